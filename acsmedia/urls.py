@@ -1,0 +1,10 @@
+"""All addresses that are answered over HTTP; the two WebSocket addresses are in `acsmedia/asgi.py`."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]

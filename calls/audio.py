@@ -1,0 +1,57 @@
+"""How a segment lies in the audio store: FLAC, 16-bit mono, bit-exact. PURE.
+
+FLAC over raw PCM: measured on call-centre speech it takes about half the space; encoding ten seconds costs a few
+milliseconds, decoding less (figures in docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from io import BytesIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+EXTENSION = "flac"
+
+Samples = NDArray[np.int16]
+"""Mono samples, shape (n,), full scale ±32768."""
+
+
+class DamagedAudio(Exception):
+    """The stored object is not what was sealed: it cannot be decoded, or its length or hash differs."""
+
+
+def samples_of(pcm: bytes) -> Samples:
+    """Little-endian 16-bit PCM, an even number of bytes, as samples (no copy)."""
+    return np.frombuffer(pcm, dtype="<i2")
+
+
+def pcm_hash(pcm: bytes) -> str:
+    """SHA-256 over the PCM bytes, in hexadecimal: the `sha256` of a segment."""
+    return sha256(pcm).hexdigest()
+
+
+def encode(pcm: bytes, sample_rate: int) -> bytes:
+    """PCM as one FLAC file."""
+    file = BytesIO()
+    soundfile.write(file, samples_of(pcm), sample_rate, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> Samples:
+    """The samples of a stored object, shape (sample_count,).
+
+    Raises `DamagedAudio` where the object is not FLAC, has another length, or (where `sha256` is given) another hash.
+    """
+    try:
+        samples, _rate = soundfile.read(BytesIO(content), dtype="int16")
+    except soundfile.SoundFileError as error:
+        raise DamagedAudio("the stored object cannot be decoded") from error
+    if samples.shape != (sample_count,):
+        raise DamagedAudio(f"the stored object has shape {samples.shape} instead of ({sample_count},)")
+    if sha256 is not None and pcm_hash(samples.astype("<i2").tobytes()) != sha256:
+        raise DamagedAudio("the hash of the stored audio differs from that of its row")
+    decoded: Samples = samples
+    return decoded

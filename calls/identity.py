@@ -1,0 +1,85 @@
+"""Who and what: ids that every process derives alike, and what a raw id says of its owner.
+
+PURE. Ids are UUIDv5 (RFC 9562, section 5.5), so a process that sees a call names it as every other process does, a
+retry writes the same row again, and the path of a packet asks the database nothing.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("6f1c1f0e-5a4b-4d0e-9a3c-6b1f3f1a7c11")
+"""Root of all derived ids. Changing it would rename every call ever recorded."""
+
+RAW_ID_MAX_LENGTH = 512
+"""Longest raw id that is stored, in characters. The longest documented one (Teams extension user) has about 120."""
+
+KINDS = {
+    "acs": "ACS user",
+    "teams_extension": "Teams extension user",
+    "phone": "Phone number",
+    "teams": "Teams user",
+    "teams_visitor": "Teams visitor",
+    "bot": "App or bot",
+    "mixed": "Mixed audio of everyone",
+    "unknown": "Unknown",
+}
+
+_PREFIXES = (
+    ("8:acs:", "acs"),
+    ("8:spool:", "acs"),
+    ("8:dod-acs:", "acs"),
+    ("8:gcch-acs:", "acs"),
+    ("4:", "phone"),
+    ("8:orgid:", "teams"),
+    ("8:dod:", "teams"),
+    ("8:gcch:", "teams"),
+    ("8:teamsvisitor:", "teams_visitor"),
+    ("28:", "bot"),
+)
+
+
+def call_id_of(call_connection_id: str, stream_id: UUID) -> UUID:
+    """Every socket of one call connection belongs to one call; a socket that names none is a call of its own."""
+    return uuid5(NAMESPACE, f"call:{call_connection_id}" if call_connection_id else f"stream:{stream_id}")
+
+
+def subscription_row_id(stream_id: UUID, index: int) -> UUID:
+    """The `index`-th AudioMetadata (from 0) on one socket."""
+    return uuid5(stream_id, f"subscription:{index}")
+
+
+def participant_id_of(call_id: UUID, raw_id: str) -> UUID:
+    return uuid5(call_id, f"participant:{raw_id}")
+
+
+def segment_id_of(participant_id: UUID, start_sample: int) -> UUID:
+    return uuid5(participant_id, f"segment:{start_sample}")
+
+
+def entry_id_of(owner_id: UUID, kind: str, position: int) -> UUID:
+    """A ledger entry: `owner_id` is the participant, or the stream; `position` a sample, or a record's number."""
+    return uuid5(owner_id, f"{kind}:{position}")
+
+
+def kind_of(raw_id: str) -> str:
+    """One of `KINDS` for a `participantRawID` (ACS identifier formats, "Raw ID" in the identity reference)."""
+    if not raw_id:
+        return "mixed"
+    if raw_id.startswith("8:acs:") and raw_id.count("_") == 2:  # resource, tenant, user
+        return "teams_extension"
+    return next((kind for prefix, kind in _PREFIXES if raw_id.startswith(prefix)), "unknown")
+
+
+def label_of(raw_id: str) -> str:
+    """A short name that an operator recognises: the number, or the kind and the last characters of the id."""
+    kind = kind_of(raw_id)
+    if kind == "mixed":
+        return "Everyone (mixed)"
+    if kind == "phone":
+        number = raw_id.removeprefix("4:").partition("_")[0]
+        return "Withheld number" if number == "anonymous" else number
+    if kind == "unknown":
+        return raw_id if len(raw_id) <= 40 else f"{raw_id[:39]}…"
+    tail = raw_id.rpartition(":")[2].rpartition("_")[2]
+    return f"{KINDS[kind]} …{tail[-6:]}"

@@ -1,0 +1,262 @@
+"""What is remembered of calls: the call, its sockets, who spoke, the audio, and the ledger of what is not audio.
+
+Rows are made by the sealer from journals, never edited by hand. Ids are derived (`calls.identity`), so writing a row
+twice is harmless. Audio is in the audio store before its `Segment` row exists.
+
+Time on the axis is counted in samples since the Unix epoch at the track's own rate: processes agree on it without
+talking to each other, and the zero of a call is the minimum over its tracks, found when somebody asks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import F, Q
+
+from calls import identity
+from calls.querysets import CallQuerySet, SegmentQuerySet, SubscriptionQuerySet
+
+BYTES_PER_SAMPLE = 2  # signed 16-bit little-endian, the only encoding ACS streams
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment_of(sample: int, sample_rate: int) -> datetime:
+    """The moment of a place on the axis, to the microsecond below."""
+    return EPOCH + timedelta(microseconds=sample * 1_000_000 // sample_rate)
+
+
+class Call(models.Model):
+    """One ACS call connection, over all its sockets. Its state is derived: see `CallQuerySet.with_state`."""
+
+    if TYPE_CHECKING:  # annotations of CallQuerySet
+        state: str
+        ended_at: datetime | None
+        audio_started_at: datetime | None
+        audio_ended_at: datetime | None
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    call_connection_id = models.CharField(max_length=256, blank=True)
+    correlation_id = models.CharField(max_length=256, blank=True)
+    started_at = models.DateTimeField(help_text="When the first socket of the call was accepted.")
+
+    objects: ClassVar = CallQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        indexes = [
+            # REST and admin lists: newest first, by cursor; filters started_after, started_before.
+            models.Index(fields=["-started_at", "-id"], name="call_newest_first"),
+            # REST filter and admin search by exact id.
+            models.Index(fields=["call_connection_id"], name="call_connection_id"),
+            models.Index(fields=["correlation_id"], name="call_correlation_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.call_connection_id or str(self.id)
+
+
+class Subscription(models.Model):
+    """One AudioMetadata on one socket: what was announced, when it was open, how it closed, what was counted."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="subscriptions")
+    stream_id = models.UUIDField(help_text="The socket. A second AudioMetadata makes a second subscription on it.")
+    subscription_id = models.CharField(max_length=256, blank=True, help_text="ACS's subscriptionId.")
+    encoding = models.CharField(max_length=32, blank=True)
+    sample_rate = models.PositiveIntegerField(null=True, blank=True, help_text="Hz")
+    channels = models.PositiveSmallIntegerField(null=True, blank=True)
+    length = models.FloatField(null=True, blank=True, help_text="Bytes per packet, as announced.")
+    connected_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="When a process last vouched that the socket is open.")
+    disconnected_at = models.DateTimeField(null=True, blank=True)
+    close_code = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: it broke, or our process died.")
+    audio = models.PositiveBigIntegerField(default=0, help_text="Valid audio packets.")
+    dtmf = models.PositiveBigIntegerField(default=0)
+    unknown = models.PositiveBigIntegerField(default=0)
+    malformed = models.PositiveBigIntegerField(default=0)
+    duplicate = models.PositiveBigIntegerField(default=0, help_text="Exact duplicates, dropped.")
+    late = models.PositiveBigIntegerField(default=0, help_text="Packets that came after a younger one.")
+
+    objects: ClassVar = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["connected_at", "id"]
+        indexes = [
+            # CallQuerySet.with_state and the sockets of a call.
+            models.Index(fields=["call", "connected_at"], name="subscription_of_call"),
+            # Heartbeat and closing: by socket.
+            models.Index(fields=["stream_id"], name="subscription_stream"),
+            # state=live, dashboard snapshot: a handful of rows out of millions.
+            models.Index(fields=["seen_at"], name="subscription_open", condition=Q(disconnected_at=None)),
+            models.Index(fields=["disconnected_at"], name="subscription_closed"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(disconnected_at=None) | Q(disconnected_at__gte=F("connected_at")),
+                name="subscription_ends_after_start",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subscription_id or str(self.id)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in ("audio", "dtmf", "unknown", "malformed", "duplicate", "late")}
+
+
+class Participant(models.Model):
+    """One voice of a call and so one track of audio; `raw_id` is "" for the mixed audio of everyone."""
+
+    if TYPE_CHECKING:
+        segments: models.Manager[Segment]
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="participants")
+    raw_id = models.CharField(max_length=identity.RAW_ID_MAX_LENGTH, blank=True)
+    kind = models.CharField(max_length=16, choices=list(identity.KINDS.items()))
+    display_name = models.CharField(max_length=256, blank=True)
+    heard_at = models.DateTimeField(null=True, blank=True, help_text="First sealed moment of the track.")
+    heard_until = models.DateTimeField(null=True, blank=True, help_text="Last sealed moment of the track.")
+
+    class Meta:
+        ordering = [F("heard_at").asc(nulls_last=True), "id"]
+        indexes = [
+            # Search: exact raw id.
+            models.Index(fields=["raw_id"], name="participant_raw_id"),
+            # Admin filter by kind.
+            models.Index(fields=["kind"], name="participant_kind"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["call", "raw_id"], name="participant_once_per_call"),
+            models.CheckConstraint(
+                condition=Q(heard_until=None) | Q(heard_until__gte=F("heard_at")), name="participant_heard_in_order"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """A readable identity: the display name where one is known, otherwise what the raw id tells."""
+        return self.display_name or identity.label_of(self.raw_id)
+
+
+class Segment(models.Model):
+    """A stretch of one track without a gap, at most SEGMENT_SECONDS long, whole in the audio store."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="segments")
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="segments")
+    journal = models.PositiveIntegerField(help_text="Number, within its socket, of the journal it came from.")
+    start_sample = models.BigIntegerField(help_text="Samples since the Unix epoch, at this segment's rate.")
+    sample_count = models.PositiveIntegerField()
+    sample_rate = models.PositiveIntegerField(help_text="Hz")
+    sha256 = models.CharField(max_length=64, help_text="Of the PCM bytes (16-bit little-endian, mono).")
+    peak_dbfs = models.FloatField()
+    rms_dbfs = models.FloatField()
+    audio_name = models.CharField(max_length=200, help_text="Name of the object in the audio store.")
+    stored_bytes = models.PositiveIntegerField(help_text="Size of the object in the audio store.")
+    sealed_at = models.DateTimeField()
+
+    objects: ClassVar = SegmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["participant_id", "start_sample"]
+        indexes = [
+            # Export, peaks, overlap check of the sealer: a track's segments by time come from the unique constraint.
+            # Admin list: newest first.
+            models.Index(fields=["-sealed_at"], name="segment_newest_first"),
+            # Sealer: has this journal been sealed already?
+            models.Index(fields=["subscription", "journal"], name="segment_of_journal"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["participant", "start_sample"], name="segment_one_per_start"),
+            models.CheckConstraint(condition=Q(sample_count__gt=0), name="segment_not_empty"),
+            models.CheckConstraint(condition=Q(sample_rate__gt=0), name="segment_has_a_rate"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S} +{self.duration_seconds:.2f} s"
+
+    @property
+    def started_at(self) -> datetime:
+        return moment_of(self.start_sample, self.sample_rate)
+
+    @property
+    def ended_at(self) -> datetime:
+        return moment_of(self.start_sample + self.sample_count, self.sample_rate)
+
+    @property
+    def duration_seconds(self) -> float:
+        return self.sample_count / self.sample_rate
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the PCM, which is what `sha256` is over."""
+        return self.sample_count * BYTES_PER_SAMPLE
+
+
+class LedgerEntry(models.Model):
+    """What happened to a call besides audio: gaps, DTMF, reconnects, clock jumps, recoveries, faults."""
+
+    class Kind(models.TextChoices):
+        GAP = "gap", "Gap"
+        DTMF = "dtmf", "DTMF"
+        RECONNECT = "reconnect", "Reconnect"
+        CLOCK_JUMP = "clock_jump", "Clock jump"
+        RATE_CHANGE = "rate_change", "Change of sample rate"
+        RECOVERED = "recovered", "Recovered after a crash"
+        DAMAGE = "damage", "Damaged journal"
+        ALARM = "alarm", "Alarm"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="ledger")
+    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, null=True, blank=True, related_name="ledger")
+    subscription = models.ForeignKey(
+        Subscription, on_delete=models.CASCADE, null=True, blank=True, related_name="ledger"
+    )
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    reason = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    start_sample = models.BigIntegerField(null=True, blank=True, help_text="Gaps: place on the axis.")
+    sample_count = models.PositiveBigIntegerField(null=True, blank=True, help_text="Gaps: length.")
+    sample_rate = models.PositiveIntegerField(null=True, blank=True, help_text="Hz")
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        ordering = ["started_at", "id"]
+        indexes = [
+            # Call page, manifest: the call's entries in order.
+            models.Index(fields=["call", "started_at"], name="ledger_of_call"),
+            # Admin list by kind, newest first.
+            models.Index(fields=["kind", "-started_at"], name="ledger_kind_newest"),
+            # participants[].gap_seconds
+            models.Index(fields=["participant", "kind"], name="ledger_of_participant"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | Q(ended_at__gte=F("started_at")), name="ledger_ends_after_start"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.reason}".strip()
+
+
+class AudioBlob(models.Model):
+    """One object of the audio store when AUDIO_STORE=database."""
+
+    name = models.CharField(primary_key=True, max_length=200)
+    content = models.BinaryField()
+    size = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class StreamsConfig(AppConfig):
+    name = "streams"
+    verbose_name = "Live streams"
+
+    def ready(self) -> None:
+        from streams import checks  # noqa: F401 - registers the system checks

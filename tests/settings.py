@@ -1,0 +1,28 @@
+"""Settings of the test suite: those of the product, with what a test run needs set before they are read.
+
+The database is SQLite unless DATABASE_URL says otherwise; the channel layer is in memory unless REDIS_URL is set.
+"""
+
+import os
+import tempfile
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0" * 50)
+os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="acsmedia-tests-"))
+os.environ.setdefault("ALLOWED_HOSTS", "testserver,localhost,127.0.0.1")
+os.environ.setdefault("ACS_AUTH", "token")
+os.environ.setdefault("ACS_STREAM_TOKEN", "stream-token-of-the-tests")
+os.environ.setdefault("SECURE_SSL_REDIRECT", "false")
+os.environ.setdefault("LOG_LEVEL", "ERROR")
+
+from acsmedia.settings import *  # noqa: F403
+from acsmedia.settings import DATABASES, REST_FRAMEWORK, STORAGES
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+WHITENOISE_USE_FINDERS = True
+REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"anon": None, "user": None}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False  # the browser of the tests speaks plain HTTP to localhost
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, not memory: the sealer and the views write from several threads, as they do in production.
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["DATA_DIR"], "test.sqlite3")}  # noqa: PTH118
+TEST_RUNNER = "tests.runner.Runner"
