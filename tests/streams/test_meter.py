@@ -1,0 +1,68 @@
+"""Levels: what an audio person expects of rms and peak."""
+
+from __future__ import annotations
+
+from unittest import TestCase
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.meter import FLOOR_DBFS, SILENCE, Level, Meter, level_of
+
+
+def pcm(*samples: int) -> bytes:
+    return np.array(samples, dtype="<i2").tobytes()
+
+
+class Levels(TestCase):
+    def test_silence_and_nothing_are_the_floor(self) -> None:
+        self.assertEqual(level_of(b""), SILENCE)
+        self.assertEqual(level_of(bytes(640)), SILENCE)
+
+    def test_full_scale_square_is_zero_dbfs(self) -> None:
+        self.assertEqual(level_of(pcm(-32768, -32768)), Level(0.0, 0.0))
+
+    def test_a_sine_at_half_scale_has_peak_minus_six_and_rms_minus_nine(self) -> None:
+        sine = (16384 * np.sin(2 * np.pi * 1000 * np.arange(1600) / 16000)).astype("<i2")
+        self.assertEqual(level_of(sine.tobytes()), Level(-9.0, -6.0))
+
+    def test_the_most_negative_sample_is_a_peak_too(self) -> None:
+        self.assertEqual(level_of(pcm(0, 0, 0, -32768)).peak_dbfs, 0.0)
+
+    @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=400))
+    def test_rms_lies_between_the_floor_and_the_peak(self, samples: list[int]) -> None:
+        level = level_of(pcm(*samples))
+        self.assertLessEqual(FLOOR_DBFS, level.rms_dbfs)
+        self.assertLessEqual(level.rms_dbfs, level.peak_dbfs)
+        self.assertLessEqual(level.peak_dbfs, 0.0)
+
+
+class Windows(TestCase):
+    def test_nothing_added_is_no_news(self) -> None:
+        self.assertIsNone(Meter(16000).take())
+
+    def test_a_window_is_taken_once(self) -> None:
+        meter = Meter(16000)
+        meter.add(pcm(*[16384] * 320))
+        self.assertEqual(meter.take(), Level(-6.0, -6.0))
+        self.assertIsNone(meter.take())
+
+    def test_only_the_newest_hundred_milliseconds_count(self) -> None:
+        meter = Meter(16000)
+        meter.add(pcm(*[32767] * 320))
+        for _ in range(5):
+            meter.add(bytes(640))
+        self.assertEqual(meter.take(), SILENCE)
+
+    def test_a_packet_longer_than_a_window_counts_whole(self) -> None:
+        meter = Meter(16000)
+        meter.add(pcm(*[16384] * 5000))
+        self.assertEqual(meter.take(), Level(-6.0, -6.0))
+
+    @given(st.lists(st.integers(0, 2000), max_size=60))
+    def test_memory_is_bounded_by_a_window_and_a_packet(self, lengths: list[int]) -> None:
+        meter = Meter(16000)
+        for length in lengths:
+            meter.add(bytes(2 * length))
+        self.assertLessEqual(meter._samples, 1600 + 2000)
