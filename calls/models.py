@@ -92,6 +92,8 @@ class Subscription(models.Model):
             # state=live, dashboard snapshot: a handful of rows out of millions.
             models.Index(fields=["seen_at"], name="subscription_open", condition=Q(disconnected_at=None)),
             models.Index(fields=["disconnected_at"], name="subscription_closed"),
+            # Admin list: newest first.
+            models.Index(fields=["-connected_at"], name="subscription_newest_first"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -129,6 +131,8 @@ class Participant(models.Model):
             models.Index(fields=["raw_id"], name="participant_raw_id"),
             # Admin filter by kind.
             models.Index(fields=["kind"], name="participant_kind"),
+            # Admin list: newest first.
+            models.Index(fields=["-heard_at"], name="participant_newest_first"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["call", "raw_id"], name="participant_once_per_call"),
@@ -237,6 +241,8 @@ class LedgerEntry(models.Model):
             models.Index(fields=["call", "started_at"], name="ledger_of_call"),
             # Admin list by kind, newest first.
             models.Index(fields=["kind", "-started_at"], name="ledger_kind_newest"),
+            # Admin list, newest first.
+            models.Index(fields=["-started_at"], name="ledger_newest_first"),
             # participants[].gap_seconds
             models.Index(fields=["participant", "kind"], name="ledger_of_participant"),
         ]
@@ -257,6 +263,23 @@ class AudioBlob(models.Model):
     content = models.BinaryField()
     size = models.PositiveIntegerField()
     created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DiscardedAudio(models.Model):
+    """An object of the audio store whose segment is deleted: `calls.deletion.sweep` removes the object, then this row.
+
+    Written in the transaction that deletes the segment, so that neither a crash nor a store that is away leaves audio
+    behind for good.
+    """
+
+    name = models.CharField(primary_key=True, max_length=200)
+    segment_id = models.UUIDField(help_text="Sealed again from its journal, the segment needs its object after all.")
+
+    class Meta:
+        verbose_name_plural = "discarded audio"
 
     def __str__(self) -> str:
         return self.name
