@@ -6,9 +6,13 @@ News are news: a lost one is not sent again, and the next one makes it good.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NotRequired, TypedDict
 
 from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
 
 GROUP = "live"
 """Everyone who may see live calls may see all of them, so one group is enough."""
@@ -22,20 +26,56 @@ class News(TypedDict):
     `calls` holds calls as in REST (`GET /api/v1/calls/<id>/`), whole, when they are new or changed, and each of the
     process's calls at least every `REPEAT_SECONDS`, so that a dashboard that missed one learns it again.
     `ended` holds calls that this process no longer holds, as they ended. `levels` maps participant ids to
-    [rms dBFS, peak dBFS] of the newest window.
+    [rms dBFS, peak dBFS] of the newest window. `number` counts the news of the process one by one, from any start: a
+    hole in it tells a dashboard at once that news were lost.
     """
 
     process: str
     levels: dict[str, list[float]]
     calls: NotRequired[list[dict[str, Any]]]
     ended: NotRequired[list[dict[str, Any]]]
+    number: NotRequired[int]
 
 
 REPEAT_SECONDS = 5.0
 
+LAYER_AWAY = (RedisError, OSError)
+"""What a layer raises that is away. Refused connections and time-outs are `OSError`s."""
+
+LEAVE_SECONDS = 1.0
+"""Longest time that saying goodbye to a layer may take."""
+
 
 async def publish(news: News) -> None:
     """Sends `news` to every dashboard of every process. Raises what the layer raises when it is away."""
+    await _layer().group_send(GROUP, {"type": "live.news", "news": news})
+
+
+@asynccontextmanager
+async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
+    """The news of every process from now on: a function to await, once for each.
+
+    It must be awaited without a pause, since the queue behind it may have no bound. Raises `LAYER_AWAY` when it cannot
+    be joined. Once joined, the layer comes back by itself after a loss; what was sent meanwhile is lost.
+    """
+    layer = _layer()
+    channel = await layer.new_channel()
+
+    async def next_news() -> News:
+        news: News = (await layer.receive(channel))["news"]
+        return news
+
+    try:
+        await layer.group_add(GROUP, channel)
+        yield next_news
+    finally:
+        # Also when joining failed half-way: a channel that stays in the group is filled for ever and never read.
+        with suppress(*LAYER_AWAY):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await layer.group_discard(GROUP, channel)
+
+
+def _layer() -> Any:
     layer = get_channel_layer()
     assert layer is not None, "settings.CHANNEL_LAYERS has a default layer"
-    await layer.group_send(GROUP, {"type": "live.news", "news": news})
+    return layer
