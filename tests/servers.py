@@ -1,0 +1,190 @@
+"""The real application in a process of its own, for tests from end to end: two of them, killed, started again.
+
+with Server("uvicorn") as server:
+    server.manage("drf_create_token", "operator")
+    connect(server.media_url)
+    server.kill()
+    server.start()
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from acsmedia.servers import command
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60.0
+STREAM_TOKEN = "stream-token-of-the-tests"
+
+
+class Server:
+    """One process on Daphne or uvicorn, listening on a free port of loopback.
+
+    Without `DATABASE_URL` in `environment` it has a SQLite file of its own in its data folder, migrated at the first
+    start; with it the database is used as it is. `database_url_of_the_test()` is the database of the running test.
+    """
+
+    def __init__(
+        self,
+        server: str = "daphne",
+        *,
+        environment: Mapping[str, str] | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
+        self._own_folder = TemporaryDirectory(prefix="acsmedia-server-") if data_dir is None else None
+        self.data_dir = Path(self._own_folder.name) if self._own_folder else data_dir or Path()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}"
+        self._command = command(server, "127.0.0.1", self.port)
+        self._environment = _environment(self.data_dir, environment or {})
+        self._migrates = "DATABASE_URL" not in (environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def media_url(self) -> str:
+        """Where ACS would connect, with the token it would carry."""
+        return f"{self.ws_url}/ws/acs/media?token={quote(self._environment.get('ACS_STREAM_TOKEN', ''))}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process, "the server has been started"
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """All that the process wrote to standard output and standard error."""
+        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+        if self._own_folder:
+            self._own_folder.cleanup()
+
+    def start(self) -> Self:
+        """Starts the process, the first time or again on the same port, and waits until it answers."""
+        assert self._process is None, "one process at a time"
+        if self._migrates:
+            self.manage("migrate", "--verbosity", "0")
+            self._migrates = False
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+        self._wait_until_it_answers()
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL: what a crash or a lack of memory does."""
+        self._stop(signal.SIGKILL)
+
+    def terminate(self, *, seconds: float = 20) -> None:
+        """SIGTERM: what a deployment does; waits until the process is gone."""
+        self._stop(signal.SIGTERM, seconds)
+
+    def manage(self, *arguments: str) -> str:
+        """Runs `manage.py` in the environment of this server and returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"manage.py {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        return done.stdout
+
+    @property
+    def _log_file(self) -> Path:
+        return self.data_dir / "server.log"
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(self.port):
+            code = self._process.poll()
+            assert code is None, f"the server ended with {code} at its start:\n{self.log[-4000:]}"
+            assert time.monotonic() < deadline, f"no answer after {START_SECONDS:.0f} s:\n{self.log[-4000:]}"
+            time.sleep(0.05)
+
+    def _stop(self, number: signal.Signals, seconds: float = 20) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"still running {seconds} s after {number.name}:\n{self.log[-4000:]}") from None
+
+
+def answers(port: int, path: str = "/healthz") -> bool:
+    """Whether `GET path` on loopback answers 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Host": "localhost"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """A port of loopback on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def database_url_of_the_test() -> str:
+    """DATABASE_URL of the database that the running test uses, for a server that shares it."""
+    its = connections[DEFAULT_DB_ALIAS].settings_dict
+    if its["ENGINE"] == "django.db.backends.sqlite3":
+        return f"sqlite:///{its['NAME']}"
+    host = its["HOST"] or its.get("OPTIONS", {}).get("host", "")
+    account = f"{quote(its['USER'])}:{quote(its['PASSWORD'])}"
+    if host.startswith("/"):  # the folder of a Unix socket
+        return f"postgres://{account}@/{quote(its['NAME'])}?host={quote(host, safe='')}"
+    return f"postgres://{account}@{host}:{its['PORT'] or 5432}/{quote(its['NAME'])}"
+
+
+def _environment(data_dir: Path, wanted: Mapping[str, str]) -> dict[str, str]:
+    ours = {
+        "SECRET_KEY": "only-for-tests-" + "0" * 50,
+        "DATA_DIR": str(data_dir),
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "INSECURE_HTTP": "true",
+        "ACS_AUTH": "token",
+        "ACS_STREAM_TOKEN": STREAM_TOKEN,
+        "DJANGO_SETTINGS_MODULE": "acsmedia.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**inherited, **ours, **wanted}
