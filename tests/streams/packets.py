@@ -1,0 +1,78 @@
+"""Packets that carry their own number, so that any loss, repetition, swap or shift is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+
+from streams.timeline import Taken, Timeline
+
+START_US = 1_664_824_372_000_000
+RATE = 16_000
+PACKET_US = 20_000
+PACKET_SAMPLES = 320
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A packet as the sender knows it: `spoken_us` is its true place, `timestamp_us` what the message says."""
+
+    number: int
+    spoken_us: int
+    timestamp_us: int | None
+    participant: str = "p"
+    rate: int = RATE
+
+    @property
+    def pcm(self) -> bytes:
+        numbers = np.arange(self.rate // 50, dtype=np.int64) * 7 + self.number * 6151 + 1
+        return (numbers % 32749).astype("<i2").tobytes() + b""
+
+
+def speech(count: int, *, start_us: int = START_US, participant: str = "p", rate: int = RATE) -> list[Sent]:
+    """`count` packets spoken without a pause and received without delay."""
+    places = [start_us + number * PACKET_US for number in range(count)]
+    return [Sent(number, place, place, participant, rate) for number, place in enumerate(places)]
+
+
+def delayed(packets: list[Sent], delays_us: list[int]) -> list[Sent]:
+    """The service receives packet n `delays_us[n]` late; in the order spoken timestamps never decrease."""
+    received = [packet.spoken_us + delay for packet, delay in zip(packets, delays_us, strict=True)]
+    return [replace(packet, timestamp_us=at) for packet, at in zip(packets, accumulate(received, max), strict=True)]
+
+
+def stalled(packets: list[Sent], at: int, seconds: float) -> list[Sent]:
+    """Nothing is received for `seconds` after packet `at`; then all that was held back comes in one burst."""
+    resumes_us = packets[at].spoken_us + round(seconds * 1_000_000)
+    return [
+        packet if packet.number < at else replace(packet, timestamp_us=max(packet.timestamp_us or 0, resumes_us))
+        for packet in packets
+    ]
+
+
+def play(packets: list[Sent], timeline: Timeline | None = None) -> Taken:
+    """Pushes the packets in this order into one timeline and closes it."""
+    timeline = timeline or Timeline()
+    for packet in packets:
+        timeline.push(packet.participant, packet.timestamp_us, packet.pcm, packet.rate, START_US)
+    timeline.finish()
+    return timeline.take()
+
+
+def audio_of(taken: Taken, participant: str = "p") -> bytes:
+    """The track's samples, runs glued without the gaps."""
+    track = taken.tracks[participant]
+    return b"".join(piece for run in track.runs for piece in run.pieces)
+
+
+def places_of(taken: Taken, participant: str = "p") -> list[tuple[int, bytes]]:
+    """(place in samples on the axis, PCM) of every packet of the track, in the order of the axis."""
+    places = []
+    for run in taken.tracks[participant].runs:
+        start = run.start_sample
+        for piece in run.pieces:
+            places.append((start, piece))
+            start += len(piece) // 2
+    return places
