@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from calls import identity
-from calls.querysets import CallQuerySet, SegmentQuerySet, SubscriptionQuerySet
+from calls.querysets import CallQuerySet, ParticipantQuerySet, SegmentQuerySet, SubscriptionQuerySet
 
 BYTES_PER_SAMPLE = 2  # signed 16-bit little-endian, the only encoding ACS streams
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,6 +123,8 @@ class Participant(models.Model):
     display_name = models.CharField(max_length=256, blank=True)
     heard_at = models.DateTimeField(null=True, blank=True, help_text="First sealed moment of the track.")
     heard_until = models.DateTimeField(null=True, blank=True, help_text="Last sealed moment of the track.")
+
+    objects: ClassVar = ParticipantQuerySet.as_manager()
 
     class Meta:
         ordering = [F("heard_at").asc(nulls_last=True), "id"]

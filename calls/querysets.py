@@ -8,17 +8,21 @@ from typing import Any, Self
 from django.apps import apps
 from django.conf import settings
 from django.db.models import (
+    Aggregate,
     Case,
     CharField,
+    Count,
     DateTimeField,
     Exists,
     F,
+    FloatField,
     Max,
     Min,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
+    Sum,
     Value,
     When,
 )
@@ -63,26 +67,68 @@ class CallQuerySet(QuerySet[Any]):
 
     def with_audio_extent(self) -> Self:
         """Annotates `audio_started_at` and `audio_ended_at`: the first and last moment heard of any participant."""
+        # Subqueries, not a join: a list of 50 asks for 50 calls instead of grouping all there are.
+        participants = _model("Participant").objects.all()
         return self.annotate(
-            audio_started_at=Min("participants__heard_at"),
-            audio_ended_at=Max("participants__heard_until"),
+            audio_started_at=_over(participants, "call", Min("heard_at")),
+            audio_ended_at=_over(participants, "call", Max("heard_until")),
+        )
+
+    def with_recording(self) -> Self:
+        """Annotates `segment_count`, `stored_bytes`, `gap_count` and `gap_seconds` over all tracks."""
+        segments = _model("Segment").objects.all()
+        return self.annotate(
+            segment_count=Coalesce(_over(segments, "participant__call", Count("pk")), 0),
+            stored_bytes=Coalesce(_over(segments, "participant__call", Sum("stored_bytes")), 0),
+            gap_count=Coalesce(_over(_gaps(), "call", Count("pk")), 0),
+            gap_seconds=Coalesce(_over(_gaps(), "call", _SECONDS), 0.0),
         )
 
     def live(self, now: datetime) -> Self:
         """Calls with an open socket, or one closed within the grace time."""
         recently = now - timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
-        of_call = _subscriptions().filter(call=OuterRef("pk"))
-        return self.filter(Exists(of_call.open(now)) | Exists(of_call.filter(disconnected_at__gt=recently)))
+        vouched_since = min(now - SILENT_AFTER, recently)
+        # One list of a few sockets, found by the indexes subscription_open and subscription_closed.
+        live = Q(disconnected_at=None, seen_at__gt=vouched_since) | Q(disconnected_at__gt=recently)
+        return self.filter(pk__in=_subscriptions().filter(live).order_by().values("call"))
 
     def of_participant(self, text: str) -> Self:
         """Calls with a participant whose raw id contains `text` (part of a number, or a whole raw id)."""
         return self.filter(Exists(_model("Participant").objects.filter(call=OuterRef("pk"), raw_id__icontains=text)))
 
 
+class ParticipantQuerySet(QuerySet[Any]):
+    def with_recording(self) -> Self:
+        """Annotates `segment_count`, `stored_bytes`, `recorded_seconds`, `gap_count` and `gap_seconds` of the track."""
+        segments = _model("Segment").objects.all()
+        return self.annotate(
+            segment_count=Coalesce(_over(segments, "participant", Count("pk")), 0),
+            stored_bytes=Coalesce(_over(segments, "participant", Sum("stored_bytes")), 0),
+            recorded_seconds=Coalesce(_over(segments, "participant", _SECONDS), 0.0),
+            gap_count=Coalesce(_over(_gaps(), "participant", Count("pk")), 0),
+            gap_seconds=Coalesce(_over(_gaps(), "participant", _SECONDS), 0.0),
+        )
+
+
 class SegmentQuerySet(QuerySet[Any]):
     def on_axis(self) -> Self:
         """In the order of the track."""
         return self.order_by(F("start_sample").asc())
+
+
+_SECONDS = Sum(F("sample_count") * 1.0 / F("sample_rate"), output_field=FloatField())
+"""Length of segments or gaps, each at its own rate."""
+
+
+def _over(rows: QuerySet[Any], owner: str, aggregate: Aggregate) -> Subquery:
+    """The aggregate over those `rows` whose `owner` is the row asked about; NULL where there are none."""
+    of_owner = rows.filter(**{owner: OuterRef("pk")}).order_by().values(owner)
+    return Subquery(of_owner.annotate(_total=aggregate).values("_total"))
+
+
+def _gaps() -> QuerySet[Any]:
+    gaps: QuerySet[Any] = _model("LedgerEntry").objects.filter(kind="gap")
+    return gaps
 
 
 def _subscriptions() -> SubscriptionQuerySet:
