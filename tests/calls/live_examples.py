@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from calls import identity
@@ -58,7 +58,7 @@ def a_subscription(name: str, **facts: Any) -> dict[str, Any]:
 
 
 def news(process: str = "one", **what: Any) -> News:
-    return News(process=process, levels=what.pop("levels", {}), **what)
+    return cast("News", {"process": process, "levels": {}, **what})
 
 
 def ended(call: Call, state: str = "ended", at: str = "2026-11-23T10:05:00Z") -> Call:

@@ -171,7 +171,7 @@ def items(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(item, max_size=3, unique_by=lambda item: item["id"])
 
 
-calls = st.fixed_dictionaries(
+live_calls = st.fixed_dictionaries(
     {
         "id": st.just("call"),
         "state": st.just("live"),
@@ -182,9 +182,11 @@ calls = st.fixed_dictionaries(
         "participants": items(display_name=texts, recorded_seconds=seconds),
         "subscriptions": items(disconnected_at=times, close_code=st.none() | st.integers(1000, 1011)),
     }
-) | st.fixed_dictionaries(
+)
+ended_calls = st.fixed_dictionaries(
     {"id": st.just("call"), "state": st.sampled_from(["ended", "interrupted"]), "ended_at": times}
 )
+calls = live_calls | ended_calls
 
 
 def in_any_order(call: Call) -> Call:
