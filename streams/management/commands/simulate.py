@@ -1,0 +1,76 @@
+"""Plays ACS against a media socket: see docs/simulator.md, and `streams.simulator` for the same as a library."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from streams.simulator.errors import BadPlan
+from streams.simulator.options import add_arguments, plan_of
+from streams.simulator.plan import Plan
+from streams.simulator.play import play
+from streams.simulator.progress import show_progress, table_of
+from streams.simulator.report import Report
+
+BAD_OPTIONS = 2
+INCOMPLETE = 1
+
+
+class Command(BaseCommand):
+    help = "Plays ACS: opens sockets to --url and streams calls, from audio files or tones, with faults on request."
+    requires_system_checks: list[str] = []  # it speaks to a server and needs nothing of this one
+
+    def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
+        add_arguments(parser)
+
+    def handle(self, **options: Any) -> None:
+        """Exit code 0 where everything was sent and accepted, 1 where not, 2 for options that make no run."""
+        try:
+            plan = plan_of(options, stream_token=settings.ACS_STREAM_TOKEN, resource_id=settings.ACS_RESOURCE_ID)
+        except BadPlan as error:
+            raise CommandError(str(error), returncode=BAD_OPTIONS) from error
+        report = asyncio.run(_run(plan, quiet=options["quiet"]))
+        if options["ledger"]:
+            _write_ledger(report, options["ledger"])
+        if not options["quiet"]:
+            self.stdout.write(table_of(report), ending="")
+        _judge(report, plan)
+
+
+async def _run(plan: Plan, *, quiet: bool) -> Report:
+    """Plays until it is over or the person interrupts; the bar, where there is one, goes before the table comes."""
+    report, stop = Report(), asyncio.Event()
+    if threading.current_thread() is threading.main_thread():  # the only one that gets signals
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as group:
+        bar = None if quiet else group.create_task(show_progress(report, endless=plan.loop))
+        await play(plan, report=report, stop=stop)
+        if bar is not None:
+            bar.cancel()
+    return report
+
+
+def _write_ledger(report: Report, path: Path) -> None:
+    try:
+        path.write_text(json.dumps(report.ledger(), indent=2) + "\n")
+    except OSError as error:
+        raise CommandError(f"--ledger {path}: {error.strerror}", returncode=INCOMPLETE) from error
+
+
+def _judge(report: Report, plan: Plan) -> None:
+    """Raises `CommandError` where not everything was sent and accepted. An interruption is how a loop ends."""
+    if report.failed:
+        problems = "; ".join(sorted({call.problem for call in report.failed}))
+        message = f"{len(report.failed)} of {len(report.calls)} calls failed: {problems}"
+        raise CommandError(message, returncode=INCOMPLETE)
+    if report.interrupted and not plan.loop:
+        raise CommandError("interrupted before everything was sent", returncode=INCOMPLETE)

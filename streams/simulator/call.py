@@ -1,0 +1,210 @@
+"""One call: its sockets from the first handshake to the close."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from streams.simulator import wire
+from streams.simulator.audio import PACKET_US
+from streams.simulator.pacing import Pace
+from streams.simulator.plan import Call, Plan
+from streams.simulator.report import GOOD_CLOSE, CallReport, VoiceReport
+from streams.simulator.schedule import Announce, Event, Leave, Press, Return, Say
+
+HANDSHAKE_SECONDS = 10
+CLOSE_SECONDS = 30  # a server that is still reading what was sent faster than real time answers a close late
+HURRIED_CLOSE_SECONDS = 5  # after an interruption
+RETRY_SECONDS = 0.25  # between two attempts at an address that nobody answers
+
+
+class Refused(Exception):
+    """The handshake was answered with something else than 101. The message is for people."""
+
+
+class Unreachable(Exception):
+    """Nobody answers at the address, or not in time."""
+
+
+class CallPlayer:
+    """Plays one call of a plan and writes down in `report` what happened; a call that fails raises nothing."""
+
+    def __init__(self, plan: Plan, call: Call) -> None:
+        self.plan = plan
+        self.call = call
+        self.metadata = call.script.metadata
+        self.report = CallReport(
+            call.connection_id,
+            call.correlation_id,
+            call.subscription_id,
+            self.metadata.sample_rate,
+            [VoiceReport(voice) for voice in call.script.voices],
+        )
+        self._socket: ClientConnection | None = None
+
+    async def play(self, run: Pace) -> None:
+        """From handshake to close; `run` is the pace of the whole run. Cancelled, it closes its socket with 1000."""
+        began = asyncio.get_running_loop().time()
+        try:
+            await run.until(self.call.begin_us)
+            began = asyncio.get_running_loop().time()
+            await self._play(run)
+        except Refused as error:
+            self.report.refused += 1
+            self.report.problem = str(error)
+        except Unreachable as error:
+            self.report.problem = str(error)
+        except ConnectionClosed:
+            self._note_close()
+            self.report.problem = f"the server closed the socket: {self._close_words()}"
+        except asyncio.CancelledError:
+            self.report.interrupted = True
+            self.report.problem = "interrupted"
+            await self._leave(HURRIED_CLOSE_SECONDS)
+            raise
+        finally:
+            self.report.seconds = asyncio.get_running_loop().time() - began
+            self.report.playing = False
+            await asyncio.to_thread(self._settle)
+
+    async def _play(self, run: Pace) -> None:
+        await self._open(self.plan.wait_seconds)
+        now = asyncio.get_running_loop().time()
+        pace = run.starting(self.call.begin_us, now, PACKET_US)
+        self.report.started_us = self._started_us(pace.origin - now)
+        await self._send_all(self.call.script.events(self.report.started_us), pace)
+        self.report.finished = True
+        if self.plan.drop:
+            await self._drop()
+            return
+        await self._leave(CLOSE_SECONDS)
+
+    async def _send_all(self, events: Iterable[Event], pace: Pace) -> None:
+        for event in events:
+            late = await pace.until(event.at_us)
+            self.report.latest_seconds = max(self.report.latest_seconds, late)
+            match event:
+                case Say():
+                    await self._say(event)
+                case Press(tone=tone):
+                    await self._send(wire.dtmf_data(tone))
+                    self.report.dtmf += 1
+                case Announce(metadata=metadata):
+                    self.metadata = metadata
+                    await self._announce()
+                case Leave():
+                    await self._leave(CLOSE_SECONDS)
+                case Return():
+                    await self._open(self.plan.wait_seconds)
+
+    async def _say(self, say: Say) -> None:
+        voice = self.report.voices[say.voice]
+        pcm = voice.voice.sound.packet(say.number)
+        silent: bool | None = None
+        if self.plan.silent_flag:
+            silent = pcm.count(0) == len(pcm) if say.silent is None else say.silent
+        await self._send(wire.audio_data(say.timestamp_us, voice.voice.raw_id, pcm, silent=silent))
+        voice.add(say.number, pcm, copy=say.copy)
+
+    async def _announce(self) -> None:
+        await self._send(wire.audio_metadata(self.call.subscription_id, self.metadata))
+
+    async def _send(self, message: str) -> None:
+        assert self._socket is not None, "a script sends only while its socket is open"
+        await self._socket.send(message)
+
+    async def _open(self, wait_seconds: float) -> None:
+        """Opens a socket and announces the audio. Raises `Refused` and `Unreachable`."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + wait_seconds
+        while True:
+            try:
+                self._socket = await self._connect()
+                break
+            except Unreachable:
+                if loop.time() >= give_up_at:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+        self.report.sockets += 1
+        await self._announce()
+
+    async def _connect(self) -> ClientConnection:
+        try:
+            return await connect(
+                self.plan.address,
+                additional_headers=self._headers(),
+                compression=None,
+                proxy=None,  # ACS comes straight from the internet
+                ping_interval=None,  # whether ACS pings is unknown
+                open_timeout=HANDSHAKE_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+            )
+        except InvalidStatus as error:
+            raise Refused(f"refused with HTTP {error.response.status_code}") from error
+        except (InvalidHandshake, InvalidURI) as error:
+            raise Refused(f"refused: {error}") from error
+        except ConnectionClosed as error:
+            raise Refused("refused: the connection was closed during the handshake") from error
+        except TimeoutError as error:
+            raise Unreachable(f"cannot connect: no answer within {HANDSHAKE_SECONDS} s") from error
+        except OSError as error:
+            raise Unreachable(f"cannot connect: {error.strerror or error}") from error
+
+    def _headers(self) -> list[tuple[str, str]]:
+        headers = list(self.plan.headers)
+        if self.plan.name_calls:
+            headers.append((wire.CONNECTION_ID_HEADER, self.call.connection_id))
+            headers.append((wire.CORRELATION_ID_HEADER, self.call.correlation_id))
+        if self.plan.signer is not None:
+            headers.append(("Authorization", f"Bearer {self.plan.signer.token(int(time.time()))}"))
+        return headers
+
+    async def _leave(self, seconds: float) -> None:
+        """Closes the socket with 1000, if one is open."""
+        if self._socket is None:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._socket.close()
+        except TimeoutError:
+            self._socket.transport.abort()
+            await self._socket.wait_closed()
+        self._note_close()
+        if self.report.close_code != GOOD_CLOSE and not self.report.problem:
+            self.report.problem = f"the server closed the socket: {self._close_words()}"
+
+    async def _drop(self) -> None:
+        """Breaks the TCP connection without a close, after all that was sent has arrived."""
+        assert self._socket is not None, "a script that has been played has a socket"
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await (await self._socket.ping())
+        except TimeoutError:
+            self.report.problem = "the server answered no ping, so what it received is unknown"
+        self._socket.transport.abort()
+        await self._socket.wait_closed()
+        self._socket = None
+        self.report.dropped = True
+
+    def _note_close(self) -> None:
+        assert self._socket is not None, "only a socket that was open is closed"
+        self.report.close_code = self._socket.close_code
+        self.report.close_reason = self._socket.close_reason or ""
+        self._socket = None
+
+    def _close_words(self) -> str:
+        return f"{self.report.close_code} {self.report.close_reason}".strip()
+
+    def _settle(self) -> None:
+        for voice in self.report.voices:
+            voice.settle(hashed=self.plan.hashes)
+
+    def _started_us(self, in_seconds: float) -> int:
+        """The moment that time 0 of the call stands for; it lies `in_seconds` ahead."""
+        if self.plan.started_us is not None:
+            return self.plan.started_us + self.call.begin_us
+        return int((time.time() + in_seconds) * 1e6)

@@ -1,0 +1,72 @@
+"""What a person at the terminal sees: the bar while it runs, the table when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from io import StringIO
+from shutil import get_terminal_size
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from streams.simulator.report import CallReport, Report
+
+REFRESH_SECONDS = 0.2
+TABLE_CALLS = 40  # the newest so many are listed; a loop of days has thousands
+
+
+async def show_progress(report: Report, *, endless: bool) -> None:
+    """A bar on stderr until cancelled; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} packets"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        while True:
+            done = sum(not call.playing for call in report.calls)
+            words = f"{len(report.calls) - done} calls live, {done} over"
+            total = None if endless or not report.planned_packets else report.planned_packets
+            progress.update(task, description=words, completed=report.packets, total=total)
+            await asyncio.sleep(REFRESH_SECONDS)
+
+
+def table_of(report: Report) -> str:
+    """The closing table: a row per call, the totals below."""
+    table = Table(show_footer=True)
+    table.add_column("call", f"{len(report.calls)} call{'s' * (len(report.calls) != 1)}", no_wrap=True)
+    table.add_column("packets sent", f"{report.packets}", justify="right")
+    table.add_column("not sent", f"{sum(call.lost for call in report.calls)}", justify="right")
+    table.add_column("refused", f"{report.refused}", justify="right")
+    table.add_column("seconds", justify="right")
+    table.add_column("late ms", justify="right")
+    table.add_column("close", justify="right")
+    table.add_column("", "" if not report.failed else f"{len(report.failed)} failed")
+    for call in report.calls[-TABLE_CALLS:]:
+        table.add_row(*_row(call))
+    text = StringIO()
+    Console(file=text, width=max(120, get_terminal_size().columns)).print(table)
+    left_out = len(report.calls) - TABLE_CALLS
+    note = f"({left_out} earlier calls are in the totals only)\n" if left_out > 0 else ""
+    return text.getvalue() + note
+
+
+def _row(call: CallReport) -> tuple[str, ...]:
+    close = "dropped" if call.dropped else str(call.close_code or "-")
+    return (
+        call.connection_id,
+        str(call.packets),
+        str(call.lost),
+        str(call.refused),
+        f"{call.seconds:.1f}",
+        f"{call.latest_seconds * 1000:.0f}",
+        close,
+        call.problem,
+    )

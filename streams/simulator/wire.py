@@ -1,0 +1,52 @@
+"""The JSON that ACS sends, member for member in the order it sends them. PURE."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+
+from streams.simulator.schedule import Metadata
+
+CONNECTION_ID_HEADER = "x-ms-call-connection-id"
+CORRELATION_ID_HEADER = "x-ms-call-correlation-id"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def audio_metadata(subscription_id: str, metadata: Metadata) -> str:
+    members = {
+        "subscriptionId": subscription_id,
+        "encoding": metadata.encoding,
+        "sampleRate": metadata.sample_rate,
+        "channels": metadata.channels,
+        "length": metadata.length,
+    }
+    return _message("AudioMetadata", "audioMetadata", members)
+
+
+def audio_data(timestamp_us: int | None, raw_id: str, pcm: bytes, *, silent: bool | None) -> str:
+    """An audio packet. Mixed audio (`raw_id` "") names nobody; None leaves a member out."""
+    members: dict[str, object] = {}
+    if timestamp_us is not None:
+        members["timestamp"] = timestamp(timestamp_us)
+    if raw_id:
+        members["participantRawID"] = raw_id
+    members["data"] = b64encode(pcm).decode("ascii")
+    if silent is not None:
+        members["silent"] = silent
+    return _message("AudioData", "audioData", members)
+
+
+def dtmf_data(tone: str) -> str:
+    return _message("DtmfData", "dtmfData", {"data": tone})
+
+
+def timestamp(timestamp_us: int) -> str:
+    """Microseconds since the epoch as ACS writes them: `2022-10-03T19:16:12.925Z`, milliseconds, rounded down."""
+    moment = _EPOCH + timedelta(microseconds=timestamp_us)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _message(kind: str, member: str, members: dict[str, object]) -> str:
+    return json.dumps({"kind": kind, member: members}, separators=(",", ":"))
