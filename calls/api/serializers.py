@@ -1,0 +1,111 @@
+"""How rows look in REST and in live news. Nothing here asks the database: `CallQuerySet.for_rest` did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from calls.models import Call, Participant, Subscription
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """Messages of one subscription, by what became of them."""
+
+    audio = serializers.IntegerField()
+    dtmf = serializers.IntegerField()
+    unknown = serializers.IntegerField()
+    malformed = serializers.IntegerField()
+    duplicate = serializers.IntegerField()
+    late = serializers.IntegerField()
+
+
+class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):
+    counts = CountsSerializer(read_only=True)
+
+    class Meta:
+        model = Subscription
+        fields = [
+            "id",
+            "subscription_id",
+            "encoding",
+            "sample_rate",
+            "channels",
+            "length",
+            "connected_at",
+            "disconnected_at",
+            "close_code",
+            "counts",
+        ]
+        read_only_fields = fields
+
+
+class ParticipantSerializer(serializers.ModelSerializer[Participant]):
+    recorded_seconds = serializers.SerializerMethodField(help_text="Audio that is stored, silence included.")
+    gap_seconds = serializers.SerializerMethodField(help_text="Time that is missing from the track.")
+
+    class Meta:
+        model = Participant
+        fields = ["id", "raw_id", "kind", "display_name", "label", "recorded_seconds", "gap_seconds"]
+        read_only_fields = fields
+
+    def get_recorded_seconds(self, participant: Any) -> float:
+        seconds: float = participant.recorded_seconds
+        return round(seconds, 6)
+
+    def get_gap_seconds(self, participant: Any) -> float:
+        seconds: float = participant.gap_seconds
+        return round(seconds, 6)
+
+
+class CallSerializer(serializers.ModelSerializer[Call]):
+    """A call of `CallQuerySet.for_rest`: the form that REST, the live socket and the pages share."""
+
+    state = serializers.ChoiceField(choices=["live", "ended", "interrupted"], read_only=True)
+    ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    audio_started_at = serializers.SerializerMethodField(help_text="The zero of the axis of every track and export.")
+    duration_seconds = serializers.SerializerMethodField(help_text="Length of the recorded axis, as exports have it.")
+    participants = ParticipantSerializer(many=True, read_only=True, help_text="In order of being heard.")
+    subscriptions = SubscriptionSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Call
+        fields = [
+            "id",
+            "call_connection_id",
+            "correlation_id",
+            "state",
+            "started_at",
+            "ended_at",
+            "audio_started_at",
+            "duration_seconds",
+            "participants",
+            "subscriptions",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_audio_started_at(self, call: Any) -> str | None:
+        heard = [participant.heard_at for participant in call.participants.all() if participant.heard_at]
+        return serializers.DateTimeField().to_representation(min(heard)) if heard else None
+
+    def get_duration_seconds(self, call: Any) -> float:
+        return _axis_seconds(call.participants.all())
+
+
+def _axis_seconds(participants: Any) -> float:
+    """From the first to the last sealed moment of any track.
+
+    Moments are kept to the microsecond, which is finer than a sample, so rounding to whole samples of the rate that
+    exports have gives their length exactly.
+    """
+    heard: list[tuple[datetime, datetime]] = [
+        (track.heard_at, track.heard_until) for track in participants if track.heard_at and track.heard_until
+    ]
+    rate = max((track.highest_rate or 0 for track in participants), default=0)
+    if not heard or not rate:
+        return 0.0
+    seconds = (max(end for _, end in heard) - min(start for start, _ in heard)).total_seconds()
+    return round(round(seconds * rate) / rate, 6)

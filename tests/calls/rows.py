@@ -1,0 +1,169 @@
+"""Small factories: calls, sockets, tracks and segments with real audio in the audio store.
+
+    call = make_call()
+    alice = make_participant(call, "4:+15551234567")
+    make_segment(alice, at=0.0, samples=tone(2.0))
+
+Places are seconds after `START`, or exact samples since the epoch.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calls import audio, identity
+from calls.models import Call, LedgerEntry, Participant, Segment, Subscription, moment_of
+from calls.storage import write_object
+
+RATE = 16_000
+START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+ALICE = "4:+15551234567"
+BOB = "8:acs:3d20e1de-0f28-41c5-84a0-4960fde5f411_0000000b-c5f0-6a4f-8b23-3a3a0d00a1b2"
+
+Samples = NDArray[np.int16]
+
+
+def tone(seconds: float, hertz: float = 440.0, *, rate: int = RATE, amplitude: float = 0.3) -> Samples:
+    """A sine; shape (seconds * rate,)."""
+    phase = 2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate
+    return np.round(amplitude * 32_767 * np.sin(phase)).astype(np.int16)
+
+
+def noise(seconds: float, seed: int = 1, *, rate: int = RATE) -> Samples:
+    """Every sample its own: a shift by one sample cannot go unseen. Shape (seconds * rate,)."""
+    values: Samples = np.random.default_rng(seed).integers(-20_000, 20_000, round(seconds * rate), dtype=np.int16)
+    return values
+
+
+def make_call(connection: str = "", *, started_at: datetime = START, **values: Any) -> Call:
+    """A call with no rows below it."""
+    values = {"call_connection_id": connection or f"connection-{uuid4()}", "correlation_id": str(uuid4()), **values}
+    call_id = identity.call_id_of(values["call_connection_id"], uuid4())
+    call: Call = Call.objects.create(id=call_id, started_at=started_at, **values)
+    return call
+
+
+def make_subscription(call: Call, **values: Any) -> Subscription:
+    """A socket of `call` that was open for a minute and closed in good order, unless `values` say otherwise."""
+    stream_id = uuid4()
+    end = call.started_at + timedelta(minutes=1)
+    defaults = {
+        "stream_id": stream_id,
+        "subscription_id": str(uuid4()),
+        "encoding": "PCM",
+        "sample_rate": RATE,
+        "channels": 1,
+        "length": 640,
+        "connected_at": call.started_at,
+        "seen_at": end,
+        "disconnected_at": end,
+        "close_code": 1000,
+    }
+    subscription: Subscription = Subscription.objects.create(
+        id=identity.subscription_row_id(stream_id, 0), call=call, **{**defaults, **values}
+    )
+    return subscription
+
+
+def make_participant(call: Call, raw_id: str = ALICE, **values: Any) -> Participant:
+    """A participant who has not been heard yet."""
+    participant: Participant = Participant.objects.create(
+        id=identity.participant_id_of(call.id, raw_id),
+        call=call,
+        raw_id=raw_id,
+        kind=identity.kind_of(raw_id),
+        **values,
+    )
+    return participant
+
+
+def place(seconds: float, rate: int = RATE) -> int:
+    """The sample since the epoch that lies `seconds` after `START`."""
+    return int(START.timestamp()) * rate + round(seconds * rate)
+
+
+def make_segment(
+    participant: Participant,
+    *,
+    at: float = 0.0,
+    samples: Samples | None = None,
+    rate: int = RATE,
+    start_sample: int | None = None,
+    subscription: Subscription | None = None,
+    name: str | None = None,
+) -> Segment:
+    """A sealed segment: object first, then the row, then the participant's first and last moment.
+
+    With `name` the object is taken as it is: many segments can share one.
+    """
+    samples = tone(1.0, rate=rate) if samples is None else samples
+    start = place(at, rate) if start_sample is None else start_sample
+    pcm = samples.astype("<i2").tobytes()
+    stored = audio.encode(pcm, rate)
+    if name is None:
+        name = f"{participant.call_id}/{participant.id}/{start}.{audio.EXTENSION}"
+        write_object(name, stored)
+    subscription = subscription or participant.call.subscriptions.first() or make_subscription(participant.call)
+    segment: Segment = Segment.objects.create(
+        id=identity.segment_id_of(participant.id, start),
+        participant=participant,
+        subscription=subscription,
+        journal=0,
+        start_sample=start,
+        sample_count=len(samples),
+        sample_rate=rate,
+        sha256=audio.pcm_hash(pcm),
+        peak_dbfs=-6.0,
+        rms_dbfs=-12.0,
+        audio_name=name,
+        stored_bytes=len(stored),
+        sealed_at=moment_of(start + len(samples), rate),
+    )
+    _hear(participant, segment)
+    return segment
+
+
+def make_gap(
+    participant: Participant, *, at: float, seconds: float, rate: int = RATE, reason: str = "not_received"
+) -> LedgerEntry:
+    """Missing time on a track, as the sealer enters it in the ledger."""
+    start, count = place(at, rate), round(seconds * rate)
+    entry: LedgerEntry = LedgerEntry.objects.create(
+        id=identity.entry_id_of(participant.id, "gap", start),
+        call=participant.call,
+        participant=participant,
+        kind=LedgerEntry.Kind.GAP,
+        reason=reason,
+        started_at=moment_of(start, rate),
+        ended_at=moment_of(start + count, rate),
+        start_sample=start,
+        sample_count=count,
+        sample_rate=rate,
+    )
+    return entry
+
+
+def make_conversation() -> tuple[Call, Participant, Participant]:
+    """Two people, two seconds each with a second of overlap: Alice from 0 to 2, Bob from 1 to 3."""
+    call = make_call()
+    alice, bob = make_participant(call, ALICE), make_participant(call, BOB)
+    for second in range(2):
+        make_segment(alice, at=second, samples=noise(1.0, seed=second))
+        make_segment(bob, at=1 + second, samples=noise(1.0, seed=10 + second))
+    return call, alice, bob
+
+
+def url_of(call: Call | UUID, rest: str = "") -> str:
+    """`/api/v1/calls/<id>/…`"""
+    return f"/api/v1/calls/{call if isinstance(call, UUID) else call.id}/{rest}"
+
+
+def _hear(participant: Participant, segment: Segment) -> None:
+    participant.heard_at = min(participant.heard_at or segment.started_at, segment.started_at)
+    participant.heard_until = max(participant.heard_until or segment.ended_at, segment.ended_at)
+    participant.save(update_fields=["heard_at", "heard_until"])
