@@ -21,7 +21,7 @@ class Metadata:
     """What an AudioMetadata message says, besides the subscription."""
 
     sample_rate: int
-    length: float
+    length: float | None
     encoding: str = "PCM"
     channels: int = 1
 
@@ -148,7 +148,7 @@ class Conversation:
 
 def spoken(packet_counts: Sequence[int]) -> Iterator[Packet]:
     """The packets of all voices in the order of speaking: one of each voice, every 20 ms."""
-    for number in range(max(packet_counts)):
+    for number in range(max(packet_counts, default=0)):
         for voice, count in enumerate(packet_counts):
             if number < count:
                 yield Packet(voice, number, number * PACKET_US)

@@ -15,13 +15,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def audio_metadata(subscription_id: str, metadata: Metadata) -> str:
-    members = {
+    members: dict[str, object] = {
         "subscriptionId": subscription_id,
         "encoding": metadata.encoding,
         "sampleRate": metadata.sample_rate,
         "channels": metadata.channels,
-        "length": metadata.length,
     }
+    if metadata.length is not None:
+        whole = int(metadata.length)
+        members["length"] = whole if whole == metadata.length else metadata.length
     return _message("AudioMetadata", "audioMetadata", members)
 
 
