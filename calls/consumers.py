@@ -1,0 +1,257 @@
+"""The browser's socket `/ws/live`: a snapshot, then what changes and the newest levels (product.md, "The live socket").
+
+Four tasks for each socket, owned by one TaskGroup, with one mailbox between those that fill and the one that sends:
+
+    listen           channel layer ──▶ view ──▶ mailbox
+    watch_database   database      ──▶ view ──▶ mailbox     also: does the login still hold?
+    send_mail                                   mailbox ──▶ browser
+    read             the browser   ──▶ counted, never read
+
+The stock dispatch of Channels hops to a thread before every message; at ten news a second for each dashboard this has
+its own loops instead. Any of the tasks ends the socket by raising a `Leave`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+from channels.consumer import AsyncConsumer
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.db import Error as DatabaseAway
+from django.http import HttpRequest
+
+from calls import live
+from calls.live_calls import stored_live_calls
+from calls.live_view import LiveView, Message
+from calls.mailbox import Mailbox
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+JOIN_SECONDS = 1.0
+"""A snapshot waits so long for the channel layer: what happens after it should be heard."""
+DATABASE_SECONDS = 2.0
+"""A snapshot waits so long for the database; then it is made from news alone."""
+LOOK_SECONDS = live.REPEAT_SECONDS
+"""Between two looks at what only the database knows, and the longest silence on the socket: it is the heartbeat."""
+REJOIN_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Pauses between attempts to join the channel layer; the last one repeats."""
+LEVELS_SECONDS = 0.08
+"""Least time between two messages with levels: about 10 a second, however many processes speak."""
+LOGIN_SECONDS = 30.0
+"""A session that has expired or was logged out is noticed within so long."""
+SEND_SECONDS = 30.0
+"""A browser that does not take one message in so long is gone."""
+CLIENT_MESSAGES = 100
+"""A browser has nothing to say here; so many messages are ignored, the next one closes the socket."""
+
+_database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-database")
+"""Not the thread that all consumers of a process share: a slow query would delay them all. And never more than two."""
+
+
+class Leave(Exception):
+    """The socket ends. Each class has the close code that the browser is told (docs/dashboard.md).
+
+    Leave
+    ├── BrowserLeft     (none: it is gone)
+    ├── LoggedOut       4401
+    ├── TooSlow         4408
+    └── TalksTooMuch    4429
+    """
+
+    code: int | None = None
+
+
+class BrowserLeft(Leave):
+    """The browser closed, or its connection broke."""
+
+
+class LoggedOut(Leave):
+    """Nobody is logged in: before accept, or the session ended since."""
+
+    code = 4401
+
+
+class TooSlow(Leave):
+    code = 4408
+
+
+class TalksTooMuch(Leave):
+    code = 4429
+
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        if not scope["user"].is_authenticated:
+            await send({"type": "websocket.close", "code": LoggedOut.code})
+            return
+        await send({"type": "websocket.accept"})
+        await LiveSocket(scope["session"].session_key, receive, send).run()
+
+
+class LiveSocket:
+    """One accepted socket, from its snapshot to its end."""
+
+    def __init__(self, session_key: str, receive: Receive, send: Send) -> None:
+        self._id = uuid4()
+        self._session_key = session_key
+        self._receive = receive
+        self._send = send
+        self._view = LiveView()
+        self._mailbox = Mailbox()
+        self._mail = asyncio.Event()
+        self._joined = asyncio.Event()
+        self._news_missed = asyncio.Event()
+
+    async def run(self) -> None:
+        logger.info("live socket opened", extra={"socket": str(self._id)})
+        reason = BrowserLeft.__name__
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (self._listen, self._watch_database, self._send_mail, self._read):
+                    tasks.create_task(work())
+        except* Leave as leaving:
+            leave = _first(leaving)
+            reason = type(leave).__name__
+            if leave.code is not None:
+                with suppress(OSError):
+                    await self._send({"type": "websocket.close", "code": leave.code})
+        finally:
+            logger.info("live socket closed", extra={"socket": str(self._id), "reason": reason})
+
+    async def _listen(self) -> None:
+        attempts = 0
+        while True:
+            try:
+                async with live.newsfeed() as next_news:
+                    attempts = 0
+                    self._joined.set()
+                    self._news_missed.set()  # whatever was said before we joined
+                    while True:
+                        self._hear(await next_news())
+            except live.LAYER_AWAY as error:
+                if attempts == 0:
+                    logger.warning("channel layer away", extra={"socket": str(self._id), "error": type(error).__name__})
+            await asyncio.sleep(REJOIN_SECONDS[min(attempts, len(REJOIN_SECONDS) - 1)])
+            attempts += 1
+
+    def _hear(self, news: live.News) -> None:
+        now = datetime.now(UTC)
+        if self._view.missed(news, now):
+            self._news_missed.set()
+        self._mailbox.put(self._view.hear(news, now))
+        self._mailbox.put_levels(news["process"], news["levels"])
+        self._mail.set()
+
+    async def _watch_database(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._joined.wait(), JOIN_SECONDS)
+        snapshot_due = True
+        is_away = False
+        login_checked_at = datetime.now(UTC)
+        while True:
+            self._news_missed.clear()
+            now = datetime.now(UTC)
+            self._view.forget(now)
+            try:
+                if now - login_checked_at > timedelta(seconds=LOGIN_SECONDS):
+                    await self._check_login()
+                    login_checked_at = now
+                if snapshot_due or is_away or self._view.wants_database(now):
+                    await self._ask_database(now, snapshot_due=snapshot_due)
+                is_away = False
+            except DatabaseAway as error:
+                if not is_away:
+                    logger.warning("database away", extra={"socket": str(self._id), "error": type(error).__name__})
+                is_away = True
+            if snapshot_due:
+                self._demand_snapshot()
+            snapshot_due = await self._news_missed_within(LOOK_SECONDS)
+
+    async def _ask_database(self, now: datetime, *, snapshot_due: bool) -> None:
+        asking = asyncio.ensure_future(_in_database_thread(stored_live_calls, now))
+        try:
+            done, _pending = await asyncio.wait({asking}, timeout=DATABASE_SECONDS)
+            if snapshot_due and not done:
+                self._demand_snapshot()
+            stored = await asking
+        finally:
+            asking.cancel()
+        self._mailbox.put(self._view.settle(stored, datetime.now(UTC)))
+        self._mail.set()
+
+    async def _news_missed_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._news_missed.wait(), seconds)
+        return False
+
+    def _demand_snapshot(self) -> None:
+        self._mailbox.demand_snapshot()
+        self._mail.set()
+
+    async def _check_login(self) -> None:
+        if not await _in_database_thread(_is_logged_in, self._session_key):
+            raise LoggedOut
+
+    async def _send_mail(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._mail.wait(), LOOK_SECONDS)
+            self._mail.clear()
+            snapshot_due, messages, levels = self._mailbox.take()
+            for message in [self._view.snapshot()] if snapshot_due else messages:
+                await self._write(message)
+            if levels or not (snapshot_due or messages):  # nothing for long: empty levels tell that we are here
+                await self._write({"type": "levels", "levels": levels})
+                await asyncio.sleep(LEVELS_SECONDS)
+
+    async def _write(self, message: Message) -> None:
+        text = msgspec.json.encode(message).decode()
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send({"type": "websocket.send", "text": text})
+        except TimeoutError:
+            raise TooSlow from None
+        except OSError:  # uvicorn's way to say that the browser is gone
+            raise BrowserLeft from None
+
+    async def _read(self) -> None:
+        for _message in range(CLIENT_MESSAGES + 1):
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                raise BrowserLeft
+        raise TalksTooMuch
+
+
+def _first(leaving: BaseExceptionGroup[Leave]) -> Leave:
+    first = leaving.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _is_logged_in(session_key: str) -> bool:
+    """As the next request of this browser would find it: session alive, password unchanged, user active."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    return get_user(request).is_authenticated
+
+
+async def _in_database_thread(work: Callable[..., T], *arguments: Any) -> T:
+    result: T = await database_sync_to_async(work, thread_sensitive=False, executor=_database_threads)(*arguments)
+    return result
