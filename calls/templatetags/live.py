@@ -1,0 +1,39 @@
+"""What a page says of a live call on first paint; calls/static/calls/js says the same from then on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+
+from calls import identity
+
+register = template.Library()
+
+
+@register.filter
+def label(participant: dict[str, Any]) -> str:
+    """The display name where one is known, otherwise what the raw id tells."""
+    return participant["display_name"] or identity.label_of(participant["raw_id"])
+
+
+@register.filter
+def kind_note(participant: dict[str, Any]) -> str:
+    """The kind in words, where the label does not say it already."""
+    says_it = not participant["display_name"] and participant["kind"] not in ("phone", "unknown")
+    return "" if says_it else identity.KINDS.get(participant["kind"], identity.KINDS["unknown"])
+
+
+@register.filter
+def short_id(text: str) -> str:
+    """The last characters of an id: enough to tell two calls apart by eye."""
+    return f"…{text[-8:]}" if len(text) > 8 else text
+
+
+@register.filter
+def clock_since(now: str, started_at: str) -> str:
+    """The time between two ISO 8601 times as a running clock: 0:07, 4:05, 1:02:09."""
+    seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(started_at)).total_seconds()))
+    minutes, hours = seconds // 60 % 60, seconds // 3600
+    return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { nothing, participantCount, reduce } from "../../calls/static/calls/js/state.js";
+
+const call = (id, second = 0, participants = []) => ({
+  id,
+  started_at: new Date(Date.UTC(2026, 10, 23, 10, 0, second)).toISOString(),
+  participants,
+});
+const after = (...messages) => messages.reduce(reduce, nothing);
+const ids = (state) => state.calls.map((each) => each.id);
+
+test("a snapshot replaces everything, newest first", () => {
+  const state = after(
+    { type: "call.started", call: call("old") },
+    { type: "snapshot", calls: [call("a", 1), call("b", 2)] },
+  );
+  assert.deepEqual(ids(state), ["b", "a"]);
+});
+
+test("a call starts, changes and ends", () => {
+  const started = after({ type: "call.started", call: call("a") });
+  const updated = reduce(started, { type: "call.updated", call: call("a", 0, [{ id: "p" }]) });
+  assert.equal(participantCount(started), 0);
+  assert.equal(participantCount(updated), 1);
+  assert.deepEqual(ids(reduce(updated, { type: "call.ended", call: call("a") })), []);
+});
+
+test("a call that starts twice is there once", () => {
+  assert.deepEqual(ids(after({ type: "call.started", call: call("a") }, { type: "call.started", call: call("a") })), ["a"]);
+});
+
+test("an update of a call that was missed shows it", () => {
+  assert.deepEqual(ids(after({ type: "call.updated", call: call("a") })), ["a"]);
+});
+
+test("calls of one moment keep one order, whichever came first", () => {
+  const one = after({ type: "call.started", call: call("a") }, { type: "call.started", call: call("b") });
+  const other = after({ type: "call.started", call: call("b") }, { type: "call.started", call: call("a") });
+  assert.deepEqual(ids(one), ids(other));
+});
+
+test("what changes nothing gives the same state", () => {
+  const state = after({ type: "call.started", call: call("a") });
+  for (const message of [
+    { type: "levels", levels: { p: [-20, -10] } },
+    { type: "call.ended", call: call("never seen") },
+    { type: "of tomorrow" },
+  ]) {
+    assert.equal(reduce(state, message), state);
+  }
+});
+
+test("a state is never changed, only replaced", () => {
+  const state = after({ type: "call.started", call: call("a") });
+  Object.freeze(state.calls);
+  reduce(state, { type: "call.started", call: call("b") });
+  reduce(state, { type: "call.ended", call: call("a") });
+  assert.deepEqual(ids(state), ["a"]);
+});
