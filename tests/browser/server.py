@@ -1,0 +1,144 @@
+"""The pages and the live socket in this process, on uvicorn in a thread, and a real Chromium that looks at them.
+
+The server shares the database of the running test, and its channel layer: a test says news by `self.say(...)` as a
+recording process would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+from unittest import mock
+
+import uvicorn
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.contrib.auth.models import User
+from django.core.asgi import get_asgi_application
+from django.test import TransactionTestCase
+from django.urls import path
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from calls import live
+from calls.live import News
+from tests import machine
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OPERATOR, PASSWORD = "operator", "the password of the tests"
+START_SECONDS = 20.0
+
+
+class ServerThread:
+    """The ASGI application on a port of loopback; `stop` cuts every connection, `start` brings it back there."""
+
+    def __init__(self) -> None:
+        self._port = 0
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self._port}"
+
+    def start(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = listener.getsockname()[1]
+        config = uvicorn.Config(_application(), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        is_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(listener, is_up), name="server", daemon=True)
+        self._thread.start()
+        assert is_up.wait(START_SECONDS), "the server has started"
+
+    def stop(self) -> None:
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join(START_SECONDS)
+        assert not self._thread.is_alive(), "the server has stopped"
+        self._server = None
+
+    def say(self, news: News) -> None:
+        """Publishes as a recording process would, and returns when the layer has taken it."""
+        assert self._loop, "the server has been started"
+        asyncio.run_coroutine_threadsafe(live.publish(news), self._loop).result(timeout=5)
+
+    def _run(self, listener: socket.socket, is_up: threading.Event) -> None:
+        async def serve() -> None:
+            assert self._server
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(is_up.set)
+            await self._server.serve(sockets=[listener])
+
+        asyncio.run(serve())
+
+
+class BrowserTestCase(TransactionTestCase):
+    """One server and one browser for the class; a fresh window, already logged in, for each test."""
+
+    server: ClassVar[ServerThread]
+    browser: ClassVar[Browser]
+    _playwright: ClassVar[Playwright]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        chromium = machine.chromium()
+        super().setUpClass()
+        # Playwright keeps a loop in this thread, so Django would refuse the test's own queries.
+        cls.enterClassContext(mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="true"))
+        cls.server = ServerThread()
+        cls.server.start()
+        cls.addClassCleanup(cls.server.stop)
+        cls._playwright = sync_playwright().start()
+        cls.addClassCleanup(cls._playwright.stop)
+        cls.browser = cls._playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        cls.addClassCleanup(cls.browser.close)
+
+    def setUp(self) -> None:
+        self.operator = User.objects.create_user(OPERATOR, password=PASSWORD)
+        self.console: list[str] = []
+
+    def say(self, process: str = "one", **what: Any) -> None:
+        news: Any = {"process": process, "levels": {}, **what}
+        self.server.say(news)
+
+    @contextmanager
+    def window(self, *, logged_in: bool = True, **options: Any) -> Iterator[Page]:
+        """A page of a browser with no memory of others. What it says on its console is in `self.console`."""
+        context = self.browser.new_context(base_url=self.server.url, **options)
+        try:
+            if logged_in:
+                self.client.force_login(self.operator)
+                session = self.client.cookies["sessionid"].value
+                context.add_cookies([{"name": "sessionid", "value": session, "url": self.server.url}])
+            page = context.new_page()
+            page.set_default_timeout(10_000)
+            page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+            page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
+            yield page
+        finally:
+            context.close()
+
+
+def _application() -> Any:
+    # Imported when the first server starts: the socket's own modules need Django's registry.
+    from calls.routing import live_socket
+
+    return ProtocolTypeRouter(
+        {
+            "http": get_asgi_application(),
+            "websocket": URLRouter([path("ws/live", live_socket)]),
+        }
+    )
