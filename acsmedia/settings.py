@@ -11,22 +11,34 @@ from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
-from environs import FileAwareEnv, validate
+from environs import EnvError, FileAwareEnv, ValidationError, validate
 
 env = FileAwareEnv(strip_whitespace=True)
+
+
+def _names_of_hosts(hosts: list[str]) -> None:
+    if any("/" in host or " " in host for host in hosts):
+        raise ValidationError("names of hosts, without https:// and path.")
+
+
+def _origins(origins: list[str]) -> None:
+    if not all(origin.startswith(("https://", "http://")) for origin in origins):
+        raise ValidationError("origins, each with https:// in front.")
+
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- where things are -------------------------------------------------------------------------------------------------
-DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"))).resolve()
+DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"), validate=validate.Length(min=1))).resolve()
 SPOOL_DIR = DATA_DIR / "spool"  # the journals: on this host's own disk, never on a network share
 AUDIO_DIR = DATA_DIR / "audio"  # sealed segments, when AUDIO_STORE=files
 
 # --- Django -----------------------------------------------------------------------------------------------------------
-SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=1))
 DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)  # plain HTTP, for a first look on this host: see the check
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[], validate=_names_of_hosts)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_origins)
 
 INSTALLED_APPS = [
     "daphne",  # before staticfiles: it replaces runserver
@@ -49,6 +61,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "acsmedia.health.machines_first",  # probes ask by address, with any Host and without TLS or session
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -100,6 +113,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}"),
 }
 _database = DATABASES["default"]
+if _database.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+    raise EnvError('Environment variable "DATABASE_URL" invalid: use postgres://… or sqlite:///….')
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE takes the write lock when a transaction begins: with deferred ones 229 of 600 concurrent writes failed.
     _database["OPTIONS"] = {
@@ -159,7 +174,7 @@ STORAGES: dict[str, dict[str, Any]] = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
     "audio": _AUDIO_STORES[AUDIO_STORE],
 }
-if DEBUG:  # a first look needs no collectstatic
+if DEBUG or INSECURE_HTTP:  # a first look needs no collectstatic
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     WHITENOISE_USE_FINDERS = True
 
@@ -167,13 +182,19 @@ if DEBUG:  # a first look needs no collectstatic
 SEGMENT_SECONDS = env.float("SEGMENT_SECONDS", 10.0, validate=validate.Range(1, 600))
 RECONNECT_GRACE_SECONDS = env.float("RECONNECT_GRACE_SECONDS", 10.0, validate=validate.Range(0, 3600))
 JOURNAL_FSYNC_SECONDS = env.float("JOURNAL_FSYNC_SECONDS", 1.0, validate=validate.Range(0.05, 60))
+RECORDER_STARTS_AT_IMPORT = True  # of acsmedia.asgi, by a server; tests start it with the first connection
 
 ACS_AUTH = env.str("ACS_AUTH", "jwt", validate=validate.OneOf(["jwt", "token", "off"]))
 ACS_RESOURCE_ID = env.str("ACS_RESOURCE_ID", "")
 ACS_JWKS_URL = env.str("ACS_JWKS_URL", "https://acscallautomation.communication.azure.com/calling/keys")
 ACS_STREAM_TOKEN = env.str("ACS_STREAM_TOKEN", "")
 
+# --- machines that watch us -------------------------------------------------------------------------------------------
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # what Prometheus shows; without one only this host may ask
+MIN_FREE_DISK_MB = env.int("MIN_FREE_DISK_MB", 512, validate=validate.Range(0))  # /readyz says no below it
+
 # --- REST -------------------------------------------------------------------------------------------------------------
+_RATE = validate.Regexp(r"^\d+/(s|sec|min|hour|day)$", error="a rate such as 60/min.")
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
@@ -188,8 +209,8 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
-        "anon": env.str("REST_RATE_ANONYMOUS", "60/min"),
-        "user": env.str("REST_RATE_USER", "1200/min"),
+        "anon": env.str("REST_RATE_ANONYMOUS", "60/min", validate=_RATE),
+        "user": env.str("REST_RATE_USER", "1200/min", validate=_RATE),
     },
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -205,15 +226,15 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 }
 
 # --- security ---------------------------------------------------------------------------------------------------------
-# TLS ends in front of us (nginx, a load balancer); it says so in X-Forwarded-Proto. DEBUG is the only way without TLS.
+# TLS ends in front of us (nginx, a load balancer); it says so in X-Forwarded-Proto.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not INSECURE_HTTP)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # machines inside the network ask without TLS
-SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("SECURE_HSTS_SECONDS", 31_536_000)
+SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("SECURE_HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
-SESSION_COOKIE_SECURE = not DEBUG
-CSRF_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_SECURE = not INSECURE_HTTP
+CSRF_COOKIE_SECURE = not INSECURE_HTTP
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -233,18 +254,19 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-# --- logs: one JSON object a line (text with DEBUG), our UUIDs only, never numbers, names, tokens or payloads ---------
+# --- logs: one JSON object a line (text over plain HTTP); our UUIDs, never numbers, names, tokens or payloads ---------
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"structured": {"()": "acsmedia.logs.formatter", "readable": DEBUG}},
+    "formatters": {"structured": {"()": "acsmedia.logs.formatter", "readable": INSECURE_HTTP}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # Request lines would hold the query string of the media socket, and with it the stream token.
         "daphne": {"level": "WARNING"},
-        "uvicorn.access": {"level": "WARNING"},
-        "uvicorn.error": {"level": "INFO"},
+        "uvicorn": {"level": "WARNING", "propagate": True},
+        "uvicorn.access": {"level": "WARNING", "propagate": True},
+        "uvicorn.error": {"level": "WARNING"},
     },
 }

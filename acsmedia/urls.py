@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from acsmedia.health import healthz, readyz
+from acsmedia.metrics import metrics
 
 urlpatterns = [
+    path("", include("calls.urls")),
     path("admin/", admin.site.urls),
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("metrics", metrics),
 ]

@@ -15,7 +15,7 @@ os.environ.setdefault("SECURE_SSL_REDIRECT", "false")
 os.environ.setdefault("LOG_LEVEL", "ERROR")
 
 from acsmedia.settings import *  # noqa: F403
-from acsmedia.settings import DATABASES, REST_FRAMEWORK, STORAGES
+from acsmedia.settings import DATABASES, LOGGING, REST_FRAMEWORK, STORAGES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -25,4 +25,6 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False  # the browser of the tests s
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: the sealer and the views write from several threads, as they do in production.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["DATA_DIR"], "test.sqlite3")}  # noqa: PTH118
+LOGGING["loggers"]["django"] = {"level": "CRITICAL"}  # tests provoke 4xx answers; their lines hide what matters
+RECORDER_STARTS_AT_IMPORT = False
 TEST_RUNNER = "tests.runner.Runner"

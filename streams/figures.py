@@ -1,0 +1,38 @@
+"""PURE. What a recording process counts, as one value taken at one moment.
+
+The recorder adds to plain integers, because a packet must cost nothing more; whoever shows the numbers asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+MessageOutcome = Literal["audio", "dtmf", "metadata", "unknown", "malformed"]
+HandshakeOutcome = Literal["accepted", "refused", "failed"]
+SealStage = Literal["store", "database", "journal"]
+
+MESSAGE_OUTCOMES: tuple[MessageOutcome, ...] = ("audio", "dtmf", "metadata", "unknown", "malformed")
+HANDSHAKE_OUTCOMES: tuple[HandshakeOutcome, ...] = ("accepted", "refused", "failed")
+SEAL_STAGES: tuple[SealStage, ...] = ("store", "database", "journal")
+
+
+@dataclass(frozen=True)
+class RecorderFigures:
+    """Totals since the process began, and what is the case now. An outcome that is left out counts 0."""
+
+    packets: int = 0
+    messages: Mapping[MessageOutcome, int] = field(default_factory=dict)
+    handshakes: Mapping[HandshakeOutcome, int] = field(default_factory=dict)
+    journal_bytes: int = 0
+    """Bytes appended to journals."""
+    segments_sealed: int = 0
+    seal_failures: Mapping[SealStage, int] = field(default_factory=dict)
+    """Attempts that failed and are repeated, by what was away or damaged."""
+    open_streams: int = 0
+    seal_lag_seconds: float = 0.0
+    """Age of the oldest finished journal that is not sealed yet; 0 if there is none."""
+    spool_bytes: int = 0
+    spool_files: int = 0
+    live_dashboards: int = 0
