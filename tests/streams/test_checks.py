@@ -1,0 +1,187 @@
+"""Every wrong setting has an id, is named, and right ones are left in peace."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import skipIf
+
+from django.core.checks import CheckMessage, run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.test import SimpleTestCase, override_settings
+
+from streams import checks
+
+RIGHT: dict[str, Any] = {
+    "DEBUG": False,
+    "ACS_AUTH": "jwt",
+    "ACS_RESOURCE_ID": "3d20e1de-58ee-4f09-ae4b-1a7d3d1c0a11",
+    "ACS_JWKS_URL": "https://acscallautomation.communication.azure.com/calling/keys",
+    "ACS_STREAM_TOKEN": "",
+    "AUDIO_STORE": "files",
+    "REDIS_URL": "",
+    "METRICS_TOKEN": "",
+    "INSECURE_HTTP": False,
+    "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3"}},
+}
+POSTGRES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+
+
+@contextmanager
+def settings_with(**values: Any) -> Iterator[None]:
+    """Settings that are right but for `values`."""
+    with warnings.catch_warnings():
+        # Nothing connects under the other name, so what Django warns of does not happen.
+        warnings.filterwarnings("ignore", "Overriding setting DATABASES")
+        with override_settings(**{**RIGHT, **values}):
+            yield
+
+
+def found(**values: Any) -> list[CheckMessage]:
+    """What our checks say of settings that are right but for `values`."""
+    with settings_with(**values):
+        return run_checks(tags=[checks.TAG])
+
+
+class ChecksCase(SimpleTestCase):
+    def assert_found(self, identity: str, variable: str, **values: Any) -> None:
+        messages = found(**values)
+        self.assertEqual([message.id for message in messages], [f"acsmedia.{identity}"])
+        self.assertIn(variable, messages[0].msg)
+
+    def assert_nothing(self, **values: Any) -> None:
+        self.assertEqual(found(**values), [])
+
+
+class AccessTests(ChecksCase):
+    def test_right_settings_are_left_in_peace(self) -> None:
+        self.assert_nothing()
+        self.assert_nothing(ACS_AUTH="token", ACS_STREAM_TOKEN="x" * 16)
+        self.assert_nothing(ACS_AUTH="off", DEBUG=True)
+
+    def test_an_open_door_is_an_error_unless_debug(self) -> None:
+        self.assert_found("E001", "ACS_AUTH", ACS_AUTH="off")
+
+    def test_a_jwt_needs_an_audience(self) -> None:
+        self.assert_found("E002", "ACS_RESOURCE_ID", ACS_RESOURCE_ID="")
+        self.assert_found("E002", "ACS_RESOURCE_ID", ACS_RESOURCE_ID="", DEBUG=True)
+
+    def test_a_token_must_be_set_and_long(self) -> None:
+        self.assert_found("E003", "ACS_STREAM_TOKEN", ACS_AUTH="token")
+        self.assert_found("E004", "ACS_STREAM_TOKEN", ACS_AUTH="token", ACS_STREAM_TOKEN="x" * 15)
+
+    def test_a_short_token_beside_a_jwt_is_a_warning(self) -> None:
+        self.assert_found("W001", "ACS_STREAM_TOKEN", ACS_STREAM_TOKEN="short")
+
+    def test_no_message_tells_the_token(self) -> None:
+        for mode in ("jwt", "token"):
+            self.assertNotIn("swordfish", str(found(ACS_AUTH=mode, ACS_STREAM_TOKEN="swordfish")))
+
+    def test_keys_come_over_https(self) -> None:
+        for url in ("http://example.com/keys", "file:///etc/keys", "https://", "keys", "", "https://[broken"):
+            with self.subTest(url):
+                self.assert_found("E005", "ACS_JWKS_URL", ACS_JWKS_URL=url)
+
+    def test_with_debug_keys_may_come_over_http_but_not_from_a_file(self) -> None:
+        self.assert_nothing(ACS_JWKS_URL="http://127.0.0.1:9000/keys", DEBUG=True)
+        self.assert_found("E005", "ACS_JWKS_URL", ACS_JWKS_URL="file:///etc/keys", DEBUG=True)
+
+
+class FolderTests(ChecksCase):
+    def setUp(self) -> None:
+        self.root = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def data_dir(self, path: Path) -> dict[str, Any]:
+        return {"DATA_DIR": path, "SPOOL_DIR": path / "spool"}
+
+    def test_a_folder_that_can_be_written_is_fine_and_stays_empty(self) -> None:
+        self.assert_nothing(**self.data_dir(self.root))
+        self.assertEqual(list(self.root.iterdir()), [])
+
+    def test_a_folder_that_can_be_made_is_fine_and_not_made_yet(self) -> None:
+        self.assert_nothing(**self.data_dir(self.root / "a" / "b"))
+        self.assertEqual(list(self.root.iterdir()), [])
+
+    def test_a_file_in_its_place_is_an_error(self) -> None:
+        (self.root / "taken").touch()
+        self.assert_found("E006", "DATA_DIR", **self.data_dir(self.root / "taken"))
+        self.assert_found("E006", "DATA_DIR", **self.data_dir(self.root / "taken" / "below"))
+        self.assert_found("E006", "DATA_DIR", DATA_DIR=self.root, SPOOL_DIR=self.root / "taken")
+
+    @skipIf(not Path("/proc/self").is_dir(), "needs a file system that nobody can write to, such as /proc")
+    def test_a_folder_that_cannot_be_written_is_an_error_even_for_root(self) -> None:
+        self.assert_found("E006", "DATA_DIR", DATA_DIR=Path("/proc/self"), SPOOL_DIR=self.root)
+
+
+class StoreTests(ChecksCase):
+    def assert_store(self, identities: list[str], store: str, **options: str) -> None:
+        storages = {"audio": {"BACKEND": "any", "OPTIONS": options}}
+        messages = found(AUDIO_STORE=store, STORAGES=storages)
+        self.assertEqual([message.id for message in messages], [f"acsmedia.{identity}" for identity in identities])
+
+    def test_s3_needs_a_bucket(self) -> None:
+        self.assert_store(["E007"], "s3", bucket_name="")
+        self.assert_store([], "s3", bucket_name="calls")
+
+    def test_azure_needs_a_container_and_a_connection(self) -> None:
+        self.assert_store(["E008", "E008"], "azure")
+        self.assert_store(["E008"], "azure", azure_container="calls")
+        self.assert_store([], "azure", azure_container="calls", connection_string="x")
+
+
+class ProcessTests(ChecksCase):
+    def test_a_redis_address_has_a_scheme_that_the_layer_knows(self) -> None:
+        for url in ("localhost:6379", "http://cache", "redis://", "redis:6379", "rediss://[x"):
+            with self.subTest(url):
+                self.assert_found("E009", "REDIS_URL", REDIS_URL=url, DATABASES=POSTGRES)
+        for url in ("redis://cache:6379/0", "rediss://:secret@cache", "unix:///run/redis.sock"):
+            with self.subTest(url):
+                self.assert_nothing(REDIS_URL=url, DATABASES=POSTGRES)
+
+    def test_postgres_without_redis_is_a_warning(self) -> None:
+        self.assert_found("W002", "REDIS_URL", DATABASES=POSTGRES)
+        self.assert_nothing(DATABASES=POSTGRES, DEBUG=True)
+
+    def test_sqlite_with_redis_is_a_warning(self) -> None:
+        self.assert_found("W003", "REDIS_URL", REDIS_URL="redis://cache")
+
+    def test_a_short_metrics_token_is_a_warning(self) -> None:
+        self.assert_found("W004", "METRICS_TOKEN", METRICS_TOKEN="short")
+
+
+class TransportTests(ChecksCase):
+    def test_plain_http_is_a_warning(self) -> None:
+        self.assert_found("W005", "INSECURE_HTTP", INSECURE_HTTP=True)
+        self.assert_nothing(INSECURE_HTTP=True, DEBUG=True)
+
+
+class InsistTests(ChecksCase):
+    """Servers are started without `manage.py check`, so they ask by themselves."""
+
+    def test_right_settings_start(self) -> None:
+        with settings_with():
+            checks.insist()
+
+    def test_warnings_start(self) -> None:
+        with settings_with(DATABASES=POSTGRES):
+            checks.insist()
+
+    def test_all_errors_are_named_at_once(self) -> None:
+        wrong = {"ACS_AUTH": "off", "REDIS_URL": "http://cache"}
+        with settings_with(**wrong), self.assertRaises(ImproperlyConfigured) as caught:
+            checks.insist()
+        self.assertIn("ACS_AUTH", str(caught.exception))
+        self.assertIn("REDIS_URL", str(caught.exception))
+        self.assertIn("acsmedia.E009", str(caught.exception))
+
+    def test_every_id_is_in_the_documentation(self) -> None:
+        source = Path(checks.__file__).read_text()
+        security = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+        for number in (*(f"E{index:03}" for index in range(1, 10)), *(f"W{index:03}" for index in range(1, 6))):
+            with self.subTest(number):
+                self.assertIn(f'id="acsmedia.{number}"', source)
+                self.assertIn(f"acsmedia.{number}", security)
