@@ -3,6 +3,7 @@
 
 import os
 import sys
+from importlib import import_module
 
 from django.core.management import execute_from_command_line
 
@@ -10,6 +11,10 @@ from django.core.management import execute_from_command_line
 def main() -> None:
     testing = sys.argv[1:2] == ["test"]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings" if testing else "acsmedia.settings")
+    try:
+        import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    except ValueError as error:  # environs': a wrong value, said with the name of its variable
+        sys.exit(f"manage.py: {error}")
     execute_from_command_line(sys.argv)
 
 
