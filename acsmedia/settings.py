@@ -171,7 +171,7 @@ _AUDIO_STORES: dict[str, dict[str, Any]] = {
 }
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR)}},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "calls.static_files.HashedModules"},
     "audio": _AUDIO_STORES[AUDIO_STORE],
 }
 if DEBUG or INSECURE_HTTP:  # a first look needs no collectstatic

@@ -16,6 +16,8 @@ from msgspec import Struct, field
 
 from streams.track import LOOK_AHEAD_US, Gap, Run, Track
 
+__all__ = ["Gap", "Jump", "RateChange", "Run", "Taken", "Timeline", "TrackAudio", "dump", "load"]
+
 JUMP_US = 3_600_000_000
 """Law 6: a timestamp further ahead than this of everything heard on the call is a clock that jumped, no silence."""
 

@@ -1,0 +1,88 @@
+"""The application as servers see it: HTTP, the browser's socket, ACS's socket, and the server's own start and end.
+
+Daphne has no lifespan, so the recorder starts when a server imports this module, and stops at the end of the process
+where the server has not said so before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "acsmedia.settings")
+
+from django.core.asgi import get_asgi_application
+
+http = get_asgi_application()  # before anything that needs the app registry
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
+from django.urls import path
+
+from acsmedia import metrics
+from calls.routing import live_socket
+from streams.auth import Door
+from streams.checks import insist
+from streams.consumers import MediaConsumer
+from streams.recorder import Recorder
+
+
+class Application:
+    """Routes by protocol and path. Its recorder starts with the server, or with the first connection."""
+
+    def __init__(self, recorder: Recorder, door: Door) -> None:
+        self._recorder = recorder
+        self._door = door
+        # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
+        media: Any = MediaConsumer.as_asgi(recorder=recorder, door=door)
+        sockets = URLRouter([path("ws/acs/media", media), path("ws/live", live_socket), path("<path:rest>", nowhere)])
+        self._router = ProtocolTypeRouter({"http": http, "websocket": sockets})
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        self._recorder.start()
+        await self._router(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        """ASGI lifespan: what a server tells of its start and end."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._recorder.start()
+                await self._door.warm()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._recorder.aclose()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+async def _nowhere(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Any other socket address: refused before accept, without a traceback in the log."""
+    await receive()
+    await send({"type": "websocket.close", "code": 4404})
+
+
+nowhere: Any = _nowhere
+
+
+def build() -> Application:
+    """The application that the settings describe. Raises `ImproperlyConfigured` where they are wrong."""
+    insist()
+    recorder = Recorder(
+        settings.SPOOL_DIR,
+        segment_seconds=settings.SEGMENT_SECONDS,
+        fsync_seconds=settings.JOURNAL_FSYNC_SECONDS,
+        grace_seconds=settings.RECONNECT_GRACE_SECONDS,
+    )
+    metrics.install(recorder.figures)
+    atexit.register(recorder.stop)
+    if settings.RECORDER_STARTS_AT_IMPORT:
+        recorder.start()
+    return Application(recorder, Door.from_settings())
+
+
+application = build()

@@ -1,0 +1,166 @@
+"""The live board of one process: all its streams, one `News` per tick for all of them together. No I/O.
+
+Audio must never be lost, levels must never queue: what is not taken in time is replaced by what is newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from calls import identity
+from calls.live import REPEAT_SECONDS, SILENCE_DBFS, News
+from calls.querysets import GOOD_CLOSE_CODES
+from streams.journal import Metadata
+from streams.stream import Stream
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+QUIET_TICKS = 4
+"""Ticks without a packet after which a voice is shown silent: a stall of less is not seen."""
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """A call with at least one socket here, or whose last one closed within the grace time."""
+
+    streams: list[Stream] = field(default_factory=list)
+    told_at: float = float("-inf")
+
+    @property
+    def is_open(self) -> bool:
+        return any(stream.closed is None for stream in self.streams)
+
+    @property
+    def last_close_us(self) -> int:
+        return max(stream.closed.at_us for stream in self.streams if stream.closed)
+
+
+class Board:
+    """`add` a stream when it opens; `tick` answers what is new. Times are seconds of any monotonic clock."""
+
+    def __init__(self, process: str, grace_seconds: float) -> None:
+        self._process = process
+        self._grace_us = int(grace_seconds * 1_000_000)
+        self._calls: dict[str, LiveCall] = {}
+        self._quiet: dict[str, int] = {}
+        self._number = 0
+
+    def add(self, stream: Stream) -> None:
+        self._calls.setdefault(stream.handshake.call_id, LiveCall()).streams.append(stream)
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def tick(self, now: float, now_us: int) -> News:
+        """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the grace time."""
+        levels = self._levels()
+        calls, ended = [], []
+        for call_id, call in list(self._calls.items()):
+            if not call.is_open and now_us - call.last_close_us >= self._grace_us:
+                del self._calls[call_id]
+                ended.append(as_in_rest(call))
+            elif now - call.told_at >= REPEAT_SECONDS or any(stream.changed for stream in call.streams):
+                call.told_at = now
+                calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
+                for stream in call.streams:
+                    stream.changed = False
+        self._number += 1
+        return News(process=self._process, number=self._number, levels=levels, calls=calls, ended=ended)
+
+    def _levels(self) -> dict[str, list[float]]:
+        """The newest window of each voice; a voice that has gone quiet is said to be silent once."""
+        levels: dict[str, list[float]] = {}
+        for speaker in (
+            s for call in self._calls.values() for stream in call.streams for s in stream.speakers.values()
+        ):
+            level = speaker.meter.take()
+            if level is not None:
+                levels[speaker.participant_id] = [level.rms_dbfs, level.peak_dbfs]
+                speaker.audible = True
+                self._quiet.pop(speaker.participant_id, None)
+            elif speaker.audible:
+                quiet = self._quiet[speaker.participant_id] = self._quiet.get(speaker.participant_id, 0) + 1
+                if quiet >= QUIET_TICKS:
+                    levels[speaker.participant_id] = [SILENCE_DBFS, SILENCE_DBFS]
+                    speaker.audible = False
+                    del self._quiet[speaker.participant_id]
+        return levels
+
+
+def as_in_rest(call: LiveCall) -> dict[str, Any]:
+    """The call as `GET /api/v1/calls/<id>/` shows it, as far as this process knows before anything is sealed."""
+    first = min((stream.handshake for stream in call.streams), key=lambda handshake: handshake.connected_at_us)
+    participants = list(_participants(call).values())
+    return {
+        "id": first.call_id,
+        "call_connection_id": first.call_connection_id,
+        "correlation_id": first.correlation_id,
+        "state": "live" if call.is_open else _state_of(call),
+        "started_at": _text(first.connected_at_us),
+        "ended_at": None if call.is_open else _text(call.last_close_us),
+        "audio_started_at": None,
+        "duration_seconds": max((participant["recorded_seconds"] for participant in participants), default=0.0),
+        "participants": participants,
+        "subscriptions": [facts for stream in call.streams for facts in _subscriptions(stream)],
+    }
+
+
+def _state_of(call: LiveCall) -> str:
+    last = max((stream.closed for stream in call.streams if stream.closed), key=lambda closed: closed.at_us)
+    return "ended" if last.code in GOOD_CLOSE_CODES else "interrupted"
+
+
+def _participants(call: LiveCall) -> dict[str, dict[str, Any]]:
+    """By id, in the order of being heard; a voice heard on two sockets is one participant."""
+    participants: dict[str, dict[str, Any]] = {}
+    for stream in call.streams:
+        rate = stream.metadata[-1].sample_rate if stream.metadata else 1
+        for speaker in stream.speakers.values():
+            known = participants.setdefault(
+                speaker.participant_id,
+                {
+                    "id": speaker.participant_id,
+                    "raw_id": speaker.raw_id,
+                    "kind": identity.kind_of(speaker.raw_id),
+                    "display_name": "",
+                    "label": identity.label_of(speaker.raw_id),
+                    "recorded_seconds": 0.0,
+                    "gap_seconds": 0.0,
+                },
+            )
+            known["recorded_seconds"] += speaker.samples / rate
+    return participants
+
+
+def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
+    handshake, tally = stream.handshake, stream.tally
+    announced: list[Metadata | None] = [*stream.metadata] or [None]
+    for metadata in announced:
+        index = metadata.index if metadata else 0
+        yield {
+            "id": str(identity.subscription_row_id(UUID(handshake.stream_id), index)),
+            "subscription_id": metadata.subscription_id if metadata else "",
+            "encoding": metadata.encoding if metadata else "",
+            "sample_rate": metadata.sample_rate if metadata else None,
+            "channels": metadata.channels if metadata else None,
+            "length": metadata.length if metadata else None,
+            "connected_at": _text(metadata.at_us if metadata and index else handshake.connected_at_us),
+            "disconnected_at": _text(stream.closed.at_us) if stream.closed else None,
+            "close_code": stream.closed.code if stream.closed else None,
+            "counts": {
+                "audio": tally.audio,
+                "dtmf": tally.dtmf,
+                "unknown": tally.unknown,
+                "malformed": tally.malformed,
+                "duplicate": 0,
+                "late": 0,
+            },
+        }
+
+
+def _text(microseconds: int) -> str:
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,203 @@
+"""The recorder of one process: its spool folder, its open streams, and the three things that look after them.
+
+streams ──▶ journals ──▶ syncer (thread: fsync every second)
+   │            └──────▶ sealer (thread: finished journals -> store, rows)
+   └──▶ board ──▶ ticker (task: rotates journals, publishes news)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import structlog
+
+from calls import identity, live
+from calls.live import News
+from streams import spool
+from streams.board import Board
+from streams.figures import HandshakeOutcome, MessageOutcome, RecorderFigures
+from streams.journal import Handshake, Journal, JournalUnwritable
+from streams.sealer import Backlog, Sealer
+from streams.stream import Stream, microseconds_now
+from streams.syncer import Syncer
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.1
+PUBLISH_TIMEOUT_SECONDS = 1.0
+STOP_SECONDS = 3.0
+MOST_FILE_BYTES = 64 * 1024 * 1024
+"""A journal file is also rotated at this size: a flood must not make files that cannot be sealed in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a started recorder owns."""
+
+    folder: spool.Folder
+    syncer: Syncer
+    sealer: Sealer
+
+
+class Recorder:
+    """`start` once per process; `open` a stream per socket, `close` it; `stop` at the end."""
+
+    def __init__(
+        self,
+        spool_folder: Path,
+        *,
+        segment_seconds: float,
+        fsync_seconds: float,
+        grace_seconds: float,
+        publish: Callable[[News], Awaitable[None]] = live.publish,
+    ) -> None:
+        self._spool_folder = spool_folder
+        self._segment_seconds = segment_seconds
+        self._fsync_seconds = fsync_seconds
+        self._publish = publish
+        self.process = str(uuid4())
+        self.board = Board(self.process, grace_seconds)
+        self._streams: dict[Stream, float] = {}  # open ones, and when their file began
+        self._ticker: asyncio.Task[None] | None = None
+        self._layer_away = False
+        self._totals: Counter[str] = Counter()
+        self._handshakes: Counter[HandshakeOutcome] = Counter()
+        self._journal_bytes = 0
+        self._running: Running | None = None
+
+    def start(self) -> None:
+        """Claims a folder of the spool and starts the threads; again, nothing. Raises `OSError` without a spool."""
+        if self._running is None:
+            folder = spool.claim(self._spool_folder)
+            self._running = Running(
+                folder, Syncer(folder.path, self._fsync_seconds), Sealer(self._spool_folder, folder.path)
+            )
+            self._running.syncer.start()
+            self._running.sealer.start()
+            log.info("recorder started", process=self.process)
+
+    def open(self, call_connection_id: str, correlation_id: str) -> Stream:
+        """A stream for an admitted socket. Raises `JournalUnwritable`: nothing could be recorded."""
+        if self._running is None:
+            raise JournalUnwritable("the recorder does not run")
+        stream_id = uuid4()
+        handshake = Handshake(
+            stream_id=str(stream_id),
+            call_id=str(identity.call_id_of(call_connection_id, UUID(str(stream_id)))),
+            call_connection_id=call_connection_id,
+            correlation_id=correlation_id,
+            connected_at_us=microseconds_now(),
+            segment_seconds=self._segment_seconds,
+        )
+        journal = Journal(self._running.folder.path, handshake)
+        self._running.syncer.add(journal.descriptor)
+        stream = Stream(journal, handshake)
+        self._streams[stream] = time.monotonic()
+        self.board.add(stream)
+        self._ensure_ticking()
+        return stream
+
+    def close(self, stream: Stream, code: int | None, reason: str = "") -> None:
+        """Ends the stream's journal; it is sealed at once."""
+        assert self._running, "the stream was opened"
+        del self._streams[stream]
+        self._running.syncer.retire(stream.close(code, reason))
+        self._count(stream)
+        self._running.sealer.wake()
+
+    def note_handshake(self, outcome: HandshakeOutcome) -> None:
+        self._handshakes[outcome] += 1
+
+    def tick(self, now: float, now_us: int) -> News:
+        """Rotates journals that are due and collects the news. Called ten times a second, and by tests."""
+        for stream, began in self._streams.items():
+            if now - began >= self._segment_seconds or stream.journal.size >= MOST_FILE_BYTES:
+                self._rotate(stream, now)
+        return self.board.tick(now, now_us)
+
+    def figures(self) -> RecorderFigures:
+        tallies = [stream.tally for stream in self._streams]
+        outcomes: tuple[MessageOutcome, ...] = ("audio", "dtmf", "metadata", "unknown", "malformed")
+        messages = {name: self._totals[name] + sum(getattr(tally, name) for tally in tallies) for name in outcomes}
+        sealer = self._running.sealer if self._running else None
+        backlog = sealer.backlog if sealer else Backlog()
+        return RecorderFigures(
+            packets=messages["audio"],
+            messages=messages,
+            handshakes=dict(self._handshakes),
+            journal_bytes=self._journal_bytes + sum(stream.journal.bytes_written for stream in self._streams),
+            segments_sealed=sealer.segments_sealed if sealer else 0,
+            seal_failures=dict(sealer.failures) if sealer else {},
+            open_streams=len(self._streams),
+            seal_lag_seconds=backlog.lag_seconds,
+            spool_bytes=backlog.size_bytes,
+            spool_files=backlog.files,
+        )
+
+    async def aclose(self) -> None:
+        """`stop` for servers that tell of their end: sockets are closed already, the sealer gets a moment."""
+        if self._ticker:
+            self._ticker.cancel()
+        await asyncio.to_thread(self.stop)
+
+    def stop(self) -> None:
+        """Ends threads and gives the folder up; what is not sealed yet is sealed by whoever takes it over."""
+        if self._running is None:
+            return
+        for stream in list(self._streams):
+            self.close(stream, None, "recorder stopped")
+        self._running.sealer.stop(STOP_SECONDS)
+        self._running.syncer.stop()
+        self._running.folder.release(remove_empty=True)
+        self._running = None
+        log.info("recorder stopped", process=self.process)
+
+    def _rotate(self, stream: Stream, now: float) -> None:
+        assert self._running, "the stream was opened"
+        try:
+            finished = stream.rotate()
+        except JournalUnwritable as error:
+            log.error("journal not rotated", stream=stream.handshake.stream_id, error=str(error))
+            finished = None
+        if finished is not None:
+            self._running.syncer.retire(finished)
+            self._running.syncer.add(stream.journal.descriptor)
+            self._running.sealer.wake()
+        self._streams[stream] = now
+
+    def _count(self, stream: Stream) -> None:
+        for name in ("audio", "dtmf", "metadata", "unknown", "malformed"):
+            self._totals[name] += getattr(stream.tally, name)
+        self._journal_bytes += stream.journal.bytes_written
+
+    def _ensure_ticking(self) -> None:
+        """The ticker lives as long as there is a call on the board; the recorder owns it."""
+        if self._ticker is None or self._ticker.done():
+            self._ticker = asyncio.get_running_loop().create_task(self._tick_on(), name="recorder-ticker")
+
+    async def _tick_on(self) -> None:
+        due = time.monotonic()
+        while self.board:
+            news = self.tick(time.monotonic(), microseconds_now())
+            if news["levels"] or news.get("calls") or news.get("ended"):
+                await self._tell(news)
+            due = max(due + TICK_SECONDS, time.monotonic())  # after a stall the rhythm goes on, nothing is made up for
+            await asyncio.sleep(due - time.monotonic())
+
+    async def _tell(self, news: News) -> None:
+        """Levels must never queue: a layer that does not take them in time has missed them."""
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
+                await self._publish(news)
+        except live.LAYER_AWAY as error:
+            if not self._layer_away:
+                log.warning("channel layer away, dashboards stand still", error=type(error).__name__)
+            self._layer_away = True
+        else:
+            self._layer_away = False

@@ -1,0 +1,206 @@
+"""What one journal file says, together with what came before it on the same socket. PURE.
+
+`digest` takes the records of a file and the state after the files before, and answers the segments, gaps and facts to
+be stored; the state goes on to the next file. Running it again on the same input gives the same answer, which is what
+makes a retry and a recovery harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+
+from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Voice
+from streams.timeline import Gap, Jump, RateChange, Run, Taken, Timeline
+
+PACKETS_PER_SECOND = 50
+"""ACS sends 20 ms a packet; a silent packet without PCM stands for so much silence."""
+
+FALLBACK_RATE = 16_000
+"""Hz, ACS's default: for audio whose metadata record is damaged in the very first file of a socket."""
+
+
+class SubscriptionFacts(Struct):
+    """One AudioMetadata of the socket, as it stands after the files read so far. Times in µs since the Unix epoch."""
+
+    index: int
+    connected_us: int
+    subscription_id: str = ""
+    encoding: str = ""
+    sample_rate: int | None = None
+    channels: int | None = None
+    length: float | None = None
+    disconnected_us: int | None = None
+    close_code: int | None = None
+    audio: int = 0
+    dtmf: int = 0
+    unknown: int = 0
+    malformed: int = 0
+    duplicate: int = 0
+    late: int = 0
+
+
+class StreamState(Struct):
+    """Everything that the next file of a socket needs to know of those before. Plain data, written to disk."""
+
+    timeline: Timeline = msgspec.field(default_factory=Timeline)
+    handshake: Handshake | None = None
+    subscriptions: dict[int, SubscriptionFacts] = msgspec.field(default_factory=dict)
+    current: int = 0  # index of the subscription in force
+    voices: dict[int, str] = msgspec.field(default_factory=dict)
+    last_us: int = 0  # arrival of the last record
+
+
+@dataclass(slots=True)
+class Segment:
+    """Contiguous audio of one voice, to be stored; `packets` is how many it is made of."""
+
+    raw_id: str
+    subscription: int
+    start_sample: int
+    sample_rate: int
+    pcm: bytes
+    packets: int
+
+    @property
+    def sample_count(self) -> int:
+        return len(self.pcm) // 2
+
+    @property
+    def end_sample(self) -> int:
+        return self.start_sample + self.sample_count
+
+
+@dataclass(slots=True)
+class Digest:
+    """What a file adds to what is remembered."""
+
+    handshake: Handshake
+    segments: list[Segment] = field(default_factory=list)
+    gaps: list[tuple[str, Gap]] = field(default_factory=list)
+    jumps: list[Jump] = field(default_factory=list)
+    rate_changes: list[RateChange] = field(default_factory=list)
+    dtmf: list[Dtmf] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    closed: Closed | None = None
+    broken_off: bool = False  # the last file of a socket whose process died
+
+
+def handshake_in(records: Iterable[Record]) -> Handshake | None:
+    """The handshake that every file begins with; None where it is damaged."""
+    return next((record for record in records if isinstance(record, Handshake)), None)
+
+
+def digest(records: Sequence[Record], handshake: Handshake, state: StreamState, *, last: bool) -> Digest:
+    """Reads one file on top of `state`, which it changes. `last`: no further file of this socket will come."""
+    answer = Digest(handshake)
+    state.handshake = handshake
+    state.last_us = max(state.last_us, handshake.connected_at_us)
+    state.subscriptions.setdefault(0, SubscriptionFacts(0, handshake.connected_at_us))
+    for record in records:
+        if isinstance(record, Audio):
+            _push(record, state)
+        else:
+            _apply(record, state, answer)
+    if answer.closed or last:
+        _close(state, answer)
+    _take(state, answer)
+    return answer
+
+
+def _push(packet: Audio, state: StreamState) -> None:
+    rate = state.subscriptions[state.current].sample_rate or FALLBACK_RATE
+    pcm = packet.pcm
+    if packet.silent and not pcm:
+        pcm = bytes(2 * (rate // PACKETS_PER_SECOND))
+    raw_id = state.voices.get(packet.voice, f"damaged:{packet.voice}")
+    connected_us = state.subscriptions[0].connected_us
+    state.timeline.push(raw_id, packet.timestamp_us, pcm, rate, connected_us)
+    state.last_us = packet.arrived_us
+
+
+def _apply(record: Record, state: StreamState, answer: Digest) -> None:
+    match record:
+        case Metadata():
+            _subscribe(record, state, answer)
+        case Voice():
+            state.voices[record.index] = record.raw_id
+        case Dtmf():
+            answer.dtmf.append(record)
+            state.last_us = record.arrived_us
+        case Counts():
+            facts = state.subscriptions.setdefault(record.index, SubscriptionFacts(record.index, state.last_us))
+            facts.audio, facts.dtmf = record.audio, record.dtmf
+            facts.unknown, facts.malformed = record.unknown, record.malformed
+            answer.reasons = record.reasons
+        case Closed():
+            answer.closed = record
+            state.last_us = max(state.last_us, record.at_us)
+        case Damage():
+            answer.damage.append(record)
+
+
+def _subscribe(metadata: Metadata, state: StreamState, answer: Digest) -> None:
+    """A subscription begins; what the one before it has said is taken under its name first."""
+    known = state.subscriptions.get(metadata.index)
+    if metadata.index != state.current:
+        _take(state, answer)
+        before = state.subscriptions[state.current]
+        before.disconnected_us = max(metadata.at_us, before.connected_us)
+        state.current = metadata.index
+    facts = known or SubscriptionFacts(metadata.index, metadata.at_us)
+    facts.subscription_id, facts.encoding = metadata.subscription_id, metadata.encoding
+    facts.sample_rate, facts.channels, facts.length = metadata.sample_rate, metadata.channels, metadata.length
+    state.subscriptions[metadata.index] = facts
+
+
+def _close(state: StreamState, answer: Digest) -> None:
+    answer.broken_off = answer.closed is None
+    facts = state.subscriptions[state.current]
+    facts.disconnected_us = max(state.last_us, facts.connected_us)
+    facts.close_code = answer.closed.code if answer.closed else None
+    state.timeline.finish(next_gap="recorder_stopped" if answer.broken_off else "not_connected")
+
+
+def _take(state: StreamState, answer: Digest) -> None:
+    taken: Taken = state.timeline.take()
+    facts = state.subscriptions[state.current]
+    facts.duplicate += taken.duplicate
+    facts.late += taken.late
+    answer.jumps += taken.jumps
+    answer.rate_changes += taken.rate_changes
+    for raw_id, track in taken.tracks.items():
+        answer.gaps += [(raw_id, gap) for gap in track.gaps]
+        for run in track.runs:
+            answer.segments += segments_of(run, raw_id, state.current, answer.handshake.segment_seconds)
+
+
+def segments_of(run: Run, raw_id: str, subscription: int, segment_seconds: float) -> list[Segment]:
+    """A run in pieces of at most `segment_seconds`, cut between samples."""
+    pcm = b"".join(run.pieces)
+    most = max(1, int(segment_seconds * run.sample_rate)) * 2
+    each = len(run.pieces) / len(pcm)
+    return [
+        Segment(
+            raw_id,
+            subscription,
+            run.start_sample + start // 2,
+            run.sample_rate,
+            pcm[start : start + most],
+            max(1, round(each * len(pcm[start : start + most]))),
+        )
+        for start in range(0, len(pcm), most)
+    ]
+
+
+def dump(state: StreamState) -> bytes:
+    return msgspec.msgpack.encode(state)
+
+
+def load(content: bytes) -> StreamState:
+    """Raises `msgspec.DecodeError` where `content` is no state of ours."""
+    return msgspec.msgpack.decode(content, type=StreamState)

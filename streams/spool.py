@@ -1,0 +1,96 @@
+"""The spool: where journals lie until they are sealed. One folder per process, owned by a file lock.
+
+    <spool>/<process>/owner.lock               held for as long as the process lives
+    <spool>/<process>/<stream>.<nnnnnn>.open     being written
+    <spool>/<process>/<stream>.<nnnnnn>.journal  finished, waiting to be sealed
+    <spool>/<process>/<stream>.<nnnnnn>.state    the timeline after that many files of the stream
+    <spool>/axes/<call>                         the timeline after a call's last socket, for a reconnect
+
+A lock of a dead process is free at once, whatever killed it, so whoever finds a folder with a free lock takes it over,
+and two processes never take the same one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+LOCK = "owner.lock"
+AXES = "axes"
+
+
+class Folder:
+    """One process's folder, held by its lock until `release`."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self._lock = lock
+
+    def release(self, *, remove_empty: bool = False) -> None:
+        """Gives the folder up; with `remove_empty` an emptied one is taken away first."""
+        if remove_empty and not any(entry.name != LOCK for entry in self.path.iterdir()):
+            (self.path / LOCK).unlink()
+            self.path.rmdir()
+        os.close(self._lock)
+
+
+def claim(spool: Path) -> Folder:
+    """A new folder of our own. It appears under its name with its lock already held, so nobody can take it over."""
+    spool.mkdir(parents=True, exist_ok=True)
+    name = str(uuid4())
+    hidden = spool / f".{name}"
+    hidden.mkdir()
+    lock = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    hidden.rename(spool / name)
+    _sync_folder(spool)
+    return Folder(spool / name, lock)
+
+
+def abandoned(spool: Path) -> Iterator[Folder]:
+    """Folders whose process is dead, each held by us while it is looked at; the caller releases it."""
+    if not spool.is_dir():
+        return
+    for path in sorted(spool.iterdir()):
+        if path.is_dir() and path.name != AXES and not path.name.startswith("."):
+            folder = _take(path)
+            if folder is not None:
+                yield folder
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replaces a file: whoever reads it, also after a power cut, finds the old content or the new one."""
+    partial = path.with_name(f".{path.name}.{uuid4()}")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+    _sync_folder(path.parent)
+
+
+def _take(path: Path) -> Folder | None:
+    try:
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:  # taken away this moment by whoever emptied it
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        still_there = (path / LOCK).stat().st_ino == os.fstat(lock).st_ino
+    except (BlockingIOError, FileNotFoundError):
+        still_there = False
+    if not still_there:
+        os.close(lock)
+        return None
+    return Folder(path, lock)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

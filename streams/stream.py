@@ -1,0 +1,207 @@
+"""One open media socket: what arrives is appended to its journal, metered, and counted. No I/O but the journal's.
+
+`receive` is the path of every packet: decode, one `writev`, remember the bytes for the meter. It awaits nothing, asks
+no database and hops to no thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from msgspec import structs
+
+from calls import identity
+from streams import protocol
+from streams.journal import Closed, Counts, Dtmf, Handshake, Journal, JournalUnwritable, Metadata, Voice
+from streams.meter import Meter
+from streams.protocol import AudioData, AudioMetadata, DtmfData, Malformed, Skipped, Unknown, UnsupportedAudio
+
+MOST_VOICES = 512
+"""Participants per socket. ACS sends at most four at a time; a call may have some hundreds over its life."""
+
+MOST_REASONS = 32
+"""Different reasons for malformed messages that are counted apart; they are fixed phrases, so this is never reached."""
+
+FRUITLESS_MESSAGES = 1_000
+"""A connection whose first so many messages hold nothing that we know is closed (20 s of one participant)."""
+
+INFERRED_RATES = {640: 16_000, 960: 24_000}
+"""Hz by bytes per packet, as ACS documents them: for audio that comes before any metadata."""
+
+
+class Fruitless(Exception):
+    """Nothing but unknown and malformed messages has come."""
+
+
+@dataclass(slots=True)
+class Speaker:
+    """One voice of the socket."""
+
+    index: int
+    raw_id: str
+    participant_id: str
+    meter: Meter
+    samples: int = 0
+    audible: bool = False  # whether the last published level was above silence
+
+
+def microseconds_now() -> int:
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class Tally:
+    """Messages of the socket, by outcome."""
+
+    audio: int = 0
+    dtmf: int = 0
+    metadata: int = 0
+    unknown: int = 0
+    malformed: int = 0
+    other: int = 0
+    odd_bytes: int = 0
+    unwritten: int = 0  # valid packets that the disk did not take
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+class Stream:
+    """`receive` every message, `rotate` when told, `close` once."""
+
+    def __init__(self, journal: Journal, handshake: Handshake, clock: Callable[[], int] = microseconds_now) -> None:
+        self.handshake = handshake
+        self.journal = journal
+        self.speakers: dict[str, Speaker] = {}
+        self.metadata: list[Metadata] = []
+        self.tally = Tally()
+        self.closed: Closed | None = None
+        self._clock = clock
+        self._counts_before = Counts(0, 0, 0, 0, 0, {})  # totals when the subscription in force began
+        self.changed = True  # something of the call's facts is news
+
+    def receive(self, message: str | bytes) -> None:
+        """Takes one WebSocket message. Raises `UnsupportedAudio` and `Fruitless`: the socket must be closed."""
+        try:
+            decoded = protocol.decode(message)
+            if type(decoded) is AudioData:
+                self._hear(decoded)
+            elif type(decoded) is AudioMetadata:
+                self._subscribe(decoded)
+            elif type(decoded) is DtmfData:
+                self.tally.dtmf += 1
+                self._append(Dtmf(self._clock(), decoded.tone))
+            else:
+                self.tally.other += 1
+        except Skipped as skipped:
+            self._skip(skipped)
+
+    def rotate(self) -> int | None:
+        """Goes on in a new file if the current one has audio; the finished one's descriptor, for the syncer."""
+        if not self.journal.has_audio:
+            return None
+        self._append(self._counts())
+        return self.journal.rotate()
+
+    def close(self, code: int | None, reason: str = "") -> int:
+        """Writes the last records; the descriptor of the finished file, to be synced and closed. Called once."""
+        assert self.closed is None, "a socket closes once"
+        self.closed = Closed(self._clock(), code, reason)
+        self.changed = True
+        self._append(self._counts())
+        self._append(self.closed)
+        return self.journal.finish()
+
+    def _hear(self, packet: AudioData) -> None:
+        speaker = self.speakers.get(packet.participant)
+        if speaker is None:
+            speaker = self._introduce(packet)
+        tally = self.tally
+        try:
+            self.journal.append_audio(
+                packet.timestamp_us, self._clock(), speaker.index, packet.pcm, silent=packet.silent
+            )
+        except JournalUnwritable:
+            tally.unwritten += 1
+            return
+        tally.audio += 1
+        tally.odd_bytes += packet.odd_byte
+        speaker.samples += len(packet.pcm) // 2
+        speaker.meter.add(packet.pcm)
+
+    def _introduce(self, packet: AudioData) -> Speaker:
+        if len(self.speakers) >= MOST_VOICES:
+            raise Malformed("audioData: participantRawID: too many participants")
+        if not self.metadata:
+            self._infer_metadata(packet)
+        call_id, raw_id = UUID(self.handshake.call_id), packet.participant
+        rate = self.metadata[-1].sample_rate
+        participant_id = str(identity.participant_id_of(call_id, raw_id))
+        speaker = Speaker(len(self.speakers), raw_id, participant_id, Meter(rate))
+        self._append(Voice(speaker.index, raw_id))
+        self.speakers[raw_id] = speaker
+        self.changed = True
+        return speaker
+
+    def _infer_metadata(self, packet: AudioData) -> None:
+        """Audio came first: its documented size tells the rate, and nothing is lost."""
+        rate = INFERRED_RATES.get(len(packet.pcm))
+        if rate is None:
+            raise Malformed("audioData: audio before metadata")
+        self._announce(AudioMetadata("", "PCM", rate, 1, float(len(packet.pcm))))
+
+    def _subscribe(self, announced: AudioMetadata) -> None:
+        self.tally.metadata += 1
+        self._announce(announced)
+        for speaker in self.speakers.values():
+            speaker.meter = Meter(announced.sample_rate)
+
+    def _announce(self, announced: AudioMetadata) -> None:
+        """The first metadata is that of the connection; each later one begins another subscription on the socket."""
+        if self.metadata:
+            self._append(self._counts())
+            self._counts_before = self._totals()
+        metadata = Metadata(len(self.metadata), self._clock(), **structs.asdict(announced))
+        self._append(metadata)
+        self.metadata.append(metadata)
+        self.changed = True
+
+    def _skip(self, skipped: Skipped) -> None:
+        tally = self.tally
+        if isinstance(skipped, Unknown):
+            tally.unknown += 1
+        else:
+            tally.malformed += 1
+            if len(tally.reasons) < MOST_REASONS or skipped.reason in tally.reasons:
+                tally.reasons[skipped.reason] += 1
+        if isinstance(skipped, UnsupportedAudio):
+            raise skipped
+        fruitful = tally.audio or tally.metadata or tally.dtmf or tally.other
+        if not fruitful and tally.unknown + tally.malformed >= FRUITLESS_MESSAGES:
+            raise Fruitless from skipped
+
+    def _append(self, record: Metadata | Voice | Dtmf | Counts | Closed) -> None:
+        try:
+            self.journal.append(record)
+        except JournalUnwritable:
+            self.tally.unwritten += 1
+
+    def _totals(self) -> Counts:
+        tally = self.tally
+        return Counts(
+            max(0, len(self.metadata) - 1), tally.audio, tally.dtmf, tally.unknown, tally.malformed, dict(tally.reasons)
+        )
+
+    def _counts(self) -> Counts:
+        """What belongs to the subscription in force."""
+        now, before = self._totals(), self._counts_before
+        return Counts(
+            now.index,
+            now.audio - before.audio,
+            now.dtmf - before.dtmf,
+            now.unknown - before.unknown,
+            now.malformed - before.malformed,
+            now.reasons,
+        )
