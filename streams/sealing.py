@@ -113,7 +113,9 @@ def digest(records: Sequence[Record], handshake: Handshake, state: StreamState, 
 
 
 def _push(packet: Audio, state: StreamState) -> None:
-    rate = state.subscriptions[state.current].sample_rate or FALLBACK_RATE
+    facts = state.subscriptions[state.current]
+    facts.audio += 1
+    rate = facts.sample_rate or FALLBACK_RATE
     pcm = packet.pcm
     if packet.silent and not pcm:
         pcm = bytes(2 * (rate // PACKETS_PER_SECOND))
@@ -131,10 +133,13 @@ def _apply(record: Record, state: StreamState, answer: Digest) -> None:
             state.voices[record.index] = record.raw_id
         case Dtmf():
             answer.dtmf.append(record)
+            state.subscriptions[state.current].dtmf += 1
             state.last_us = record.arrived_us
         case Counts():
             facts = state.subscriptions.setdefault(record.index, SubscriptionFacts(record.index, state.last_us))
-            facts.audio, facts.dtmf = record.audio, record.dtmf
+            # Records are counted as they are read, so a socket that broke off is counted to its end; where some were
+            # damaged the count of the socket itself knows better.
+            facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
             facts.unknown, facts.malformed = record.unknown, record.malformed
             answer.reasons = record.reasons
         case Closed():
