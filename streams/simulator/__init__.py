@@ -7,6 +7,7 @@ In reading order:
     identities.py  raw ids of people who do not exist
     schedule.py  PURE  what happens in a call, and when: packets, tones, a socket that leaves and returns
     faults.py    PURE  packets as spoken -> packets as they arrive: late, lost, stalled, out of order, twice
+    capture.py   journals of the recorder as a script to be played again
     wire.py      PURE  the JSON that ACS sends
     token.py     the JWT that ACS shows
     plan.py      everything a run needs, as one value

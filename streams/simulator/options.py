@@ -12,10 +12,11 @@ from typing import Any
 
 from streams.simulator import identities
 from streams.simulator.audio import PACKET_US, SAMPLE_RATES, Clip, Samples, mixed, read_file, tone
+from streams.simulator.capture import read_capture
 from streams.simulator.errors import BadPlan
 from streams.simulator.faults import Faults, Stall
 from streams.simulator.plan import Call, Plan, new_id
-from streams.simulator.schedule import Absence, Conversation, Press, Voice, presses
+from streams.simulator.schedule import Absence, Conversation, Press, Script, Voice, presses
 from streams.simulator.token import Signer, read_key
 
 VOICES = Path(__file__).resolve().parent / "voices"
@@ -43,7 +44,7 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
     token = stream_token if options["token"] is None else options["token"]
     return Plan(
         url=options["url"],
-        calls=_calls(options),
+        calls=_replayed(options) if options["replay"] else _calls(options),
         speed=options["speed"],
         headers=tuple(options["header"]),
         name_calls=not options["no_headers"],
@@ -66,6 +67,7 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--tone", action="append", default=[], type=_whole, metavar="HZ", help="a tone per participant")
     group.add_argument("--voices", action="store_true", help="the spoken demo calls: call i plays pair i")
+    group.add_argument("--replay", nargs="+", type=Path, metavar="FILE", help="journals of one call, sent again")
     group.add_argument("--seconds", type=_positive, help="cut or repeat the audio to this length")
     group.add_argument("--rate", type=int, choices=SAMPLE_RATES, default=16000, help="Hz (default: %(default)s)")
     channel = group.add_mutually_exclusive_group()
@@ -152,15 +154,13 @@ def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> Call:
         rate,
         _faults(options, index),
         tuple(press for presses_of_one in options["dtmf"] for press in presses_of_one),
-        tuple(
-            Absence(at_us, 1_000_000 if length_us is None else length_us) for at_us, length_us in options["reconnect"]
-        ),
+        _absences(options),
     )
     _check_absences(script)
     return _named(options, script, index, count)
 
 
-def _named(options: dict[str, Any], script: Any, index: int, count: int) -> Call:
+def _named(options: dict[str, Any], script: Script, index: int, count: int) -> Call:
     begin_us = int(index * options["stagger"] * 1e6) + index * PACKET_US // count  # spread over the 20 ms
 
     def name(option: str) -> str:
@@ -216,6 +216,14 @@ def _demo_casts(options: dict[str, Any]) -> list[_Cast]:
     return casts
 
 
+def _replayed(options: dict[str, Any]) -> tuple[Call, ...]:
+    beside = ("files", "audio", "tone", "voices", "seconds", "mixed", "dtmf", "calls", "participants", "raw_id")
+    for option in (*beside, "jitter", "loss", "lose_every", "reorder", "duplicates", "stall", "reconnect"):
+        if options[option]:
+            raise BadPlan(f"--replay sends what was captured as it came; leave {option.replace('_', '-')} out")
+    return (_named(options, read_capture(options["replay"], options["start_timestamp"]), 0, 1),)
+
+
 def _faults(options: dict[str, Any], index: int) -> Faults:
     for _at_us, length_us in options["stall"]:
         if length_us is None:
@@ -232,10 +240,8 @@ def _faults(options: dict[str, Any], index: int) -> Faults:
 
 
 def _absences(options: dict[str, Any]) -> tuple[Absence, ...]:
-    stretches = sorted(
-        (at_us, AWAY_US if length_us is None else length_us) for at_us, length_us in options["reconnect"]
-    )
-    return tuple(Absence(at_us, length_us) for at_us, length_us in stretches)
+    absences = (Absence(at, AWAY_US if length is None else length) for at, length in options["reconnect"])
+    return tuple(sorted(absences, key=lambda absence: absence.at_us))
 
 
 def _check_absences(script: Conversation) -> None:

@@ -32,7 +32,7 @@ async def show_progress(report: Report, *, endless: bool) -> None:
         task = progress.add_task("", total=None)
         while True:
             done = sum(not call.playing for call in report.calls)
-            words = f"{len(report.calls) - done} calls live, {done} over"
+            words = f"calls: {len(report.calls) - done} live, {done} over"
             total = None if endless or not report.planned_packets else report.planned_packets
             progress.update(task, description=words, completed=report.packets, total=total)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from streams.simulator.capture import Capture
 from streams.simulator.errors import BadPlan
 from streams.simulator.options import add_arguments, plan_of
 from streams.simulator.plan import Plan
@@ -37,6 +38,9 @@ class Command(BaseCommand):
             plan = plan_of(options, stream_token=settings.ACS_STREAM_TOKEN, resource_id=settings.ACS_RESOURCE_ID)
         except BadPlan as error:
             raise CommandError(str(error), returncode=BAD_OPTIONS) from error
+        for call in plan.calls:
+            if isinstance(call.script, Capture) and call.script.damaged_bytes:
+                self.stderr.write(f"{call.script.damaged_bytes} bytes of the capture are damaged and were left out")
         report = asyncio.run(_run(plan, quiet=options["quiet"]))
         if options["ledger"]:
             _write_ledger(report, options["ledger"])
