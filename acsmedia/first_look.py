@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from importlib import import_module
-from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -36,6 +35,7 @@ from acsmedia.servers import STOP_SECONDS, command
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 OPERATOR = "operator"
+PLAIN_HTTP = "acsmedia.W005"  # the check that warns of plain HTTP: here it is meant, and the greeting says it
 
 
 class CannotStart(Exception):
@@ -148,13 +148,19 @@ def refuse_a_port_in_use(host: str, port: int) -> None:
 
 
 def migrate() -> None:
-    from django.core.management import CommandError, call_command
+    """Checks the settings and makes the database, or brings it up to date.
 
-    try:
-        call_command("check", stdout=StringIO())  # silent when all is well; warnings and errors go to standard error
-        call_command("migrate", verbosity=0)
-    except CommandError as error:
-        raise CannotStart(str(error)) from error
+    Raises:
+        CannotStart: what the checks found, by the names of the variables.
+    """
+    from django.core import checks
+    from django.core.management import call_command
+
+    found = [message for message in checks.run_checks() if message.id != PLAIN_HTTP]
+    sys.stderr.write("".join(f"acsmedia: {message}\n" for message in found if not message.is_serious()))
+    if errors := [str(message) for message in found if message.is_serious()]:
+        raise CannotStart("\n".join(errors))
+    call_command("migrate", verbosity=0)
 
 
 def make_operator() -> str:

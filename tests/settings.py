@@ -20,6 +20,7 @@ from acsmedia.settings import DATABASES, LOGGING, REST_FRAMEWORK, STORAGES
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = None
 REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"anon": None, "user": None}
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False  # the browser of the tests speaks plain HTTP to localhost
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

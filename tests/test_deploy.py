@@ -170,6 +170,18 @@ class BehindNginx(TestCase):
             time.sleep(0.1)
         self.assertEqual(["through-nginx"], [call["call_connection_id"] for call in found], self.ingest.log)
 
+    def test_a_dashboard_gets_its_snapshot_through_it_and_another_origin_does_not(self) -> None:
+        origin = f"https://localhost:{self.door.https}"
+        script = (
+            "from django.contrib.auth.models import User; from django.test import Client; client = Client();"
+            "client.force_login(User.objects.create_user('watcher')); print(client.cookies['sessionid'].value)"
+        )
+        cookie = {"Cookie": f"sessionid={self.web.manage('shell', '--command', script).split()[-1]}"}
+        first = asyncio.run(first_message(f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": origin}))
+        self.assertEqual("snapshot", json.loads(first)["type"])
+        with self.assertRaises(InvalidStatus):
+            asyncio.run(first_message(f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": "https://b.example"}))
+
     def test_the_wrong_token_is_refused_through_it(self) -> None:
         with self.assertRaises(InvalidStatus) as caught:
             asyncio.run(stream(self.media_url("a-guess"), self.door.trust, {}))
@@ -229,3 +241,10 @@ async def stream(url: str, trust: ssl.SSLContext | None, headers: dict[str, str]
     async with connect(url, ssl=trust, additional_headers=headers, proxy=None) as socket:
         await socket.send(json.dumps(METADATA))
         await socket.send(json.dumps({"kind": "AudioData", "audioData": packet}))
+
+
+async def first_message(url: str, trust: ssl.SSLContext, headers: dict[str, str]) -> str:
+    """Connects as a dashboard does and returns the first text that comes."""
+    address = url.replace("https://", "wss://")
+    async with connect(address, ssl=trust, additional_headers=headers, proxy=None) as socket:
+        return str(await asyncio.wait_for(socket.recv(), 20))

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import CookieJar
@@ -132,11 +133,24 @@ class FromStartToEnd(TestCase):
             self.assertEqual(before, [file.read_text() for file in files])
             logged_in(self.place.url, "the-first-one")
 
+    def test_the_demo_streams_three_calls_until_it_is_stopped(self) -> None:
+        with self.place.first_look("demo"):
+            deadline = time.monotonic() + 60
+            while self.open_streams() < 3:
+                self.assertLess(time.monotonic(), deadline, (self.place.data_dir / "demo.log").read_text())
+                time.sleep(0.2)
+        self.assertIn("3 calls", (self.place.data_dir / "demo.log").read_text())
+
     def test_the_server_ends_when_it_is_told_to(self) -> None:
         with self.place.first_look() as (process, _):
             process.send_signal(signal.SIGTERM)
             process.wait(30)
         self.assertFalse(answers(self.place.port))
+
+    def open_streams(self) -> int:
+        with build_opener().open(f"{self.place.url}/metrics") as answer:
+            accepted = re.search(r'handshakes_total\{outcome="accepted"\} (\d+)', answer.read().decode())
+        return int(accepted[1]) if accepted else 0
 
     def test_a_port_in_use_by_another_program_is_said_before_anything_is_made(self) -> None:
         with socket.create_server(("127.0.0.1", self.place.port)):
