@@ -68,7 +68,8 @@ class Board:
                 calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
                 for stream in call.streams:
                     stream.changed = False
-        self._number += 1
+        if levels or calls or ended:  # empty news are not sent, and must leave no hole in the numbers
+            self._number += 1
         return News(process=self._process, number=self._number, levels=levels, calls=calls, ended=ended)
 
     def _levels(self) -> dict[str, list[float]]:
