@@ -39,16 +39,20 @@ class Recording:
     """The socket is open, and a process vouched for it at this moment."""
 
     def write(self) -> Call:
-        call = Call.objects.create(
+        call = self.unsaved()
+        call.save(force_insert=True)
+        subscription = self._write_subscription(call)
+        for track in self.tracks:
+            self._write_track(call, subscription, track)
+        return call
+
+    def unsaved(self) -> Call:
+        return Call(
             id=identity.call_id_of(self.connection_id, uuid4()),
             call_connection_id=self.connection_id,
             correlation_id=self.correlation_id,
             started_at=self.started,
         )
-        subscription = self._write_subscription(call)
-        for track in self.tracks:
-            self._write_track(call, subscription, track)
-        return call
 
     def _write_subscription(self, call: Call) -> Subscription:
         stream_id = uuid4()

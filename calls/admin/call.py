@@ -1,0 +1,116 @@
+"""Calls: the list that operators search, and the page of one call with its recording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+
+from calls.admin import display, recording
+from calls.admin.call_deletion import DeletesAudio
+from calls.admin.filters import KindFilter, SpanFilter, StateFilter
+from calls.admin.ledger import LedgerInline
+from calls.admin.participant import ParticipantInline
+from calls.admin.records import RecordAdmin, link_to_list
+from calls.admin.search import Search
+from calls.admin.subscription import SubscriptionInline
+from calls.models import Call, Segment
+
+
+@admin.register(Call)
+class CallAdmin(DeletesAudio, RecordAdmin):
+    search = Search(
+        ids=("pk", "participants", "participants__segments", "subscriptions", "subscriptions__stream_id"),
+        texts=(
+            "call_connection_id",
+            "correlation_id",
+            "participants__raw_id",
+            "participants__display_name",
+            "subscriptions__subscription_id",
+        ),
+    )
+    search_fields = search.texts
+    search_help_text = "Connection id, correlation id, raw id or part of a number, name, or any id of ours"
+    ordering = ("-started_at", "-id")  # index call_newest_first
+    list_display = ("started", "state_shown", "voices", "duration", "segments", "size", "gaps")
+    list_filter = (StateFilter, ("started_at", SpanFilter), KindFilter)
+    inlines = (ParticipantInline, SubscriptionInline, LedgerInline)
+    fieldsets = (
+        (None, {"fields": ("state_shown", "started", "ended", "connection", "correlation", "id")}),
+        ("Recording", {"fields": ("listen", "audio_started", "duration", "segments", "size", "gaps")}),
+        ("Export", {"fields": ("mix", "tracks", "proof")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        calls: Any = super().get_queryset(request)
+        described: QuerySet[Any] = calls.with_state(timezone.now()).with_audio_extent().with_recording()
+        return described.prefetch_related("participants")
+
+    @admin.display(description="Started", ordering="started_at")
+    def started(self, call: Call) -> str:
+        return display.moment(call.started_at)
+
+    @admin.display(description="Ended")
+    def ended(self, call: Call) -> str:
+        return display.moment(call.ended_at)
+
+    @admin.display(description="State")
+    def state_shown(self, call: Call) -> str:
+        return display.state(call.state)
+
+    @admin.display(description="Participants")
+    def voices(self, call: Any) -> str:
+        return display.names(call.participants.all())
+
+    @admin.display(description="Call connection id")
+    def connection(self, call: Call) -> str:
+        return display.identifier(call.call_connection_id)
+
+    @admin.display(description="Correlation id")
+    def correlation(self, call: Call) -> str:
+        return display.identifier(call.correlation_id)
+
+    @admin.display(description="Audio started")
+    def audio_started(self, call: Call) -> str:
+        return display.moment(call.audio_started_at, milliseconds=True)
+
+    @admin.display(description="Duration")
+    def duration(self, call: Call) -> str:
+        if call.audio_started_at is None or call.audio_ended_at is None:
+            return display.NOTHING
+        return display.clock((call.audio_ended_at - call.audio_started_at).total_seconds())
+
+    @admin.display(description="Segments")
+    def segments(self, call: Any) -> str:
+        return link_to_list(Segment, call.segment_count, call=call.pk)
+
+    @admin.display(description="Size")
+    def size(self, call: Any) -> str:
+        return display.size(call.stored_bytes)
+
+    @admin.display(description="Gaps")
+    def gaps(self, call: Any) -> str:
+        return display.gaps(call.gap_count, call.gap_seconds)
+
+    @admin.display(description="Listen")
+    def listen(self, call: Any) -> str:
+        if not call.segment_count:
+            return "Nothing is sealed yet."
+        return recording.player(recording.address("call-audio", call.pk, layout="mix"), "the call")
+
+    @admin.display(description="Everyone mixed")
+    def mix(self, call: Call) -> str:
+        return recording.downloads(call.pk, layout="mix")
+
+    @admin.display(description="One channel per track")
+    def tracks(self, call: Call) -> str:
+        return recording.downloads(call.pk, layout="tracks")
+
+    @admin.display(description="Proof")
+    def proof(self, call: Call) -> str:
+        manifest = display.link(recording.address("call-manifest", call.pk), "Manifest")
+        return format_html("{} · {}", manifest, display.link(recording.address("call-segments", call.pk), "Segments"))

@@ -1,0 +1,111 @@
+"""Deleting calls in the admin: with their audio, after a page that says how much, and never while they are live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from calls import deletion
+from calls.admin import display
+from calls.models import Call
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = object
+
+MOST_AT_ONCE = 200
+"""Calls that one request deletes; for more there is `manage.py delete_calls`."""
+
+REFUSAL = "A live call cannot be deleted: its recorder still writes. Wait until it has ended."
+
+
+class DeletesAudio(_ModelAdmin):
+    """Django's two ways to delete, without its collector: that would load every segment of a call."""
+
+    actions = ("delete_selected",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("calls.delete_call")
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except deletion.StillLive:  # it came back between the confirmation and now
+            self.message_user(request, REFUSAL, messages.ERROR)
+            return redirect("admin:calls_call_change", object_id)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes is said by `Extent`, not row by row; what stands against it is that the call is live."""
+        lacking = set() if self.has_delete_permission(request) else {"call"}
+        live = deletion.live_among([call.pk for call in objs], timezone.now())
+        return [], {}, lacking, [str(call) for call in live]
+
+    def render_delete_form(self, request: HttpRequest, context: Any) -> HttpResponse:
+        extent = deletion.extent_of([context["object"].pk])
+        return super().render_delete_form(request, {**context, **_said_of(extent)})
+
+    def delete_model(self, request: HttpRequest, obj: Call) -> None:
+        deletion.delete_call(obj.pk, timezone.now())
+        deletion.sweep_after_commit()
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        self.message_user(request, f"Deleted the call “{obj_display}” and its audio.", messages.SUCCESS)
+        return redirect("admin:calls_call_changelist")  # Django's own leads there only who may change calls
+
+    @admin.action(permissions=["delete"], description="Delete selected calls and their audio")
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        ids: list[UUID] = list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        if len(ids) > MOST_AT_ONCE:
+            self.message_user(request, f"Select at most {MOST_AT_ONCE} calls to delete at once.", messages.ERROR)
+            return None
+        if request.POST.get("post"):
+            self._delete(request, ids)
+            return None
+        return self._ask(request, ids)
+
+    def _ask(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
+        live = deletion.live_among(ids, timezone.now())
+        live_ids = {call.pk for call in live}
+        doomed = [pk for pk in ids if pk not in live_ids]
+        context = {
+            **self.admin_site.each_context(request),
+            **_said_of(deletion.extent_of(doomed)),
+            "title": "Delete calls and their audio?",
+            "subtitle": None,
+            "opts": self.opts,
+            "media": self.media,
+            "action_checkbox_name": ACTION_CHECKBOX_NAME,
+            "calls": self.get_queryset(request).filter(pk__in=doomed),
+            "live": live,
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/calls/call/delete_selected_confirmation.html", context)
+
+    def _delete(self, request: HttpRequest, ids: list[UUID]) -> None:
+        deleted = 0
+        for pk in ids:
+            try:
+                with transaction.atomic():
+                    self.log_deletions(request, Call.objects.filter(pk=pk))
+                    deletion.delete_call(pk, timezone.now())
+                    deleted += 1
+            except deletion.StillLive:
+                self.message_user(request, f"{pk}: {REFUSAL}", messages.ERROR)
+        deletion.sweep_after_commit()
+        if deleted:
+            calls = "1 call and its audio" if deleted == 1 else f"{deleted} calls and their audio"
+            self.message_user(request, f"Deleted {calls}.", messages.SUCCESS)
+
+
+def _said_of(extent: deletion.Extent) -> dict[str, Any]:
+    return {"extent": extent, "audio_length": display.clock(extent.seconds), "refusal": REFUSAL}

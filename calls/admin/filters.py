@@ -1,0 +1,172 @@
+"""The filters of the lists. None of them reads a whole table to draw itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from calls.admin.display import STATES
+from calls.identity import KINDS
+from calls.models import Call, Participant, Subscription
+from calls.querysets import GOOD_CLOSE_CODES
+
+if TYPE_CHECKING:
+    _Admin = admin.ModelAdmin[Any]
+
+DAY = timedelta(days=1)
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Calls by their derived state."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
+        return list(STATES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        state = self.value()
+        if state is None:
+            return None
+        if state == "live":  # a handful out of millions: found by the open sockets
+            queryset = queryset.filter(pk__in=Call.objects.live(timezone.now()).order_by().values("pk"))
+        return queryset.filter(state=state)
+
+
+class KindFilter(admin.SimpleListFilter):
+    """Calls in which somebody of that kind was heard."""
+
+    title = "kind of participant"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
+        return list(KINDS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        if self.value() is None:
+            return None
+        return queryset.filter(Exists(Participant.objects.filter(call=OuterRef("pk"), kind=self.value())))
+
+
+class SocketStateFilter(admin.SimpleListFilter):
+    """Subscriptions by how their socket stands or ended."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("closed", "Closed in good order"), ("broken", "Broken")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        still_open = Subscription.objects.open(timezone.now()).order_by().values("pk")
+        match self.value():
+            case "open":
+                return queryset.filter(pk__in=still_open)
+            case "closed":
+                return queryset.filter(disconnected_at__isnull=False, close_code__in=GOOD_CLOSE_CODES)
+            case "broken":
+                return queryset.filter(
+                    Q(close_code=None) | ~Q(close_code__in=GOOD_CLOSE_CODES),
+                ).exclude(pk__in=still_open)
+        return None
+
+
+class SpanFilter(admin.FieldListFilter):
+    """A span of days in UTC, both inclusive: links for the usual ones, two date fields for any other."""
+
+    template = "admin/calls/span_filter.html"
+
+    def __init__(
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: _Admin, field_path: str
+    ) -> None:
+        self.since_name, self.until_name = f"{field_path}_since", f"{field_path}_until"
+        self.other_parameters: list[tuple[str, str]] = []
+        super().__init__(field, request, params, model, model_admin, field_path)
+        self.title = f"day {field_path.removesuffix('_at')}"
+        self.since, self.until = self._day(self.since_name), self._day(self.until_name)
+
+    def expected_parameters(self) -> list[str | None]:
+        return [self.since_name, self.until_name]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.since:
+            queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(self.since)})
+        if self.until:
+            queryset = queryset.filter(**{f"{self.field_path}__lt": _midnight(self.until + DAY)})
+        return queryset
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        mine = {self.since_name, self.until_name}
+        parameters = changelist.filter_params.items()
+        self.other_parameters = [(name, value) for name, values in parameters if name not in mine for value in values]
+        for text, since, until in _usual_spans(timezone.now().astimezone(UTC).date()):
+            days = {self.since_name: since, self.until_name: until}
+            yield {
+                "selected": (self.since, self.until) == (since, until),
+                "query_string": changelist.get_query_string(
+                    {name: day.isoformat() if day else None for name, day in days.items()}
+                ),
+                "display": text,
+            }
+
+    def _day(self, name: str) -> date | None:
+        values: Any = self.used_parameters.get(name)
+        text = values[-1] if values else ""
+        if not text:  # an empty date field
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise IncorrectLookupParameters(f"{name} is no date") from error
+
+
+class OfRecord(admin.SimpleListFilter):
+    """Rows of one call, participant or socket, reached by a link from its page; shown only while it is in use."""
+
+    model: type[Model]
+    lookup: str
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
+        if self.value() is None:
+            return []
+        owner = self.model._default_manager.filter(pk=self._id()).first()
+        return [(str(self.value()), str(owner or self.value()))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.lookup: self._id()})
+
+    def _id(self) -> UUID:
+        try:
+            return UUID(self.value())
+        except ValueError as error:
+            raise IncorrectLookupParameters(f"{self.parameter_name} is no UUID") from error
+
+
+def of(parameter: str, model: type[Model], lookup: str = "") -> type[OfRecord]:
+    """The filter `?<parameter>=<id>` on rows whose `lookup` (by default the parameter) is that record."""
+    attributes = {"title": parameter, "parameter_name": parameter, "model": model, "lookup": lookup or parameter}
+    return type(f"Of{model.__name__}", (OfRecord,), attributes)
+
+
+def _usual_spans(today: date) -> list[tuple[str, date | None, date | None]]:
+    return [
+        ("Any day", None, None),
+        ("Today", today, today),
+        ("Yesterday", today - DAY, today - DAY),
+        ("Past 7 days", today - 6 * DAY, today),
+        ("Past 30 days", today - 29 * DAY, today),
+    ]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)

@@ -1,0 +1,27 @@
+"""Counting that ends: a list of five million calls is not counted to show its first fifty."""
+
+from __future__ import annotations
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.utils.functional import cached_property
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts up to `most_rows`; `is_capped` says that there are more."""
+
+    most_rows = 10_000
+    """Rows that can be paged through. Further ones are reached by search and filters, and quicker."""
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, self.most_rows)
+
+    @property
+    def is_capped(self) -> bool:
+        return self._counted > self.most_rows
+
+    @cached_property
+    def _counted(self) -> int:
+        assert isinstance(self.object_list, QuerySet), "the admin paginates querysets"
+        return self.object_list.order_by().values("pk")[: self.most_rows + 1].count()

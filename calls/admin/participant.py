@@ -1,0 +1,109 @@
+"""Participants: who was heard, with the track of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from calls.admin import display, recording
+from calls.admin.filters import SpanFilter, of
+from calls.admin.ledger import LedgerInline
+from calls.admin.records import RecordAdmin, RecordInline, link_in_short, link_to, link_to_list
+from calls.admin.search import Search
+from calls.models import Call, LedgerEntry, Participant, Segment
+
+
+class TrackColumns:
+    """What list, page and inline say of a track; needs `ParticipantQuerySet.with_recording`."""
+
+    @admin.display(description="Raw id")
+    def raw(self, participant: Participant) -> str:
+        return display.identifier(participant.raw_id)
+
+    @admin.display(description="Heard from", ordering="heard_at")
+    def heard_from(self, participant: Participant) -> str:
+        return display.moment(participant.heard_at)
+
+    @admin.display(description="Heard until")
+    def heard_to(self, participant: Participant) -> str:
+        return display.moment(participant.heard_until)
+
+    @admin.display(description="Recorded")
+    def recorded(self, participant: Any) -> str:
+        return display.clock(participant.recorded_seconds)
+
+    @admin.display(description="Segments")
+    def segments(self, participant: Any) -> str:
+        return link_to_list(Segment, participant.segment_count, participant=participant.pk)
+
+    @admin.display(description="Gaps")
+    def gaps(self, participant: Any) -> str:
+        shown = display.gaps(participant.gap_count, participant.gap_seconds)
+        if not participant.gap_count:
+            return shown
+        return link_to_list(LedgerEntry, shown, participant=participant.pk, kind__exact="gap")
+
+    @admin.display(description="Size")
+    def size(self, participant: Any) -> str:
+        return display.size(participant.stored_bytes)
+
+    @admin.display(description="Listen")
+    def listen(self, participant: Any) -> str:
+        if not participant.segment_count:
+            return display.NOTHING
+        source = recording.address("call-audio", participant.call_id, participant=participant.pk)
+        return recording.player(source, participant.label)
+
+    @admin.display(description="Export")
+    def export(self, participant: Participant) -> str:
+        return recording.downloads(participant.call_id, participant=participant.pk)
+
+
+class ParticipantInline(TrackColumns, RecordInline):
+    model = Participant
+    fields = readonly_fields = ("link", "raw", "recorded", "segments", "gaps", "listen", "export")
+
+    @admin.display(description="Participant")
+    def link(self, participant: Participant) -> str:
+        return link_to(participant)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).with_recording()  # type: ignore[no-any-return, attr-defined]
+
+
+@admin.register(Participant)
+class ParticipantAdmin(TrackColumns, RecordAdmin):
+    search = Search(
+        ids=("pk", "call", "segments"),
+        texts=("raw_id", "display_name", "call__call_connection_id", "call__correlation_id"),
+    )
+    search_fields = search.texts
+    search_help_text = "Raw id or part of a number, name, connection id, correlation id, or any id of ours"
+    ordering = ("-heard_at",)
+    list_display = ("name", "kind", "heard_from", "recorded", "segments", "gaps", "size", "call_in_short")
+    list_filter = ("kind", ("heard_at", SpanFilter), of("call", Call))
+    list_select_related = ("call",)
+    inlines = (LedgerInline,)
+    fieldsets = (
+        (None, {"fields": ("name", "kind", "raw", "display_name", "of_call", "id")}),
+        ("Recording", {"fields": ("listen", "heard_from", "heard_to", "recorded", "segments", "size", "gaps")}),
+        ("Export", {"fields": ("export",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).with_recording()  # type: ignore[no-any-return, attr-defined]
+
+    @admin.display(description="Participant")
+    def name(self, participant: Participant) -> str:
+        return display.names([participant])
+
+    @admin.display(description="Call")
+    def of_call(self, participant: Participant) -> str:
+        return link_to(participant.call)
+
+    @admin.display(description="Call")
+    def call_in_short(self, participant: Participant) -> str:
+        return link_in_short(participant.call)

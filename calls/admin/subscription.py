@@ -1,0 +1,108 @@
+"""Subscriptions: the sockets of a call, what each announced, how it closed and what was counted on it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from calls.admin import display
+from calls.admin.filters import SocketStateFilter, SpanFilter, of
+from calls.admin.records import RecordAdmin, RecordInline, link_from, link_in_short, link_to, link_to_list
+from calls.admin.search import Search
+from calls.models import Call, Segment, Subscription
+from calls.querysets import GOOD_CLOSE_CODES, SILENT_AFTER
+
+
+class SocketColumns:
+    """What list, page and inline say of a socket."""
+
+    @admin.display(description="Connected", ordering="connected_at")
+    def connected(self, subscription: Subscription) -> str:
+        return display.moment(subscription.connected_at)
+
+    @admin.display(description="Disconnected")
+    def disconnected(self, subscription: Subscription) -> str:
+        return display.moment(subscription.disconnected_at)
+
+    @admin.display(description="Open for")
+    def duration(self, subscription: Subscription) -> str:
+        end = subscription.disconnected_at or subscription.seen_at
+        return display.clock(max(end - subscription.connected_at, timedelta(0)).total_seconds())
+
+    @admin.display(description="State")
+    def state(self, subscription: Subscription) -> str:
+        if subscription.disconnected_at is None:
+            is_open = subscription.seen_at > timezone.now() - SILENT_AFTER
+            return "Open" if is_open else "Broken: its recorder died"
+        if subscription.close_code is None:
+            return "Broken: no close code"
+        order = "Closed" if subscription.close_code in GOOD_CLOSE_CODES else "Broken"
+        return f"{order}: {subscription.close_code}"
+
+    @admin.display(description="Format")
+    def audio_format(self, subscription: Subscription) -> str:
+        if subscription.sample_rate is None:
+            return display.NOTHING
+        channels = "mono" if subscription.channels == 1 else f"{subscription.channels} channels"
+        return display.isolated(f"{subscription.encoding} {subscription.sample_rate} Hz {channels}")
+
+
+class SubscriptionInline(SocketColumns, RecordInline):
+    model = Subscription
+    fields = readonly_fields = (
+        *("link", "disconnected", "state", "audio_format"),
+        *("audio", "dtmf", "unknown", "malformed", "duplicate", "late"),
+    )
+
+    @admin.display(description="Connected")
+    def link(self, subscription: Subscription) -> str:
+        return link_from(self.connected(subscription), subscription)
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(SocketColumns, RecordAdmin):
+    search = Search(
+        ids=("pk", "stream_id", "call"),
+        texts=("subscription_id", "call__call_connection_id", "call__correlation_id", "call__participants__raw_id"),
+    )
+    search_fields = search.texts
+    search_help_text = "Subscription id, connection id, correlation id, raw id or part of a number, or any id of ours"
+    ordering = ("-connected_at",)
+    list_display = ("connected", "state", "duration", "audio_format", "segments", "audio", "troubles", "call_in_short")
+    list_filter = (SocketStateFilter, ("connected_at", SpanFilter), of("call", Call))
+    list_select_related = ("call",)
+    fieldsets = (
+        (None, {"fields": ("state", "of_call", "segments", "subscription_id", "stream_id", "id")}),
+        ("Socket", {"fields": ("connected", "disconnected", "seen", "duration", "close_code")}),
+        ("Announced", {"fields": ("encoding", "sample_rate", "channels", "length")}),
+        ("Counted", {"fields": ("audio", "dtmf", "unknown", "malformed", "duplicate", "late")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).with_segment_count()  # type: ignore[no-any-return, attr-defined]
+
+    @admin.display(description="Last seen")
+    def seen(self, subscription: Subscription) -> str:
+        return display.moment(subscription.seen_at)
+
+    @admin.display(description="Segments")
+    def segments(self, subscription: Any) -> str:
+        return link_to_list(Segment, subscription.segment_count, subscription=subscription.pk)
+
+    @admin.display(description="Faults")
+    def troubles(self, subscription: Subscription) -> str:
+        counts = {name: subscription.counts[name] for name in ("unknown", "malformed", "duplicate", "late")}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
+
+    @admin.display(description="Call")
+    def of_call(self, subscription: Subscription) -> str:
+        return link_to(subscription.call)
+
+    @admin.display(description="Call")
+    def call_in_short(self, subscription: Subscription) -> str:
+        return link_in_short(subscription.call)
