@@ -1,0 +1,64 @@
+"""From ACS's socket to a moving meter: the real server in a process of its own, the simulator, a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from django.test import SimpleTestCase, tag
+from playwright.sync_api import expect, sync_playwright
+
+from tests import machine
+from tests.browser.server import FLAGS, OPERATOR, PASSWORD
+from tests.servers import ROOT, Server
+
+MAKE_OPERATOR = f"""
+from django.contrib.auth.models import User
+User.objects.create_user({OPERATOR!r}, password={PASSWORD!r})
+"""
+SECONDS = 4
+
+
+@tag("browser")
+class ACall(SimpleTestCase):
+    def test_is_seen_and_heard_while_it_lasts_on_daphne(self) -> None:
+        self.see_and_hear("daphne")
+
+    def test_is_seen_and_heard_while_it_lasts_on_uvicorn(self) -> None:
+        self.see_and_hear("uvicorn")
+
+    def see_and_hear(self, kind: str) -> None:
+        chromium = machine.chromium()
+        console: list[str] = []
+        environment = {"RECONNECT_GRACE_SECONDS": "1", "DEBUG": "true"}
+        with Server(kind, environment=environment) as server, sync_playwright() as playwright:
+            server.manage("shell", "-v", "0", "-c", MAKE_OPERATOR)
+            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            page = browser.new_page(base_url=server.url)
+            page.on("console", lambda message: console.append(message.text))
+            page.goto("/login/")
+            page.get_by_label("Username").fill(OPERATOR)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Log in").click()
+            expect(page.get_by_text("No live calls")).to_be_visible()
+
+            acs = self.simulate(server)
+            expect(page.locator("[data-call]")).to_contain_text("+15551234567", timeout=20_000)
+            expect(page.locator("[data-participant]")).to_have_count(2)
+            for meter in page.get_by_role("meter").all():
+                expect(meter).not_to_have_attribute("aria-valuetext", "silent")
+            self.assertEqual(acs.wait(60), 0)
+            expect(page.locator("[data-call]")).to_have_count(0, timeout=20_000)
+            expect(page.get_by_text("No live calls")).to_be_visible()
+            browser.close()
+            self.assertNotIn("Traceback", server.log)
+        self.assertEqual(console, [])
+
+    def simulate(self, server: Server) -> subprocess.Popen[bytes]:
+        """One call of two voices, in real time."""
+        voices = ("--tone", "440", "--tone", "300", "--raw-id", "4:+15551234567", "--raw-id", "8:acs:7f3b_c2d81a")
+        options = ("--quiet", "--token", "", "--seconds", str(SECONDS))  # the token is in the URL already
+        command = [sys.executable, "manage.py", "simulate", "--settings", "tests.settings", "--url", server.media_url]
+        acs = subprocess.Popen([*command, *options, *voices], cwd=ROOT, stdout=subprocess.DEVNULL)
+        self.addCleanup(acs.kill)
+        return acs
