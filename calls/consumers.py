@@ -14,7 +14,6 @@ its own loops instead. Any of the tasks ends the socket by raising a `Leave`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
+import structlog
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -36,7 +36,7 @@ from calls.live_calls import stored_live_calls
 from calls.live_view import LiveView, Message
 from calls.mailbox import Mailbox
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class LiveSocket:
         self._news_missed = asyncio.Event()
 
     async def run(self) -> None:
-        logger.info("live socket opened", extra={"socket": str(self._id)})
+        log.info("live socket opened", socket=str(self._id))
         reason = BrowserLeft.__name__
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -134,7 +134,7 @@ class LiveSocket:
                 with suppress(OSError):
                     await self._send({"type": "websocket.close", "code": leave.code})
         finally:
-            logger.info("live socket closed", extra={"socket": str(self._id), "reason": reason})
+            log.info("live socket closed", socket=str(self._id), reason=reason)
 
     async def _listen(self) -> None:
         attempts = 0
@@ -148,7 +148,7 @@ class LiveSocket:
                         self._hear(await next_news())
             except live.LAYER_AWAY as error:
                 if attempts == 0:
-                    logger.warning("channel layer away", extra={"socket": str(self._id), "error": type(error).__name__})
+                    log.warning("channel layer away", socket=str(self._id), error=type(error).__name__)
             await asyncio.sleep(REJOIN_SECONDS[min(attempts, len(REJOIN_SECONDS) - 1)])
             attempts += 1
 
@@ -179,7 +179,7 @@ class LiveSocket:
                 is_away = False
             except DatabaseAway as error:
                 if not is_away:
-                    logger.warning("database away", extra={"socket": str(self._id), "error": type(error).__name__})
+                    log.warning("database away", socket=str(self._id), error=type(error).__name__)
                 is_away = True
             if snapshot_due:
                 self._demand_snapshot()
