@@ -19,6 +19,7 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -177,13 +178,12 @@ class Journal:
         except JournalUnwritable:
             self.sequence -= 1
             raise
-        path.rename(path.with_suffix(".journal"))
+        _finish_file(path)
         return finished
 
     def finish(self) -> int:
         """Finishes the last file; returns its descriptor, still open: whoever syncs it closes it."""
-        path = self._path(".open")
-        path.rename(path.with_suffix(".journal"))
+        _finish_file(self._path(".open"))
         return self.descriptor
 
     def _open_next(self) -> int:
@@ -218,6 +218,12 @@ class Journal:
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._handshake.stream_id}.{self.sequence:06d}{suffix}"
+
+
+def _finish_file(path: Path) -> None:
+    """Renames; a folder that cannot be written leaves it `.open`, which is sealed when this process has ended."""
+    with suppress(OSError):
+        path.rename(path.with_suffix(".journal"))
 
 
 def _record(record: Struct) -> bytes:

@@ -104,9 +104,10 @@ class Recorder:
         return stream
 
     def close(self, stream: Stream, code: int | None, reason: str = "") -> None:
-        """Ends the stream's journal; it is sealed at once."""
-        assert self._running, "the stream was opened"
-        del self._streams[stream]
+        """Ends the stream's journal; it is sealed at once. Again, or after `stop` has done it, nothing."""
+        if self._streams.pop(stream, None) is None:
+            return
+        assert self._running, "a stream is open only while the recorder runs"
         self._running.syncer.retire(stream.close(code, reason))
         self._count(stream)
         self._running.sealer.wake()
@@ -144,25 +145,30 @@ class Recorder:
         """`stop` for servers that tell of their end: sockets are closed already, the sealer gets a moment."""
         if self._ticker:
             self._ticker.cancel()
+            await asyncio.wait([self._ticker])
+        self._close_streams()  # here, because the loop may be closing some of them itself
         await asyncio.to_thread(self.stop)
 
     def stop(self) -> None:
         """Ends threads and gives the folder up; what is not sealed yet is sealed by whoever takes it over."""
         if self._running is None:
             return
-        for stream in list(self._streams):
-            self.close(stream, None, "recorder stopped")
+        self._close_streams()
         self._running.sealer.stop(STOP_SECONDS)
         self._running.syncer.stop()
         self._running.folder.release(remove_empty=True)
         self._running = None
         log.info("recorder stopped", process=self.process)
 
+    def _close_streams(self) -> None:
+        for stream in list(self._streams):
+            self.close(stream, None, "recorder stopped")
+
     def _rotate(self, stream: Stream, now: float) -> None:
         assert self._running, "the stream was opened"
         try:
             finished = stream.rotate()
-        except JournalUnwritable as error:
+        except (JournalUnwritable, OSError) as error:  # of one stream: the others have their turn
             log.error("journal not rotated", stream=stream.handshake.stream_id, error=str(error))
             finished = None
         if finished is not None:
@@ -180,6 +186,13 @@ class Recorder:
         """The ticker lives as long as there is a call on the board; the recorder owns it."""
         if self._ticker is None or self._ticker.done():
             self._ticker = asyncio.get_running_loop().create_task(self._tick_on(), name="recorder-ticker")
+            self._ticker.add_done_callback(self._ticker_ended)
+
+    def _ticker_ended(self, ticker: asyncio.Task[None]) -> None:
+        """A ticker that fails would end rotation and levels in silence: it is said, and another one takes over."""
+        if not ticker.cancelled() and (error := ticker.exception()) is not None:
+            log.error("ticker failed", exc_info=error)
+            asyncio.get_running_loop().call_later(TICK_SECONDS, self._ensure_ticking)
 
     async def _tick_on(self) -> None:
         due = time.monotonic()

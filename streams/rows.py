@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q
 
 from calls import identity
@@ -52,6 +52,10 @@ class StoredSegment:
     rms_dbfs: float
     audio_name: str
     stored_bytes: int
+
+
+class PlaceTaken(DatabaseError):
+    """Two sockets of a call met at one place: nothing was written, the next try sees the other's audio."""
 
 
 def is_sealed(stream_id: str, sequence: int) -> bool:
@@ -99,6 +103,7 @@ def write(
         _write_participants(handshake, {*voices, *(stored.segment.raw_id for stored in segments)})
         rows = [_segment_row(handshake, stored, now) for stored in segments]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+        _insist_on(rows)
         _extend_participants(rows)
         entries = [*ledger.entries_of(digest, last_us), *_reconnect_entries(handshake)]
         LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=500)
@@ -190,6 +195,14 @@ def _write_participants(handshake: Handshake, voices: Iterable[str]) -> None:
         for raw_id in sorted(set(voices))
     ]
     Participant.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+
+
+def _insist_on(rows: Sequence[Segment]) -> None:
+    """Raises `PlaceTaken` where another process has stored other audio at a place since we looked."""
+    ours = {row.id: (row.subscription_id, row.journal) for row in rows}
+    found = Segment.objects.filter(id__in=ours).values_list("id", "subscription_id", "journal")
+    if {row_id: (subscription_id, number) for row_id, subscription_id, number in found} != ours:
+        raise PlaceTaken
 
 
 def _extend_participants(segments: Sequence[Segment]) -> None:

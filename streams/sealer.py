@@ -41,6 +41,10 @@ AXIS_SECONDS = 3600.0
 SWEEP_SECONDS = 60.0
 
 
+MOST_FAILURES_PER_ROUND = 3
+"""When the store or the database has failed so often in one round it is away: the rest waits for the next one."""
+
+
 class StoreAway(Exception):
     """The audio store refused or could not be reached."""
 
@@ -75,6 +79,7 @@ class Sealer:
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
+        self._failed_this_round = 0
         self.segments_sealed = 0
         self.backlog = Backlog()
         self.failures: dict[SealStage, int] = {"store": 0, "database": 0, "journal": 0}
@@ -94,7 +99,7 @@ class Sealer:
 
     def round(self) -> bool:
         """One pass over everything there is to do. False when something was away and must be tried again."""
-        well = True
+        well, self._failed_this_round = True, 0
         if self._is_due("takeover", TAKEOVER_SECONDS):
             for folder in spool.abandoned(self._spool):
                 well &= self._seal_folder(folder.path, dead=True)
@@ -136,6 +141,8 @@ class Sealer:
                 well &= sealed
                 if not sealed:  # what follows needs the state that this file leaves
                     break
+            if self._failed_this_round >= MOST_FAILURES_PER_ROUND:
+                return False
         return well
 
     def _guarded_seal(self, path: Path, *, last: bool) -> bool:
@@ -160,6 +167,7 @@ class Sealer:
 
     def _failed(self, stage: SealStage, error: BaseException | None) -> bool:
         self.failures[stage] += 1
+        self._failed_this_round += stage != "journal"
         log.warning("sealing waits", stage=stage, error=type(error).__name__, tries=self.failures[stage])
         connections.close_all()
         return False
