@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.simulator import identities
-from streams.simulator.audio import PACKET_US, SAMPLE_RATES, Clip, Samples, mixed, read_file, tone
+from streams.simulator.audio import PACKET_MS, PACKET_US, SAMPLE_RATES, Clip, Samples, mixed, read_file, tone
 from streams.simulator.capture import read_capture
 from streams.simulator.errors import BadPlan
 from streams.simulator.faults import Faults, Stall
@@ -107,6 +107,13 @@ def _add_faults(group: argparse._ArgumentGroup) -> None:
         type=_stretch,
         metavar="AT[:SECONDS]",
         help="close the socket, come back after SECONDS (default 1); what falls between is lost",
+    )
+    group.add_argument(
+        "--burst-spacing",
+        type=_spacing,
+        default=1.0,
+        metavar="MS",
+        help="between stamps in a burst (default: %(default)s)",
     )
     group.add_argument("--drop", action="store_true", help="break the TCP connection at the end, without a close")
 
@@ -235,6 +242,7 @@ def _faults(options: dict[str, Any], index: int) -> Faults:
         stalls=tuple(Stall(at_us, length_us) for at_us, length_us in options["stall"]),
         reorder=options["reorder"],
         duplicates=options["duplicates"],
+        spacing_us=int(options["burst_spacing"] * 1000),
         seed=options["seed"] + index,
     )
 
@@ -277,6 +285,10 @@ def _positive(text: str) -> float:
 
 def _not_negative(text: str) -> float:
     return _number(text, lambda number: number >= 0, "a number of 0 or more")
+
+
+def _spacing(text: str) -> float:
+    return _number(text, lambda number: 0 <= number <= PACKET_MS, "a number of milliseconds between 0 and 20")
 
 
 def _share(text: str) -> float:

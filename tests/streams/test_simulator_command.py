@@ -224,6 +224,7 @@ class CommandTests(Folder):
             ("--start-timestamp", "yesterday"),
             ("--speed", "inf"),
             ("--jitter", "nan"),
+            ("--burst-spacing", "21"),
         ):
             with self.subTest(arguments), self.assertRaisesRegex(CommandError, arguments[0]):
                 self.simulate(*arguments)

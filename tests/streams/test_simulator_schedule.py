@@ -67,7 +67,7 @@ class ConversationTests(TestCase):
     def test_events_are_in_order_of_time_and_nothing_is_said_while_the_socket_is_away(
         self, seed: int, seconds: list[float]
     ) -> None:
-        faults = Faults(40_000, 0.1, 0, (Stall(200_000, 900_000),), 0.3, 0.2, seed)
+        faults = Faults(40_000, 0.1, 0, (Stall(200_000, 900_000),), 0.3, 0.2, seed=seed)
         absence = Absence(300_000, 500_000)
         open_, last = True, 0
         for event in events(Conversation(voices(*seconds), 16000, faults, absences=(absence,))):
