@@ -7,8 +7,9 @@ no database and hops to no thread.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -22,6 +23,12 @@ from streams.protocol import AudioData, AudioMetadata, DtmfData, Malformed, Skip
 
 MOST_VOICES = 512
 """Participants per socket. ACS sends at most four at a time; a call may have some hundreds over its life."""
+
+MOST_SUBSCRIPTIONS = 256
+"""AudioMetadata per socket; each is a row. Streaming stopped and started again every minute takes four hours to it."""
+
+MOST_OWED = 2_048
+"""Records that wait for a disk that takes nothing; more are lost, and counted."""
 
 MOST_REASONS = 32
 """Different reasons for malformed messages that are counted apart; they are fixed phrases, so this is never reached."""
@@ -45,8 +52,19 @@ class Speaker:
     raw_id: str
     participant_id: str
     meter: Meter
-    samples: int = 0
-    audible: bool = False  # whether the last published level was above silence
+    samples: int = 0  # at the meter's rate
+    seconds_before: float = 0.0  # heard before the rate was announced
+    audible: bool = False  # whether the board has shown a level since it last showed silence
+    quiet_ticks: int = 0  # of the board, without a packet
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + self.samples / self.meter.sample_rate
+
+    def announce(self, sample_rate: int) -> None:
+        """What follows comes at `sample_rate`."""
+        self.seconds_before, self.samples = self.seconds, 0
+        self.meter = Meter(sample_rate)
 
 
 def microseconds_now() -> int:
@@ -64,8 +82,11 @@ class Tally:
     malformed: int = 0
     other: int = 0
     odd_bytes: int = 0
-    unwritten: int = 0  # valid packets that the disk did not take
+    unwritten: int = 0  # valid messages that the disk did not take
     reasons: Counter[str] = field(default_factory=Counter)
+
+
+_Fact = Metadata | Voice | Dtmf | Counts | Closed
 
 
 class Stream:
@@ -80,6 +101,8 @@ class Stream:
         self.closed: Closed | None = None
         self._clock = clock
         self._counts_before = Counts(0, 0, 0, 0, 0, {})  # totals when the subscription in force began
+        self._counts_of: list[Counts] = []  # subscriptions that are over
+        self._owed: deque[_Fact] = deque()
         self.changed = True  # something of the call's facts is news
 
     def receive(self, message: str | bytes) -> None:
@@ -112,7 +135,13 @@ class Stream:
         self.changed = True
         self._append(self._counts())
         self._append(self.closed)
-        return self.journal.finish()
+        finished = self.journal.finish()
+        self.journal.descriptor = -1  # the number is the next file's; a message after the end must not land in that
+        return finished
+
+    def counts(self) -> list[Counts]:
+        """Of each subscription in order, the one in force last."""
+        return [*self._counts_of, self._counts()]
 
     def _hear(self, packet: AudioData) -> None:
         speaker = self.speakers.get(packet.participant)
@@ -120,6 +149,8 @@ class Stream:
             speaker = self._introduce(packet)
         tally = self.tally
         try:
+            if self._owed:
+                self._pay()
             self.journal.append_audio(
                 packet.timestamp_us, self._clock(), speaker.index, packet.pcm, silent=packet.silent
             )
@@ -153,15 +184,18 @@ class Stream:
         self._announce(AudioMetadata("", "PCM", rate, 1, float(len(packet.pcm))))
 
     def _subscribe(self, announced: AudioMetadata) -> None:
+        if len(self.metadata) >= MOST_SUBSCRIPTIONS:
+            raise UnsupportedAudio("audioMetadata: too many on one socket")
         self.tally.metadata += 1
         self._announce(announced)
         for speaker in self.speakers.values():
-            speaker.meter = Meter(announced.sample_rate)
+            speaker.announce(announced.sample_rate)
 
     def _announce(self, announced: AudioMetadata) -> None:
         """The first metadata is that of the connection; each later one begins another subscription on the socket."""
         if self.metadata:
-            self._append(self._counts())
+            self._counts_of.append(self._counts())
+            self._append(self._counts_of[-1])
             self._counts_before = self._totals()
         metadata = Metadata(len(self.metadata), self._clock(), **structs.asdict(announced))
         self._append(metadata)
@@ -178,15 +212,24 @@ class Stream:
                 tally.reasons[skipped.reason] += 1
         if isinstance(skipped, UnsupportedAudio):
             raise skipped
-        fruitful = tally.audio or tally.metadata or tally.dtmf or tally.other
+        fruitful = tally.audio or tally.metadata or tally.dtmf or tally.other or tally.unwritten
         if not fruitful and tally.unknown + tally.malformed >= FRUITLESS_MESSAGES:
             raise Fruitless from skipped
 
-    def _append(self, record: Metadata | Voice | Dtmf | Counts | Closed) -> None:
-        try:
-            self.journal.append(record)
-        except JournalUnwritable:
+    def _append(self, record: _Fact) -> None:
+        """What the disk does not take is owed: packets that follow mean nothing without their metadata and voice."""
+        if len(self._owed) >= MOST_OWED and not isinstance(record, Metadata | Voice):  # those are bounded already
             self.tally.unwritten += 1
+            return
+        self._owed.append(record)
+        with suppress(JournalUnwritable):
+            self._pay()
+
+    def _pay(self) -> None:
+        """Writes what is owed, in order. Raises `JournalUnwritable`; what is not written then is still owed."""
+        while self._owed:
+            self.journal.append(self._owed[0])
+            self._owed.popleft()
 
     def _totals(self) -> Counts:
         tally = self.tally
