@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import unittest
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.test.runner import DiscoverRunner
-from django.test.utils import iter_test_cases
 
 from tests.coverage_of_pure import PURE
 
@@ -40,9 +39,9 @@ class Runner(DiscoverRunner):
         if not self._again:
             return tests
         pure = set(PURE.values())
-        return unittest.TestSuite(test for test in iter_test_cases(tests) if type(test).__module__ not in pure)
+        return unittest.TestSuite(test for test in _each(tests) if type(test).__module__ not in pure)
 
-    def suite_result(self, suite: Any, result: unittest.TestResult, **options: Any) -> int:
+    def suite_result(self, suite: Any, result: Any, **options: Any) -> int:
         """The number of failures, after a closing line for whoever reads only the end."""
         print(closing_line(result), flush=True)  # noqa: T201 - the terminal is what a runner writes to
         return super().suite_result(suite, result, **options)
@@ -59,6 +58,14 @@ def closing_line(result: unittest.TestResult) -> str:
     not_a_test = {name for name in failed | skipped if name.startswith(("setUp", "tearDown"))}
     passed = result.testsRun - len((failed | skipped) - not_a_test)
     return f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped"
+
+
+def _each(tests: unittest.TestSuite | unittest.TestCase) -> Iterator[unittest.TestCase]:
+    if isinstance(tests, unittest.TestCase):
+        yield tests
+        return
+    for test in tests:
+        yield from _each(test)
 
 
 def _name(test: unittest.TestCase) -> str:
