@@ -46,7 +46,6 @@ class Board:
         self._process = process
         self._grace_us = int(grace_seconds * 1_000_000)
         self._calls: dict[str, LiveCall] = {}
-        self._quiet: dict[str, int] = {}
         self._number = 0
 
     def add(self, stream: Stream) -> None:
@@ -75,20 +74,22 @@ class Board:
     def _levels(self) -> dict[str, list[float]]:
         """The newest window of each voice; a voice that has gone quiet is said to be silent once."""
         levels: dict[str, list[float]] = {}
-        for speaker in (
-            s for call in self._calls.values() for stream in call.streams for s in stream.speakers.values()
-        ):
+        speakers = [one for call in self._calls.values() for stream in call.streams for one in stream.speakers.values()]
+        for speaker in speakers:
             level = speaker.meter.take()
             if level is not None:
-                levels[speaker.participant_id] = [level.rms_dbfs, level.peak_dbfs]
-                speaker.audible = True
-                self._quiet.pop(speaker.participant_id, None)
+                speaker.audible, speaker.quiet_ticks = True, 0
+                heard = [level.rms_dbfs, level.peak_dbfs]  # the louder one, where two sockets carry the voice
+                levels[speaker.participant_id] = max(heard, levels.get(speaker.participant_id, heard))
             elif speaker.audible:
-                quiet = self._quiet[speaker.participant_id] = self._quiet.get(speaker.participant_id, 0) + 1
-                if quiet >= QUIET_TICKS:
+                speaker.quiet_ticks += 1
+                speaker.audible = speaker.quiet_ticks < QUIET_TICKS
+        audible = {speaker.participant_id for speaker in speakers if speaker.audible}
+        for speaker in speakers:
+            if speaker.quiet_ticks == QUIET_TICKS:
+                speaker.quiet_ticks = 0
+                if speaker.participant_id not in audible:  # on another socket it goes on
                     levels[speaker.participant_id] = [SILENCE_DBFS, SILENCE_DBFS]
-                    speaker.audible = False
-                    del self._quiet[speaker.participant_id]
         return levels
 
 
@@ -119,7 +120,6 @@ def _participants(call: LiveCall) -> dict[str, dict[str, Any]]:
     """By id, in the order of being heard; a voice heard on two sockets is one participant."""
     participants: dict[str, dict[str, Any]] = {}
     for stream in call.streams:
-        rate = stream.metadata[-1].sample_rate if stream.metadata else 1
         for speaker in stream.speakers.values():
             known = participants.setdefault(
                 speaker.participant_id,
@@ -133,15 +133,17 @@ def _participants(call: LiveCall) -> dict[str, dict[str, Any]]:
                     "gap_seconds": 0.0,
                 },
             )
-            known["recorded_seconds"] += speaker.samples / rate
+            known["recorded_seconds"] += speaker.seconds
     return participants
 
 
 def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
-    handshake, tally = stream.handshake, stream.tally
+    """One for each metadata, as REST shows them; one without facts while none has come."""
+    handshake, closed = stream.handshake, stream.closed
     announced: list[Metadata | None] = [*stream.metadata] or [None]
-    for metadata in announced:
-        index = metadata.index if metadata else 0
+    for index, (metadata, counts) in enumerate(zip(announced, stream.counts(), strict=True)):
+        following = announced[index + 1] if index + 1 < len(announced) else None
+        ended_us = following.at_us if following else closed.at_us if closed else None
         yield {
             "id": str(identity.subscription_row_id(UUID(handshake.stream_id), index)),
             "subscription_id": metadata.subscription_id if metadata else "",
@@ -150,14 +152,14 @@ def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
             "channels": metadata.channels if metadata else None,
             "length": metadata.length if metadata else None,
             "connected_at": _text(metadata.at_us if metadata and index else handshake.connected_at_us),
-            "disconnected_at": _text(stream.closed.at_us) if stream.closed else None,
-            "close_code": stream.closed.code if stream.closed else None,
+            "disconnected_at": None if ended_us is None else _text(ended_us),
+            "close_code": closed.code if closed and not following else None,
             "counts": {
-                "audio": tally.audio,
-                "dtmf": tally.dtmf,
-                "unknown": tally.unknown,
-                "malformed": tally.malformed,
-                "duplicate": 0,
+                "audio": counts.audio,
+                "dtmf": counts.dtmf,
+                "unknown": counts.unknown,
+                "malformed": counts.malformed,
+                "duplicate": 0,  # these two are known when the journal is sealed
                 "late": 0,
             },
         }
