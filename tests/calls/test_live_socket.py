@@ -71,11 +71,12 @@ class LiveSocketTestCase(TransactionTestCase):
 
     async def receive(self, socket: WebsocketCommunicator, wanted: str) -> dict[str, Any]:
         """The next message of that type; levels that come before it are passed over."""
-        while True:
-            message: dict[str, Any] = json.loads(await socket.receive_from(timeout=10))
-            if message["type"] == wanted:
-                return message
-            self.assertEqual(message["type"], "levels", f"instead of {wanted}")
+        async with asyncio.timeout(10):
+            while True:
+                message: dict[str, Any] = json.loads(await socket.receive_from(timeout=10))
+                if message["type"] == wanted:
+                    return message
+                self.assertEqual(message["type"], "levels", f"instead of {wanted}")
 
 
 class WhoMayConnect(LiveSocketTestCase):
@@ -225,11 +226,11 @@ class WhenThingsAreAway(LiveSocketTestCase):
                     await self.receive(socket, "levels")
 
     async def close_code(self, socket: WebsocketCommunicator) -> int:
-        while True:
-            event = await socket.receive_output(timeout=10)
-            if event["type"] == "websocket.close":
-                code: int = event["code"]
-                return code
+        async with asyncio.timeout(10):
+            while (event := await socket.receive_output(timeout=10))["type"] != "websocket.close":
+                pass
+        code: int = event["code"]
+        return code
 
 
 class AwayLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels is untyped

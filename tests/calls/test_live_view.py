@@ -80,6 +80,17 @@ class SeveralProcesses(SimpleTestCase):
         self.assertEqual(message["type"], "call.updated")
         self.assertEqual(set(raw_ids_of(message["call"])), {CUSTOMER, AGENT})
 
+    def test_of_one_subscription_the_higher_counts_are_known(self) -> None:
+        def told(audio: int, dtmf: int) -> Call:
+            counts = {**a_subscription("s")["counts"], "audio": audio, "dtmf": dtmf}
+            return a_call(1, subscriptions=[a_subscription("s", counts=counts)])
+
+        self.view.hear(news("two", calls=[told(500, 0)]), NOW)
+        self.view.hear(news("three", calls=[told(400, 2)]), NOW)
+        (call,) = self.view.snapshot()["calls"]
+        counts = call["subscriptions"][0]["counts"]
+        self.assertEqual((counts["audio"], counts["dtmf"]), (500, 2))
+
     def test_a_call_goes_on_while_another_process_holds_it(self) -> None:
         self.view.hear(news("two", calls=[a_call(1, AGENT)]), NOW)
         self.assertEqual(self.view.hear(news("one", ended=[ended(a_call(1, CUSTOMER))]), SOON), [])
