@@ -40,6 +40,11 @@ class TheMailbox(SimpleTestCase):
         self.mailbox.put_levels("two", {"b": [-50.0, -45.0]})
         self.assertEqual(self.mailbox.take(), (False, [], {"a": [-40.0, -35.0], "b": [-50.0, -45.0]}))
 
+    def test_a_process_without_levels_does_not_take_back_those_that_wait(self) -> None:
+        self.mailbox.put_levels("one", {"a": [-30.0, -20.0]})
+        self.mailbox.put_levels("one", {})
+        self.assertEqual(self.mailbox.take(), (False, [], {"a": [-30.0, -20.0]}))
+
     def test_of_two_processes_with_one_participant_the_louder_is_heard(self) -> None:
         self.mailbox.put_levels("two", {"a": [-30.0, -20.0]})
         self.mailbox.put_levels("one", {"a": [-96.0, -96.0]})
