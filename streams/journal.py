@@ -211,7 +211,8 @@ class Journal:
         except OSError as error:
             raise JournalUnwritable(f"cannot append to a journal: {error.strerror}") from error
         if written != length:  # the disk is full: take the piece away, so that what follows is not behind a torn record
-            os.ftruncate(self.descriptor, self._size)
+            with suppress(OSError):  # a reader finds what follows by its marker, and says what is torn
+                os.ftruncate(self.descriptor, self._size)
             raise JournalUnwritable("cannot append to a journal: No space left on device")
         self._size += length
         self.bytes_written += length
@@ -265,13 +266,22 @@ def _record_at(content: bytes, place: int) -> tuple[Record | None, int] | None:
         return None
     if _CRC.unpack_from(content, end)[0] != crc32(memoryview(content)[place:end]):
         return None
+    try:
+        record = _decoded(kind, flags, content[start:end])
+    except (msgspec.DecodeError, struct.error):  # whole, but no record of ours: a kind whose body has changed
+        return None
+    return record, end + _CRC.size
+
+
+def _decoded(kind: int, flags: int, body: bytes) -> Record | None:
+    """None for a kind of the future."""
     if kind == _AUDIO:
-        timestamp, arrived_us, voice = _AUDIO_BODY.unpack_from(content, start)
+        timestamp, arrived_us, voice = _AUDIO_BODY.unpack_from(body)
         timestamp_us = None if timestamp == _NO_TIMESTAMP else timestamp
-        pcm = content[start + _AUDIO_BODY.size : end]
-        return Audio(timestamp_us, arrived_us, voice, bool(flags & _SILENT), pcm), end + _CRC.size
+        return Audio(timestamp_us, arrived_us, voice, bool(flags & _SILENT), body[_AUDIO_BODY.size :])
     decoder = _decoders.get(kind)
-    return (decoder.decode(content[start:end]) if decoder else None), end + _CRC.size
+    record: Record | None = decoder.decode(body) if decoder else None
+    return record
 
 
 def _next_record(content: bytes, place: int) -> int | None:
