@@ -82,7 +82,9 @@ class Timeline(Struct):
         track = self._track_of(participant, sample_rate)
         if timestamp_us is None:
             track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
-        elif not track.is_duplicate(timestamp_us, pcm):
+        elif repeats := track.repeats(timestamp_us, pcm):
+            track.insert_repeated(timestamp_us + track.shift_us, pcm, repeats)
+        else:
             self._push_timed(participant, track, timestamp_us, pcm)
         self._hear(track)
         track.settle()

@@ -60,6 +60,7 @@ class Waiting(Struct):
     pcm: bytes
     arrival: int
     before: int = 0
+    doubtful: bool = False  # equal to another packet: a duplicate, unless there is time for it
 
 
 class Track(Struct):
@@ -75,7 +76,7 @@ class Track(Struct):
     lows: list[tuple[int, int]] = field(default_factory=list)  # lower envelope: (place - before, before), both rising
     streak: list[int] = field(default_factory=list)  # arrivals that came late one after another
     strays: list[tuple[int, bytes]] = field(default_factory=list)  # (timestamp, PCM) no clock explains yet
-    recent: dict[bytes, int] = field(default_factory=dict)  # key of a packet -> timestamp, for duplicates
+    recent: dict[bytes, tuple[int, int]] = field(default_factory=dict)  # packet -> timestamp, how often it came
     arrivals: int = 0
     gap_reason: str = "not_received"
     duplicate: int = 0
@@ -83,30 +84,42 @@ class Track(Struct):
     runs: list[Run] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
-    def is_duplicate(self, timestamp_us: int, pcm: bytes) -> bool:
-        """Law 1: same timestamp and same bytes within `DUPLICATE_MEMORY_US`. Remembers the packet otherwise."""
+    def repeats(self, timestamp_us: int, pcm: bytes) -> int:
+        """How often this timestamp with these bytes has come within `DUPLICATE_MEMORY_US`. Remembers it."""
         key = timestamp_us.to_bytes(8, "little", signed=True) + blake2b(pcm, digest_size=16).digest()
-        if key in self.recent:
-            self.duplicate += 1
-            return True
-        self.recent[key] = timestamp_us
+        repeat = self.recent[key][1] if key in self.recent else 0
+        self.recent[key] = (timestamp_us, repeat + 1)
         for _ in range(2):  # two out for one in: the memory shrinks to what is young, or to its bound
             oldest = next(iter(self.recent))
-            if self.recent[oldest] < timestamp_us - DUPLICATE_MEMORY_US or len(self.recent) > MOST_REMEMBERED:
+            if self.recent[oldest][0] < timestamp_us - DUPLICATE_MEMORY_US or len(self.recent) > MOST_REMEMBERED:
                 del self.recent[oldest]
-        return False
+        return repeat
 
-    def insert(self, place_us: int, pcm: bytes) -> None:
+    def insert(self, place_us: int, pcm: bytes, *, doubtful: bool = False) -> None:
         """Queues a timed packet at its place; at one place the order of arrival stands."""
-        packet = Waiting(place_us, timed=True, pcm=pcm, arrival=self._next_arrival())
+        packet = Waiting(place_us, timed=True, pcm=pcm, arrival=self._next_arrival(), doubtful=doubtful)
         if self.newest_us is None or place_us >= self.newest_us:
             self.streak.clear()
             self._append(packet)
-        else:
+            return
+        if not doubtful:
             self.late += 1
             self.streak.append(packet.arrival)
-            self.waiting.insert(bisect_right(self.waiting, place_us, key=_place), packet)
-            self._requeue()
+        self.waiting.insert(bisect_right(self.waiting, place_us, key=_place), packet)
+        self._requeue()
+
+    def insert_repeated(self, place_us: int, pcm: bytes, repeats: int) -> None:
+        """Law 1: an exact duplicate is dropped, and counted.
+
+        But a burst of silence, or a clock of whole seconds, gives many packets one timestamp and the same bytes. What
+        is silent, or comes for the third time (a network repeats a packet once), waits: when its turn comes it is known
+        whether there is time for it.
+        """
+        in_reach = self.newest_us is not None and place_us >= self.newest_us - LOOK_AHEAD_US
+        if in_reach and (repeats > 1 or not any(pcm)):
+            self.insert(place_us, pcm, doubtful=True)
+        else:
+            self.duplicate += 1
 
     def append(self, pcm: bytes, otherwise_us: int) -> None:
         """Queues a packet without a usable place behind the youngest one (law 7); a first one at `otherwise_us`."""
@@ -117,21 +130,30 @@ class Track(Struct):
         """Late packets whose place is taken by other audio (law 5), as (timestamp, PCM); they leave the queue.
 
         In true disorder the late packets fill holes. After a step back of the clock they and the audio already there
-        are together longer than the time they span.
+        are together longer than the time they span, and than the time that has passed: the first alone may be a burst.
         """
         late = [packet for packet in self.waiting if packet.arrival in self.streak]
         if not late or self.newest_us is None or self.newest_us - late[0].place_us <= TOLERANCE_US:
             return []
-        lowest_us = late[0].place_us
-        beyond = (packet for packet in self.waiting if packet.place_us > lowest_us or packet.arrival in self.streak)
-        audio_us = sum(self._duration_us(packet.pcm) for packet in beyond)
-        if audio_us - (self.newest_end_us - lowest_us) <= CROWDED_US and len(late) <= LONGEST_STREAK:
+        if not (self._is_crowded_from(late[0].place_us) and self._is_overfull()) and len(late) <= LONGEST_STREAK:
             return []
         late.sort(key=lambda packet: packet.arrival)
         self.waiting = [packet for packet in self.waiting if packet.arrival not in self.streak]
         self.streak.clear()
         self._requeue()
         return [(packet.place_us - self.shift_us, packet.pcm) for packet in late]
+
+    def _is_crowded_from(self, lowest_us: int) -> bool:
+        beyond = (packet for packet in self.waiting if packet.place_us > lowest_us or packet.arrival in self.streak)
+        audio_us = sum(self._duration_us(packet.pcm) for packet in beyond)
+        return audio_us - (self.newest_end_us - lowest_us) > CROWDED_US
+
+    def _is_overfull(self) -> bool:
+        """Whether all that waits would end later than the youngest packet says."""
+        first = self.waiting[0]
+        start = first.place_us * self.sample_rate // 1_000_000 if self.end is None else self.end
+        ends = start + self.queued - first.before
+        return (ends * 1_000_000 // self.sample_rate) - self.newest_end_us > CROWDED_US
 
     def settle(self) -> None:
         """Places what has waited long enough."""
@@ -187,6 +209,10 @@ class Track(Struct):
         if self.end is None:
             self.end = low
         missing = low - self.end
+        if packet.doubtful and missing <= -len(packet.pcm) // 4:  # half of its length is too much
+            self.duplicate += 1
+            self._requeue()
+            return
         if missing * 1_000_000 > TOLERANCE_US * self.sample_rate and packet.timed:
             self.gaps.append(Gap(self.end, missing, self.sample_rate, self.gap_reason))
             self.end = low

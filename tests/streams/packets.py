@@ -13,6 +13,8 @@ START_US = 1_664_824_372_000_000
 RATE = 16_000
 PACKET_US = 20_000
 PACKET_SAMPLES = 320
+SILENT = -1
+"""The number of a packet of digital silence."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Sent:
 
     @property
     def pcm(self) -> bytes:
+        if self.number == SILENT:
+            return bytes(2 * (self.rate // 50))
         numbers = np.arange(self.rate // 50, dtype=np.int64) * 7 + self.number * 6151 + 1
         return (numbers % 32749).astype("<i2").tobytes() + b""
 
