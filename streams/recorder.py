@@ -208,9 +208,10 @@ class Recorder:
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
                 await self._publish(news)
-        except live.LAYER_AWAY as error:
-            if not self._layer_away:
-                log.warning("channel layer away, dashboards stand still", error=type(error).__name__)
+        except Exception as error:  # news are news: whatever befalls them must not keep journals from being rotated
+            if not self._layer_away:  # once, not ten times a second
+                unexpected = None if isinstance(error, live.LAYER_AWAY) else error
+                log.warning("dashboards stand still", error=type(error).__name__, exc_info=unexpected)
             self._layer_away = True
         else:
             self._layer_away = False

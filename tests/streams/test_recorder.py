@@ -1,0 +1,332 @@
+"""The recorder of one process: its folder, its rotation, its rhythm, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+from django.test import TransactionTestCase
+from redis.exceptions import ConnectionError as RedisAway
+
+from calls.live import News
+from calls.models import Call, Segment
+from streams import recorder as module
+from streams.journal import Closed, JournalUnwritable
+from streams.recorder import Recorder
+from streams.stream import Stream
+from tests.streams.streams import ALICE, PACKET, START_US, audio, heard_in, metadata, records_in
+from tests.waiting import PATIENCE_SECONDS, until
+
+SEGMENT_SECONDS = 10.0
+
+
+class Dashboards:
+    """Stands in for the channel layer: remembers news, or is away."""
+
+    def __init__(self) -> None:
+        self.news: list[News] = []
+        self.failure: Exception | None = None
+        self.hangs = False
+        self.asked = 0
+
+    async def __call__(self, news: News) -> None:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.failure is not None:
+            raise self.failure
+        self.news.append(news)
+
+
+class RecorderTestCase(TransactionTestCase):
+    def setUp(self) -> None:
+        self.spool = Path(self.enterContext(TemporaryDirectory())) / "spool"
+        self.dashboards = Dashboards()
+        self.recorder = self.make()
+        self.addCleanup(self.recorder.stop)
+
+    def make(self, publish: Callable[[News], Awaitable[None]] | None = None, **settings: Any) -> Recorder:
+        shape = {"segment_seconds": SEGMENT_SECONDS, "fsync_seconds": 0.05, "grace_seconds": 0.0, **settings}
+        return Recorder(self.spool, publish=publish or self.dashboards, **shape)
+
+    def files(self, suffix: str) -> list[Path]:
+        return sorted(self.spool.glob(f"*/*{suffix}"))
+
+
+class Starting(RecorderTestCase):
+    async def test_again_changes_nothing(self) -> None:
+        self.recorder.start()
+        self.recorder.start()
+        self.assertEqual(len(self.files("owner.lock")), 1)
+
+    async def test_nothing_can_be_opened_before_it_or_after_the_end(self) -> None:
+        with self.assertRaises(JournalUnwritable):
+            self.recorder.open("connection", "correlation")
+        self.recorder.start()
+        self.recorder.stop()
+        with self.assertRaises(JournalUnwritable):
+            self.recorder.open("connection", "correlation")
+
+    async def test_fails_where_no_spool_can_be_made(self) -> None:
+        self.spool.parent.joinpath("spool").write_text("a file, no folder")
+        with self.assertRaises(OSError):
+            self.recorder.start()
+
+
+class Opening(RecorderTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.recorder.start()
+
+    async def test_sockets_of_one_connection_belong_to_one_call(self) -> None:
+        first, second = self.recorder.open("connection", ""), self.recorder.open("connection", "")
+        self.assertEqual(first.handshake.call_id, second.handshake.call_id)
+        self.assertNotEqual(first.handshake.stream_id, second.handshake.stream_id)
+
+    async def test_sockets_without_a_connection_id_are_calls_of_their_own(self) -> None:
+        first, second = self.recorder.open("", ""), self.recorder.open("", "")
+        self.assertNotEqual(first.handshake.call_id, second.handshake.call_id)
+
+    async def test_every_process_names_a_call_alike(self) -> None:
+        other = self.make()
+        other.start()
+        self.addCleanup(other.stop)
+        calls = {one.open("connection", "").handshake.call_id for one in (self.recorder, other)}
+        self.assertEqual(len(calls), 1)
+
+
+class Closing(RecorderTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.recorder.start()
+
+    async def test_seals_at_once(self) -> None:
+        stream = self.recorder.open("connection", "correlation")
+        for number in range(5):
+            stream.receive(audio(at=number))
+        self.recorder.close(stream, 1000)
+        await until(Segment.objects.filter(sample_count=5 * 320).aexists)
+        await until(lambda: not self.files(".journal") and not self.files(".open"))
+        call = await Call.objects.aget()
+        self.assertEqual((call.call_connection_id, call.correlation_id), ("connection", "correlation"))
+
+    async def test_again_changes_nothing(self) -> None:
+        stream = self.recorder.open("connection", "")
+        self.recorder.close(stream, 1000)
+        self.recorder.close(stream, 1006)
+        assert stream.closed
+        self.assertEqual(stream.closed.code, 1000)
+
+
+class Rotating(RecorderTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.recorder.start()
+
+    def open(self) -> Stream:
+        self.stream = self.recorder.open("connection", "")
+        return self.stream
+
+    def tick(self, seconds: float) -> None:
+        """A tick `seconds` after the stream was opened; its own clock does not come into it."""
+        self.began = getattr(self, "began", self.recorder._streams[self.stream])
+        self.recorder.tick(self.began + seconds, START_US)
+
+    async def test_happens_when_a_file_is_old_enough_and_not_before(self) -> None:
+        self.open().receive(audio())
+        self.tick(SEGMENT_SECONDS - 0.1)
+        self.assertEqual(self.stream.journal.sequence, 0)
+        self.tick(SEGMENT_SECONDS)
+        self.assertEqual(self.stream.journal.sequence, 1)
+        self.stream.receive(audio(at=1))
+        self.tick(2 * SEGMENT_SECONDS - 0.1)
+        self.assertEqual(self.stream.journal.sequence, 1)
+        self.tick(2 * SEGMENT_SECONDS)
+        self.assertEqual(self.stream.journal.sequence, 2)
+
+    async def test_does_not_happen_to_a_stream_without_audio(self) -> None:
+        self.open()
+        self.tick(3 * SEGMENT_SECONDS)
+        self.assertEqual(self.stream.journal.sequence, 0)
+
+    async def test_happens_when_a_file_is_large_enough(self) -> None:
+        with mock.patch.object(module, "MOST_FILE_BYTES", 10_000):
+            self.open().receive(audio())
+            self.tick(0.1)
+            self.assertEqual(self.stream.journal.sequence, 0)
+            for number in range(1, 16):
+                self.stream.receive(audio(at=number))
+            self.tick(0.2)
+        self.assertEqual(self.stream.journal.sequence, 1)
+
+    async def test_hands_the_finished_file_to_the_sealer(self) -> None:
+        stream = self.open()
+        for number in range(200):  # more than the look-ahead of the timeline
+            stream.receive(audio(at=number))
+        self.tick(SEGMENT_SECONDS)
+        await until(Segment.objects.aexists)
+        self.assertEqual(len(self.files(".open")), 1)
+
+    async def test_of_one_stream_that_fails_keeps_no_other_from_it(self) -> None:
+        other = self.recorder.open("other", "")
+        for stream in (self.open(), other):
+            stream.receive(audio())
+        for turn, failure in enumerate((JournalUnwritable("full"), OSError("gone")), start=1):
+            with mock.patch.object(self.stream, "rotate", side_effect=failure), self.assertLogs(level="ERROR"):
+                self.tick(turn * (SEGMENT_SECONDS + 1))
+            self.assertEqual((self.stream.journal.sequence, other.journal.sequence), (0, turn))
+            other.receive(audio(at=turn))
+
+
+class Ticking(RecorderTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.recorder = self.make(segment_seconds=0.2)
+        self.addCleanup(self.recorder.stop)
+        self.recorder.start()
+
+    async def sequence_reaches(self, wanted: int) -> None:
+        """Speaks on until the journal has been rotated so often."""
+        stream = self.recorder.open("connection", "")
+        spoken = 0
+
+        def is_there() -> bool:
+            nonlocal spoken
+            stream.receive(audio(at=spoken))
+            spoken += 1
+            return stream.journal.sequence >= wanted
+
+        await until(is_there)
+
+    async def test_tells_of_a_call_its_levels_and_its_end(self) -> None:
+        stream = self.recorder.open("connection", "")
+        stream.receive(audio())
+        await until(lambda: any(news["levels"] for news in self.dashboards.news))
+        self.assertEqual(self.dashboards.news[0]["calls"][0]["id"], stream.handshake.call_id)
+        self.recorder.close(stream, 1000)
+        await until(lambda: self.dashboards.news[-1].get("ended"))
+        numbers = [news["number"] for news in self.dashboards.news]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+
+    async def test_rests_when_there_is_no_call_and_goes_on_with_the_next(self) -> None:
+        for connection in ("one", "two"):
+            stream = self.recorder.open(connection, "")
+            ticker = self.recorder._ticker
+            assert ticker
+            self.recorder.close(stream, 1000)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await ticker
+        self.assertEqual(len([news for news in self.dashboards.news if news["ended"]]), 2)
+
+    async def test_rotates_although_the_layer_is_away(self) -> None:
+        self.dashboards.failure = RedisAway("no Redis")
+        with self.assertLogs("streams.recorder", "WARNING") as logs:
+            await self.sequence_reaches(2)
+        self.assertEqual(len(logs.output), 1, "said once, not ten times a second")
+
+    async def test_rotates_although_the_news_cannot_be_sent_for_a_reason_nobody_thought_of(self) -> None:
+        self.dashboards.failure = TypeError("can not serialize")
+        with self.assertLogs("streams.recorder", "WARNING") as logs:
+            await self.sequence_reaches(2)
+        self.assertEqual(len(logs.output), 1)
+
+    async def test_rotates_although_the_layer_hangs(self) -> None:
+        self.dashboards.hangs = True
+        with mock.patch.object(module, "PUBLISH_TIMEOUT_SECONDS", 0.05), self.assertLogs("streams.recorder", "WARNING"):
+            await self.sequence_reaches(2)
+        self.assertGreaterEqual(self.dashboards.asked, 2)
+
+    async def test_tells_again_when_the_layer_is_back(self) -> None:
+        self.dashboards.failure = OSError("no Redis")
+        with self.assertLogs("streams.recorder", "WARNING"):
+            stream = self.recorder.open("connection", "")
+            await until(lambda: self.dashboards.asked)
+        self.dashboards.failure = None
+        stream.receive(audio())
+        await until(lambda: self.dashboards.news)
+
+
+class TheFigures(RecorderTestCase):
+    async def test_are_all_zero_before_the_start(self) -> None:
+        figures = self.recorder.figures()
+        self.assertEqual((figures.packets, figures.open_streams, figures.journal_bytes), (0, 0, 0))
+
+    async def test_count_open_and_closed_streams_alike(self) -> None:
+        self.recorder.start()
+        first, second = self.recorder.open("one", ""), self.recorder.open("two", "")
+        for stream in (first, second):
+            for message in (metadata(), audio(), "no JSON", "{}"):
+                stream.receive(message)
+        before = self.recorder.figures()
+        self.assertEqual((before.packets, before.open_streams), (2, 2))
+        self.assertEqual(before.messages, {"audio": 2, "dtmf": 0, "metadata": 2, "unknown": 2, "malformed": 2})
+        self.assertGreater(before.journal_bytes, 2 * len(PACKET))
+        self.recorder.close(first, 1000)
+        after = self.recorder.figures()
+        self.assertEqual((after.messages, after.open_streams), (before.messages, 1))
+        self.assertGreater(after.journal_bytes, before.journal_bytes, "the counts and the close are records too")
+
+    async def test_count_handshakes(self) -> None:
+        for outcome in ("accepted", "refused", "refused"):
+            self.recorder.note_handshake(outcome)
+        self.assertEqual(self.recorder.figures().handshakes, {"accepted": 1, "refused": 2})
+
+    async def test_say_what_has_been_sealed(self) -> None:
+        self.recorder.start()
+        stream = self.recorder.open("connection", "")
+        stream.receive(audio())
+        self.recorder.close(stream, 1000)
+        await until(lambda: self.recorder.figures().segments_sealed == 1)
+        await until(lambda: self.recorder.figures().spool_files == 0)
+
+
+class Stopping(RecorderTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.recorder.start()
+
+    async def test_ends_every_journal_and_every_thread(self) -> None:
+        stream = self.recorder.open("connection", "")
+        stream.receive(audio())
+        self.recorder.stop()
+        names = {thread.name for thread in threading.enumerate()}
+        self.assertFalse(names & {"sealer", "journal-syncer"}, names)
+        assert stream.closed
+        self.assertEqual((stream.closed.code, stream.closed.reason), (None, "recorder stopped"))
+
+    async def test_leaves_what_is_not_sealed_to_the_next_process(self) -> None:
+        stream = self.recorder.open("connection", "")
+        stream.receive(audio())
+        assert self.recorder._running
+        self.recorder._running.sealer.stop(PATIENCE_SECONDS)  # so that it is not faster than what is tested
+        self.recorder.stop()
+        self.assertIsInstance(records_in(self.spool)[-1], Closed)
+        self.assertEqual(heard_in(self.spool), {ALICE: PACKET})
+        following = self.make()
+        following.start()
+        self.addCleanup(following.stop)
+        await until(Segment.objects.aexists)
+
+    async def test_twice_is_stopping_once(self) -> None:
+        self.recorder.open("connection", "")
+        self.recorder.stop()
+        self.recorder.stop()
+
+    async def test_leaves_no_folder_where_nothing_is_left_to_do(self) -> None:
+        self.recorder.stop()
+        self.assertEqual(list(self.spool.iterdir()), [])
+
+    async def test_with_sockets_that_close_meanwhile_closes_each_once(self) -> None:
+        streams = [self.recorder.open(f"connection {number}", "") for number in range(20)]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.recorder.aclose())
+            for stream in streams:
+                await asyncio.sleep(0)
+                self.recorder.close(stream, 1001)
+        self.assertTrue(all(stream.closed for stream in streams))
+        self.assertTrue(self.recorder._ticker and self.recorder._ticker.done())
