@@ -1,0 +1,37 @@
+"""Samples -> min/max pairs for a waveform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calls.export.plan import Plan
+from calls.export.rendering import Renderer
+
+Extremes = NDArray[np.int16]
+"""Lowest and highest sample of each point, shape (points, 2), full scale ±32768."""
+
+
+def extremes(plan: Plan, renderer: Renderer, points: int, on_block: Callable[[], None] = lambda: None) -> Extremes:
+    """Divides the plan's samples among `points`; fewer come out where there are fewer samples than points.
+
+    The plan has one channel. `on_block` is called before each block is rendered; what it raises ends the work.
+    """
+    assert plan.channels == 1, "a waveform is drawn of one channel"
+    points = min(points, plan.sample_count)
+    # Point i covers the samples from bounds[i] to bounds[i + 1].
+    bounds = plan.first + np.arange(points, dtype=np.int64) * plan.sample_count // points
+    lowest, highest = np.full(points, 32_767, np.int16), np.full(points, -32_768, np.int16)
+    place = plan.first
+    on_block()
+    for block in renderer.blocks(plan.first, plan.last):
+        end = place + len(block)
+        touched = slice(np.searchsorted(bounds, place, "right") - 1, np.searchsorted(bounds, end, "left"))
+        begins = np.maximum(bounds[touched] - place, 0)
+        lowest[touched] = np.minimum(lowest[touched], np.minimum.reduceat(block[:, 0], begins))
+        highest[touched] = np.maximum(highest[touched], np.maximum.reduceat(block[:, 0], begins))
+        place = end
+        on_block()
+    return np.stack([lowest, highest], axis=1)

@@ -1,0 +1,41 @@
+"""Rows -> what an export plans with. One query for the segments, so that all tracks are of one moment."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import F, Max, Min
+
+from calls.export.axis import Axis, Stretch
+from calls.export.faults import NoAudio
+from calls.export.plan import Recording
+from calls.models import Call, Participant, Segment
+
+_COLUMNS = ("id", "start_sample", "sample_count", "sample_rate", "audio_name", "sha256")
+
+
+def recording_of(call: Call) -> Recording:
+    """What is sealed of `call` now."""
+    rows = Segment.objects.filter(participant__call=call).order_by().values_list("participant_id", *_COLUMNS)
+    heard: dict[UUID, list[Stretch]] = {}
+    for participant_id, *columns in rows.iterator(chunk_size=2000):
+        heard.setdefault(participant_id, []).append(Stretch(*columns))
+    # After the segments: a participant row is there before the first segment of the track.
+    participants = Participant.objects.filter(call=call).values_list("pk", flat=True)
+    return Recording(call.pk, {participant_id: heard.get(participant_id, []) for participant_id in participants})
+
+
+def axis_of(call_id: UUID) -> Axis:
+    """The axis of what is sealed of a call now, at its highest rate. Raises `NoAudio`."""
+    segments = Segment.objects.filter(participant__call=call_id).order_by().values("sample_rate")
+    rows = segments.annotate(first=Min("start_sample"), last=Max(F("start_sample") + F("sample_count")))
+    extents = {row["sample_rate"]: (row["first"], row["last"]) for row in rows}
+    if not extents:
+        raise NoAudio
+    return Axis.over(extents)
+
+
+def recording_of_segment(segment: Segment) -> Recording:
+    """One segment as a recording of its own: its axis starts at its first sample."""
+    stretch = Stretch(*(getattr(segment, column) for column in _COLUMNS))
+    return Recording(segment.participant.call_id, {segment.participant_id: [stretch]})
