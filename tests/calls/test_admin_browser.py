@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.testing import StaticLiveServerTestCase
-from django.test import Client
+from django.test import Client, tag
 from django.utils import timezone
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
@@ -21,6 +21,7 @@ THEMES: tuple[Any, ...] = ("light", "dark")
 WIDTH_BEYOND_THE_SCREEN = "document.documentElement.scrollWidth - window.innerWidth"
 
 
+@tag("browser")
 class AdminInABrowserTests(StaticLiveServerTestCase):
     def setUp(self) -> None:
         self.program = chromium()

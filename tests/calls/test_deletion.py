@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.files.storage import Storage, storages
+from django.db import OperationalError, connection
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from calls import deletion
@@ -107,6 +108,21 @@ class DeletingACallTests(TestCase):
         call = Recording(open_at=STARTED).write()
         deletion.delete_call(call.pk, LATER)
         self.assertFalse(Call.objects.exists())
+
+    def test_a_database_that_fails_halfway_leaves_the_call_whole(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE, segments=3, gaps=1),)).write()
+        before = counts()
+
+        def failing(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if sql.startswith('DELETE FROM "calls_ledgerentry"'):
+                raise OperationalError("the database went away")
+            return execute(sql, params, many, context)
+
+        with self.assertRaises(OperationalError), connection.execute_wrapper(failing):
+            deletion.delete_call(call.pk, LATER)
+
+        self.assertEqual(counts(), before)
+        self.assertFalse(DiscardedAudio.objects.exists())
 
     def test_deleting_twice_is_no_error(self) -> None:
         call = Recording().write()
