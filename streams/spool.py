@@ -31,15 +31,19 @@ class Folder:
 
     def release(self, *, remove_empty: bool = False) -> None:
         """Gives the folder up; with `remove_empty` an emptied one is taken away first."""
-        if remove_empty and not any(entry.name != LOCK for entry in self.path.iterdir()):
-            (self.path / LOCK).unlink()
-            self.path.rmdir()
-        os.close(self._lock)
+        try:
+            if remove_empty and not any(entry.name != LOCK for entry in self.path.iterdir()):
+                (self.path / LOCK).unlink()
+                self.path.rmdir()
+        finally:  # a lock that stays behind would keep everyone away for as long as this process lives
+            os.close(self._lock)
 
 
 def claim(spool: Path) -> Folder:
     """A new folder of our own. It appears under its name with its lock already held, so nobody can take it over."""
-    spool.mkdir(parents=True, exist_ok=True)
+    if not spool.is_dir():
+        spool.mkdir(parents=True, exist_ok=True)
+        _sync_folder(spool.parent)
     name = str(uuid4())
     hidden = spool / f".{name}"
     hidden.mkdir()
@@ -64,11 +68,15 @@ def abandoned(spool: Path) -> Iterator[Folder]:
 def write_whole(path: Path, content: bytes) -> None:
     """Replaces a file: whoever reads it, also after a power cut, finds the old content or the new one."""
     partial = path.with_name(f".{path.name}.{uuid4()}")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except BaseException:  # a full disk gets its room back, and the folder can become empty
+        partial.unlink(missing_ok=True)
+        raise
     _sync_folder(path.parent)
 
 
