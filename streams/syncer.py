@@ -61,7 +61,7 @@ class Syncer:
         for descriptor in descriptors:
             self._sync(descriptor)
         for descriptor in finished:
-            os.close(descriptor)
+            self._close(descriptor)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
@@ -73,6 +73,14 @@ class Syncer:
         except OSError as error:
             self.failures += 1
             log.error("journal not synced", error=error.strerror)
+
+    def _close(self, descriptor: int) -> None:
+        """Some file systems tell only now that they have not written what they took."""
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            self.failures += 1
+            log.error("journal not closed", error=error.strerror)
 
     def _sync_folder(self) -> None:
         try:
