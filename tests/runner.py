@@ -14,6 +14,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.db import connection
 from django.test.runner import DiscoverRunner
 
 from tests.coverage_of_pure import PURE
@@ -40,6 +41,19 @@ class Runner(DiscoverRunner):
             return tests
         pure = set(PURE.values())
         return unittest.TestSuite(test for test in _each(tests) if type(test).__module__ not in pure)
+
+    def teardown_databases(self, old_config: Any, **options: Any) -> None:
+        """Ends what still holds the test database: Postgres drops none that is in use.
+
+        Channels' communicators keep the connections of worker threads open, so that tests can share theirs.
+        """
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+        super().teardown_databases(old_config, **options)
 
     def suite_result(self, suite: Any, result: Any, **options: Any) -> int:
         """The number of failures, after a closing line for whoever reads only the end."""
