@@ -10,6 +10,7 @@ from acsmedia.metrics import metrics
 
 urlpatterns = [
     path("", include("calls.urls")),
+    path("api/", include("calls.api.urls")),
     path("admin/", admin.site.urls),
     path("healthz", healthz),
     path("readyz", readyz),

@@ -8,7 +8,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from calls.models import Call, Participant, Subscription
+from calls.export.axis import Axis
+from calls.models import Call, Participant, Segment, Subscription
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -93,6 +94,97 @@ class CallSerializer(serializers.ModelSerializer[Call]):
 
     def get_duration_seconds(self, call: Any) -> float:
         return _axis_seconds(call.participants.all())
+
+
+class SegmentSerializer(serializers.ModelSerializer[Segment]):
+    """Wants the call's `axis` in its context."""
+
+    started_at = serializers.DateTimeField(read_only=True)
+    start_sample = serializers.SerializerMethodField(
+        help_text="Place of the first sample on the call's axis, counted from its zero at this segment's rate."
+    )
+    size_bytes = serializers.IntegerField(read_only=True, help_text="Of the PCM: 16-bit little-endian, mono.")
+
+    class Meta:
+        model = Segment
+        fields = [
+            "id",
+            "participant",
+            "subscription",
+            "started_at",
+            "start_sample",
+            "sample_count",
+            "sample_rate",
+            "size_bytes",
+            "sha256",
+            "peak_dbfs",
+            "rms_dbfs",
+        ]
+        read_only_fields = fields
+
+    def get_start_sample(self, segment: Segment) -> int:
+        axis: Axis = self.context["axis"]
+        return axis.at_rate(segment.sample_rate).place(segment.start_sample, segment.sample_rate)
+
+
+class PeaksSerializer(serializers.Serializer[Any]):
+    """A waveform: what the peaks address answers."""
+
+    call = serializers.UUIDField()
+    participant = serializers.UUIDField(allow_null=True, help_text="null: the mix of all tracks.")
+    start = serializers.FloatField(help_text="Seconds from `audio_started_at`.")
+    end = serializers.FloatField(help_text="Seconds from `audio_started_at`.")
+    points = serializers.IntegerField(help_text="Number of pairs.")
+    peaks = serializers.ListField(
+        child=serializers.ListField(
+            child=serializers.FloatField(min_value=-1, max_value=1), min_length=2, max_length=2
+        ),
+        help_text="Lowest and highest sample of each point, full scale ±1.",
+    )
+
+
+class ManifestSegmentSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    subscription = serializers.UUIDField()
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField()
+    start = serializers.FloatField(help_text="Seconds from `audio_started_at`.")
+    end = serializers.FloatField()
+    start_sample = serializers.IntegerField(help_text="From the call's zero, at this segment's rate.")
+    sample_count = serializers.IntegerField()
+    sample_rate = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+
+
+class ManifestGapSerializer(serializers.Serializer[Any]):
+    start = serializers.FloatField(allow_null=True, help_text="Seconds from `audio_started_at`.")
+    end = serializers.FloatField(allow_null=True)
+    reason = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class ManifestCountsSerializer(serializers.Serializer[Any]):
+    segments = serializers.IntegerField()
+    gaps = serializers.IntegerField()
+    samples = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+
+
+class ManifestTrackSerializer(serializers.Serializer[Any]):
+    participant = ParticipantSerializer()
+    segments = ManifestSegmentSerializer(many=True)
+    gaps = ManifestGapSerializer(many=True)
+    counts = ManifestCountsSerializer()
+
+
+class ManifestSerializer(serializers.Serializer[Any]):
+    """The proof of a recording: what the manifest address answers."""
+
+    call = CallSerializer()
+    generated_at = serializers.DateTimeField()
+    tracks = ManifestTrackSerializer(many=True)
 
 
 def _axis_seconds(participants: Any) -> float:

@@ -42,18 +42,19 @@ def size_of(plan: Plan) -> int:
 def pieces(plan: Plan, renderer: Renderer, first_byte: int, last_byte: int) -> Iterator[bytes]:
     """Bytes [first_byte, last_byte) of the file; only the samples that they hold are rendered."""
     head = header(plan.channels, plan.sample_rate, plan.sample_count)
-    if first_byte < len(head):
-        yield head[first_byte:last_byte]
+    # Sent together with the first samples: what is wrong with them shows before anything is sent.
+    lead = head[first_byte:last_byte]
     across = plan.channels * _BYTES  # bytes of one sample over all channels
-    begin, end = max(first_byte - len(head), 0), last_byte - len(head)
-    if end <= begin:
-        return
+    begin, end = max(first_byte - len(head), 0), max(last_byte - len(head), 0)
     first, last = begin // across, -(-end // across)
     place = first * across
     for block in renderer.blocks(plan.first + first, plan.first + last):
         encoded = block.astype("<i2", copy=False).tobytes()
-        yield encoded[max(begin - place, 0) : end - place]
+        yield lead + encoded[max(begin - place, 0) : end - place]
+        lead = b""
         place += len(encoded)
+    if lead:
+        yield lead
 
 
 def _format(channels: int, sample_rate: int) -> bytes:

@@ -21,7 +21,7 @@ from calls.models import Call, LedgerEntry, Participant, Segment, Subscription, 
 from calls.storage import write_object
 
 RATE = 16_000
-START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ALICE = "4:+15551234567"
 BOB = "8:acs:3d20e1de-0f28-41c5-84a0-4960fde5f411_0000000b-c5f0-6a4f-8b23-3a3a0d00a1b2"
 

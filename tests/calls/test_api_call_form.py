@@ -37,8 +37,8 @@ class FormOfACallTests(TestCase):
         form = form_of(call)
         self.assertEqual(form["call_connection_id"], "abc")
         self.assertEqual(form["correlation_id"], "def")
-        self.assertEqual(form["started_at"], "2026-11-23T09:30:00Z")
-        self.assertEqual(form["ended_at"], "2026-11-23T09:31:00Z")
+        self.assertEqual(form["started_at"], "2026-03-02T09:30:00Z")
+        self.assertEqual(form["ended_at"], "2026-03-02T09:31:00Z")
         self.assertEqual(form["state"], "ended")
         self.assertIsNone(form["audio_started_at"])
         self.assertEqual(form["duration_seconds"], 0.0)
@@ -54,7 +54,7 @@ class FormOfACallTests(TestCase):
         self.assertEqual([row["gap_seconds"] for row in form["participants"]], [0.0, 0.5, 0.0])
         self.assertEqual([row["raw_id"] for row in form["participants"]], [ALICE, BOB, "4:anonymous"])
         self.assertEqual([row["label"] for row in form["participants"]][::2], ["+15551234567", "Withheld number"])
-        self.assertEqual(form["audio_started_at"], "2026-11-23T09:30:00Z")
+        self.assertEqual(form["audio_started_at"], "2026-03-02T09:30:00Z")
         self.assertEqual(form["duration_seconds"], 3.0)
 
     def test_the_length_is_exact_to_the_sample_wherever_the_call_lies(self) -> None:

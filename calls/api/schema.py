@@ -1,0 +1,75 @@
+"""What the OpenAPI schema says of each address beyond what the serializers say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+
+from calls.api.parameters import AudioParameters, PeaksParameters, SegmentAudioParameters
+from calls.api.serializers import CallSerializer, ManifestSerializer, PeaksSerializer, SegmentSerializer
+
+_ERROR = {"type": "object", "additionalProperties": True, "description": "By parameter, or `detail`."}
+_ERRORS = {
+    400: OpenApiResponse(_ERROR, description="A parameter is unknown or has a wrong value; it is named."),
+    401: OpenApiResponse(_ERROR, description="Neither a session nor a valid token."),
+    429: OpenApiResponse(_ERROR, description="Too many requests."),
+    503: OpenApiResponse(_ERROR, description="Database or audio store do not answer."),
+}
+_NOT_FOUND = {404: OpenApiResponse(_ERROR, description="No such row, or nothing of it is sealed.")}
+_BYTES = OpenApiTypes.BINARY
+_CONDITIONS = {
+    304: OpenApiResponse(description="If-None-Match names what is there."),
+    412: OpenApiResponse(description="If-Match names something else."),
+}
+_DAMAGED = {500: OpenApiResponse(_ERROR, description="Stored audio is damaged; the segment is named.")}
+
+
+def _audio(*content_types: str) -> dict[Any, Any]:
+    return {
+        **{(200, name): _BYTES for name in content_types},
+        **{(206, name): _BYTES for name in content_types},
+        416: OpenApiResponse(_ERROR, description="Range behind the end; Content-Range has the size."),
+        **_CONDITIONS,
+        **_DAMAGED,
+        **_ERRORS,
+        **_NOT_FOUND,
+    }
+
+
+_HEADERS = [
+    OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="One range of bytes."),
+    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER),
+    OpenApiParameter("If-Range", str, OpenApiParameter.HEADER),
+]
+
+
+def _get(operation: str, responses: dict[Any, Any], parameters: list[Any] | None = None, summary: str = "") -> Any:
+    documented = extend_schema(operation_id=operation, responses=responses, parameters=parameters, summary=summary)
+    return extend_schema_view(get=documented)
+
+
+CALLS = _get("calls", {200: CallSerializer(many=True), **_ERRORS}, summary="Calls, newest first")
+CALL = _get("call", {200: CallSerializer, **_ERRORS, **_NOT_FOUND}, summary="One call")
+AUDIO = _get(
+    "call_audio",
+    _audio("audio/wav", "audio/flac", "audio/mpeg", "audio/ogg"),
+    [AudioParameters, *_HEADERS],
+    "The recording",
+)
+SEGMENTS = _get(
+    "call_segments",
+    {200: SegmentSerializer(many=True), **_ERRORS, **_NOT_FOUND},
+    summary="What is sealed, in order of time",
+)
+SEGMENT_AUDIO = _get("segment_audio", _audio("audio/wav"), [SegmentAudioParameters, *_HEADERS], "One segment as WAV")
+MANIFEST = _get(
+    "call_manifest", {200: ManifestSerializer, **_ERRORS, **_NOT_FOUND}, summary="The proof: segments, hashes, gaps"
+)
+PEAKS = _get(
+    "call_peaks",
+    {200: PeaksSerializer, **_CONDITIONS, **_DAMAGED, **_ERRORS, **_NOT_FOUND},
+    [PeaksParameters],
+    "A waveform",
+)
