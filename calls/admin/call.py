@@ -107,8 +107,9 @@ class CallAdmin(DeletesAudio, RecordAdmin):
         return recording.downloads(call.pk, layout="mix")
 
     @admin.display(description="One channel per track")
-    def tracks(self, call: Call) -> str:
-        return recording.downloads(call.pk, layout="tracks")
+    def tracks(self, call: Any) -> str:
+        heard = [participant for participant in call.participants.all() if participant.heard_at]
+        return recording.downloads(call.pk, channels=len(heard), layout="tracks")
 
     @admin.display(description="Proof")
     def proof(self, call: Call) -> str:

@@ -6,25 +6,19 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from calls.admin.display import link
+from calls.export.formats import FORMATS
 
-FORMATS = {"wav": "WAV", "flac": "FLAC", "mp3": "MP3", "opus": "Opus"}
-
-
-_ADDRESSES = {
-    "call-audio": "/api/v1/calls/{}/audio",
-    "call-segments": "/api/v1/calls/{}/segments/",
-    "call-manifest": "/api/v1/calls/{}/manifest",
-    "segment-audio": "/api/v1/segments/{}/audio",
-}
+NAMES = {"wav": "WAV", "flac": "FLAC", "mp3": "MP3", "opus": "Opus"}
 
 
 def address(name: str, pk: UUID, **query: Any) -> str:
-    """The address of a REST resource: a path that is promised to everyone outside."""
-    path = _ADDRESSES[name].format(pk)
+    """The address of a REST resource."""
+    path = reverse(f"api:{name}", kwargs={"pk": pk})
     return f"{path}?{urlencode(query)}" if query else path
 
 
@@ -35,10 +29,11 @@ def player(source: str, of: str) -> SafeString:
     )
 
 
-def downloads(call_id: UUID, formats: tuple[str, ...] = tuple(FORMATS), **which: Any) -> SafeString:
-    """One link per format; `which` says layout=mix, layout=tracks or participant=<id>."""
-    return format_html_join(
-        " · ",
-        "{}",
-        ((link(address("call-audio", call_id, format=name, **which), FORMATS[name]),) for name in formats),
-    )
+def downloads(call_id: UUID, channels: int = 1, **which: Any) -> SafeString:
+    """One link for each format that can hold so many channels; `which` says layout= or participant=."""
+    links = [
+        link(address("call-audio", call_id, format=name, **which), NAMES[name])
+        for name, audio_format in FORMATS.items()
+        if channels <= audio_format.most_channels
+    ]
+    return format_html_join(" · ", "{}", ((each,) for each in links))

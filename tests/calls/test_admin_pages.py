@@ -136,6 +136,19 @@ class PageTests(AdminPageTestCase):
             for layout in ("mix", "tracks"):
                 self.assertIn(f"format={name}&layout={layout}", links)
 
+    def test_a_format_that_cannot_hold_so_many_tracks_is_not_offered(self) -> None:
+        call = Recording(tracks=tuple(Spoken(f"4:+4930{number}") for number in range(9))).write()
+        links = " ".join(Elements(self.get_page("call", call.pk)).values("a", "href"))
+        offered = [name for name in ("wav", "flac", "mp3", "opus") if f"format={name}&layout=tracks" in links]
+        self.assertEqual(offered, ["wav", "opus"])
+
+    def test_what_can_be_heard_and_pulled_is_really_there(self) -> None:
+        page = Elements(self.get_page("call", self.call.pk))
+        links = [link for link in page.values("a", "href") if link.startswith("/api/")]
+        for source in [*page.values("audio", "src"), *links]:
+            with self.subTest(source=source):
+                self.assertEqual(self.client.head(source).status_code, 200)
+
     def test_a_call_links_to_its_segments_with_their_number(self) -> None:
         self.assertContains(
             self.get_page("call", self.call.pk),
