@@ -118,7 +118,7 @@ class Recorder:
     def tick(self, now: float, now_us: int) -> News:
         """Rotates journals that are due and collects the news. Called ten times a second, and by tests."""
         for stream, began in self._streams.items():
-            if now - began >= self._segment_seconds or stream.journal.size >= MOST_FILE_BYTES:
+            if now - began >= self._segment_seconds - TICK_SECONDS or stream.journal.size >= MOST_FILE_BYTES:
                 self._rotate(stream, now)
         return self.board.tick(now, now_us)
 

@@ -53,6 +53,12 @@ class StreamState(Struct):
     voices: dict[int, str] = msgspec.field(default_factory=dict)
     last_us: int = 0  # arrival of the last record
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the socket has closed, or broken off: no further file of it will come."""
+        facts = self.subscriptions.get(self.current)
+        return facts is not None and facts.disconnected_us is not None
+
 
 @dataclass(slots=True)
 class Segment:
@@ -185,20 +191,22 @@ def _take(state: StreamState, answer: Digest) -> None:
 
 
 def segments_of(run: Run, raw_id: str, subscription: int, segment_seconds: float) -> list[Segment]:
-    """A run in pieces of at most `segment_seconds`, cut between samples."""
+    """A run in equal pieces of at most `segment_seconds`, cut between samples."""
     pcm = b"".join(run.pieces)
-    most = max(1, int(segment_seconds * run.sample_rate)) * 2
-    each = len(run.pieces) / len(pcm)
+    most = max(1, int(segment_seconds * run.sample_rate))
+    number = -(-run.sample_count // most)
+    size = -(-run.sample_count // number) * 2
+    packets = max(1, len(run.pieces) // number)
     return [
         Segment(
             raw_id,
             subscription,
             run.start_sample + start // 2,
             run.sample_rate,
-            pcm[start : start + most],
-            max(1, round(each * len(pcm[start : start + most]))),
+            pcm[start : start + size],
+            packets,
         )
-        for start in range(0, len(pcm), most)
+        for start in range(0, len(pcm), size)
     ]
 
 
