@@ -24,7 +24,7 @@ from acsmedia import metrics
 from calls.routing import live_socket
 from streams.auth import Door
 from streams.checks import insist
-from streams.consumers import MediaConsumer
+from streams.consumers import MediaConsumer, refuse
 from streams.recorder import Recorder
 
 
@@ -36,7 +36,8 @@ class Application:
         self._door = door
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
         media: Any = MediaConsumer.as_asgi(recorder=recorder, door=door)
-        sockets = URLRouter([path("ws/acs/media", media), path("ws/live", live_socket), path("<path:rest>", nowhere)])
+        known = [path("ws/acs/media", media), path("ws/live", live_socket)]
+        sockets = URLRouter([*known, path("", nowhere), path("<path:rest>", nowhere)])
         self._router = ProtocolTypeRouter({"http": http, "websocket": sockets})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -51,7 +52,11 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._recorder.start()
+                try:
+                    self._recorder.start()
+                except OSError as error:  # said, or the server would serve on without a recorder
+                    await send({"type": "lifespan.startup.failed", "message": f"cannot record: {error.strerror}"})
+                    return
                 await self._door.warm()
                 await send({"type": "lifespan.startup.complete"})
             else:
@@ -60,10 +65,14 @@ class Application:
                 return
 
 
+NOWHERE = 4404, 404
+"""Close code and HTTP status for an address that is none of ours."""
+
+
 async def _nowhere(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Any other socket address: refused before accept, without a traceback in the log."""
     await receive()
-    await send({"type": "websocket.close", "code": 4404})
+    await refuse(scope, send, *NOWHERE)
 
 
 nowhere: Any = _nowhere

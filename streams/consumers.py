@@ -4,7 +4,7 @@
 | --- | --- |
 | 4401, 4403, 4503 | refused at the handshake (`streams.auth`): HTTP 401, 403 or 503 where the server can say so |
 | 4400 | the headers of the handshake are not what ACS sends |
-| 4415 | AudioMetadata announced what cannot be recorded: encoding, channels or rate |
+| 4415 | AudioMetadata announced what cannot be recorded: encoding, channels or rate; or came more than 256 times |
 | 4422 | the first 1,000 messages held nothing that we know |
 | 4503 | nothing can be recorded: the journal cannot be written |
 | 1012 | the server is going away (said by the server itself) |
@@ -31,7 +31,7 @@ from streams.stream import Fruitless, Stream
 log = structlog.get_logger(__name__)
 
 BAD_HANDSHAKE, UNSUPPORTED_AUDIO, NO_MEDIA, NOT_RECORDING = 4400, 4415, 4422, 4503
-_HTTP_STATUS = {BAD_HANDSHAKE: 400, NOT_RECORDING: 503}
+HTTP_STATUS = {BAD_HANDSHAKE: 400, NOT_RECORDING: 503}
 
 BREATH_MESSAGES = 64
 """A flooded socket lets the others have a turn after so many messages."""
@@ -76,11 +76,11 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         except Malformed as malformed:
             self._recorder.note_handshake("failed")
             log.warning("handshake refused", reason=malformed.reason)
-            await refuse(scope, send, BAD_HANDSHAKE, _HTTP_STATUS[BAD_HANDSHAKE])
+            await refuse(scope, send, BAD_HANDSHAKE, HTTP_STATUS[BAD_HANDSHAKE])
         except JournalUnwritable as error:
             self._recorder.note_handshake("failed")
             log.error("handshake refused", reason=str(error))
-            await refuse(scope, send, NOT_RECORDING, _HTTP_STATUS[NOT_RECORDING])
+            await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
         else:
             self._recorder.note_handshake("accepted")
             log.info("stream opened", stream=stream.handshake.stream_id, call=stream.handshake.call_id)

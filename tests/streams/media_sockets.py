@@ -1,0 +1,90 @@
+"""ACS's socket over the real application, without a server: what connects, and where it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from channels.testing import WebsocketCommunicator
+from django.test import TransactionTestCase
+
+from acsmedia.asgi import Application
+from calls.live import News
+from streams.auth import Door
+from streams.recorder import Recorder
+from streams.stream import Stream
+from tests.waiting import until
+
+CONNECTION, CORRELATION = "411f0b00-1", "8f3e"
+NAMED = ((b"x-ms-call-connection-id", CONNECTION.encode()), (b"x-ms-call-correlation-id", CORRELATION.encode()))
+MEDIA = "/ws/acs/media"
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+async def nobody(_news: News) -> None:
+    """No dashboard is connected."""
+
+
+class MediaSocketTestCase(TransactionTestCase):
+    """`self.application` records into `self.spool`; everyone is let in unless `self.door` is another one."""
+
+    def setUp(self) -> None:
+        self.spool = Path(self.enterContext(TemporaryDirectory())) / "spool"
+        self.recorder = Recorder(
+            self.spool, segment_seconds=10.0, fsync_seconds=0.02, grace_seconds=0.0, publish=nobody
+        )
+        self.addCleanup(self.recorder.stop)
+        self.application = Application(self.recorder, Door("off"))
+
+    def socket(
+        self, headers: Headers = NAMED, *, path: str = MEDIA, says_status: bool = False
+    ) -> WebsocketCommunicator:
+        """A handshake; `says_status`: the server can answer it with an HTTP status."""
+        socket = WebsocketCommunicator(self.application, path, [*headers])
+        if says_status:
+            socket.scope["extensions"] = {"websocket.http.response": {}}
+        return socket
+
+    @asynccontextmanager
+    async def connected(self, headers: Headers = NAMED, *, path: str = MEDIA) -> AsyncIterator[WebsocketCommunicator]:
+        """A socket that has been accepted; at the end the application is over with it."""
+        socket = self.socket(headers, path=path)
+        accepted, _subprotocol = await socket.connect(timeout=10)
+        self.assertTrue(accepted)
+        try:
+            yield socket
+        finally:
+            await socket.disconnect(timeout=10)
+
+    async def answer(self, socket: WebsocketCommunicator) -> int:
+        """The HTTP status that a handshake is refused with; the application is over with it."""
+        await socket.send_input({"type": "websocket.connect"})
+        start = await socket.receive_output(timeout=10)
+        self.assertEqual(start["type"], "websocket.http.response.start")
+        body = await socket.receive_output(timeout=10)
+        self.assertEqual((body["type"], body.get("more_body", False)), ("websocket.http.response.body", False))
+        await socket.wait(timeout=10)
+        status: int = start["status"]
+        return status
+
+    async def closed(self, socket: WebsocketCommunicator) -> tuple[int, str]:
+        """The code and the reason that the application closes an accepted socket with."""
+        message: dict[str, Any] = await socket.receive_output(timeout=10)
+        self.assertEqual(message["type"], "websocket.close")
+        await socket.wait(timeout=10)
+        return message["code"], message["reason"]
+
+    def stream(self) -> Stream:
+        """The one stream that is open."""
+        [stream] = self.recorder._streams
+        return stream
+
+    async def received(self, stream: Stream, messages: int) -> None:
+        """Returns when the stream has been told so many messages."""
+        tally = stream.tally
+        outcomes = ("audio", "dtmf", "metadata", "other", "unknown", "malformed", "unwritten")
+        await until(lambda: sum(getattr(tally, outcome) for outcome in outcomes) >= messages)
