@@ -6,7 +6,7 @@ VENV := .venv
 # What may be set for one run, as in `make run PORT=8001`: HOST, PORT, DATA_DIR, SERVER, OPERATOR_PASSWORD and every
 # other variable of the README. Make hands variables of its command line on to what it runs.
 
-.PHONY: help run demo manage test test-sqlite test-real lint coverage clean
+.PHONY: help run demo manage test test-sqlite test-real lint coverage torture clean
 
 help:
 	@echo "make run        the real server, for a first look:   http://127.0.0.1:8000/"
@@ -14,6 +14,7 @@ help:
 	@echo 'make manage do="..."   manage.py with the settings of run and demo'
 	@echo "make test       the whole suite on SQLite, then on real Postgres and Redis"
 	@echo "make lint       ruff, mypy, migrations, check --deploy"
+	@echo "make torture    every fault once: what was sent against what is stored; see docs/durability.md"
 	@echo "make coverage   of the whole suite, and of each pure module by its own tests"
 
 run: $(VENV)/installed
@@ -51,6 +52,13 @@ coverage: $(VENV)/installed-dev
 	$(VENV)/bin/coverage run manage.py test
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
+
+# FAULT= ROUNDS= SERVER=daphne|uvicorn DATABASE=sqlite|postgres SEED= for some of it; LONG=1 for a night.
+TORTURE = $(if $(FAULT),--fault $(FAULT)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SERVER),--server $(SERVER)) \
+  $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) $(if $(LONG),--long)
+
+torture: $(VENV)/installed-dev
+	@exec $(VENV)/bin/python -m tests.torture $(TORTURE)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* staticfiles

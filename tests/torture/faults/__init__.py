@@ -1,0 +1,8 @@
+"""Every fault that can be tried, by name, in the order of the table."""
+
+from __future__ import annotations
+
+from tests.torture.faults import process
+from tests.torture.trial import Fault
+
+FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*process.FAULTS,)}

@@ -1,0 +1,58 @@
+"""The table: one row for each fault tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HEAD = ("fault", "server", "database", "rounds", "sent", "stored", "lost, ms (worst)", "promised", "verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`sent` and `stored` in packets of 20 ms; `broken` and `figures` are shown beneath."""
+
+    fault: str
+    server: str
+    database: str
+    rounds: int
+    sent: int
+    stored: int
+    lost_ms: int
+    promised: str
+    broken: Sequence[str]
+    figures: Sequence[str]
+    skipped: str = ""
+
+    @property
+    def verdict(self) -> str:
+        return f"skipped: {self.skipped}" if self.skipped else "BROKEN" if self.broken else "holds"
+
+    def cells(self) -> tuple[str, ...]:
+        numbers = (self.rounds, self.sent, self.stored, self.lost_ms)
+        return (self.fault, self.server, self.database, *map(str, numbers), self.promised, self.verdict)
+
+
+WIDTHS = (22, 7, 8, 6, 7, 7, 16, 52, 7)
+MOST_BROKEN = 8
+
+
+def head() -> str:
+    return _line(HEAD) + "\n" + _line(tuple("-" * width for width in WIDTHS))
+
+
+def lines(row: Row) -> str:
+    """The row, and what there is to say about it."""
+    said = [f"    {figure}" for figure in row.figures]
+    said += [f"  ! {sentence}" for sentence in row.broken[:MOST_BROKEN]]
+    if len(row.broken) > MOST_BROKEN:
+        said.append(f"  ! and {len(row.broken) - MOST_BROKEN} more")
+    return "\n".join([_line(row.cells()), *said])
+
+
+def _line(cells: Sequence[str]) -> str:
+    padded = (
+        cell.rjust(width) if index in {3, 4, 5, 6} else cell.ljust(width)
+        for index, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
+    )
+    return "  ".join(padded).rstrip()

@@ -1,0 +1,130 @@
+"""One fault, once: an installation, calls, what was injected, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.torture.caller import Caller
+from tests.torture.databases import Database
+from tests.torture.installation import Installation
+from tests.torture.recording import NoAnswer
+from tests.torture.verdict import Findings, judge
+
+BOTH = ("sqlite", "postgres")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`inject` does it and heals it; `promised` is the promise in the words of the table."""
+
+    name: str
+    promised: str
+    inject: Callable[[Trial], Awaitable[None]]
+    databases: tuple[str, ...] = BOTH
+    environment: Mapping[str, str] = field(default_factory=dict)
+    rounds_long: int = 1
+    missing: Callable[[], str] = str
+    """Why this machine cannot try it; "" when it can."""
+
+
+class Trial:
+    """What a fault works with. `expect` and `end_calls` collect what is broken."""
+
+    def __init__(self, kind: str, database: Database, random: Random, *, rounds: int, long: bool) -> None:
+        self.kind = kind
+        self.database = database
+        self.random = random
+        self.rounds = rounds
+        self.long = long
+        self.findings = Findings()
+        self.figures: list[str] = []
+        self._installation: Installation | None = None
+        self._environment: Mapping[str, str] = {}
+        self.callers: list[Caller] = []
+
+    @property
+    def site(self) -> Installation:
+        assert self._installation, "`install` comes first"
+        return self._installation
+
+    async def run(self, fault: Fault) -> None:
+        """Injects the fault; whatever goes wrong on the way is a finding."""
+        self._environment = fault.environment
+        try:
+            await fault.inject(self)
+        except Exception as error:  # noqa: BLE001 - one fault that cannot be tried must not hide the others
+            self.findings.broken.append(f"{type(error).__name__}: {error}")
+        finally:
+            for caller in self.callers:
+                await caller.drop()
+            if self._installation:
+                await self._installation.close()
+
+    async def install(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        data_dir: Path | None = None,
+        database_url: str = "",
+    ) -> Installation:
+        """Starts a server of its own for this trial."""
+        wanted = {**self._environment, **(environment or {})}
+        make = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, database_url=database_url)
+        self._installation = make
+        await make.start()
+        return make
+
+    def call(self, number: int = 1, *, voices: int = 2, goes_on: bool = True) -> list[Caller]:
+        """Begins `number` calls."""
+        url = self.site.server.media_url
+        made = [Caller(url, self.random.getrandbits(40), voices=voices, goes_on=goes_on) for _ in range(number)]
+        self.callers += made
+        return [caller.begin() for caller in made]
+
+    async def some_time(self, least: float, most: float) -> float:
+        """A random moment: lets calls go on for so many seconds."""
+        seconds = self.random.uniform(least, most)
+        await asyncio.sleep(seconds)
+        return seconds
+
+    async def kill(self) -> None:
+        """kill -9, with a note of what the server had read by then."""
+        self.site.freeze()
+        for caller in self.callers:
+            caller.note_what_was_read()
+        await asyncio.to_thread(self.site.server.kill)
+
+    async def end_calls(self, *, allowed_ms: int = 0, seconds: float = 60.0, tidy: bool = True) -> None:
+        """Hangs up, waits until all is sealed, pulls every call and compares."""
+        callers, self.callers = self.callers, []
+        await asyncio.gather(*(caller.end() for caller in callers))
+        await self.site.sealed(seconds=seconds)
+        for caller in callers:
+            await self.compare(caller, allowed_ms=allowed_ms)
+        if tidy:
+            self.findings.broken += await self.site.faults()
+
+    async def compare(self, caller: Caller, *, allowed_ms: int = 0, excused: Iterable[int] = ()) -> None:
+        try:
+            recording = await self.site.recording(caller.connection_id)
+        except NoAnswer as error:
+            if caller.packets_sent * 20 > allowed_ms:
+                self.findings.broken.append(f"no recording: {error}")
+            return
+        self.findings.add(judge(caller, recording, allowed_ms=allowed_ms, excused=excused))
+        wanted = "interrupted" if caller.gave_up else "ended"
+        self.expect(recording.state == wanted, f"a call is {recording.state} instead of {wanted}")
+
+    def expect(self, holds: Any, what: str) -> None:
+        """`what`: the finding when it does not hold."""
+        if not holds:
+            self.findings.broken.append(what)
+
+    def note(self, figure: str) -> None:
+        """Something measured, for the remarks under the table."""
+        self.figures.append(figure)
