@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from calls import identity
-from calls.querysets import CallQuerySet, ParticipantQuerySet, SegmentQuerySet, SubscriptionQuerySet
+from calls.querysets import BROKEN, CallQuerySet, ParticipantQuerySet, SegmentQuerySet, SubscriptionQuerySet
 
 BYTES_PER_SAMPLE = 2  # signed 16-bit little-endian, the only encoding ACS streams
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,6 +94,8 @@ class Subscription(models.Model):
             models.Index(fields=["disconnected_at"], name="subscription_closed"),
             # Admin list: newest first.
             models.Index(fields=["-connected_at"], name="subscription_newest_first"),
+            # state=interrupted: few out of millions.
+            models.Index(fields=["call"], name="subscription_broken", condition=BROKEN),
         ]
         constraints = [
             models.CheckConstraint(

@@ -32,6 +32,9 @@ from django.db.models.functions import Coalesce
 GOOD_CLOSE_CODES = (1000, 1001, 1005)
 """Closed in good order (RFC 6455, section 7.4.1): normal, going away, no code given. All else is a break."""
 
+BROKEN = ~Q(close_code__in=GOOD_CLOSE_CODES)
+"""A socket that was not closed in good order: few of them, by the index subscription_broken. Open ones too."""
+
 SILENT_AFTER = timedelta(seconds=30)
 """An open subscription that no process has vouched for this long is not live: its process or host has died."""
 
@@ -69,6 +72,15 @@ class CallQuerySet(QuerySet[Any]):
                 output_field=DateTimeField(),
             ),
         )
+
+    def in_state(self, state: str, now: datetime) -> Self:
+        """Of calls `with_state` those in that state; the two rare ones are found by their sockets."""
+        calls = self
+        if state == "live":
+            calls = self.live(now)
+        elif state == "interrupted":
+            calls = self.filter(pk__in=_subscriptions().filter(BROKEN).order_by().values("call"))
+        return calls.filter(state=state)
 
     def with_audio_extent(self) -> Self:
         """Annotates `audio_started_at` and `audio_ended_at`: the first and last moment heard of any participant."""

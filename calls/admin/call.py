@@ -25,13 +25,8 @@ from calls.models import Call, Segment
 class CallAdmin(DeletesAudio, RecordAdmin):
     search = Search(
         ids=("pk", "participants", "participants__segments", "subscriptions", "subscriptions__stream_id"),
-        texts=(
-            "call_connection_id",
-            "correlation_id",
-            "participants__raw_id",
-            "participants__display_name",
-            "subscriptions__subscription_id",
-        ),
+        whole=("call_connection_id", "correlation_id", "participants__raw_id"),
+        parts=("participants__display_name", "subscriptions__subscription_id"),
     )
     search_fields = search.texts
     search_help_text = "Connection id, correlation id, raw id or part of a number, name, or any id of ours"

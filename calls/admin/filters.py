@@ -10,14 +10,14 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from calls.admin.display import STATES
 from calls.identity import KINDS
-from calls.models import Call, Participant, Subscription
-from calls.querysets import GOOD_CLOSE_CODES
+from calls.models import Participant, Subscription
+from calls.querysets import BROKEN, GOOD_CLOSE_CODES
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -38,9 +38,9 @@ class StateFilter(admin.SimpleListFilter):
         state = self.value()
         if state is None:
             return None
-        if state == "live":  # a handful out of millions: found by the open sockets
-            queryset = queryset.filter(pk__in=Call.objects.live(timezone.now()).order_by().values("pk"))
-        return queryset.filter(state=state)
+        calls: Any = queryset
+        found: QuerySet[Any] = calls.in_state(state, timezone.now())
+        return found
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -75,9 +75,7 @@ class SocketStateFilter(admin.SimpleListFilter):
             case "closed":
                 return queryset.filter(disconnected_at__isnull=False, close_code__in=GOOD_CLOSE_CODES)
             case "broken":
-                return queryset.filter(
-                    Q(close_code=None) | ~Q(close_code__in=GOOD_CLOSE_CODES),
-                ).exclude(pk__in=still_open)
+                return queryset.filter(BROKEN).exclude(pk__in=still_open)
         return None
 
 

@@ -62,7 +62,8 @@ class LedgerInline(EntryColumns, RecordInline):
 class LedgerEntryAdmin(EntryColumns, RecordAdmin):
     search = Search(
         ids=("pk", "call", "participant", "subscription"),
-        texts=("reason", "call__call_connection_id", "call__correlation_id", "participant__raw_id"),
+        whole=("call__call_connection_id", "call__correlation_id", "participant__raw_id"),
+        parts=("reason",),
     )
     search_fields = search.texts
     search_help_text = "Reason, connection id, correlation id, raw id or part of a number, or any id of ours"

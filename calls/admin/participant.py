@@ -78,7 +78,8 @@ class ParticipantInline(TrackColumns, RecordInline):
 class ParticipantAdmin(TrackColumns, RecordAdmin):
     search = Search(
         ids=("pk", "call", "segments"),
-        texts=("raw_id", "display_name", "call__call_connection_id", "call__correlation_id"),
+        whole=("raw_id", "call__call_connection_id", "call__correlation_id"),
+        parts=("display_name",),
     )
     search_fields = search.texts
     search_help_text = "Raw id or part of a number, name, connection id, correlation id, or any id of ours"

@@ -17,8 +17,14 @@ class Search:
 
     ids: tuple[str, ...]
     """Lookups that are compared to a UUID of ours."""
-    texts: tuple[str, ...]
-    """Lookups that are compared to text: whole, or a part of it in either case."""
+    whole: tuple[str, ...]
+    """Lookups with an index that are compared to text: whole first, then a part of it in either case."""
+    parts: tuple[str, ...] = ()
+    """Lookups without an index: a part of them is as quick to find as the whole."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.whole + self.parts
 
     def narrow(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         for term in terms_of(text):
@@ -27,9 +33,9 @@ class Search:
 
     def _matches(self, model: Any, term: str) -> QuerySet[Any]:
         """Primary keys. One SELECT per lookup, united: a database cannot use several indexes for an OR over joins."""
-        whole: list[dict[str, Any]] = [{lookup: uuid} for uuid in _uuids(term) for lookup in self.ids]
-        whole += [{lookup: term} for lookup in self.texts]
-        exact = _united(model, whole)
+        conditions: list[dict[str, Any]] = [{lookup: uuid} for uuid in _uuids(term) for lookup in self.ids]
+        conditions += [{lookup: term} for lookup in self.whole]
+        exact = _united(model, conditions)
         if exact.exists():
             return exact
         return _united(model, [{f"{lookup}__icontains": term} for lookup in self.texts])

@@ -19,7 +19,7 @@ from calls.models import Call, Participant, Segment, Subscription
 class SegmentAdmin(RecordAdmin):
     search = Search(
         ids=("pk", "participant", "subscription", "participant__call"),
-        texts=(
+        whole=(
             "participant__raw_id",
             "participant__call__call_connection_id",
             "participant__call__correlation_id",

@@ -68,7 +68,8 @@ class SubscriptionInline(SocketColumns, RecordInline):
 class SubscriptionAdmin(SocketColumns, RecordAdmin):
     search = Search(
         ids=("pk", "stream_id", "call"),
-        texts=("subscription_id", "call__call_connection_id", "call__correlation_id", "call__participants__raw_id"),
+        whole=("call__call_connection_id", "call__correlation_id", "call__participants__raw_id"),
+        parts=("subscription_id",),
     )
     search_fields = search.texts
     search_help_text = "Subscription id, connection id, correlation id, raw id or part of a number, or any id of ours"

@@ -29,9 +29,7 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         fields: ClassVar[list[str]] = []
 
     def of_state(self, calls: CallQuerySet, _name: str, state: str) -> CallQuerySet:
-        if state == "live":  # a handful out of millions: found by index first
-            calls = calls.live(timezone.now())
-        return calls.filter(state=state)
+        return calls.in_state(state, timezone.now())
 
     def with_participant(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
         return calls.of_participant(_as_raw_id(text))

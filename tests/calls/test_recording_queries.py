@@ -44,6 +44,21 @@ class RecordingTests(TestCase):
         self.assertEqual((found.audio_started_at, found.audio_ended_at), (STARTED, STARTED + 5 * SECOND))
 
 
+class StateTests(TestCase):
+    def test_what_is_found_by_index_is_what_the_state_says(self) -> None:
+        now = LATER
+        Recording(started=now, open_at=now).write()
+        Recording(open_at=STARTED).write()  # its recorder died
+        for close_code in (1000, 1001, 1005, 1006, 1011, 4400, None):
+            Recording(close_code=close_code).write()
+        counts = {}
+        for state in ("live", "ended", "interrupted"):
+            calls = Call.objects.with_state(now)
+            self.assertEqual(set(calls.in_state(state, now)), set(calls.filter(state=state)))
+            counts[state] = calls.in_state(state, now).count()
+        self.assertEqual(counts, {"live": 1, "ended": 3, "interrupted": 5})
+
+
 class LiveTests(TestCase):
     def test_live_and_state_agree_on_every_socket(self) -> None:
         Recording(open_at=STARTED).write()
