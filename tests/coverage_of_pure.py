@@ -17,9 +17,19 @@ ROOT = Path(__file__).resolve().parent.parent
 PURE = {
     "streams/protocol.py": "tests.streams.test_protocol",
     "streams/timeline.py": "tests.streams.test_timeline",
+    "streams/track.py": "tests.streams.test_timeline",
+    "streams/sealing.py": "tests.streams.test_sealing",
+    "streams/seats.py": "tests.streams.test_seats",
     "streams/meter.py": "tests.streams.test_meter",
     "calls/identity.py": "tests.calls.test_identity",
     "calls/audio.py": "tests.calls.test_audio",
+    "calls/mailbox.py": "tests.calls.test_live_mailbox",
+    "calls/live_view.py": "tests.calls.test_live_view",
+    "calls/export/axis.py": "tests.calls.test_export_axis",
+    "calls/export/byteranges.py": "tests.calls.test_export_byteranges",
+    "calls/export/plan.py": "tests.calls.test_export_plan",
+    "streams/simulator/faults.py": "tests.streams.test_simulator_faults",
+    "streams/simulator/wire.py": "tests.streams.test_simulator_wire",
 }
 """Module -> its own tests."""
 
