@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.utils.functional import lazy
+from django.views.generic import RedirectView
 
 from acsmedia.health import healthz, readyz
 from acsmedia.metrics import metrics
@@ -12,6 +15,8 @@ urlpatterns = [
     path("", include("calls.urls")),
     path("api/", include("calls.api.urls")),
     path("admin/", admin.site.urls),
+    # Pages that are not ours (admin, API) name no icon, and browsers then ask for this one.
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("calls/icon.svg"))),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),
