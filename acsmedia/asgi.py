@@ -21,11 +21,14 @@ from django.conf import settings
 from django.urls import path
 
 from acsmedia import metrics
+from acsmedia.daphne_abort import cut_broken_answers
 from calls.routing import live_socket
 from streams.auth import Door
 from streams.checks import insist
 from streams.consumers import MediaConsumer, refuse
 from streams.recorder import Recorder
+
+cut_broken_answers()
 
 
 class Application:

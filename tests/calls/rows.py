@@ -104,9 +104,11 @@ def make_segment(
     samples = tone(1.0, rate=rate) if samples is None else samples
     start = place(at, rate) if start_sample is None else start_sample
     pcm = samples.astype("<i2").tobytes()
-    stored = audio.encode(pcm, rate)
+    stored_bytes = len(pcm) // 2
     if name is None:
         name = f"{participant.call_id}/{participant.id}/{start}.{audio.EXTENSION}"
+        stored = audio.encode(pcm, rate)
+        stored_bytes = len(stored)
         write_object(name, stored)
     subscription = subscription or participant.call.subscriptions.first() or make_subscription(participant.call)
     segment: Segment = Segment.objects.create(
@@ -121,7 +123,7 @@ def make_segment(
         peak_dbfs=-6.0,
         rms_dbfs=-12.0,
         audio_name=name,
-        stored_bytes=len(stored),
+        stored_bytes=stored_bytes,
         sealed_at=moment_of(start + len(samples), rate),
     )
     _hear(participant, segment)

@@ -1,0 +1,131 @@
+"""Exports over the wire, on Daphne and on uvicorn: memory that stays flat, answers that break, clients that leave."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import TransactionTestCase
+from rest_framework.authtoken.models import Token
+
+from calls.models import Call, Segment
+from tests.calls.rows import BOB, make_call, make_participant, make_segment, noise, url_of
+from tests.servers import Server, database_url_of_the_test
+
+SECONDS_TO_NOTICE = 20.0
+
+
+def long_call(segments: int) -> Call:
+    """Two tracks of ten-second segments that share one object."""
+    call = make_call()
+    samples = noise(10.0)
+    name = None
+    for raw_id in ("4:+15551234567", BOB):
+        participant = make_participant(call, raw_id)
+        for index in range(segments):
+            name = make_segment(participant, at=10.0 * index, samples=samples, name=name).audio_name
+    return call
+
+
+class ServerTests(TransactionTestCase):
+    def setUp(self) -> None:
+        self.token = Token.objects.create(user=User.objects.create_user("engineer")).key
+
+    @contextmanager
+    def serving(self, kind: str) -> Iterator[Server]:
+        shared = {"DATABASE_URL": database_url_of_the_test(), "AUDIO_STORE": "files"}
+        with self.subTest(kind), Server(kind, environment=shared, data_dir=Path(settings.DATA_DIR)) as server:
+            yield server
+
+    def ask(self, server: Server, url: str, **headers: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS_TO_NOTICE)
+        self.addCleanup(connection.close)
+        connection.request("GET", url, headers={"Authorization": f"Token {self.token}", **headers})
+        return connection.getresponse()
+
+    def test_half_an_hour_costs_no_more_memory_than_a_minute(self) -> None:
+        minute, half_hour = url_of(long_call(6), "audio"), url_of(long_call(180), "audio")
+        for kind in ("daphne", "uvicorn"):
+            with self.serving(kind) as server:
+                for url in (minute, f"{minute}?format=flac"):
+                    _length(self.ask(server, url))
+                before = _peak_memory(server.pid)
+                self.assertEqual(_length(self.ask(server, half_hour)), 44 + 1_800 * 32_000)
+                self.assertGreater(_length(self.ask(server, f"{half_hour}?format=flac")), 25_000_000)
+                self.assertLess(_peak_memory(server.pid) - before, 15_000_000)
+
+    def test_an_answer_that_breaks_is_cut_off_and_the_server_goes_on(self) -> None:
+        call = long_call(30)
+        damaged = Segment.objects.filter(participant__raw_id=BOB).on_axis()[25]
+        Segment.objects.filter(pk=damaged.pk).update(sha256="0" * 64)
+        for kind in ("daphne", "uvicorn"):
+            with self.serving(kind) as server:
+                for query in ("", "?format=flac", ""):
+                    response = self.ask(server, url_of(call, f"audio{query}"))
+                    self.assertEqual(response.status, 200)
+                    with self.assertRaises((http.client.IncompleteRead, ConnectionResetError)):
+                        response.read()
+                self.assertIn(str(damaged.id), server.log)
+                self.assertEqual(self.ask(server, url_of(call)).status, 200)
+
+    def test_work_ends_when_the_client_leaves(self) -> None:
+        url = f"{url_of(long_call(360), 'audio')}?format=opus"  # a minute of encoding and more
+        for kind in ("daphne", "uvicorn"):
+            for headers in ({}, {"Range": "bytes=1-9"}):
+                with self.serving(kind) as server:
+                    self._leave(server, url, headers)
+                    self._wait_until_idle(server.pid)
+                    self.assertEqual(_temporary_files(server.pid), [])
+
+    def _leave(self, server: Server, url: str, headers: dict[str, str]) -> None:
+        """Asks, waits until there is work, and closes the connection."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        before = _work(server.pid)
+        connection.request("GET", url, headers={"Authorization": f"Token {self.token}", **headers})
+        deadline = time.monotonic() + SECONDS_TO_NOTICE
+        while _work(server.pid) - before < 0.5:
+            self.assertLess(time.monotonic(), deadline, "the export has begun")
+            time.sleep(0.05)
+        connection.close()
+
+    def _wait_until_idle(self, pid: int) -> None:
+        deadline = time.monotonic() + SECONDS_TO_NOTICE
+        while True:
+            before = _work(pid)
+            time.sleep(1)
+            if _work(pid) - before < 0.1:
+                return
+            self.assertLess(time.monotonic(), deadline, "the export goes on without its client")
+
+
+def _length(response: http.client.HTTPResponse) -> int:
+    assert response.status == 200, response.read()
+    total = 0
+    while piece := response.read(1 << 16):
+        total += len(piece)
+    return total
+
+
+def _peak_memory(pid: int) -> int:
+    """Bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found.group(1)) * 1024
+
+
+def _work(pid: int) -> float:
+    """CPU seconds of the process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _temporary_files(pid: int) -> list[str]:
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return [link for link in links if "acsmedia-export" in link]
