@@ -39,9 +39,11 @@ def _audio(*content_types: str) -> dict[Any, Any]:
 
 
 _HEADERS = [
-    OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="One range of bytes."),
-    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER),
-    OpenApiParameter("If-Range", str, OpenApiParameter.HEADER),
+    OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="One range of bytes; several give the whole."),
+    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 where this ETag is still true."),
+    OpenApiParameter(
+        "If-Range", str, OpenApiParameter.HEADER, description="The range where this ETag is still true, else all."
+    ),
 ]
 
 

@@ -1,0 +1,47 @@
+"""The schema and its page: valid, complete, and shown by a real browser under the strict CSP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.test import Client, TestCase
+from drf_spectacular.validation import validate_schema
+
+DOCS = "/api/docs/"
+
+
+class SchemaTests(TestCase):
+    def setUp(self) -> None:
+        self.user = User.objects.create_user("engineer", password="a secret of the tests")
+        self.client.force_login(self.user)
+
+    def schema(self) -> dict[str, Any]:
+        schema: dict[str, Any] = self.client.get("/api/schema/", {"format": "json"}).json()
+        return schema
+
+    def test_it_is_valid_openapi_3(self) -> None:
+        validate_schema(self.schema())  # type: ignore[no-untyped-call]
+
+    def test_every_address_of_rest_is_in_it_and_nothing_else(self) -> None:
+        call = "/api/v1/calls/{id}"
+        wanted = [call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/")]
+        self.assertCountEqual(self.schema()["paths"], ["/api/v1/calls/", *wanted, "/api/v1/segments/{id}/audio"])
+
+    def test_every_parameter_says_what_it_means(self) -> None:
+        for path, operations in self.schema()["paths"].items():
+            for parameter in operations["get"]["parameters"]:
+                with self.subTest(path, parameter=parameter["name"]):
+                    self.assertTrue(parameter["in"] == "path" or parameter.get("description"))
+
+    def test_yaml_is_what_tools_get_without_asking(self) -> None:
+        self.assertIn("openapi: 3", self.client.get("/api/schema/").content.decode())
+
+    def test_the_page_loads_nothing_from_elsewhere_and_has_nothing_inline(self) -> None:
+        page = self.client.get(DOCS).content.decode()
+        self.assertNotIn("http", page.replace("<!DOCTYPE html>", ""))
+        self.assertNotRegex(page, r"<style|style=|<script>|\son\w+=")
+
+    def test_without_a_session_the_page_leads_to_the_login_and_back(self) -> None:
+        response = Client().get(DOCS)
+        self.assertEqual((response.status_code, response["Location"]), (302, f"/login/?next={DOCS}"))
