@@ -149,23 +149,20 @@ _AUDIO_STORES: dict[str, dict[str, Any]] = {
     "files": {"BACKEND": "calls.storage.DurableFileStorage", "OPTIONS": {"location": str(AUDIO_DIR)}},
     "database": {"BACKEND": "calls.storage.DatabaseStorage"},
     "s3": {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "calls.object_storage.S3AudioStorage",
         "OPTIONS": {
             "bucket_name": env.str("S3_BUCKET", ""),
             "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
             "region_name": env.str("S3_REGION", "") or None,
             "access_key": env.str("S3_ACCESS_KEY_ID", "") or None,
             "secret_key": env.str("S3_SECRET_ACCESS_KEY", "") or None,
-            "file_overwrite": True,
-            "querystring_auth": True,
         },
     },
     "azure": {
-        "BACKEND": "storages.backends.azure_storage.AzureStorage",
+        "BACKEND": "calls.object_storage.AzureAudioStorage",
         "OPTIONS": {
             "azure_container": env.str("AZURE_CONTAINER", ""),
             "connection_string": env.str("AZURE_STORAGE_CONNECTION_STRING", "") or None,
-            "overwrite_files": True,
         },
     },
 }

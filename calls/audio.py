@@ -46,7 +46,12 @@ def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> S
     Raises `DamagedAudio` where the object is not FLAC, has another length, or (where `sha256` is given) another hash.
     """
     try:
-        samples, _rate = soundfile.read(BytesIO(content), dtype="int16")
+        with soundfile.SoundFile(BytesIO(content)) as file:
+            announced = (file.frames, file.channels)
+            # Asked before memory is taken: one flipped bit of the header can announce hundreds of gigabytes.
+            if announced != (sample_count, 1):
+                raise DamagedAudio(f"the stored object announces {announced} instead of ({sample_count}, 1)")
+            samples = file.read(dtype="int16")
     except soundfile.SoundFileError as error:
         raise DamagedAudio("the stored object cannot be decoded") from error
     if samples.shape != (sample_count,):

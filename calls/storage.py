@@ -1,38 +1,116 @@
 """Audio stores behind Django's storage API; `settings.AUDIO_STORE` chooses one, `audio_store()` returns it.
 
-`s3` and `azure` come from django-storages. The two here differ from Django's own in one promise: when `save` returns,
-the bytes are on disk, or committed. Saving under a name that exists replaces it, because names are derived and a retry
-writes the same bytes again.
+Files and database are here, `s3` and `azure` in `calls.object_storage`. All keep three promises that Django's own do
+not give: when `save` returns, the bytes are on disk, committed or acknowledged; saving under a name that exists
+replaces it, because names are derived and a retry writes the same bytes again; and what goes wrong is one of these,
+whatever lies behind it (or `django.db.Error`, where the store is the database):
+
+OSError
+ ├── FileNotFoundError   there is no such object
+ └── StoreAway           the store refuses, does not answer in time, or cannot be reached
+      └── NotStored      the store took an object, and holds another
+
+`write_object` believes no store: it compares what the store holds with what it was given.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from heapq import nsmallest
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db.models import BinaryField
+from django.db.models.functions import Substr
 from django.utils import timezone
 
+PAGE = 1000
+"""Names that are held in memory at a time when a store is listed."""
 
-def audio_store() -> Storage:
+
+class StoreAway(OSError):
+    """The store refuses, does not answer in time, or cannot be reached."""
+
+
+class NotStored(StoreAway):
+    """The store said that it took an object, and holds something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as the store lists it."""
+
+    name: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class AudioStorage(Storage):
+    """What every audio store can do besides Django's `save`, `open`, `delete`, `exists`, `size`."""
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """The name itself: it is derived, and the same name means the same audio."""
+        return name
+
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """Bytes [start, end) of an object and no others, as a slice is taken: fewer where the object ends.
+
+        Raises `FileNotFoundError`.
+        """
+        raise NotImplementedError
+
+    def objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
+        """All objects whose names begin with `prefix`, in order of their names, the ones after `after`.
+
+        Memory stays flat however many there are. `after`, where given, begins with `prefix` as well.
+        """
+        raise NotImplementedError
+
+    def holds(self, name: str, content: bytes) -> bool:
+        """Whether the object is these bytes, as far as the store can be asked. Raises `FileNotFoundError`."""
+        with self.open(name, "rb") as file:
+            return bool(file.read() == content)
+
+
+def audio_store() -> AudioStorage:
     """The store that holds sealed segments."""
-    return storages["audio"]
+    return cast("AudioStorage", storages["audio"])
 
 
-class DurableFileStorage(FileSystemStorage):
+class DurableFileStorage(AudioStorage, FileSystemStorage):
     """Files in a folder, written whole: to a temporary name, fsync, rename, fsync of the folder.
 
     Django's `FileSystemStorage` never fsyncs, so after a power cut a row could point at an empty file.
     """
 
-    def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """The name itself: it is derived, and the same name means the same audio."""
-        return name
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        with self.open(name, "rb") as file:
+            file.seek(start)
+            content: bytes = file.read(max(end - start, 0))
+        return content
+
+    def objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
+        path = prefix[: prefix.rfind("/") + 1]  # one call is found without a look at all the others
+        assert after.startswith(path) or not after, "`after` is one of the names asked for"
+        for found in _files_below(Path(self.location) / path, path, after.removeprefix(path)):
+            if found.name.startswith(prefix):
+                yield found
+
+    def _open(self, name: str, mode: str = "rb") -> File[Any]:
+        try:
+            file: File[Any] = super()._open(name, mode)  # type: ignore[misc] # the stubs leave it out
+        except FileNotFoundError:
+            if not Path(self.location).is_dir():  # a volume that is not mounted is no proof that audio is missing
+                raise StoreAway("the folder of the audio store is not there") from None
+            raise
+        return file
 
     def _save(self, name: str, content: File[Any]) -> str:
         target = Path(self.path(name))
@@ -61,14 +139,30 @@ class DurableFileStorage(FileSystemStorage):
                 folder = folder.parent
 
 
-class DatabaseStorage(Storage):
+class DatabaseStorage(AudioStorage):
     """Objects as rows of `AudioBlob`: one backup holds everything; for small installations."""
 
-    def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        return name
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        from calls.models import AudioBlob  # the app registry is not ready when settings name this class
+
+        part = Substr("content", start + 1, max(end - start, 0), output_field=BinaryField())
+        try:
+            return bytes(AudioBlob.objects.values_list(part, flat=True).get(name=name))
+        except AudioBlob.DoesNotExist as error:
+            raise FileNotFoundError(name) from error
+
+    def objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
+        from calls.models import AudioBlob
+
+        # Read by key, a page at a time: a cursor over all of them would hold a transaction open for hours.
+        blobs = AudioBlob.objects.filter(name__startswith=prefix).order_by("name")
+        rows = blobs.values_list("name", "size", "created_at")
+        while page := list(rows.filter(name__gt=after)[:PAGE]):
+            yield from (StoredObject(*row) for row in page)
+            after = page[-1][0]
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
-        from calls.models import AudioBlob  # the app registry is not ready when settings name this class
+        from calls.models import AudioBlob
 
         try:
             content = AudioBlob.objects.values_list("content", flat=True).get(name=name)
@@ -97,20 +191,10 @@ class DatabaseStorage(Storage):
     def size(self, name: str) -> int:
         from calls.models import AudioBlob
 
-        return AudioBlob.objects.values_list("size", flat=True).get(name=name)
-
-    def get_created_time(self, name: str) -> datetime:
-        from calls.models import AudioBlob
-
-        return AudioBlob.objects.values_list("created_at", flat=True).get(name=name)
-
-    def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        """All names below `path`; the store has no folders."""
-        from calls.models import AudioBlob
-
-        prefix = f"{path.rstrip('/')}/" if path else ""
-        names = AudioBlob.objects.filter(name__startswith=prefix).values_list("name", flat=True)
-        return [], [name.removeprefix(prefix) for name in names.order_by("name").iterator()]
+        try:
+            return AudioBlob.objects.values_list("size", flat=True).get(name=name)
+        except AudioBlob.DoesNotExist as error:
+            raise FileNotFoundError(name) from error
 
 
 def read_object(name: str) -> bytes:
@@ -121,8 +205,48 @@ def read_object(name: str) -> bytes:
 
 
 def write_object(name: str, content: bytes) -> None:
-    """Stores the object; when this returns it is durable. Raises what the store raises."""
-    audio_store().save(name, File(BytesIO(content), name=name))
+    """Stores the object; when this returns it is durable, and the store holds these bytes.
+
+    Raises `StoreAway` (`NotStored` where the store holds others), `OSError`, `django.db.Error`.
+    """
+    store = audio_store()
+    store.save(name, File(BytesIO(content), name=name))
+    try:
+        whole = store.holds(name, content)
+    except FileNotFoundError as error:
+        raise NotStored(f"{name} is not there after it was stored") from error
+    if not whole:
+        raise NotStored(f"{name} is not what was stored")
+
+
+def _files_below(folder: Path, path: str, after: str) -> Iterator[StoredObject]:
+    """Files in order of the parts of their names. `path` is the folder's own name, "" or with a slash at its end."""
+    first, _, rest = after.partition("/")
+    for name in _names_in(folder, first):
+        entry = folder / name
+        if entry.is_dir():
+            yield from _files_below(entry, f"{path}{name}/", rest if name == first else "")
+        elif name != after:
+            with suppress(FileNotFoundError):  # renamed or removed this moment
+                status = entry.stat()
+                yield StoredObject(path + name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _names_in(folder: Path, first: str) -> Iterator[str]:
+    """Names in a folder from `first` on, in order, a page in memory at a time: it can hold millions."""
+    if first and (folder / first).exists():
+        yield first
+    while page := _page_of(folder, first):
+        yield from page
+        first = page[-1]
+
+
+def _page_of(folder: Path, after: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return nsmallest(PAGE, (entry.name for entry in entries if entry.name > after))
+    except FileNotFoundError:  # emptied and removed this moment
+        return []
 
 
 def _make_folders(folder: Path) -> None:

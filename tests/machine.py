@@ -42,6 +42,13 @@ def redis_server() -> Path:
     return need("redis-server")
 
 
+def azurite() -> Path:
+    """Azurite's blob service (npm), beside this Python where `.ci/run` puts it, or on PATH."""
+    node()
+    own = Path(sys.executable).parent.parent / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+    return own if own.exists() else need("azurite-blob")
+
+
 def need(*names: str) -> Path:
     """The first program of `names` that is there, on PATH or beside this Python; without one see `lacking`."""
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent), "/usr/sbin"])
