@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streams import timeline as timeline_module
 from streams.timeline import Taken, Timeline
+from streams.track import Track
 from tests.streams.packets import (
     PACKET_SAMPLES,
     PACKET_US,
@@ -58,6 +59,13 @@ class Conservation(TestCase):
         taken = play([*packets[:50], packets[48], packets[10], *packets[50:]])
         self.assertEqual(audio_of(taken), pcm_of(packets))
         self.assertEqual(taken.duplicate, 2)
+
+    def test_a_silent_packet_that_is_repeated_where_there_is_no_time_for_it_is_a_duplicate(self) -> None:
+        packets = speech(400)
+        packets[200] = replace(packets[200], number=SILENT)
+        taken = play([*packets[:203], packets[200], *packets[203:]])
+        self.assertEqual(audio_of(taken), pcm_of(packets))
+        self.assertEqual((taken.duplicate, taken.late, taken.tracks["p"].gaps), (1, 0, []))
 
     def test_the_same_bytes_at_another_time_and_other_bytes_at_the_same_time_are_kept(self) -> None:
         first = Sent(1, START_US, START_US)
@@ -377,6 +385,11 @@ class OneZero(TestCase):
         self.assertEqual(first.start_sample + first.sample_count, START + 100 * PACKET_SAMPLES)
         self.assertEqual((second.start_sample, second.sample_rate), ((START + 100 * PACKET_SAMPLES) * 3 // 2, 24_000))
         self.assertEqual((taken.tracks["p"].gaps, len(taken.rate_changes)), ([], 1))
+
+    def test_a_track_that_holds_nothing_yet_changes_its_rate(self) -> None:
+        track = Track(RATE)
+        track.change_rate(24_000)
+        self.assertEqual((track.sample_rate, track.end), (24_000, None))
 
     def test_a_reconnected_socket_goes_on_and_what_it_repeats_is_dropped(self) -> None:
         packets, timeline = speech(300), Timeline()
