@@ -28,6 +28,13 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         model = Call
         fields: ClassVar[list[str]] = []
 
+    def is_valid(self) -> bool:
+        """An empty value is as wrong as any other, where it can mean nothing; django-filter would ignore it."""
+        for name in ("state", "started_after", "started_before"):
+            if self.data.get(name) == "":
+                self.form.add_error(name, "This may not be empty.")
+        return bool(super().is_valid())
+
     def of_state(self, calls: CallQuerySet, _name: str, state: str) -> CallQuerySet:
         return calls.in_state(state, timezone.now())
 

@@ -20,5 +20,5 @@ urlpatterns = [
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
     # Not for a slashless form of the above: those must stay unknown, so that CommonMiddleware redirects them.
-    re_path(r"^v1/(?!calls$|calls/[^/]+$|calls/[^/]+/segments$).*$", views.NothingHere.as_view()),
+    re_path(r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/segments\Z)", views.NothingHere.as_view()),
 ]

@@ -194,7 +194,7 @@ class RefusalTests(RestTests):
         self.assertIn("sealed", response.json()["detail"])
 
     async def test_a_call_that_does_not_exist_is_json_too(self) -> None:
-        for url in (url_of(uuid4(), "audio"), "/api/v1/calls/abc/audio", "/api/v1/nothing/"):
+        for url in (url_of(uuid4(), "audio"), "/api/v1/calls/abc/audio", "/api/v1/nothing/", "/api/v1/calls/%0A/audio"):
             response = await self.ask(url)
             self.assertEqual(response.status_code, 404)
             self.assertEqual(list(response.json()), ["detail"])
