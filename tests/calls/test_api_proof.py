@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
 import soundfile
 from asgiref.sync import sync_to_async
-from django.db import OperationalError
+from django.conf import settings
+from django.db import OperationalError, connections
 from django.db.models import QuerySet
+from django.test import override_settings
 
 from calls.api import manifest
+from calls.export.body import in_thread
 from calls.models import Segment
 from calls.storage import read_object, write_object
 from tests.calls.client import RestTests, read
@@ -113,6 +121,40 @@ class PeaksTests(RestTests):
         for points in ("0", "10001", "many", "-1", "1.5"):
             response = await self.ask(self.url, {"points": points})
             self.assertEqual((response.status_code, list(response.json())), (400, ["points"]))
+
+
+class ExampleOfTheDocumentationTests(RestTests):
+    async def test_a_track_is_compared_with_the_manifest(self) -> None:
+        """The program in docs/rest.md, run as it stands there."""
+        call, *_ = await sync_to_async(make_conversation)()
+        page = (Path(__file__).parents[2] / "docs" / "rest.md").read_text()
+        program = page.partition("```python\n")[2].partition("```")[0]
+        manifest_ = await self.body(url_of(call, "manifest"))
+        owner = json.loads(manifest_)["tracks"][0]["participant"]["id"]
+        flac = await self.body(url_of(call, "audio"), {"format": "flac", "participant": owner})
+        with TemporaryDirectory() as folder:
+            (Path(folder) / "manifest.json").write_bytes(manifest_)
+            (Path(folder) / "track.flac").write_bytes(flac)
+            run = [sys.executable, "-W", "ignore", "-c", program]
+            passed = await asyncio.to_thread(subprocess.run, run, cwd=folder, check=False)
+            self.assertEqual(passed.returncode, 0)
+            (Path(folder) / "track.flac").write_bytes(await self.body(url_of(call, "audio"), {"format": "flac"}))
+            quiet = subprocess.DEVNULL
+            failed = await asyncio.to_thread(subprocess.run, run, cwd=folder, check=False, stderr=quiet)
+            self.assertNotEqual(failed.returncode, 0)
+
+
+class DatabaseStoreTests(RestTests):
+    async def test_audio_that_lies_in_the_database_is_exported_by_threads_that_keep_no_connection(self) -> None:
+        stores = {**settings.STORAGES, "audio": {"BACKEND": "calls.storage.DatabaseStorage"}}
+        with override_settings(STORAGES=stores):
+            call, *_ = await sync_to_async(make_conversation)()
+            for name in ("wav", "flac"):
+                content = await self.body(url_of(call, "audio"), {"format": name, "layout": "tracks"})
+                samples, _ = soundfile.read(BytesIO(content), dtype="int16")
+                self.assertEqual(samples[:16_000, 0].tolist(), noise(1.0, seed=0).tolist())
+        held = await in_thread(lambda _stop: [one.connection for one in connections.all(initialized_only=True)])
+        self.assertEqual([one for one in held if one is not None], [])
 
 
 class DamageTests(RestTests):
