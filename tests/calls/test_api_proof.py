@@ -23,7 +23,7 @@ from django.test import override_settings
 from calls.api import manifest
 from calls.export.body import in_thread
 from calls.models import Segment
-from calls.storage import read_object, write_object
+from calls.storage import StoreAway, read_object, write_object
 from tests.calls.client import RestTests, read
 from tests.calls.rows import make_call, make_conversation, make_gap, make_participant, make_segment, noise, url_of
 
@@ -192,9 +192,10 @@ class DamageTests(RestTests):
             self.assertEqual((await self.ask(url_of(self.call, "audio"))).status_code, 500)
 
     async def test_a_store_that_is_away_is_503(self) -> None:
-        with patch("calls.export.reading.read_object", side_effect=ConnectionRefusedError), self.assertLogs():
-            response = await self.ask(url_of(self.call, "audio"))
-        self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
+        for error in (ConnectionRefusedError(), StoreAway("S3 does not answer"), OperationalError()):
+            with patch("calls.export.reading.read_object", side_effect=error), self.assertLogs("calls.export.reading"):
+                response = await self.ask(url_of(self.call, "audio"))
+            self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
 
     async def test_a_database_that_is_away_is_503(self) -> None:
         with patch.object(QuerySet, "_fetch_all", side_effect=OperationalError), self.assertLogs("calls.api.errors"):
