@@ -14,6 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 
 EXTENSION = "flac"
+HEADER_BYTES = 26
+"""What `announced` reads of an object: it ends with the number of samples."""
 
 Samples = NDArray[np.int16]
 """Mono samples, shape (n,), full scale ±32768."""
@@ -60,3 +62,16 @@ def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> S
         raise DamagedAudio("the hash of the stored audio differs from that of its row")
     decoded: Samples = samples
     return decoded
+
+
+def announced(head: bytes) -> tuple[int, int]:
+    """Number of samples and rate in Hz, as the first `HEADER_BYTES` of an object say (RFC 9639, section 8.2).
+
+    Raises `DamagedAudio` where they are not the beginning of a mono FLAC file.
+    """
+    if len(head) < HEADER_BYTES or not head.startswith(b"fLaC"):
+        raise DamagedAudio("the stored object does not begin as FLAC does")
+    bits = int.from_bytes(head[18:26], "big")  # 20 rate, 3 channels - 1, 5 bits per sample - 1, 36 samples
+    if bits >> 41 & 0b111:
+        raise DamagedAudio("the stored object is not mono")
+    return bits & (1 << 36) - 1, bits >> 44
