@@ -81,6 +81,11 @@ class Redis:
             time.sleep(0.02)
         return self
 
+    @property
+    def pid(self) -> int:
+        assert self._process, "Redis has been started"
+        return self._process.pid
+
     def stop(self) -> None:
         """SIGKILL: to its clients Redis is gone from one moment to the next."""
         process, self._process = self._process, None

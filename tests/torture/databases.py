@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,11 +18,13 @@ import psycopg
 
 from tests.servers import Server
 
+RECOVERY_SECONDS = 30.0
 ENGINEER_TOKEN = "0123456789abcdef0123456789abcdef01234567"
+ENGINEER, PASSWORD = "engineer", "engineer-of-the-tests"
 MAKE_ENGINEER = f"""
 from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
-user = User.objects.create_superuser("engineer", password="engineer-of-the-tests")
+user = User.objects.create_superuser({ENGINEER!r}, password={PASSWORD!r})
 Token.objects.create(user=user, key={ENGINEER_TOKEN!r})
 """
 
@@ -89,8 +92,12 @@ class Postgres:
         self._execute(f"CREATE DATABASE {name} TEMPLATE torture_template")
         return self._url_of(name)
 
+    def behind(self, url: str, folder: Path) -> str:
+        """The same database, by way of another folder of sockets."""
+        return url.partition("?")[0] + f"?host={quote(str(folder), safe='')}"
+
     def query(self, url: str, statement: str) -> list[Sequence[Any]]:
-        with psycopg.connect(url) as connection:
+        with self._connected(url) as connection:
             return list(connection.execute(statement.encode()))
 
     def close(self) -> None:
@@ -128,8 +135,20 @@ class Postgres:
                 return taken
 
     def _execute(self, statement: str) -> None:
-        with psycopg.connect(self._url, autocommit=True) as connection:
+        with self._connected(self._url) as connection:
+            connection.autocommit = True
             connection.execute(statement.encode())
+
+    def _connected(self, url: str) -> psycopg.Connection[Any]:
+        """Waits for a cluster that recovers from what was done to it."""
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while True:
+            try:
+                return psycopg.connect(url)
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def _url_of(self, name: str) -> str:
         return f"postgres://postgres:@/{name}?host={quote(str(self.socket_folder), safe='')}"

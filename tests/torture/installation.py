@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import psutil
@@ -43,14 +43,15 @@ class Installation:
         *,
         environment: Mapping[str, str] | None = None,
         data_dir: Path | None = None,
-        database_url: str = "",
+        route: Callable[[str], str] = str,
     ) -> None:
+        """`route` turns DATABASE_URL into the one that the server is told."""
         self._folder = TemporaryDirectory(prefix="acsmedia-torture-")
         self.data_dir = data_dir or Path(self._folder.name)
         self.database = database
         self.database_url = database.fresh()
         self.kind = kind
-        wanted = {**ENVIRONMENT, "DATABASE_URL": database_url or self.database_url, **(environment or {})}
+        wanted = {**ENVIRONMENT, "DATABASE_URL": route(self.database_url), **(environment or {})}
         self.server = Server(kind, environment=wanted, data_dir=self.data_dir)
 
     @property
@@ -71,6 +72,12 @@ class Installation:
     async def close(self) -> None:
         await asyncio.to_thread(self.server.kill)
         self._folder.cleanup()
+
+    def keep_log(self, name: str) -> Path:
+        """Puts the server's log where it outlives the trial."""
+        kept = Path(gettempdir()) / f"acsmedia-torture-{name}-{self.kind}-{self.database.name}.log"
+        kept.write_text(self.server.log)
+        return kept
 
     def freeze(self) -> None:
         """SIGSTOP; returns when the process stands still, so that nothing is read any more."""

@@ -17,6 +17,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -47,7 +48,7 @@ class MediaSocket:
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str, headers: Mapping[str, str] | None = None) -> MediaSocket:
+    async def open(cls, url: str, headers: Mapping[str, str] | None = None) -> Self:
         """Connects and shakes hands. Raises `Refused`, `OSError`, `TimeoutError`."""
         parts = urlsplit(url)
         connection = socket.socket()

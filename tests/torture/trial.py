@@ -63,6 +63,8 @@ class Trial:
             for caller in self.callers:
                 await caller.drop()
             if self._installation:
+                if self.findings.broken:
+                    self.note(f"log of the server: {self._installation.keep_log(fault.name)}")
                 await self._installation.close()
 
     async def install(
@@ -70,11 +72,11 @@ class Trial:
         environment: Mapping[str, str] | None = None,
         *,
         data_dir: Path | None = None,
-        database_url: str = "",
+        route: Callable[[str], str] = str,
     ) -> Installation:
         """Starts a server of its own for this trial."""
         wanted = {**self._environment, **(environment or {})}
-        make = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, database_url=database_url)
+        make = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, route=route)
         self._installation = make
         await make.start()
         return make

@@ -1,0 +1,106 @@
+"""A browser's end of `/ws/live`: logs in, listens, notices silence and comes back, as the page's own module does."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+import time
+from contextlib import suppress
+from urllib.parse import urlencode
+
+from tests.torture.databases import ENGINEER, PASSWORD
+from tests.torture.media_socket import MediaSocket, Refused
+
+RETRY_SECONDS = 0.5
+SILENT_AFTER_SECONDS = 15.0  # as in live-socket.js
+
+
+class LiveSocket(MediaSocket):
+    """Counts what it hears. Times are of `time.monotonic`."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection)
+        self.snapshots: list[float] = []
+        self.levels: list[float] = []
+        self.heard_at = time.monotonic()
+
+    def heard(self, kind: int, payload: bytes) -> None:
+        del kind
+        self.heard_at = time.monotonic()
+        said = json.loads(payload)["type"]
+        if said == "levels":
+            self.levels.append(self.heard_at)
+        elif said == "snapshot":
+            self.snapshots.append(self.heard_at)
+
+
+class Dashboard:
+    """`begin` it, look at `levels` and `snapshots`, `end` it."""
+
+    def __init__(self, port: int, cookie: str) -> None:
+        self._url = f"ws://127.0.0.1:{port}/ws/live"
+        self._headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}"}
+        self._before: tuple[list[float], list[float]] = [], []
+        self.socket: LiveSocket | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def snapshots(self) -> list[float]:
+        return self._before[0] + (self.socket.snapshots if self.socket else [])
+
+    @property
+    def levels(self) -> list[float]:
+        return self._before[1] + (self.socket.levels if self.socket else [])
+
+    def begin(self) -> Dashboard:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def end(self) -> None:
+        assert self._task, "it has begun"
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if self.socket:
+            await self.socket.abort()
+
+    async def _watch(self) -> None:
+        while True:
+            with suppress(OSError, Refused, TimeoutError):
+                self.socket = await LiveSocket.open(self._url, self._headers)
+                await self._listen(self.socket)
+                await self.socket.abort()
+                self._before = self.snapshots, self.levels
+                self.socket = None
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen(self, live: LiveSocket) -> None:
+        """Until it is closed, or silent for too long."""
+        while not live.closed.is_set() and time.monotonic() - live.heard_at < SILENT_AFTER_SECONDS:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(live.closed.wait(), 1.0)
+
+
+def log_in(port: int) -> str:
+    """The cookie of a session. Blocks for the hash of a password."""
+    cookies = _cookies_of(port, "GET", "", {})
+    token = cookies["csrftoken"]
+    form = urlencode({"csrfmiddlewaretoken": token, "username": ENGINEER, "password": PASSWORD})
+    cookies |= _cookies_of(port, "POST", form, {"Cookie": f"csrftoken={token}"})
+    assert "sessionid" in cookies, "the engineer can log in"
+    return f"sessionid={cookies['sessionid']}"
+
+
+def _cookies_of(port: int, method: str, body: str, headers: dict[str, str]) -> dict[str, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{port}"}
+        connection.request(method, "/login/", body, {**kind, **headers})
+        response = connection.getresponse()
+        response.read()
+        given = response.headers.get_all("Set-Cookie") or []
+    finally:
+        connection.close()
+    pairs = (cookie.partition(";")[0].partition("=") for cookie in given)
+    return {name: value for name, _, value in pairs}

@@ -1,0 +1,73 @@
+"""Redis is stopped, restarted, paused: recording is untouched, dashboards are back within 5 s of its return."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psutil
+
+from tests.backends import Redis
+from tests.torture.dashboard import Dashboard, log_in
+from tests.torture.trial import Fault, Trial
+
+BACK_SECONDS = 5.0
+
+
+async def stopped(trial: Trial) -> None:
+    """Gone for a random while, then back, empty."""
+    with Redis() as redis:
+        dashboard = await watched(trial, redis)
+        for _ in range(trial.rounds):
+            await trial.some_time(1.0, 2.0)
+            redis.stop()
+            await trial.some_time(0.2, 6.0)
+            began = time.monotonic()
+            await asyncio.to_thread(redis.start)
+            await expect_back(trial, dashboard, began)
+        await dashboard.end()
+        await trial.end_calls()
+
+
+async def paused(trial: Trial) -> None:
+    """SIGSTOP: connections stay open, nothing is answered."""
+    with Redis() as redis:
+        dashboard = await watched(trial, redis)
+        for _ in range(trial.rounds):
+            await trial.some_time(1.0, 2.0)
+            process = psutil.Process(redis.pid)
+            process.suspend()
+            await trial.some_time(1.0, 8.0)
+            began = time.monotonic()
+            process.resume()
+            await expect_back(trial, dashboard, began)
+        await dashboard.end()
+        await trial.end_calls()
+
+
+async def watched(trial: Trial, redis: Redis) -> Dashboard:
+    """Calls, and a dashboard that shows their levels."""
+    site = await trial.install({"REDIS_URL": redis.url})
+    dashboard = Dashboard(site.server.port, await asyncio.to_thread(log_in, site.server.port)).begin()
+    trial.call(2)
+    await site.until(lambda: dashboard.levels, "levels on the dashboard")
+    return dashboard
+
+
+async def expect_back(trial: Trial, dashboard: Dashboard, since: float) -> None:
+    """Levels and a fresh snapshot on the dashboard, counted from the return of Redis."""
+
+    def back() -> float:
+        levels = [moment for moment in dashboard.levels if moment > since]
+        snapshots = [moment for moment in dashboard.snapshots if moment > since]
+        return max(levels[0], snapshots[0]) - since if levels and snapshots else 0.0
+
+    await trial.site.until(back, "a snapshot and levels after the return of Redis", seconds=30)
+    trial.note(f"dashboard back after {back():.1f} s")
+    trial.expect(back() <= BACK_SECONDS, f"the dashboard was back only {back():.1f} s after Redis")
+
+
+FAULTS = (
+    Fault("redis-stopped", "0 ms; dashboards back in 5 s, with a snapshot", stopped, rounds_long=10),
+    Fault("redis-paused", "0 ms; dashboards back in 5 s, with a snapshot", paused, rounds_long=10),
+)
