@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.02
+LONG_PAUSE_SECONDS = 0.15  # where each look costs another process time that it needs for what is waited for
 
 
 async def until(answer: Callable[[], Any], *, what: str = "") -> Any:
@@ -26,10 +27,10 @@ async def until(answer: Callable[[], Any], *, what: str = "") -> Any:
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-def wait_until(answer: Callable[[], T], *, what: str = "", seconds: float = PATIENCE_SECONDS) -> T:
-    """The same where there is no event loop."""
-    deadline = time.monotonic() + seconds
+def wait_until(answer: Callable[[], T | None], *, what: Callable[[], str]) -> T:
+    """The same where there is no event loop; `what` says at the end of the patience what was waited for."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := answer()):
-        assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {what or answer}"
-        time.sleep(PAUSE_SECONDS)
+        assert time.monotonic() < deadline, f"not in {PATIENCE_SECONDS:.0f} s: {what()}"
+        time.sleep(LONG_PAUSE_SECONDS)
     return found
