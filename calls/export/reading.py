@@ -10,7 +10,6 @@ from django.db import Error as DatabaseError
 from calls.audio import DamagedAudio, Samples, decode
 from calls.export.axis import Stretch
 from calls.export.faults import SegmentDamaged, StoreAway
-from calls.storage import StoreAway as StorageAway
 from calls.storage import read_object
 
 log = structlog.get_logger(__name__)
@@ -27,6 +26,6 @@ def read_stretch(stretch: Stretch) -> Samples:
     except (DamagedAudio, FileNotFoundError) as error:
         log.error("segment damaged", segment=str(stretch.segment_id), reason=str(error) or "the object is missing")
         raise SegmentDamaged(stretch.segment_id) from error
-    except (StorageAway, OSError, DatabaseError) as error:
+    except (OSError, DatabaseError) as error:  # OSError: also what `calls.storage` says of S3 and Azure
         log.warning("audio store away", segment=str(stretch.segment_id), reason=type(error).__name__)
         raise StoreAway from error
