@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PURE = {
     "streams/protocol.py": "tests.streams.test_protocol",
-    "streams/timeline.py": "tests.streams.test_timeline",
-    "streams/track.py": "tests.streams.test_timeline",
+    "streams/timeline.py": "tests.streams.test_timeline tests.streams.test_timeline_order",
+    "streams/track.py": "tests.streams.test_timeline tests.streams.test_timeline_order",
     "streams/sealing.py": "tests.streams.test_sealing",
     "streams/seats.py": "tests.streams.test_seats",
     "streams/meter.py": "tests.streams.test_meter",
@@ -47,7 +47,7 @@ def missing(module: str) -> str:
     """What the module's own tests leave out, in the words of coverage's report; "" if that is nothing."""
     with TemporaryDirectory(prefix="acsmedia-coverage-") as folder:
         environment = {**os.environ, "COVERAGE_FILE": str(Path(folder) / "coverage")}
-        tests = _coverage(environment, "run", "manage.py", "test", PURE[module])
+        tests = _coverage(environment, "run", "manage.py", "test", *PURE[module].split())
         if tests.returncode:
             return f"its tests fail\n{tests.stderr[-2000:]}"
         _coverage(environment, "combine", "--quiet", folder)

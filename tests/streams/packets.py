@@ -11,6 +11,7 @@ from streams.timeline import Taken, Timeline
 
 START_US = 1_664_824_372_000_000
 RATE = 16_000
+START = START_US * RATE // 1_000_000
 PACKET_US = 20_000
 PACKET_SAMPLES = 320
 SILENT = -1
@@ -80,3 +81,14 @@ def places_of(taken: Taken, participant: str = "p") -> list[tuple[int, bytes]]:
             places.append((start, piece))
             start += len(piece) // 2
     return places
+
+
+def pcm_of(packets: list[Sent]) -> bytes:
+    return b"".join(packet.pcm for packet in packets)
+
+
+def errors_ms(taken: Taken, packets: list[Sent], participant: str = "p") -> list[float]:
+    """How far each packet lies from its true place, in ms."""
+    true = {packet.pcm: packet.spoken_us for packet in packets}
+    places = places_of(taken, participant)
+    return [(place * 1_000_000 / RATE - true[pcm]) / 1000 for place, pcm in places]
