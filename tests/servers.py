@@ -45,9 +45,11 @@ class Server:
         *,
         environment: Mapping[str, str] | None = None,
         data_dir: Path | None = None,
+        log_file: Path | None = None,
     ) -> None:
         self._own_folder = TemporaryDirectory(prefix="acsmedia-server-") if data_dir is None else None
         self.data_dir = Path(self._own_folder.name) if self._own_folder else data_dir or Path()
+        self._log_file = log_file or self.data_dir / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
@@ -116,10 +118,6 @@ class Server:
         )
         assert done.returncode == 0, f"manage.py {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
         return done.stdout
-
-    @property
-    def _log_file(self) -> Path:
-        return self.data_dir / "server.log"
 
     def _wait_until_it_answers(self) -> None:
         assert self._process

@@ -67,6 +67,11 @@ class Caller:
         if self._task:
             await self._task
 
+    async def over(self) -> None:
+        """Waits for the end of a call that does not go on when its socket breaks."""
+        assert self._task, "the call has begun"
+        await self._task
+
     async def drop(self) -> None:
         """Ends without ceremony, whatever state it is in."""
         if self._task:

@@ -45,14 +45,15 @@ class Installation:
         data_dir: Path | None = None,
         route: Callable[[str], str] = str,
     ) -> None:
-        """`route` turns DATABASE_URL into the one that the server is told."""
+        """`route` turns the URL of the fresh database into the one that is used."""
         self._folder = TemporaryDirectory(prefix="acsmedia-torture-")
         self.data_dir = data_dir or Path(self._folder.name)
         self.database = database
-        self.database_url = database.fresh()
+        self.database_url = route(database.fresh())
         self.kind = kind
-        wanted = {**ENVIRONMENT, "DATABASE_URL": route(self.database_url), **(environment or {})}
-        self.server = Server(kind, environment=wanted, data_dir=self.data_dir)
+        wanted = {**ENVIRONMENT, "DATABASE_URL": self.database_url, **(environment or {})}
+        log = Path(self._folder.name) / "server.log"  # not on a disk that a fault fills
+        self.server = Server(kind, environment=wanted, data_dir=self.data_dir, log_file=log)
 
     @property
     def spool(self) -> Path:

@@ -43,8 +43,8 @@ class Trial:
         self.long = long
         self.findings = Findings()
         self.figures: list[str] = []
+        self._fault: Fault
         self._installation: Installation | None = None
-        self._environment: Mapping[str, str] = {}
         self.callers: list[Caller] = []
 
     @property
@@ -54,18 +54,26 @@ class Trial:
 
     async def run(self, fault: Fault) -> None:
         """Injects the fault; whatever goes wrong on the way is a finding."""
-        self._environment = fault.environment
+        self._fault = fault
         try:
             await fault.inject(self)
         except Exception as error:  # noqa: BLE001 - one fault that cannot be tried must not hide the others
             self.findings.broken.append(f"{type(error).__name__}: {error}")
         finally:
-            for caller in self.callers:
-                await caller.drop()
-            if self._installation:
-                if self.findings.broken:
-                    self.note(f"log of the server: {self._installation.keep_log(fault.name)}")
-                await self._installation.close()
+            await self.close()
+
+    def prepare(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        data_dir: Path | None = None,
+        route: Callable[[str], str] = str,
+    ) -> Installation:
+        """An installation of its own for this trial, not started yet."""
+        wanted = {**self._fault.environment, **(environment or {})}
+        made = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, route=route)
+        self._installation = made
+        return made
 
     async def install(
         self,
@@ -74,12 +82,21 @@ class Trial:
         data_dir: Path | None = None,
         route: Callable[[str], str] = str,
     ) -> Installation:
-        """Starts a server of its own for this trial."""
-        wanted = {**self._environment, **(environment or {})}
-        make = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, route=route)
-        self._installation = make
-        await make.start()
-        return make
+        """The same, started."""
+        made = self.prepare(environment, data_dir=data_dir, route=route)
+        await made.start()
+        return made
+
+    async def close(self) -> None:
+        """Ends what still runs; again, nothing."""
+        for caller in self.callers:
+            await caller.drop()
+        self.callers = []
+        made, self._installation = self._installation, None
+        if made:
+            if self.findings.broken:
+                self.note(f"log of the server: {made.keep_log(self._fault.name)}")
+            await made.close()
 
     def call(self, number: int = 1, *, voices: int = 2, goes_on: bool = True) -> list[Caller]:
         """Begins `number` calls."""

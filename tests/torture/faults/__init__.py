@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.torture.faults import database, layer, process, store
+from tests.torture.faults import database, disk, layer, process, store
 from tests.torture.trial import Fault
 
-FAULTS: dict[str, Fault] = {
-    fault.name: fault for fault in (*process.FAULTS, *database.FAULTS, *store.FAULTS, *layer.FAULTS)
-}
+FAMILIES = (process, database, store, layer, disk)
+FAULTS: dict[str, Fault] = {fault.name: fault for family in FAMILIES for fault in family.FAULTS}

@@ -1,0 +1,88 @@
+"""File systems of our own, as root: one that is small enough to be full, one whose power can be cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import mkdtemp
+
+IMAGE_MB = 48
+
+
+def missing() -> str:
+    """Why none can be mounted here; "" when it can be tried."""
+    if os.geteuid() != 0:
+        return "mounting a file system needs root"
+    return "" if shutil.which("mkfs.ext4") else "mkfs.ext4 is not installed"
+
+
+class SmallDisk:
+    """A tmpfs of some megabytes."""
+
+    def __init__(self, megabytes: int) -> None:
+        self.path = Path(mkdtemp(prefix="acsmedia-small-"))
+        mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(self.path))
+        self._filler = self.path / "filler"
+
+    def fill(self) -> None:
+        """Until not one more byte goes in."""
+        with self._filler.open("ab", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(65_536))
+            except OSError:
+                pass
+
+    def free(self) -> None:
+        self._filler.unlink(missing_ok=True)
+
+    def read_only(self, *, on: bool) -> None:
+        mount("-o", "remount,ro" if on else "remount,rw", str(self.path))
+
+    def close(self) -> None:
+        unmount(self.path)
+
+
+class PowerCutDisk:
+    """An ext4 in an image file. What is not synced lies in memory only: a copy of the image is the disk after a cut."""
+
+    def __init__(self) -> None:
+        self._folder = Path(mkdtemp(prefix="acsmedia-power-"))
+        self._images = 0
+        self.path = self._folder / "disk"
+        self.path.mkdir()
+        image = self._image()
+        with image.open("wb") as file:
+            file.truncate(IMAGE_MB * 1024 * 1024)
+        subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+        mount("-o", "loop", str(image), str(self.path))
+
+    def cut(self) -> None:
+        """What the disk holds at this moment; call it while every process on it stands still."""
+        before = self._image()
+        self._images += 1
+        shutil.copyfile(before, self._image())
+
+    def power_on(self) -> None:
+        """The file system as the cut has left it, its own journal replayed, at the same path."""
+        unmount(self.path, keep=True)
+        mount("-o", "loop", str(self._image()), str(self.path))
+
+    def close(self) -> None:
+        unmount(self.path)
+        shutil.rmtree(self._folder)
+
+    def _image(self) -> Path:
+        return self._folder / f"image-{self._images}"
+
+
+def mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True)
+
+
+def unmount(path: Path, *, keep: bool = False) -> None:
+    subprocess.run(["umount", str(path)], check=True)
+    if not keep:
+        path.rmdir()
