@@ -27,6 +27,7 @@ from streams.auth import Door
 from streams.checks import insist
 from streams.consumers import MediaConsumer, refuse
 from streams.recorder import Recorder
+from streams.room import Room
 
 cut_broken_answers()
 
@@ -89,6 +90,7 @@ def build() -> Application:
         segment_seconds=settings.SEGMENT_SECONDS,
         fsync_seconds=settings.JOURNAL_FSYNC_SECONDS,
         grace_seconds=settings.RECONNECT_GRACE_SECONDS,
+        room=Room.from_settings(),
     )
     metrics.install(recorder.figures)
     atexit.register(recorder.stop)

@@ -1,9 +1,9 @@
 """What machines ask: is the process alive, and can it record now.
 
 `/healthz` answers 200 as long as the event loop turns; it touches nothing else. `/readyz` tries what the product stands
-on, each by name. Recording needs the journal folder and nothing else: without database or layer calls are still
-recorded and are caught up later, so those are reported as degraded and the status stays 200. Who serves pages only
-asks `/readyz?require=database,layer` and gets 503 when one of these is away.
+on, each by name. Recording needs the journal folder, room in it, and nothing else: without database or layer calls are
+still recorded and are caught up later, so those are reported as degraded and the status stays 200. Who serves pages
+only asks `/readyz?require=database,layer` and gets 503 when one of these is away.
 
 Answers hold names, times and the kind of an error, no addresses and no messages: anyone may read them.
 """
@@ -32,6 +32,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from acsmedia.threads import in_daemon_thread
+from streams.room import Room
+from streams.sealer import backlog_of
 
 PROBE_SECONDS = 2.0
 """How long one probe may take; all run at once, so the whole answer takes no longer."""
@@ -141,6 +143,16 @@ def try_journal() -> None:
         os.fsync(file.fileno())
 
 
+def try_room() -> None:
+    """Whether another call would be let in: see `streams.room`."""
+    folder = Path(settings.SPOOL_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    room = Room.from_settings()
+    taken = backlog_of(folder, time.time()).size_bytes if room.limit_bytes else 0
+    if lacking := room.lacking(folder, taken):
+        raise CannotRecord(lacking)
+
+
 def try_database() -> None:
     """One question to the database over a connection of this thread's own."""
     connection = connections["default"]
@@ -188,10 +200,11 @@ async def alive(request: HttpRequest) -> JsonResponse:
 _readiness = Readiness(
     {
         "journal": Probe(InThread(try_journal)),
+        "room": Probe(InThread(try_room)),
         "database": Probe(InThread(try_database)),
         "layer": Probe(try_layer),
     },
-    needed=frozenset({"journal"}),
+    needed=frozenset({"journal", "room"}),
 )
 healthz = never_cache(require_safe(alive))
 readyz = never_cache(require_safe(_readiness.answer))

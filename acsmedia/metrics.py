@@ -48,6 +48,7 @@ class RecorderCollector(Collector):
         yield _gauge("seal_lag_seconds", "Age of the oldest journal waiting to be sealed.", now.seal_lag_seconds)
         yield _gauge("spool_bytes", "Bytes of journals on disk.", now.spool_bytes)
         yield _gauge("spool_files", "Journals on disk.", now.spool_files)
+        yield _gauge("spool_full", "1 while new media streams are refused for want of room.", now.lacks_room)
         yield _gauge("live_dashboards", "Dashboards that are connected.", now.live_dashboards)
 
     def describe(self) -> Iterable[Metric]:

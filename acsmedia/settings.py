@@ -190,6 +190,7 @@ ACS_STREAM_TOKEN = env.str("ACS_STREAM_TOKEN", "")
 # --- machines that watch us -------------------------------------------------------------------------------------------
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # what Prometheus shows; without one only this host may ask
 MIN_FREE_DISK_MB = env.int("MIN_FREE_DISK_MB", 512, validate=validate.Range(0))  # /readyz says no below it
+SPOOL_LIMIT_GB = env.float("SPOOL_LIMIT_GB", 0.0, validate=validate.Range(0))  # of journals; 0: what the disk has
 
 # --- REST -------------------------------------------------------------------------------------------------------------
 _RATE = validate.Regexp(r"^\d+/(s|sec|min|hour|day)$", error="a rate such as 60/min.")

@@ -35,4 +35,6 @@ class RecorderFigures:
     """Age of the oldest finished journal that is not sealed yet; 0 if there is none."""
     spool_bytes: int = 0
     spool_files: int = 0
+    lacks_room: bool = False
+    """New sockets are refused, because the spool is at its bound."""
     live_dashboards: int = 0

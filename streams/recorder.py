@@ -23,6 +23,7 @@ from streams import spool
 from streams.board import Board
 from streams.figures import HandshakeOutcome, MessageOutcome, RecorderFigures
 from streams.journal import Handshake, Journal, JournalUnwritable
+from streams.room import Room
 from streams.sealer import Backlog, Sealer
 from streams.stream import Stream, microseconds_now
 from streams.syncer import Syncer
@@ -55,11 +56,14 @@ class Recorder:
         segment_seconds: float,
         fsync_seconds: float,
         grace_seconds: float,
+        room: Room | None = None,
         publish: Callable[[News], Awaitable[None]] = live.publish,
     ) -> None:
         self._spool_folder = spool_folder
         self._segment_seconds = segment_seconds
         self._fsync_seconds = fsync_seconds
+        self._room = room or Room()
+        self._lacking = ""
         self._publish = publish
         self.process = str(uuid4())
         self.board = Board(self.process, grace_seconds)
@@ -86,6 +90,7 @@ class Recorder:
         """A stream for an admitted socket. Raises `JournalUnwritable`: nothing could be recorded."""
         if self._running is None:
             raise JournalUnwritable("the recorder does not run")
+        self._insist_on_room()
         stream_id = uuid4()
         handshake = Handshake(
             stream_id=str(stream_id),
@@ -139,6 +144,7 @@ class Recorder:
             seal_lag_seconds=backlog.lag_seconds,
             spool_bytes=backlog.size_bytes,
             spool_files=backlog.files,
+            lacks_room=bool(self._room.lacking(self._spool_folder, backlog.size_bytes)),
         )
 
     async def aclose(self) -> None:
@@ -159,6 +165,18 @@ class Recorder:
         self._running.folder.release(remove_empty=True)
         self._running = None
         log.info("recorder stopped", process=self.process)
+
+    def _insist_on_room(self) -> None:
+        """Raises `JournalUnwritable`: what is open is recorded on, nothing is begun. Logged once, not each time."""
+        assert self._running, "the recorder was started"
+        spool_bytes = self._running.sealer.backlog.size_bytes
+        before, self._lacking = self._lacking, self._room.lacking(self._spool_folder, spool_bytes)
+        if self._lacking and not before:
+            log.error("no room for new calls", reason=self._lacking)
+        if before and not self._lacking:
+            log.info("room for new calls again")
+        if self._lacking:
+            raise JournalUnwritable(self._lacking)
 
     def _close_streams(self) -> None:
         for stream in list(self._streams):

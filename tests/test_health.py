@@ -57,7 +57,7 @@ class AddressTests(TransactionTestCase):
             response = await self.async_client.get("/readyz", headers={"host": "10.0.0.7:8000"})
         self.assertEqual(response.status_code, 200, response.content)
         shown = response.json()
-        self.assertEqual(list(shown["checks"]), ["journal", "database", "layer"])
+        self.assertEqual(list(shown["checks"]), ["journal", "room", "database", "layer"])
         self.assertTrue(all(check["ok"] for check in shown["checks"].values()), shown)
         self.assertEqual((shown["ready"], shown["degraded"]), (True, False))
 
@@ -98,6 +98,18 @@ class JournalTests(SimpleTestCase):
             self.assertRaisesRegex(CannotRecord, r"^\d+ MB free, 1000000000 wanted$"),
         ):
             health.try_journal()
+
+    def test_room_is_as_much_as_the_settings_say(self) -> None:
+        limits = {"SPOOL_DIR": self.folder, "SPOOL_LIMIT_GB": 0.001, "MIN_FREE_DISK_MB": 0}
+        with override_settings(**limits):
+            health.try_room()
+            journal = self.folder / "process" / "stream.000000.journal"
+            journal.parent.mkdir()
+            journal.write_bytes(bytes(1_000_000))
+            with self.assertRaisesRegex(CannotRecord, "^journals take 1 MB, 1 allowed$"):
+                health.try_room()
+        with override_settings(SPOOL_DIR=self.folder, SPOOL_LIMIT_GB=0.0, MIN_FREE_DISK_MB=0):
+            health.try_room()
 
     def test_a_folder_that_cannot_be_written_cannot_record(self) -> None:
         self.folder.parent.mkdir()

@@ -22,6 +22,7 @@ FIGURES = RecorderFigures(
     seal_lag_seconds=1.5,
     spool_bytes=9_000,
     spool_files=6,
+    lacks_room=True,
     live_dashboards=5,
 )
 
@@ -111,6 +112,7 @@ class FiguresTests(SimpleTestCase):
                 "acsmedia_seal_lag_seconds": 1.5,
                 "acsmedia_spool_bytes": 9_000,
                 "acsmedia_spool_files": 6,
+                "acsmedia_spool_full": 1,
                 "acsmedia_live_dashboards": 5,
             },
         )

@@ -67,6 +67,7 @@ class WrongValueTests(SettingsCase):
             "ACS_AUTH": ["none"],
             "REST_RATE_USER": ["many"],
             "MIN_FREE_DISK_MB": ["-1", "0.5"],
+            "SPOOL_LIMIT_GB": ["-1", "all"],
             "LOG_LEVEL": ["loud"],
         }
         for variable, values in wrong.items():
