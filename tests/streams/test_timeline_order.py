@@ -17,6 +17,8 @@ from tests.streams.packets import (
     START_US,
     Sent,
     audio_of,
+    errors_ms,
+    pcm_of,
     places_of,
     play,
     speech,
