@@ -39,7 +39,9 @@ THREADS = 4
 YOUNG = timedelta(hours=1)
 """An object may be so much older than its row, in the worst case."""
 
-_NAME = re.compile(rf"[0-9a-f-]{{36}}/(?P<participant>[0-9a-f-]{{36}})/(?P<start>-?\d+)(-[0-9a-f]{{16}})?\.{audio.EXTENSION}")
+_NAME = re.compile(
+    rf"[0-9a-f-]{{36}}/(?P<participant>[0-9a-f-]{{36}})/(?P<start>-?\d+)(-[0-9a-f]{{16}})?\.{audio.EXTENSION}"
+)
 _PARTIAL = re.compile(r"(.*/)?\.[^/]+\.partial")
 """What a process that died in the middle of writing leaves in a store of files."""
 
