@@ -47,12 +47,16 @@ _PARTIAL = re.compile(r"(.*/)?\.[^/]+\.partial")
 
 
 class Fault(StrEnum):
-    """What can be wrong. The first two are reasons in the ledger."""
+    """What can be wrong."""
 
     AUDIO_MISSING = "audio_missing"
     AUDIO_DAMAGED = "audio_damaged"
     ORPHAN = "orphan"  # stored by us, and no row names it
     FOREIGN = "foreign"  # nothing that we have stored
+
+
+IN_THE_LEDGER = frozenset({Fault.AUDIO_MISSING, Fault.AUDIO_DAMAGED})
+"""What concerns a call; these are reasons of ledger entries of the kind damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ def objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page]:
 def enter(findings: Iterable[Finding]) -> None:
     """Writes what is wrong with segments into the ledgers of their calls; what stands there already is left."""
     for finding in findings:
-        if finding.segment_id is None or finding.fault not in {Fault.AUDIO_MISSING, Fault.AUDIO_DAMAGED}:
+        if finding.segment_id is None or finding.fault not in IN_THE_LEDGER:
             continue
         with transaction.atomic():
             # Locked as a deletion locks it, so that no entry comes into a call that is being taken apart.

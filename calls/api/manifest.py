@@ -1,4 +1,4 @@
-"""The proof of a recording: every track with its segments, hashes, gaps and counts.
+"""The proof of a recording: every track with its segments, hashes, gaps, damage that is known, and counts.
 
 A long call has tens of thousands of segments, so the document is written while the rows are read, a page at a time.
 """
@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from rest_framework.utils.encoders import JSONEncoder
 
 from calls.export.axis import Axis
+from calls.integrity import IN_THE_LEDGER
 from calls.models import LedgerEntry, Segment
 
 PAGE = 1000
@@ -40,7 +41,7 @@ def _track(participant: dict[str, Any], axis: Axis | None) -> Iterator[str]:
         yield from _listed(counts.segment(_segment(row, axis)) for row in _segments(track))
     yield '], "gaps": ['
     yield from _listed(counts.gap(_gap(row, axis)) for row in _gaps(track))
-    yield f'], "counts": {_json(vars(counts))}}}'
+    yield f'], "damage": {_json(list(_damage(track)))}, "counts": {_json(vars(counts))}}}'
 
 
 def _listed(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
@@ -89,6 +90,19 @@ def _gaps(track: UUID) -> Iterator[LedgerEntry]:
     while page := list(rows[begin : begin + PAGE]):
         yield from page
         begin += PAGE
+
+
+def _damage(track: UUID) -> Iterator[dict[str, Any]]:
+    """What `check_recordings` has found wrong with stored audio. The segments of these cannot be handed out."""
+    rows = LedgerEntry.objects.filter(participant=track, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER)
+    for row in rows.order_by("started_at", "id").iterator():
+        yield {
+            "segment": row.detail["segment"],
+            "reason": row.reason,
+            "started_at": row.started_at,
+            "ended_at": row.ended_at,
+            "found_at": row.detail["found_at"],
+        }
 
 
 def _segment(row: Segment, axis: Axis) -> dict[str, Any]:

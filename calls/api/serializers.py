@@ -165,6 +165,14 @@ class ManifestGapSerializer(serializers.Serializer[Any]):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
+class ManifestDamageSerializer(serializers.Serializer[Any]):
+    segment = serializers.UUIDField()
+    reason = serializers.CharField(help_text="`audio_missing` or `audio_damaged`.")
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField()
+    found_at = serializers.DateTimeField()
+
+
 class ManifestCountsSerializer(serializers.Serializer[Any]):
     segments = serializers.IntegerField()
     gaps = serializers.IntegerField()
@@ -176,6 +184,7 @@ class ManifestTrackSerializer(serializers.Serializer[Any]):
     participant = ParticipantSerializer()
     segments = ManifestSegmentSerializer(many=True)
     gaps = ManifestGapSerializer(many=True)
+    damage = ManifestDamageSerializer(many=True, help_text="What `check_recordings` has found.")
     counts = ManifestCountsSerializer()
 
 

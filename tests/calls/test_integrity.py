@@ -20,9 +20,11 @@ from django.test import TransactionTestCase, override_settings
 from django.utils import timezone
 
 from calls import integrity
+from calls.api import manifest
+from calls.api.serializers import CallSerializer
 from calls.audio import HEADER_BYTES, DamagedAudio, announced
 from calls.integrity import Fault
-from calls.models import DiscardedAudio, LedgerEntry, Segment
+from calls.models import Call, DiscardedAudio, LedgerEntry, Segment
 from calls.storage import StoreAway, audio_store, read_object, write_object
 from tests.calls.rows import START, make_call, make_conversation, make_segment
 
@@ -175,6 +177,19 @@ class TheLedger(Recordings):
         entry = LedgerEntry.objects.get()
         where = (self.segments[0].started_at, self.segments[0].ended_at, self.call.pk)
         self.assertEqual((entry.started_at, entry.ended_at, entry.call_id), where)
+
+    def test_stands_in_the_manifest(self) -> None:
+        self.damage(self.segments[0])
+        self.check()
+        text = b"".join(manifest.pieces(CallSerializer(self.for_rest()).data, None, timezone.now()))
+        damage = [entry for track in json.loads(text)["tracks"] for entry in track["damage"]]
+        self.assertEqual(
+            [(entry["segment"], entry["reason"]) for entry in damage], [(str(self.segments[0].pk), "audio_damaged")]
+        )
+
+    def for_rest(self) -> Call:
+        call: Call = Call.objects.for_rest(timezone.now()).get(pk=self.call.pk)
+        return call
 
     def test_has_nothing_of_orphans(self) -> None:
         self.orphan()
