@@ -43,6 +43,12 @@ class Dashboards:
         self.news.append(news)
 
 
+def name_of(descriptor: int) -> str:
+    """Of the file that is open under this number, "" where none is."""
+    link = Path(f"/proc/self/fd/{descriptor}")
+    return link.readlink().name if link.is_symlink() else ""
+
+
 class RecorderTestCase(TransactionTestCase):
     def setUp(self) -> None:
         self.spool = Path(self.enterContext(TemporaryDirectory())) / "spool"
@@ -171,6 +177,14 @@ class Rotating(RecorderTestCase):
         self.tick(SEGMENT_SECONDS)
         await until(Segment.objects.aexists)
         self.assertEqual(len(self.files(".open")), 1)
+
+    async def test_closes_the_finished_file(self) -> None:
+        self.open().receive(audio())
+        number = self.stream.journal.descriptor
+        self.assertIn(".000000.", name_of(number))
+        self.tick(SEGMENT_SECONDS)
+        # The number may be another file's by then. A file that is deleted while it is open keeps its name.
+        await until(lambda: ".000000." not in name_of(number))
 
     async def test_of_one_stream_that_fails_keeps_no_other_from_it(self) -> None:
         other = self.recorder.open("other", "")
