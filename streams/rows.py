@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from calls import identity
 from calls.models import EPOCH, Call, LedgerEntry, Participant, Segment, Subscription
@@ -63,6 +63,12 @@ def is_sealed(stream_id: str, sequence: int) -> bool:
     return Segment.objects.filter(subscription__stream_id=stream_id, journal=sequence).exists()
 
 
+def duplicates_of(stream_id: str, index: int) -> int:
+    """What is counted so far for a subscription that has a row."""
+    row: Subscription = Subscription.objects.get(id=identity.subscription_row_id(UUID(stream_id), index))
+    return row.duplicate
+
+
 def announce(handshake: Handshake, subscriptions: Iterable[SubscriptionFacts], voices: Iterable[str]) -> None:
     """The call, its subscriptions and its voices, as soon as a socket is open. Counts and closing are not touched."""
     with transaction.atomic():
@@ -94,6 +100,7 @@ def write(
     handshake = digest.handshake
     with transaction.atomic():
         _write_call(handshake)
+        _insist_on_places(handshake, [stored.segment for stored in segments])
         Subscription.objects.bulk_create(
             [_subscription_row(handshake, facts) for facts in subscriptions],
             update_conflicts=True,
@@ -103,24 +110,25 @@ def write(
         _write_participants(handshake, {*voices, *(stored.segment.raw_id for stored in segments)})
         rows = [_segment_row(handshake, stored, now) for stored in segments]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-        _insist_on(rows)
         _extend_participants(rows)
         entries = [*ledger.entries_of(digest, last_us), *_reconnect_entries(handshake)]
         LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=500)
 
 
 def stored_near(handshake: Handshake, segments: Sequence[sealing.Segment]) -> dict[str, list[seats.Stored]]:
-    """Per raw id: what is stored of other sockets' audio within the reach of `segments`, in order."""
+    """Per raw id: what is stored within the reach of `segments`, in order; nothing when the call has one socket only.
+
+    Audio of the socket itself is among it: it may have been moved behind another's. The reach has no end, because what
+    finds its place taken goes behind the whole row of what is stored there, however long that is.
+    """
     call_id = UUID(handshake.call_id)
     others = Subscription.objects.filter(call_id=call_id).exclude(stream_id=handshake.stream_id)
     if not segments or not others.exists():
         return {}
-    total = sum(segment.sample_count for segment in segments)
     longest = round(handshake.segment_seconds * HIGHEST_RATE)
     found = Segment.objects.filter(
         participant__in={identity.participant_id_of(call_id, segment.raw_id) for segment in segments},
         start_sample__gt=min(segment.start_sample for segment in segments) - longest,
-        start_sample__lt=max(segment.end_sample for segment in segments) + total,
     ).values_list("participant__raw_id", "start_sample", "sample_count", "sha256")
     stored: dict[str, list[seats.Stored]] = {}
     for raw_id, start, count, sha256 in found.order_by("start_sample"):
@@ -129,18 +137,26 @@ def stored_near(handshake: Handshake, segments: Sequence[sealing.Segment]) -> di
 
 
 def axis_of(handshake: Handshake) -> Timeline:
-    """The axis that earlier sockets of the call have left in the database; empty when there are none.
+    """The axis that this call has in the database before this file; empty when there is nothing.
 
-    It knows where each track ends, so that time without a socket is a gap and nothing is put on top of anything.
+    It knows where each track ends, so that time without a socket is a gap and nothing is put on top of anything. Only
+    closed sockets that opened earlier count: of those that are open at the same time `seats` keeps out of the way.
     """
-    call_id = UUID(handshake.call_id)
+    call_id, stream_id = UUID(handshake.call_id), UUID(handshake.stream_id)
+    own = Q(subscription__stream_id=stream_id)
+    earlier = Q(subscription__connected_at__lt=moment(handshake.connected_at_us))
+    before = (own & Q(journal__lt=handshake.sequence)) | (
+        earlier & Q(subscription__disconnected_at__isnull=False) & ~own
+    )
     timeline = Timeline()
     for participant in Participant.objects.filter(call_id=call_id).exclude(heard_until=None):
-        last = participant.segments.order_by("-start_sample").first()
+        of_track = participant.segments.filter(before).select_related("subscription")
+        last = of_track.order_by((F("start_sample") * 1.0 / F("sample_rate")).desc()).first()  # rates may differ
         if last is None:
             continue
+        reason = "not_received" if last.subscription.stream_id == stream_id else "not_connected"
         timeline.tracks[participant.raw_id] = Track(
-            last.sample_rate, end=last.start_sample + last.sample_count, gap_reason="not_connected"
+            last.sample_rate, end=last.start_sample + last.sample_count, gap_reason=reason
         )
         until_us = (last.ended_at - EPOCH) // timedelta(microseconds=1)
         timeline.latest_us = max(timeline.latest_us or until_us, until_us)
@@ -197,12 +213,18 @@ def _write_participants(handshake: Handshake, voices: Iterable[str]) -> None:
     Participant.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
 
 
-def _insist_on(rows: Sequence[Segment]) -> None:
-    """Raises `PlaceTaken` where another process has stored other audio at a place since we looked."""
-    ours = {row.id: (row.subscription_id, row.journal) for row in rows}
-    found = Segment.objects.filter(id__in=ours).values_list("id", "subscription_id", "journal")
-    if {row_id: (subscription_id, number) for row_id, subscription_id, number in found} != ours:
-        raise PlaceTaken
+def _insist_on_places(handshake: Handshake, segments: Sequence[sealing.Segment]) -> None:
+    """Raises `PlaceTaken` where another process has stored audio in a place of `segments` since it was chosen.
+
+    The lock on the call's row keeps the others out until our rows are committed. It comes before any row that refers to
+    the call, and not in a mode that such rows conflict with: otherwise two processes could wait for each other.
+    """
+    Call.objects.select_for_update(no_key=True).only("id").get(id=handshake.call_id)
+    near = stored_near(handshake, segments)
+    for segment in segments:
+        for start, end, _ in near.get(segment.raw_id, ()):
+            if start < segment.end_sample and segment.start_sample < end:
+                raise PlaceTaken
 
 
 def _extend_participants(segments: Sequence[Segment]) -> None:

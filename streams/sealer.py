@@ -3,31 +3,35 @@
 One thread per process. What is on disk tells it what to do, so sealing a call in good times, catching up after an
 outage and taking over what a dead process left are one and the same code. When a store or the database is away, the
 journals wait and the next round comes later; nothing is skipped and nothing is held in memory.
+
+What goes wrong, and what it holds up:
+
+    StoreAway, django.db.Error        everything: store or database is away, the round ends, the next comes later
+    DataError, IntegrityError, other  the socket whose file it is: that one is tried again after a while
+    UnreadableJournal                 the file: it is set aside
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
-from uuid import UUID
 
 import structlog
+from django.db import DataError, IntegrityError, connections
 from django.db import Error as DatabaseAway
-from django.db import connections
 from django.utils import timezone
 
-from calls import audio, deletion, identity, storage
-from streams import journal, rows, sealing, spool
+from calls import deletion
+from calls.storage import StoreAway
+from streams import rows, spool
 from streams.figures import SealStage
-from streams.journal import Handshake, Record
-from streams.meter import level_of
-from streams.rows import StoredSegment
-from streams.sealing import StreamState
-from streams.seats import seated
+from streams.journal import Record
+from streams.sealed_file import UnreadableJournal, announce_file, seal_file, stream_of
 
 log = structlog.get_logger(__name__)
 
@@ -39,23 +43,21 @@ HEARTBEAT_SECONDS = 5.0
 AXIS_SECONDS = 3600.0
 """How long the axis of a call is kept for another socket; later ones find it in the database."""
 SWEEP_SECONDS = 60.0
-
-
+ANNOUNCE_BYTES = 65_536
+"""A stream is announced again until its file has this size: a second or two, when everyone has been heard."""
 MOST_FAILURES_PER_ROUND = 3
 """When the store or the database has failed so often in one round it is away: the rest waits for the next one."""
 
-
-class StoreAway(Exception):
-    """The audio store refused or could not be reached."""
+JOURNALS = {".journal", ".open"}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFiles:
-    """What lies in a folder of one socket: finished files in order, and whether one is still being written."""
+    """What lies in a folder of one socket: finished files in order; `is_over`: none will follow them."""
 
     stream_id: str
     finished: list[Path]
-    is_open: bool
+    is_over: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ class Sealer:
         self._own = own
         self._clock = clock
         self._due: dict[str, float] = {}
-        self._announced: dict[Path, int] = {}
+        self._looked_at: dict[Path, int] = {}  # open files, and how much of them was read
+        self._told: dict[str, set[Record]] = {}  # open streams, and what was announced of them
+        self._set_back: dict[Path, float] = {}  # files that cannot be sealed, and when they are tried again
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
@@ -98,19 +102,11 @@ class Sealer:
             self._thread.join(timeout_seconds)
 
     def round(self) -> bool:
-        """One pass over everything there is to do. False when something was away and must be tried again."""
-        well, self._failed_this_round = True, 0
-        if self._is_due("takeover", TAKEOVER_SECONDS):
-            for folder in spool.abandoned(self._spool):
-                well &= self._seal_folder(folder.path, dead=True)
-                folder.release(remove_empty=True)
-        well &= self._tell_of_open_streams()
-        well &= self._seal_folder(self._own, dead=False)
-        if self._is_due("sweep", SWEEP_SECONDS):
-            well &= self._guarded("database", deletion.sweep)
-            forget_old_axes(self._spool)
-        self.backlog = backlog_of(self._spool, time.time())
-        return well
+        """One pass over everything there is to do. False when store or database was away: try again later."""
+        self._failed_this_round = 0
+        for step in (self._take_over, self._tell_of_open_streams, self._seal_own, self._clean_up, self._look_around):
+            self._guarded("journal", step)
+        return self._failed_this_round == 0
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -123,6 +119,96 @@ class Sealer:
             else:
                 self._stopping.wait(self._backoff_seconds)
 
+    def _take_over(self) -> None:
+        if not self._is_due("takeover", TAKEOVER_SECONDS):
+            return
+        for folder in spool.abandoned(self._spool):
+            try:
+                self._seal_folder(folder.path, dead=True)
+                forget_leftovers(folder.path)
+            finally:
+                folder.release(remove_empty=True)
+
+    def _seal_own(self) -> None:
+        self._seal_folder(self._own, dead=False)
+
+    def _clean_up(self) -> None:
+        if self._is_due("sweep", SWEEP_SECONDS):
+            forget_old_axes(self._spool)
+            self._guarded("store", deletion.sweep)
+
+    def _look_around(self) -> None:
+        self.backlog = backlog_of(self._spool, time.time())
+
+    def _seal_folder(self, folder: Path, *, dead: bool) -> None:
+        for stream in streams_in(folder, dead=dead):
+            for path in stream.finished:
+                if self._stopping.is_set() or self._is_away:
+                    return
+                if not self._seal(path, last=stream.is_over and path == stream.finished[-1]):
+                    break  # what follows needs the state that this file leaves
+                if self._is_due("between", HEARTBEAT_SECONDS):  # while a backlog is sealed live calls stay live
+                    self._tell_of_open_streams()
+
+    def _seal(self, path: Path, *, last: bool) -> bool:
+        """Seals one file. One that is itself at fault is set back, and holds up no other socket."""
+        if self._clock() < self._set_back.get(path, 0.0):
+            return False
+        self._set_back.pop(path, None)
+        failed = self._guarded("journal", partial(self._seal_now, path, last=last))
+        if failed == "journal" and path.exists():
+            self._set_back[path] = self._clock() + LONGEST_BACKOFF_SECONDS
+        return failed is None
+
+    def _seal_now(self, path: Path, *, last: bool) -> None:
+        self.segments_sealed += seal_file(path, self._spool, last=last)
+
+    def _tell_of_open_streams(self) -> None:
+        """Calls that go on are rows too: at once, again when their first voices are there, and a heartbeat."""
+        files = sorted(self._own.glob("*.open"))
+        stream_ids = sorted({stream_of(path) for path in files})
+        self._looked_at = {path: self._looked_at[path] for path in files if path in self._looked_at}
+        self._told = {stream_id: self._told.get(stream_id, set()) for stream_id in stream_ids}
+        for path in files:
+            if not self._is_away:
+                self._guarded("journal", partial(self._announce, path))
+        if files and not self._is_away and self._is_due("heartbeat", HEARTBEAT_SECONDS):
+            self._guarded("database", lambda: rows.vouch_for(stream_ids, timezone.now()))
+
+    def _announce(self, path: Path) -> None:
+        read, size = self._looked_at.get(path, -1), size_of(path)
+        if size is not None and read < min(size, ANNOUNCE_BYTES):
+            told = self._told[stream_of(path)]
+            self._looked_at[path] = announce_file(path, told, at_most=ANNOUNCE_BYTES)
+
+    @property
+    def _is_away(self) -> bool:
+        return self._failed_this_round >= MOST_FAILURES_PER_ROUND
+
+    def _guarded(self, stage: SealStage, work: Callable[[], object]) -> SealStage | None:
+        """Whatever is wrong with one thing keeps no other from its turn: the stage that has failed, if one has."""
+        try:
+            work()
+        except StoreAway as error:
+            return self._failed("store", error.__cause__ or error)
+        except (DataError, IntegrityError) as error:  # the database is there; these rows it does not take
+            return self._failed(stage, error)
+        except DatabaseAway as error:
+            return self._failed("database", error)
+        except UnreadableJournal as error:
+            return self._failed("journal", error)
+        except Exception as error:
+            log.exception("sealing failed", stage=stage)
+            return self._failed(stage, error)
+        return None
+
+    def _failed(self, stage: SealStage, error: BaseException) -> SealStage:
+        self.failures[stage] += 1
+        self._failed_this_round += stage != "journal"
+        log.warning("sealing waits", stage=stage, error=type(error).__name__, tries=self.failures[stage])
+        connections.close_all()
+        return stage
+
     def _is_due(self, what: str, every_seconds: float) -> bool:
         now = self._clock()
         if now < self._due.get(what, now):
@@ -130,197 +216,81 @@ class Sealer:
         self._due[what] = now + every_seconds
         return True
 
-    def _seal_folder(self, folder: Path, *, dead: bool) -> bool:
-        well = True
-        for stream in streams_in(folder, dead=dead):
-            for path in stream.finished:
-                if self._stopping.is_set():
-                    return well
-                last = dead and path == stream.finished[-1]
-                sealed = self._guarded_seal(path, last=last)
-                well &= sealed
-                if not sealed:  # what follows needs the state that this file leaves
-                    break
-            if self._failed_this_round >= MOST_FAILURES_PER_ROUND:
-                return False
-        return well
 
-    def _guarded_seal(self, path: Path, *, last: bool) -> bool:
-        """Seals one file; whatever is wrong with it keeps no other stream from its turn."""
-        try:
-            self.segments_sealed += seal_file(path, self._spool, last=last)
-        except StoreAway as error:
-            return self._failed("store", error.__cause__)
-        except DatabaseAway as error:
-            return self._failed("database", error)
-        except Exception as error:
-            log.exception("journal not sealed", journal=path.name)
-            return self._failed("journal", error)
-        return True
+def streams_in(folder: Path, *, dead: bool) -> Iterator[StreamFiles]:
+    """The sockets with finished files, oldest first, so that a call's axis is there when its next socket is sealed.
 
-    def _guarded(self, stage: SealStage, work: Callable[[], object]) -> bool:
-        try:
-            work()
-        except (DatabaseAway, OSError) as error:
-            return self._failed(stage, error)
-        return True
-
-    def _failed(self, stage: SealStage, error: BaseException | None) -> bool:
-        self.failures[stage] += 1
-        self._failed_this_round += stage != "journal"
-        log.warning("sealing waits", stage=stage, error=type(error).__name__, tries=self.failures[stage])
-        connections.close_all()
-        return False
-
-    def _tell_of_open_streams(self) -> bool:
-        """Calls that go on are rows too: at once, again when their first voices are there, and a heartbeat."""
-        files = sorted(self._own.glob("*.open"))
-        self._announced = {path: size for path, size in self._announced.items() if path in files}
-        well = self._guarded("database", lambda: self._announce(files))
-        if files and self._is_due("heartbeat", HEARTBEAT_SECONDS):
-            ids = sorted({path.name.partition(".")[0] for path in files})
-            well &= self._guarded("database", lambda: rows.vouch_for(ids, timezone.now()))
-        return well
-
-    def _announce(self, files: list[Path]) -> None:
-        for path in files:
-            known = self._announced.get(path)
-            status = status_of(path)
-            if status and (known is None or (known < ANNOUNCE_BYTES and status.st_size != known)):
-                self._announced[path] = announce_file(path)
+    Of a living process only what lies before the file that is being written is finished; of a dead one everything.
+    """
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in JOURNALS:
+            files.setdefault(stream_of(path), []).append(path)
+    streams = []
+    for stream_id, paths in files.items():
+        finished = paths if dead else list(takewhile(lambda path: path.suffix == ".journal", paths))
+        if finished:
+            is_over = dead or (finished == paths and not is_followed(paths[-1]))
+            streams.append(StreamFiles(stream_id, finished, is_over))
+    yield from sorted(streams, key=lambda stream: stream.finished[0].stat().st_mtime_ns)
 
 
-ANNOUNCE_BYTES = 65_536
-"""A stream is announced again until its file has this size: a second or two, when everyone has been heard."""
+def is_followed(path: Path) -> bool:
+    """Whether the socket's next file is there. It is begun before this one is finished, so this is no race; a list of
+    the folder could have missed it."""
+    stream_id, number = path.name.split(".")[:2]
+    following = path.with_name(f"{stream_id}.{int(number) + 1:06d}.open")
+    return following.exists() or following.with_suffix(".journal").exists()
 
 
-def backlog_of(spool_folder: Path, now: float) -> Backlog:
-    """`now`: seconds since the Unix epoch, as file times are."""
-    files = [(path, status_of(path)) for path in spool_folder.glob("*/*.*") if path.suffix in {".journal", ".open"}]
-    there = [(path, status) for path, status in files if status is not None]
-    finished = [status.st_mtime for path, status in there if path.suffix == ".journal"]
-    return Backlog(len(there), sum(status.st_size for _, status in there), now - min(finished, default=now))
-
-
-def status_of(path: Path) -> os.stat_result | None:
-    """None when the file has been renamed or deleted this moment."""
+def size_of(path: Path) -> int | None:
+    """Bytes; None when the file has been renamed or deleted this moment."""
     try:
-        return path.stat()
+        return path.stat().st_size
     except FileNotFoundError:
         return None
 
 
-def announce_file(path: Path) -> int:
-    """Writes the rows of a stream that is open, as far as its file tells; the number of bytes that were read."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(ANNOUNCE_BYTES)
-    except FileNotFoundError:  # finished this moment: sealing it writes the rows
-        return 0
-    records = [record for record in journal.parse(content) if not isinstance(record, journal.Audio)]
-    handshake = sealing.handshake_in(records)
-    if handshake is not None:
-        state = StreamState()
-        sealing.digest(records, handshake, state, last=False)
-        if handshake.sequence > 0:  # a later file repeats the metadata in force, not the connection
-            state.subscriptions.pop(0)
-        rows.announce(handshake, state.subscriptions.values(), state.voices.values())
-    return len(content)
+def backlog_of(spool_folder: Path, now: float) -> Backlog:
+    """`now`: seconds since the Unix epoch, as file times are."""
+    files = size = 0
+    oldest = now
+    for path in _files_below(spool_folder):
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # sealed this moment
+            continue
+        files, size = files + 1, size + status.st_size
+        if path.suffix == ".journal":
+            oldest = min(oldest, status.st_mtime)
+    return Backlog(files, size, now - oldest)
 
 
-def streams_in(folder: Path, *, dead: bool) -> Iterator[StreamFiles]:
-    """The sockets of a folder, oldest first, so that a call's axis is there when its next socket is sealed."""
-    files: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in {".journal", ".open"}:
-            files.setdefault(path.name.partition(".")[0], []).append(path)
-    streams = [
-        StreamFiles(
-            stream_id,
-            [path for path in paths if dead or path.suffix == ".journal"],
-            any(path.suffix == ".open" for path in paths),
-        )
-        for stream_id, paths in files.items()
-    ]
-    yield from sorted(streams, key=lambda stream: files[stream.stream_id][0].stat().st_mtime_ns)
+def _files_below(spool_folder: Path) -> Iterator[Path]:
+    for folder in spool_folder.iterdir():
+        try:
+            yield from (path for path in folder.iterdir() if path.suffix in JOURNALS)
+        except (FileNotFoundError, NotADirectoryError):  # its process has ended this moment
+            continue
 
 
-def seal_file(path: Path, spool_folder: Path, *, last: bool) -> int:
-    """Seals one journal file and deletes it; the number of segments. `last`: its process is dead, nothing follows.
-
-    Raises `StoreAway`, `django.db.Error`, `OSError`; the file is then still there, and trying again is harmless.
-    """
-    stream_id, sequence = path.name.split(".")[0], int(path.name.split(".")[1])
-    records = list(journal.read(path))
-    state, handshake = _before(path, stream_id, sequence, records, spool_folder)
-    if handshake is None:
-        log.error("journal without a handshake set aside", journal=path.name)
-        path.rename(path.with_suffix(".unreadable"))
-        return 0
-    digest = sealing.digest(records, handshake, state, last=last)
-    stored: list[StoredSegment] = []
-    if not rows.is_sealed(stream_id, sequence):
-        segments, duplicate = seated(digest.segments, rows.stored_near(handshake, digest.segments))
-        state.subscriptions[state.current].duplicate += duplicate
-        stored = [_store(handshake, segment) for segment in segments]
-    voices, subscriptions = state.voices.values(), list(state.subscriptions.values())
-    rows.write(digest, subscriptions, stored, voices, state.last_us, timezone.now())
-    _leave(path, sequence, state, spool_folder, over=bool(digest.closed) or last)
-    return len(stored)
-
-
-def _before(
-    path: Path, stream_id: str, sequence: int, records: list[Record], spool_folder: Path
-) -> tuple[StreamState, Handshake | None]:
-    """The state that the files before have left, and the handshake of this one or, damaged, of those."""
-    state_path = _state_path(path, stream_id, sequence)
-    handshake = sealing.handshake_in(records)
-    if state_path.exists():
-        state = sealing.load(state_path.read_bytes())
-        return state, handshake or state.handshake
-    if handshake is None:
-        return StreamState(), None
-    axis = spool_folder / spool.AXES / handshake.call_id
-    if axis.exists():
-        return StreamState(timeline=sealing.load(axis.read_bytes()).timeline), handshake
-    return StreamState(timeline=rows.axis_of(handshake)), handshake
-
-
-def _store(handshake: Handshake, segment: sealing.Segment) -> StoredSegment:
-    call_id = handshake.call_id
-    participant_id = identity.participant_id_of(UUID(call_id), segment.raw_id)
-    name = f"{call_id}/{participant_id}/{segment.start_sample}.{audio.EXTENSION}"
-    content = audio.encode(segment.pcm, segment.sample_rate)
-    try:
-        storage.write_object(name, content)
-    except DatabaseAway:
-        raise
-    except Exception as error:  # every store has exceptions of its own; all of them mean: not stored
-        raise StoreAway from error
-    level = level_of(segment.pcm)
-    return StoredSegment(segment, audio.pcm_hash(segment.pcm), level.peak_dbfs, level.rms_dbfs, name, len(content))
-
-
-def _leave(path: Path, sequence: int, state: StreamState, spool_folder: Path, *, over: bool) -> None:
-    """What the next file, or the call's next socket, needs is on disk before the journal is deleted."""
-    stream_id = path.name.partition(".")[0]
-    assert state.handshake, "a digest has been made"
-    if over:
-        (spool_folder / spool.AXES).mkdir(exist_ok=True)
-        spool.write_whole(spool_folder / spool.AXES / state.handshake.call_id, sealing.dump(state))
-    else:
-        spool.write_whole(_state_path(path, stream_id, sequence + 1), sealing.dump(state))
-    path.unlink()
-    _state_path(path, stream_id, sequence).unlink(missing_ok=True)
-
-
-def _state_path(path: Path, stream_id: str, sequence: int) -> Path:
-    return path.with_name(f"{stream_id}.{sequence:06d}.state")
+def forget_leftovers(folder: Path) -> None:
+    """Removes what a crash between two steps has left beside journals, once they are all sealed: without it the folder
+    would never be empty. Journals that were set aside stay."""
+    left = list(folder.iterdir())
+    if any(path.suffix in JOURNALS for path in left):
+        return
+    for path in left:
+        if path.suffix == ".state" or path.name.startswith("."):
+            path.unlink(missing_ok=True)
 
 
 def forget_old_axes(spool_folder: Path) -> None:
     folder = spool_folder / spool.AXES
     oldest = time.time() - AXIS_SECONDS
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
+        try:
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+        except FileNotFoundError:  # another process was faster
+            continue
