@@ -49,10 +49,10 @@ def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> S
     """
     try:
         with soundfile.SoundFile(BytesIO(content)) as file:
-            announced = (file.frames, file.channels)
+            shape = (file.frames, file.channels)
             # Asked before memory is taken: one flipped bit of the header can announce hundreds of gigabytes.
-            if announced != (sample_count, 1):
-                raise DamagedAudio(f"the stored object announces {announced} instead of ({sample_count}, 1)")
+            if shape != (sample_count, 1):
+                raise DamagedAudio(f"the stored object announces {shape} instead of ({sample_count}, 1)")
             samples = file.read(dtype="int16")
     except soundfile.SoundFileError as error:
         raise DamagedAudio("the stored object cannot be decoded") from error

@@ -22,7 +22,7 @@ from django.utils import timezone
 from calls import integrity
 from calls.api import manifest
 from calls.api.serializers import CallSerializer
-from calls.audio import HEADER_BYTES, DamagedAudio, announced
+from calls.audio import HEADER_BYTES
 from calls.integrity import Fault
 from calls.models import Call, DiscardedAudio, LedgerEntry, Segment
 from calls.storage import StoreAway, audio_store, read_object, write_object
@@ -148,15 +148,6 @@ class ALook(Recordings):
         head[HEADER_BYTES - 1] ^= 1
         write_object(segment.audio_name, bytes(head))
         self.assertIn("announces", self.check("--quick")[1][0]["why"])
-
-    def test_knows_what_flac_announces(self) -> None:
-        content = read_object(self.segments[0].audio_name)
-        self.assertEqual(announced(content[:HEADER_BYTES]), (16_000, 16_000))
-        stereo = bytearray(content[:HEADER_BYTES])
-        stereo[20] |= 2
-        for head in (content[: HEADER_BYTES - 1], b"RIFF" + content[4:HEADER_BYTES], bytes(stereo)):
-            with self.assertRaises(DamagedAudio):
-                announced(head)
 
 
 class TheLedger(Recordings):
