@@ -29,11 +29,6 @@ WRONG, NOT_CHECKED = 1, 2
 STAGES = ("segments", "objects")
 
 
-class _NotChecked(CommandError):
-    def __init__(self, message: str) -> None:
-        super().__init__(message, returncode=NOT_CHECKED)
-
-
 @dataclass
 class Standing:
     """How far a check is, and what it has counted. Kept in a small file, so that `--resume` goes on with it."""
@@ -75,7 +70,7 @@ class Command(BaseCommand):
                 f"not checked to its end ({reason}); go on with --resume", returncode=NOT_CHECKED
             ) from error
         except KeyboardInterrupt:
-            raise _NotChecked("interrupted; go on with --resume") from None
+            raise _not_checked("interrupted; go on with --resume") from None
         _state_path().unlink(missing_ok=True)
         self._conclude(standing, as_json=options["json"])
 
@@ -122,6 +117,10 @@ class Command(BaseCommand):
             raise CommandError(f"{standing.wrong} wrong", returncode=WRONG)
 
 
+def _not_checked(message: str) -> CommandError:
+    return CommandError(message, returncode=NOT_CHECKED)
+
+
 def _pages(scope: Scope, standing: Standing) -> Iterator[Page]:
     if standing.stage == "segments":
         return integrity.segments(scope, standing.after)
@@ -138,7 +137,7 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None:
-        raise _NotChecked("--since: a date, or a moment such as 2026-11-23T09:30:00Z")
+        raise _not_checked("--since: a date, or a moment such as 2026-11-23T09:30:00Z")
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
@@ -153,7 +152,7 @@ def _standing(scope: Scope, *, resume: bool) -> Standing:
         kept = json.loads(_state_path().read_text())
         standing = Standing(kept["scope"], kept["stage"], kept["after"], Counter(kept["counts"]))
     except (ValueError, KeyError) as error:
-        raise _NotChecked(f"{_state_path()} cannot be read: check without --resume") from error
+        raise _not_checked(f"{_state_path()} cannot be read: check without --resume") from error
     if standing.scope != options or standing.stage not in STAGES:
         raise CommandError(
             f"--resume: the interrupted check had other options: {standing.scope}", returncode=NOT_CHECKED
