@@ -4,9 +4,9 @@ The order of the steps is what makes a crash between any two of them harmless:
 
     1. audio -> store             trying again writes the same objects
     2. rows, one transaction      trying again finds them, and stores nothing
-    3. state for the next file    from now on the file is done
-    4. axis of the call           if the socket is over, for its next socket
-    5. the journal is deleted, and the state that it began with
+    3. state for the next file    or, if the socket is over, the call's axis for its next socket
+    4. the journal is deleted     nothing is left to be tried again
+    5. the state that it began with is deleted
 """
 
 from __future__ import annotations
@@ -47,10 +47,6 @@ def seal_file(path: Path, spool_folder: Path, *, last: bool) -> int:
     Raises `StoreAway`, `UnreadableJournal`, `django.db.Error`, `OSError`; trying again is harmless.
     """
     stream_id, sequence = stream_of(path), int(path.name.split(".")[1])
-    following = _state_path(path, sequence + 1)
-    if (done := _state_left(following)) is not None:
-        _leave(path, sequence, done, spool_folder)
-        return 0
     records = list(journal.read(path))
     state, handshake = _before(path, sequence, records, spool_folder)
     if handshake is None:
@@ -60,7 +56,6 @@ def seal_file(path: Path, spool_folder: Path, *, last: bool) -> int:
     stored = _stored(digest, state)
     facts = list(state.subscriptions.values())
     rows.write(digest, facts, stored, state.voices.values(), state.last_us, timezone.now())
-    spool.write_whole(following, sealing.dump(state))
     _leave(path, sequence, state, spool_folder)
     log.debug("journal sealed", stream=stream_id, journal=sequence, segments=len(stored))
     return len(stored)
@@ -103,7 +98,10 @@ def _before(
 
 
 def _axis_before(handshake: Handshake, spool_folder: Path) -> Timeline:
-    """The call's axis as its socket before this one has left it; from the database where no file tells."""
+    """The call's axis as its socket before this one has left it; from the database where no file tells.
+
+    Not as this one has left it: then only its deletion was missing.
+    """
     left = _state_left(spool_folder / spool.AXES / handshake.call_id)
     before = left.handshake if left else None
     # A younger socket may be over, and sealed, before this one: its axis begins behind our audio.
@@ -159,16 +157,16 @@ def _store(handshake: Handshake, segment: sealing.Segment) -> StoredSegment:
 
 
 def _leave(path: Path, sequence: int, state: StreamState, spool_folder: Path) -> None:
-    """Deletes the journal, once what the call's next socket needs is on disk."""
+    """Deletes the journal, once what comes after it can go on without it."""
     assert state.handshake, "a digest has been made"
     if state.is_over:
         axes = spool_folder / spool.AXES
         axes.mkdir(exist_ok=True)
         spool.write_whole(axes / state.handshake.call_id, sealing.dump(state))
+    else:
+        spool.write_whole(_state_path(path, sequence + 1), sealing.dump(state))
     path.unlink()
     _state_path(path, sequence).unlink(missing_ok=True)
-    if state.is_over:
-        _state_path(path, sequence + 1).unlink()
 
 
 def _state_path(path: Path, sequence: int) -> Path:
