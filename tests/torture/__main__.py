@@ -81,7 +81,7 @@ async def try_fault(
 def _trials(wanted: argparse.Namespace) -> Iterator[tuple[Fault, str, str]]:
     """The short form tries each fault once, on a server in turn; the long form on all that there is."""
     for number, fault in enumerate(FAULTS.values()):
-        if wanted.fault and fault.name not in wanted.fault:
+        if fault.name not in wanted.fault if wanted.fault else fault.long_only and not wanted.long:
             continue
         every = SERVERS if wanted.long else (SERVERS[number % len(SERVERS)],)
         servers = (wanted.server,) if wanted.server else every

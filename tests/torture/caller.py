@@ -20,9 +20,10 @@ RETRY_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Packet `number` of a voice was handed to the kernel: bytes of socket `socket` up to `offset`."""
+    """Packet `number` of a voice was handed to the kernel at `at_us`: bytes of socket `socket` up to `offset`."""
 
     number: int
+    at_us: int
     socket: int
     offset: int
 
@@ -101,6 +102,10 @@ class Caller:
                 await self._lose_socket()
                 self.gave_up = not self.goes_on
 
+    def stamp_ms(self, number: int) -> int:
+        """The timestamp of a packet, after the beginning of the call."""
+        return number * PACKET_MS
+
     async def _talk(self) -> None:
         """Speaks from now on, until the socket breaks or the call ends. Raises `OSError`."""
         assert self.socket, "a caller talks over a socket"
@@ -126,11 +131,12 @@ class Caller:
 
     async def _say(self, number: int) -> None:
         assert self.socket, "a caller speaks over a socket"
-        timestamp_us = self.began_us + number * PACKET_MS * 1000
+        timestamp_us = self.began_us + self.stamp_ms(number) * 1000
         for raw_id, voice in self.voices.items():
             text = wire.audio_data(timestamp_us, raw_id, voice.packet(number), silent=False)
+            at_us = time.time_ns() // 1000
             offset = await self.socket.send(text)
-            self.sent[raw_id].append(Sent(number, self._sockets, offset))
+            self.sent[raw_id].append(Sent(number, at_us, self._sockets, offset))
 
     async def _lose_socket(self) -> None:
         if self.socket:

@@ -29,10 +29,10 @@ class LiveSocket(MediaSocket):
     def heard(self, kind: int, payload: bytes) -> None:
         del kind
         self.heard_at = time.monotonic()
-        said = json.loads(payload)["type"]
-        if said == "levels":
+        said = json.loads(payload)
+        if said["type"] == "levels" and said["levels"]:  # empty ones only say that the server is there
             self.levels.append(self.heard_at)
-        elif said == "snapshot":
+        elif said["type"] == "snapshot":
             self.snapshots.append(self.heard_at)
 
 

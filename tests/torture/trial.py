@@ -28,6 +28,7 @@ class Fault:
     databases: tuple[str, ...] = BOTH
     environment: Mapping[str, str] = field(default_factory=dict)
     rounds_long: int = 1
+    long_only: bool = False
     missing: Callable[[], str] = str
     """Why this machine cannot try it; "" when it can."""
 

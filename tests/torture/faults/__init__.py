@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from tests.torture.faults import database, disk, layer, process, store
+from tests.torture.faults import (
+    bits,
+    browsers,
+    clients,
+    database,
+    disk,
+    endurance,
+    layer,
+    messages,
+    process,
+    store,
+    timestamps,
+)
 from tests.torture.trial import Fault
 
-FAMILIES = (process, database, store, layer, disk)
+FAMILIES = (process, database, store, layer, disk, bits, clients, messages, browsers, timestamps, endurance)
 FAULTS: dict[str, Fault] = {fault.name: fault for family in FAMILIES for fault in family.FAULTS}

@@ -24,7 +24,7 @@ async def stopped(trial: Trial) -> None:
             await trial.some_time(0.2, 6.0)
             began = time.monotonic()
             await asyncio.to_thread(redis.start)
-            await expect_back(trial, dashboard, began)
+            await expect_back(trial, dashboard, began, snapshot=True)
         await dashboard.end()
         await trial.end_calls()
 
@@ -40,7 +40,7 @@ async def paused(trial: Trial) -> None:
             await trial.some_time(1.0, 8.0)
             began = time.monotonic()
             process.resume()
-            await expect_back(trial, dashboard, began)
+            await expect_back(trial, dashboard, began, snapshot=False)  # connections have held, nothing was missed
         await dashboard.end()
         await trial.end_calls()
 
@@ -54,20 +54,22 @@ async def watched(trial: Trial, redis: Redis) -> Dashboard:
     return dashboard
 
 
-async def expect_back(trial: Trial, dashboard: Dashboard, since: float) -> None:
-    """Levels and a fresh snapshot on the dashboard, counted from the return of Redis."""
+async def expect_back(trial: Trial, dashboard: Dashboard, since: float, *, snapshot: bool) -> None:
+    """Levels on the dashboard, counted from the return of Redis; `snapshot`: a fresh one as well."""
 
-    def back() -> float:
-        levels = [moment for moment in dashboard.levels if moment > since]
-        snapshots = [moment for moment in dashboard.snapshots if moment > since]
-        return max(levels[0], snapshots[0]) - since if levels and snapshots else 0.0
+    def first(moments: list[float]) -> float:
+        return next((moment - since for moment in moments if moment > since), 0.0)
 
-    await trial.site.until(back, "a snapshot and levels after the return of Redis", seconds=30)
-    trial.note(f"dashboard back after {back():.1f} s")
-    trial.expect(back() <= BACK_SECONDS, f"the dashboard was back only {back():.1f} s after Redis")
+    await trial.site.until(lambda: first(dashboard.levels), "levels after the return of Redis", seconds=30)
+    seconds = first(dashboard.levels)
+    if snapshot:
+        await trial.site.until(lambda: first(dashboard.snapshots), "a snapshot after the return of Redis", seconds=30)
+        seconds = max(seconds, first(dashboard.snapshots))
+    trial.note(f"dashboard back after {seconds:.1f} s")
+    trial.expect(seconds <= BACK_SECONDS, f"the dashboard was back only {seconds:.1f} s after Redis")
 
 
 FAULTS = (
     Fault("redis-stopped", "0 ms; dashboards back in 5 s, with a snapshot", stopped, rounds_long=10),
-    Fault("redis-paused", "0 ms; dashboards back in 5 s, with a snapshot", paused, rounds_long=10),
+    Fault("redis-paused", "0 ms; dashboards back in 5 s", paused, rounds_long=10),
 )

@@ -1,0 +1,72 @@
+"""One bit is flipped, in a journal that waits or in stored audio: it is found, said, and nothing else is harmed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+from calls import identity
+from tests.torture import integrity
+from tests.torture.caller import Caller
+from tests.torture.databases import Database
+from tests.torture.numbered import PACKET_MS
+from tests.torture.recording import status_of
+from tests.torture.trial import Fault, Trial
+
+DAMAGE = "SELECT call_id, reason FROM calls_ledgerentry WHERE kind = 'damage'"
+
+
+async def journal(trial: Trial) -> None:
+    """The process is killed; a bit of what it left is flipped before it starts again. Damage costs its own record."""
+    site = await trial.install()
+    for number in range(trial.rounds):
+        callers = trial.call(2, goes_on=False)
+        await trial.some_time(1.5, 3.0)
+        await trial.kill()
+        await asyncio.gather(*(caller.over() for caller in callers))
+        path = trial.random.choice([path for path in site.journals() if path.stat().st_size > 10_000])
+        flip(path, trial.random.randrange(path.stat().st_size // 2, path.stat().st_size) * 8 + number % 8)
+        await site.start()
+        await trial.end_calls(allowed_ms=PACKET_MS + 200)
+        found = site.database.query(site.database_url, DAMAGE)
+        trial.expect(len(found) == number + 1, f"{len(found)} damages in the ledger after {number + 1} flipped bits")
+
+
+async def segment(trial: Trial) -> None:
+    """A stored object is changed: its call is not handed out as if it were whole, other calls are."""
+    site = await trial.install()
+    callers = trial.call(2)
+    await trial.some_time(2.0, 4.0)
+    await trial.end_calls()
+    damaged, whole = callers
+    objects = sorted(site.audio.glob(f"{call_id(damaged)}/*/*.flac"))
+    path = trial.random.choice(objects)
+    flip(path, trial.random.randrange(path.stat().st_size // 4, path.stat().st_size) * 8)
+    for caller, wanted in ((damaged, 500), (whole, 200)):
+        address = f"/api/v1/calls/{call_id(caller)}/audio"
+        status = await asyncio.to_thread(status_of, site.server.port, address)
+        trial.expect(status == wanted, f"a call with {'a' if wanted != 200 else 'no'} flipped bit answered {status}")
+    trial.expect("segment damaged" in site.server.log, "the log says nothing of the damaged segment")
+    found = await asyncio.to_thread(faults_in, site.database, site.database_url, site.audio)
+    trial.expect(len(found) == 1, f"{len(found)} segments are damaged by one bit")
+
+
+def faults_in(database: Database, url: str, audio: Path) -> list[str]:
+    return list(integrity.faults_of(database.query(url, integrity.SEGMENTS), audio))
+
+
+def call_id(caller: Caller) -> str:
+    return str(identity.call_id_of(caller.connection_id, uuid4()))
+
+
+def flip(path: Path, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+FAULTS = (
+    Fault("bit-in-journal", "that packet; found and in the ledger", journal, rounds_long=20),
+    Fault("bit-in-segment", "never handed out silently, others intact", segment),
+)

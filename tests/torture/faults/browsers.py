@@ -1,0 +1,66 @@
+"""A browser that stops reading, and very many of them: memory flat, the others at full rate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.torture.dashboard import Dashboard, LiveSocket, log_in
+from tests.torture.memory import Peak
+from tests.torture.trial import Fault, Trial
+
+FEWEST_LEVELS = 8.0
+"""Messages a second that count as full rate; about 10 are sent."""
+MOST_MB_EACH = 0.5
+MOST_MB = 10.0
+
+
+async def stops_reading(trial: Trial) -> None:
+    """One browser takes nothing any more while calls and another browser go on."""
+    site = await trial.install()
+    cookie = await asyncio.to_thread(log_in, site.server.port)
+    well = Dashboard(site.server.port, cookie).begin()
+    headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{site.server.port}"}
+    hung = await LiveSocket.open(f"ws://127.0.0.1:{site.server.port}/ws/live", headers)
+    trial.call(4)
+    await site.until(lambda: well.levels, "levels on the dashboard")
+    await hung.stop_reading()
+    began = time.monotonic()
+    async with Peak(site.process) as peak:
+        await asyncio.sleep(90 if trial.long else 6)
+    rate = sum(moment > began for moment in well.levels) / (time.monotonic() - began)
+    trial.note(f"the other had {rate:.1f} levels/s; memory {peak.grown_mb:+.1f} MB")
+    trial.expect(rate >= FEWEST_LEVELS, f"the other browser had only {rate:.1f} levels a second")
+    trial.expect(peak.grown_mb <= MOST_MB, f"memory grew by {peak.grown_mb:.1f} MB")
+    await well.end()
+    await hung.abort()
+    await trial.end_calls()
+
+
+async def many(trial: Trial) -> None:
+    """200 dashboards (30 in the short form) at once."""
+    number = 200 if trial.long else 30
+    site = await trial.install()
+    cookie = await asyncio.to_thread(log_in, site.server.port)
+    before = site.descriptors()
+    trial.call(2)
+    async with Peak(site.process) as peak:
+        dashboards = [Dashboard(site.server.port, cookie).begin() for _ in range(number)]
+        await site.until(lambda: all(each.levels for each in dashboards), "levels on every dashboard")
+        began = time.monotonic()
+        await asyncio.sleep(20 if trial.long else 4)
+        passed = time.monotonic() - began
+    slowest = min(sum(moment > began for moment in each.levels) / passed for each in dashboards)
+    trial.note(f"{number} dashboards: the slowest had {slowest:.1f} levels/s; memory {peak.grown_mb:+.1f} MB")
+    trial.expect(slowest >= FEWEST_LEVELS, f"a dashboard had only {slowest:.1f} levels a second")
+    trial.expect(peak.grown_mb <= MOST_MB + number * MOST_MB_EACH, f"memory grew by {peak.grown_mb:.1f} MB")
+    for dashboard in dashboards:
+        await dashboard.end()
+    await trial.end_calls()
+    await site.until(lambda: site.descriptors() <= before + 3, "descriptors of dashboards are free again")
+
+
+FAULTS = (
+    Fault("browser-stops-reading", "0 ms; memory flat, others at full rate", stops_reading),
+    Fault("dashboards", "0 ms; memory bounded, all at full rate", many),
+)

@@ -1,0 +1,64 @@
+"""Many short calls: what the process holds afterwards is what it held before."""
+
+from __future__ import annotations
+
+import asyncio
+
+from streams.simulator import wire
+from tests.torture.caller import METADATA
+from tests.torture.media_socket import MediaSocket
+from tests.torture.numbered import PACKET_SAMPLES, NumberedVoice
+from tests.torture.trial import Fault, Trial
+
+PACKETS = 10
+AT_ONCE = 20
+MORE_DESCRIPTORS, MORE_THREADS = 3, 2
+MOST_MB = 20.0
+STORED = "SELECT COUNT(*), SUM(sample_count) FROM calls_segment"
+
+
+async def short_calls(trial: Trial) -> None:
+    """All are stored whole; memory, threads and descriptors are where they were."""
+    site = await trial.install({"RECONNECT_GRACE_SECONDS": "0"})
+    wanted = 10_000 if trial.long else 200
+    await make_calls(trial, 2 * AT_ONCE)  # what is imported and allocated once
+    await site.sealed()
+    process = site.process
+    before = process.num_fds(), process.num_threads(), site.memory_mb()
+    await make_calls(trial, wanted)
+    await site.sealed(seconds=600)
+    await site.until(lambda: process.num_fds() <= before[0] + MORE_DESCRIPTORS, "descriptors are free again")
+    await site.until(lambda: process.num_threads() <= before[1] + MORE_THREADS, "threads have ended")
+    grown_mb = site.memory_mb() - before[2]
+    trial.note(
+        f"{wanted} calls: descriptors {before[0]} -> {process.num_fds()}, threads {before[1]} -> "
+        f"{process.num_threads()}, memory {before[2]:.0f} MB {grown_mb:+.1f} MB"
+    )
+    trial.expect(grown_mb <= MOST_MB, f"memory grew by {grown_mb:.1f} MB")
+    ((segments, samples),) = site.database.query(site.database_url, STORED)
+    calls = wanted + 2 * AT_ONCE
+    trial.findings.packets_sent, trial.findings.packets_stored = calls * PACKETS, int(samples) // PACKET_SAMPLES
+    trial.expect(segments == calls, f"{segments} segments of {calls} calls")
+    trial.expect(samples == calls * PACKETS * PACKET_SAMPLES, f"{samples} samples of {calls} calls")
+    trial.findings.broken += await site.faults()
+
+
+async def make_calls(trial: Trial, number: int) -> None:
+    left = iter(range(number))
+
+    async def call_after_call() -> None:
+        for each in left:
+            await short_call(trial.site.server.media_url, NumberedVoice(each))
+
+    await asyncio.gather(*(call_after_call() for _ in range(AT_ONCE)))
+
+
+async def short_call(url: str, voice: NumberedVoice) -> None:
+    socket = await MediaSocket.open(url)
+    await socket.send(wire.audio_metadata("short", METADATA))
+    for number in range(PACKETS):
+        await socket.send(wire.audio_data(number * 20_000, "4:+15550100", voice.packet(number), silent=False))
+    await socket.close()
+
+
+FAULTS = (Fault("short-calls", "0 ms; memory, threads, descriptors as before", short_calls),)
