@@ -35,7 +35,7 @@ GOOD_CLOSE_CODES = (1000, 1001, 1005)
 BROKEN = ~Q(close_code__in=GOOD_CLOSE_CODES)
 """A socket that was not closed in good order: few of them, by the index subscription_broken. Open ones too."""
 
-SILENT_AFTER = timedelta(seconds=30)
+SILENT_AFTER = timedelta(seconds=45)
 """An open subscription that no process has vouched for this long is not live: its process or host has died."""
 
 

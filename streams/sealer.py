@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -83,7 +84,7 @@ class Sealer:
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
-        self._failed_this_round = 0
+        self._failed_this_round: Counter[SealStage] = Counter()
         self.segments_sealed = 0
         self.backlog = Backlog()
         self.failures: dict[SealStage, int] = {"store": 0, "database": 0, "journal": 0}
@@ -103,10 +104,10 @@ class Sealer:
 
     def round(self) -> bool:
         """One pass over everything there is to do. False when store or database was away: try again later."""
-        self._failed_this_round = 0
-        for step in (self._take_over, self._tell_of_open_streams, self._seal_own, self._clean_up, self._look_around):
+        self._failed_this_round.clear()
+        for step in (self._tell_of_open_streams, self._take_over, self._seal_own, self._clean_up, self._look_around):
             self._guarded("journal", step)
-        return self._failed_this_round == 0
+        return not self._failed_this_round
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -145,10 +146,11 @@ class Sealer:
             for path in stream.finished:
                 if self._stopping.is_set() or self._is_away:
                     return
-                if not self._seal(path, last=stream.is_over and path == stream.finished[-1]):
-                    break  # what follows needs the state that this file leaves
-                if self._is_due("between", HEARTBEAT_SECONDS):  # while a backlog is sealed live calls stay live
+                sealed = self._seal(path, last=stream.is_over and path == stream.finished[-1])
+                if self._is_due("between", HEARTBEAT_SECONDS):  # a backlog, or a store that hangs: live calls stay live
                     self._tell_of_open_streams()
+                if not sealed:
+                    break  # what follows needs the state that this file leaves
 
     def _seal(self, path: Path, *, last: bool) -> bool:
         """Seals one file. One that is itself at fault is set back, and holds up no other socket."""
@@ -170,9 +172,9 @@ class Sealer:
         self._looked_at = {path: self._looked_at[path] for path in files if path in self._looked_at}
         self._told = {stream_id: self._told.get(stream_id, set()) for stream_id in stream_ids}
         for path in files:
-            if not self._is_away:
+            if not self._failed_this_round["database"]:
                 self._guarded("journal", partial(self._announce, path))
-        if files and not self._is_away and self._is_due("heartbeat", HEARTBEAT_SECONDS):
+        if files and not self._failed_this_round["database"] and self._is_due("heartbeat", HEARTBEAT_SECONDS):
             self._guarded("database", lambda: rows.vouch_for(stream_ids, timezone.now()))
 
     def _announce(self, path: Path) -> None:
@@ -183,7 +185,7 @@ class Sealer:
 
     @property
     def _is_away(self) -> bool:
-        return self._failed_this_round >= MOST_FAILURES_PER_ROUND
+        return self._failed_this_round.total() >= MOST_FAILURES_PER_ROUND
 
     def _guarded(self, stage: SealStage, work: Callable[[], object]) -> SealStage | None:
         """Whatever is wrong with one thing keeps no other from its turn: the stage that has failed, if one has."""
@@ -204,7 +206,8 @@ class Sealer:
 
     def _failed(self, stage: SealStage, error: BaseException) -> SealStage:
         self.failures[stage] += 1
-        self._failed_this_round += stage != "journal"
+        if stage != "journal":
+            self._failed_this_round[stage] += 1
         log.warning("sealing waits", stage=stage, error=type(error).__name__, tries=self.failures[stage])
         connections.close_all()
         return stage

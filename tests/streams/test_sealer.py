@@ -13,6 +13,7 @@ from calls.models import EPOCH, Call, DiscardedAudio, Segment, Subscription
 from streams import rows, spool
 from streams.journal import Counts
 from streams.sealer import (
+    HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
     SWEEP_SECONDS,
     Backlog,
@@ -161,6 +162,19 @@ class Away(SpoolTest):
         self.store.away = False
         self.process.round()
         self.assertEqual(Segment.objects.count(), 20)
+
+    def test_while_the_store_is_away_live_calls_are_vouched_for(self) -> None:
+        open_socket = Socket(self.process.folder, "live").say(speech(10))
+        dead = self.new_process()
+        for number in range(5):
+            Socket(dead.folder, f"call-{number}").say(speech(10)).close()
+        dead.die()
+        self.store.away = True
+        with self.expected():
+            self.process.round()
+            before = self.subscription(open_socket.stream_id).seen_at
+            self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.assertGreater(self.subscription(open_socket.stream_id).seen_at, before)
 
     def test_the_thread_waits_longer_with_every_failure_and_is_back_at_once(self) -> None:
         """Real time, the thread itself: only the waits are shortened and written down."""
