@@ -1,7 +1,9 @@
 """One journal file on its way to store and rows, and what is told of a file that is still being written.
 
-The order of the steps is what makes a crash between any two of them harmless:
+The order of the steps is what makes a crash between any two of them harmless, and a power cut:
 
+    0. the journal is synced      what is made of it must not outlive it: read again after a power cut, and shorter, it
+                                  would be cut into other segments, over those that are rows already
     1. audio -> store             trying again writes the same objects
     2. rows, one transaction      trying again finds them, and stores nothing
     3. state for the next file    or, if the socket is over, the call's axis for its next socket
@@ -47,6 +49,7 @@ def seal_file(path: Path, spool_folder: Path, *, last: bool) -> int:
     Raises `StoreAway`, `UnreadableJournal`, `django.db.Error`, `OSError`; trying again is harmless.
     """
     stream_id, sequence = stream_of(path), int(path.name.split(".")[1])
+    spool.sync_file(path)
     records = list(journal.read(path))
     state, handshake = _before(path, sequence, records, spool_folder)
     if handshake is None:

@@ -65,6 +65,16 @@ def abandoned(spool: Path) -> Iterator[Folder]:
                 yield folder
 
 
+def sync_file(path: Path) -> None:
+    """When it returns, the file is on disk under its name, with all that was written to it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _sync_folder(path.parent)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replaces a file: whoever reads it, also after a power cut, finds the old content or the new one."""
     partial = path.with_name(f".{path.name}.{uuid4()}")

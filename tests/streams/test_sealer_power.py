@@ -1,0 +1,37 @@
+"""The power fails: what the sealer makes of a journal never outlives the journal. `make torture` cuts it for real."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from unittest.mock import patch
+
+from calls import storage
+from tests.streams.journals import Socket
+from tests.streams.packets import speech
+from tests.streams.spools import SpoolTest
+
+
+class APowerCut(SpoolTest):
+    def test_finds_the_journal_of_everything_that_is_stored(self) -> None:
+        """Unsynced it could come back shorter, be cut into other segments, and lie over those that are rows already."""
+        Socket(self.process.folder).say(speech(120)).close()
+        (path,) = self.process.folder.glob("*.journal")
+        synced: list[str] = []
+        before_the_store: list[list[str]] = []
+        fsync, write_object = os.fsync, storage.write_object
+
+        def noting_fsync(descriptor: int) -> None:
+            fsync(descriptor)
+            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+        def noting_write(name: str, content: bytes) -> Any:
+            before_the_store.append(list(synced))
+            return write_object(name, content)
+
+        with patch.object(os, "fsync", noting_fsync), patch.object(storage, "write_object", noting_write):
+            self.process.round()
+        self.assertTrue(before_the_store, "something was stored")
+        for already in before_the_store:
+            self.assertIn(str(path), already)
+            self.assertIn(str(path.parent), already)
