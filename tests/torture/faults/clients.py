@@ -83,10 +83,10 @@ async def opened(trial: Trial) -> MediaSocket:
     return made
 
 
-async def flood(trial: Trial, *, times: float | None) -> None:
+async def flood(trial: Trial, *, times: float | None, repeat: bool = False) -> None:
     """One socket sends `times` as fast as real time; None: as fast as it goes."""
     stranger, voice = await opened(trial), NumberedVoice(1)
-    messages = [wire.audio_data(number * 20_000, "flood", voice.packet(number), silent=False) for number in range(500)]
+    began_us = time.time_ns() // 1_000_000 * 1000
     loop = asyncio.get_running_loop()
     began, sent = loop.time(), 0
     with suppress(OSError):
@@ -94,7 +94,9 @@ async def flood(trial: Trial, *, times: float | None) -> None:
             if times is not None and sent >= passed * 50 * times:
                 await asyncio.sleep(0.005)
                 continue
-            await stranger.send(messages[sent % 500])
+            number = sent % 500 if repeat else sent  # its own timestamps and audio for each packet, or the same again
+            stamp_us = began_us + number * 20_000
+            await stranger.send(wire.audio_data(stamp_us, "flood", voice.packet(number % 500), silent=False))
             sent += 1
             await asyncio.sleep(0)
     trial.note(f"{sent / (loop.time() - began):.0f} messages a second")
@@ -200,9 +202,14 @@ async def flood_full(trial: Trial) -> None:
     await flood(trial, times=None)
 
 
+async def flood_again(trial: Trial) -> None:
+    await flood(trial, times=None, repeat=True)
+
+
 FAULTS = (
     attack("flood-10x", flood_10),
     attack("flood-full", flood_full),
+    attack("flood-repeats", flood_again, long_only=True),
     attack("fragments", fragments),
     attack("message-2mb", big_message),
     attack("handshakes", handshakes),
