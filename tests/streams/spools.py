@@ -155,8 +155,8 @@ class SpoolTest(TransactionTestCase):
 def database_away() -> Iterator[None]:
     """Nobody can connect. Connections that are open are closed, as by a server that goes down."""
     connections.close_all()
-    with patch(
-        "django.db.backends.base.base.BaseDatabaseWrapper.connect", side_effect=OperationalError("the server is down")
-    ):
+    # Not `connect`: every SimpleTestCase that ran before has left one of its own on the connection.
+    refused = OperationalError("the server is down")
+    with patch("django.db.backends.base.base.BaseDatabaseWrapper.ensure_connection", side_effect=refused):
         yield
     connections.close_all()
