@@ -105,6 +105,17 @@ class Closed(Struct, frozen=True):
     reason: str = ""
 
 
+class Unwritten(Struct, frozen=True):
+    """Packets that this journal did not take, the disk being full, gone or read-only; written when it takes again.
+
+    `first_us` and `last_us` are their timestamps; of packets without one, when they arrived.
+    """
+
+    first_us: int
+    last_us: int
+    packets: int
+
+
 class Damage(Struct, frozen=True):
     """Only read, never written: bytes `start` to `end` of the file are no records. `torn`: they are its tail."""
 
@@ -113,10 +124,18 @@ class Damage(Struct, frozen=True):
     torn: bool
 
 
-Record = Handshake | Metadata | Voice | Audio | Dtmf | Counts | Closed | Damage
+Record = Handshake | Metadata | Voice | Audio | Dtmf | Counts | Closed | Unwritten | Damage
 
 _AUDIO = 4
-_JSON_KINDS: dict[int, type[Struct]] = {1: Handshake, 2: Metadata, 3: Voice, 5: Dtmf, 6: Counts, 7: Closed}
+_JSON_KINDS: dict[int, type[Struct]] = {
+    1: Handshake,
+    2: Metadata,
+    3: Voice,
+    5: Dtmf,
+    6: Counts,
+    7: Closed,
+    8: Unwritten,
+}
 _KIND_OF: dict[type[Struct], int] = {shape: kind for kind, shape in _JSON_KINDS.items()}
 _encode = msgspec.json.Encoder().encode
 _decoders: dict[int, Any] = {kind: msgspec.json.Decoder(shape) for kind, shape in _JSON_KINDS.items()}
@@ -160,7 +179,7 @@ class Journal:
         )
         self._write(head, pcm, _CRC.pack(crc32(pcm, crc32(head))), len(pcm) + 30)
 
-    def append(self, record: Metadata | Voice | Dtmf | Counts | Closed) -> None:
+    def append(self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten) -> None:
         """Any other record. Metadata and voices are repeated in the files that follow."""
         body = _record(record)
         self._write(body, b"", b"", len(body))

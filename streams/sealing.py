@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Voice
+from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
 from streams.timeline import Gap, Jump, RateChange, Run, Taken, Timeline
 
 PACKETS_PER_SECOND = 50
@@ -21,6 +21,10 @@ PACKETS_PER_SECOND = 50
 
 FALLBACK_RATE = 16_000
 """Hz, ACS's default: for audio whose metadata record is damaged in the very first file of a socket."""
+
+
+MOST_UNWRITTEN = 64
+"""Times when the disk took nothing that are remembered per socket: a gap is decided seconds after its end."""
 
 
 class SubscriptionFacts(Struct):
@@ -52,6 +56,7 @@ class StreamState(Struct):
     current: int = 0  # index of the subscription in force
     voices: dict[int, str] = msgspec.field(default_factory=dict)
     last_us: int = 0  # arrival of the last record
+    unwritten: list[Unwritten] = msgspec.field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
@@ -151,6 +156,8 @@ def _apply(record: Record, state: StreamState, answer: Digest) -> None:
         case Closed():
             answer.closed = record
             state.last_us = max(state.last_us, record.at_us)
+        case Unwritten():
+            state.unwritten = [*state.unwritten, record][-MOST_UNWRITTEN:]
         case Damage():
             answer.damage.append(record)
 
@@ -185,9 +192,18 @@ def _take(state: StreamState, answer: Digest) -> None:
     answer.jumps += taken.jumps
     answer.rate_changes += taken.rate_changes
     for raw_id, track in taken.tracks.items():
-        answer.gaps += [(raw_id, gap) for gap in track.gaps]
+        answer.gaps += [(raw_id, _explained(gap, state.unwritten)) for gap in track.gaps]
         for run in track.runs:
             answer.segments += segments_of(run, raw_id, state.current, answer.handshake.segment_seconds)
+
+
+def _explained(gap: Gap, unwritten: Iterable[Unwritten]) -> Gap:
+    """Where the disk took nothing, "not_received" would blame the sender."""
+    start_us = gap.start_sample * 1_000_000 // gap.sample_rate
+    end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
+    if any(time.first_us < end_us and time.last_us >= start_us for time in unwritten):
+        return structs.replace(gap, reason="not_written")
+    return gap
 
 
 def segments_of(run: Run, raw_id: str, subscription: int, segment_seconds: float) -> list[Segment]:

@@ -17,7 +17,7 @@ from msgspec import structs
 
 from calls import identity
 from streams import protocol
-from streams.journal import Closed, Counts, Dtmf, Handshake, Journal, JournalUnwritable, Metadata, Voice
+from streams.journal import Closed, Counts, Dtmf, Handshake, Journal, JournalUnwritable, Metadata, Unwritten, Voice
 from streams.meter import Meter
 from streams.protocol import AudioData, AudioMetadata, DtmfData, Malformed, Skipped, Unknown, UnsupportedAudio
 
@@ -86,7 +86,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-_Fact = Metadata | Voice | Dtmf | Counts | Closed
+_Fact = Metadata | Voice | Dtmf | Counts | Closed | Unwritten
 
 
 class Stream:
@@ -156,6 +156,7 @@ class Stream:
             )
         except JournalUnwritable:
             tally.unwritten += 1
+            self._owe(packet)
             return
         tally.audio += 1
         tally.odd_bytes += packet.odd_byte
@@ -224,6 +225,16 @@ class Stream:
         self._owed.append(record)
         with suppress(JournalUnwritable):
             self._pay()
+
+    def _owe(self, packet: AudioData) -> None:
+        """The packet is lost; that it is, and when it was heard, is owed: one record for all in a row."""
+        at_us = self._clock() if packet.timestamp_us is None else packet.timestamp_us
+        last = self._owed[-1] if self._owed else None
+        if isinstance(last, Unwritten):
+            first_us, last_us = min(last.first_us, at_us), max(last.last_us, at_us)
+            self._owed[-1] = Unwritten(first_us, last_us, last.packets + 1)
+        elif len(self._owed) < MOST_OWED:
+            self._owed.append(Unwritten(at_us, at_us, 1))
 
     def _pay(self) -> None:
         """Writes what is owed, in order. Raises `JournalUnwritable`; what is not written then is still owed."""
