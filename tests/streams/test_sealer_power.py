@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -23,7 +24,7 @@ class APowerCut(SpoolTest):
 
         def noting_fsync(descriptor: int) -> None:
             fsync(descriptor)
-            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+            synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
 
         def noting_write(name: str, content: bytes) -> Any:
             before_the_store.append(list(synced))

@@ -20,6 +20,7 @@ from tests.torture.table import Row
 from tests.torture.trial import Fault, Trial
 
 SERVERS = ("uvicorn", "daphne")
+SHORT_ROUNDS = 2
 DATABASES: dict[str, type[SQLite | Postgres]] = {"sqlite": SQLite, "postgres": Postgres}
 
 
@@ -58,7 +59,7 @@ async def try_fault(
     fault: Fault, server: str, database: Database | None, random: Random, wanted: argparse.Namespace
 ) -> Row:
     """One row."""
-    rounds = wanted.rounds or (fault.rounds_long if wanted.long else min(fault.rounds_long, 4))
+    rounds = wanted.rounds or (fault.rounds_long if wanted.long else min(fault.rounds_long, SHORT_ROUNDS))
     if database is None:
         return Row(fault.name, server, "", 0, 0, 0, 0, fault.promised, (), (), skipped=fault.missing())
     trial = Trial(server, database, random, rounds=rounds, long=wanted.long)
