@@ -98,12 +98,14 @@ class Owning(SpoolTest):
 
     def test_a_folder_is_never_seen_under_its_name_without_its_lock_held(self) -> None:
         """At the moment it gets its name somebody looks; there is no later chance to be too early."""
-        seen: list[Folder] = []
+        seen: list[Path] = []
         rename = Path.rename
 
         def rename_and_look(path: Path, target: Path) -> Path:
             named = rename(path, target)
-            seen.extend(spool.abandoned(self.spool))
+            for taken in spool.abandoned(self.spool):
+                seen.append(taken.path)
+                taken.release()
             return named
 
         with patch.object(Path, "rename", rename_and_look):
