@@ -160,9 +160,10 @@ class Recorder:
         if self._running is None:
             return
         self._close_streams()
-        self._running.sealer.stop(STOP_SECONDS)
+        idle = self._running.sealer.stop(STOP_SECONDS)
         self._running.syncer.stop()
-        self._running.folder.release(remove_empty=True)
+        if idle:  # else the lock is held until the process has ended: nobody takes over what is still being sealed
+            self._running.folder.release(remove_empty=True)
         self._running = None
         log.info("recorder stopped", process=self.process)
 

@@ -95,12 +95,16 @@ class Sealer:
     def wake(self) -> None:
         self._waking.set()
 
-    def stop(self, timeout_seconds: float) -> None:
-        """Lets the current file end; what is left is sealed by whoever takes the folder over."""
+    def stop(self, timeout_seconds: float) -> bool:
+        """Lets the current file end; what is left is sealed by whoever takes the folder over.
+
+        False when the file had not ended in time (its store or database hangs): the thread then still works on it.
+        """
         self._stopping.set()
         self._waking.set()
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
 
     def round(self) -> bool:
         """One pass over everything there is to do. False when store or database was away: try again later."""

@@ -37,8 +37,15 @@ class MediaSocketTestCase(TransactionTestCase):
         self.recorder = Recorder(
             self.spool, segment_seconds=10.0, fsync_seconds=0.02, grace_seconds=0.0, publish=nobody
         )
-        self.addCleanup(self.recorder.stop)
+        self.addCleanup(self.stop)
         self.application = Application(self.recorder, Door("off"))
+
+    def stop(self) -> None:
+        """Ends the recorder, and waits for a file that is still being sealed: it would write into the next test."""
+        running = self.recorder._running
+        self.recorder.stop()
+        if running:
+            self.assertTrue(running.sealer.stop(60))
 
     def socket(
         self, headers: Headers = NAMED, *, path: str = MEDIA, says_status: bool = False

@@ -18,6 +18,7 @@ from calls.models import Call, Segment
 from streams import recorder as module
 from streams.journal import Closed, JournalUnwritable
 from streams.recorder import Recorder
+from streams.spool import abandoned
 from streams.stream import Stream
 from tests.streams.streams import ALICE, PACKET, START_US, audio, heard_in, metadata, records_in
 from tests.waiting import PATIENCE_SECONDS, until
@@ -325,6 +326,16 @@ class Stopping(RecorderTestCase):
         following.start()
         self.addCleanup(following.stop)
         await until(Segment.objects.aexists)
+
+    async def test_keeps_the_folder_locked_while_a_file_is_still_being_sealed(self) -> None:
+        self.recorder.start()
+        running = self.recorder._running
+        assert running, "it was started"
+        with mock.patch.object(running.sealer, "stop", return_value=False):
+            self.recorder.stop()
+        self.addCleanup(running.folder.release)
+        self.addCleanup(running.sealer.stop, PATIENCE_SECONDS)
+        self.assertEqual(list(abandoned(self.spool)), [])
 
     async def test_twice_is_stopping_once(self) -> None:
         self.recorder.open("connection", "")
