@@ -31,7 +31,7 @@ PURE = {
     "streams/simulator/faults.py": "tests.streams.test_simulator_faults",
     "streams/simulator/wire.py": "tests.streams.test_simulator_wire",
 }
-"""Module -> its own tests."""
+"""Module -> its own tests, one module or several."""
 
 
 def main() -> int:

@@ -39,7 +39,7 @@ class Runner(DiscoverRunner):
         tests = super().load_tests_for_label(label, discover_kwargs)
         if not self._again:
             return tests
-        pure = set(PURE.values())
+        pure = {module for modules in PURE.values() for module in modules.split()}
         return unittest.TestSuite(test for test in _each(tests) if type(test).__module__ not in pure)
 
     def teardown_databases(self, old_config: Any, **options: Any) -> None:
