@@ -10,6 +10,7 @@ from calls import identity
 from tests.torture import integrity
 from tests.torture.caller import Caller
 from tests.torture.databases import Database
+from tests.torture.installation import Installation
 from tests.torture.numbered import PACKET_MS
 from tests.torture.recording import status_of
 from tests.torture.trial import Fault, Trial
@@ -23,9 +24,10 @@ async def journal(trial: Trial) -> None:
     for number in range(trial.rounds):
         callers = trial.call(2, goes_on=False)
         await trial.some_time(1.5, 3.0)
+        await site.until(lambda: long_journals(site), "a journal with some audio in it")
         await trial.kill()
         await asyncio.gather(*(caller.over() for caller in callers))
-        path = trial.random.choice([path for path in site.journals() if path.stat().st_size > 10_000])
+        path = trial.random.choice(long_journals(site))
         flip(path, trial.random.randrange(path.stat().st_size // 2, path.stat().st_size) * 8 + number % 8)
         await site.start()
         await trial.end_calls(allowed_ms=PACKET_MS + 200)
@@ -50,6 +52,10 @@ async def segment(trial: Trial) -> None:
     trial.expect("segment damaged" in site.server.log, "the log says nothing of the damaged segment")
     found = await asyncio.to_thread(faults_in, site.database, site.database_url, site.audio)
     trial.expect(len(found) == 1, f"{len(found)} segments are damaged by one bit")
+
+
+def long_journals(site: Installation) -> list[Path]:
+    return [path for path in site.journals() if path.exists() and path.stat().st_size > 10_000]
 
 
 def faults_in(database: Database, url: str, audio: Path) -> list[str]:
