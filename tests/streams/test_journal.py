@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import struct
@@ -35,6 +36,7 @@ from streams.journal import (
     JournalUnwritable,
     Metadata,
     Record,
+    Unwritten,
     Voice,
 )
 from tests.streams.journals import (
@@ -64,6 +66,7 @@ others = st.one_of(
     st.builds(Dtmf, microseconds, texts),
     st.builds(Counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)),
     st.builds(Closed, microseconds, st.none() | counts, texts),
+    st.builds(Unwritten, microseconds, microseconds, counts),
 )
 records = st.lists(st.one_of(metadata, voices, packets, others), max_size=12)
 
@@ -358,3 +361,22 @@ class AFullDisk(JournalTest):
         with self.assertRaises(JournalUnwritable):
             Journal(self.folder, socket.handshake)
         socket.die()
+
+
+class Documentation(TestCase):
+    """docs/journal.md is the specification; others read journals by it."""
+
+    text = (Path(__file__).parents[2] / "docs/journal.md").read_text()
+
+    def test_every_kind_is_in_its_table_with_every_member(self) -> None:
+        rows = dict(re.findall(r"^\| (\d) \| (.*)$", self.text, re.MULTILINE))
+        shapes = {kind: shape for shape, kind in journal._KIND_OF.items()}
+        self.assertEqual(sorted(map(int, rows)), sorted([4, *shapes]))
+        for kind, shape in shapes.items():
+            self.assertTrue(rows[str(kind)].startswith(f"{shape.__name__.lower()} | JSON"))
+            for member in shape.__struct_fields__:
+                self.assertIn(f"`{member}`", rows[str(kind)])
+
+    def test_the_example_is_a_record(self) -> None:
+        (example,) = re.findall(r"```\n((?:[0-9a-f]{2}\s)+)```", self.text)
+        self.assertEqual(list(journal.parse(MAGIC + bytes.fromhex(example))), [Voice(0, "4:+15551234567")])

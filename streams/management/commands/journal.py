@@ -1,0 +1,149 @@
+"""Prints journals readably: what arrived on a media socket, record by record. The format is told in docs/journal.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, assert_never
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from calls import identity
+from streams import journal
+from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
+from streams.ledger import moment
+from streams.sealing import FALLBACK_RATE, PACKETS_PER_SECOND
+
+DAMAGED = 1
+
+Facts = dict[str, Any]
+"""What is said of a record, in this order; `record` names its kind, `at` when it was written, where it says so."""
+
+
+class Command(BaseCommand):
+    help = "Prints journals, one line a record, with totals at the end. Exit code 1 where one is damaged or unreadable."
+    requires_system_checks: list[str] = []  # it reads files and needs nothing of this installation
+
+    def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".journal, .open or .unreadable")
+        parser.add_argument(
+            "--identities", action="store_true", help="Show raw ids and tones: who spoke, and what they typed."
+        )
+        parser.add_argument("--totals", action="store_true", help="Leave the records out.")
+        parser.add_argument("--json", action="store_true", help="One JSON object a line.")
+
+    def handle(self, **options: Any) -> None:
+        faults: list[str] = []
+        try:
+            for path in options["files"]:
+                faults += self._print(path, options)
+        except BrokenPipeError:  # `| head` has seen enough; what is still buffered has nowhere to go
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if faults:
+            raise CommandError("; ".join(faults), returncode=DAMAGED)
+
+    def _print(self, path: Path, options: dict[str, Any]) -> Iterator[str]:
+        """Prints one file; what is wrong with it."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            yield f"{path}: {error.strerror}"
+            return
+        totals = Totals()
+        for record in journal.parse(content):
+            totals.add(record)
+            if not options["totals"]:
+                self._write(facts_of(record, identities=options["identities"]), as_json=options["json"])
+        self._write({"record": "totals", "at": None, "file": str(path), **totals.facts()}, as_json=options["json"])
+        if totals.damaged_bytes:
+            yield f"{path}: {totals.damaged_bytes} bytes are damaged"
+
+    def _write(self, facts: Facts, *, as_json: bool) -> None:
+        self.stdout.write(json.dumps(facts) if as_json else line_of(facts))
+
+
+@dataclass
+class Totals:
+    """Of one file. Seconds of audio are by voice, at the rate in force."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    packets: Counter[int] = field(default_factory=Counter)
+    seconds: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    damaged_bytes: int = 0
+    sample_rate: int = FALLBACK_RATE
+
+    def add(self, record: Record) -> None:
+        self.records[type(record).__name__.lower()] += 1
+        match record:
+            case Metadata():
+                self.sample_rate = record.sample_rate
+            case Audio():
+                self.packets[record.voice] += 1
+                self.seconds[record.voice] += len(record.pcm) / 2 / self.sample_rate
+                if record.silent and not record.pcm:
+                    self.seconds[record.voice] += 1 / PACKETS_PER_SECOND
+            case Damage():
+                self.damaged_bytes += record.end - record.start
+
+    def facts(self) -> Facts:
+        return {
+            "records": dict(sorted(self.records.items())),
+            "packets": {str(voice): count for voice, count in sorted(self.packets.items())},
+            "seconds": {str(voice): round(seconds, 3) for voice, seconds in sorted(self.seconds.items())},
+            "damaged_bytes": self.damaged_bytes,
+        }
+
+
+def line_of(facts: Facts) -> str:
+    """`2022-10-03T19:12:52.925000Z audio voice=0 bytes=640`; texts are quoted, so that nothing in them is obeyed."""
+    at, kind = facts["at"] or "-", facts["record"]
+    named = " ".join(f"{name}={json.dumps(value)}" for name, value in facts.items() if name not in {"at", "record"})
+    return f"{at:<27} {kind:<9} {named}".rstrip()
+
+
+def facts_of(record: Record, *, identities: bool) -> Facts:
+    """What a record says; raw ids and tones only where `identities` are wanted."""
+    match record:
+        case Handshake():
+            return _facts("handshake", record.connected_at_us, record, leave_out="connected_at_us")
+        case Metadata():
+            return _facts("metadata", record.at_us, record, leave_out="at_us")
+        case Voice():
+            known = {"index": record.index, "kind": identity.kind_of(record.raw_id)}
+            return {"record": "voice", "at": None, **known, **({"raw_id": record.raw_id} if identities else {})}
+        case Audio():
+            timestamp = None if record.timestamp_us is None else time_of(record.timestamp_us)
+            said = {"voice": record.voice, "timestamp": timestamp, "bytes": len(record.pcm), "silent": record.silent}
+            return {"record": "audio", "at": time_of(record.arrived_us), **said}
+        case Dtmf():
+            return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": record.tone if identities else None}
+        case Counts():
+            return _facts("counts", None, record)
+        case Closed():
+            return _facts("closed", record.at_us, record, leave_out="at_us")
+        case Unwritten():
+            said = {"first": time_of(record.first_us), "last": time_of(record.last_us), "packets": record.packets}
+            return {"record": "unwritten", "at": None, **said}
+        case Damage():
+            return _facts("damage", None, record)
+        case _:
+            assert_never(record)
+
+
+def _facts(kind: str, at_us: int | None, record: Record, leave_out: str = "") -> Facts:
+    named = {name: getattr(record, name) for name in record.__struct_fields__ if name != leave_out}
+    return {"record": kind, "at": None if at_us is None else time_of(at_us), **named}
+
+
+def time_of(microseconds: int) -> str:
+    """ISO 8601 in UTC, to the microsecond; the number itself where no calendar has it."""
+    try:
+        return f"{moment(microseconds).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    except OverflowError:
+        return str(microseconds)
