@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import sealing
-from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Record, Voice
+from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Record, Unwritten, Voice
 from streams.sealing import Digest, Segment, StreamState, SubscriptionFacts
 from streams.timeline import Gap, Run
 from tests.streams.journals import audio_of, files_of, handshake_of, metadata_of, records_of
@@ -101,6 +101,13 @@ class WhatAFileHolds(TestCase):
         self.assertEqual(
             [(start, len(pcm) // 640) for start, _, pcm in sealed.samples()], [(START, 100), (START + 150 * 320, 250)]
         )
+
+    def test_a_gap_in_which_the_disk_took_nothing_says_so_and_another_does_not(self) -> None:
+        packets = speech(700)
+        noted = Unwritten(packets[100].spoken_us, packets[149].spoken_us, 50)
+        heard = [*packets[:100], *packets[150:400], *packets[450:]]
+        sealed = seal_one([*records_of(heard[:100]), noted, *map(audio_of, heard[100:]), closed()])
+        self.assertEqual([gap.reason for _, gap in sealed.gaps], ["not_written", "not_received"])
 
     def test_each_voice_is_a_track_of_its_own(self) -> None:
         both = [packet for pair in zip(speech(10), speech(10, participant=""), strict=True) for packet in pair]
