@@ -71,7 +71,9 @@ class Track(Struct):
     end: int | None = None  # where contiguous audio ends, in samples on the axis; None: nothing placed yet
     newest_us: int | None = None  # the youngest place heard
     newest_end_us: int = 0  # its place and its length: where an untimed packet goes
-    queued: int = 0  # samples queued
+    queued: int = 0  # samples queued, from any start: only differences matter
+    held: int = 0  # samples that wait
+    disordered: bool = False  # a packet was put between others: `before` and `lows` must be counted anew
     waiting: list[Waiting] = field(default_factory=list)  # ordered by place, then arrival
     lows: list[tuple[int, int]] = field(default_factory=list)  # lower envelope: (place - before, before), both rising
     streak: list[int] = field(default_factory=list)  # arrivals that came late one after another
@@ -106,7 +108,8 @@ class Track(Struct):
             self.late += 1
             self.streak.append(packet.arrival)
         self.waiting.insert(bisect_right(self.waiting, place_us, key=_place), packet)
-        self._requeue()
+        self.held += len(pcm) // 2
+        self.disordered = True
 
     def insert_repeated(self, place_us: int, pcm: bytes, repeats: int) -> None:
         """Law 1: an exact duplicate is dropped, and counted.
@@ -132,38 +135,40 @@ class Track(Struct):
         In true disorder the late packets fill holes. After a step back of the clock they and the audio already there
         are together longer than the time they span, and than the time that has passed: the first alone may be a burst.
         """
-        late = [packet for packet in self.waiting if packet.arrival in self.streak]
+        streak = set(self.streak)
+        late = [packet for packet in self.waiting if packet.arrival in streak]
         if not late or self.newest_us is None or self.newest_us - late[0].place_us <= TOLERANCE_US:
             return []
-        if not (self._is_crowded_from(late[0].place_us) and self._is_overfull()) and len(late) <= LONGEST_STREAK:
+        if (
+            not (self._is_overfull() and self._is_crowded_from(late[0].place_us, streak))
+            and len(late) <= LONGEST_STREAK
+        ):
             return []
         late.sort(key=lambda packet: packet.arrival)
-        self.waiting = [packet for packet in self.waiting if packet.arrival not in self.streak]
+        self.waiting = [packet for packet in self.waiting if packet.arrival not in streak]
+        self.held -= sum(len(packet.pcm) // 2 for packet in late)
         self.streak.clear()
-        self._requeue()
+        self.disordered = True
         return [(packet.place_us - self.shift_us, packet.pcm) for packet in late]
 
-    def _is_crowded_from(self, lowest_us: int) -> bool:
-        beyond = (packet for packet in self.waiting if packet.place_us > lowest_us or packet.arrival in self.streak)
+    def _is_crowded_from(self, lowest_us: int, streak: set[int]) -> bool:
+        beyond = (packet for packet in self.waiting if packet.place_us > lowest_us or packet.arrival in streak)
         audio_us = sum(self._duration_us(packet.pcm) for packet in beyond)
         return audio_us - (self.newest_end_us - lowest_us) > CROWDED_US
 
     def _is_overfull(self) -> bool:
         """Whether all that waits would end later than the youngest packet says."""
-        first = self.waiting[0]
-        start = first.place_us * self.sample_rate // 1_000_000 if self.end is None else self.end
-        ends = start + self.queued - first.before
-        return (ends * 1_000_000 // self.sample_rate) - self.newest_end_us > CROWDED_US
+        start = self.waiting[0].place_us * self.sample_rate // 1_000_000 if self.end is None else self.end
+        return (start + self.held) * 1_000_000 // self.sample_rate - self.newest_end_us > CROWDED_US
 
     def settle(self) -> None:
-        """Places what has waited long enough."""
+        """Places what has waited long enough, and half of a queue that has reached its bounds."""
+        longest = self.sample_rate * LONGEST_WAIT_SECONDS
+        if self.held > longest or len(self.waiting) > MOST_WAITING:
+            while self.held > longest // 2 or len(self.waiting) > MOST_WAITING // 2:
+                self._place_first()
         horizon_us = (self.newest_us or 0) - LOOK_AHEAD_US
-        most = self.sample_rate * LONGEST_WAIT_SECONDS
-        while self.waiting and (
-            self.waiting[0].place_us <= horizon_us
-            or self.queued - self.waiting[0].before > most
-            or len(self.waiting) > MOST_WAITING
-        ):
+        while self.waiting and self.waiting[0].place_us <= horizon_us:
             self._place_first()
 
     def settle_all(self) -> None:
@@ -182,6 +187,7 @@ class Track(Struct):
         self.newest_us = packet.place_us
         self.newest_end_us = packet.place_us + self._duration_us(packet.pcm)
         self.waiting.append(packet)
+        self.held += len(packet.pcm) // 2
         self._queue(packet)
 
     def _queue(self, packet: Waiting) -> None:
@@ -195,14 +201,18 @@ class Track(Struct):
             self.lows.append((low, packet.before))
 
     def _requeue(self) -> None:
-        """Counts anew after the order has changed; only differences between counts matter."""
+        """Counts anew after the order has changed, however often it has."""
+        self.disordered = False
         self.queued = 0
         self.lows.clear()
         for packet in self.waiting:
             self._queue(packet)
 
     def _place_first(self) -> None:
+        if self.disordered:
+            self._requeue()
         packet = self.waiting.pop(0)
+        self.held -= len(packet.pcm) // 2
         low = self.lows[0][0] + packet.before if self.lows else packet.place_us * self.sample_rate // 1_000_000
         if self.lows and self.lows[0][1] <= packet.before:
             self.lows.pop(0)
@@ -211,7 +221,6 @@ class Track(Struct):
         missing = low - self.end
         if packet.doubtful and missing <= -len(packet.pcm) // 4:  # half of its length is too much
             self.duplicate += 1
-            self._requeue()
             return
         if missing * 1_000_000 > TOLERANCE_US * self.sample_rate and packet.timed:
             self.gaps.append(Gap(self.end, missing, self.sample_rate, self.gap_reason))
