@@ -161,8 +161,7 @@ class LiveSocket:
         self._mail.set()
 
     async def _watch_database(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._joined.wait(), JOIN_SECONDS)
+        await _within(JOIN_SECONDS, self._joined)
         snapshot_due = True
         is_away = False
         login_checked_at = datetime.now(UTC)
@@ -183,7 +182,7 @@ class LiveSocket:
                 is_away = True
             if snapshot_due:
                 self._demand_snapshot()
-            snapshot_due = await self._news_missed_within(LOOK_SECONDS)
+            snapshot_due = await _within(LOOK_SECONDS, self._news_missed)
 
     async def _ask_database(self, now: datetime, *, snapshot_due: bool) -> None:
         asking = asyncio.ensure_future(_in_database_thread(stored_live_calls, now))
@@ -197,11 +196,6 @@ class LiveSocket:
         self._mailbox.put(self._view.settle(stored, datetime.now(UTC)))
         self._mail.set()
 
-    async def _news_missed_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            return await asyncio.wait_for(self._news_missed.wait(), seconds)
-        return False
-
     def _demand_snapshot(self) -> None:
         self._mailbox.demand_snapshot()
         self._mail.set()
@@ -212,8 +206,7 @@ class LiveSocket:
 
     async def _send_mail(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._mail.wait(), LOOK_SECONDS)
+            await _within(LOOK_SECONDS, self._mail)
             self._mail.clear()
             snapshot_due, messages, levels = self._mailbox.take()
             for message in [self._view.snapshot()] if snapshot_due else messages:
@@ -238,6 +231,18 @@ class LiveSocket:
             if event["type"] == "websocket.disconnect":
                 raise BrowserLeft
         raise TalksTooMuch
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether the event comes in time.
+
+    Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes together with the event, and the
+    task, and with it the socket, would never end.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False
 
 
 def _first(leaving: BaseExceptionGroup[Leave]) -> Leave:
