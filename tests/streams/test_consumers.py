@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from channels.layers import InMemoryChannelLayer, channel_layers
-from django.test import SimpleTestCase, override_settings, tag
+from django.test import SimpleTestCase, override_settings
 from django.utils import timezone
 
 from acsmedia.asgi import NOWHERE, Application
@@ -28,7 +26,6 @@ from tests.streams.streams import ALICE, BOB, PACKET, audio, dtmf, heard_in, met
 from tests.waiting import until
 
 STREAM_TOKEN = "a stream token of the tests"
-SHORT_SOCKETS = 200
 
 
 def no_keys() -> bytes:
@@ -332,48 +329,6 @@ class AFullDisk(MediaSocketTestCase):
             self.assertTrue(socket.output_queue.empty())
             self.assertEqual((open_stream.tally.audio, open_stream.tally.unwritten), (3, 3))
             self.assertEqual(len([one for one in records_in(self.spool) if isinstance(one, Audio)]), 3)
-
-
-class ManySockets(MediaSocketTestCase):
-    async def test_a_flood_on_one_lets_another_have_its_turn(self) -> None:
-        async with self.connected() as flooding, self.connected() as calm:
-            flooded, calmed = self.recorder._streams
-            flood = [metadata(), *[audio()] * 5_000]
-            for message in flood:
-                flooding.input_queue.put_nowait({"type": "websocket.receive", "text": message})
-            calm.input_queue.put_nowait({"type": "websocket.receive", "text": audio()})
-            while not calmed.tally.audio:  # noqa: ASYNC110 - turn by turn is what is tested
-                await asyncio.sleep(0)
-            self.assertLess(flooded.tally.audio, 10 * consumers.BREATH_MESSAGES)
-            await self.received(flooded, len(flood))
-
-    @tag("once")  # the sockets of Postgres and Redis cannot be told from ours, and their pools come and go
-    async def test_that_are_short_leave_no_task_no_descriptor_and_no_thread(self) -> None:
-        async def one() -> None:
-            async with self.connected(()) as socket:
-                await socket.send_to(text_data=audio())
-
-        await one()
-        await self.all_is_sealed(1)
-        before = self.held()
-        for _ in range(SHORT_SOCKETS // 20):
-            await asyncio.gather(*(one() for _ in range(20)))
-        await self.all_is_sealed(1 + SHORT_SOCKETS)
-        await until(lambda: self.held() == tuple(map(min, self.held(), before)), what=f"{self.held()}, was {before}")
-        self.assertEqual(self.recorder.figures().handshakes, {"accepted": 1 + SHORT_SOCKETS})
-
-    async def all_is_sealed(self, segments: int) -> None:
-        await until(lambda: not [*self.spool.glob("*/*.journal")])
-        self.assertEqual(await Segment.objects.acount(), segments)
-
-    def held(self) -> tuple[int, int, int]:
-        """Descriptors, threads and tasks of this process.
-
-        Those of the database are left out: SQLite keeps some open for as long as another connection holds a lock.
-        """
-        names = [entry.readlink().name for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
-        descriptors = [name for name in names if not name.startswith("test.sqlite3")]
-        return len(descriptors), threading.active_count(), len(asyncio.all_tasks())
 
 
 class WithoutALayer(MediaSocketTestCase):
