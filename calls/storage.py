@@ -126,7 +126,7 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        _fsync_folder(target.parent)
+        fsync_folder(target.parent)
         return name
 
     def delete(self, name: str) -> None:
@@ -255,10 +255,11 @@ def _make_folders(folder: Path) -> None:
         return
     _make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
-    _fsync_folder(folder.parent)
+    fsync_folder(folder.parent)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """When it returns, the names in the folder are on disk: what was made, renamed or removed in it stays so."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

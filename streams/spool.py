@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from calls.storage import fsync_folder
+
 LOCK = "owner.lock"
 AXES = "axes"
 
@@ -43,14 +45,14 @@ def claim(spool: Path) -> Folder:
     """A new folder of our own. It appears under its name with its lock already held, so nobody can take it over."""
     if not spool.is_dir():
         spool.mkdir(parents=True, exist_ok=True)
-        _sync_folder(spool.parent)
+        fsync_folder(spool.parent)
     name = str(uuid4())
     hidden = spool / f".{name}"
     hidden.mkdir()
     lock = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     hidden.rename(spool / name)
-    _sync_folder(spool)
+    fsync_folder(spool)
     return Folder(spool / name, lock)
 
 
@@ -72,7 +74,7 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync_folder(path.parent)
+    fsync_folder(path.parent)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -87,7 +89,7 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:  # a full disk gets its room back, and the folder can become empty
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    fsync_folder(path.parent)
 
 
 def _take(path: Path) -> Folder | None:
@@ -104,11 +106,3 @@ def _take(path: Path) -> Folder | None:
         os.close(lock)
         return None
     return Folder(path, lock)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
