@@ -268,5 +268,6 @@ LOGGING: dict[str, Any] = {
         "uvicorn": {"level": "WARNING", "propagate": True},
         "uvicorn.access": {"level": "WARNING", "propagate": True},
         "uvicorn.error": {"level": "WARNING"},
+        "picows": {"level": "CRITICAL"},  # its lines name addresses; what a client does wrong is in the close code
     },
 }

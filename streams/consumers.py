@@ -16,6 +16,8 @@ Otherwise the client closes, and its code is kept. Channels' own dispatch would 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -56,7 +58,7 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         reason = "cancelled"
         try:
             await send({"type": "websocket.accept"})
-            code, reason = await self._record(stream, receive)
+            code, reason = await self._record(stream, scope, receive)
             if reason:
                 await send({"type": "websocket.close", "code": code, "reason": reason})
         finally:  # also when the server ends this task: what was read is in the journal, and its end is said
@@ -87,22 +89,29 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             return stream
         return None
 
-    async def _record(self, stream: Stream, receive: Any) -> tuple[int | None, str]:
+    async def _record(self, stream: Stream, scope: dict[str, Any], receive: Any) -> tuple[int | None, str]:
         """Reads until the socket closes or must be closed: the close code, and our reason if it is we who close."""
-        take, count = stream.receive, 0
-        while True:
-            message = await receive()
-            if message["type"] != "websocket.receive":
-                return message.get("code"), ""
-            try:
-                take(message.get("text") or message.get("bytes") or b"")
-            except UnsupportedAudio as unsupported:
-                return UNSUPPORTED_AUDIO, unsupported.reason
-            except Fruitless:
-                return NO_MEDIA, "no media in the first messages"
-            count += 1
-            if count % BREATH_MESSAGES == 0:
-                await asyncio.sleep(0)
+        deliver = scope.get("extensions", {}).get("acsmedia.deliver") or partial(each_message, receive)
+        try:
+            disconnect = await deliver(stream.receive)
+        except UnsupportedAudio as unsupported:
+            return UNSUPPORTED_AUDIO, unsupported.reason
+        except Fruitless:
+            return NO_MEDIA, "no media in the first messages"
+        return disconnect.get("code"), ""
+
+
+async def each_message(receive: Any, take: Callable[[str | bytes], None]) -> dict[str, Any]:
+    """Hands every message of ASGI's `receive` to `take`; the event that is none. For servers that cannot themselves."""
+    count = 0
+    while True:
+        message: dict[str, Any] = await receive()
+        if message["type"] != "websocket.receive":
+            return message
+        take(message.get("text") or message.get("bytes") or b"")
+        count += 1
+        if count % BREATH_MESSAGES == 0:
+            await asyncio.sleep(0)
 
 
 async def refuse(scope: dict[str, Any], send: Any, code: int, status: int) -> None:
