@@ -170,6 +170,7 @@ class Segment(models.Model):
     audio_name = models.CharField(max_length=200, help_text="Name of the object in the audio store.")
     stored_bytes = models.PositiveIntegerField(help_text="Size of the object in the audio store.")
     sealed_at = models.DateTimeField()
+    peaks = models.BinaryField(null=True, blank=True, help_text="Its waveform (calls.waveform); empty: to be decoded.")
 
     objects: ClassVar = SegmentQuerySet.as_manager()
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 
-from calls import identity
+from calls import identity, waveform
 from calls.models import EPOCH, Call, LedgerEntry, Participant, Segment, Subscription
 from streams import ledger, sealing, seats
 from streams.journal import Handshake
@@ -256,6 +256,7 @@ def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> 
         audio_name=stored.audio_name,
         stored_bytes=stored.stored_bytes,
         sealed_at=now,
+        peaks=waveform.peaks_of(segment.pcm, segment.sample_rate),
     )
 
 

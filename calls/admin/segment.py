@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 
@@ -41,6 +42,9 @@ class SegmentAdmin(RecordAdmin):
         ("Level", {"fields": ("peak", "rms")}),
         ("Stored", {"fields": ("sealed", "sha256", "pcm_size", "size", "audio_name")}),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("peaks")
 
     def get_ordering(self, request: HttpRequest) -> list[str | Combinable]:
         """All of them newest first; those of one call or track as they were spoken."""

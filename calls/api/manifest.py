@@ -77,7 +77,7 @@ class _Counts:
 
 def _segments(track: UUID) -> Iterator[Segment]:
     """In order of the track. Each page is a query of its own: pages are read in different threads."""
-    rows: QuerySet[Segment] = Segment.objects.filter(participant=track).order_by("start_sample")
+    rows: QuerySet[Segment] = Segment.objects.filter(participant=track).defer("peaks").order_by("start_sample")
     page = list(rows[:PAGE])
     while page:
         yield from page

@@ -34,10 +34,10 @@ from calls.export.axis import Axis
 from calls.export.body import Abandoned, Body
 from calls.export.export import Export
 from calls.export.faults import NoAudio
-from calls.export.peaks import extremes
+from calls.export.peaks import REVISION as WAVEFORM_REVISION
+from calls.export.peaks import waveform
 from calls.export.plan import Plan, Wish, etag_of, plan_of
 from calls.export.recordings import axis_of, recording_of, recording_of_segment
-from calls.export.rendering import Renderer
 from calls.models import Call, Segment
 
 
@@ -108,7 +108,8 @@ class CallSegments(Resource, ListAPIView[Segment]):
     def get_queryset(self) -> QuerySet[Segment]:
         call = get_object_or_404(Call, pk=self.kwargs["pk"])
         begins = ExpressionWrapper(F("start_sample") * 1.0 / F("sample_rate"), FloatField())
-        segments: QuerySet[Segment] = Segment.objects.filter(participant__call=call).annotate(begins=begins)
+        found = Segment.objects.filter(participant__call=call).defer("peaks")
+        segments: QuerySet[Segment] = found.annotate(begins=begins)
         return segments
 
     def get_serializer_context(self) -> dict[str, Any]:
@@ -140,7 +141,8 @@ class CallPeaks(Resource):
         values = asked(request, PeaksParameters)
         plan = plan_of(recording_of(get_object_or_404(Call, pk=pk)), wish_of(values))
         # The points are part of what is sent, so they are part of its ETag.
-        headers = {"ETag": f'{etag_of(plan)[:-1]}-{values["points"]}"', "Cache-Control": "private, no-cache"}
+        etag = f'{etag_of(plan)[:-1]}-{values["points"]}-{WAVEFORM_REVISION}"'
+        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         if unchanged := not_modified(request, headers):
             return unchanged
         return Deferred(lambda stop: JsonResponse(_waveform(pk, plan, values, stop), headers=headers))
@@ -160,7 +162,7 @@ def _waveform(call_id: UUID, plan: Plan, values: dict[str, Any], stop: Event) ->
         if stop.is_set():
             raise Abandoned
 
-    pairs = extremes(plan, Renderer(plan), values["points"], leave_if_abandoned)
+    pairs = waveform(plan, values["points"], leave_if_abandoned)
     return {
         "call": call_id,
         "participant": values.get("participant"),

@@ -10,7 +10,7 @@
     wav          PURE  a header that is known beforehand, and bytes -> samples
     encoding     samples -> FLAC, MP3, Opus, in the order of the file (mp3 and ogg: what their heads need)
     byteranges   PURE  RFC 9110, section 14
-    peaks        samples -> min/max pairs
+    peaks        samples, or what is stored of them (coarse, PURE) -> min/max pairs
     body         EDGE  the bytes to the client: made in threads, one piece ahead at most
 
 Memory is flat whatever the length of a call: work is done in blocks, and a track holds the segment it is in.

@@ -1,4 +1,4 @@
-"""Samples -> min/max pairs for a waveform."""
+"""Min/max pairs for a waveform: from what is stored of it where that is fine enough, otherwise from the samples."""
 
 from __future__ import annotations
 
@@ -7,11 +7,34 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from calls.export import coarse
+from calls.export.axis import Stretch
 from calls.export.plan import Plan
+from calls.export.reading import Reader, read_stretch
+from calls.export.recordings import stored_cells
 from calls.export.rendering import Renderer
+from calls.waveform import Cells, cells_of
+
+REVISION = 2
+"""Part of every waveform's ETag, as `plan.REVISION` is of every file's."""
 
 Extremes = NDArray[np.int16]
 """Lowest and highest sample of each point, shape (points, 2), full scale ±32768."""
+
+
+def waveform(
+    plan: Plan, points: int, on_step: Callable[[], None] = lambda: None, read: Reader = read_stretch
+) -> Extremes:
+    """The pairs of `points` points. `on_step` is called often; what it raises ends the work."""
+    if not coarse.is_enough(plan, points):
+        return extremes(plan, Renderer(plan, read), points, on_step)
+    stored = stored_cells(track.participant_id for track in plan.tracks)
+
+    def cells(stretch: Stretch) -> Cells:
+        found = stored.get(stretch.segment_id)
+        return cells_of(read(stretch), stretch.sample_rate) if found is None else found
+
+    return coarse.extremes(plan, cells, points, on_step)
 
 
 def extremes(plan: Plan, renderer: Renderer, points: int, on_block: Callable[[], None] = lambda: None) -> Extremes:

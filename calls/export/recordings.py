@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import F, Max, Min
 
+from calls import waveform
 from calls.export.axis import Axis, Stretch
 from calls.export.faults import NoAudio
 from calls.export.plan import Recording
 from calls.models import Call, Participant, Segment
+from calls.waveform import Cells
 
 _COLUMNS = ("id", "start_sample", "sample_count", "sample_rate", "audio_name", "sha256")
 
@@ -33,6 +36,17 @@ def axis_of(call_id: UUID) -> Axis:
     if not extents:
         raise NoAudio
     return Axis.over(extents)
+
+
+def stored_cells(participant_ids: Iterable[UUID]) -> dict[UUID, Cells]:
+    """The waveforms in the rows of these tracks' segments, by segment; segments sealed before there were any lack."""
+    rows = Segment.objects.filter(participant__in=list(participant_ids), peaks__isnull=False).order_by()
+    columns = rows.values_list("id", "peaks", "sample_count", "sample_rate")
+    loaded = (
+        (segment_id, waveform.load(bytes(content), sample_count=count, sample_rate=rate))
+        for segment_id, content, count, rate in columns.iterator(chunk_size=2000)
+    )
+    return {segment_id: cells for segment_id, cells in loaded if cells is not None}
 
 
 def recording_of_segment(segment: Segment) -> Recording:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from calls import audio, identity
+from calls import audio, identity, waveform
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription, moment_of
 from calls.storage import write_object
 
@@ -125,6 +125,7 @@ def make_segment(
         audio_name=name,
         stored_bytes=stored_bytes,
         sealed_at=moment_of(start + len(samples), rate),
+        peaks=waveform.peaks_of(pcm, rate),
     )
     _hear(participant, segment)
     return segment

@@ -102,7 +102,7 @@ class PeaksTests(RestTests):
         answer = await self.json(self.url, {"points": 4})
         self.assertEqual((answer["start"], answer["end"], answer["points"], answer["participant"]), (0.0, 4.0, 4, None))
         (low, high), *silence, loud = answer["peaks"]
-        self.assertTrue(-0.31 < low < -0.29 and 0.29 < high < 0.31, (low, high))
+        self.assertTrue(-0.3125 <= low < -0.29 and 0.29 < high <= 0.3125, (low, high))  # 0.3 in steps of 1/128
         self.assertEqual(silence, [[0.0, 0.0]] * 2)
         self.assertLess(loud[0], -0.6)
 
