@@ -28,6 +28,8 @@ from streams.checks import insist
 from streams.consumers import MediaConsumer, refuse
 from streams.recorder import Recorder
 from streams.room import Room
+from streams.sealer import Sealer
+from streams.sealer_process import SealerProcess
 
 cut_broken_answers()
 
@@ -91,6 +93,7 @@ def build() -> Application:
         fsync_seconds=settings.JOURNAL_FSYNC_SECONDS,
         grace_seconds=settings.RECONNECT_GRACE_SECONDS,
         room=Room.from_settings(),
+        sealer=SealerProcess if settings.SEALER_IS_A_PROCESS else Sealer,
     )
     metrics.install(recorder.figures)
     atexit.register(recorder.stop)

@@ -180,6 +180,7 @@ if DEBUG or INSECURE_HTTP:  # a first look needs no collectstatic
 SEGMENT_SECONDS = env.float("SEGMENT_SECONDS", 10.0, validate=validate.Range(1, 600))
 RECONNECT_GRACE_SECONDS = env.float("RECONNECT_GRACE_SECONDS", 10.0, validate=validate.Range(0, 3600))
 JOURNAL_FSYNC_SECONDS = env.float("JOURNAL_FSYNC_SECONDS", 1.0, validate=validate.Range(0.05, 60))
+SEALER_IS_A_PROCESS = True  # in tests a thread, which sees the database of the test
 RECORDER_STARTS_AT_IMPORT = True  # of acsmedia.asgi, by a server; tests start it with the first connection
 
 ACS_AUTH = env.str("ACS_AUTH", "jwt", validate=validate.OneOf(["jwt", "token", "off"]))

@@ -18,6 +18,15 @@ HANDSHAKE_OUTCOMES: tuple[HandshakeOutcome, ...] = ("accepted", "refused", "fail
 SEAL_STAGES: tuple[SealStage, ...] = ("store", "database", "journal")
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """All journals on disk, of every process of this spool; `lag_seconds` is the age of the oldest finished one."""
+
+    files: int = 0
+    size_bytes: int = 0
+    lag_seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class RecorderFigures:
     """Totals since the process began, and what is the case now. An outcome that is left out counts 0."""

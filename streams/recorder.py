@@ -1,7 +1,7 @@
 """The recorder of one process: its spool folder, its open streams, and the three things that look after them.
 
 streams ──▶ journals ──▶ syncer (thread: fsync every second)
-   │            └──────▶ sealer (thread: finished journals -> store, rows)
+   │            └──────▶ sealer (process: finished journals -> store, rows)
    └──▶ board ──▶ ticker (task: rotates journals, publishes news)
 """
 
@@ -21,10 +21,11 @@ from calls import identity, live
 from calls.live import News
 from streams import spool
 from streams.board import Board
-from streams.figures import HandshakeOutcome, MessageOutcome, RecorderFigures
+from streams.figures import Backlog, HandshakeOutcome, MessageOutcome, RecorderFigures
 from streams.journal import Handshake, Journal, JournalUnwritable
 from streams.room import Room
-from streams.sealer import Backlog, Sealer
+from streams.sealer import Sealer
+from streams.sealer_process import SealerLike
 from streams.stream import Stream, microseconds_now
 from streams.syncer import Syncer
 
@@ -43,7 +44,7 @@ class Running:
 
     folder: spool.Folder
     syncer: Syncer
-    sealer: Sealer
+    sealer: SealerLike
 
 
 class Recorder:
@@ -58,13 +59,16 @@ class Recorder:
         grace_seconds: float,
         room: Room | None = None,
         publish: Callable[[News], Awaitable[None]] = live.publish,
+        sealer: Callable[[Path, Path], SealerLike] = Sealer,
     ) -> None:
+        """`sealer` makes one for the spool and the folder of this process: `Sealer`, a thread, or `SealerProcess`."""
         self._spool_folder = spool_folder
         self._segment_seconds = segment_seconds
         self._fsync_seconds = fsync_seconds
         self._room = room or Room()
         self._lacking = ""
         self._publish = publish
+        self._sealer_for = sealer
         self.process = str(uuid4())
         self.board = Board(self.process, grace_seconds)
         self._streams: dict[Stream, float] = {}  # open ones, and when their file began
@@ -79,9 +83,8 @@ class Recorder:
         """Claims a folder of the spool and starts the threads; again, nothing. Raises `OSError` without a spool."""
         if self._running is None:
             folder = spool.claim(self._spool_folder)
-            self._running = Running(
-                folder, Syncer(folder.path, self._fsync_seconds), Sealer(self._spool_folder, folder.path)
-            )
+            sealer = self._sealer_for(self._spool_folder, folder.path)
+            self._running = Running(folder, Syncer(folder.path, self._fsync_seconds), sealer)
             self._running.syncer.start()
             self._running.sealer.start()
             log.info("recorder started", process=self.process)
@@ -156,7 +159,7 @@ class Recorder:
         await asyncio.to_thread(self.stop)
 
     def stop(self) -> None:
-        """Ends threads and gives the folder up; what is not sealed yet is sealed by whoever takes it over."""
+        """Ends syncer and sealer and gives the folder up; what is not sealed yet is sealed by whoever takes it over."""
         if self._running is None:
             return
         self._close_streams()

@@ -30,7 +30,7 @@ from django.utils import timezone
 from calls import deletion
 from calls.storage import StoreAway
 from streams import rows, spool
-from streams.figures import SealStage
+from streams.figures import Backlog, SealStage
 from streams.journal import Record
 from streams.sealed_file import UnreadableJournal, announce_file, seal_file, stream_of
 
@@ -59,15 +59,6 @@ class StreamFiles:
     stream_id: str
     finished: list[Path]
     is_over: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """All journals on disk, of every process of this spool; `lag_seconds` is the age of the oldest finished one."""
-
-    files: int = 0
-    size_bytes: int = 0
-    lag_seconds: float = 0.0
 
 
 class Sealer:

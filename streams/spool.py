@@ -1,12 +1,13 @@
 """The spool: where journals lie until they are sealed. One folder per process, owned by a file lock.
 
     <spool>/<process>/owner.lock               held for as long as the process lives
+    <spool>/<process>/sealer.lock              held by its sealer, where that is a process of its own
     <spool>/<process>/<stream>.<nnnnnn>.open     being written
     <spool>/<process>/<stream>.<nnnnnn>.journal  finished, waiting to be sealed
     <spool>/<process>/<stream>.<nnnnnn>.state    the timeline after that many files of the stream
     <spool>/axes/<call>                         the timeline after a call's last socket, for a reconnect
 
-A lock of a dead process is free at once, whatever killed it, so whoever finds a folder with a free lock takes it over,
+A lock of a dead process is free at once, whatever killed it, so whoever finds a folder with free locks takes it over,
 and two processes never take the same one.
 """
 
@@ -21,24 +22,27 @@ from uuid import uuid4
 from calls.storage import fsync_folder
 
 LOCK = "owner.lock"
+SEALER_LOCK = "sealer.lock"
 AXES = "axes"
 
 
 class Folder:
-    """One process's folder, held by its lock until `release`."""
+    """One process's folder, held by its locks until `release`."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, *locks: int) -> None:
         self.path = path
-        self._lock = lock
+        self._locks = locks
 
     def release(self, *, remove_empty: bool = False) -> None:
         """Gives the folder up; with `remove_empty` an emptied one is taken away first."""
         try:
-            if remove_empty and not any(entry.name != LOCK for entry in self.path.iterdir()):
+            if remove_empty and not any(entry.name not in {LOCK, SEALER_LOCK} for entry in self.path.iterdir()):
+                (self.path / SEALER_LOCK).unlink(missing_ok=True)
                 (self.path / LOCK).unlink()
                 self.path.rmdir()
         finally:  # a lock that stays behind would keep everyone away for as long as this process lives
-            os.close(self._lock)
+            for lock in self._locks:
+                os.close(lock)
 
 
 def claim(spool: Path) -> Folder:
@@ -92,17 +96,34 @@ def write_whole(path: Path, content: bytes) -> None:
     fsync_folder(path.parent)
 
 
+def lock_for_sealing(folder: Path) -> bool:
+    """Holds the second lock of a folder until this process ends; False where the folder is gone, or taken over."""
+    return _locked(folder / SEALER_LOCK) is not None
+
+
 def _take(path: Path) -> Folder | None:
+    owner = _locked(path / LOCK, create=False)
+    if owner is None:
+        return None
+    sealer = _locked(path / SEALER_LOCK)
+    if sealer is None:  # of its last process the sealer still works on a file
+        os.close(owner)
+        return None
+    return Folder(path, owner, sealer)
+
+
+def _locked(path: Path, *, create: bool = True) -> int | None:
+    """The descriptor that holds the lock; None where another process holds it, or the folder is being taken away."""
     try:
-        lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:  # taken away this moment by whoever emptied it
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+    except FileNotFoundError:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        still_there = (path / LOCK).stat().st_ino == os.fstat(lock).st_ino
+        still_there = path.stat().st_ino == os.fstat(lock).st_ino
     except (BlockingIOError, FileNotFoundError):
         still_there = False
     if not still_there:
         os.close(lock)
         return None
-    return Folder(path, lock)
+    return lock

@@ -29,7 +29,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: the sealer and the views write from several threads, as they do in production.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["DATA_DIR"], "test.sqlite3")}  # noqa: PTH118
 LOGGING["loggers"]["django"] = {"level": "CRITICAL"}  # tests provoke 4xx answers; their lines hide what matters
-RECORDER_STARTS_AT_IMPORT = False
+RECORDER_STARTS_AT_IMPORT = SEALER_IS_A_PROCESS = False
 TEST_RUNNER = "tests.runner.Runner"
 
 # Machines that are shared stall: a property is judged by what it says, not by how long it took.

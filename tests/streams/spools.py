@@ -116,7 +116,7 @@ class SpoolTest(TransactionTestCase):
     def files(self) -> list[str]:
         """Everything in the folders of processes, by name without the stream's id; locks are left out."""
         found = [path for path in self.spool.rglob("*") if path.is_file() and path.parent.name != spool.AXES]
-        return sorted(path.name.partition(".")[2] for path in found if path.name != spool.LOCK)
+        return sorted(path.name.partition(".")[2] for path in found if path.name not in {spool.LOCK, spool.SEALER_LOCK})
 
     def recorded(self, call_id: UUID | None = None, raw_id: str = "p") -> list[tuple[int, bytes]]:
         """(start, PCM) of the track as rows and store have it, contiguous segments glued together."""

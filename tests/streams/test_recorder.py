@@ -146,12 +146,12 @@ class Rotating(RecorderTestCase):
 
     async def test_happens_when_a_file_is_old_enough_and_not_before(self) -> None:
         self.open().receive(audio())
-        self.tick(SEGMENT_SECONDS - 0.1)
+        self.tick(SEGMENT_SECONDS - 0.11)
         self.assertEqual(self.stream.journal.sequence, 0)
         self.tick(SEGMENT_SECONDS)
         self.assertEqual(self.stream.journal.sequence, 1)
         self.stream.receive(audio(at=1))
-        self.tick(2 * SEGMENT_SECONDS - 0.1)
+        self.tick(2 * SEGMENT_SECONDS - 0.11)
         self.assertEqual(self.stream.journal.sequence, 1)
         self.tick(2 * SEGMENT_SECONDS)
         self.assertEqual(self.stream.journal.sequence, 2)

@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 from calls.models import EPOCH, Call, DiscardedAudio, Segment, Subscription
 from streams import rows, spool
+from streams.figures import Backlog
 from streams.journal import Counts
 from streams.sealer import (
     HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
     SWEEP_SECONDS,
-    Backlog,
     Sealer,
     backlog_of,
     streams_in,

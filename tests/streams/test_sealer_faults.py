@@ -12,10 +12,10 @@ from django.db import DataError, IntegrityError
 
 from calls.models import Call, Segment
 from streams import rows, sealing
+from streams.figures import Backlog
 from streams.sealer import (
     LONGEST_BACKOFF_SECONDS,
     TAKEOVER_SECONDS,
-    Backlog,
     streams_in,
 )
 from tests.streams.journals import Socket, flipped

@@ -71,7 +71,7 @@ class SpoolTest(TestCase):
 
     def claim(self) -> Folder:
         folder = spool.claim(self.spool)
-        self.addCleanup(lambda: os.close(folder._lock) if folder.path.exists() else None)
+        self.addCleanup(lambda: os.close(folder._locks[0]) if folder.path.exists() else None)
         return folder
 
     def process(self, program: str) -> Process:
@@ -199,7 +199,7 @@ class Releasing(SpoolTest):
         ):
             folder.release(remove_empty=True)
         with self.assertRaises(OSError):
-            os.fstat(folder._lock)
+            os.fstat(folder._locks[0])
 
 
 class WritingWhole(SpoolTest):
