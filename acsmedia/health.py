@@ -32,8 +32,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from acsmedia.threads import in_daemon_thread
+from streams.backlog import backlog_of
 from streams.room import Room
-from streams.sealer import backlog_of
 
 PROBE_SECONDS = 2.0
 """How long one probe may take; all run at once, so the whole answer takes no longer."""

@@ -1,36 +1,33 @@
-"""From what a journal says to rows: one transaction per file, every row derived, so writing it again changes nothing.
+"""From what journals say to rows: every row derived, so writing it again changes nothing.
 
 Audio is in the store before any of this runs. State is never stored; times and counts are taken from the journal.
+
+What is written for many files takes one statement for each table, because a statement costs more than its rows. Two
+processes may write to the same calls at the same time. They never wait for each other in a circle: calls are made in
+the order of their ids, then locked in it, and what comes after concerns rows of locked calls only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
-from django.db.models import F, Q
 
-from calls import identity, waveform
-from calls.models import EPOCH, Call, LedgerEntry, Participant, Segment, Subscription
-from streams import ledger, sealing, seats
+from calls import identity
+from calls.models import Call, LedgerEntry, Participant, Segment, Subscription, moment_of
+from streams import ledger, recorded, sealing
 from streams.journal import Handshake
 from streams.ledger import moment
 from streams.sealing import Digest, SubscriptionFacts
-from streams.timeline import Timeline
-from streams.track import Track
 
-HIGHEST_RATE = 96_000
-"""Hz, as `protocol.SAMPLE_RATES` accepts: bounds how long a stored segment can be, in samples."""
+ROWS_PER_STATEMENT = 500
 
+_ANNOUNCED_FACTS = ["subscription_id", "encoding", "sample_rate", "channels", "length"]
 _SUBSCRIPTION_FACTS = [
-    "subscription_id",
-    "encoding",
-    "sample_rate",
-    "channels",
-    "length",
+    *_ANNOUNCED_FACTS,
     "disconnected_at",
     "close_code",
     "audio",
@@ -40,6 +37,9 @@ _SUBSCRIPTION_FACTS = [
     "duplicate",
     "late",
 ]
+
+Heard = tuple[datetime | None, datetime | None]
+"""A participant's `heard_at` and `heard_until`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +52,54 @@ class StoredSegment:
     rms_dbfs: float
     audio_name: str
     stored_bytes: int
+    peaks: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is known of a socket that is open."""
+
+    handshake: Handshake
+    subscriptions: Collection[SubscriptionFacts]
+    voices: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What one journal file adds. `last_us`: when the socket was last heard."""
+
+    digest: Digest
+    subscriptions: Collection[SubscriptionFacts]
+    segments: Sequence[StoredSegment]
+    voices: Collection[str]
+    last_us: int
+
+    @property
+    def handshake(self) -> Handshake:
+        return self.digest.handshake
+
+    @property
+    def call_id(self) -> UUID:
+        return UUID(self.handshake.call_id)
 
 
 class PlaceTaken(DatabaseError):
     """Two sockets of a call met at one place: nothing was written, the next try sees the other's audio."""
 
 
-def is_sealed(stream_id: str, sequence: int) -> bool:
-    """Whether segments of this journal file are rows already: the process died before it deleted the file."""
-    return Segment.objects.filter(subscription__stream_id=stream_id, journal=sequence).exists()
-
-
-def duplicates_of(stream_id: str, index: int) -> int:
-    """What is counted so far for a subscription that has a row."""
-    row: Subscription = Subscription.objects.get(id=identity.subscription_row_id(UUID(stream_id), index))
-    return row.duplicate
-
-
-def announce(handshake: Handshake, subscriptions: Iterable[SubscriptionFacts], voices: Iterable[str]) -> None:
-    """The call, its subscriptions and its voices, as soon as a socket is open. Counts and closing are not touched."""
+def announce(announcements: Iterable[Announcement]) -> None:
+    """Calls, their subscriptions and their voices, as soon as a socket is open. Counts and closing are not touched."""
+    announcements = list(announcements)
     with transaction.atomic():
-        _write_call(handshake)
-        rows = [_subscription_row(handshake, facts) for facts in subscriptions]
-        Subscription.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=["subscription_id", "encoding", "sample_rate", "channels", "length"],
+        _lock_calls(one.handshake for one in announcements)
+        _write_subscriptions(
+            (_subscription_row(one.handshake, facts) for one in announcements for facts in one.subscriptions),
+            _ANNOUNCED_FACTS,
         )
-        _write_participants(handshake, voices)
+        unheard = {key: (None, None) for one in announcements for key in _voices(one.handshake, one.voices)}
+        Participant.objects.bulk_create(
+            _participant_rows(unheard), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
+        )
 
 
 def vouch_for(stream_ids: Sequence[str], now: datetime) -> None:
@@ -88,91 +107,69 @@ def vouch_for(stream_ids: Sequence[str], now: datetime) -> None:
     Subscription.objects.filter(stream_id__in=stream_ids, disconnected_at=None).update(seen_at=now)
 
 
-def write(
-    digest: Digest,
-    subscriptions: Sequence[SubscriptionFacts],
-    segments: Sequence[StoredSegment],
-    voices: Iterable[str],
-    last_us: int,
-    now: datetime,
-) -> None:
-    """Everything that one journal file adds. All or nothing."""
-    handshake = digest.handshake
+def write(additions: Iterable[Addition], now: datetime) -> None:
+    """Everything that the journal files add, each of another call. All or nothing."""
+    additions = list(additions)
+    assert len({one.call_id for one in additions}) == len(additions), "what a file adds rests on the one before it"
     with transaction.atomic():
-        _write_call(handshake)
-        _insist_on_places(handshake, [stored.segment for stored in segments])
-        Subscription.objects.bulk_create(
-            [_subscription_row(handshake, facts) for facts in subscriptions],
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=_SUBSCRIPTION_FACTS,
+        _lock_calls(one.handshake for one in additions)
+        others = recorded.other_sockets([one.handshake for one in additions])
+        _insist_on_places([one for one in additions if one.handshake.call_id in others])
+        _write_subscriptions(
+            (_subscription_row(one.handshake, facts) for one in additions for facts in one.subscriptions),
+            _SUBSCRIPTION_FACTS,
         )
-        _write_participants(handshake, {*voices, *(stored.segment.raw_id for stored in segments)})
-        rows = [_segment_row(handshake, stored, now) for stored in segments]
-        Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-        _extend_participants(rows)
-        entries = [*ledger.entries_of(digest, last_us), *_reconnect_entries(handshake)]
-        LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=500)
+        _write_participants(additions)
+        rows = [_segment_row(one.handshake, stored, now) for one in additions for stored in one.segments]
+        Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+        entries = [entry for one in additions for entry in ledger.entries_of(one.digest, one.last_us)]
+        entries += _reconnect_entries(additions, others)
+        LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
 
 
-def stored_near(handshake: Handshake, segments: Sequence[sealing.Segment]) -> dict[str, list[seats.Stored]]:
-    """Per raw id: what is stored within the reach of `segments`, in order; nothing when the call has one socket only.
+def _lock_calls(handshakes: Iterable[Handshake]) -> None:
+    """Makes the calls where they are not there yet, and keeps other processes out of them until our rows are committed.
 
-    Audio of the socket itself is among it: it may have been moved behind another's. The reach has no end, because what
-    finds its place taken goes behind the whole row of what is stored there, however long that is.
+    The lock comes before any row that refers to a call, and not in a mode that such rows conflict with: otherwise two
+    processes could wait for each other.
     """
-    call_id = UUID(handshake.call_id)
-    others = Subscription.objects.filter(call_id=call_id).exclude(stream_id=handshake.stream_id)
-    if not segments or not others.exists():
-        return {}
-    longest = round(handshake.segment_seconds * HIGHEST_RATE)
-    found = Segment.objects.filter(
-        participant__in={identity.participant_id_of(call_id, segment.raw_id) for segment in segments},
-        start_sample__gt=min(segment.start_sample for segment in segments) - longest,
-    ).values_list("participant__raw_id", "start_sample", "sample_count", "sha256")
-    stored: dict[str, list[seats.Stored]] = {}
-    for raw_id, start, count, sha256 in found.order_by("start_sample"):
-        stored.setdefault(raw_id, []).append((start, start + count, sha256))
-    return stored
+    calls: dict[UUID, Call] = {}
+    for handshake in sorted(handshakes, key=lambda one: (one.call_id, one.connected_at_us)):
+        call_id = UUID(handshake.call_id)
+        if call_id not in calls:
+            calls[call_id] = Call(
+                id=call_id,
+                call_connection_id=handshake.call_connection_id,
+                correlation_id=handshake.correlation_id,
+                started_at=moment(handshake.connected_at_us),
+            )
+    Call.objects.bulk_create(calls.values(), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+    locked = Call.objects.select_for_update(no_key=True).filter(id__in=calls).order_by("id")
+    for call_id, started_at in locked.values_list("id", "started_at"):
+        if calls[call_id].started_at < started_at:
+            Call.objects.filter(id=call_id).update(started_at=calls[call_id].started_at)
 
 
-def axis_of(handshake: Handshake) -> Timeline:
-    """The axis that this call has in the database before this file; empty when there is nothing.
+def _insist_on_places(additions: Sequence[Addition]) -> None:
+    """Raises `PlaceTaken` where another process has stored audio in a place of ours since it was chosen."""
+    segments = [[stored.segment for stored in one.segments] for one in additions]
+    near = recorded.stored_near(zip((one.handshake for one in additions), segments, strict=True))
+    for one, of_file in zip(additions, segments, strict=True):
+        for segment in of_file:
+            for start, end, _ in near.get(identity.participant_id_of(one.call_id, segment.raw_id), ()):
+                if start < segment.end_sample and segment.start_sample < end:
+                    raise PlaceTaken
 
-    It knows where each track ends, so that time without a socket is a gap and nothing is put on top of anything. Only
-    closed sockets that opened earlier count: of those that are open at the same time `seats` keeps out of the way.
-    """
-    call_id, stream_id = UUID(handshake.call_id), UUID(handshake.stream_id)
-    own = Q(subscription__stream_id=stream_id)
-    earlier = Q(subscription__connected_at__lt=moment(handshake.connected_at_us))
-    before = (own & Q(journal__lt=handshake.sequence)) | (
-        earlier & Q(subscription__disconnected_at__isnull=False) & ~own
+
+def _write_subscriptions(rows: Iterable[Subscription], facts: Sequence[str]) -> None:
+    """Sockets of which one file follows the other within `rows` are as the last one says."""
+    Subscription.objects.bulk_create(
+        {row.id: row for row in rows}.values(),
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=facts,
+        batch_size=ROWS_PER_STATEMENT,
     )
-    timeline = Timeline()
-    for participant in Participant.objects.filter(call_id=call_id).exclude(heard_until=None):
-        of_track = participant.segments.filter(before).select_related("subscription")
-        last = of_track.order_by((F("start_sample") * 1.0 / F("sample_rate")).desc()).first()  # rates may differ
-        if last is None:
-            continue
-        reason = "not_received" if last.subscription.stream_id == stream_id else "not_connected"
-        timeline.tracks[participant.raw_id] = Track(
-            last.sample_rate, end=last.start_sample + last.sample_count, gap_reason=reason
-        )
-        until_us = (last.ended_at - EPOCH) // timedelta(microseconds=1)
-        timeline.latest_us = max(timeline.latest_us or until_us, until_us)
-    return timeline
-
-
-def _write_call(handshake: Handshake) -> None:
-    started_at = moment(handshake.connected_at_us)
-    row = Call(
-        id=UUID(handshake.call_id),
-        call_connection_id=handshake.call_connection_id,
-        correlation_id=handshake.correlation_id,
-        started_at=started_at,
-    )
-    Call.objects.bulk_create([row], ignore_conflicts=True)
-    Call.objects.filter(id=row.id, started_at__gt=started_at).update(started_at=started_at)
 
 
 def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscription:
@@ -199,44 +196,72 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
     )
 
 
-def _write_participants(handshake: Handshake, voices: Iterable[str]) -> None:
+def _write_participants(additions: Sequence[Addition]) -> None:
+    """Those that are not there yet, and `heard_at` and `heard_until` of those that were heard: both only grow.
+
+    They are read and written again, rather than compared by the database: the lock on the call keeps all others away.
+    """
+    heard = {key: extent for one in additions for key, extent in _extents(one)}
+    ids = {participant_id for _, participant_id, _ in heard}
+    known: dict[UUID, Heard] = {
+        participant_id: (first, last)
+        for participant_id, first, last in Participant.objects.filter(id__in=ids)
+        .order_by()
+        .values_list("id", "heard_at", "heard_until")
+    }
+    changed = {}
+    for key, extent in heard.items():
+        before = known.get(key[1])
+        wider = _united(extent, before or (None, None))
+        if wider != before:
+            changed[key] = wider
+    Participant.objects.bulk_create(
+        _participant_rows(changed),
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["heard_at", "heard_until"],
+        batch_size=ROWS_PER_STATEMENT,
+    )
+
+
+Voice = tuple[UUID, UUID, str]
+"""Call, participant, raw id."""
+
+
+def _voices(handshake: Handshake, raw_ids: Iterable[str]) -> list[Voice]:
     call_id = UUID(handshake.call_id)
-    rows = [
+    return [(call_id, identity.participant_id_of(call_id, raw_id), raw_id) for raw_id in sorted(set(raw_ids))]
+
+
+def _extents(addition: Addition) -> Iterator[tuple[Voice, Heard]]:
+    """Every voice of the file, and from when to when it was heard in it."""
+    heard: dict[str, Heard] = dict.fromkeys(addition.voices, (None, None))
+    for stored in addition.segments:
+        segment = stored.segment
+        first = moment_of(segment.start_sample, segment.sample_rate)
+        last = moment_of(segment.end_sample, segment.sample_rate)
+        heard[segment.raw_id] = _united(heard.get(segment.raw_id, (None, None)), (first, last))
+    return ((voice, heard[voice[2]]) for voice in _voices(addition.handshake, heard))
+
+
+def _united(one: Heard, other: Heard) -> Heard:
+    firsts = [first for first, _ in (one, other) if first is not None]
+    lasts = [last for _, last in (one, other) if last is not None]
+    return min(firsts, default=None), max(lasts, default=None)
+
+
+def _participant_rows(heard: Mapping[Voice, Heard]) -> list[Participant]:
+    return [
         Participant(
-            id=identity.participant_id_of(call_id, raw_id),
+            id=participant_id,
             call_id=call_id,
             raw_id=raw_id,
             kind=identity.kind_of(raw_id),
+            heard_at=first,
+            heard_until=last,
         )
-        for raw_id in sorted(set(voices))
+        for (call_id, participant_id, raw_id), (first, last) in heard.items()
     ]
-    Participant.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-
-
-def _insist_on_places(handshake: Handshake, segments: Sequence[sealing.Segment]) -> None:
-    """Raises `PlaceTaken` where another process has stored audio in a place of `segments` since it was chosen.
-
-    The lock on the call's row keeps the others out until our rows are committed. It comes before any row that refers to
-    the call, and not in a mode that such rows conflict with: otherwise two processes could wait for each other.
-    """
-    Call.objects.select_for_update(no_key=True).only("id").get(id=handshake.call_id)
-    near = stored_near(handshake, segments)
-    for segment in segments:
-        for start, end, _ in near.get(segment.raw_id, ()):
-            if start < segment.end_sample and segment.start_sample < end:
-                raise PlaceTaken
-
-
-def _extend_participants(segments: Sequence[Segment]) -> None:
-    """Widens `heard_at` and `heard_until` to cover the segments."""
-    extents: dict[UUID, tuple[datetime, datetime]] = {}
-    for segment in segments:
-        first, last = extents.get(segment.participant_id, (segment.started_at, segment.ended_at))
-        extents[segment.participant_id] = (min(first, segment.started_at), max(last, segment.ended_at))
-    for participant_id, (first, last) in extents.items():
-        row = Participant.objects.filter(id=participant_id)
-        row.filter(Q(heard_until=None) | Q(heard_until__lt=last)).update(heard_until=last)
-        row.filter(Q(heard_at=None) | Q(heard_at__gt=first)).update(heard_at=first)
 
 
 def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> Segment:
@@ -256,22 +281,19 @@ def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> 
         audio_name=stored.audio_name,
         stored_bytes=stored.stored_bytes,
         sealed_at=now,
-        peaks=waveform.peaks_of(segment.pcm, segment.sample_rate),
+        peaks=stored.peaks,
     )
 
 
-def _reconnect_entries(handshake: Handshake) -> list[LedgerEntry]:
-    """A socket of a call that had another one before."""
-    call_id, stream_id = UUID(handshake.call_id), UUID(handshake.stream_id)
-    connected_at = moment(handshake.connected_at_us)
-    before = Subscription.objects.filter(call_id=call_id, connected_at__lt=connected_at).exclude(stream_id=stream_id)
-    if handshake.sequence > 0 or not before.exists():
-        return []
-    return [
-        LedgerEntry(
-            id=identity.entry_id_of(stream_id, LedgerEntry.Kind.RECONNECT, 0),
-            call_id=call_id,
-            kind=LedgerEntry.Kind.RECONNECT,
-            started_at=connected_at,
-        )
-    ]
+def _reconnect_entries(additions: Iterable[Addition], others: Mapping[str, datetime]) -> Iterator[LedgerEntry]:
+    """Sockets of calls that had another one before, each with its first file."""
+    for one in additions:
+        handshake = one.handshake
+        connected_at = moment(handshake.connected_at_us)
+        if handshake.sequence == 0 and others.get(handshake.call_id, connected_at) < connected_at:
+            yield LedgerEntry(
+                id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),
+                call_id=one.call_id,
+                kind=LedgerEntry.Kind.RECONNECT,
+                started_at=connected_at,
+            )

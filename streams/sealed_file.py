@@ -1,18 +1,23 @@
-"""One journal file on its way to store and rows, and what is told of a file that is still being written.
+"""Journal files on their way to store and rows: a few at a time, each of another call.
 
 The order of the steps is what makes a crash between any two of them harmless, and a power cut:
 
-    0. the journal is synced      what is made of it must not outlive it: read again after a power cut, and shorter, it
-                                  would be cut into other segments, over those that are rows already
-    1. audio -> store             trying again writes the same objects
-    2. rows, one transaction      trying again finds them, and stores nothing
-    3. state for the next file    or, if the socket is over, the call's axis for its next socket
-    4. the journal is deleted     nothing is left to be tried again
-    5. the state that it began with is deleted
+    0. the journals are synced     what is made of one must not outlive it: read again after a power cut, and shorter,
+                                   it would be cut into other segments, over those that are rows already
+    1. audio -> store              trying again writes the same objects
+    2. rows, one transaction       trying again finds them, and stores nothing
+    3. state for the next files    or, where a socket is over, the call's axis for its next socket
+    4. the journals are deleted    nothing is left to be tried again
+    5. the states that they began with are deleted
+
+Every step is done for all files before the next one begins, because what it costs is paid once for all: one sync of the
+folder, one question to the database, one transaction. Where a step fails, any of the files can go on without the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -21,96 +26,141 @@ import structlog
 from django.utils import timezone
 from msgspec import structs
 
-from calls import audio, identity, storage
+from calls import audio, identity, storage, waveform
 from calls.storage import StoreAway
-from streams import journal, rows, sealing, spool
-from streams.journal import Damage, Handshake, Metadata, Record, Voice
+from streams import journal, recorded, rows, sealing, spool
+from streams.backlog import stream_of
+from streams.journal import Damage, Handshake, Record
 from streams.meter import level_of
-from streams.rows import StoredSegment
+from streams.rows import Addition, StoredSegment
 from streams.sealing import Digest, StreamState
-from streams.seats import seated
-from streams.timeline import Timeline
+from streams.seats import Stored, seated
 
 log = structlog.get_logger(__name__)
+
+HEAD_BYTES = 8192
+"""Where every file says whose it is: magic word and handshake, whose ids are bounded."""
 
 
 class UnreadableJournal(Exception):
     """The file does not say whose it is, and none before it does. It is set aside, and stays on disk."""
 
 
-def stream_of(path: Path) -> str:
-    """The id of the stream whose file this is."""
-    return path.name.partition(".")[0]
+@dataclass(slots=True, eq=False)
+class SealedFile:
+    """One journal file, and what the steps so far have made of it. `is_last`: no other file of its socket follows."""
+
+    path: Path
+    is_last: bool
+    handshake: Handshake | None = None
+    state: StreamState = field(default_factory=StreamState)
+    is_sealed: bool = False  # its segments are rows
+    has_company: bool = False  # its call has other sockets
+    addition: Addition | None = None
+
+    @property
+    def stream_id(self) -> str:
+        return stream_of(self.path.name)
+
+    @property
+    def sequence(self) -> int:
+        return int(self.path.name.split(".")[1])
+
+    @property
+    def segments(self) -> int:
+        return len(self.addition.segments) if self.addition else 0
 
 
-def seal_file(path: Path, spool_folder: Path, *, last: bool) -> int:
-    """Seals one journal file and deletes it; the number of segments. `last`: no other file of its socket follows.
-
-    Raises `StoreAway`, `UnreadableJournal`, `django.db.Error`, `OSError`; trying again is harmless.
-    """
-    stream_id, sequence = stream_of(path), int(path.name.split(".")[1])
-    spool.sync_file(path)
-    records = list(journal.read(path))
-    state, handshake = _before(path, sequence, records, spool_folder)
-    if handshake is None:
-        _set_aside(path, records)
-        return 0
-    digest = sealing.digest(records, handshake, state, last=last)
-    stored = _stored(digest, state)
-    facts = list(state.subscriptions.values())
-    rows.write(digest, facts, stored, state.voices.values(), state.last_us, timezone.now())
-    _leave(path, sequence, state, spool_folder)
-    log.debug("journal sealed", stream=stream_id, journal=sequence, segments=len(stored))
-    return len(stored)
-
-
-def announce_file(path: Path, told: set[Record], *, at_most: int) -> int:
-    """Writes the rows of a stream that is open, as far as the first `at_most` bytes of its file tell and `told` does
-    not, and adds to `told`; the number of bytes that were read."""
+def call_of(path: Path) -> str:
+    """The call whose file this is; of one that does not say so, its stream."""
     try:
-        with path.open("rb") as file:
-            content = file.read(at_most)
-    except FileNotFoundError:  # finished this moment: sealing it writes the rows
-        return 0
-    records = [record for record in journal.parse(content) if isinstance(record, Handshake | Metadata | Voice)]
-    handshake = sealing.handshake_in(records)
-    facts = {structs.replace(one, sequence=0) if isinstance(one, Handshake) else one for one in records}
-    if handshake is not None and not facts <= told:
-        state = StreamState()
-        sealing.digest(records, handshake, state, last=False)
-        if handshake.sequence > 0 and state.current > 0:  # a later file repeats the metadata in force, not the first
-            state.subscriptions.pop(0)
-        rows.announce(handshake, state.subscriptions.values(), state.voices.values())
-        told |= facts
-    return len(content)
+        handshake = _handshake_at(path) or _handshake_left(_state_left(_state_path(path)))
+    except OSError:  # said and counted when it is this file's turn
+        return stream_of(path.name)
+    return handshake.call_id if handshake else stream_of(path.name)
 
 
-def _before(
-    path: Path, sequence: int, records: list[Record], spool_folder: Path
-) -> tuple[StreamState, Handshake | None]:
-    """The state that the files before have left, and the handshake of this one or, damaged, of those."""
-    handshake = sealing.handshake_in(records)
-    state = _state_left(_state_path(path, sequence))
-    if state is not None:
-        if handshake is None and state.handshake is not None:
-            handshake = structs.replace(state.handshake, sequence=sequence)
-        return state, handshake
-    if handshake is None:
-        return StreamState(), None
-    return StreamState(timeline=_axis_before(handshake, spool_folder)), handshake
+def begin(files: Sequence[SealedFile], spool_folder: Path) -> None:
+    """Step 0, and what was known before: the states that the files before have left, and what the rows say."""
+    spool.sync_files(file.path for file in files)
+    without_axis = []
+    for file in files:
+        left = _state_left(_state_path(file.path))
+        file.state, file.handshake = left or StreamState(), _handshake_at(file.path)
+        if file.handshake is None and left and left.handshake:
+            file.handshake = structs.replace(left.handshake, sequence=file.sequence)
+        if left is None and file.handshake and not _takes_axis_left(file, spool_folder):
+            without_axis.append((file, file.handshake))
+    for (file, _), axis in zip(without_axis, recorded.axes_of([one for _, one in without_axis]), strict=True):
+        file.state.timeline = axis
+    handshakes = [file.handshake for file in files if file.handshake]
+    sealed = recorded.sealed_among([(one.stream_id, one.sequence) for one in handshakes])
+    others = recorded.other_sockets(handshakes)
+    for file in files:
+        if file.handshake:
+            file.is_sealed = (file.handshake.stream_id, file.handshake.sequence) in sealed
+            file.has_company = file.handshake.call_id in others
 
 
-def _axis_before(handshake: Handshake, spool_folder: Path) -> Timeline:
-    """The call's axis as its socket before this one has left it; from the database where no file tells.
+def store(file: SealedFile) -> None:
+    """Step 1: the file's segments are in the store. One that was never begun is removed, and adds nothing.
+
+    Raises, as the others do, `StoreAway`, `UnreadableJournal`, `django.db.Error`, `OSError`; all of it can be begun
+    again.
+    """
+    records = list(journal.read(file.path))
+    if file.handshake is None:
+        _set_aside(file.path, records)
+        return
+    digest = sealing.digest(records, file.handshake, file.state, last=file.is_last)
+    stored = _stored(digest, file)
+    state = file.state
+    file.addition = Addition(
+        digest, list(state.subscriptions.values()), stored, list(state.voices.values()), state.last_us
+    )
+
+
+def write(files: Iterable[SealedFile]) -> None:
+    """Step 2."""
+    rows.write([file.addition for file in files if file.addition], timezone.now())
+
+
+def leave(files: Sequence[SealedFile], spool_folder: Path) -> None:
+    """Steps 3 to 5: the journals are deleted, once what comes after them can go on without them."""
+    spool.write_whole({_place_of_state(file, spool_folder): sealing.dump(file.state) for file in files})
+    for file in files:
+        file.path.unlink(missing_ok=True)
+    for file in files:
+        _state_path(file.path).unlink(missing_ok=True)
+        log.debug("journal sealed", stream=file.stream_id, journal=file.sequence, segments=file.segments)
+
+
+def _handshake_at(path: Path) -> Handshake | None:
+    """None where it is damaged."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    return sealing.handshake_in(journal.parse(head)) or sealing.handshake_in(journal.read(path))
+
+
+def _handshake_left(state: StreamState | None) -> Handshake | None:
+    return state.handshake if state else None
+
+
+def _takes_axis_left(file: SealedFile, spool_folder: Path) -> bool:
+    """Goes on with the call's axis as its socket before this one has left it, where a file tells.
 
     Not as this one has left it: then only its deletion was missing.
     """
-    left = _state_left(spool_folder / spool.AXES / handshake.call_id)
-    before = left.handshake if left else None
+    assert file.handshake, "the caller has looked"
+    left = _state_left(spool_folder / spool.AXES / file.handshake.call_id)
+    before = _handshake_left(left)
     # A younger socket may be over, and sealed, before this one: its axis begins behind our audio.
-    if left and before and handshake.sequence == 0 and before.connected_at_us < handshake.connected_at_us:
-        return left.timeline
-    return rows.axis_of(handshake)
+    if left is None or before is None or file.handshake.sequence > 0:
+        return False
+    if before.connected_at_us >= file.handshake.connected_at_us:
+        return False
+    file.state.timeline = left.timeline
+    return True
 
 
 def _state_left(path: Path) -> StreamState | None:
@@ -133,15 +183,24 @@ def _set_aside(path: Path, records: list[Record]) -> None:
     raise UnreadableJournal(path.name)
 
 
-def _stored(digest: Digest, state: StreamState) -> list[StoredSegment]:
+def _stored(digest: Digest, file: SealedFile) -> list[StoredSegment]:
     """The file's segments, in the store; none where their rows are there already."""
-    handshake, facts = digest.handshake, state.subscriptions[state.current]
-    if rows.is_sealed(handshake.stream_id, handshake.sequence):
-        facts.duplicate = rows.duplicates_of(handshake.stream_id, facts.index)
+    handshake, facts = digest.handshake, file.state.subscriptions[file.state.current]
+    if file.is_sealed:
+        facts.duplicate = recorded.duplicates_of(handshake.stream_id, facts.index)
         return []
-    segments, duplicate = seated(digest.segments, rows.stored_near(handshake, digest.segments))
+    near = _stored_near(digest) if file.has_company else {}
+    segments, duplicate = seated(digest.segments, near)
     facts.duplicate += duplicate
     return [_store(handshake, segment) for segment in segments]
+
+
+def _stored_near(digest: Digest) -> dict[str, list[Stored]]:
+    """Per raw id."""
+    near = recorded.stored_near([(digest.handshake, digest.segments)])
+    call_id = UUID(digest.handshake.call_id)
+    voices = {segment.raw_id for segment in digest.segments}
+    return {raw_id: near.get(identity.participant_id_of(call_id, raw_id), []) for raw_id in voices}
 
 
 def _store(handshake: Handshake, segment: sealing.Segment) -> StoredSegment:
@@ -156,21 +215,20 @@ def _store(handshake: Handshake, segment: sealing.Segment) -> StoredSegment:
     except OSError as error:  # of whatever kind: it is the store's, not the spool's
         raise StoreAway(f"not stored: {error}") from error
     level = level_of(segment.pcm)
-    return StoredSegment(segment, sha256, level.peak_dbfs, level.rms_dbfs, name, len(content))
+    peaks = waveform.peaks_of(segment.pcm, segment.sample_rate)
+    return StoredSegment(segment, sha256, level.peak_dbfs, level.rms_dbfs, name, len(content), peaks)
 
 
-def _leave(path: Path, sequence: int, state: StreamState, spool_folder: Path) -> None:
-    """Deletes the journal, once what comes after it can go on without it."""
-    assert state.handshake, "a digest has been made"
-    if state.is_over:
-        axes = spool_folder / spool.AXES
-        axes.mkdir(exist_ok=True)
-        spool.write_whole(axes / state.handshake.call_id, sealing.dump(state))
-    else:
-        spool.write_whole(_state_path(path, sequence + 1), sealing.dump(state))
-    path.unlink()
-    _state_path(path, sequence).unlink(missing_ok=True)
+def _place_of_state(file: SealedFile, spool_folder: Path) -> Path:
+    assert file.state.handshake, "a digest has been made"
+    if not file.state.is_over:
+        return _state_path(file.path, file.sequence + 1)
+    axes = spool_folder / spool.AXES
+    axes.mkdir(exist_ok=True)
+    return axes / file.state.handshake.call_id
 
 
-def _state_path(path: Path, sequence: int) -> Path:
-    return path.with_name(f"{stream_of(path)}.{sequence:06d}.state")
+def _state_path(path: Path, sequence: int | None = None) -> Path:
+    """The state that a journal begins with, or that another file of its stream does."""
+    stream_id, own = path.name.split(".")[:2]
+    return path.with_name(f"{stream_id}.{int(own) if sequence is None else sequence:06d}.state")

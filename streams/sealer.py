@@ -4,6 +4,9 @@ One thread per process. What is on disk tells it what to do, so sealing a call i
 outage and taking over what a dead process left are one and the same code. When a store or the database is away, the
 journals wait and the next round comes later; nothing is skipped and nothing is held in memory.
 
+Calls take turns, each with one file, so none waits for the backlog of another. The files of a turn share what can be
+shared (`sealed_file`); what goes wrong for several at once is tried for each of them alone.
+
 What goes wrong, and what it holds up:
 
     StoreAway, django.db.Error        everything: store or database is away, the round ends, the next comes later
@@ -15,12 +18,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from django.db import DataError, IntegrityError, connections
@@ -29,36 +32,36 @@ from django.utils import timezone
 
 from calls import deletion
 from calls.storage import StoreAway
-from streams import rows, spool
+from streams import rows, sealed_file, spool
+from streams.backlog import WaitingCall, backlog_of, size_of, streams_in, waiting_calls
 from streams.figures import Backlog, SealStage
-from streams.journal import Record
-from streams.sealed_file import UnreadableJournal, announce_file, seal_file, stream_of
+from streams.open_streams import News, OpenStreams
+from streams.rows import PlaceTaken
+from streams.sealed_file import SealedFile, UnreadableJournal
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 ROUND_SECONDS = 0.5
+GATHER_SECONDS = 0.3
+"""After a file is finished: others that are finished by then share the cost. With hundreds of calls, always some."""
 LONGEST_BACKOFF_SECONDS = 15.0
 TAKEOVER_SECONDS = 5.0
 """How often the spool is searched for folders of dead processes."""
 HEARTBEAT_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+"""How often everything in the spool is counted, how long one list of it is worked on, and how long, at most, open
+streams wait while there is a backlog."""
 AXIS_SECONDS = 3600.0
 """How long the axis of a call is kept for another socket; later ones find it in the database."""
 SWEEP_SECONDS = 60.0
-ANNOUNCE_BYTES = 65_536
-"""A stream is announced again until its file has this size: a second or two, when everyone has been heard."""
 MOST_FAILURES_PER_ROUND = 3
 """When the store or the database has failed so often in one round it is away: the rest waits for the next one."""
-
-JOURNALS = {".journal", ".open"}
-
-
-@dataclass(frozen=True, slots=True)
-class StreamFiles:
-    """What lies in a folder of one socket: finished files in order; `is_over`: none will follow them."""
-
-    stream_id: str
-    finished: list[Path]
-    is_over: bool
+BATCH_FILES = 20
+BATCH_BYTES = 16 * 1024 * 1024
+"""What is sealed together, at most: by then the rows of a file cost a tenth of what they cost alone."""
+BATCH_SECONDS = 2.0
+"""When a store takes so long, what it has taken becomes rows before it is given more."""
 
 
 class Sealer:
@@ -69,8 +72,7 @@ class Sealer:
         self._own = own
         self._clock = clock
         self._due: dict[str, float] = {}
-        self._looked_at: dict[Path, int] = {}  # open files, and how much of them was read
-        self._told: dict[str, set[Record]] = {}  # open streams, and what was announced of them
+        self._open_streams = OpenStreams(own)
         self._set_back: dict[Path, float] = {}  # files that cannot be sealed, and when they are tried again
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
@@ -87,9 +89,9 @@ class Sealer:
         self._waking.set()
 
     def stop(self, timeout_seconds: float) -> bool:
-        """Lets the current file end; what is left is sealed by whoever takes the folder over.
+        """Lets the current files end; what is left is sealed by whoever takes the folder over.
 
-        False when the file had not ended in time (its store or database hangs): the thread then still works on it.
+        False when they had not ended in time (store or database hangs): the thread then still works on them.
         """
         self._stopping.set()
         self._waking.set()
@@ -100,7 +102,7 @@ class Sealer:
     def round(self) -> bool:
         """One pass over everything there is to do. False when store or database was away: try again later."""
         self._failed_this_round.clear()
-        for step in (self._tell_of_open_streams, self._take_over, self._seal_own, self._clean_up, self._look_around):
+        for step in (self._tell_of_open_streams, self._seal_all, self._clean_up, self._look_around):
             self._guarded("journal", step)
         return not self._failed_this_round
 
@@ -110,77 +112,144 @@ class Sealer:
             connections.close_all()
             self._backoff_seconds = ROUND_SECONDS if well else min(LONGEST_BACKOFF_SECONDS, self._backoff_seconds * 2)
             if well:
-                self._waking.wait(ROUND_SECONDS)
+                if self._waking.wait(ROUND_SECONDS):
+                    self._stopping.wait(GATHER_SECONDS)
                 self._waking.clear()
             else:
                 self._stopping.wait(self._backoff_seconds)
 
-    def _take_over(self) -> None:
-        if not self._is_due("takeover", TAKEOVER_SECONDS):
-            return
-        for folder in spool.abandoned(self._spool):
+    def _seal_all(self) -> None:
+        """What dead processes have left, and what this one has finished."""
+        with ExitStack() as taken:
+            dead = []
+            for folder in spool.abandoned(self._spool) if self._is_due("takeover", TAKEOVER_SECONDS) else ():
+                taken.callback(folder.release, remove_empty=True)
+                dead.append(folder.path)
+            while self._seal_listed(dead) and not self._failed_this_round:
+                pass  # a backlog, or files that were finished meanwhile
+            for path in dead:
+                spool.forget_leftovers(path)
+
+    def _seal_listed(self, dead: Sequence[Path]) -> bool:
+        """Seals what one list of the folders shows, for a while; whether that was anything."""
+        streams = [stream for path in dead for stream in streams_in(path, dead=True)]
+        streams += streams_in(self._own, dead=False)
+        waiting = deque(waiting_calls(streams, sealed_file.call_of))
+        until, anything = self._clock() + LOOK_SECONDS, False
+        while waiting and self._goes_on and self._clock() < until:
+            batch = self._next_batch(waiting)
+            outcomes = self._seal([file for _, file in batch])
+            for call, file in batch:
+                if outcomes.get(file):
+                    call.file_is_sealed()
+                elif file in outcomes:
+                    call.socket_waits()
+            waiting.extend(call for call, _ in batch)
+            anything = anything or any(outcomes.values())
+        return anything
+
+    def _next_batch(self, waiting: deque[WaitingCall]) -> list[tuple[WaitingCall, SealedFile]]:
+        """Takes the calls whose turn it is, each with its next file. One at fault is not tried before its time."""
+        batch: list[tuple[WaitingCall, SealedFile]] = []
+        size = 0
+        while waiting and len(batch) < BATCH_FILES and size < BATCH_BYTES:
+            call = waiting.popleft()
+            while call.path and self._clock() < self._set_back.get(call.path, 0.0):
+                call.socket_waits()
+            if call.path:
+                self._set_back.pop(call.path, None)
+                batch.append((call, SealedFile(call.path, call.is_last)))
+                size += size_of(call.path) or 0
+        return batch
+
+    def _seal(self, files: Sequence[SealedFile]) -> dict[SealedFile, bool]:
+        """Whether each is sealed; of those that are left out nothing was tried, because others took so long."""
+        begun = self._together(files, partial(sealed_file.begin, spool_folder=self._spool), self._set_one_back)
+        outcomes = {file: False for file in files if file not in begun}
+        until = self._clock() + BATCH_SECONDS
+        for file in begun:
+            if not self._goes_on or self._clock() >= until:
+                break
+            outcomes[file] = bool(self._together([file], store, self._set_one_back))
+            self._meanwhile()
+        added = [file for file in begun if outcomes.get(file) and file.addition]
+        written = self._together(added, sealed_file.write, self._set_one_back)
+        left = self._together(written, partial(sealed_file.leave, spool_folder=self._spool), self._set_one_back)
+        outcomes |= {file: file in left for file in added}
+        self.segments_sealed += sum(file.segments for file in left)
+        self._meanwhile()
+        return outcomes
+
+    def _together(
+        self, things: Sequence[T], step: Callable[[Sequence[T]], object], at_fault: Callable[[T], object] | None = None
+    ) -> list[T]:
+        """One step for all at once or, where that fails, for each alone: those for which it went well.
+
+        `at_fault` is told of the others, unless store or database were away.
+        """
+        if len(things) > 1:
             try:
-                self._seal_folder(folder.path, dead=True)
-                forget_leftovers(folder.path)
-            finally:
-                folder.release(remove_empty=True)
+                step(things)
+            except Exception as error:  # noqa: BLE001 - said and counted where it fails again, alone
+                if is_away(error):
+                    self._failed("database", error)
+                    return []
+                log.info("each is tried alone", error=type(error).__name__, of=len(things))
+            else:
+                return list(things)
+        well = []
+        for one in things:
+            failed = self._guarded("journal", partial(step, [one]))
+            if failed is None:
+                well.append(one)
+            elif failed == "journal" and at_fault:
+                at_fault(one)
+        return well
 
-    def _seal_own(self) -> None:
-        self._seal_folder(self._own, dead=False)
+    def _set_one_back(self, file: SealedFile) -> None:
+        if file.path.exists():
+            self._set_back[file.path] = self._clock() + LONGEST_BACKOFF_SECONDS
 
-    def _clean_up(self) -> None:
-        if self._is_due("sweep", SWEEP_SECONDS):
-            forget_old_axes(self._spool)
-            self._guarded("store", deletion.sweep)
-
-    def _look_around(self) -> None:
-        self.backlog = backlog_of(self._spool, time.time())
-
-    def _seal_folder(self, folder: Path, *, dead: bool) -> None:
-        for stream in streams_in(folder, dead=dead):
-            for path in stream.finished:
-                if self._stopping.is_set() or self._is_away:
-                    return
-                sealed = self._seal(path, last=stream.is_over and path == stream.finished[-1])
-                if self._is_due("between", HEARTBEAT_SECONDS):  # a backlog, or a store that hangs: live calls stay live
-                    self._tell_of_open_streams()
-                if not sealed:
-                    break  # what follows needs the state that this file leaves
-
-    def _seal(self, path: Path, *, last: bool) -> bool:
-        """Seals one file. One that is itself at fault is set back, and holds up no other socket."""
-        if self._clock() < self._set_back.get(path, 0.0):
-            return False
-        self._set_back.pop(path, None)
-        failed = self._guarded("journal", partial(self._seal_now, path, last=last))
-        if failed == "journal" and path.exists():
-            self._set_back[path] = self._clock() + LONGEST_BACKOFF_SECONDS
-        return failed is None
-
-    def _seal_now(self, path: Path, *, last: bool) -> None:
-        self.segments_sealed += seal_file(path, self._spool, last=last)
+    def _meanwhile(self) -> None:
+        """Between two files: however long a backlog or a store takes, live calls stay live and new ones are there."""
+        if self._is_due("meanwhile", LOOK_SECONDS):
+            self._tell_of_open_streams()
+            self._look_around()
 
     def _tell_of_open_streams(self) -> None:
         """Calls that go on are rows too: at once, again when their first voices are there, and a heartbeat."""
-        files = sorted(self._own.glob("*.open"))
-        stream_ids = sorted({stream_of(path) for path in files})
-        self._looked_at = {path: self._looked_at[path] for path in files if path in self._looked_at}
-        self._told = {stream_id: self._told.get(stream_id, set()) for stream_id in stream_ids}
-        for path in files:
+        self._open_streams.list()
+        news: list[News] = []
+        for name in self._open_streams.grown():
+            self._guarded("journal", partial(self._read_open, name, news))
+        for start in range(0, len(news), BATCH_FILES):
             if not self._failed_this_round["database"]:
-                self._guarded("journal", partial(self._announce, path))
-        if files and not self._failed_this_round["database"] and self._is_due("heartbeat", HEARTBEAT_SECONDS):
+                for told in self._together(news[start : start + BATCH_FILES], announce):
+                    self._open_streams.keep(told)
+        stream_ids = self._open_streams.ids
+        if stream_ids and not self._failed_this_round["database"] and self._is_due("heartbeat", HEARTBEAT_SECONDS):
             self._guarded("database", lambda: rows.vouch_for(stream_ids, timezone.now()))
 
-    def _announce(self, path: Path) -> None:
-        read, size = self._looked_at.get(path, -1), size_of(path)
-        if size is not None and read < min(size, ANNOUNCE_BYTES):
-            told = self._told[stream_of(path)]
-            self._looked_at[path] = announce_file(path, told, at_most=ANNOUNCE_BYTES)
+    def _read_open(self, name: str, news: list[News]) -> None:
+        if (found := self._open_streams.read(name)) is None:
+            return
+        if found.announcement:
+            news.append(found)
+        else:
+            self._open_streams.keep(found)
+
+    def _clean_up(self) -> None:
+        if self._is_due("sweep", SWEEP_SECONDS):
+            spool.forget_old_axes(self._spool, AXIS_SECONDS)
+            self._guarded("store", deletion.sweep)
+
+    def _look_around(self) -> None:
+        if self._is_due("look", LOOK_SECONDS):
+            self.backlog = backlog_of(self._spool, time.time())
 
     @property
-    def _is_away(self) -> bool:
-        return self._failed_this_round.total() >= MOST_FAILURES_PER_ROUND
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set() and self._failed_this_round.total() < MOST_FAILURES_PER_ROUND
 
     def _guarded(self, stage: SealStage, work: Callable[[], object]) -> SealStage | None:
         """Whatever is wrong with one thing keeps no other from its turn: the stage that has failed, if one has."""
@@ -215,80 +284,15 @@ class Sealer:
         return True
 
 
-def streams_in(folder: Path, *, dead: bool) -> Iterator[StreamFiles]:
-    """The sockets with finished files, oldest first, so that a call's axis is there when its next socket is sealed.
-
-    Of a living process only what lies before the file that is being written is finished; of a dead one everything.
-    """
-    files: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in JOURNALS:
-            files.setdefault(stream_of(path), []).append(path)
-    streams = []
-    for stream_id, paths in files.items():
-        finished = paths if dead else list(takewhile(lambda path: path.suffix == ".journal", paths))
-        if finished:
-            is_over = dead or (finished == paths and not is_followed(paths[-1]))
-            streams.append(StreamFiles(stream_id, finished, is_over))
-    yield from sorted(streams, key=lambda stream: stream.finished[0].stat().st_mtime_ns)
+def is_away(error: Exception) -> bool:
+    """Whether the database is, rather than that it is there and does not take these rows."""
+    return isinstance(error, DatabaseAway) and not isinstance(error, DataError | IntegrityError | PlaceTaken)
 
 
-def is_followed(path: Path) -> bool:
-    """Whether the socket's next file is there. It is begun before this one is finished, so this is no race; a list of
-    the folder could have missed it."""
-    stream_id, number = path.name.split(".")[:2]
-    following = path.with_name(f"{stream_id}.{int(number) + 1:06d}.open")
-    return following.exists() or following.with_suffix(".journal").exists()
+def announce(news: Sequence[News]) -> None:
+    rows.announce([one.announcement for one in news if one.announcement])
 
 
-def size_of(path: Path) -> int | None:
-    """Bytes; None when the file has been renamed or deleted this moment."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
-
-
-def backlog_of(spool_folder: Path, now: float) -> Backlog:
-    """`now`: seconds since the Unix epoch, as file times are."""
-    files = size = 0
-    oldest = now
-    for path in _files_below(spool_folder):
-        try:
-            status = path.stat()
-        except FileNotFoundError:  # sealed this moment
-            continue
-        files, size = files + 1, size + status.st_size
-        if path.suffix == ".journal":
-            oldest = min(oldest, status.st_mtime)
-    return Backlog(files, size, now - oldest)
-
-
-def _files_below(spool_folder: Path) -> Iterator[Path]:
-    for folder in spool_folder.iterdir():
-        try:
-            yield from (path for path in folder.iterdir() if path.suffix in JOURNALS)
-        except (FileNotFoundError, NotADirectoryError):  # its process has ended this moment
-            continue
-
-
-def forget_leftovers(folder: Path) -> None:
-    """Removes what a crash between two steps has left beside journals, once they are all sealed: without it the folder
-    would never be empty. Journals that were set aside stay."""
-    left = list(folder.iterdir())
-    if any(path.suffix in JOURNALS for path in left):
-        return
-    for path in left:
-        if path.suffix == ".state" or path.name.startswith("."):
-            path.unlink(missing_ok=True)
-
-
-def forget_old_axes(spool_folder: Path) -> None:
-    folder = spool_folder / spool.AXES
-    oldest = time.time() - AXIS_SECONDS
-    for path in folder.iterdir() if folder.is_dir() else ():
-        try:
-            if path.stat().st_mtime < oldest:
-                path.unlink()
-        except FileNotFoundError:  # another process was faster
-            continue
+def store(files: Sequence[SealedFile]) -> None:
+    for file in files:
+        sealed_file.store(file)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from calls.storage import fsync_folder
 LOCK = "owner.lock"
 SEALER_LOCK = "sealer.lock"
 AXES = "axes"
+JOURNALS = (".journal", ".open")
 
 
 class Folder:
@@ -71,18 +73,51 @@ def abandoned(spool: Path) -> Iterator[Folder]:
                 yield folder
 
 
-def sync_file(path: Path) -> None:
-    """When it returns, the file is on disk under its name, with all that was written to it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    fsync_folder(path.parent)
+def sync_files(paths: Iterable[Path]) -> None:
+    """When it returns, the files are on disk under their names, with all that was written to them."""
+    paths = list(paths)
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    _sync_folders_of(paths)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replaces a file: whoever reads it, also after a power cut, finds the old content or the new one."""
+def write_whole(contents: Mapping[Path, bytes]) -> None:
+    """Replaces files: whoever reads one, also after a power cut, finds the old content or the new one.
+
+    When it returns all are on disk. Where one fails, those before it may have been replaced.
+    """
+    for path, content in contents.items():
+        _replace(path, content)
+    _sync_folders_of(contents)
+
+
+def forget_leftovers(folder: Path) -> None:
+    """Removes what a crash between two steps has left beside journals, once they are all sealed: without it the folder
+    would never be empty. Journals that were set aside stay."""
+    left = list(folder.iterdir())
+    if any(path.suffix in JOURNALS for path in left):
+        return
+    for path in left:
+        if path.suffix == ".state" or path.name.startswith("."):
+            path.unlink(missing_ok=True)
+
+
+def forget_old_axes(spool: Path, older_than_seconds: float) -> None:
+    folder = spool / AXES
+    oldest = time.time() - older_than_seconds
+    for path in folder.iterdir() if folder.is_dir() else ():
+        try:
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+        except FileNotFoundError:  # another process was faster
+            continue
+
+
+def _replace(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{uuid4()}")
     try:
         with partial.open("wb") as file:
@@ -93,7 +128,11 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:  # a full disk gets its room back, and the folder can become empty
         partial.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+
+
+def _sync_folders_of(paths: Iterable[Path]) -> None:
+    for folder in dict.fromkeys(path.parent for path in paths):
+        fsync_folder(folder)
 
 
 def lock_for_sealing(folder: Path) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from django.db import connection, connections
-from django.forms.models import model_to_dict
+from django.db import connection, connections, transaction
 from django.test import TestCase, TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -18,59 +16,35 @@ from msgspec import structs
 
 from calls import audio, identity
 from calls.models import EPOCH, Call, LedgerEntry, Participant, Segment, Subscription
-from streams import rows, sealing
+from streams import recorded, rows, sealing
 from streams.journal import Closed, Dtmf, Handshake, Record
 from streams.ledger import moment
-from streams.rows import PlaceTaken, StoredSegment
-from streams.sealing import Digest, StreamState, SubscriptionFacts
-from streams.timeline import Timeline
+from streams.rows import Addition, Announcement, PlaceTaken
+from streams.sealing import StreamState
 from tests.streams.journals import handshake_of, metadata_of, records_of
 from tests.streams.packets import PACKET_SAMPLES, RATE, START_US, Sent, speech
-
-START = START_US * RATE // 1_000_000
-NOW = moment(START_US + 60_000_000)
-MODELS = (Call, Subscription, Participant, Segment, LedgerEntry)
-
-
-def segment(start: int, count: int, fill: int = 1, raw_id: str = "p", rate: int = RATE) -> sealing.Segment:
-    """`count` samples of one value, `start` samples behind the start of the call."""
-    return sealing.Segment(raw_id, 0, START * rate // RATE + start, rate, bytes([fill, 0]) * count, 1)
-
-
-def stored(one: sealing.Segment) -> StoredSegment:
-    sha256 = audio.pcm_hash(one.pcm)
-    return StoredSegment(one, sha256, -6.0, -12.0, f"{one.raw_id}/{one.start_sample}-{sha256[:16]}.flac", 100)
-
-
-def write(
-    handshake: Handshake, segments: Sequence[sealing.Segment] = (), *, facts: SubscriptionFacts | None = None
-) -> None:
-    """One file with these segments, of a socket that closed, unless `facts` say otherwise."""
-    end_us = handshake.connected_at_us + 10_000_000
-    facts = facts or SubscriptionFacts(0, handshake.connected_at_us, disconnected_us=end_us, close_code=1000)
-    rows.write(Digest(handshake), [facts], [stored(one) for one in segments], [], end_us, NOW)
-
-
-def open_facts(handshake: Handshake) -> SubscriptionFacts:
-    return SubscriptionFacts(0, handshake.connected_at_us)
-
-
-def later(handshake: Handshake, seconds: float) -> Handshake:
-    """Another socket of the call."""
-    connected_us = handshake.connected_at_us + round(seconds * 1_000_000)
-    return handshake_of(handshake.call_connection_id, connected_us=connected_us)
-
-
-def everything() -> list[dict[str, Any]]:
-    return [model_to_dict(row) | {"pk": row.pk} for model in MODELS for row in model._default_manager.order_by("pk")]
+from tests.streams.written import (
+    NOW,
+    START,
+    addition,
+    announce,
+    everything,
+    later,
+    open_facts,
+    replace_facts,
+    segment,
+    stored,
+    write,
+)
 
 
 def write_file(records: list[Record], handshake: Handshake, state: StreamState | None = None) -> StreamState:
     """All that the sealer does with a file but storing its audio."""
     state = state or StreamState()
     digest = sealing.digest(records, handshake, state, last=False)
-    facts, voices = list(state.subscriptions.values()), state.voices.values()
-    rows.write(digest, facts, [stored(one) for one in digest.segments], voices, state.last_us, NOW)
+    facts, voices = list(state.subscriptions.values()), list(state.voices.values())
+    segments = [stored(one) for one in digest.segments]
+    rows.write([Addition(digest, facts, segments, voices, state.last_us)], NOW)
     return state
 
 
@@ -96,7 +70,8 @@ class Writing(TestCase):
         before = everything()
         state = StreamState()
         digest = sealing.digest(records, handshake, state, last=False)
-        rows.write(digest, list(state.subscriptions.values()), [], state.voices.values(), state.last_us, NOW)
+        facts, voices = list(state.subscriptions.values()), list(state.voices.values())
+        rows.write([Addition(digest, facts, [], voices, state.last_us)], NOW)
         self.assertEqual(everything(), before)
 
     def test_all_or_nothing(self) -> None:
@@ -144,23 +119,11 @@ class Writing(TestCase):
         entry = LedgerEntry.objects.get()
         self.assertEqual((entry.kind, entry.started_at), ("reconnect", moment(START_US + 30_000_000)))
 
-    def test_whether_a_file_is_sealed_is_known_by_its_segments(self) -> None:
-        handshake = structs.replace(handshake_of(), sequence=3)
-        write(handshake, [segment(0, 10)])
-        self.assertTrue(rows.is_sealed(handshake.stream_id, 3))
-        self.assertFalse(rows.is_sealed(handshake.stream_id, 2))
-        self.assertFalse(rows.is_sealed(handshake_of().stream_id, 3))
-
-    def test_the_duplicates_that_are_counted_are_known(self) -> None:
-        handshake = handshake_of()
-        write(handshake, facts=replace_facts(open_facts(handshake), duplicate=12))
-        self.assertEqual(rows.duplicates_of(handshake.stream_id, 0), 12)
-
 
 class Announcing(TestCase):
     def test_an_open_socket_has_rows_and_is_live(self) -> None:
         handshake = handshake_of(connected_us=(timezone.now() - EPOCH) // timedelta(microseconds=1))
-        rows.announce(handshake, [open_facts(handshake)], ["p"])
+        announce(handshake, [open_facts(handshake)], ["p"])
         self.assertEqual(Call.objects.with_state(timezone.now()).get().state, "live")
         self.assertEqual(Participant.objects.get().raw_id, "p")
 
@@ -169,22 +132,22 @@ class Announcing(TestCase):
         facts = replace_facts(open_facts(handshake), audio=7, close_code=1000, disconnected_us=START_US, duplicate=1)
         write(handshake, facts=facts)
         before = everything()
-        rows.announce(handshake, [replace_facts(open_facts(handshake))], [])
+        announce(handshake, [replace_facts(open_facts(handshake))], [])
         self.assertEqual(everything(), before)
 
     def test_metadata_that_comes_later_is_added(self) -> None:
         handshake = handshake_of()
-        rows.announce(handshake, [open_facts(handshake)], [])
+        announce(handshake, [open_facts(handshake)], [])
         state = StreamState()
         sealing.digest([metadata_of(rate=24_000)], handshake, state, last=False)
-        rows.announce(handshake, state.subscriptions.values(), [])
+        announce(handshake, state.subscriptions.values(), [])
         row = Subscription.objects.get()
         self.assertEqual((row.sample_rate, row.encoding, row.length), (24_000, "PCM", 960.0))
 
     def test_one_statement_vouches_for_all_open_sockets_and_for_no_closed_one(self) -> None:
         handshakes = [handshake_of(f"call-{number}") for number in range(5)]
         for handshake in handshakes[:4]:
-            rows.announce(handshake, [open_facts(handshake)], [])
+            announce(handshake, [open_facts(handshake)], [])
         write(handshakes[4])
         with CaptureQueriesContext(connection) as queries:
             rows.vouch_for([handshake.stream_id for handshake in handshakes], NOW)
@@ -193,45 +156,63 @@ class Announcing(TestCase):
         self.assertEqual(seen, {handshake.stream_id for handshake in handshakes[:4]})
 
 
-class Near(TestCase):
-    """What is stored where a file wants to put its audio."""
+class Together(TestCase):
+    """Many files, each of another call, in one transaction."""
 
     def setUp(self) -> None:
-        self.first = handshake_of()
-        self.second = later(self.first, 1)
+        self.handshakes = [handshake_of(f"call-{number}") for number in range(10)]
 
-    def near(self, *segments: sealing.Segment) -> dict[str, list[tuple[int, int]]]:
-        found = rows.stored_near(self.second, segments)
-        return {raw_id: [(start - START, end - START) for start, end, _ in of] for raw_id, of in found.items()}
+    def additions(self, sequence: int) -> list[Addition]:
+        files = [structs.replace(handshake, sequence=sequence) for handshake in self.handshakes]
+        return [
+            addition(
+                one, [segment(sequence * 100, 100, raw_id=raw_id) for raw_id in ("p", "q")], voices=["p", "q", "r"]
+            )
+            for one in files
+        ]
 
-    def test_a_call_with_one_socket_asks_nothing_of_segments(self) -> None:
-        write(self.second, [segment(0, 10)])
-        with CaptureQueriesContext(connection) as queries:
-            self.assertEqual(self.near(segment(0, 10)), {})
-        self.assertEqual(len(queries), 1)
+    def test_are_what_they_are_one_after_the_other(self) -> None:
+        with transaction.atomic():
+            for sequence in range(3):
+                for one in self.additions(sequence):
+                    rows.write([one], NOW)
+            alone = everything()
+            transaction.set_rollback(True)
+        for sequence in range(3):
+            rows.write(reversed(self.additions(sequence)), NOW)
+        self.assertEqual(len(alone), 10 * (1 + 1 + 3 + 6))
+        self.assertEqual(everything(), alone)
 
-    def test_a_file_without_audio_asks_nothing(self) -> None:
-        write(self.first, [segment(0, 10)])
-        self.assertEqual(self.near(), {})
+    def test_cost_as_many_statements_as_one(self) -> None:
+        rows.write(self.additions(0), NOW)
+        with CaptureQueriesContext(connection) as of_one:
+            rows.write(self.additions(1)[:1], NOW)
+        with CaptureQueriesContext(connection) as of_many:
+            rows.write(self.additions(1)[1:], NOW)
+        self.assertEqual(len(of_one), len(of_many))
+        self.assertLessEqual(len(of_many), 9)
 
-    def test_segments_of_the_same_voices_are_found_in_order(self) -> None:
-        write(self.first, [segment(20, 10), segment(0, 10, 2), segment(0, 10, raw_id="q"), segment(0, 10, raw_id="r")])
-        found = self.near(segment(5, 10), segment(5, 10, raw_id="q"))
-        self.assertEqual(found, {"p": [(0, 10), (20, 30)], "q": [(0, 10)]})
+    def test_are_there_all_or_none(self) -> None:
+        rows.write(self.additions(0), NOW)
+        before = everything()
+        with (
+            patch.object(LedgerEntry._default_manager, "bulk_create", side_effect=RuntimeError("crash")),
+            self.assertRaises(RuntimeError),
+        ):
+            rows.write(self.additions(1), NOW)
+        self.assertEqual(everything(), before)
 
-    def test_the_longest_segment_that_reaches_into_the_place_is_found(self) -> None:
-        long = segment(0, 10 * RATE)
-        write(self.first, [long])
-        self.assertEqual(self.near(segment(10 * RATE - 1, 10)), {"p": [(0, 10 * RATE)]})
+    def test_two_files_of_one_call_are_not_written_together(self) -> None:
+        """The second one's places rest on the first one's rows."""
+        with self.assertRaises(AssertionError):
+            rows.write([*self.additions(0)[:1], *self.additions(1)[:1]], NOW)
 
-    def test_the_whole_row_of_what_is_stored_behind_the_place_is_found(self) -> None:
-        write(self.first, [segment(RATE * number, RATE, number) for number in range(50)])
-        self.assertEqual(len(self.near(segment(5, 10))["p"]), 50)
-
-    def test_audio_of_the_socket_itself_is_among_it(self) -> None:
-        write(self.first, [segment(0, 10)])
-        write(self.second, [segment(10, 10)])
-        self.assertEqual(self.near(segment(5, 10)), {"p": [(0, 10), (10, 20)]})
+    def test_a_call_with_two_open_sockets_is_announced_at_once(self) -> None:
+        first = self.handshakes[0]
+        sockets = [later(first, 5), first, later(first, 9)]
+        rows.announce(Announcement(one, [open_facts(one)], ["p"]) for one in sockets)
+        self.assertEqual(Call.objects.get().started_at, moment(START_US))
+        self.assertEqual((Subscription.objects.count(), Participant.objects.count()), (3, 1))
 
 
 class Places(TransactionTestCase):
@@ -255,10 +236,10 @@ class Places(TransactionTestCase):
         first = handshake_of()
         second = later(first, 1)
         for handshake in (first, second):
-            rows.announce(handshake, [open_facts(handshake)], [])
+            announce(handshake, [open_facts(handshake)], [])
         errors: list[BaseException | None] = []
         looked = threading.Event()
-        extend, near = rows._extend_participants, rows.stored_near
+        extend, others = rows._write_participants, recorded.other_sockets
 
         def write_second() -> None:
             try:
@@ -272,70 +253,24 @@ class Places(TransactionTestCase):
         thread = threading.Thread(target=write_second)
 
         def note(*arguments: Any) -> Any:
-            answer = near(*arguments)
+            answer = others(*arguments)
             if threading.current_thread() is thread:
                 looked.set()
             return answer
 
-        def let_the_other_come(segments: Any) -> None:
-            extend(segments)
+        def let_the_other_come(additions: Any) -> None:
+            extend(additions)
             if threading.current_thread() is not thread:
                 thread.start()
                 self.assertFalse(looked.wait(0.3), "it must wait, and look when we have committed")
 
-        with patch.object(rows, "_extend_participants", let_the_other_come), patch.object(rows, "stored_near", note):
+        with (
+            patch.object(rows, "_write_participants", let_the_other_come),
+            patch.object(recorded, "other_sockets", note),
+        ):
             write(first, [segment(0, 100)])
             thread.join(30)
         self.assertEqual((len(errors), Segment.objects.count()), (1, 1))
-
-
-class Axis(TestCase):
-    """The axis of a call, as the database tells it."""
-
-    def setUp(self) -> None:
-        self.first = handshake_of()
-        self.second = later(self.first, 30)
-
-    def axis(self, handshake: Handshake | None = None) -> dict[str, tuple[int | None, int, str]]:
-        timeline = rows.axis_of(handshake or self.second)
-        return {raw_id: (track.end, track.sample_rate, track.gap_reason) for raw_id, track in timeline.tracks.items()}
-
-    def test_a_call_that_nobody_knows_has_an_empty_one(self) -> None:
-        self.assertEqual(rows.axis_of(self.first), Timeline())
-
-    def test_each_track_ends_with_its_last_segment(self) -> None:
-        write(self.first, [segment(0, 10), segment(50, 10, 2), segment(0, 5, raw_id="q")])
-        expected = {"p": (START + 60, RATE, "not_connected"), "q": (START + 5, RATE, "not_connected")}
-        self.assertEqual(self.axis(), expected)
-        self.assertEqual(rows.axis_of(self.second).latest_us, START_US + 60 * 1_000_000 // RATE)
-
-    def test_a_participant_without_audio_has_no_track(self) -> None:
-        rows.announce(self.first, [], ["p"])
-        self.assertEqual(self.axis(), {})
-
-    def test_the_last_segment_is_the_last_in_time_whatever_the_rates(self) -> None:
-        """24 kHz counts higher numbers than 16 kHz."""
-        write(self.first, [segment(0, 24_000, rate=24_000), segment(2 * RATE, 10, 2)])
-        self.assertEqual(self.axis()["p"][:2], (START + 2 * RATE + 10, RATE))
-
-    def test_a_socket_that_is_still_open_does_not_count(self) -> None:
-        write(self.first, [segment(0, 10)], facts=open_facts(self.first))
-        self.assertEqual(self.axis(), {})
-
-    def test_a_younger_socket_does_not_count(self) -> None:
-        write(later(self.first, 60), [segment(60 * RATE, 10)])
-        self.assertEqual(self.axis(), {})
-
-    def test_the_socket_s_own_earlier_files_count_and_neither_this_one_nor_later_ones(self) -> None:
-        for sequence in range(3):
-            handshake = structs.replace(self.second, sequence=sequence)
-            write(handshake, [segment(sequence * 10, 10, sequence)], facts=open_facts(handshake))
-        self.assertEqual(self.axis(structs.replace(self.second, sequence=1)), {"p": (START + 10, RATE, "not_received")})
-        self.assertEqual(self.axis(self.second), {})
-
-    def test_another_call_has_another_axis(self) -> None:
-        write(handshake_of("another"), [segment(0, 10)])
-        self.assertEqual(self.axis(), {})
 
 
 class Ids(TestCase):
@@ -348,7 +283,3 @@ class Ids(TestCase):
         self.assertEqual(Subscription.objects.get().pk, identity.subscription_row_id(stream_id, 0))
         self.assertEqual(Participant.objects.get().pk, participant_id)
         self.assertEqual(Segment.objects.get().pk, identity.segment_id_of(participant_id, START))
-
-
-def replace_facts(facts: SubscriptionFacts, **values: Any) -> SubscriptionFacts:
-    return structs.replace(facts, **values)

@@ -9,17 +9,18 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+from calls import storage
 from calls.models import EPOCH, Call, DiscardedAudio, Segment, Subscription
 from streams import rows, spool
+from streams.backlog import backlog_of, streams_in, waiting_calls
 from streams.figures import Backlog
 from streams.journal import Counts
+from streams.sealed_file import call_of
 from streams.sealer import (
     HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
     SWEEP_SECONDS,
     Sealer,
-    backlog_of,
-    streams_in,
 )
 from tests.streams.journals import Socket
 from tests.streams.packets import RATE, START_US, speech
@@ -246,19 +247,19 @@ class LookingAfter(SpoolTest):
 
     def test_a_file_that_is_sealed_while_the_backlog_is_counted_is_no_error(self) -> None:
         path = Socket(self.process.folder).close()
-        with patch("streams.sealer._files_below", lambda _: iter([path.with_name("gone.000000.journal"), path])):
+        with patch("streams.backlog._files_below", lambda _: iter([path.with_name("gone.000000.journal"), path])):
             self.assertEqual(backlog_of(self.spool, 1.0).files, 1)
 
-    def test_stop_lets_the_current_file_end_and_leaves_the_rest(self) -> None:
+    def test_stop_lets_the_current_file_become_rows_and_leaves_the_rest(self) -> None:
         for number in range(5):
             Socket(self.process.folder, f"call-{number}").say(speech(5)).close()
-        sealer, write = self.process.sealer, rows.write
+        sealer, write_object = self.process.sealer, storage.write_object
 
         def stop_in_the_middle(*arguments: Any) -> None:
             sealer.stop(0)
-            write(*arguments)
+            write_object(*arguments)
 
-        with patch.object(rows, "write", stop_in_the_middle):
+        with patch.object(storage, "write_object", stop_in_the_middle):
             sealer.round()
         self.assertEqual((Segment.objects.count(), len(self.files())), (1, 4))
 
@@ -277,5 +278,5 @@ class LookingAfter(SpoolTest):
         late = Socket(self.process.folder, "late").say(speech(1)).close()
         early = Socket(self.process.folder, "early").say(speech(1)).close()
         os.utime(early, (1.0, 1.0))
-        paths = [stream.finished[0] for stream in streams_in(self.process.folder, dead=False)]
-        self.assertEqual(paths, [early, late])
+        calls = waiting_calls(streams_in(self.process.folder, dead=False), call_of)
+        self.assertEqual([call.path for call in calls], [early, late])

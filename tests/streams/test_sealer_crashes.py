@@ -53,7 +53,7 @@ class Crashing(SpoolTest):
         ("after the first object", storage, "write_object", True, 1),
         ("before the last object", storage, "write_object", False, 2),
         ("before the rows", rows, "write", False, 1),
-        ("in the middle of the rows", rows, "_extend_participants", True, 1),
+        ("in the middle of the rows", rows, "_write_participants", True, 1),
         ("after the rows", rows, "write", True, 1),
         ("before the axis, or the next file's state", spool, "write_whole", False, 1),
         ("after the axis, or the next file's state", spool, "write_whole", True, 1),
@@ -96,6 +96,42 @@ class Crashing(SpoolTest):
                     survivor = self.survivor()
                     self.check(socket, packets)
                     self.process = survivor
+
+    BATCH_POINTS: tuple[tuple[str, Any, str, bool, int], ...] = (
+        ("when the journals are synced", spool, "sync_files", True, 1),
+        ("after one file's objects", storage, "write_object", True, 2),
+        ("before all rows", rows, "write", False, 1),
+        ("in the middle of all rows", rows, "_write_participants", True, 1),
+        ("after all rows", rows, "write", True, 1),
+        ("after one file's state", spool, "_replace", True, 1),
+        ("before the states' names are on disk", spool, "_sync_folders_of", False, 2),
+        ("after all states", spool, "write_whole", True, 1),
+        ("after one journal is deleted", Path, "unlink", True, 1),
+        ("before the last journal is deleted", Path, "unlink", False, 3),
+        ("before the first old state is deleted", Path, "unlink", False, 4),
+        ("after two old states are deleted", Path, "unlink", True, 5),
+        ("after the rows of the second files", rows, "write", True, 2),
+        ("after one axis", spool, "_replace", True, 4),
+        ("after one last journal is deleted", Path, "unlink", True, 7),
+    )
+
+    def test_files_that_are_sealed_together_are_there_once_whenever_the_process_dies(self) -> None:
+        """Three calls, each with two files: the first ones leave states, the last ones axes."""
+        packets = [*speech(160), *speech(160, participant="q")]
+        packets.sort(key=lambda packet: packet.spoken_us)
+        for what, where, name, after, number in self.BATCH_POINTS:
+            with self.subTest(what):
+                sockets = [Socket(self.process.folder, f"{what} {place}").say(packets[:290]) for place in range(3)]
+                for socket in sockets:
+                    socket.rotate()
+                    socket.press("7", START_US)
+                    socket.say(packets[290:]).close()
+                self.crash_at(where, name, after=after, call_number=number)
+                self.assert_no_row_without_audio()
+                survivor = self.survivor()
+                for socket in sockets:
+                    self.check(socket, packets)
+                self.process = survivor
 
     def test_a_takeover_that_dies_is_taken_over(self) -> None:
         packets = speech(600)

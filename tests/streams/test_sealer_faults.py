@@ -12,12 +12,10 @@ from django.db import DataError, IntegrityError
 
 from calls.models import Call, Segment
 from streams import rows, sealing
+from streams.backlog import streams_in
 from streams.figures import Backlog
-from streams.sealer import (
-    LONGEST_BACKOFF_SECONDS,
-    TAKEOVER_SECONDS,
-    streams_in,
-)
+from streams.rows import Addition
+from streams.sealer import LONGEST_BACKOFF_SECONDS, TAKEOVER_SECONDS
 from tests.streams.journals import Socket, flipped
 from tests.streams.packets import START_US, speech
 from tests.streams.spools import SpoolTest
@@ -97,19 +95,20 @@ class Broken(SpoolTest):
                 broken.say(speech(100)[50:]).close()
                 well = Socket(self.process.folder, f"well {name}").say(speech(60))
                 well.close()
-                write, tries = rows.write, list[int]()
+                write, tries = rows.write, list[tuple[int, int]]()
 
-                def fail(digest: Any, *rest: Any) -> None:
-                    if digest.handshake.stream_id == str(broken.stream_id):  # noqa: B023
-                        tries.append(digest.handshake.sequence)  # noqa: B023
-                        raise error  # noqa: B023
-                    write(digest, *rest)  # noqa: B023
+                def fail(additions: list[Addition], *rest: Any) -> None:
+                    for one in additions:
+                        if one.handshake.stream_id == str(broken.stream_id):  # noqa: B023
+                            tries.append((one.handshake.sequence, len(additions)))  # noqa: B023
+                            raise error  # noqa: B023
+                    write(additions, *rest)  # noqa: B023
 
                 with self.expected(), patch.object(rows, "write", fail):
                     for _ in range(5):
                         self.assertTrue(self.process.round(), "store and database are there: no reason to wait")
                 self.assert_recorded(speech(60), call_id=well.call_id)
-                self.assertEqual(tries, [0])
+                self.assertEqual(tries, [(0, 2), (0, 1)], "with the other, then alone")
                 self.process.round(after_seconds=LONGEST_BACKOFF_SECONDS)
                 self.assert_recorded(speech(100), call_id=broken.call_id)
 
@@ -127,11 +126,11 @@ class Broken(SpoolTest):
         packets = speech(600)
         socket = Socket(self.process.folder).say(packets[:300])
         finished = socket.rotate()
-        with patch.object(Path, "iterdir", lambda _: iter([finished])):
+        with patch("os.listdir", return_value=[finished.name]):
             (stream,) = streams_in(self.process.folder, dead=False)
         self.assertFalse(stream.is_over)
         socket.say(packets[300:]).rotate()
-        with patch.object(Path, "iterdir", lambda _: iter([finished])):
+        with patch("os.listdir", return_value=[finished.name]):
             (stream,) = streams_in(self.process.folder, dead=False)
         self.assertFalse(stream.is_over)
 
@@ -151,7 +150,7 @@ class Broken(SpoolTest):
         socket = Socket(self.process.folder).say(speech(50))
         gone = socket.path(".open")
         socket.close()
-        with patch.object(Path, "iterdir", lambda _: iter([gone])):
+        with patch("os.listdir", return_value=[gone.name]):
             self.assertEqual(list(streams_in(self.process.folder, dead=False)), [])
 
     def test_an_error_that_nobody_thought_of_does_not_end_the_thread(self) -> None:

@@ -6,16 +6,16 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from django.db import connection
+from django.db import DataError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from calls import storage
 from calls.models import EPOCH, Call, Participant, Subscription
-from streams import rows, sealed_file
-from streams.sealer import (
-    ANNOUNCE_BYTES,
-    HEARTBEAT_SECONDS,
-)
+from streams import rows
+from streams.open_streams import ANNOUNCE_BYTES, OpenStreams
+from streams.rows import Announcement
+from streams.sealer import HEARTBEAT_SECONDS
 from tests.streams.journals import Socket, metadata_of
 from tests.streams.packets import RATE, START_US, speech
 from tests.streams.spools import SpoolTest, database_away
@@ -23,7 +23,7 @@ from tests.streams.spools import SpoolTest, database_away
 PACKET_BYTES = 670
 
 
-class OpenStreams(SpoolTest):
+class WhileCallsGoOn(SpoolTest):
     def facts(self) -> tuple[int, list[str]]:
         names = Participant.objects.order_by("raw_id").values_list("raw_id", flat=True)
         return Subscription.objects.count(), list(names)
@@ -69,7 +69,7 @@ class OpenStreams(SpoolTest):
         socket = Socket(self.process.folder).say(speech(ANNOUNCE_BYTES // PACKET_BYTES + 1))
         self.process.round()
         socket.say(speech(1, participant="q"))
-        with patch("streams.sealer.announce_file", side_effect=AssertionError("read again")):
+        with patch.object(OpenStreams, "read", side_effect=AssertionError("read again")):
             self.assertTrue(self.process.round())
 
     def test_a_rotated_file_tells_of_a_second_metadata_and_not_of_the_first_again(self) -> None:
@@ -106,17 +106,17 @@ class OpenStreams(SpoolTest):
         dead.die()
         live = Socket(self.process.folder, "live")
         heartbeats: list[list[str]] = []
-        write, vouch_for = rows.write, rows.vouch_for
+        write_object, vouch_for = storage.write_object, rows.vouch_for
 
         def slowly(*arguments: Any) -> None:
             self.clock.forward(HEARTBEAT_SECONDS + 0.1)
-            write(*arguments)
+            write_object(*arguments)
 
         def note(stream_ids: list[str], now: Any) -> None:
             heartbeats.append(stream_ids)
             vouch_for(stream_ids, now)
 
-        with patch.object(rows, "write", slowly), patch.object(rows, "vouch_for", note):
+        with patch.object(storage, "write_object", slowly), patch.object(rows, "vouch_for", note):
             self.process.round()
         self.assertGreaterEqual(len(heartbeats), 5)
         self.assertEqual(heartbeats[0], [str(live.stream_id)])
@@ -129,21 +129,21 @@ class OpenStreams(SpoolTest):
         self.assertEqual(Call.objects.get().id, socket.call_id)
 
     def test_a_file_that_is_finished_this_moment_is_left_to_sealing(self) -> None:
-        path = Socket(self.process.folder).path(".journal")
-        self.assertEqual(sealed_file.announce_file(path, set(), at_most=10), 0)
+        name = Socket(self.process.folder).path(".journal").name
+        self.assertIsNone(OpenStreams(self.process.folder).read(name))
 
     def test_a_file_that_cannot_be_announced_keeps_no_other_from_its_turn(self) -> None:
-        Socket(self.process.folder)
-        Socket(self.process.folder, "another")
-        announce, broken = rows.announce, [True]
+        for number in range(5):
+            Socket(self.process.folder, f"call-{number}")
+        announce, broken = rows.announce, Socket(self.process.folder, "broken")
 
-        def fail_once(*arguments: Any) -> None:
-            if broken:
-                raise ValueError(broken.pop())
-            announce(*arguments)
+        def fail(announcements: list[Announcement]) -> None:
+            if any(one.handshake.stream_id == str(broken.stream_id) for one in announcements):
+                raise DataError("no")
+            announce(announcements)
 
-        with self.expected(), patch.object(rows, "announce", fail_once):
-            self.process.round()
-            self.assertEqual(Call.objects.count(), 1)
-            self.process.round()
-        self.assertEqual(Call.objects.count(), 2)
+        with self.expected(), patch.object(rows, "announce", fail):
+            self.assertTrue(self.process.round())
+        self.assertEqual(Call.objects.count(), 5)
+        self.process.round()
+        self.assertEqual(Call.objects.count(), 6)

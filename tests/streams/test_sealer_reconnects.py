@@ -8,9 +8,8 @@ from unittest.mock import patch
 
 from calls.models import LedgerEntry, Segment
 from streams import rows, sealed_file, spool
-from streams.sealer import (
-    TAKEOVER_SECONDS,
-)
+from streams.rows import Announcement
+from streams.sealer import TAKEOVER_SECONDS
 from streams.seats import seated
 from tests.streams.journals import Socket
 from tests.streams.packets import RATE, START_US, Sent, speech
@@ -121,7 +120,7 @@ class Reconnecting(SpoolTest):
                 self.process.round()
             return answer
 
-        rows.announce(Socket(other.folder, connected_us=START_US - 9).handshake, [], [])
+        rows.announce([Announcement(Socket(other.folder, connected_us=START_US - 9).handshake, [], [])])
         with self.expected(), patch.object(sealed_file, "seated", meet):
             self.assertFalse(other.round())
         self.assert_recorded(self.packets)

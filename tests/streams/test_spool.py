@@ -209,8 +209,8 @@ class WritingWhole(SpoolTest):
 
     def test_a_file_is_replaced_and_nothing_else_left(self) -> None:
         path = self.spool / "state"
-        spool.write_whole(path, b"old")
-        spool.write_whole(path, b"new")
+        spool.write_whole({path: b"old"})
+        spool.write_whole({path: b"new"})
         self.assertEqual([(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"new")])
 
     def test_content_is_on_disk_before_it_has_its_name_and_the_name_after_it(self) -> None:
@@ -226,15 +226,15 @@ class WritingWhole(SpoolTest):
             return rename(path, target)
 
         with patch("os.fsync", note_fsync), patch.object(Path, "rename", note_rename):
-            spool.write_whole(self.spool / "state", b"content")
-        self.assertEqual(steps, ["content", "name", "folder"])
+            spool.write_whole({self.spool / "state": b"content", self.spool / "another": b"content"})
+        self.assertEqual(steps, ["content", "name", "content", "name", "folder"], "the folder once for all")
 
     def test_where_it_fails_the_old_content_stays_and_no_piece_is_left(self) -> None:
         path = self.spool / "state"
-        spool.write_whole(path, b"old")
+        spool.write_whole({path: b"old"})
         with (
             patch("os.fsync", side_effect=OSError(errno.ENOSPC, "No space left on device")),
             self.assertRaises(OSError),
         ):
-            spool.write_whole(path, b"new")
+            spool.write_whole({path: b"new"})
         self.assertEqual([(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"old")])
