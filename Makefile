@@ -6,7 +6,7 @@ VENV := .venv
 # What may be set for one run, as in `make run PORT=8001`: HOST, PORT, DATA_DIR, SERVER, OPERATOR_PASSWORD and every
 # other variable of the README. Make hands variables of its command line on to what it runs.
 
-.PHONY: help run demo manage test test-sqlite test-real lint coverage torture clean
+.PHONY: help run demo manage test test-sqlite test-real lint coverage torture bench clean
 
 help:
 	@echo "make run        the real server, for a first look:   http://127.0.0.1:8000/"
@@ -15,6 +15,7 @@ help:
 	@echo "make test       the whole suite on SQLite, then on real Postgres and Redis"
 	@echo "make lint       ruff, mypy, migrations, check --deploy"
 	@echo "make torture    every fault once: what was sent against what is stored; see docs/durability.md"
+	@echo "make bench      how many calls one core takes, and where the time goes; see docs/capacity.md"
 	@echo "make coverage   of the whole suite, and of each pure module by its own tests"
 
 run: $(VENV)/installed
@@ -59,6 +60,10 @@ TORTURE = $(if $(FAULT),--fault $(FAULT)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(i
 
 torture: $(VENV)/installed-dev
 	@exec $(VENV)/bin/python -m tests.torture $(TORTURE)
+
+# DO="capacity --rows ours-uvicorn" for a part of it; DO="--help" says more.
+bench: $(VENV)/installed-dev
+	@exec $(VENV)/bin/python -m bench $(DO)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* staticfiles

@@ -113,11 +113,11 @@ class Postgres:
 
     def pause(self) -> None:
         """SIGSTOP to every process of it: connections stay open, nothing is answered."""
-        for process in self._processes():
+        for process in self.processes():
             process.suspend()
 
     def resume(self) -> None:
-        for process in self._processes():
+        for process in self.processes():
             process.resume()
 
     def backends(self, url: str) -> list[int]:
@@ -160,7 +160,7 @@ class Postgres:
         user = self._cluster.system_user
         pgexec("pg_ctl", ("-w", "-D", folder, *arguments), bin_path=self._cluster.bin_path, user=user, timeout=60)
 
-    def _processes(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         pid_file = self._cluster.pgdata / "postmaster.pid"
         if not pid_file.exists():
             return []

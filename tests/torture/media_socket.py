@@ -58,7 +58,7 @@ class MediaSocket:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 await made._loop.sock_connect(connection, (parts.hostname, parts.port))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await made.send_raw(_request(f"{parts.path}?{parts.query}", parts.netloc, headers or {}))
+                await made.send_raw(request(f"{parts.path}?{parts.query}", parts.netloc, headers or {}))
                 rest = await made._read_answer()
         except BaseException:
             connection.close()
@@ -137,7 +137,7 @@ class MediaSocket:
 
     async def _take(self, content: bytes) -> bytes | None:
         """Takes whole frames off the front; None after a close."""
-        while (found := _frame_in(content)) is not None:
+        while (found := frame_in(content)) is not None:
             kind, payload, content = found
             if kind == CLOSE:
                 self.close_code = struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else 1005
@@ -164,7 +164,7 @@ def frame(kind: int, payload: bytes, *, final: bool = True) -> bytes:
     return head + NO_MASK + payload
 
 
-def _frame_in(content: bytes) -> tuple[int, bytes, bytes] | None:
+def frame_in(content: bytes) -> tuple[int, bytes, bytes] | None:
     """The first whole frame of a server, unmasked: its kind, its payload, what follows."""
     if len(content) < 2:
         return None
@@ -182,7 +182,7 @@ def _frame_in(content: bytes) -> tuple[int, bytes, bytes] | None:
     return content[0] & 0x0F, content[start : start + length], content[start + length :]
 
 
-def _request(target: str, host: str, headers: Mapping[str, str]) -> bytes:
+def request(target: str, host: str, headers: Mapping[str, str]) -> bytes:
     ours = {
         "Host": host,
         "Upgrade": "websocket",

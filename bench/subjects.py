@@ -1,0 +1,240 @@
+"""What is measured: the rows of the tables. Each starts its processes on the server's core and says what it stored."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+from acsmedia.servers import command
+from bench import cores
+from bench.backends import Backends
+from bench.figures import Figures
+from bench.frames import PACKET_SAMPLES
+from bench.histogram import Histogram
+from bench.load import Report
+from tests.servers import Server
+from tests.torture.dashboard import log_in
+
+DRAIN_SECONDS = 180.0
+"""How long a step waits for the sealer after its end."""
+
+
+class Bare(Server):
+    """A process that is not our application, with its own command line."""
+
+    def __init__(self, command_line: Sequence[str], *, environment: dict[str, str] | None = None) -> None:
+        super().__init__(environment={"DATABASE_URL": "sqlite:///:memory:", **(environment or {})})
+        self._command = [part.replace("PORT", str(self.port)) for part in command_line]
+
+    def figures(self) -> dict[str, Any]:
+        """What it says of itself."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", "/figures", headers={"Host": "localhost"})
+        said: dict[str, Any] = json.loads(connection.getresponse().read())
+        connection.close()
+        return said
+
+
+class Subject:
+    """`with` it: one or more processes that take media. `note` fills in what only they know."""
+
+    def __init__(self, name: str, backends: Backends) -> None:
+        self.name = name
+        self._backends = backends
+        self._stack = ExitStack()
+        self._servers: list[Server] = []
+        self.spool: Path | None = None
+        self.data_dir: Path | None = None
+        self.cookie = ""
+        self.live_url = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def media_urls(self) -> list[str]:
+        return [server.media_url for server in self._servers]
+
+    @property
+    def pids(self) -> list[int]:
+        return [server.pid for server in self._servers]
+
+    async def drained(self) -> None:
+        """Returns when everything that was taken is stored."""
+
+    def note(self, figures: Figures, report: Report) -> None:
+        """Adds what was stored and how late it came."""
+        raise NotImplementedError
+
+    def participants(self, report: Report) -> dict[str, int]:
+        """As levels name them; when the first packet of each was due, in µs."""
+        return {
+            name: report.begun_us[call.index]
+            for call in report.calls
+            for name in (*call.participant_ids, *call.raw_ids)
+        }
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def _run(self, server: Server, on: set[int]) -> None:
+        with cores.pinned(on):
+            self._servers.append(self._stack.enter_context(server))
+
+
+class Ours(Subject):
+    """The recorder on uvicorn or Daphne, in one process or in several that share database and spool."""
+
+    def __init__(self, name: str, backends: Backends, server: str, *, on: Sequence[set[int]] = (cores.SERVER,)) -> None:
+        super().__init__(name, backends)
+        self._server = server
+        self._on = on
+        self._url = ""
+
+    def _start(self) -> None:
+        environment = self._backends.environment()
+        self._url = environment["DATABASE_URL"]
+        self.data_dir = Path(self._stack.enter_context(TemporaryDirectory(prefix="acsmedia-bench-")))
+        self.spool = self.data_dir / "spool"
+        for number, on in enumerate(self._on):
+            log_file = self.data_dir / f"server-{number}.log"
+            self._run(Server(self._server, environment=environment, data_dir=self.data_dir, log_file=log_file), on)
+        self.cookie = log_in(self._servers[0].port)
+        self.live_url = f"{self._servers[0].ws_url}/ws/live"
+
+    async def drained(self) -> None:
+        assert self.spool, "it has been started"
+        for _try in range(int(DRAIN_SECONDS / 0.1)):
+            if not any(path.suffix in {".open", ".journal"} for path in self.spool.glob("*/*")):
+                return
+            await asyncio.sleep(0.1)
+
+    def note(self, figures: Figures, report: Report) -> None:
+        samples = self._backends.database.query(
+            self._url,
+            "SELECT c.call_connection_id, SUM(s.sample_count) FROM calls_segment s"
+            " JOIN calls_participant p ON p.id = s.participant_id JOIN calls_call c ON c.id = p.call_id"
+            " GROUP BY c.call_connection_id",
+        )
+        stored = {connection_id: int(total) // PACKET_SAMPLES for connection_id, total in samples}
+        figures.packets_stored, figures.packets_too_many = compared(report, stored)
+        gaps = self._backends.database.query(self._url, "SELECT COUNT(*) FROM calls_ledgerentry WHERE kind = 'gap'")
+        figures.gaps = int(gaps[0][0])
+
+
+class Tutorial(Subject):
+    """`bench.tutorial` on Daphne."""
+
+    def _start(self) -> None:
+        environment = self._backends.environment()
+        self._url = environment["DATABASE_URL"]
+        environment["DJANGO_SETTINGS_MODULE"] = "bench.tutorial.settings"
+        line = [*command("daphne", "127.0.0.1", 0)[:-1], "bench.tutorial.asgi:application"]
+        line[line.index("--port") + 1] = "PORT"
+        server = Bare(line, environment=environment)
+        server.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        self._run(server, cores.SERVER)
+        self.live_url = f"{server.ws_url}/ws/live"
+
+    async def drained(self) -> None:
+        """Until a second brings no more rows."""
+        before = -1
+        for _try in range(int(DRAIN_SECONDS)):
+            now = int(self._backends.database.query(self._url, "SELECT COUNT(*) FROM tutorial_chunk")[0][0])
+            if now == before:
+                return
+            before = now
+            await asyncio.sleep(1)
+
+    def note(self, figures: Figures, report: Report) -> None:
+        query = self._backends.database.query
+        figures.packets_stored = int(query(self._url, "SELECT COUNT(*) FROM tutorial_chunk")[0][0])
+        lag = Histogram()
+        first, end = report.window_us
+        for timestamp, received_at in query(self._url, "SELECT timestamp, received_at FROM tutorial_chunk"):
+            due_us = round(timestamp.timestamp() * 1_000_000)
+            if first <= due_us < end:
+                lag.add(round(received_at.timestamp() * 1_000_000) - due_us)
+        figures.lag_p50_ms, figures.lag_p99_ms = lag.quantile_ms(0.5), lag.quantile_ms(0.99)
+
+
+class Decoder(Subject):
+    """`bench.bare` on uvicorn: decodes, keeps nothing."""
+
+    def _start(self) -> None:
+        line = [*command("uvicorn", "127.0.0.1", 0)[:-1], "bench.bare:application"]
+        line[line.index("--port") + 1] = "PORT"
+        self._run(Bare(line), cores.SERVER)
+
+    def note(self, figures: Figures, report: Report) -> None:
+        said = _figures_of(self._servers)
+        lag = Histogram(said["lag"])
+        figures.packets_stored = said["packets"]
+        figures.lag_p50_ms, figures.lag_p99_ms = lag.quantile_ms(0.5), lag.quantile_ms(0.99)
+
+
+class RawReader(Subject):
+    """`bench.raw`: reads, and does not even look."""
+
+    def _start(self) -> None:
+        self._run(Bare([sys.executable, "-m", "bench.raw", "PORT"]), cores.SERVER)
+
+    def note(self, figures: Figures, report: Report) -> None:
+        said = _figures_of(self._servers)
+        lag = Histogram(said["lag"])
+        figures.packets_stored = figures.packets_sent * said["bytes"] // report.bytes_sent
+        figures.lag_p50_ms, figures.lag_p99_ms = lag.quantile_ms(0.5), lag.quantile_ms(0.99)
+
+
+def compared(report: Report, stored: Mapping[str, int]) -> tuple[int, int]:
+    """Packets that were sent and are stored, and packets beyond: one too many here makes up for none that lacks there.
+
+    `stored`: packets by connection id.
+    """
+    each = [(report.packets[call.index], stored.get(call.connection_id, 0)) for call in report.calls]
+    return sum(min(pair) for pair in each), sum(max(0, there - sent) for sent, there in each)
+
+
+def _figures_of(servers: Sequence[Server]) -> dict[str, Any]:
+    [server] = servers
+    assert isinstance(server, Bare), "only a bare server says so"
+    return server.figures()
+
+
+def subject(name: str, backends: Backends) -> Subject:
+    """The row of that name."""
+    rows: dict[str, Callable[[], Subject]] = {
+        "tutorial-daphne": lambda: Tutorial(name, backends),
+        "ours-daphne": lambda: Ours(name, backends, "daphne"),
+        "ours-uvicorn": lambda: Ours(name, backends, "uvicorn"),
+        "bare-uvicorn": lambda: Decoder(name, backends),
+        "raw-sockets": lambda: RawReader(name, backends),
+    }
+    return rows[name]()
+
+
+ROWS = {
+    "tutorial-daphne": "an idiomatic consumer, on Daphne",
+    "ours-daphne": "the recorder on Daphne",
+    "ours-uvicorn": "the recorder on uvicorn",
+    "bare-uvicorn": "uvicorn, decode and throw away",
+    "raw-sockets": "sockets that are only read",
+}

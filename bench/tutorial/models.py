@@ -1,0 +1,25 @@
+"""One row for each packet."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Chunk(models.Model):
+    """A packet as it came. Pieces are called chunks in the tutorials."""
+
+    call_id = models.CharField(max_length=255, db_index=True)
+    participant = models.CharField(max_length=255)
+    timestamp = models.DateTimeField()
+    received_at = models.DateTimeField()
+    pcm = models.BinaryField()
+
+    objects: ClassVar[models.Manager[Chunk]] = models.Manager()
+
+    class Meta:
+        app_label = "tutorial"
+
+    def __str__(self) -> str:
+        return f"{self.participant} {self.timestamp}"

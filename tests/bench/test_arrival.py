@@ -1,0 +1,86 @@
+"""Lag by the recorder's word, and what can be seen of it from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import TestCase
+
+from bench.arrival import Arrivals
+from bench.records import Heard, heard_in
+from streams.journal import Handshake, Journal, Voice
+
+EVER = (0, 2**62)
+RECORD_BYTES = 670
+
+
+def file(delay_us: int, packets: int = 1000) -> list[Heard]:
+    """A packet each 10 ms that says it arrived `delay_us` after it was due."""
+    return [
+        Heard(number * 10_000, number * 10_000 + delay_us, number % 2, (number + 1) * RECORD_BYTES)
+        for number in range(packets)
+    ]
+
+
+def looks(written_after_us: int) -> list[tuple[int, int]]:
+    """Looks each 700 µs at a file in which a packet appears so long after it was due."""
+    return [
+        (at_us, max(0, (at_us - written_after_us) // 10_000 + 1) * RECORD_BYTES)
+        for at_us in range(100_000, 9_000_000, 700)
+    ]
+
+
+class Records(TestCase):
+    def test_a_journal_of_the_recorder_is_read(self) -> None:
+        folder = Path(self.enterContext(TemporaryDirectory()))
+        journal = Journal(folder, Handshake("s", "c", "bench-1", "", 0, 10.0))
+        journal.append(Voice(0, "4:+1555"))
+        for number in range(3):
+            journal.append_audio(number * 20_000, number * 20_000 + 7, 0, bytes(640), silent=False)
+        [path] = folder.iterdir()
+        found = list(heard_in(path.read_bytes()))
+        self.assertEqual([one.timestamp_us for one in found], [0, 20_000, 40_000])
+        self.assertEqual([one.arrived_us for one in found], [7, 20_007, 40_007])
+        self.assertEqual(found[-1].end, path.stat().st_size)
+        self.assertEqual(list(heard_in(path.read_bytes()[:-1])), found[:-1], "a torn tail is no record")
+        os.close(journal.finish())
+
+    def test_what_is_no_record_is_said(self) -> None:
+        with self.assertRaises(ValueError):
+            list(heard_in(b"ACSJRNL1" + b"something else"))
+
+
+class Lag(TestCase):
+    def test_lag_is_from_when_a_packet_was_due(self) -> None:
+        arrivals = Arrivals()
+        arrivals.add_file(file(4_000), 500, EVER)
+        self.assertEqual(arrivals.lag.quantile_ms(0.99), 3.6)
+
+    def test_only_the_window_counts(self) -> None:
+        arrivals = Arrivals()
+        arrivals.add_file(file(4_000), 0, (1_000_000, 2_000_000))
+        self.assertEqual(arrivals.lag.total, 100)
+
+
+class Honesty(TestCase):
+    def seen(self, said_us: int, written_us: int) -> Arrivals:
+        arrivals = Arrivals()
+        arrivals.add_file(file(said_us), 0, EVER)
+        arrivals.add_looks(file(said_us), 0, looks(written_us))
+        return arrivals
+
+    def test_a_word_that_is_kept_hides_nothing(self) -> None:
+        arrivals = self.seen(3_000, 3_000)
+        self.assertEqual(arrivals.hidden_ms, 0.0)
+        self.assertLess(arrivals.unwritten.quantile_ms(1.0) or 0, 3.2)
+
+    def test_what_is_written_later_than_it_says_is_found(self) -> None:
+        arrivals = self.seen(3_000, 123_000)
+        self.assertAlmostEqual(arrivals.hidden_ms or 0, 120.0, delta=1.5)
+        self.assertGreater(arrivals.unwritten.quantile_ms(0.99) or 0, 120)
+
+    def test_looks_after_the_last_packet_say_nothing(self) -> None:
+        arrivals = Arrivals()
+        arrivals.add_looks(file(0, packets=10), 0, [(10_000_000, 10 * RECORD_BYTES)])
+        self.assertEqual(arrivals.looks, 0)

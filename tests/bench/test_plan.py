@@ -1,0 +1,41 @@
+"""Who sends when."""
+
+from __future__ import annotations
+
+from unittest import TestCase
+
+from bench.frames import PACKET_US
+from bench.plan import plan
+from bench.spool_watch import to_keep
+
+
+class Plans(TestCase):
+    def test_calls_are_spread_evenly_over_the_time_between_two_packets(self) -> None:
+        offsets = [call.offset_us for call in plan(["ws://a"], 40, 1).calls]
+        self.assertEqual(offsets, list(range(0, PACKET_US, PACKET_US // 40)))
+
+    def test_calls_begin_one_after_the_other_and_all_before_the_window(self) -> None:
+        made = plan(["ws://a"], 100, 30, ramp_seconds=10)
+        begins = [call.first_period for call in made.calls]
+        self.assertEqual(begins, sorted(begins))
+        self.assertEqual((begins[0], begins[50], begins[-1]), (1, 251, 496))
+        self.assertGreater(made.window[0], begins[-1])
+        self.assertEqual(made.window[1] - made.window[0], 1500)
+
+    def test_calls_are_dealt_out_to_the_servers_in_turn(self) -> None:
+        urls = [call.url for call in plan(["ws://a", "ws://b"], 5, 1).calls]
+        self.assertEqual(urls, ["ws://a", "ws://b", "ws://a", "ws://b", "ws://a"])
+
+    def test_no_two_calls_or_voices_share_an_id(self) -> None:
+        calls = plan(["ws://a"], 300, 1).calls
+        self.assertEqual(len({call.connection_id for call in calls}), 300)
+        self.assertEqual(len({raw_id for call in calls for raw_id in call.raw_ids}), 600)
+
+
+class Keeping(TestCase):
+    def test_few_calls_of_a_short_run_are_all_kept_and_many_of_a_long_one_are_sampled(self) -> None:
+        ids = [str(number) for number in range(400)]
+        self.assertEqual(len(to_keep(ids[:50], 30)), 50)
+        self.assertEqual(len(to_keep(ids, 30)), 200)
+        self.assertEqual(to_keep(ids, 1800), {"0", "134", "268"})
+        self.assertEqual(to_keep(ids, 1_000_000), {"0"})
