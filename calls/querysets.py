@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 
 from django.apps import apps
@@ -28,6 +30,8 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Coalesce
+
+from calls.parts import is_common
 
 GOOD_CLOSE_CODES = (1000, 1001, 1005)
 """Closed in good order (RFC 6455, section 7.4.1): normal, going away, no code given. All else is a break."""
@@ -116,7 +120,38 @@ class CallQuerySet(QuerySet[Any]):
 
     def of_participant(self, text: str) -> Self:
         """Calls with a participant whose raw id contains `text` (part of a number, or a whole raw id)."""
-        return self.filter(Exists(_model("Participant").objects.filter(call=OuterRef("pk"), raw_id__icontains=text)))
+        return self._with_parts({}, {"Participant": {"raw_id": text}})
+
+    def holding(self, text: str, raw_id: str) -> Self:
+        """Calls that have `text` in an identifier of ACS or in a participant's name, or `raw_id` in a raw id."""
+        own = {"call_connection_id": text, "correlation_id": text}
+        voice = {"raw_id": raw_id, "display_name": text}
+        return self._with_parts(own, {"Participant": voice, "Subscription": {"subscription_id": text}})
+
+    def _with_parts(self, own: dict[str, str], others: dict[str, dict[str, str]]) -> Self:
+        """Calls with one of these parts in a column of their own, or in one of a row of theirs, by the row's model.
+
+        A part that is rare is found by its indexes, and the calls that have it are listed; one that is common is met
+        soon whichever calls are looked at, so they are looked at one by one in the order that is wanted.
+        """
+        # One SELECT per column: for an OR the database would make the trigrams of every row again.
+        found = [self.model.objects.filter(**{f"{column}__part": part}).values("pk") for column, part in own.items()]
+        for name, parts in others.items():
+            rows = _model(name).objects
+            found += [rows.filter(**{f"{column}__part": part}).values("call") for column, part in parts.items()]
+        if any(is_common(rows) for rows in found):
+            return self._looked_at(own, others)
+        first, *more = (rows.order_by() for rows in found)
+        return self.filter(pk__in=first.union(*more) if more else first)
+
+    def _looked_at(self, own: dict[str, str], others: dict[str, dict[str, str]]) -> Self:
+        calls, wanted = self, _any_contains(own)
+        for name, parts in others.items():
+            rows = _model(name).objects.filter(_any_contains(parts), call=OuterRef("pk")).order_by()
+            # Not EXISTS: a database may answer that for all calls at once, which is what takes long here.
+            calls = calls.annotate(**{f"_{name}": Subquery(rows.values("pk")[:1])})
+            wanted |= Q(**{f"_{name}__isnull": False})
+        return calls.filter(wanted)
 
 
 class ParticipantQuerySet(QuerySet[Any]):
@@ -155,6 +190,10 @@ def _over(rows: QuerySet[Any], owner: str, aggregate: Aggregate) -> Subquery:
     """The aggregate over those `rows` whose `owner` is the row asked about; NULL where there are none."""
     of_owner = rows.filter(**{owner: OuterRef("pk")}).order_by().values(owner)
     return Subquery(of_owner.annotate(_total=aggregate).values("_total"))
+
+
+def _any_contains(parts: dict[str, str]) -> Q:
+    return reduce(or_, (Q(**{f"{column}__icontains": part}) for column, part in parts.items()), Q())
 
 
 def _gaps() -> QuerySet[Any]:

@@ -16,19 +16,18 @@ from calls.admin.filters import KindFilter, SpanFilter, StateFilter
 from calls.admin.ledger import LedgerInline
 from calls.admin.participant import ParticipantInline
 from calls.admin.records import RecordAdmin, link_to_list
-from calls.admin.search import Search
+from calls.admin.search import CallSearch
 from calls.admin.subscription import SubscriptionInline
 from calls.models import Call, Segment
 
 
 @admin.register(Call)
 class CallAdmin(DeletesAudio, RecordAdmin):
-    search = Search(
+    search = CallSearch(
         ids=("pk", "participants", "participants__segments", "subscriptions", "subscriptions__stream_id"),
         whole=("call_connection_id", "correlation_id", "participants__raw_id"),
-        parts=("participants__display_name", "subscriptions__subscription_id"),
     )
-    search_fields = search.texts
+    search_fields = search.whole
     search_help_text = "Connection id, correlation id, raw id or part of a number, name, or any id of ours"
     ordering = ("-started_at", "-id")  # index call_newest_first
     list_display = ("started", "state_shown", "voices", "duration", "segments", "size", "gaps")

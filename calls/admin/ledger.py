@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from calls.admin import display
 from calls.admin.filters import SpanFilter, of
 from calls.admin.records import RecordAdmin, RecordInline, link_from, link_in_short, link_to
-from calls.admin.search import Search
+from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
 from calls.models import Call, LedgerEntry, Participant
 
 
@@ -63,9 +63,13 @@ class LedgerEntryAdmin(EntryColumns, RecordAdmin):
     search = Search(
         ids=("pk", "call", "participant", "subscription"),
         whole=("call__call_connection_id", "call__correlation_id", "participant__raw_id"),
-        parts=("reason",),
+        places=(
+            Place("LedgerEntry", ("reason",), "pk", "-started_at"),
+            Place("Call", OF_CALL, "call", "-started_at"),
+            Place("Participant", OF_VOICE, "participant", "-heard_at"),
+        ),
     )
-    search_fields = search.texts
+    search_fields = search.whole
     search_help_text = "Reason, connection id, correlation id, raw id or part of a number, or any id of ours"
     ordering = ("-started_at",)
     list_display = ("at", "kind", "why", "length", "participant_link", "call_in_short")

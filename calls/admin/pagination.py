@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.core.paginator import Paginator
+from typing import Any
+
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
@@ -12,6 +14,15 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
     most_rows = 10_000
     """Rows that can be paged through. Further ones are reached by search and filters, and quicker."""
+
+    def page(self, number: Any) -> Any:
+        """Finds the rows of the page first: what is counted and summed for a row is not for those that are skipped."""
+        number = self.validate_number(number)
+        begin = (number - 1) * self.per_page
+        assert isinstance(self.object_list, QuerySet), "the admin paginates querysets"
+        end = min(begin + self.per_page, self.count)
+        keys = list(self.object_list.values_list("pk", flat=True)[begin:end])
+        return Page(self.object_list.filter(pk__in=keys), number, self)
 
     @cached_property
     def count(self) -> int:

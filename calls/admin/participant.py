@@ -12,7 +12,7 @@ from calls.admin import display, recording
 from calls.admin.filters import SpanFilter, of
 from calls.admin.ledger import LedgerInline
 from calls.admin.records import RecordAdmin, RecordInline, link_in_short, link_to, link_to_list
-from calls.admin.search import Search
+from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
 from calls.models import Call, LedgerEntry, Participant, Segment
 
 
@@ -79,9 +79,9 @@ class ParticipantAdmin(TrackColumns, RecordAdmin):
     search = Search(
         ids=("pk", "call", "segments"),
         whole=("raw_id", "call__call_connection_id", "call__correlation_id"),
-        parts=("display_name",),
+        places=(Place("Participant", OF_VOICE, "pk", "-heard_at"), Place("Call", OF_CALL, "call", "-started_at")),
     )
-    search_fields = search.texts
+    search_fields = search.whole
     search_help_text = "Raw id or part of a number, name, connection id, correlation id, or any id of ours"
     ordering = ("-heard_at",)
     list_display = ("name", "kind", "heard_from", "recorded", "segments", "gaps", "size", "call_in_short")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
@@ -52,7 +52,10 @@ class RecordAdmin(ReadOnly, _ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return self.search.narrow(queryset, search_term), False
+        found, notes = self.search.narrow(queryset, search_term)
+        for note in notes:
+            self.message_user(request, note, messages.WARNING)
+        return found, False
 
 
 class FirstRows(_InlineFormSet):

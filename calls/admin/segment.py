@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from calls.admin import display, recording
 from calls.admin.filters import SpanFilter, of
 from calls.admin.records import RecordAdmin, link_in_short, link_to
-from calls.admin.search import Search
+from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
 from calls.models import Call, Participant, Segment, Subscription
 
 
@@ -25,8 +25,12 @@ class SegmentAdmin(RecordAdmin):
             "participant__call__call_connection_id",
             "participant__call__correlation_id",
         ),
+        places=(
+            Place("Participant", OF_VOICE, "participant", "-heard_at"),
+            Place("Call", OF_CALL, "participant__call", "-started_at"),
+        ),
     )
-    search_fields = search.texts
+    search_fields = search.whole
     search_help_text = "Connection id, correlation id, raw id or part of a number, or any id of ours"
     list_display = ("started", "length", "participant_link", "peak", "rms", "size", "call_in_short")
     list_filter = (

@@ -13,7 +13,7 @@ from django.utils import timezone
 from calls.admin import display
 from calls.admin.filters import SocketStateFilter, SpanFilter, of
 from calls.admin.records import RecordAdmin, RecordInline, link_from, link_in_short, link_to, link_to_list
-from calls.admin.search import Search
+from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
 from calls.models import Call, Segment, Subscription
 from calls.querysets import GOOD_CLOSE_CODES, SILENT_AFTER
 
@@ -69,9 +69,13 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
     search = Search(
         ids=("pk", "stream_id", "call"),
         whole=("call__call_connection_id", "call__correlation_id", "call__participants__raw_id"),
-        parts=("subscription_id",),
+        places=(
+            Place("Subscription", ("subscription_id",), "pk", "-connected_at"),
+            Place("Call", OF_CALL, "call", "-started_at"),
+            Place("Participant", OF_VOICE, "call__participants", "-heard_at"),
+        ),
     )
-    search_fields = search.texts
+    search_fields = search.whole
     search_help_text = "Subscription id, connection id, correlation id, raw id or part of a number, or any id of ours"
     ordering = ("-connected_at",)
     list_display = ("connected", "state", "duration", "audio_format", "segments", "audio", "troubles", "call_in_short")

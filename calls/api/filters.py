@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django_filters import rest_framework as filters
 
-from calls.models import Call, Participant
+from calls.models import Call
+from calls.parts import SHORTEST
 from calls.querysets import CallQuerySet
 
 STATES = [("live", "live"), ("ended", "ended"), ("interrupted", "interrupted")]
@@ -19,10 +19,14 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
     state = filters.ChoiceFilter(choices=STATES, method="of_state", help_text="How the call stands now.")
     started_after = filters.IsoDateTimeFilter("started_at", "gte", help_text="Started then or later.")
     started_before = filters.IsoDateTimeFilter("started_at", "lt", help_text="Started before then.")
-    participant = filters.CharFilter(method="with_participant", help_text="A raw id, or part of a number.")
+    participant = filters.CharFilter(
+        method="with_participant", help_text=f"A raw id, or part of a number: {SHORTEST} characters or more."
+    )
     call_connection_id = filters.CharFilter("call_connection_id", help_text="Exactly this one.")
     correlation_id = filters.CharFilter("correlation_id", help_text="Exactly this one.")
-    search = filters.CharFilter(method="matching", help_text="Part of an id, a number or a name; or our own id.")
+    search = filters.CharFilter(
+        method="matching", help_text=f"Part of an id, a number or a name, {SHORTEST} characters or more; or our own id."
+    )
 
     class Meta:
         model = Call
@@ -33,6 +37,9 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         for name in ("state", "started_after", "started_before"):
             if self.data.get(name) == "":
                 self.form.add_error(name, "This may not be empty.")
+        for name in ("participant", "search"):
+            if 0 < len(self.data.get(name, "")) < SHORTEST:
+                self.form.add_error(name, f"At least {SHORTEST} characters: fewer are in nearly every number.")
         return bool(super().is_valid())
 
     def of_state(self, calls: CallQuerySet, _name: str, state: str) -> CallQuerySet:
@@ -42,14 +49,10 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return calls.of_participant(_as_raw_id(text))
 
     def matching(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
-        spoken = Q(raw_id__icontains=_as_raw_id(text)) | Q(display_name__icontains=text)
-        found = (
-            Q(call_connection_id__icontains=text)
-            | Q(correlation_id__icontains=text)
-            | Exists(Participant.objects.filter(spoken, call=OuterRef("pk")))
-        )
         call_id = _uuid(text)
-        return calls.filter(found | Q(pk=call_id) if call_id else found)
+        if call_id and (own := calls.filter(pk=call_id)).exists():
+            return own
+        return calls.holding(text, raw_id=_as_raw_id(text))
 
 
 def _as_raw_id(text: str) -> str:

@@ -124,7 +124,12 @@ class FilterTests(SignedIn):
     def test_a_participant_by_raw_id_or_part_of_a_number(self) -> None:
         for text in (ALICE, "+1555", " 1555", "5551234", BOB, "4: 15551234567"):
             self.assertEqual(self.ids(participant=text), [str(self.call.id)], text)
-        self.assertEqual(self.ids(participant="%"), [])
+        self.assertEqual(self.ids(participant="%%%"), [])
+
+    def test_a_part_has_three_characters(self) -> None:
+        for name in ("participant", "search"):
+            self.assertEqual(self.refused(CALLS, **{name: "55"}), [name])
+            self.assertEqual(self.ids(**{name: ""}), self.ids())
 
     def test_the_ids_of_acs(self) -> None:
         self.assertEqual(self.ids(call_connection_id="aHR0cHM6Ly9vbGQ"), [str(self.old.id)])
