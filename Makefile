@@ -54,9 +54,10 @@ coverage: $(VENV)/installed-dev
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
 
-# FAULT= ROUNDS= SERVER=daphne|uvicorn DATABASE=sqlite|postgres SEED= for some of it; LONG=1 for a night.
-TORTURE = $(if $(FAULT),--fault $(FAULT)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SERVER),--server $(SERVER)) \
-  $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) $(if $(LONG),--long)
+# FAULT= FROM= ROUNDS= SERVER=daphne|uvicorn DATABASE=sqlite|postgres SEED= for some of it; LONG=1 for a night.
+TORTURE = $(if $(FAULT),--fault $(FAULT)) $(if $(FROM),--from $(FROM)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+  $(if $(SERVER),--server $(SERVER)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) \
+  $(if $(LONG),--long)
 
 torture: $(VENV)/installed-dev
 	@exec $(VENV)/bin/python -m tests.torture $(TORTURE)

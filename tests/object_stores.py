@@ -21,12 +21,14 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 from urllib.error import HTTPError, URLError
+from urllib.parse import unquote
 from urllib.request import urlopen
 
 from django.conf import settings
 from django.test import override_settings
+from django.utils.module_loading import import_string
 
-from calls.storage import audio_store
+from calls.storage import AudioStorage, audio_store
 from tests import machine
 from tests.servers import free_port
 
@@ -86,13 +88,27 @@ class ObjectStore(ABC):
             self._make_place(audio_store())
             yield
 
+    def opened(self) -> AudioStorage:
+        """The store itself, with a place to store to, whatever the settings say."""
+        entry = self.storage()
+        store: AudioStorage = import_string(entry["BACKEND"])(**entry["OPTIONS"])
+        self._make_place(store)
+        return store
+
+    def environment(self, port: int = 0) -> dict[str, str]:
+        """The same, for a process of its own. `port`: of what lies in between, if anything does."""
+        return {"AUDIO_STORE": self.name, **self._variables(port or self.port)}
+
     @abstractmethod
     def storage(self) -> dict[str, Any]:
         """The entry of STORAGES."""
 
     @abstractmethod
-    def environment(self) -> dict[str, str]:
-        """The same, for a process of its own."""
+    def name_at(self, path: str) -> str:
+        """The name of the object that a request with this path is for."""
+
+    @abstractmethod
+    def _variables(self, port: int) -> dict[str, str]: ...
 
     @abstractmethod
     def _command(self) -> list[str]: ...
@@ -126,11 +142,13 @@ class S3(ObjectStore):
         options = {"bucket_name": "recordings", "endpoint_url": f"http://127.0.0.1:{self.port}", **keys}
         return {"BACKEND": "calls.object_storage.S3AudioStorage", "OPTIONS": options}
 
-    def environment(self) -> dict[str, str]:
+    def name_at(self, path: str) -> str:
+        return unquote(path).removeprefix("/recordings/")
+
+    def _variables(self, port: int) -> dict[str, str]:
         return {
-            "AUDIO_STORE": self.name,
             "S3_BUCKET": "recordings",
-            "S3_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "S3_REGION": "us-east-1",
             "S3_ACCESS_KEY_ID": "key",
             "S3_SECRET_ACCESS_KEY": "secret",
@@ -147,19 +165,21 @@ class S3(ObjectStore):
 class Azure(ObjectStore):
     name = "azure"
 
-    @property
-    def _connection_string(self) -> str:
-        endpoint = f"http://127.0.0.1:{self.port}/devstoreaccount1"
+    def _connection_string(self, port: int) -> str:
+        endpoint = f"http://127.0.0.1:{port}/devstoreaccount1"
         account = f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={AZURE_KEY}"
         return f"{account};BlobEndpoint={endpoint};"
 
     def storage(self) -> dict[str, Any]:
-        options = {"azure_container": "recordings", "connection_string": self._connection_string}
+        options = {"azure_container": "recordings", "connection_string": self._connection_string(self.port)}
         return {"BACKEND": "calls.object_storage.AzureAudioStorage", "OPTIONS": options}
 
-    def environment(self) -> dict[str, str]:
-        place = {"AZURE_CONTAINER": "recordings", "AZURE_STORAGE_CONNECTION_STRING": self._connection_string}
-        return {"AUDIO_STORE": self.name, **place}
+    def name_at(self, path: str) -> str:
+        return unquote(path).removeprefix("/devstoreaccount1/recordings/")
+
+    def _variables(self, port: int) -> dict[str, str]:
+        place = {"AZURE_CONTAINER": "recordings"}
+        return {**place, "AZURE_STORAGE_CONNECTION_STRING": self._connection_string(port)}
 
     def _command(self) -> list[str]:
         listen = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]

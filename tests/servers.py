@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -67,6 +68,11 @@ class Server:
     def pid(self) -> int:
         assert self._process, "the server has been started"
         return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started and not ended; a process that died by itself counts as started."""
+        return self._process is not None
 
     @property
     def log(self) -> str:
@@ -154,10 +160,15 @@ def answers(port: int, path: str = "/healthz") -> bool:
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port of loopback on which nothing listens now, and that no outgoing connection takes while its server is away:
+    it lies below those that the kernel gives (`ip_local_port_range` begins at 32768)."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 

@@ -9,7 +9,8 @@ import tempfile
 import hypothesis
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0" * 50)
-os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="acsmedia-tests-"))
+if "DATA_DIR" not in os.environ:
+    os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="acsmedia-tests-")
 os.environ.setdefault("ALLOWED_HOSTS", "testserver,localhost,127.0.0.1")
 os.environ.setdefault("ACS_AUTH", "token")
 os.environ.setdefault("ACS_STREAM_TOKEN", "stream-token-of-the-tests")

@@ -14,6 +14,7 @@ from django.test import SimpleTestCase, tag
 
 from calls import audio
 from calls.audio import Samples
+from calls.storage import DurableFileStorage
 from tests.torture import integrity
 from tests.torture.caller import Caller, Sent
 from tests.torture.databases import SQLite
@@ -146,7 +147,7 @@ class RowsAndObjects(SimpleTestCase):
         self.assertEqual(self.faults(self.row, ("track", 99, *self.row[2:])), ["two segments of a track at sample 99"])
 
     def faults(self, *rows: tuple[Any, ...]) -> list[str]:
-        return list(integrity.faults_of(rows, self.folder))
+        return list(integrity.faults_of(rows, DurableFileStorage(location=str(self.folder))))
 
 
 class ATable(SimpleTestCase):

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from calls import audio
-from streams.spool import AXES, LOCK
+from calls.storage import AudioStorage
+from streams.spool import AXES
+
+LOCKS = ".lock"
+"""How the names of lock files end: of a process, and of one that seals for it."""
 
 SEGMENTS = (
     "SELECT participant_id, start_sample, sample_count, sha256, audio_name FROM calls_segment"
@@ -16,36 +20,44 @@ SEGMENTS = (
 )
 
 
-def faults_of(rows: Sequence[Sequence[Any]], audio_folder: Path) -> Iterator[str]:
+def faults_of(rows: Sequence[Sequence[Any]], store: AudioStorage) -> Iterator[str]:
     """`rows` as `SEGMENTS` selects them: every promise between rows and objects that does not hold."""
     for before, after in pairwise(rows):
         if before[0] == after[0] and before[1] + before[2] > after[1]:
             yield f"two segments of a track at sample {after[1]}"
     for _, _, count, sha256, name in rows:
-        if fault := _fault_of(audio_folder / name, count, sha256):
+        if fault := _fault_of(store, name, count, sha256):
             yield f"a row whose audio {fault}: {name}"
     known = {name for *_, name in rows}
-    for path in sorted(audio_folder.rglob("*")):
-        if path.is_file() and str(path.relative_to(audio_folder)) not in known:
-            yield f"audio without a row left behind: {path.name}"
+    for found in store.objects():
+        if found.name not in known:
+            yield f"audio without a row left behind: {found.name}"
 
 
 def leftovers(spool_folder: Path, processes: int = 1) -> Iterator[str]:
     """What lies in the spool when all is sealed, besides the axes and one empty folder for each living process."""
-    folders = [path for path in spool_folder.iterdir() if path.name != AXES]
+    folders = [path for path in spool_folder.iterdir() if path.name != AXES] if spool_folder.is_dir() else []
     if len(folders) > processes:
         yield f"{len(folders)} folders in the spool of {processes} processes"
     for folder in folders:
-        for path in folder.iterdir():
-            if path.name != LOCK:
+        for path in _entries(folder):
+            if path.suffix != LOCKS:
                 yield f"left behind in the spool: {path.name}"
     for path in (spool_folder / AXES).glob(".*"):
         yield f"left behind in the spool: axes/{path.name}"
 
 
-def _fault_of(path: Path, sample_count: int, sha256: str) -> str:
+def _entries(folder: Path) -> list[Path]:
     try:
-        audio.decode(path.read_bytes(), sample_count=sample_count, sha256=sha256)
+        return list(folder.iterdir())
+    except FileNotFoundError:  # taken away this moment
+        return []
+
+
+def _fault_of(store: AudioStorage, name: str, sample_count: int, sha256: str) -> str:
+    try:
+        with store.open(name) as file:
+            audio.decode(file.read(), sample_count=sample_count, sha256=sha256)
     except FileNotFoundError:
         return "is not there"
     except audio.DamagedAudio as error:

@@ -1,8 +1,9 @@
-"""What a process takes: memory at its highest, threads, descriptors."""
+"""What a server takes: memory at its highest, threads, descriptors; of its process and the children it works with."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -11,12 +12,30 @@ import psutil
 LOOK_SECONDS = 0.1
 
 
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """The process and all below it, at this moment. Raises `psutil.NoSuchProcess` when it is gone itself."""
+    return [process, *process.children(recursive=True)]
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """Resident memory of the family."""
+    return _sum(process, lambda each: int(each.memory_info().rss))
+
+
+def descriptors(process: psutil.Process) -> int:
+    return _sum(process, psutil.Process.num_fds)
+
+
+def threads(process: psutil.Process) -> int:
+    return _sum(process, psutil.Process.num_threads)
+
+
 class Peak:
-    """`async with` it: how far the resident memory of a process has grown at its highest."""
+    """`async with` it: how far the resident memory of a family has grown at its highest."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process
-        self._before = self._highest = self._now()
+        self._before = self._highest = memory_bytes(process)
 
     @property
     def grown_mb(self) -> float:
@@ -34,8 +53,17 @@ class Peak:
 
     async def _watch(self) -> None:
         while True:
-            self._highest = max(self._highest, self._now())
+            self._highest = max(self._highest, memory_bytes(self._process))
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _now(self) -> int:
-        return int(self._process.memory_info().rss)
+
+def _sum(process: psutil.Process, figure: Callable[[psutil.Process], int]) -> int:
+    total = 0
+    for each in family(process):
+        try:
+            total += figure(each)
+        except psutil.NoSuchProcess:
+            if each == process:
+                raise
+            continue  # a child that has ended this moment takes nothing
+    return total

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import FrameType
 from typing import Any
 
+from calls.storage import AudioStorage
+from tests.servers import Server
 from tests.torture.caller import Caller
 from tests.torture.databases import Database
 from tests.torture.installation import Installation
@@ -16,6 +21,11 @@ from tests.torture.recording import NoAnswer
 from tests.torture.verdict import Findings, judge
 
 BOTH = ("sqlite", "postgres")
+SHORT_SECONDS, LONG_SECONDS = 5 * 60.0, 60 * 60.0
+"""A row that takes longer hangs: it is ended, with a finding. The longest takes a minute, or a quarter of an hour.
+
+After twice as long it is not even at an `await`: an alarm interrupts what it is at.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,26 @@ class Fault:
     """Why this machine cannot try it; "" when it can."""
 
 
+class Stuck(TimeoutError):
+    """Raised by `alarm` wherever the main thread is."""
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Interrupts a block that does not come back to the event loop either. Raises `Stuck`."""
+
+    def interrupt(number: int, at: FrameType | None) -> None:
+        raise Stuck
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 class Trial:
     """What a fault works with. `expect` and `end_calls` collect what is broken."""
 
@@ -42,6 +72,7 @@ class Trial:
         self.random = random
         self.rounds = rounds
         self.long = long
+        self.limit_seconds = LONG_SECONDS if long else SHORT_SECONDS
         self.findings = Findings()
         self.figures: list[str] = []
         self._fault: Fault
@@ -56,8 +87,14 @@ class Trial:
     async def run(self, fault: Fault) -> None:
         """Injects the fault; whatever goes wrong on the way is a finding."""
         self._fault = fault
+        limit = self.limit_seconds
         try:
-            await fault.inject(self)
+            async with asyncio.timeout(limit) as deadline:
+                with alarm(2 * limit):
+                    await fault.inject(self)
+        except TimeoutError as error:
+            hangs = deadline.expired() or isinstance(error, Stuck)
+            self.findings.broken.append(f"not over after {limit:.0f} s" if hangs else f"TimeoutError: {error}")
         except Exception as error:  # noqa: BLE001 - one fault that cannot be tried must not hide the others
             self.findings.broken.append(f"{type(error).__name__}: {error}")
         finally:
@@ -69,10 +106,11 @@ class Trial:
         *,
         data_dir: Path | None = None,
         route: Callable[[str], str] = str,
+        store: AudioStorage | None = None,
     ) -> Installation:
         """An installation of its own for this trial, not started yet."""
         wanted = {**self._fault.environment, **(environment or {})}
-        made = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, route=route)
+        made = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, route=route, store=store)
         self._installation = made
         return made
 
@@ -82,9 +120,10 @@ class Trial:
         *,
         data_dir: Path | None = None,
         route: Callable[[str], str] = str,
+        store: AudioStorage | None = None,
     ) -> Installation:
         """The same, started."""
-        made = self.prepare(environment, data_dir=data_dir, route=route)
+        made = self.prepare(environment, data_dir=data_dir, route=route, store=store)
         await made.start()
         return made
 
@@ -95,13 +134,16 @@ class Trial:
         self.callers = []
         made, self._installation = self._installation, None
         if made:
+            self.findings.broken += await made.stop()
             if self.findings.broken:
                 self.note(f"log of the server: {made.keep_log(self._fault.name)}")
-            await made.close()
+            made.remove()
 
-    def call(self, number: int = 1, *, voices: int = 2, goes_on: bool = True) -> list[Caller]:
-        """Begins `number` calls."""
-        url = self.site.server.media_url
+    def call(
+        self, number: int = 1, *, voices: int = 2, goes_on: bool = True, server: Server | None = None
+    ) -> list[Caller]:
+        """Begins `number` calls, on one server."""
+        url = (server or self.site.server).media_url
         made = [Caller(url, self.random.getrandbits(40), voices=voices, goes_on=goes_on) for _ in range(number)]
         self.callers += made
         return [caller.begin() for caller in made]
@@ -112,12 +154,14 @@ class Trial:
         await asyncio.sleep(seconds)
         return seconds
 
-    async def kill(self) -> None:
+    async def kill(self, server: Server | None = None) -> None:
         """kill -9, with a note of what the server had read by then."""
-        self.site.freeze()
+        server = server or self.site.server
+        self.site.freeze(server)
         for caller in self.callers:
-            caller.note_what_was_read()
-        await asyncio.to_thread(self.site.server.kill)
+            if caller.url == server.media_url:
+                caller.note_what_was_read()
+        await asyncio.to_thread(server.kill)  # at once: what is sent to a process that stands still counts as lost
 
     async def end_calls(self, *, allowed_ms: int = 0, seconds: float = 60.0, tidy: bool = True) -> None:
         """Hangs up, waits until all is sealed, pulls every call and compares."""

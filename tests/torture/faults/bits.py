@@ -7,9 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from calls import identity
-from tests.torture import integrity
 from tests.torture.caller import Caller
-from tests.torture.databases import Database
 from tests.torture.installation import Installation
 from tests.torture.numbered import PACKET_MS
 from tests.torture.recording import status_of
@@ -50,16 +48,12 @@ async def segment(trial: Trial) -> None:
         status = await asyncio.to_thread(status_of, site.server.port, address)
         trial.expect(status == wanted, f"a call with {'a' if wanted != 200 else 'no'} flipped bit answered {status}")
     trial.expect("segment damaged" in site.server.log, "the log says nothing of the damaged segment")
-    found = await asyncio.to_thread(faults_in, site.database, site.database_url, site.audio)
+    found = await asyncio.to_thread(site.misfits)
     trial.expect(len(found) == 1, f"{len(found)} segments are damaged by one bit")
 
 
 def long_journals(site: Installation) -> list[Path]:
     return [path for path in site.journals() if path.exists() and path.stat().st_size > 10_000]
-
-
-def faults_in(database: Database, url: str, audio: Path) -> list[str]:
-    return list(integrity.faults_of(database.query(url, integrity.SEGMENTS), audio))
 
 
 def call_id(caller: Caller) -> str:

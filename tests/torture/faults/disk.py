@@ -115,9 +115,7 @@ async def power_cut(trial: Trial) -> None:
         for _ in range(trial.rounds):
             callers = trial.call(3, goes_on=False)
             await trial.some_time(2.0, 5.0)
-            site.freeze()
-            disk.cut()
-            await asyncio.to_thread(site.server.kill)
+            await asyncio.to_thread(site.cut_power, disk.cut)
             await asyncio.gather(*(caller.over() for caller in callers))
             await asyncio.to_thread(disk.power_on)
             await site.start()

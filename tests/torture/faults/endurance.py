@@ -7,6 +7,7 @@ import asyncio
 from streams.simulator import wire
 from tests.torture.caller import METADATA
 from tests.torture.media_socket import MediaSocket
+from tests.torture.memory import descriptors, threads
 from tests.torture.numbered import PACKET_SAMPLES, NumberedVoice
 from tests.torture.trial import Fault, Trial
 
@@ -24,15 +25,15 @@ async def short_calls(trial: Trial) -> None:
     await make_calls(trial, 2 * AT_ONCE)  # what is imported and allocated once
     await site.sealed()
     process = site.process
-    before = process.num_fds(), process.num_threads(), site.memory_mb()
+    before = descriptors(process), threads(process), site.memory_mb()
     await make_calls(trial, wanted)
     await site.sealed(seconds=600)
-    await site.until(lambda: process.num_fds() <= before[0] + MORE_DESCRIPTORS, "descriptors are free again")
-    await site.until(lambda: process.num_threads() <= before[1] + MORE_THREADS, "threads have ended")
+    await site.until(lambda: descriptors(process) <= before[0] + MORE_DESCRIPTORS, "descriptors are free again")
+    await site.until(lambda: threads(process) <= before[1] + MORE_THREADS, "threads have ended")
     grown_mb = site.memory_mb() - before[2]
     trial.note(
-        f"{wanted} calls: descriptors {before[0]} -> {process.num_fds()}, threads {before[1]} -> "
-        f"{process.num_threads()}, memory {before[2]:.0f} MB {grown_mb:+.1f} MB"
+        f"{wanted} calls: descriptors {before[0]} -> {descriptors(process)}, threads {before[1]} -> "
+        f"{threads(process)}, memory {before[2]:.0f} MB {grown_mb:+.1f} MB"
     )
     trial.expect(grown_mb <= MOST_MB, f"memory grew by {grown_mb:.1f} MB")
     ((segments, samples),) = site.database.query(site.database_url, STORED)

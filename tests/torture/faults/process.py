@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+from tests.servers import Server
 from tests.torture.trial import Fault, Trial
 
 ALLOWED_MS = 200
@@ -36,7 +37,7 @@ async def kill_while_it_starts(trial: Trial) -> None:
     if starting.done():
         await trial.kill()
     else:
-        await asyncio.to_thread(trial.site.server.kill)
+        await trial.site.kill()
         await asyncio.wait([starting])
         assert starting.exception() is not None, "a killed start fails"
 
@@ -67,11 +68,11 @@ async def terminate_at_once(trial: Trial) -> None:
     await trial.end_calls(allowed_ms=ALLOWED_MS)
 
 
-async def go(trial: Trial) -> None:
+async def go(trial: Trial, server: Server | None = None) -> None:
     """SIGTERM, and how long it took."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await asyncio.to_thread(trial.site.server.terminate, seconds=30)
+    await trial.site.terminate(server, seconds=30)
     seconds = loop.time() - began
     trial.note(f"gone after {seconds:.1f} s")
     trial.expect(seconds <= 10, f"gone only {seconds:.1f} s after SIGTERM")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from tests.torture import integrity, stores
+from tests.torture import stores
 from tests.torture.trial import Fault, Trial
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.torture.settings"}
@@ -19,10 +19,7 @@ async def disobedient(trial: Trial, order: str) -> None:
         await trial.some_time(1.0, 2.5)
         obey(site.data_dir, order)
         await trial.some_time(2.0, 4.0)
-        rows = site.database.query(site.database_url, integrity.SEGMENTS)
-        trial.findings.broken += [
-            sentence for sentence in integrity.faults_of(rows, site.audio) if not sentence.startswith("audio without")
-        ]
+        trial.findings.broken += [sentence for sentence in site.misfits() if not sentence.startswith("audio without")]
         obey(site.data_dir, "")
     await trial.some_time(0.5, 1.5)
     await trial.end_calls()
