@@ -113,8 +113,9 @@ def _displaced(pieces: Iterable[Piece], began_us: int, zero_us: int) -> Iterator
 def _unexplained(pieces: Sequence[Piece], track: Track) -> Iterator[str]:
     """Silence between two pieces that no gap of the manifest covers."""
     for before, after in pairwise(pieces):
+        silent = after.place - before.place - before.count
         start, end = (before.place + before.count) / SAMPLE_RATE, after.place / SAMPLE_RATE
-        if (end - start) * 1000 > TOLERANCE_MS and not _is_covered(start, end, track):
+        if silent * 1000 > TOLERANCE_MS * SAMPLE_RATE and not _is_covered(start, end, track):
             yield f"silence from {start:.3f} to {end:.3f} s without a gap in the manifest"
 
 

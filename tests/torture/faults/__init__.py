@@ -11,11 +11,12 @@ from tests.torture.faults import (
     endurance,
     layer,
     messages,
+    pairs,
     process,
     store,
     timestamps,
 )
 from tests.torture.trial import Fault
 
-FAMILIES = (process, database, store, layer, disk, bits, clients, messages, browsers, timestamps, endurance)
+FAMILIES = (process, pairs, database, store, layer, disk, bits, clients, messages, browsers, timestamps, endurance)
 FAULTS: dict[str, Fault] = {fault.name: fault for family in FAMILIES for fault in family.FAULTS}
