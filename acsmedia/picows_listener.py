@@ -1,14 +1,15 @@
 """What comes over an accepted WebSocket, from picows' callbacks to ASGI's events or straight to the application.
 
 A message may come in fragments; one that is not text in UTF-8 ends a socket whose application reads texts, while a
-`take` gets the bytes as they are. What breaks the protocol ends the socket with the code of RFC 6455, section 7.4.1.
+`take` gets the bytes as they are, all those of one read of the socket together. What breaks the protocol ends the
+socket with the code of RFC 6455, section 7.4.1.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -24,9 +25,10 @@ QUEUE_MESSAGES = 16
 CLOSE_SECONDS = 5.0
 """A client that does not answer our close in so long is cut off."""
 
-TEXT, BINARY, CONTINUATION, CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
+CLOSE, PING, PONG = WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
 
-Take = Callable[[bytes], None]
+Take = Callable[[Sequence[bytes]], None]
 Event = dict[str, Any]
 
 
@@ -38,6 +40,7 @@ class Listener(WSListener):
         self._on_gone = on_gone
         self._transport: WSTransport
         self._take: Take | None = None
+        self._messages: list[bytes] = []  # of the read that is being looked at
         self._partial: bytearray | None = None  # a message of which fragments have come
         self._kind = TEXT  # of that message
         self._queue: deque[Event] = deque()
@@ -61,10 +64,21 @@ class Listener(WSListener):
             self._hear_close(frame)
         elif transport.is_close_frame_sent:
             return  # also by picows, which reads on after a frame that broke the protocol
+        elif kind is PING:
+            transport.send_pong(frame.get_payload_as_bytes())
         elif (kind is TEXT or kind is BINARY) and frame.fin and self._partial is None:
             self._hear(kind, frame.get_payload_as_bytes())
         elif kind is TEXT or kind is BINARY or kind is CONTINUATION:
             self._piece_together(kind, frame)
+        if frame.last_in_buffer and self._messages:
+            self._hand_over()
+
+    def is_user_specific_pong(self, frame: WSFrame) -> bool:
+        """Asked while an answer to our ping is due; what is one does not come to `on_ws_frame`."""
+        is_pong = frame.msg_type is PONG
+        if is_pong and frame.last_in_buffer:
+            self._hand_over()
+        return is_pong
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         sent = transport.close_handshake.sent if transport.close_handshake else None
@@ -83,10 +97,10 @@ class Listener(WSListener):
     # --- the application ---
 
     async def deliver(self, take: Take) -> Event:
-        """Hands each message to `take` as it is read; the websocket.disconnect. Raises what `take` has raised."""
-        for event in self._queue:
-            take(event["bytes"] if "bytes" in event else event["text"].encode())
-        self._queue.clear()
+        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take` has raised."""
+        if self._queue:
+            take([event["bytes"] if "bytes" in event else event["text"].encode() for event in self._queue])
+            self._queue.clear()
         self._take = take
         self._go_on_reading()
         while self._end is None:
@@ -142,13 +156,19 @@ class Listener(WSListener):
 
     def _hear(self, kind: WSMsgType, message: bytes) -> None:
         if self._take is not None:
-            try:
-                self._take(message)
-            except Exception as failure:  # noqa: BLE001 - raised again where the application waits
-                self._take, self._failure = None, failure
-                self._news.set()
+            self._messages.append(message)
         elif not (self._is_closed or self._failure or self._end):
             self._enqueue(kind, message)
+
+    def _hand_over(self) -> None:
+        messages, self._messages = self._messages, []
+        if self._take is None or not messages:
+            return
+        try:
+            self._take(messages)
+        except Exception as failure:  # noqa: BLE001 - raised again where the application waits
+            self._take, self._failure = None, failure
+            self._news.set()
 
     def _enqueue(self, kind: WSMsgType, message: bytes) -> None:
         try:
@@ -184,6 +204,7 @@ class Listener(WSListener):
 
     def _finish(self, code: int) -> None:
         """Nothing more comes. The first to say so is right."""
+        self._hand_over()
         self._take = None
         if self._end is None:
             self._end = {"type": "websocket.disconnect", "code": code}

@@ -1,11 +1,11 @@
 """uvicorn's WebSocket protocol (`--ws acsmedia.picows_protocol:PicowsProtocol`) on picows, which reads frames in C.
 
 uvicorn's own protocols cost 37 to 43 µs a message, most of it for parsing frames in Python and for waking a task with
-each message. Here frames are parsed and unmasked in C, and an application that wishes so is called with each message
-right where it is read:
+each message. Here frames are parsed and unmasked in C, and an application that wishes so is called with the messages
+right where they are read:
 
     deliver = scope["extensions"]["acsmedia.deliver"]
-    event = await deliver(take)     # `take(message: bytes)` for every message; the event is websocket.disconnect
+    event = await deliver(take)     # `take(messages)`: those of one read, as bytes; the event: websocket.disconnect
 
 No message waits in a queue then, and TCP alone holds the sender back. `receive` and `send` work as ASGI has them.
 
@@ -133,7 +133,7 @@ class PicowsProtocol(asyncio.Protocol):
                 self._respond(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _deliver(self, take: Take) -> Event:
-        """Hands each message to `take` as it is read; the websocket.disconnect. Raises what `take` has raised."""
+        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take` has raised."""
         assert self._listener, "messages come once the application has accepted"
         return await self._listener.deliver(take)
 
@@ -204,7 +204,7 @@ class PicowsProtocol(asyncio.Protocol):
             auto_ping_idle_timeout=self._config.ws_ping_interval,
             auto_ping_reply_timeout=self._config.ws_ping_timeout,
             auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
-            enable_auto_pong=True,
+            enable_auto_pong=False,  # the listener answers: it has to see the end of each read
             max_frame_size=self._config.ws_max_size,
             extra_headers=None,
             read_buffer_init_size=READ_BYTES,

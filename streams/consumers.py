@@ -16,7 +16,7 @@ Otherwise the client closes, and its code is kept. Channels' own dispatch would 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -93,7 +93,7 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         """Reads until the socket closes or must be closed: the close code, and our reason if it is we who close."""
         deliver = scope.get("extensions", {}).get("acsmedia.deliver") or partial(each_message, receive)
         try:
-            disconnect = await deliver(stream.receive)
+            disconnect = await deliver(lambda messages: stream.receive(*messages))
         except UnsupportedAudio as unsupported:
             return UNSUPPORTED_AUDIO, unsupported.reason
         except Fruitless:
@@ -101,14 +101,14 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         return disconnect.get("code"), ""
 
 
-async def each_message(receive: Any, take: Callable[[str | bytes], None]) -> dict[str, Any]:
+async def each_message(receive: Any, take: Callable[[Sequence[str | bytes]], None]) -> dict[str, Any]:
     """Hands every message of ASGI's `receive` to `take`; the event that is none. For servers that cannot themselves."""
     count = 0
     while True:
         message: dict[str, Any] = await receive()
         if message["type"] != "websocket.receive":
             return message
-        take(message.get("text") or message.get("bytes") or b"")
+        take((message.get("text") or message.get("bytes") or b"",))
         count += 1
         if count % BREATH_MESSAGES == 0:
             await asyncio.sleep(0)

@@ -10,7 +10,8 @@ handshake, the metadata in force and the voices, so each can be read alone; it i
 `manage.py simulate --replay` sends again and `manage.py journal` prints.
 
 While it is written a file is called `<stream>.<sequence>.open`, and `.journal` when it is finished: what is on disk
-tells what is to do. Each record is one unbuffered `writev` (3.7 µs): what was appended survives the process.
+tells what is to do. Packets of one read of the socket are one unbuffered `write` (2 to 4 µs): what was appended
+survives the process.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -166,23 +167,27 @@ class Journal:
         """Bytes in the current file."""
         return self._size
 
-    def append_audio(self, timestamp_us: int | None, arrived_us: int, voice: int, pcm: bytes, *, silent: bool) -> None:
-        """The hot path: one packet, one system call."""
-        head = _AUDIO_HEAD.pack(
-            MARKER,
-            _AUDIO,
-            _SILENT if silent else 0,
-            len(pcm) + 18,
-            _NO_TIMESTAMP if timestamp_us is None else timestamp_us,
-            arrived_us,
-            voice,
-        )
-        self._write(head, pcm, _CRC.pack(crc32(pcm, crc32(head))), len(pcm) + 30)
+    def append_audio(self, packets: Iterable[Audio]) -> None:
+        """The hot path: packets of one read of the socket, one system call. All of them are in the journal, or none."""
+        pieces: list[bytes] = []
+        for packet in packets:
+            pcm = packet.pcm
+            head = _AUDIO_HEAD.pack(
+                MARKER,
+                _AUDIO,
+                _SILENT if packet.silent else 0,
+                len(pcm) + 18,
+                _NO_TIMESTAMP if packet.timestamp_us is None else packet.timestamp_us,
+                packet.arrived_us,
+                packet.voice,
+            )
+            pieces += (head, pcm, _CRC.pack(crc32(pcm, crc32(head))))
+        self._write(b"".join(pieces))
 
     def append(self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten) -> None:
         """Any other record. Metadata and voices are repeated in the files that follow."""
         body = _record(record)
-        self._write(body, b"", b"", len(body))
+        self._write(body)
         if isinstance(record, Metadata):
             self._preamble[2, 0] = body
         elif isinstance(record, Voice):
@@ -224,17 +229,17 @@ class Journal:
         self._size = self._preamble_size = len(preamble)
         return descriptor
 
-    def _write(self, head: bytes, body: bytes, tail: bytes, length: int) -> None:
+    def _write(self, content: bytes) -> None:
         try:
-            written = os.writev(self.descriptor, (head, body, tail))
+            written = os.write(self.descriptor, content)
         except OSError as error:
             raise JournalUnwritable(f"cannot append to a journal: {error.strerror}") from error
-        if written != length:  # the disk is full: take the piece away, so that what follows is not behind a torn record
+        if written != len(content):  # the disk is full: take the piece away, that nothing is behind a torn record
             with suppress(OSError):  # a reader finds what follows by its marker, and says what is torn
                 os.ftruncate(self.descriptor, self._size)
             raise JournalUnwritable("cannot append to a journal: No space left on device")
-        self._size += length
-        self.bytes_written += length
+        self._size += written
+        self.bytes_written += written
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._handshake.stream_id}.{self.sequence:06d}{suffix}"

@@ -1,7 +1,7 @@
 """One open media socket: what arrives is appended to its journal, metered, and counted. No I/O but the journal's.
 
-`receive` is the path of every packet: decode, one `writev`, remember the bytes for the meter. It awaits nothing, asks
-no database and hops to no thread.
+`receive` is the path of every packet: decode, one `write` for all that one read of the socket brought, remember the
+bytes for the meter. It awaits nothing, asks no database and hops to no thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ from msgspec import structs
 
 from calls import identity
 from streams import protocol
-from streams.journal import Closed, Counts, Dtmf, Handshake, Journal, JournalUnwritable, Metadata, Unwritten, Voice
+from streams.journal import (
+    Audio,
+    Closed,
+    Counts,
+    Dtmf,
+    Handshake,
+    Journal,
+    JournalUnwritable,
+    Metadata,
+    Unwritten,
+    Voice,
+)
 from streams.meter import Meter
 from streams.protocol import AudioData, AudioMetadata, DtmfData, Malformed, Skipped, Unknown, UnsupportedAudio
 
@@ -90,7 +101,7 @@ _Fact = Metadata | Voice | Dtmf | Counts | Closed | Unwritten
 
 
 class Stream:
-    """`receive` every message, `rotate` when told, `close` once."""
+    """`receive` all messages, `rotate` when told, `close` once."""
 
     def __init__(self, journal: Journal, handshake: Handshake, clock: Callable[[], int] = microseconds_now) -> None:
         self.handshake = handshake
@@ -102,16 +113,29 @@ class Stream:
         self._clock = clock
         self._counts_before = Counts(0, 0, 0, 0, 0, {})  # totals when the subscription in force began
         self._counts_of: list[Counts] = []  # subscriptions that are over
+        self._heard: list[tuple[Speaker, Audio]] = []  # of the read that is being looked at
         self._owed: deque[_Fact] = deque()
         self.changed = True  # something of the call's facts is news
 
-    def receive(self, message: str | bytes) -> None:
-        """Takes one WebSocket message. Raises `UnsupportedAudio` and `Fruitless`: the socket must be closed."""
+    def receive(self, *messages: str | bytes) -> None:
+        """Takes the WebSocket messages of one read; when it returns, or raises, they are in the journal.
+
+        Raises `UnsupportedAudio` and `Fruitless`: the socket must be closed, and what follows is not looked at.
+        """
+        try:
+            for message in messages:
+                self._take(message)
+        finally:
+            self._write_heard()
+
+    def _take(self, message: str | bytes) -> None:
         try:
             decoded = protocol.decode(message)
             if type(decoded) is AudioData:
                 self._hear(decoded)
-            elif type(decoded) is AudioMetadata:
+                return
+            self._write_heard()  # what follows may say what it was
+            if type(decoded) is AudioMetadata:
                 self._subscribe(decoded)
             elif type(decoded) is DtmfData:
                 self.tally.dtmf += 1
@@ -147,23 +171,31 @@ class Stream:
         speaker = self.speakers.get(packet.participant)
         if speaker is None:
             speaker = self._introduce(packet)
-        tally = self.tally
+        audio = Audio(packet.timestamp_us, self._clock(), speaker.index, packet.silent, packet.pcm)
+        self._heard.append((speaker, audio))
+        self.tally.odd_bytes += packet.odd_byte
+
+    def _write_heard(self) -> None:
+        """Packets are heard when they are in the journal, and not before."""
+        if not self._heard:
+            return
+        heard, self._heard = self._heard, []
         try:
             if self._owed:
                 self._pay()
-            self.journal.append_audio(
-                packet.timestamp_us, self._clock(), speaker.index, packet.pcm, silent=packet.silent
-            )
+            self.journal.append_audio([audio for _, audio in heard])
         except JournalUnwritable:
-            tally.unwritten += 1
-            self._owe(packet)
+            self.tally.unwritten += len(heard)
+            for _, audio in heard:
+                self._owe(audio)
             return
-        tally.audio += 1
-        tally.odd_bytes += packet.odd_byte
-        speaker.samples += len(packet.pcm) // 2
-        speaker.meter.add(packet.pcm)
+        self.tally.audio += len(heard)
+        for speaker, audio in heard:
+            speaker.samples += len(audio.pcm) // 2
+            speaker.meter.add(audio.pcm)
 
     def _introduce(self, packet: AudioData) -> Speaker:
+        self._write_heard()
         if len(self.speakers) >= MOST_VOICES:
             raise Malformed("audioData: participantRawID: too many participants")
         if not self.metadata:
@@ -213,7 +245,7 @@ class Stream:
                 tally.reasons[skipped.reason] += 1
         if isinstance(skipped, UnsupportedAudio):
             raise skipped
-        fruitful = tally.audio or tally.metadata or tally.dtmf or tally.other or tally.unwritten
+        fruitful = self._heard or tally.audio or tally.metadata or tally.dtmf or tally.other or tally.unwritten
         if not fruitful and tally.unknown + tally.malformed >= FRUITLESS_MESSAGES:
             raise Fruitless from skipped
 
@@ -226,9 +258,9 @@ class Stream:
         with suppress(JournalUnwritable):
             self._pay()
 
-    def _owe(self, packet: AudioData) -> None:
+    def _owe(self, packet: Audio) -> None:
         """The packet is lost; that it is, and when it was heard, is owed: one record for all in a row."""
-        at_us = self._clock() if packet.timestamp_us is None else packet.timestamp_us
+        at_us = packet.arrived_us if packet.timestamp_us is None else packet.timestamp_us
         last = self._owed[-1] if self._owed else None
         if isinstance(last, Unwritten):
             first_us, last_us = min(last.first_us, at_us), max(last.last_us, at_us)

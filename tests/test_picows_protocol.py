@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from queue import Queue
 from typing import Any, Self
 
@@ -58,6 +59,7 @@ class Heard:
 
     def __init__(self, *, failing: Exception | None = None) -> None:
         self.messages: list[bytes] = []
+        self.reads = 0
         self.end: Queue[Any] = Queue()
         self.scope: Scope = {}
         self._failing = failing
@@ -72,8 +74,9 @@ class Heard:
             await send({"type": "websocket.close", "code": 4415, "reason": "not this"})
             self.end.put(await receive())
 
-    def _take(self, message: bytes) -> None:
-        self.messages.append(message)
+    def _take(self, messages: Sequence[bytes]) -> None:
+        self.messages += messages
+        self.reads += 1
         if self._failing:
             raise self._failing
 
@@ -110,6 +113,28 @@ class Messages(SimpleTestCase):
             await client.close(1000)
             self.assertEqual(await heard.code(), 1000)
         self.assertEqual(heard.messages, [str(number).encode() for number in range(500)])
+
+    async def test_messages_of_one_read_come_together_whatever_ends_it(self) -> None:
+        text, pong = Frame(Opcode.TEXT, b"one"), Frame(Opcode.PONG, b"")
+        for last in (Frame(Opcode.PING, b"?"), pong, Frame(Opcode.TEXT, b"half", fin=False), Frame(Opcode.CLOSE, b"")):
+            heard = Heard()
+            async with Served(heard) as served, connect(served.url) as client:
+                await raw(client, text, text, last)
+                await until(partial(getattr, heard, "messages"))
+            self.assertEqual((heard.messages, heard.reads), ([b"one", b"one"], 1), last)
+
+    async def test_messages_before_the_answer_to_our_ping_are_not_kept_back(self) -> None:
+        heard = Heard()
+        async with Served(heard, ws_ping_interval=0.3, ws_ping_timeout=0.3) as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(handshake("dGhlIHNhbXBsZSBub25jZQ==", "13"))
+            await reader.readuntil(b"\r\n\r\n")
+            ping = await reader.readexactly(2)
+            self.assertEqual(ping[0] & 0x0F, Opcode.PING)
+            frames = (Frame(Opcode.TEXT, b"one"), Frame(Opcode.PONG, await reader.readexactly(ping[1])))
+            writer.write(b"".join(frame.serialize(mask=True) for frame in frames))
+            await until(lambda: heard.messages)
+            writer.close()
 
     async def test_fragments_are_put_together(self) -> None:
         heard = Heard()
@@ -251,12 +276,16 @@ class Handshakes(SimpleTestCase):
             self.assertEqual(refused.exception.response.status_code, status)
 
 
+def handshake(key: str, version: str) -> bytes:
+    return (
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        + f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: {version}\r\n\r\n".encode()
+    )
+
+
 def ask(port: int, key: str, version: str) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: {version}\r\n\r\n".encode()
-        )
+        connection.sendall(handshake(key, version))
         return connection.recv(4096)
 
 
@@ -295,7 +324,7 @@ class Ends(SimpleTestCase):
     async def test_what_the_taker_raises_is_raised_where_the_application_waits(self) -> None:
         heard = Heard(failing=ValueError())
         async with Served(heard) as served, connect(served.url) as client:
-            await raw(client, *[Frame(Opcode.TEXT, b"one")] * 3)
+            await client.send("one")
             with self.assertRaises(ConnectionClosed):
                 await client.recv()
             self.assertEqual((client.close_code, client.close_reason), (4415, "not this"))

@@ -112,7 +112,7 @@ class Socket:
                 self.journal.append(Voice(self._voices[packet.participant], packet.participant))
             voice, arrived_us = self._voices[packet.participant], packet.spoken_us
             self._newest_us = max(self._newest_us, arrived_us)
-            self.journal.append_audio(packet.timestamp_us, arrived_us, voice, packet.pcm, silent=False)
+            self.journal.append_audio([Audio(packet.timestamp_us, arrived_us, voice, silent=False, pcm=packet.pcm)])
         return self
 
     def press(self, tone: str, at_us: int) -> None:

@@ -50,10 +50,10 @@ class FragileJournal(Journal):
 
     full = False
 
-    def _write(self, head: bytes, body: bytes, tail: bytes, length: int) -> None:
+    def _write(self, content: bytes) -> None:
         if self.full:
             raise JournalUnwritable("cannot append to a journal: No space left on device")
-        super()._write(head, body, tail, length)
+        super()._write(content)
 
     def _open_next(self) -> int:
         if self.full:

@@ -320,7 +320,7 @@ class AFullDisk(MediaSocketTestCase):
             for number in range(2):
                 await socket.send_to(text_data=audio(at=number))
             await self.received(open_stream, 2)
-            with mock.patch("os.writev", side_effect=OSError(28, "No space left on device")):
+            with mock.patch("os.write", side_effect=OSError(28, "No space left on device")):
                 for number in range(2, 5):
                     await socket.send_to(text_data=audio(at=number))
                 await self.received(open_stream, 5)

@@ -73,7 +73,7 @@ records = st.lists(st.one_of(metadata, voices, packets, others), max_size=12)
 
 def append(target: Journal, record: Record) -> None:
     if isinstance(record, Audio):
-        target.append_audio(record.timestamp_us, record.arrived_us, record.voice, record.pcm, silent=record.silent)
+        target.append_audio([record])
     else:
         assert not isinstance(record, Handshake | Damage), "the journal writes the one, nobody the other"
         target.append(record)

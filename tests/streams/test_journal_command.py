@@ -31,7 +31,7 @@ class JournalCommand(SimpleTestCase):
         """A file with a record of every kind."""
         socket = Socket(self.folder).say(speech(3, participant=NUMBER))
         socket.press("5", START_US + 70_000)
-        socket.journal.append_audio(None, START_US + 80_000, 0, b"", silent=True)
+        socket.journal.append_audio([Audio(None, START_US + 80_000, 0, silent=True, pcm=b"")])
         socket.count(Counts(0, 4, 1, 2, 1, {"not JSON": 1}))
         socket.journal.append(Unwritten(START_US, START_US + 20_000, 2))
         return socket.close(at_us=START_US + 90_000)

@@ -45,7 +45,7 @@ class Captured(TestCase):
 
 
 def say(opened: journal.Journal, at_ms: int, voice: int, pcm: bytes, *, silent: bool = False) -> None:
-    opened.append_audio(START + at_ms * MS - 70_000, START + at_ms * MS, voice, pcm, silent=silent)
+    opened.append_audio([journal.Audio(START + at_ms * MS - 70_000, START + at_ms * MS, voice, silent, pcm)])
 
 
 class ReadCaptureTests(Captured):
@@ -128,7 +128,7 @@ class ReadCaptureTests(Captured):
         opened = self.socket()
         say(opened, 0, 0, b"ab")
         say(opened, 20, 0, b"cd")
-        opened.append_audio(None, START + 40 * MS, 0, b"ef", silent=False)
+        opened.append_audio([journal.Audio(None, START + 40 * MS, 0, silent=False, pcm=b"ef")])
         events = read_capture(self.finish(opened), restamped_us=7_000_000).events(0)
         stamps = [event.timestamp_us for event in events if isinstance(event, Say)]
         self.assertEqual(stamps, [7_000_000, 7_020_000, None])

@@ -6,10 +6,24 @@ import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest import TestCase
+from typing import Any
+from unittest import TestCase, mock
+
+from msgspec import structs
 
 from streams import stream as module
-from streams.journal import Audio, Closed, Counts, Dtmf, Handshake, JournalUnwritable, Metadata, Record, Voice
+from streams.journal import (
+    Audio,
+    Closed,
+    Counts,
+    Dtmf,
+    Handshake,
+    JournalUnwritable,
+    Metadata,
+    Record,
+    Unwritten,
+    Voice,
+)
 from streams.protocol import UnsupportedAudio
 from streams.stream import FRUITLESS_MESSAGES, MOST_OWED, MOST_SUBSCRIPTIONS, MOST_VOICES, Fruitless, Stream
 from tests.streams.streams import (
@@ -111,6 +125,55 @@ class Receiving(StreamTestCase):
         tally = self.stream.tally
         self.assertEqual((len(self.stream.speakers), tally.audio, tally.malformed), (MOST_VOICES, MOST_VOICES + 1, 1))
         self.assertEqual(tally.reasons["audioData: participantRawID: too many participants"], 1)
+
+
+class OneRead(StreamTestCase):
+    """Messages that one read of the socket has brought together."""
+
+    def test_packets_are_one_write(self) -> None:
+        self.receive(metadata(), audio(ALICE), audio(BOB))
+        with mock.patch("os.write", wraps=os.write) as write:
+            self.stream.receive(audio(ALICE, at=1), audio(BOB, at=1), audio(ALICE, at=2))
+        self.assertEqual(write.call_count, 1)
+        self.assertEqual(self.stream.tally.audio, 5)
+
+    def test_leave_the_same_journal_and_counts_as_one_by_one(self) -> None:
+        messages = [metadata(), audio(ALICE), GARBAGE, audio(BOB), dtmf(), audio(ALICE, at=1), metadata(24_000)]
+        messages += [audio(ALICE, at=2), FLAT_FORM, audio(BOB, at=2)]
+        self.receive(*messages)
+        other = open_stream(Path(self.enterContext(TemporaryDirectory())))
+        other.receive(*messages)
+        close(other)
+        close(self.stream)
+        self.assertEqual(other.tally, self.stream.tally)
+        self.assertEqual(other.counts(), self.stream.counts())
+        found = [bare(record) for record in self.records()]
+        self.assertEqual([bare(record) for record in records_in(other.journal._folder)], found)
+        self.assertEqual(other.speakers[ALICE].seconds, self.stream.speakers[ALICE].seconds)
+
+    def test_are_written_as_far_as_they_go_when_one_ends_the_socket(self) -> None:
+        with self.assertRaises(UnsupportedAudio):
+            self.stream.receive(metadata(), audio(at=0), audio(at=1), metadata(encoding="opus"), audio(at=2))
+        self.assertEqual(heard_in(self.folder), {ALICE: 2 * PACKET})
+
+    def test_are_lost_together_on_a_full_disk_and_counted_one_by_one(self) -> None:
+        self.receive(metadata(), audio(at=0))
+        fill_disk(self.stream)
+        self.stream.receive(audio(at=1), audio(at=2), audio(at=3))
+        fill_disk(self.stream, full=False)
+        self.stream.receive(audio(at=4), audio(at=5))
+        self.assertEqual((self.stream.tally.audio, self.stream.tally.unwritten), (3, 3))
+        (owed,) = self.records(Unwritten)
+        self.assertEqual(owed, Unwritten(START_US + 20_000, START_US + 60_000, 3))
+        self.assertEqual(heard_in(self.folder), {ALICE: 3 * PACKET})
+
+
+def bare(record: Record) -> Record:
+    """Without what tells two sockets and two clocks apart."""
+    times: dict[str, Any] = {name: 0 for name in ("at_us", "arrived_us") if name in record.__struct_fields__}
+    if isinstance(record, Handshake):
+        return structs.replace(record, stream_id="")
+    return structs.replace(record, **times)
 
 
 class Metadatas(StreamTestCase):
