@@ -8,8 +8,8 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from django.db import connection, connections, transaction
-from django.test import TestCase, TransactionTestCase
+from django.db import DatabaseError, connection, connections, transaction
+from django.test import TestCase, TransactionTestCase, skipUnlessDBFeature
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from msgspec import structs
@@ -36,6 +36,7 @@ from tests.streams.written import (
     stored,
     write,
 )
+from tests.waiting import wait_until
 
 
 def write_file(records: list[Record], handshake: Handshake, state: StreamState | None = None) -> StreamState:
@@ -271,6 +272,39 @@ class Places(TransactionTestCase):
             write(first, [segment(0, 100)])
             thread.join(30)
         self.assertEqual((len(errors), Segment.objects.count()), (1, 1))
+
+
+@skipUnlessDBFeature("has_select_for_no_key_update")  # SQLite has one writer at a time
+class Circles(TransactionTestCase):
+    def test_two_that_make_the_same_calls_in_opposite_order_do_not_wait_for_each_other(self) -> None:
+        """A third one makes the call in the middle, so that both have begun and neither can end."""
+        ours = sorted((handshake_of(f"call-{number}") for number in range(3)), key=lambda one: one.call_id)
+        theirs = [later(handshake, 1) for handshake in reversed(ours)]
+        errors: list[DatabaseError] = []
+
+        def write_all(handshakes: list[Handshake]) -> None:
+            try:
+                rows.write([addition(one, voices=["p"]) for one in handshakes], NOW)
+            except DatabaseError as error:
+                errors.append(error)
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=write_all, args=(handshakes,)) for handshakes in (ours, theirs)]
+        with transaction.atomic():
+            Call.objects.create(id=ours[1].call_id, started_at=NOW)
+            for thread in threads:
+                thread.start()
+            wait_until(self.both_wait, what=lambda: "two processes that wait")
+            transaction.set_rollback(True)
+        for thread in threads:
+            thread.join()
+        self.assertEqual((errors, Subscription.objects.count()), ([], 6))
+
+    def both_wait(self) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+            return bool(cursor.fetchone() == (2,))
 
 
 class Ids(TestCase):
