@@ -17,8 +17,10 @@ from streams.figures import Backlog
 from streams.journal import Counts
 from streams.sealed_file import call_of
 from streams.sealer import (
+    GATHER_SECONDS,
     HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
+    LOOK_SECONDS,
     SWEEP_SECONDS,
     Sealer,
 )
@@ -273,6 +275,31 @@ class LookingAfter(SpoolTest):
         sealer.stop(30)
         self.assertFalse(sealer._thread.is_alive())
         self.assert_recorded(packets)
+
+    def test_the_thread_gathers_what_is_finished_soon_after(self) -> None:
+        """Real time, the thread itself: only the waits are shortened and written down."""
+        sealer, waits = self.process.sealer, list[float | None]()
+        wait = sealer._stopping.wait
+
+        def note(seconds: float | None = None) -> bool:
+            waits.append(seconds)
+            return wait(0.001)
+
+        with patch.object(sealer._stopping, "wait", note):
+            sealer.start()
+            sealer.wake()
+            wait_until(lambda: waits, what=lambda: "a pause")
+            sealer.stop(30)
+        self.assertEqual(waits[0], GATHER_SECONDS)
+
+    def test_everything_on_disk_is_counted_once_a_second(self) -> None:
+        """With thousands of open files that takes as long as all the rest of a round."""
+        self.process.round()
+        Socket(self.process.folder)
+        self.process.round(after_seconds=LOOK_SECONDS - 0.1)
+        self.assertEqual(self.process.sealer.backlog.files, 0)
+        self.process.round(after_seconds=0.1)
+        self.assertEqual(self.process.sealer.backlog.files, 1)
 
     def test_sockets_are_sealed_in_the_order_in_which_they_ended(self) -> None:
         late = Socket(self.process.folder, "late").say(speech(1)).close()

@@ -71,6 +71,31 @@ class WhileCallsGoOn(SpoolTest):
         socket.say(speech(1, participant="q"))
         with patch.object(OpenStreams, "read", side_effect=AssertionError("read again")):
             self.assertTrue(self.process.round())
+        self.assertEqual(self.process.sealer.failures["journal"], 0)
+
+    def test_of_a_file_that_has_told_everyone_not_even_the_size_is_asked(self) -> None:
+        Socket(self.process.folder).say(speech(ANNOUNCE_BYTES // PACKET_BYTES + 1))
+        self.process.round()
+        with patch("streams.open_streams.size_of", side_effect=AssertionError("asked again")):
+            self.assertTrue(self.process.round())
+        self.assertEqual(self.process.sealer.failures["journal"], 0)
+
+    def test_a_later_file_begins_with_all_that_was_known_and_is_looked_at_once(self) -> None:
+        socket = Socket(self.process.folder).say(speech(200))
+        self.process.round()
+        socket.rotate()
+        self.process.round()
+        socket.say(speech(201)[200:])
+        with patch.object(OpenStreams, "read", side_effect=AssertionError("read again")):
+            self.process.round()
+        self.assertEqual(self.process.sealer.failures["journal"], 0)
+
+    def test_many_calls_that_begin_at_once_are_announced_together(self) -> None:
+        for number in range(10):
+            Socket(self.process.folder, f"call-{number}").say(speech(1))
+        with patch.object(rows, "announce", wraps=rows.announce) as announce:
+            self.process.round()
+        self.assertEqual((announce.call_count, Call.objects.count(), Participant.objects.count()), (1, 10, 10))
 
     def test_a_rotated_file_tells_of_a_second_metadata_and_not_of_the_first_again(self) -> None:
         socket = Socket(self.process.folder)
