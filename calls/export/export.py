@@ -7,7 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from calls.export import encoding, wav
+from calls.export.ahead import ReadAhead
 from calls.export.plan import Plan, etag_of
+from calls.export.reading import read_stretch
 from calls.export.rendering import Renderer
 
 
@@ -26,17 +28,19 @@ class Export:
     def pieces(self) -> Generator[bytes, None, None]:
         """The whole file."""
         if self.size is None:
-            yield from encoding.pieces(self.plan, Renderer(self.plan))
+            with ReadAhead(read_stretch) as reading:
+                yield from encoding.pieces(self.plan, Renderer(self.plan, reading.read, reading.expect))
         else:
             yield from self.pieces_between(0, self.size)
 
     def pieces_between(self, first: int, last: int) -> Generator[bytes, None, None]:
         """Bytes [first, last). WAV reads what they hold and no more; MP3 is encoded up to `last`."""
-        renderer = Renderer(self.plan)
-        if self.plan.format.name == "wav":
-            yield from wav.pieces(self.plan, renderer, first, last)
-        else:
-            yield from _cut(encoding.pieces(self.plan, renderer), first, last)
+        with ReadAhead(read_stretch) as reading:
+            renderer = Renderer(self.plan, reading.read, reading.expect)
+            if self.plan.format.name == "wav":
+                yield from wav.pieces(self.plan, renderer, first, last)
+            else:
+                yield from _cut(encoding.pieces(self.plan, renderer), first, last)
 
 
 def _cut(pieces: Generator[bytes, None, None], first: int, last: int) -> Iterator[bytes]:

@@ -10,7 +10,9 @@ neighbours on both sides. So any range gives the very samples that the whole giv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from heapq import merge
+from operator import itemgetter
 from uuid import UUID
 
 import numpy as np
@@ -32,16 +34,21 @@ BLOCK_BYTES = 1 << 20
 
 Sums = NDArray[np.int32]
 
+Expect = Callable[[Iterator[Stretch]], None]
+"""Is told, before blocks are rendered, which stretches they will need."""
+
 
 class Renderer:
     """Renders a plan, best from the front to the back: a track keeps the segments that it is in."""
 
-    def __init__(self, plan: Plan, read: Reader = read_stretch) -> None:
+    def __init__(self, plan: Plan, read: Reader = read_stretch, expect: Expect = lambda _stretches: None) -> None:
         self.plan = plan
+        self._expect = expect
         self._tracks = [_TrackRenderer(track, plan.sample_rate, read) for track in plan.tracks]
 
     def blocks(self, first: int, last: int) -> Iterator[Samples]:
         """Samples [first, last) of the axis in blocks of shape (samples, channels)."""
+        self._expect(self._stretches(first, last))
         step = max(1, min(BLOCK_SECONDS * self.plan.sample_rate, BLOCK_BYTES // (2 * self.plan.channels)))
         for start in range(first, last, step):
             yield self.render(start, min(start + step, last))
@@ -56,6 +63,11 @@ class Renderer:
             # Each track is saturated first: it sounds in the mix as it does alone.
             mix += saturated(track.sum(first, last))
         return saturated(mix).reshape(-1, 1)
+
+    def _stretches(self, first: int, last: int) -> Iterator[Stretch]:
+        """Of all tracks, in the order in which blocks need them."""
+        placed = merge(*(track.stretches_in(first, last) for track in self.plan.tracks), key=itemgetter(0))
+        return (stretch for _place, stretch in placed)
 
 
 class _TrackRenderer:

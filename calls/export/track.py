@@ -47,6 +47,15 @@ class Track:
         begin, end = bisect_right(self._reach, first), bisect_left(self._firsts, last)
         return (piece for piece in self.pieces[begin:end] if piece.last > first)
 
+    def stretches_in(self, first: int, last: int) -> Iterator[tuple[int, Stretch]]:
+        """The stretches that have samples in [first, last), in order, each after its place (of a run, to a sample)."""
+        for piece in self.pieces_in(first, last):
+            origin, scale = piece.stretches[0].start_sample, (piece.last - piece.first) / piece.sample_count
+            for stretch in piece.stretches:
+                place = piece.first + round((stretch.start_sample - origin) * scale)
+                if place < last and first < place + round(stretch.sample_count * scale):
+                    yield place, stretch
+
 
 def _runs(stretches: Sequence[Stretch], sample_rate: int) -> Iterator[tuple[Stretch, ...]]:
     run: list[Stretch] = []
