@@ -15,6 +15,7 @@ from calls import identity
 from calls.live import REPEAT_SECONDS, SILENCE_DBFS, News
 from calls.querysets import GOOD_CLOSE_CODES
 from streams.journal import Metadata
+from streams.meter import levels_of
 from streams.stream import Stream
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,9 +76,11 @@ class Board:
         """The newest window of each voice; a voice that has gone quiet is said to be silent once."""
         levels: dict[str, list[float]] = {}
         speakers = [one for call in self._calls.values() for stream in call.streams for one in stream.speakers.values()]
-        for speaker in speakers:
-            level = speaker.meter.take()
-            if level is not None:
+        windows = [speaker.meter.take() for speaker in speakers]
+        measured = iter(levels_of([window for window in windows if window is not None]))
+        for speaker, window in zip(speakers, windows, strict=True):
+            if window is not None:
+                level = next(measured)
                 speaker.audible, speaker.quiet_ticks = True, 0
                 heard = [level.rms_dbfs, level.peak_dbfs]  # the louder one, where two sockets carry the voice
                 levels[speaker.participant_id] = max(heard, levels.get(speaker.participant_id, heard))

@@ -9,7 +9,7 @@ from unittest import TestCase
 
 from bench.arrival import Arrivals
 from bench.records import Heard, heard_in
-from streams.journal import Handshake, Journal, Voice
+from streams.journal import Audio, Handshake, Journal, Voice
 
 EVER = (0, 2**62)
 RECORD_BYTES = 670
@@ -37,7 +37,7 @@ class Records(TestCase):
         journal = Journal(folder, Handshake("s", "c", "bench-1", "", 0, 10.0))
         journal.append(Voice(0, "4:+1555"))
         for number in range(3):
-            journal.append_audio(number * 20_000, number * 20_000 + 7, 0, bytes(640), silent=False)
+            journal.append_audio([Audio(number * 20_000, number * 20_000 + 7, 0, silent=False, pcm=bytes(640))])
         [path] = folder.iterdir()
         found = list(heard_in(path.read_bytes()))
         self.assertEqual([one.timestamp_us for one in found], [0, 20_000, 40_000])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from unittest import TestCase
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.meter import FLOOR_DBFS, SILENCE, Level, Meter, level_of
+from streams.meter import FLOOR_DBFS, SILENCE, Level, Meter, level_of, levels_of
 
 
 def pcm(*samples: int) -> bytes:
@@ -37,6 +38,15 @@ class Levels(TestCase):
         self.assertLessEqual(level.rms_dbfs, level.peak_dbfs)
         self.assertLessEqual(level.peak_dbfs, 0.0)
 
+    @given(st.lists(st.lists(st.integers(-32768, 32767), max_size=3), max_size=20))
+    def test_windows_measured_together_are_as_loud_as_each_alone(self, windows: list[list[int]]) -> None:
+        together = levels_of([pcm(*window) for window in windows])
+        self.assertEqual(together, [level_of(pcm(*window)) for window in windows])
+        for window, level in zip(windows, together, strict=True):
+            peak = max(map(abs, window), default=0) / 32768
+            expected = round(20 * math.log10(peak), 1) if peak else FLOOR_DBFS
+            self.assertAlmostEqual(level.peak_dbfs, expected, delta=0.11)
+
 
 class Windows(TestCase):
     def test_nothing_added_is_no_news(self) -> None:
@@ -45,7 +55,7 @@ class Windows(TestCase):
     def test_a_window_is_taken_once(self) -> None:
         meter = Meter(16000)
         meter.add(pcm(*[16384] * 320))
-        self.assertEqual(meter.take(), Level(-6.0, -6.0))
+        self.assertEqual(meter.take(), pcm(*[16384] * 320))
         self.assertIsNone(meter.take())
 
     def test_only_the_newest_hundred_milliseconds_count(self) -> None:
@@ -53,12 +63,12 @@ class Windows(TestCase):
         meter.add(pcm(*[32767] * 320))
         for _ in range(5):
             meter.add(bytes(640))
-        self.assertEqual(meter.take(), SILENCE)
+        self.assertEqual(meter.take(), bytes(5 * 640))
 
     def test_a_packet_longer_than_a_window_counts_whole(self) -> None:
         meter = Meter(16000)
         meter.add(pcm(*[16384] * 5000))
-        self.assertEqual(meter.take(), Level(-6.0, -6.0))
+        self.assertEqual(meter.take(), pcm(*[16384] * 5000))
 
     @given(st.lists(st.integers(0, 2000), max_size=60))
     def test_memory_is_bounded_by_a_window_and_a_packet(self, lengths: list[int]) -> None:
