@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.torture.media_socket import TEXT, MediaSocket, Refused
+from tests.torture.media_socket import MediaSocket, Refused
 
 
 class Watcher(MediaSocket):
@@ -12,9 +12,8 @@ class Watcher(MediaSocket):
 
     messages: list[tuple[int, bytes]]
 
-    def heard(self, kind: int, payload: bytes) -> None:
-        if kind == TEXT:
-            self.messages.append((time.time_ns() // 1000, payload))
+    def heard(self, payload: bytes) -> None:
+        self.messages.append((time.time_ns() // 1000, payload))
 
 
 class Browsers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -17,8 +18,10 @@ from calls.audio import Samples
 from calls.storage import DurableFileStorage
 from tests.torture import integrity
 from tests.torture.caller import Caller, Sent
+from tests.torture.dashboard import LiveSocket
 from tests.torture.databases import SQLite
 from tests.torture.faults import FAULTS
+from tests.torture.media_socket import FINAL, PING, TEXT
 from tests.torture.numbered import PACKET_SAMPLES, SAMPLE_RATE, NumberedVoice, Piece, Sequence
 from tests.torture.recording import Recording, Track
 from tests.torture.table import Row, lines
@@ -148,6 +151,35 @@ class RowsAndObjects(SimpleTestCase):
 
     def faults(self, *rows: tuple[Any, ...]) -> list[str]:
         return list(integrity.faults_of(rows, DurableFileStorage(location=str(self.folder))))
+
+
+class ADashboard(SimpleTestCase):
+    def setUp(self) -> None:
+        self.server, browser = socket.socketpair()
+        self.addCleanup(self.server.close)
+        self.addCleanup(browser.close)
+        browser.setblocking(False)
+        self.browser = browser
+
+    async def test_hears_on_after_a_ping_that_is_no_text(self) -> None:
+        await self.hears(from_server(PING, b"\xff\x00\xaa\x55"), from_server(TEXT, b'{"type": "snapshot"}'))
+        self.assertEqual(len(self.live.snapshots), 1)
+
+    async def test_that_does_not_understand_is_closed_and_says_why(self) -> None:
+        with self.assertRaises(ValueError):
+            await self.hears(from_server(TEXT, b"{"))
+        self.assertTrue(self.live.closed.is_set())
+
+    async def hears(self, *frames: bytes) -> None:
+        self.server.sendall(b"".join(frames))
+        self.server.shutdown(socket.SHUT_WR)
+        self.live = LiveSocket(self.browser)
+        await self.live._listen(b"")
+
+
+def from_server(kind: int, payload: bytes) -> bytes:
+    """A short frame as servers send them: without a mask."""
+    return bytes([FINAL | kind, len(payload)]) + payload
 
 
 class ATable(SimpleTestCase):

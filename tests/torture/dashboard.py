@@ -26,8 +26,7 @@ class LiveSocket(MediaSocket):
         self.levels: list[float] = []
         self.heard_at = time.monotonic()
 
-    def heard(self, kind: int, payload: bytes) -> None:
-        del kind
+    def heard(self, payload: bytes) -> None:
         self.heard_at = time.monotonic()
         said = json.loads(payload)
         if said["type"] == "levels" and said["levels"]:  # empty ones only say that the server is there
@@ -64,6 +63,8 @@ class Dashboard:
         await asyncio.wait([self._task])
         if self.socket:
             await self.socket.abort()
+        if not self._task.cancelled():
+            self._task.result()  # never ends by itself: whatever ended it is raised
 
     async def _watch(self) -> None:
         while True:

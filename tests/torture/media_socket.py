@@ -94,12 +94,17 @@ class MediaSocket:
             await self.abort()
 
     async def abort(self) -> None:
-        """Leaves without a word: what is not sent yet is still sent, then the connection ends."""
+        """Leaves without a word: what is not sent yet is still sent, then the connection ends.
+
+        Raises what kept it from listening until now.
+        """
         if self._listening:
             self._listening.cancel()
             await asyncio.wait([self._listening])
         self._socket.close()
         self.closed.set()
+        if self._listening and not self._listening.cancelled():
+            self._listening.result()
 
     async def stop_reading(self) -> None:
         """Leaves everything that comes unread, as a browser does whose page hangs."""
@@ -131,9 +136,10 @@ class MediaSocket:
                 rest = left + received
         except OSError:
             pass
-        if self.close_code is None:
-            self.close_code = ABNORMAL
-        self.closed.set()
+        finally:  # also when what was heard cannot be understood: a socket that nobody reads must not look open
+            if self.close_code is None:
+                self.close_code = ABNORMAL
+            self.closed.set()
 
     async def _take(self, content: bytes) -> bytes | None:
         """Takes whole frames off the front; None after a close."""
@@ -144,11 +150,12 @@ class MediaSocket:
                 return None
             if kind == PING:
                 await self.send_raw(frame(PONG, payload))
-            self.heard(kind, payload)
+            if kind == TEXT:
+                self.heard(payload)
         return content
 
-    def heard(self, kind: int, payload: bytes) -> None:
-        """A frame of the server; nothing is expected of it on the media socket."""
+    def heard(self, payload: bytes) -> None:
+        """A text of the server; nothing is expected of it on the media socket."""
 
 
 def frame(kind: int, payload: bytes, *, final: bool = True) -> bytes:

@@ -30,17 +30,22 @@ async def stopped(trial: Trial) -> None:
 
 
 async def paused(trial: Trial) -> None:
-    """SIGSTOP: connections stay open, nothing is answered."""
+    """SIGSTOP: connections stay open, nothing is answered. Another dashboard is opened meanwhile."""
     with Redis() as redis:
         dashboard = await watched(trial, redis)
+        port = trial.site.server.port
+        cookie = await asyncio.to_thread(log_in, port)
         for _ in range(trial.rounds):
             await trial.some_time(1.0, 2.0)
             process = psutil.Process(redis.pid)
             process.suspend()
+            late = Dashboard(port, cookie).begin()
             await trial.some_time(1.0, 8.0)
             began = time.monotonic()
             process.resume()
             await expect_back(trial, dashboard, began, snapshot=False)  # connections have held, nothing was missed
+            await expect_back(trial, late, began, snapshot=False)
+            await late.end()
         await dashboard.end()
         await trial.end_calls()
 
