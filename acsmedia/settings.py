@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "acsmedia.health.machines_first",  # probes ask by address, with any Host and without TLS or session
+    "acsmedia.gate.Gate",  # before all that runs in the thread of a request, which a lost database may hold
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -125,11 +126,17 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # A pool instead of CONN_MAX_AGE: under ASGI every thread would otherwise keep a connection of its own.
     _database["OPTIONS"] = {
-        "connect_timeout": 5,
+        "connect_timeout": 3,
+        # Over TCP a host that has vanished is noticed within 10 s; libpq would wait for a quarter of an hour.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,  # milliseconds
         "pool": {
             "min_size": 0,
             "max_size": env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
-            "timeout": 5,
+            "timeout": 3,
+            "reconnect_timeout": 1,  # or attempts that go on behind a lost database would come ever more rarely
         },
         **_database.get("OPTIONS", {}),
     }
@@ -270,5 +277,6 @@ LOGGING: dict[str, Any] = {
         "uvicorn.access": {"level": "WARNING", "propagate": True},
         "uvicorn.error": {"level": "WARNING"},
         "picows": {"level": "CRITICAL"},  # its lines name addresses; what a client does wrong is in the close code
+        "psycopg.pool": {"level": "ERROR"},  # tells every attempt to connect; who needs the database says it once
     },
 }
