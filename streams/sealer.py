@@ -52,6 +52,8 @@ HEARTBEAT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 """How often everything in the spool is counted, how long one list of it is worked on, and how long, at most, open
 streams wait while there is a backlog."""
+LOOK_SHARE = 20
+"""Counting and listing take at most one part in so many of the time."""
 AXIS_SECONDS = 3600.0
 """How long the axis of a call is kept for another socket; later ones find it in the database."""
 SWEEP_SECONDS = 60.0
@@ -74,6 +76,7 @@ class Sealer:
         self._due: dict[str, float] = {}
         self._open_streams = OpenStreams(own)
         self._set_back: dict[Path, float] = {}  # files that cannot be sealed, and when they are tried again
+        self._tried: set[Path] = set()  # files that have failed in this round
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
@@ -102,6 +105,7 @@ class Sealer:
     def round(self) -> bool:
         """One pass over everything there is to do. False when store or database was away: try again later."""
         self._failed_this_round.clear()
+        self._tried.clear()
         for step in (self._tell_of_open_streams, self._seal_all, self._clean_up, self._look_around):
             self._guarded("journal", step)
         return not self._failed_this_round
@@ -125,17 +129,18 @@ class Sealer:
             for folder in spool.abandoned(self._spool) if self._is_due("takeover", TAKEOVER_SECONDS) else ():
                 taken.callback(folder.release, remove_empty=True)
                 dead.append(folder.path)
-            while self._seal_listed(dead) and not self._failed_this_round:
+            while self._seal_listed(dead) and self._goes_on:
                 pass  # a backlog, or files that were finished meanwhile
             for path in dead:
                 spool.forget_leftovers(path)
 
     def _seal_listed(self, dead: Sequence[Path]) -> bool:
         """Seals what one list of the folders shows, for a while; whether that was anything."""
+        began, anything = self._clock(), False
         streams = [stream for path in dead for stream in streams_in(path, dead=True)]
         streams += streams_in(self._own, dead=False)
         waiting = deque(waiting_calls(streams, sealed_file.call_of))
-        until, anything = self._clock() + LOOK_SECONDS, False
+        until = self._clock() + self._pause_after(began)
         while waiting and self._goes_on and self._clock() < until:
             batch = self._next_batch(waiting)
             outcomes = self._seal([file for _, file in batch])
@@ -143,18 +148,18 @@ class Sealer:
                 if outcomes.get(file):
                     call.file_is_sealed()
                 elif file in outcomes:
-                    call.socket_waits()
+                    self._tried.add(file.path)
             waiting.extend(call for call, _ in batch)
             anything = anything or any(outcomes.values())
         return anything
 
     def _next_batch(self, waiting: deque[WaitingCall]) -> list[tuple[WaitingCall, SealedFile]]:
-        """Takes the calls whose turn it is, each with its next file. One at fault is not tried before its time."""
+        """Takes the calls whose turn it is, each with its next file."""
         batch: list[tuple[WaitingCall, SealedFile]] = []
         size = 0
         while waiting and len(batch) < BATCH_FILES and size < BATCH_BYTES:
             call = waiting.popleft()
-            while call.path and self._clock() < self._set_back.get(call.path, 0.0):
+            while call.path and self._must_wait(call.path):
                 call.socket_waits()
             if call.path:
                 self._set_back.pop(call.path, None)
@@ -206,6 +211,10 @@ class Sealer:
                 at_fault(one)
         return well
 
+    def _must_wait(self, path: Path) -> bool:
+        """Whether it has failed in this round or, being at fault itself, a while ago."""
+        return path in self._tried or self._clock() < self._set_back.get(path, 0.0)
+
     def _set_one_back(self, file: SealedFile) -> None:
         if file.path.exists():
             self._set_back[file.path] = self._clock() + LONGEST_BACKOFF_SECONDS
@@ -244,8 +253,15 @@ class Sealer:
             self._guarded("store", deletion.sweep)
 
     def _look_around(self) -> None:
+        began = self._clock()
         if self._is_due("look", LOOK_SECONDS):
             self.backlog = backlog_of(self._spool, time.time())
+            self._due["look"] = began + self._pause_after(began)
+
+    def _pause_after(self, began: float) -> float:
+        """Seconds until the spool is looked at again: after an hour without a store tens of thousands of files lie in
+        it, and whoever looks at them all the time seals none."""
+        return max(LOOK_SECONDS, LOOK_SHARE * (self._clock() - began))
 
     @property
     def _goes_on(self) -> bool:

@@ -21,6 +21,7 @@ from streams.sealer import (
     HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
     LOOK_SECONDS,
+    LOOK_SHARE,
     SWEEP_SECONDS,
     Sealer,
 )
@@ -300,6 +301,20 @@ class LookingAfter(SpoolTest):
         self.assertEqual(self.process.sealer.backlog.files, 0)
         self.process.round(after_seconds=0.1)
         self.assertEqual(self.process.sealer.backlog.files, 1)
+
+    def test_what_takes_long_to_count_is_counted_less_often(self) -> None:
+        self.process.round()
+        counted: list[float] = []
+
+        def slowly(*_: object) -> Backlog:
+            counted.append(self.clock.now)
+            self.clock.forward(2.0)
+            return Backlog()
+
+        with patch("streams.sealer.backlog_of", slowly):
+            for _ in range(2 * LOOK_SHARE + 1):
+                self.process.round(after_seconds=1.0)
+        self.assertEqual(len(counted), 2)
 
     def test_sockets_are_sealed_in_the_order_in_which_they_ended(self) -> None:
         late = Socket(self.process.folder, "late").say(speech(1)).close()

@@ -249,6 +249,23 @@ class Away(Batch):
         self.assertTrue(self.process.round())
         self.assert_recorded(self.packets, call_id=sockets[2].call_id)
 
+    def test_a_store_that_fails_now_and_then_does_not_end_a_round_with_a_backlog(self) -> None:
+        """What has failed waits for the next round; what is behind it does not."""
+        sockets = self.sockets(2 * BATCH_FILES)
+        write_object = storage.write_object
+        refused: list[str] = []
+
+        def refuse(name: str, content: bytes) -> None:
+            self.clock.forward(LOOK_SECONDS)
+            if name.startswith(str(sockets[0].call_id)):
+                refused.append(name)
+                raise StoreAway("no")
+            write_object(name, content)
+
+        with self.expected(), patch.object(storage, "write_object", refuse):
+            self.assertFalse(self.process.round())
+        self.assertEqual((len(refused), Segment.objects.count()), (1, 2 * BATCH_FILES - 1))
+
 
 class Turns(Batch):
     def flood(self, files: int) -> Socket:
