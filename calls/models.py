@@ -158,8 +158,9 @@ class Segment(models.Model):
     """A stretch of one track without a gap, at most SEGMENT_SECONDS long, whole in the audio store."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="segments")
-    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="segments")
+    # No index of their own: segment_one_per_start and segment_of_journal begin with them.
+    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="segments", db_index=False)
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="segments", db_index=False)
     journal = models.PositiveIntegerField(help_text="Number, within its socket, of the journal it came from.")
     start_sample = models.BigIntegerField(help_text="Samples since the Unix epoch, at this segment's rate.")
     sample_count = models.PositiveIntegerField()
@@ -177,7 +178,8 @@ class Segment(models.Model):
     class Meta:
         ordering = ["participant_id", "start_sample"]
         indexes = [
-            # Export, peaks, overlap check of the sealer: a track's segments by time come from the unique constraint.
+            # Export, peaks, overlap check of the sealer: a track's segments by time come from the unique constraint. On
+            # Postgres its index also holds lengths and sizes (migration 0006): what lists sum up is read from it alone.
             # Admin list: newest first.
             models.Index(fields=["-sealed_at"], name="segment_newest_first"),
             # Sealer: has this journal been sealed already?
