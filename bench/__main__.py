@@ -20,6 +20,8 @@ from bench.backends import Backends
 
 COMMANDS = {
     "capacity": "bench.capacity",
+    "export": "bench.export",
+    "shelf": "bench.shelf",
 }
 """Each is a module with a docstring, `add_arguments(parser)` and `run(wanted, backends) -> JSON`."""
 

@@ -1,0 +1,188 @@
+"""The pages of the shelf: what is asked for, each time with other values, and how long it may take."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from urllib.parse import urlencode
+
+REST_MS, ADMIN_MS = 100, 300
+"""What 95 of 100 answers may take at most."""
+
+Make = Callable[[Random], str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """`path` makes an address, with a random source for its values."""
+
+    name: str
+    path: Make
+    limit_ms: int
+
+
+def pages() -> Iterator[Page]:
+    """Wants Django to be set up."""
+    shelf = _Shelf()
+    for name, path in (*_rest_lists(shelf), *_rest_calls(shelf)):
+        yield Page(f"REST {name}", path, REST_MS)
+    for name, path in (*_admin_lists(shelf), *_admin_pages(shelf)):
+        yield Page(f"admin {name}", path, ADMIN_MS)
+
+
+class _Shelf:
+    """Some rows to ask for."""
+
+    def __init__(self) -> None:
+        from calls.models import Call, Participant, Segment
+
+        self.calls = list(Call.objects.order_by("id")[:400])
+        self.ids = [call.pk for call in self.calls]
+        voices = Participant.objects.filter(call__in=self.ids)
+        self.numbers: list[str] = list(voices.filter(kind="phone").values_list("raw_id", flat=True))
+        self.users = list(voices.filter(kind="acs").values_list("raw_id", flat=True))
+        self.voices = list(voices.values_list("pk", flat=True))
+        long = Participant.objects.filter(pk__in=Segment.objects.filter(journal=59).values("participant")[:50])
+        self.long_calls = list(long.values_list("call_id", flat=True))
+        self.segments = list(Segment.objects.filter(participant__in=self.voices[:50]).values_list("pk", flat=True))
+        self.now = datetime.now(UTC)
+
+    def day(self, random: Random) -> datetime:
+        return self.now - timedelta(days=random.uniform(2, 360))
+
+    def part(self, random: Random, length: int = 6) -> str:
+        number: str = random.choice(self.numbers)[5:]
+        begin = random.randrange(len(number) - length + 1)
+        return number[begin : begin + length]
+
+
+def _rest_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    def calls(**makers: Any) -> Make:
+        def path(random: Random) -> str:
+            values = {name: make(random) if callable(make) else make for name, make in makers.items()}
+            return f"/api/v1/calls/?{urlencode(values)}"
+
+        return path
+
+    def cursor(random: Random) -> str:
+        return _cursor(shelf.day(random))
+
+    def connection(random: Random) -> str:
+        return str(random.choice(shelf.calls).call_connection_id)
+
+    def day(random: Random) -> str:
+        return shelf.day(random).isoformat()
+
+    def number(random: Random) -> str:
+        return random.choice(shelf.numbers)
+
+    yield "calls", calls()
+    yield "calls, 200 a page", calls(page_size=200)
+    yield "calls, deep cursor", calls(cursor=cursor)
+    for state in ("live", "ended", "interrupted"):
+        yield f"calls, state={state}", calls(state=state)
+    yield "calls, started_before", calls(started_before=day)
+    yield "calls, started_after", calls(started_after=day)
+    yield "calls, connection id", calls(call_connection_id=connection)
+    yield "calls, correlation id", calls(correlation_id=lambda random: random.choice(shelf.calls).correlation_id)
+    yield "calls, participant, whole number", calls(participant=number)
+    yield "calls, participant, 6 digits", calls(participant=shelf.part)
+    yield "calls, participant, 4 digits", calls(participant=lambda random: shelf.part(random, 4))
+    yield "calls, participant, +49", calls(participant="+49")
+    yield "calls, participant, ACS user", calls(participant=lambda random: random.choice(shelf.users)[-12:])
+    yield "calls, participant, nobody", calls(participant="987654321987")
+    yield "calls, search, part of an id", calls(search=lambda random: connection(random)[3:15])
+    yield "calls, search, 6 digits", calls(search=shelf.part)
+    yield "calls, search, 4 digits", calls(search=lambda random: shelf.part(random, 4))
+    yield "calls, search, +49", calls(search="+49")
+    yield "calls, search, a name", calls(search="Agent 17")
+    yield "calls, search, nothing", calls(search="zzzzzz")
+    yield "calls, search, our id", calls(search=lambda random: random.choice(shelf.ids))
+    yield "calls, state and number", calls(state="ended", participant=shelf.part)
+    yield "calls, search, deep cursor", calls(search="+49", cursor=cursor)
+    yield "calls, state, day, number", calls(state="interrupted", started_before=day, participant="+4915")
+
+
+def _rest_calls(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    def of(ids: list[Any], rest: str) -> Make:
+        return lambda random: f"/api/v1/calls/{random.choice(ids)}/{rest}"
+
+    yield "one call", of(shelf.ids, "")
+    yield "segments", of(shelf.ids, "segments/")
+    yield "segments, 10 min call", of(shelf.long_calls, "segments/")
+    yield "manifest", of(shelf.ids, "manifest")
+    yield "peaks, 10 min call", of(shelf.long_calls, "peaks")
+
+
+def _admin_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    dates = {
+        "call": "started_at",
+        "participant": "heard_at",
+        "subscription": "connected_at",
+        "segment": "sealed_at",
+        "ledgerentry": "started_at",
+    }
+    for model, moment in dates.items():
+        yield model, _admin(model)
+        yield f"{model}, page 100", _admin(model, p=100)
+        yield f"{model}, a day", _admin(model, **{f"{moment}_{end}": _day(shelf) for end in ("since", "until")})
+        yield f"{model}, until a day", _admin(model, **{f"{moment}_until": _day(shelf)})
+        yield f"{model}, of a call", _admin(model, **{"q" if model == "call" else "call": _of(shelf.ids)})
+        yield (
+            f"{model}, search, connection",
+            _admin(model, q=lambda random: random.choice(shelf.calls).call_connection_id),
+        )
+        yield f"{model}, search, number", _admin(model, q=_of(shelf.numbers))
+        yield f"{model}, search, 6 digits", _admin(model, q=shelf.part)
+        yield f"{model}, search, 4 digits", _admin(model, q=lambda random: shelf.part(random, 4))
+        yield f"{model}, search, +49", _admin(model, q="+49")
+        yield f"{model}, search, nothing", _admin(model, q="zzzzzz")
+        yield f"{model}, search, 2 digits", _admin(model, q="49")
+    for state in ("live", "ended", "interrupted"):
+        yield f"call, state={state}", _admin("call", state=state)
+    for kind in ("phone", "bot"):
+        yield f"call, kind={kind}", _admin("call", kind=kind)
+        yield f"participant, kind={kind}", _admin("participant", kind__exact=kind)
+    for state in ("open", "closed", "broken"):
+        yield f"subscription, state={state}", _admin("subscription", state=state)
+    yield "ledgerentry, kind=gap", _admin("ledgerentry", kind__exact="gap")
+    yield "ledgerentry, kind=alarm", _admin("ledgerentry", kind__exact="alarm")
+    yield "segment, of a participant", _admin("segment", participant=_of(shelf.voices))
+    yield "ledgerentry, of a participant", _admin("ledgerentry", participant=_of(shelf.voices))
+    yield (
+        "call, all at once",
+        _admin("call", state="interrupted", kind="phone", q="+4915", started_at_until=_day(shelf)),
+    )
+
+
+def _admin_pages(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    yield "page of a call", lambda random: f"/admin/calls/call/{random.choice(shelf.ids)}/change/"
+    yield "page of a participant", lambda random: f"/admin/calls/participant/{random.choice(shelf.voices)}/change/"
+    yield "page of a segment", lambda random: f"/admin/calls/segment/{random.choice(shelf.segments)}/change/"
+
+
+def _admin(model: str, **makers: Any) -> Make:
+    def path(random: Random) -> str:
+        # One day for both ends of a span.
+        day = random.random()
+        values = {name: make(Random(day)) if callable(make) else make for name, make in makers.items()}
+        return f"/admin/calls/{model}/?{urlencode(values)}"
+
+    return path
+
+
+def _of(values: list[Any]) -> Make:
+    return lambda random: str(random.choice(values))
+
+
+def _day(shelf: _Shelf) -> Make:
+    return lambda random: shelf.day(random).date().isoformat()
+
+
+def _cursor(before: datetime) -> str:
+    """As DRF writes it: the base64 of a query string with the position."""
+    return b64encode(urlencode({"p": str(before)}).encode()).decode()
