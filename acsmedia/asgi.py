@@ -22,6 +22,7 @@ from django.urls import path
 
 from acsmedia import metrics
 from acsmedia.daphne_abort import cut_broken_answers
+from acsmedia.daphne_intake import hold_floods_and_crowds_back
 from calls.routing import live_socket
 from streams.auth import Door
 from streams.checks import insist
@@ -32,6 +33,7 @@ from streams.sealer import Sealer
 from streams.sealer_process import SealerProcess
 
 cut_broken_answers()
+hold_floods_and_crowds_back()
 
 
 class Application:
