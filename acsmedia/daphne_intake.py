@@ -21,8 +21,9 @@ READ_BYTES = 4 * 1024
 """Read at once, where Twisted would read 64 kB: in the smallest frames those are 10,000, taken apart in one turn. What
 one read holds may wait beyond `MOST_WAITING`."""
 
-MOST_ACCEPTED = 2
-"""Connections accepted in one turn of the event loop; the others wait in the kernel."""
+MOST_ACCEPTED = 1
+"""Connections accepted in one turn of the event loop; the others wait in the kernel: 50, and beyond that their clients
+try again after a second."""
 
 
 def hold_floods_and_crowds_back() -> None:

@@ -3,7 +3,7 @@
     Refused
      ├── Unauthenticated   nothing was shown, or it cannot be read
      ├── Forbidden         what was shown does not let in
-     └── Undecided         the key server does not answer: not the client's fault, it may try again
+     └── Undecided         no key server, or a crowd at the door: not the client's fault, it may try again
 
 | class             | HTTP status | close code |
 | ---               | ---         | ---        |
@@ -33,6 +33,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from streams.checks import check_access
 from streams.keys import KeySet, KeysUnavailable, UnknownKey, from_url
+from streams.turns import Crowded, Turns
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,12 @@ MAX_HEADER_BYTES = 16 * 1024
 """Longest Authorization header that is looked at. ACS's tokens have about 1 kB."""
 
 MAX_QUERY_BYTES = 8 * 1024
+MOST_WAITING = 1000
+"""Handshakes that wait for their turn; one more is refused."""
+
+WAIT_SECONDS = 4.0
+"""How long one waits for its turn at most. Daphne gives a handshake 5 s."""
+
 LOG_INTERVAL_SECONDS = 10.0
 
 Mode = Literal["jwt", "token", "off"]
@@ -71,6 +78,7 @@ class Reason(StrEnum):
     WRONG_STREAM_TOKEN = "wrong stream token"  # noqa: S105
     QUERY_TOO_LONG = "query string too long"
     NO_KEYS = "key server does not answer"
+    CROWD = "too many handshakes at once"
 
 
 class Refused(Exception):
@@ -118,6 +126,8 @@ class Door:
         self._stream_token = stream_token.encode()
         self._keys = keys
         self._refusals = RefusalLog(clock)
+        self._arrivals = Turns(most_waiting=MOST_WAITING, most_seconds=WAIT_SECONDS)
+        self._departures = Turns()
 
     @classmethod
     def from_settings(cls) -> Door:
@@ -139,10 +149,21 @@ class Door:
     async def admit(self, scope: Mapping[str, Any]) -> None:
         """Returns if the handshake `scope` (ASGI, type "websocket") may be accepted; raises `Refused` if not."""
         try:
+            await self._wait_for_a_turn()
             await self._decide(scope)
         except Refused as refused:
             self._refusals.note(refused.reason)
             raise
+
+    async def leave(self) -> None:
+        """Waits until a socket that has closed may be looked after: a crowd may leave at once as well."""
+        await self._departures.mine()
+
+    async def _wait_for_a_turn(self) -> None:
+        try:
+            await self._arrivals.mine()
+        except Crowded:
+            raise Undecided(Reason.CROWD) from None
 
     async def _decide(self, scope: Mapping[str, Any]) -> None:
         if self._mode == "off":

@@ -59,6 +59,7 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         try:
             await send({"type": "websocket.accept"})
             code, reason = await self._record(stream, scope, receive)
+            await self._door.leave()
             if reason:
                 await send({"type": "websocket.close", "code": code, "reason": reason})
         finally:  # also when the server ends this task: what was read is in the journal, and its end is said

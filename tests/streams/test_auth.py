@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from typing import Any
+from unittest import mock
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -18,6 +19,7 @@ from django.test import SimpleTestCase, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams import auth
 from streams.auth import (
     LEEWAY_SECONDS,
     LOG_INTERVAL_SECONDS,
@@ -293,6 +295,25 @@ class OpenDoorTests(DoorCase):
             Door("jwt", audience=AUDIENCE)
         with self.assertRaises(AssertionError):
             Door("jwt", keys=KeySet(key_set))
+
+
+class CrowdTests(DoorCase):
+    async def test_beyond_the_bound_is_refused_and_may_try_again(self) -> None:
+        with mock.patch.object(auth, "MOST_WAITING", 1):
+            self.door = Door("off")
+        crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(2)]
+        await asyncio.sleep(0)  # one has gone in, one waits
+        await self.assert_refused(Reason.CROWD, scope(), Undecided)
+        await asyncio.gather(*crowd)
+        await self.assert_admitted(scope())
+
+    async def test_is_not_asked_for_a_token_before_its_turn(self) -> None:
+        self.door = Door("token", stream_token=SECRET)
+        crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(3)]
+        await asyncio.sleep(0)
+        self.assertEqual([task.done() for task in crowd], [True, False, False])
+        await asyncio.wait(crowd)
+        self.assertEqual({type(task.exception()) for task in crowd}, {Unauthenticated})
 
 
 class LogTests(DoorCase):

@@ -30,6 +30,25 @@ class ManySockets(MediaSocketTestCase):
             self.assertLess(flooded.tally.audio, 10 * consumers.BREATH_MESSAGES)
             await self.received(flooded, len(flood))
 
+    async def test_that_come_or_go_together_have_a_turn_each(self) -> None:
+        sockets = [self.socket() for _ in range(30)]
+
+        def is_open() -> int:
+            return self.recorder.figures().open_streams
+
+        async def one_by_one(wanted: int) -> None:
+            while (before := is_open()) != wanted:
+                await asyncio.sleep(0)
+                self.assertLessEqual(abs(is_open() - before), 1)
+
+        for socket in sockets:
+            await socket.send_input({"type": "websocket.connect"})
+        await one_by_one(30)
+        for socket in sockets:
+            socket.input_queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        await one_by_one(0)
+        await asyncio.gather(*(socket.wait(timeout=10) for socket in sockets))
+
     @tag("once")  # the sockets of Postgres and Redis cannot be told from ours, and their pools come and go
     async def test_that_are_short_leave_no_task_no_descriptor_and_no_thread(self) -> None:
         async def one() -> None:
