@@ -37,6 +37,8 @@ _HEAD = struct.Struct("<2sBBI")
 _AUDIO_HEAD = struct.Struct("<2sBBIqqH")
 _AUDIO_BODY = struct.Struct("<qqH")
 _CRC = struct.Struct("<I")
+_CRC_OF_WHOLE = crc32(_CRC.pack(crc32(b"")))
+"""What the CRC-32 of anything with its own CRC-32 behind it always is."""
 _SILENT = 1
 _NO_TIMESTAMP = -(2**63)
 
@@ -264,11 +266,12 @@ def read(path: Path) -> Iterator[Record]:
 
 def parse(content: bytes) -> Iterator[Record]:
     """The records of a file's content. PURE."""
+    view = memoryview(content)
     place = len(MAGIC) if content.startswith(MAGIC) else 0
     while place < len(content):
-        found = _record_at(content, place)
+        found = _packet_at(content, view, place) or _other_at(content, view, place)
         if found is None:
-            resumed = _next_record(content, place + 1)
+            resumed = _next_record(content, view, place + 1)
             yield Damage(place, len(content) if resumed is None else resumed, torn=resumed is None)
             if resumed is None:
                 return
@@ -279,39 +282,44 @@ def parse(content: bytes) -> Iterator[Record]:
             yield record
 
 
-def _record_at(content: bytes, place: int) -> tuple[Record | None, int] | None:
-    """The whole record at `place` and where it ends; None where there is none. Kinds of the future are skipped."""
+def _packet_at(content: bytes, view: memoryview, place: int) -> tuple[Audio, int] | None:
+    """The whole packet at `place` and where it ends, in few steps: nearly all records are packets."""
+    if place + _AUDIO_HEAD.size > len(content):
+        return None
+    marker, kind, flags, length, timestamp, arrived_us, voice = _AUDIO_HEAD.unpack_from(content, place)
+    end = place + _HEAD.size + length
+    after = end + _CRC.size
+    if kind != _AUDIO or marker != MARKER or after > len(content) or not _AUDIO_BODY.size <= length <= MAX_BODY_BYTES:
+        return None
+    if crc32(view[place:after]) != _CRC_OF_WHOLE:
+        return None
+    timestamp_us = None if timestamp == _NO_TIMESTAMP else timestamp
+    pcm = content[place + _AUDIO_HEAD.size : end]
+    return Audio(timestamp_us, arrived_us, voice, flags & _SILENT == _SILENT, pcm), after
+
+
+def _other_at(content: bytes, view: memoryview, place: int) -> tuple[Record | None, int] | None:
+    """The same for all other records; kinds of the future are None, and skipped."""
     if place + _HEAD.size > len(content):
         return None
-    marker, kind, flags, length = _HEAD.unpack_from(content, place)
-    start = place + _HEAD.size
-    end = start + length
-    if marker != MARKER or length > MAX_BODY_BYTES or end + _CRC.size > len(content):
+    marker, kind, _, length = _HEAD.unpack_from(content, place)
+    start, end = place + _HEAD.size, place + _HEAD.size + length
+    after = end + _CRC.size
+    if kind == _AUDIO or marker != MARKER or after > len(content) or length > MAX_BODY_BYTES:
         return None
-    if _CRC.unpack_from(content, end)[0] != crc32(memoryview(content)[place:end]):
+    if crc32(view[place:after]) != _CRC_OF_WHOLE:
         return None
     try:
-        record = _decoded(kind, flags, content[start:end])
-    except (msgspec.DecodeError, struct.error):  # whole, but no record of ours: a kind whose body has changed
+        decoder = _decoders.get(kind)
+        return decoder.decode(content[start:end]) if decoder else None, after
+    except msgspec.DecodeError:  # whole, but no record of ours: a kind whose body has changed
         return None
-    return record, end + _CRC.size
 
 
-def _decoded(kind: int, flags: int, body: bytes) -> Record | None:
-    """None for a kind of the future."""
-    if kind == _AUDIO:
-        timestamp, arrived_us, voice = _AUDIO_BODY.unpack_from(body)
-        timestamp_us = None if timestamp == _NO_TIMESTAMP else timestamp
-        return Audio(timestamp_us, arrived_us, voice, bool(flags & _SILENT), body[_AUDIO_BODY.size :])
-    decoder = _decoders.get(kind)
-    record: Record | None = decoder.decode(body) if decoder else None
-    return record
-
-
-def _next_record(content: bytes, place: int) -> int | None:
+def _next_record(content: bytes, view: memoryview, place: int) -> int | None:
     """Where the next whole record begins."""
     while (place := content.find(MARKER, place)) >= 0:
-        if _record_at(content, place) is not None:
+        if _packet_at(content, view, place) or _other_at(content, view, place):
             return place
         place += 1
     return None
