@@ -135,7 +135,7 @@ def written(packets: Sequence[Packet]) -> Iterator[bytes]:
             if number % most == 0 and number:
                 os.close(target.rotate())
             arrived_us = START_US + number * PACKET_US // 2
-            target.append_audio(packet.timestamp_us, arrived_us, packet.voice, packet.pcm, silent=False)
+            target.append_audio([Audio(packet.timestamp_us, arrived_us, packet.voice, silent=False, pcm=packet.pcm)])
         os.close(target.finish())
         yield from [path.read_bytes() for path in sorted(Path(folder).iterdir())]
 

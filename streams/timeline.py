@@ -9,11 +9,15 @@ sockets and processes agree on it without talking to each other.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import Struct, field
 
+from streams import ordinary
+from streams.ordinary import Arrived, Foreseen
 from streams.track import LOOK_AHEAD_US, Gap, Run, Track
 
 __all__ = ["Gap", "Jump", "RateChange", "Run", "Taken", "Timeline", "TrackAudio", "dump", "load"]
@@ -26,6 +30,10 @@ CONFIRMATION = 5
 
 MOST_EPOCHS = 64
 """Clock epochs remembered per call; a clock that jumps more often loses the oldest."""
+
+
+Packet = tuple[str, int | None, bytes]
+"""Participant, timestamp in µs, PCM."""
 
 
 class Jump(Struct, frozen=True):
@@ -82,12 +90,26 @@ class Timeline(Struct):
         track = self._track_of(participant, sample_rate)
         if timestamp_us is None:
             track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
-        elif repeats := track.repeats(timestamp_us, pcm):
+        elif repeats := track.remembered.repeats(timestamp_us, pcm):
             track.insert_repeated(timestamp_us + track.shift_us, pcm, repeats)
         else:
             self._push_timed(participant, track, timestamp_us, pcm)
         self._hear(track)
         track.settle()
+
+    def push_all(self, packets: Sequence[Packet], sample_rate: int, connected_us: int) -> None:
+        """Packets as `push` takes them, one after the other, and with the same result.
+
+        Many at once where all are ordinary: tracks know of each other only how far the call was heard.
+        """
+        foreseen = self._foreseen(packets, sample_rate)
+        if foreseen is None:
+            for participant, timestamp_us, pcm in packets:
+                self.push(participant, timestamp_us, pcm, sample_rate, connected_us)
+            return
+        for one in foreseen:
+            ordinary.take(one)
+            self._hear(one.track)
 
     def finish(self, next_gap: str = "not_received") -> None:
         """The socket has closed: everything that waits is placed. The next gap, if any, has reason `next_gap`."""
@@ -112,8 +134,27 @@ class Timeline(Struct):
         )
         for track in self.tracks.values():
             track.runs, track.gaps, track.duplicate, track.late = [], [], 0, 0
+            track.forget_count()
+            track.remembered.settle()
         self.jumps, self.rate_changes = [], []
         return taken
+
+    def _foreseen(self, packets: Sequence[Packet], sample_rate: int) -> list[Foreseen] | None:
+        """What becomes of the tracks; None where one of these packets is not ordinary."""
+        arrived: defaultdict[str, Arrived] = defaultdict(Arrived)
+        for participant, timestamp_us, pcm in packets:
+            if timestamp_us is None or not pcm:
+                return None
+            of_track = arrived[participant]
+            of_track.stamps.append(timestamp_us)
+            of_track.pcms.append(pcm)
+        foreseen = []
+        for participant, of_track in arrived.items():
+            track = self.tracks.get(participant)
+            if track is None or track.sample_rate != sample_rate or not (one := ordinary.foresee(track, of_track)):
+                return None
+            foreseen.append(one)
+        return foreseen
 
     def _track_of(self, participant: str, sample_rate: int) -> Track:
         track = self.tracks.get(participant)
@@ -141,10 +182,11 @@ class Timeline(Struct):
 
     def _is_plausible(self, track: Track, place_us: int) -> bool:
         """Whether the track's clock explains this place: not far ahead of the call, not behind what may be disorder."""
-        ahead_of = max((known for known in (track.newest_us, self.latest_us) if known is not None), default=place_us)
-        if track.newest_us is None:
-            return abs(place_us - ahead_of) <= JUMP_US
-        return track.newest_us - LOOK_AHEAD_US <= place_us <= ahead_of + JUMP_US
+        newest_us, latest_us = track.newest_us, self.latest_us
+        if newest_us is None:
+            return latest_us is None or abs(place_us - latest_us) <= JUMP_US
+        ahead_of = newest_us if latest_us is None or latest_us < newest_us else latest_us
+        return newest_us - LOOK_AHEAD_US <= place_us <= ahead_of + JUMP_US
 
     def _jump(self, participant: str, track: Track, packets: list[tuple[int, bytes]]) -> None:
         """Law 6: the clock has stepped; the audio goes on without a gap, in the epoch that explains the packets."""

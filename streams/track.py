@@ -9,9 +9,11 @@ when somebody looks, so sealing in pieces or in one go places every sample alike
 from __future__ import annotations
 
 from bisect import bisect_right
-from hashlib import blake2b
+from operator import attrgetter
 
 from msgspec import Struct, field
+
+from streams.recent import Recent
 
 TOLERANCE_US = 60_000
 """Law 3 and 4: what is off by more is moved, and missing time of more is a gap."""
@@ -26,9 +28,8 @@ LONGEST_WAIT_SECONDS = 40
 MOST_WAITING = 8_192
 """Bounds of the queue in seconds of audio and in packets: a sender whose clock stands still is placed as it comes."""
 
-DUPLICATE_MEMORY_US = 30_000_000
-MOST_REMEMBERED = 8_192
-"""An exact duplicate is recognised within this time and number of packets, also on a reconnected socket."""
+FEW = 16
+"""Packets that are looked at one by one, before all that wait are counted for the envelope."""
 
 LONGEST_STREAK = 256
 """Late packets in a row (5 s of them) that are still taken for disorder."""
@@ -52,15 +53,17 @@ class Gap(Struct, frozen=True):
     reason: str
 
 
-class Waiting(Struct):
-    """A packet that is not placed yet. `before`: samples of the track queued ahead of it."""
+class Waiting(Struct, gc=False):
+    """A packet that is not placed yet."""
 
     place_us: int
-    timed: bool
     pcm: bytes
     arrival: int
-    before: int = 0
+    timed: bool = True
     doubtful: bool = False  # equal to another packet: a duplicate, unless there is time for it
+
+
+place_of = attrgetter("place_us")
 
 
 class Track(Struct):
@@ -71,14 +74,14 @@ class Track(Struct):
     end: int | None = None  # where contiguous audio ends, in samples on the axis; None: nothing placed yet
     newest_us: int | None = None  # the youngest place heard
     newest_end_us: int = 0  # its place and its length: where an untimed packet goes
-    queued: int = 0  # samples queued, from any start: only differences matter
     held: int = 0  # samples that wait
-    disordered: bool = False  # a packet was put between others: `before` and `lows` must be counted anew
     waiting: list[Waiting] = field(default_factory=list)  # ordered by place, then arrival
+    counted: bool = False  # whether `queued` and `lows` are those of what waits: counted when they are needed
+    queued: int = 0  # samples queued, from any start: only differences matter
     lows: list[tuple[int, int]] = field(default_factory=list)  # lower envelope: (place - before, before), both rising
     streak: list[int] = field(default_factory=list)  # arrivals that came late one after another
     strays: list[tuple[int, bytes]] = field(default_factory=list)  # (timestamp, PCM) no clock explains yet
-    recent: dict[bytes, tuple[int, int]] = field(default_factory=dict)  # packet -> timestamp, how often it came
+    remembered: Recent = field(default_factory=Recent)
     arrivals: int = 0
     gap_reason: str = "not_received"
     duplicate: int = 0
@@ -86,20 +89,9 @@ class Track(Struct):
     runs: list[Run] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
-    def repeats(self, timestamp_us: int, pcm: bytes) -> int:
-        """How often this timestamp with these bytes has come within `DUPLICATE_MEMORY_US`. Remembers it."""
-        key = timestamp_us.to_bytes(8, "little", signed=True) + blake2b(pcm, digest_size=16).digest()
-        repeat = self.recent[key][1] if key in self.recent else 0
-        self.recent[key] = (timestamp_us, repeat + 1)
-        for _ in range(2):  # two out for one in: the memory shrinks to what is young, or to its bound
-            oldest = next(iter(self.recent))
-            if self.recent[oldest][0] < timestamp_us - DUPLICATE_MEMORY_US or len(self.recent) > MOST_REMEMBERED:
-                del self.recent[oldest]
-        return repeat
-
     def insert(self, place_us: int, pcm: bytes, *, doubtful: bool = False) -> None:
         """Queues a timed packet at its place; at one place the order of arrival stands."""
-        packet = Waiting(place_us, timed=True, pcm=pcm, arrival=self._next_arrival(), doubtful=doubtful)
+        packet = Waiting(place_us, pcm, self._next_arrival(), doubtful=doubtful)
         if self.newest_us is None or place_us >= self.newest_us:
             self.streak.clear()
             self._append(packet)
@@ -107,9 +99,9 @@ class Track(Struct):
         if not doubtful:
             self.late += 1
             self.streak.append(packet.arrival)
-        self.waiting.insert(bisect_right(self.waiting, place_us, key=_place), packet)
+        self.waiting.insert(bisect_right(self.waiting, place_us, key=place_of), packet)
         self.held += len(pcm) // 2
-        self.disordered = True
+        self.counted = False
 
     def insert_repeated(self, place_us: int, pcm: bytes, repeats: int) -> None:
         """Law 1: an exact duplicate is dropped, and counted.
@@ -119,7 +111,7 @@ class Track(Struct):
         whether there is time for it.
         """
         in_reach = self.newest_us is not None and place_us >= self.newest_us - LOOK_AHEAD_US
-        if in_reach and (repeats > 1 or not any(pcm)):
+        if in_reach and (repeats > 1 or not pcm.strip(b"\0")):
             self.insert(place_us, pcm, doubtful=True)
         else:
             self.duplicate += 1
@@ -127,7 +119,7 @@ class Track(Struct):
     def append(self, pcm: bytes, otherwise_us: int) -> None:
         """Queues a packet without a usable place behind the youngest one (law 7); a first one at `otherwise_us`."""
         place_us = otherwise_us if self.newest_us is None else self.newest_end_us
-        self._append(Waiting(place_us, timed=False, pcm=pcm, arrival=self._next_arrival()))
+        self._append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
 
     def take_displaced(self) -> list[tuple[int, bytes]]:
         """Late packets whose place is taken by other audio (law 5), as (timestamp, PCM); they leave the queue.
@@ -135,6 +127,8 @@ class Track(Struct):
         In true disorder the late packets fill holes. After a step back of the clock they and the audio already there
         are together longer than the time they span, and than the time that has passed: the first alone may be a burst.
         """
+        if len(self.streak) <= LONGEST_STREAK and not self._is_overfull():
+            return []
         streak = set(self.streak)
         late = [packet for packet in self.waiting if packet.arrival in streak]
         if not late or self.newest_us is None or self.newest_us - late[0].place_us <= TOLERANCE_US:
@@ -148,12 +142,12 @@ class Track(Struct):
         self.waiting = [packet for packet in self.waiting if packet.arrival not in streak]
         self.held -= sum(len(packet.pcm) // 2 for packet in late)
         self.streak.clear()
-        self.disordered = True
+        self.counted = False
         return [(packet.place_us - self.shift_us, packet.pcm) for packet in late]
 
     def _is_crowded_from(self, lowest_us: int, streak: set[int]) -> bool:
         beyond = (packet for packet in self.waiting if packet.place_us > lowest_us or packet.arrival in streak)
-        audio_us = sum(self._duration_us(packet.pcm) for packet in beyond)
+        audio_us = sum(self.duration_us(packet.pcm) for packet in beyond)
         return audio_us - (self.newest_end_us - lowest_us) > CROWDED_US
 
     def _is_overfull(self) -> bool:
@@ -183,68 +177,95 @@ class Track(Struct):
             self.end = -(-self.end * sample_rate // self.sample_rate)  # the next whole sample
         self.sample_rate = sample_rate
 
+    def place(self, pieces: list[bytes], sample_count: int) -> None:
+        """Appends PCM to contiguous audio."""
+        assert self.end is not None, "contiguous audio has begun"
+        last = self.runs[-1] if self.runs else None
+        if last and last.sample_rate == self.sample_rate and last.start_sample + last.sample_count == self.end:
+            last.pieces += pieces
+            last.sample_count += sample_count
+        else:
+            self.runs.append(Run(self.end, self.sample_rate, pieces, sample_count))
+        self.end += sample_count
+        self.gap_reason = "not_received"
+
+    def forget_count(self) -> None:
+        """Leaves it to whoever needs the envelope to count anew."""
+        self.counted, self.queued, self.lows = False, 0, []
+
+    def duration_us(self, pcm: bytes) -> int:
+        return len(pcm) * 500_000 // self.sample_rate
+
+    @property
+    def reach(self) -> int:
+        """Samples by which a packet may lie ahead of contiguous audio without a gap."""
+        return TOLERANCE_US * self.sample_rate // 1_000_000
+
     def _append(self, packet: Waiting) -> None:
         self.newest_us = packet.place_us
-        self.newest_end_us = packet.place_us + self._duration_us(packet.pcm)
+        self.newest_end_us = packet.place_us + self.duration_us(packet.pcm)
         self.waiting.append(packet)
         self.held += len(packet.pcm) // 2
-        self._queue(packet)
+        if self.counted:
+            self._count(packet)
 
-    def _queue(self, packet: Waiting) -> None:
+    def _count(self, packet: Waiting) -> None:
         """Counts the packet behind those before it, and keeps the envelope of all that wait."""
-        packet.before = self.queued
-        self.queued += len(packet.pcm) // 2
         if packet.timed:
-            low = packet.place_us * self.sample_rate // 1_000_000 - packet.before
+            low = self._sample_of(packet) - self.queued
             while self.lows and self.lows[-1][0] >= low:
                 self.lows.pop()
-            self.lows.append((low, packet.before))
+            self.lows.append((low, self.queued))
+        self.queued += len(packet.pcm) // 2
 
-    def _requeue(self) -> None:
+    def _count_all(self) -> None:
         """Counts anew after the order has changed, however often it has."""
-        self.disordered = False
-        self.queued = 0
-        self.lows.clear()
+        self.forget_count()
         for packet in self.waiting:
-            self._queue(packet)
+            self._count(packet)
+        self.counted = True
+
+    def _envelope(self) -> int:
+        """Where the first that waits lies by the lower envelope of all that wait."""
+        if not self.counted:
+            self._count_all()
+        return self.lows[0][0] + self.queued - self.held if self.lows else self._sample_of(self.waiting[0])
+
+    def _missing(self, first: Waiting) -> int:
+        """Samples between contiguous audio and the first that waits, by the envelope; or what is near enough.
+
+        The envelope never lies behind a packet, so often its own place is enough, or that of one of the next.
+        """
+        if self.end is None:
+            self.end = self._envelope()
+        near = -len(first.pcm) // 4 if first.doubtful else self.reach
+        end = self.end
+        for packet in self.waiting[:1] if self.counted else self.waiting[:FEW]:
+            missing = self._sample_of(packet) - end
+            if missing <= near and packet.timed:
+                return missing
+            end += len(packet.pcm) // 2
+        return self._envelope() - self.end
 
     def _place_first(self) -> None:
-        if self.disordered:
-            self._requeue()
-        packet = self.waiting.pop(0)
-        self.held -= len(packet.pcm) // 2
-        low = self.lows[0][0] + packet.before if self.lows else packet.place_us * self.sample_rate // 1_000_000
-        if self.lows and self.lows[0][1] <= packet.before:
+        packet = self.waiting[0]
+        missing, count = self._missing(packet), len(packet.pcm) // 2
+        assert self.end is not None, "the place has been compared with it"
+        if self.counted and self.lows and self.lows[0][1] <= self.queued - self.held:
             self.lows.pop(0)
-        if self.end is None:
-            self.end = low
-        missing = low - self.end
+        del self.waiting[0]
+        self.held -= count
         if packet.doubtful and missing <= -len(packet.pcm) // 4:  # half of its length is too much
             self.duplicate += 1
             return
-        if missing * 1_000_000 > TOLERANCE_US * self.sample_rate and packet.timed:
+        if missing > self.reach and packet.timed:
             self.gaps.append(Gap(self.end, missing, self.sample_rate, self.gap_reason))
-            self.end = low
-        self.gap_reason = "not_received"
-        self._place(packet.pcm, self.end)
-
-    def _place(self, pcm: bytes, start: int) -> None:
-        count = len(pcm) // 2
-        last = self.runs[-1] if self.runs else None
-        if last and last.sample_rate == self.sample_rate and last.start_sample + last.sample_count == start:
-            last.pieces.append(pcm)
-            last.sample_count += count
-        else:
-            self.runs.append(Run(start, self.sample_rate, [pcm], count))
-        self.end = start + count
+            self.end += missing
+        self.place([packet.pcm], count)
 
     def _next_arrival(self) -> int:
         self.arrivals += 1
         return self.arrivals
 
-    def _duration_us(self, pcm: bytes) -> int:
-        return len(pcm) * 500_000 // self.sample_rate
-
-
-def _place(packet: Waiting) -> int:
-    return packet.place_us
+    def _sample_of(self, packet: Waiting) -> int:
+        return packet.place_us * self.sample_rate // 1_000_000

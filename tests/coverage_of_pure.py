@@ -16,8 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PURE = {
     "streams/protocol.py": "tests.streams.test_protocol",
-    "streams/timeline.py": "tests.streams.test_timeline tests.streams.test_timeline_order",
+    "streams/timeline.py": "tests.streams.test_timeline tests.streams.test_timeline_order tests.streams.test_ordinary",
     "streams/track.py": "tests.streams.test_timeline tests.streams.test_timeline_order",
+    "streams/ordinary.py": "tests.streams.test_ordinary",
+    "streams/recent.py": "tests.streams.test_recent",
     "streams/sealing.py": "tests.streams.test_sealing",
     "streams/seats.py": "tests.streams.test_seats",
     "streams/meter.py": "tests.streams.test_meter",

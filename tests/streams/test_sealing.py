@@ -363,6 +363,20 @@ class States(TestCase):
         state = seal_one([*records_of(speech(300)), Counts(0, 1, 2, 3, 4, {})], last=False).state
         self.assertEqual(sealing.load(sealing.dump(state)), state)
 
+    def test_a_state_with_members_of_another_version_is_read_and_no_audio_in_it_is_lost(self) -> None:
+        spoken, handshake = speech(300), handshake_of()
+        first, second = files_of([*records_of(spoken), closed()], [200], handshake)
+        state = StreamState()
+        begun = sealing.digest(first, handshake, state, last=False)
+        left = msgspec.msgpack.decode(sealing.dump(state))
+        track = left["timeline"]["tracks"]["p"]
+        del track["remembered"], track["counted"]
+        track |= {"recent": {b"hash": [START_US, 1]}, "disordered": False, "queued": 7, "lows": [[1, 2]]}
+        track["waiting"] = [{**packet, "before": 9} for packet in track["waiting"]]
+        ended = sealing.digest(second, handshake, sealing.load(msgspec.msgpack.encode(left)), last=True)
+        pcm = b"".join(segment.pcm for digest in (begun, ended) for segment in digest.segments)
+        self.assertEqual(pcm, b"".join(packet.pcm for packet in spoken))
+
     def test_what_is_no_state_is_refused(self) -> None:
         for content in (b"", b"\xff", msgspec.msgpack.encode([1]), msgspec.msgpack.encode({"current": "x"})):
             with self.subTest(content=content), self.assertRaises(msgspec.DecodeError):

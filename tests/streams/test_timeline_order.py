@@ -71,6 +71,13 @@ class Order(TestCase):
         self.assertEqual(audio_of(taken), pcm_of(before + after))
         self.assertEqual(len(taken.jumps), 1)
 
+    def test_a_packet_a_little_late_behind_a_burst_is_no_step_of_the_clock(self) -> None:
+        packets = speech(200)
+        burst = [replace(packet, timestamp_us=packets[100].spoken_us) for packet in packets[100:110]]
+        burst.append(replace(packets[110], timestamp_us=packets[100].spoken_us - 30_000))
+        taken = play([*packets[:100], *burst, *packets[111:]])
+        self.assertEqual((taken.jumps, taken.late, len(places_of(taken))), ([], 1, 200))
+
     def test_a_packet_that_comes_later_than_disorder_explains_is_kept_where_it_came(self) -> None:
         packets = speech(600)
         taken = play(packets[:100] + packets[101:400] + [packets[100]] + packets[400:])
@@ -168,7 +175,7 @@ class Bounds(TestCase):
         timeline = Timeline()
         for packet in speech(4000):
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
-        self.assertLessEqual(len(timeline.tracks["p"].recent), 1510)
+        self.assertLessEqual(len(timeline.tracks["p"].remembered.stamps), 1510)
         for number in range(20_000):
             timeline.push("q", START_US, number.to_bytes(2, "little"), RATE, START_US)
-        self.assertLessEqual(len(timeline.tracks["q"].recent), 8192)
+        self.assertLessEqual(len(timeline.tracks["q"].remembered.stamps), 8192)
