@@ -40,7 +40,14 @@ def _daphne(host: str, port: int) -> list[str]:
 def _uvicorn(host: str, port: int) -> list[str]:
     return [
         *("--host", host, "--port", str(port)),
-        *("--loop", "uvloop", "--http", "httptools", "--ws", "acsmedia.picows_protocol:PicowsProtocol"),
+        *(
+            "--loop",
+            "uvloop",
+            "--http",
+            "acsmedia.uvicorn_requests:PromptRequests",
+            "--ws",
+            "acsmedia.picows_protocol:PicowsProtocol",
+        ),
         *("--ws-max-size", str(MESSAGE_BYTES)),
         *("--ws-per-message-deflate", "false"),  # base64 of speech hardly shrinks, and inflating costs every message
         *("--lifespan", "auto"),
