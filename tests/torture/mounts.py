@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from tempfile import mkdtemp
 
 IMAGE_MB = 48
+BUSY_SECONDS = 10.0
+"""A process that was killed counts as ended when its first thread has; the others hold its files a moment longer."""
 
 
 def missing() -> str:
@@ -83,6 +86,16 @@ def mount(*arguments: str) -> None:
 
 
 def unmount(path: Path, *, keep: bool = False) -> None:
-    subprocess.run(["umount", str(path)], check=True)
+    """Raises `OSError` where it stays busy; it is gone all the same, as soon as nobody uses it any more."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    busy = False
+    while path.is_mount() and not busy:
+        done = subprocess.run(["umount", str(path)], check=False, capture_output=True, text=True)
+        busy = done.returncode != 0 and time.monotonic() > deadline
+        time.sleep(0.05 if done.returncode else 0)
+    if busy:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
     if not keep:
         path.rmdir()
+    if busy:
+        raise OSError(f"still busy after {BUSY_SECONDS:.0f} s: {done.stderr.strip()}")
