@@ -32,6 +32,8 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 4
 """How long the service may be silent. It answers for objects of some 100 kB in 10 to 100 ms."""
 RETRIES = 1
+SLOWEST_BYTES_PER_SECOND = 250_000
+"""Of an upload that still counts as going on: with SEGMENT_SECONDS=600 an object has 20 MB."""
 
 S3_PATIENCE = Config(
     connect_timeout=CONNECT_SECONDS,
@@ -182,10 +184,19 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # d
         return ContentFile(self._read(name), name=name)
 
     def _save(self, name: str, content: File[Any]) -> str:
+        body = content.read()
         settings = ContentSettings(**{"content_type": CONTENT_TYPE, **self.get_object_parameters(name)})
+        # All are for the whole of the body: until the kernel has it (urllib3 sends it under the timeout of the
+        # connection), until the service has taken it from there, and what the service itself allows.
+        seconds = len(body) // SLOWEST_BYTES_PER_SECOND
+        patience = {
+            "connection_timeout": CONNECT_SECONDS + seconds,
+            "read_timeout": READ_SECONDS + seconds,
+            "timeout": self.timeout + seconds,
+        }
         with _azure_words(name):
             self._blob(name).upload_blob(
-                content.read(), overwrite=True, validate_content=True, content_settings=settings, timeout=self.timeout
+                body, overwrite=True, validate_content=True, content_settings=settings, **patience
             )
         return name
 

@@ -14,9 +14,10 @@ from unittest import mock
 
 import numpy as np
 import soundfile
+from azure.core.exceptions import ServiceRequestError
 from django.conf import settings
 from django.core.files.base import File
-from django.test import TransactionTestCase, override_settings, tag
+from django.test import SimpleTestCase, TransactionTestCase, override_settings, tag
 from django.utils import timezone
 
 from calls import storage
@@ -26,6 +27,7 @@ from calls.export.formats import FORMATS, Layout
 from calls.export.plan import Wish, plan_of
 from calls.export.recordings import recording_of
 from calls.models import Call, Segment
+from calls.object_storage import AzureAudioStorage
 from calls.storage import NotStored, audio_store, read_object, write_object
 from streams.sealer import Sealer
 from tests.object_stores import S3, Azure, ObjectStore
@@ -243,6 +245,43 @@ class OnS3(OnAServer.Tests):
 @tag("once")
 class OnAzure(OnAServer.Tests):
     Server = Azure
+
+
+class Unreachable:
+    """A transport of the Azure client that reaches nobody, and keeps what patience it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def send(self, request: Any, **options: Any) -> Any:
+        self.asked.append({"timeout": request.query.get("timeout"), **options})
+        raise ServiceRequestError("nobody is there")
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class PatienceOfAzure(SimpleTestCase):
+    """Its timeouts are for the whole of a body: a line that takes 250 kB/s is slow, not dead."""
+
+    def test_is_short_for_a_segment(self) -> None:
+        asked = self.asked_for(100_000)
+        self.assertEqual((asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (2, 4, "4"))
+
+    def test_grows_with_the_object(self) -> None:
+        asked = self.asked_for(20_000_000)
+        self.assertEqual((asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (82, 84, "84"))
+
+    def asked_for(self, size: int) -> dict[str, Any]:
+        transport = Unreachable()
+        options = {**Azure().storage()["OPTIONS"], "client_options": {"transport": transport}}
+        with self.assertRaises(storage.StoreAway):
+            AzureAudioStorage(**options).save(NAME, File(BytesIO(bytes(size)), name=NAME))
+        self.assertEqual(len(transport.asked), 2, "one try, and one again")
+        return transport.asked[-1]
 
 
 @contextmanager
