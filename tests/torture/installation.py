@@ -27,6 +27,7 @@ ORPHAN_SECONDS = 20.0
 """How long a child may outlive its server: the file in its hands, in a store that does not answer."""
 SEGMENT_SECONDS = 1
 GRACE_SECONDS = 1
+SEGMENT_COUNT = "SELECT COUNT(*) FROM calls_segment"
 ENVIRONMENT = {
     "SEGMENT_SECONDS": str(SEGMENT_SECONDS),
     "RECONNECT_GRACE_SECONDS": str(GRACE_SECONDS),
@@ -148,6 +149,14 @@ class Installation:
             if loop.time() > deadline:
                 raise NotHealed(f"not in {seconds:.0f} s: {what}")
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def warm(self) -> None:
+        """Waits for a first segment: with it a sealer has imported and allocated what it will. Raises `NotHealed`."""
+        await self.until(lambda: self.segment_count() > 0, "a first segment")
+
+    def segment_count(self) -> int:
+        ((count,),) = self.database.query(self.database_url, SEGMENT_COUNT)
+        return int(count)
 
     async def sealed(self, *, seconds: float = HEAL_SECONDS) -> None:
         """Waits until no journal is left. Raises `NotHealed`."""

@@ -112,6 +112,12 @@ class MediaSocket:
         self._listening.cancel()
         await asyncio.wait([self._listening])
 
+    async def drip(self, bytes_a_second: int) -> None:
+        """After `stop_reading`: takes so little that what comes piles up, until the connection breaks."""
+        with suppress(OSError):
+            while await self._loop.sock_recv(self._socket, bytes_a_second):  # noqa: ASYNC110 - it is there to be slow
+                await asyncio.sleep(1)
+
     async def _read_answer(self) -> bytes:
         """Reads up to the end of the headers; what has come behind them."""
         answer = b""

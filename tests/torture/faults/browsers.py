@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from tests.torture.dashboard import Dashboard, LiveSocket, log_in
 from tests.torture.memory import Peak
@@ -15,8 +16,8 @@ MOST_MB_EACH = 0.5
 MOST_MB = 10.0
 
 
-async def stops_reading(trial: Trial) -> None:
-    """One browser takes nothing any more while calls and another browser go on."""
+async def stops_reading(trial: Trial, *, bytes_a_second: int = 0) -> None:
+    """One browser takes nothing any more, or next to nothing, while calls and another browser go on."""
     site = await trial.install()
     cookie = await asyncio.to_thread(log_in, site.server.port)
     well = Dashboard(site.server.port, cookie).begin()
@@ -24,7 +25,9 @@ async def stops_reading(trial: Trial) -> None:
     hung = await LiveSocket.open(f"ws://127.0.0.1:{site.server.port}/ws/live", headers)
     trial.call(4)
     await site.until(lambda: well.levels, "levels on the dashboard")
+    await site.warm()
     await hung.stop_reading()
+    dripping = asyncio.create_task(hung.drip(bytes_a_second)) if bytes_a_second else None
     began = time.monotonic()
     async with Peak(site.process) as peak:
         await asyncio.sleep(90 if trial.long else 6)
@@ -32,6 +35,9 @@ async def stops_reading(trial: Trial) -> None:
     trial.note(f"the other had {rate:.1f} levels/s; memory {peak.grown_mb:+.1f} MB")
     trial.expect(rate >= FEWEST_LEVELS, f"the other browser had only {rate:.1f} levels a second")
     trial.expect(peak.grown_mb <= MOST_MB, f"memory grew by {peak.grown_mb:.1f} MB")
+    if dripping:
+        dripping.cancel()
+        await asyncio.wait([dripping])
     await well.end()
     await hung.abort()
     await trial.end_calls()
@@ -44,6 +50,7 @@ async def many(trial: Trial) -> None:
     cookie = await asyncio.to_thread(log_in, site.server.port)
     before = site.descriptors()
     trial.call(2)
+    await site.warm()
     async with Peak(site.process) as peak:
         dashboards = [Dashboard(site.server.port, cookie).begin() for _ in range(number)]
         await site.until(lambda: all(each.levels for each in dashboards), "levels on every dashboard")
@@ -60,7 +67,9 @@ async def many(trial: Trial) -> None:
     await site.until(lambda: site.descriptors() <= before + 3, "descriptors of dashboards are free again")
 
 
+FLAT = "0 ms; memory flat, others at full rate"
 FAULTS = (
-    Fault("browser-stops-reading", "0 ms; memory flat, others at full rate", stops_reading),
+    Fault("browser-stops-reading", FLAT, stops_reading),
+    Fault("browser-reads-slowly", FLAT, partial(stops_reading, bytes_a_second=100)),
     Fault("dashboards", "0 ms; memory bounded, all at full rate", many),
 )

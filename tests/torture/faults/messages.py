@@ -45,6 +45,7 @@ async def hostile(trial: Trial) -> None:
     """Everything bad over one socket, beside a call that goes on."""
     site = await trial.install()
     trial.call(1)
+    await site.warm()
     async with Peak(site.process) as peak:
         stranger = await MediaSocket.open(site.server.media_url)
         await stranger.send(wire.audio_metadata("hostile", METADATA))

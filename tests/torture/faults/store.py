@@ -25,7 +25,6 @@ from tests.torture.installation import Installation
 from tests.torture.trial import Fault, Trial
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.torture.settings"}
-SEGMENT_COUNT = "SELECT COUNT(*) FROM calls_segment"
 CAUGHT_UP_SECONDS = 60.0
 """A hanging store may cost two tries of 4 s for each of three files and a pause of 15 s; the rest is the backlog."""
 
@@ -109,19 +108,14 @@ async def expect_whole(trial: Trial) -> int:
     site = trial.site
     found = await asyncio.to_thread(site.misfits)
     trial.findings.broken += [sentence for sentence in found if not sentence.startswith("audio without")]
-    return segment_count(site)
+    return site.segment_count()
 
 
 async def sealing_again(site: Installation, before: int) -> float:
     """Waits for a row that was not there before; seconds."""
     began = time.monotonic()
-    await site.until(lambda: segment_count(site) > before, "a row after the store is well", seconds=CAUGHT_UP_SECONDS)
+    await site.until(lambda: site.segment_count() > before, "a row after the store is well", seconds=CAUGHT_UP_SECONDS)
     return time.monotonic() - began
-
-
-def segment_count(site: Installation) -> int:
-    ((count,),) = site.database.query(site.database_url, SEGMENT_COUNT)
-    return int(count)
 
 
 def azure_missing() -> str:
