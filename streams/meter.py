@@ -51,8 +51,8 @@ def levels_of(windows: Sequence[bytes]) -> list[Level]:
 def _measured(pcm: bytes, length: int) -> Iterator[Level]:
     """Windows of `length` samples, one behind the other."""
     samples = np.frombuffer(pcm, dtype="<i2").reshape(-1, length)
-    floats = samples.astype(np.float32)
-    rms = np.sqrt(np.einsum("ij,ij->i", floats, floats, dtype=np.float64) / length)
+    floats = samples.astype(np.float64)
+    rms = np.sqrt(np.einsum("ij,ij->i", floats, floats) / length)
     peak = np.maximum(samples.max(axis=1).astype(np.float64), -samples.min(axis=1).astype(np.float64))
     return map(Level, _dbfs(rms), _dbfs(peak))
 
