@@ -7,6 +7,7 @@ takes 16 µs each, together 0.8 µs (400 voices, 100 ms at 16 kHz).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ import numpy.typing as npt
 FLOOR_DBFS = -96.0
 FULL_SCALE = 32768.0
 WINDOW_SECONDS = 0.1
+BLOCK = 8_192
+"""Samples of a long window that are squared at a time: they stay in the cache, and no large memory is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,13 @@ SILENCE = Level(FLOOR_DBFS, FLOOR_DBFS)
 
 def level_of(pcm: bytes) -> Level:
     """The level of 16-bit little-endian PCM of any length; no samples are silence."""
-    return levels_of([pcm])[0]
+    samples = np.frombuffer(pcm, dtype="<i2")
+    if not samples.size:
+        return SILENCE
+    blocks = (samples[start : start + BLOCK].astype(np.float64) for start in range(0, samples.size, BLOCK))
+    energy = sum(float(np.dot(block, block)) for block in blocks)
+    peak = max(int(samples.max()), -int(samples.min()))  # of -32768 there is no absolute value in 16 bits
+    return Level(*_dbfs(np.array([math.sqrt(energy / samples.size), peak])))
 
 
 def levels_of(windows: Sequence[bytes]) -> list[Level]:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.meter import FLOOR_DBFS, SILENCE, Level, Meter, level_of, levels_of
+from streams.meter import BLOCK, FLOOR_DBFS, SILENCE, Level, Meter, level_of, levels_of
 
 
 def pcm(*samples: int) -> bytes:
@@ -23,6 +23,10 @@ class Levels(TestCase):
 
     def test_full_scale_square_is_zero_dbfs(self) -> None:
         self.assertEqual(level_of(pcm(-32768, -32768)), Level(0.0, 0.0))
+
+    def test_a_long_window_is_as_loud_as_all_its_pieces_together(self) -> None:
+        long = pcm(*[20_000] * BLOCK, *[-20_000] * (BLOCK + 1))
+        self.assertEqual(level_of(long), levels_of([long])[0])
 
     def test_a_sine_at_half_scale_has_peak_minus_six_and_rms_minus_nine(self) -> None:
         sine = (16384 * np.sin(2 * np.pi * 1000 * np.arange(1600) / 16000)).astype("<i2")
