@@ -1,4 +1,4 @@
-"""Deleting a month of calls while pages are read and a call is recorded: nobody is locked out."""
+"""Deleting days of calls while pages are read and a call is recorded: nobody is locked out."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ READ = ("REST calls", "REST calls, deep cursor", "REST calls, search, 6 digits",
 PACKET_SECONDS = 0.1
 
 
-def delete_a_month(ask: Callable[[str], None]) -> None:
-    """The oldest month there is. `ask` asks for an address, and is called in a thread of its own."""
+def delete_oldest(days: int, ask: Callable[[str], None]) -> None:
+    """The oldest days there are. `ask` asks for an address, and is called in a thread of its own."""
     oldest = Call.objects.order_by("started_at").first()
     assert oldest, "the shelf is filled"
-    month = (oldest.started_at + timedelta(days=30)).date()
+    first_kept = (oldest.started_at + timedelta(days=days)).date()
     stop = threading.Event()
     reading, writing = _Timed(lambda: ask(next(addresses))), _Timed(_LiveCall().write)
     random = Random(1)
@@ -35,7 +35,7 @@ def delete_a_month(ask: Callable[[str], None]) -> None:
         thread.start()
     before = Call.objects.count()
     begin = time.perf_counter()
-    call_command("delete_calls", ended_before=month.isoformat(), verbosity=0)
+    call_command("delete_calls", ended_before=first_kept.isoformat(), verbosity=0)
     seconds = time.perf_counter() - begin
     stop.set()
     for thread in threads:

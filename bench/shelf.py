@@ -1,11 +1,11 @@
 """REST and admin over a year of calls in Postgres: how long each page takes, and which queries read a whole table.
 
-    python -m bench.shelf [--calls 100000] [--rounds 20] [--only TEXT] [--plans] [--retention]
+    python -m bench.shelf [--calls 100000] [--rounds 20] [--only TEXT] [--plans] [--retention 30]
 
 100,000 calls have 5,000,000 segments, which take some minutes to write; with DATABASE_URL the rows are written once and
 found again. Each page is asked for through the whole application in this process, each round with other values. A query
 is an offender where its plan reads one of the large tables from end to end; --plans prints those. --retention then
-deletes the oldest month while pages are read and a call is recorded.
+deletes the oldest days while pages are read and a call is recorded.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="pages whose name contains this")
     parser.add_argument("--plans", action="store_true", help="print the plans of offenders")
-    parser.add_argument("--retention", action="store_true", help="delete the oldest month at the end")
+    parser.add_argument("--retention", type=int, default=0, metavar="DAYS", help="delete the oldest at the end")
 
 
 def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
@@ -65,10 +65,10 @@ def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
         asked = (page for page in pages() if wanted.only in page.name)
         found = [_shown(measure(page, wanted.rounds), plans=wanted.plans) for page in asked]
         if wanted.retention:
-            from bench.retention import delete_a_month  # wants Django to be set up
+            from bench.retention import delete_oldest  # wants Django to be set up
 
             client = _client()
-            delete_a_month(lambda address: _ask(client, address))
+            delete_oldest(wanted.retention, lambda address: _ask(client, address))
     return found
 
 

@@ -40,7 +40,9 @@ class _Shelf:
     def __init__(self) -> None:
         from calls.models import Call, Participant, Segment
 
-        self.calls = list(Call.objects.order_by("id")[:400])
+        self.now = datetime.now(UTC)
+        kept = Call.objects.filter(started_at__gt=self.now - timedelta(days=300))  # whatever retention deletes
+        self.calls = list(kept.order_by("id")[:400])
         self.ids = [call.pk for call in self.calls]
         voices = Participant.objects.filter(call__in=self.ids)
         self.numbers: list[str] = list(voices.filter(kind="phone").values_list("raw_id", flat=True))
@@ -49,7 +51,6 @@ class _Shelf:
         long = Participant.objects.filter(pk__in=Segment.objects.filter(journal=59).values("participant")[:50])
         self.long_calls = list(long.values_list("call_id", flat=True))
         self.segments = list(Segment.objects.filter(participant__in=self.voices[:50]).values_list("pk", flat=True))
-        self.now = datetime.now(UTC)
 
     def day(self, random: Random) -> datetime:
         return self.now - timedelta(days=random.uniform(2, 360))
