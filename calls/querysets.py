@@ -50,7 +50,7 @@ class SubscriptionQuerySet(QuerySet[Any]):
 
     def with_segment_count(self) -> Self:
         segments = _model("Segment").objects.all()
-        return self.annotate(segment_count=Coalesce(_over(segments, "subscription", Count("pk")), 0))
+        return self.annotate(segment_count=Coalesce(_over(segments, "subscription", Count("*")), 0))
 
 
 class CallQuerySet(QuerySet[Any]):
@@ -99,9 +99,9 @@ class CallQuerySet(QuerySet[Any]):
         """Annotates `segment_count`, `stored_bytes`, `gap_count` and `gap_seconds` over all tracks."""
         segments = _model("Segment").objects.all()
         return self.annotate(
-            segment_count=Coalesce(_over(segments, "participant__call", Count("pk")), 0),
+            segment_count=Coalesce(_over(segments, "participant__call", Count("*")), 0),
             stored_bytes=Coalesce(_over(segments, "participant__call", Sum("stored_bytes")), 0),
-            gap_count=Coalesce(_over(_gaps(), "call", Count("pk")), 0),
+            gap_count=Coalesce(_over(_gaps(), "call", Count("*")), 0),
             gap_seconds=Coalesce(_over(_gaps(), "call", _SECONDS), 0.0),
         )
 
@@ -159,10 +159,10 @@ class ParticipantQuerySet(QuerySet[Any]):
         """Annotates `segment_count`, `stored_bytes`, `recorded_seconds`, `gap_count` and `gap_seconds` of the track."""
         segments = _model("Segment").objects.all()
         return self.annotate(
-            segment_count=Coalesce(_over(segments, "participant", Count("pk")), 0),
+            segment_count=Coalesce(_over(segments, "participant", Count("*")), 0),
             stored_bytes=Coalesce(_over(segments, "participant", Sum("stored_bytes")), 0),
             recorded_seconds=Coalesce(_over(segments, "participant", _SECONDS), 0.0),
-            gap_count=Coalesce(_over(_gaps(), "participant", Count("pk")), 0),
+            gap_count=Coalesce(_over(_gaps(), "participant", Count("*")), 0),
             gap_seconds=Coalesce(_over(_gaps(), "participant", _SECONDS), 0.0),
         )
 
