@@ -9,6 +9,7 @@ from uuid import UUID
 from calls import identity
 from calls.models import EPOCH, LedgerEntry, moment_of
 from streams.sealing import Digest
+from streams.timeline import Gap
 
 Kind = LedgerEntry.Kind
 
@@ -24,22 +25,26 @@ def entries_of(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
     yield from _socket_entries(digest, last_us)
 
 
+def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
+    """Missing time of a track; the same gap has the same id, whoever finds it."""
+    return LedgerEntry(
+        id=identity.entry_id_of(participant_id, Kind.GAP, gap.start_sample),
+        call_id=call_id,
+        participant_id=participant_id,
+        kind=Kind.GAP,
+        reason=gap.reason,
+        started_at=moment_of(gap.start_sample, gap.sample_rate),
+        ended_at=moment_of(gap.start_sample + gap.sample_count, gap.sample_rate),
+        start_sample=gap.start_sample,
+        sample_count=gap.sample_count,
+        sample_rate=gap.sample_rate,
+    )
+
+
 def _gaps(digest: Digest) -> Iterator[LedgerEntry]:
     call_id = UUID(digest.handshake.call_id)
     for raw_id, gap in digest.gaps:
-        participant_id = identity.participant_id_of(call_id, raw_id)
-        yield LedgerEntry(
-            id=identity.entry_id_of(participant_id, Kind.GAP, gap.start_sample),
-            call_id=call_id,
-            participant_id=participant_id,
-            kind=Kind.GAP,
-            reason=gap.reason,
-            started_at=moment_of(gap.start_sample, gap.sample_rate),
-            ended_at=moment_of(gap.start_sample + gap.sample_count, gap.sample_rate),
-            start_sample=gap.start_sample,
-            sample_count=gap.sample_count,
-            sample_rate=gap.sample_rate,
-        )
+        yield gap_entry(call_id, identity.participant_id_of(call_id, raw_id), gap)
 
 
 def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:

@@ -18,7 +18,7 @@ from django.db import DatabaseError, transaction
 
 from calls import identity
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription, moment_of
-from streams import ledger, recorded, sealing
+from streams import ledger, recorded, sealing, seams
 from streams.journal import Handshake
 from streams.ledger import moment
 from streams.sealing import Digest, SubscriptionFacts
@@ -124,7 +124,14 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
         entries = [entry for one in additions for entry in ledger.entries_of(one.digest, one.last_us)]
         entries += _reconnect_entries(additions, others)
+        entries += [gap for one in additions if one.handshake.call_id in others for gap in _gaps_beside(one)]
         LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+
+
+def _gaps_beside(addition: Addition) -> Iterator[LedgerEntry]:
+    stream_id, digest = UUID(addition.handshake.stream_id), addition.digest
+    segments = [stored.segment for stored in addition.segments]
+    yield from seams.gaps_beside(addition.call_id, stream_id, segments, addition.voices, digest.ending)
 
 
 def _lock_calls(handshakes: Iterable[Handshake]) -> None:

@@ -103,6 +103,13 @@ class Digest:
     closed: Closed | None = None
     broken_off: bool = False  # the last file of a socket whose process died
 
+    @property
+    def ending(self) -> str | None:
+        """Why audio may be missing behind the socket, if this is its last file."""
+        if self.broken_off:
+            return "recorder_stopped"
+        return "not_connected" if self.closed else None
+
 
 def handshake_in(records: Iterable[Record]) -> Handshake | None:
     """The handshake that every file begins with; None where it is damaged."""
@@ -189,7 +196,7 @@ def _close(state: StreamState, answer: Digest) -> None:
     facts = state.subscriptions[state.current]
     facts.disconnected_us = max(state.last_us, facts.connected_us)
     facts.close_code = answer.closed.code if answer.closed else None
-    state.timeline.finish(next_gap="recorder_stopped" if answer.broken_off else "not_connected")
+    state.timeline.finish(next_gap=answer.ending or "")
 
 
 def _take(state: StreamState, answer: Digest) -> None:
