@@ -20,6 +20,9 @@ from bench.backends import Backends
 
 COMMANDS = {
     "capacity": "bench.capacity",
+    "profile": "bench.profile",
+    "flatness": "bench.flatness",
+    "scale": "bench.scale",
     "export": "bench.export",
     "shelf": "bench.shelf",
 }

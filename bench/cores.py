@@ -35,22 +35,27 @@ class Cost:
 
     cpu_seconds: float = 0.0
     resident_bytes: int = 0
+    children_seconds: float = 0.0
+    """Of the CPU, what is not of the processes themselves but of their descendants."""
     processes: int = 0
 
 
 def cost_of(pids: Iterable[int]) -> Cost:
     """Of processes and all their descendants; those that have ended count by what their parent knows of them."""
-    cpu, memory, count = 0.0, 0, 0
-    for process in _with_descendants(pids):
+    cpu, children, memory, count = 0.0, 0.0, 0, 0
+    ours = set(pids)
+    for process in _with_descendants(ours):
         try:
             with process.oneshot():
                 times, resident = process.cpu_times(), process.memory_info().rss
         except psutil.NoSuchProcess:  # it has ended this moment
             continue
-        cpu += times.user + times.system + times.children_user + times.children_system
+        own, ended = times.user + times.system, times.children_user + times.children_system
+        cpu += own + ended
+        children += ended if process.pid in ours else own + ended
         memory += resident
         count += 1
-    return Cost(cpu, memory, count)
+    return Cost(cpu, memory, children, count)
 
 
 def _with_descendants(pids: Iterable[int]) -> Iterator[psutil.Process]:

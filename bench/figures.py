@@ -26,6 +26,8 @@ class Figures:
     calls: int
     seconds: float
     packets_sent: int = 0
+    packets_measured: int = 0
+    """Of those that were sent, the ones within the window."""
     packets_stored: int | None = None
     packets_too_many: int = 0
     gaps: int | None = None

@@ -8,7 +8,7 @@ went on after the last packet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,26 +21,32 @@ LOUD_DBFS = -6.0
 _decode = msgspec.json.Decoder().decode
 
 
-def latencies(
-    messages: Iterable[tuple[int, bytes]], begun_us: Mapping[str, int], window_us: tuple[int, int]
-) -> Histogram:
-    """`messages`: when each came, in µs, and its text; `begun_us`: when each participant's first packet was due."""
-    found = Histogram()
-    was_loud: dict[str, bool] = {}
-    for at_us, text in messages:
+class Rises:
+    """`hear` every message of a dashboard's socket; `latencies` when the load is over."""
+
+    def __init__(self) -> None:
+        self._was_loud: dict[str, bool] = {}
+        self._rises: list[tuple[int, str]] = []
+        self.last_loud_us = 0
+        """When the last message came that showed anyone as loud."""
+
+    def hear(self, at_us: int, text: bytes) -> None:
+        """One message and when it came, in µs."""
         for participant_id, (_rms, peak) in levels_of(text).items():
             is_loud = peak > LOUD_DBFS
-            rises = is_loud and was_loud.get(participant_id) is False
-            was_loud[participant_id] = is_loud
-            if rises and participant_id in begun_us and window_us[0] <= at_us < window_us[1]:
+            if is_loud and self._was_loud.get(participant_id) is False:
+                self._rises.append((at_us, participant_id))
+            self._was_loud[participant_id] = is_loud
+            if is_loud:
+                self.last_loud_us = at_us
+
+    def latencies(self, begun_us: Mapping[str, int], window_us: tuple[int, int]) -> Histogram:
+        """`begun_us`: when each participant's first packet was due; others are passed over."""
+        found = Histogram()
+        for at_us, participant_id in self._rises:
+            if participant_id in begun_us and window_us[0] <= at_us < window_us[1]:
                 found.add((at_us - begun_us[participant_id]) % PERIOD_US)
-    return found
-
-
-def last_loud_us(messages: Iterable[tuple[int, bytes]]) -> int:
-    """When the last message came that showed anyone as loud; 0 if none did."""
-    loud = (at_us for at_us, text in messages if any(peak > LOUD_DBFS for _rms, peak in levels_of(text).values()))
-    return max(loud, default=0)
+        return found
 
 
 def levels_of(text: bytes) -> Mapping[str, tuple[float, float]]:

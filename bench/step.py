@@ -14,7 +14,6 @@ from bench.backends import Backends
 from bench.browsers import Browsers
 from bench.cores import Cost
 from bench.figures import Figures
-from bench.levels import last_loud_us, latencies
 from bench.load import Load, Report
 from bench.plan import LoadPlan, plan
 from bench.records import heard_in
@@ -60,7 +59,7 @@ class Step:
         figures = Figures(subject.name, calls, seconds, report.packets_sent, drained_seconds=drained)
         self._note_cost(figures, report, before)
         subject.note(figures, report)
-        if subject.live_url:
+        if subject.live_url and self._dashboards:
             self._note_levels(figures, report, browsers)
         if watch:
             note_journals(figures, report, watch)
@@ -96,7 +95,7 @@ class Step:
 
     def _note_cost(self, figures: Figures, report: Report, before: Moment) -> None:
         first, last = self.moments[0], self.moments[-1]
-        packets = max(1, report.window_packets)
+        packets = figures.packets_measured = max(1, report.window_packets)
         cpu = last.ours.cpu_seconds - first.ours.cpu_seconds
         figures.cpu_us = cpu / packets * 1e6
         if self._backends.pids:
@@ -109,9 +108,9 @@ class Step:
         figures.broken = report.broken
 
     def _note_levels(self, figures: Figures, report: Report, browsers: Browsers) -> None:
-        found = latencies(browsers.messages, self._subject.participants(report), report.window_us)
+        found = browsers.rises.latencies(self._subject.participants(report), report.window_us)
         figures.levels_p50_ms, figures.levels_p95_ms = found.quantile_ms(0.5), found.quantile_ms(0.95)
-        last = last_loud_us(browsers.messages)
+        last = browsers.rises.last_loud_us
         figures.levels_after_end_seconds = max(0.0, (last - report.window_us[1]) / 1e6)
         if not last:
             figures.broken = {**figures.broken, "dashboard": "no levels"}

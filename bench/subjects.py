@@ -43,6 +43,15 @@ class Bare(Server):
         return said
 
 
+class Profiled(Server):
+    """Our application with a sampler in it (`bench.profiled`), which writes to `profile`."""
+
+    def __init__(self, server: str, *, environment: dict[str, str], data_dir: Path) -> None:
+        self.profile = data_dir / "profile.json"
+        super().__init__(server, environment={**environment, "BENCH_PROFILE": str(self.profile)}, data_dir=data_dir)
+        self._command = [sys.executable, "-m", "bench.profiled", *self._command[2:]]
+
+
 class Subject:
     """`with` it: one or more processes that take media. `note` fills in what only they know."""
 
@@ -115,10 +124,13 @@ class Ours(Subject):
         self.data_dir = Path(self._stack.enter_context(TemporaryDirectory(prefix="acsmedia-bench-")))
         self.spool = self.data_dir / "spool"
         for number, on in enumerate(self._on):
-            log_file = self.data_dir / f"server-{number}.log"
-            self._run(Server(self._server, environment=environment, data_dir=self.data_dir, log_file=log_file), on)
+            self._run(self._made(environment, self.data_dir, number), on)
         self.cookie = log_in(self._servers[0].port)
         self.live_url = f"{self._servers[0].ws_url}/ws/live"
+
+    def _made(self, environment: dict[str, str], data_dir: Path, number: int) -> Server:
+        log_file = data_dir / f"server-{number}.log"
+        return Server(self._server, environment=environment, data_dir=data_dir, log_file=log_file)
 
     async def drained(self) -> None:
         assert self.spool, "it has been started"
@@ -138,6 +150,18 @@ class Ours(Subject):
         figures.packets_stored, figures.packets_too_many = compared(report, stored)
         gaps = self._backends.database.query(self._url, "SELECT COUNT(*) FROM calls_ledgerentry WHERE kind = 'gap'")
         figures.gaps = int(gaps[0][0])
+
+
+class OursProfiled(Ours):
+    """The recorder, telling where its time goes."""
+
+    profile = Path()
+
+    def _made(self, environment: dict[str, str], data_dir: Path, number: int) -> Server:
+        assert number == 0, "one process is looked into"
+        made = Profiled(self._server, environment=environment, data_dir=data_dir)
+        self.profile = made.profile
+        return made
 
 
 class Tutorial(Subject):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from unittest import TestCase
 
-from bench.levels import last_loud_us, latencies
+from bench.histogram import Histogram
+from bench.levels import Rises
 
 BEGUN_US = 1_000_000_000
 EVER = (0, 2**62)
@@ -19,6 +20,17 @@ def messages(delay_us: int, *, until_us: int = 20_000_000) -> list[tuple[int, by
         text = json.dumps({"type": "levels", "levels": {"a": [peak - 5, peak]}})
         found.append((BEGUN_US + at_us + delay_us, text.encode()))
     return found
+
+
+def heard(told: list[tuple[int, bytes]]) -> Rises:
+    rises = Rises()
+    for at_us, text in told:
+        rises.hear(at_us, text)
+    return rises
+
+
+def latencies(told: list[tuple[int, bytes]], begun_us: dict[str, int], window_us: tuple[int, int]) -> Histogram:
+    return heard(told).latencies(begun_us, window_us)
 
 
 class Latencies(TestCase):
@@ -37,5 +49,5 @@ class Latencies(TestCase):
         self.assertEqual(latencies(other + messages(40_000), {"b": BEGUN_US}, EVER).total, 0)
 
     def test_the_last_loud_one_tells_that_levels_queue(self) -> None:
-        self.assertEqual(last_loud_us(messages(5_000_000)), BEGUN_US + 18_900_000 + 5_000_000)
-        self.assertEqual(last_loud_us([]), 0)
+        self.assertEqual(heard(messages(5_000_000)).last_loud_us, BEGUN_US + 18_900_000 + 5_000_000)
+        self.assertEqual(heard([]).last_loud_us, 0)

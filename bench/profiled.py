@@ -1,0 +1,117 @@
+"""Runs a server with a sampler in it: where the CPU of its main thread goes, by room of the code.
+
+    python -m bench.profiled uvicorn …       as `python -m uvicorn …`
+
+Every few milliseconds of CPU the kernel interrupts the process (SIGPROF); the frame that is then on top gets the CPU
+that the main thread has used since. Python takes notice between two instructions: behind a call of C the caller is
+still on top, so C counts for whoever called it; and what comes before a function's first instruction counts for its
+caller, or for the server, which often is no Python. Unlike cProfile this costs calls nothing.
+
+SIGUSR1 begins anew; SIGUSR2 writes what was found to BENCH_PROFILE, with the CPU of every other thread.
+"""
+
+from __future__ import annotations
+
+import dis
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from types import FrameType
+
+EVERY_SECONDS = 0.001
+"""Of CPU; the kernel's tick may make it four times as long."""
+SERVER = "server"
+ROOMS = {
+    "streams/protocol.py": "decode",
+    "streams/journal.py": "journal",
+    "streams/meter.py": "meter",
+    "streams/stream.py": "stream",
+    "streams/consumers.py": "stream",
+    "streams/board.py": "board",
+    "streams/recorder.py": "board",
+    "calls/live.py": "board",
+    "calls/consumers.py": "dashboards",
+    "calls/live_view.py": "dashboards",
+    "calls/mailbox.py": "dashboards",
+}
+"""What each file's time is called. A frame in none of them (msgspec, redis) counts for the first below it that is."""
+
+_RESUME = dis.opmap["RESUME"]
+
+
+class Sampler:
+    """`install` it in the main thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._before: dict[str, float] = {}
+        self._last = time.thread_time()
+
+    def install(self) -> None:
+        signal.signal(signal.SIGPROF, self._sample)
+        signal.signal(signal.SIGUSR1, self._begin)
+        signal.signal(signal.SIGUSR2, self._write)
+        for number in (signal.SIGPROF, signal.SIGUSR1, signal.SIGUSR2):
+            signal.siginterrupt(number, False)  # noqa: FBT003 - positional only
+        signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
+
+    def _sample(self, _number: int, frame: FrameType | None) -> None:
+        now = time.thread_time()
+        self._seconds[room_of(frame)] += now - self._last
+        self._last = time.thread_time()
+
+    def _begin(self, _number: int, _frame: FrameType | None) -> None:
+        self._seconds.clear()
+        self._before = cpu_of_other_threads()
+        self._last = time.thread_time()
+
+    def _write(self, _number: int, _frame: FrameType | None) -> None:
+        now = cpu_of_other_threads()
+        threads = {name: seconds - self._before.get(name, 0.0) for name, seconds in now.items()}
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps({"rooms": self._seconds, "threads": threads}))
+        partial.rename(self._path)
+
+
+def room_of(frame: FrameType | None) -> str:
+    """Whose time it is."""
+    if frame is not None and _is_at_its_beginning(frame):
+        frame = frame.f_back
+    while frame is not None:
+        room = ROOMS.get("/".join(frame.f_code.co_filename.rsplit("/", 2)[-2:]))
+        if room:
+            return room
+        frame = frame.f_back
+    return SERVER
+
+
+def cpu_of_other_threads() -> dict[str, float]:
+    """Seconds, by the thread's name without its number."""
+    found: defaultdict[str, float] = defaultdict(float)
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and thread.ident is not None:
+            clock = time.pthread_getcpuclockid(thread.ident)
+            found[thread.name.rstrip("0123456789-_ ")] += time.clock_gettime(clock)
+    return dict(found)
+
+
+def _is_at_its_beginning(frame: FrameType) -> bool:
+    return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == _RESUME
+
+
+def main() -> None:
+    server = sys.argv[1]
+    sys.argv = sys.argv[1:]
+    Sampler(Path(os.environ["BENCH_PROFILE"])).install()
+    runpy.run_module(server, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Whose time a sample is."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import CodeType, FrameType
+from unittest import TestCase
+
+from bench.figures import Figures
+from bench.profile import parts_of
+from bench.profiled import ROOMS, SERVER, cpu_of_other_threads, room_of
+from streams.meter import Meter, level_of
+from tests.servers import ROOT
+
+
+def frame_of(code: CodeType) -> FrameType:
+    """The frame at the first line of a function of that code; it must call nothing that is not given."""
+    found: list[FrameType] = []
+
+    def trace(frame: FrameType, event: str, _argument: object) -> object:
+        if frame.f_code is code and event == "line" and not found:
+            found.append(frame)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)  # type: ignore[arg-type] # a tracer that traces on
+    try:
+        level_of(bytes(640))
+    finally:
+        sys.settrace(before)
+    return found[0]
+
+
+class Rooms(TestCase):
+    def test_every_room_is_a_file_of_the_project(self) -> None:
+        for name in ROOMS:
+            self.assertTrue((ROOT / name).exists(), name)
+
+    def test_the_first_known_file_from_the_top_gets_the_time(self) -> None:
+        self.assertEqual(room_of(frame_of(level_of.__code__)), "meter")
+
+    def test_what_no_file_of_ours_called_is_the_servers(self) -> None:
+        self.assertEqual(room_of(sys._getframe()), SERVER)
+        self.assertEqual(room_of(None), SERVER)
+
+    def test_what_comes_before_the_first_instruction_is_the_callers(self) -> None:
+        """Seen by a generator's frame that has not begun."""
+
+        def listening() -> object:
+            yield
+
+        suspended = listening()
+        self.assertEqual(room_of(suspended.gi_frame), SERVER)  # type: ignore[attr-defined]
+
+
+class Threads(TestCase):
+    def test_cpu_of_other_threads_is_told_by_name_without_number(self) -> None:
+        worked, over = threading.Event(), threading.Event()
+
+        def work() -> None:
+            until = time.thread_time() + 0.02
+            meter = Meter(16_000)
+            while time.thread_time() < until:
+                meter.add(bytes(640))
+            worked.set()
+            over.wait()
+
+        workers = [threading.Thread(target=work, name=f"bench-worker_{number}") for number in range(2)]
+        for worker in workers:
+            worker.start()
+        worked.wait()
+        self.assertGreaterEqual(cpu_of_other_threads()["bench-worker"], 0.02)
+        over.set()
+        for worker in workers:
+            worker.join()
+
+
+class Parts(TestCase):
+    def test_seconds_become_microseconds_a_packet_and_nothing_is_left_out(self) -> None:
+        figures = Figures("ours-uvicorn", 10, 30, packets_measured=1_000_000, cpu_us=9.0)
+        said = {"rooms": {"server": 5.0, "decode": 2.0}, "threads": {"journal-syncer": 1.0, "idle": 0.0}}
+        self.assertEqual(
+            parts_of(said, figures, 1.0),
+            {
+                "server": 5.0,
+                "decode": 2.0,
+                "thread journal-syncer": 1.0,
+                "child processes": 1.0,
+                "sum": 9.0,
+                "all, by /proc": 9.0,
+            },
+        )
