@@ -2,8 +2,8 @@
 
     python -m bench.profiled uvicorn …       as `python -m uvicorn …`
 
-Every few milliseconds of CPU the kernel interrupts the process (SIGPROF); the frame that is then on top gets the CPU
-that the main thread has used since. Python takes notice between two instructions: behind a call of C the caller is
+At every tick of the kernel that finds the process at work it is interrupted (SIGPROF), and the frame that is then on
+top is counted; the counts share out the CPU of the main thread. Python takes notice between two instructions: behind a call of C the caller is
 still on top, so C counts for whoever called it; and what comes before a function's first instruction counts for its
 caller, or for the server, which often is no Python. Unlike cProfile this costs calls nothing.
 
@@ -20,12 +20,13 @@ import signal
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-EVERY_SECONDS = 0.001
-"""Of CPU; the kernel's tick may make it four times as long."""
+EVERY_SECONDS = 0.000_02
+"""Of CPU: far less than a tick. With a longer one, short pieces of work would be passed over and long ones counted."""
 SERVER = "server"
 ROOMS = {
     "streams/protocol.py": "decode",
@@ -50,9 +51,9 @@ class Sampler:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._samples: Counter[str] = Counter()
         self._before: dict[str, float] = {}
-        self._last = time.thread_time()
+        self._began = time.thread_time()
 
     def install(self) -> None:
         signal.signal(signal.SIGPROF, self._sample)
@@ -63,21 +64,26 @@ class Sampler:
         signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
 
     def _sample(self, _number: int, frame: FrameType | None) -> None:
-        now = time.thread_time()
-        self._seconds[room_of(frame)] += now - self._last
-        self._last = time.thread_time()
+        self._samples[room_of(frame)] += 1
 
     def _begin(self, _number: int, _frame: FrameType | None) -> None:
-        self._seconds.clear()
+        self._samples.clear()
         self._before = cpu_of_other_threads()
-        self._last = time.thread_time()
+        self._began = time.thread_time()
 
     def _write(self, _number: int, _frame: FrameType | None) -> None:
+        rooms = shared_out(time.thread_time() - self._began, self._samples)
         now = cpu_of_other_threads()
         threads = {name: seconds - self._before.get(name, 0.0) for name, seconds in now.items()}
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps({"rooms": self._seconds, "threads": threads}))
+        partial.write_text(json.dumps({"rooms": rooms, "threads": threads}))
         partial.rename(self._path)
+
+
+def shared_out(seconds: float, samples: Mapping[str, int]) -> dict[str, float]:
+    """The CPU of the main thread, by how often each room was found."""
+    total = sum(samples.values())
+    return {room: seconds * count / total for room, count in samples.items()}
 
 
 def room_of(frame: FrameType | None) -> str:

@@ -10,7 +10,7 @@ from unittest import TestCase
 
 from bench.figures import Figures
 from bench.profile import parts_of
-from bench.profiled import ROOMS, SERVER, cpu_of_other_threads, room_of
+from bench.profiled import ROOMS, SERVER, cpu_of_other_threads, room_of, shared_out
 from streams.meter import Meter, level_of
 from tests.servers import ROOT
 
@@ -78,6 +78,10 @@ class Threads(TestCase):
 
 
 class Parts(TestCase):
+    def test_samples_share_out_the_cpu_of_the_main_thread(self) -> None:
+        self.assertEqual(shared_out(2.0, {"server": 30, "decode": 10}), {"server": 1.5, "decode": 0.5})
+        self.assertEqual(shared_out(2.0, {}), {})
+
     def test_seconds_become_microseconds_a_packet_and_nothing_is_left_out(self) -> None:
         figures = Figures("ours-uvicorn", 10, 30, packets_measured=1_000_000, cpu_us=9.0)
         said = {"rooms": {"server": 5.0, "decode": 2.0}, "threads": {"journal-syncer": 1.0, "idle": 0.0}}
