@@ -3,9 +3,9 @@
     python -m bench.profiled uvicorn …       as `python -m uvicorn …`
 
 At every tick of the kernel that finds the process at work it is interrupted (SIGPROF), and the frame that is then on
-top is counted; the counts share out the CPU of the main thread. Python takes notice between two instructions: behind a call of C the caller is
-still on top, so C counts for whoever called it; and what comes before a function's first instruction counts for its
-caller, or for the server, which often is no Python. Unlike cProfile this costs calls nothing.
+top is counted; the counts share out the CPU of the main thread. Python takes notice between two instructions: behind a
+call of C the caller is still on top, so C counts for whoever called it; and what comes before a function's first
+instruction counts for its caller, or for the server, which is often C. Unlike cProfile this costs calls nothing.
 
 SIGUSR1 begins anew; SIGUSR2 writes what was found to BENCH_PROFILE, with the CPU of every other thread.
 """
