@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkstemp
 from typing import Any
@@ -163,7 +164,11 @@ class Installation:
         await self.until(lambda: not self.journals(), "all journals sealed", seconds=seconds)
 
     def journals(self) -> list[Path]:
-        return [path for path in self.spool.glob("*/*.*") if path.suffix in {".journal", ".open"}]
+        found: list[Path] = []
+        for folder in self.spool.iterdir() if self.spool.is_dir() else ():
+            with suppress(FileNotFoundError):  # emptied, and taken away this moment; `glob` raises that as well
+                found += [path for path in folder.iterdir() if path.suffix in {".journal", ".open"}]
+        return found
 
     async def recording(self, connection_id: str) -> Recording:
         """Pulls a call, when its state is final. Raises `NoAnswer`."""
