@@ -119,6 +119,19 @@ class Unwritten(Struct, frozen=True):
     packets: int
 
 
+class Alarm(Struct, frozen=True):
+    """Something was wrong with the stream, or with one voice of it (`streams.alarms` has the names).
+
+    Written when it is raised, with `until_us` None, and again when it is over; one without an end lasted to the end of
+    the stream.
+    """
+
+    name: str
+    voice: int | None
+    since_us: int
+    until_us: int | None = None
+
+
 class Damage(Struct, frozen=True):
     """Only read, never written: bytes `start` to `end` of the file are no records. `torn`: they are its tail."""
 
@@ -127,7 +140,7 @@ class Damage(Struct, frozen=True):
     torn: bool
 
 
-Record = Handshake | Metadata | Voice | Audio | Dtmf | Counts | Closed | Unwritten | Damage
+Record = Handshake | Metadata | Voice | Audio | Dtmf | Counts | Closed | Unwritten | Alarm | Damage
 
 _AUDIO = 4
 _JSON_KINDS: dict[int, type[Struct]] = {
@@ -138,6 +151,7 @@ _JSON_KINDS: dict[int, type[Struct]] = {
     6: Counts,
     7: Closed,
     8: Unwritten,
+    9: Alarm,
 }
 _KIND_OF: dict[type[Struct], int] = {shape: kind for kind, shape in _JSON_KINDS.items()}
 _encode = msgspec.json.Encoder().encode
@@ -186,7 +200,7 @@ class Journal:
             pieces += (head, pcm, _CRC.pack(crc32(pcm, crc32(head))))
         self._write(b"".join(pieces))
 
-    def append(self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten) -> None:
+    def append(self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm) -> None:
         """Any other record. Metadata and voices are repeated in the files that follow."""
         body = _record(record)
         self._write(body)

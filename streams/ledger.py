@@ -23,6 +23,7 @@ def entries_of(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
     yield from _gaps(digest)
     yield from _clock_entries(digest)
     yield from _socket_entries(digest, last_us)
+    yield from _alarms(digest)
 
 
 def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
@@ -95,3 +96,19 @@ def _socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
         yield entry(Kind.DAMAGE, sequence << 32 | damage.start, last_us, reason, journal=sequence, bytes=size)
     if digest.broken_off:
         yield entry(Kind.RECOVERED, sequence, last_us, "recorder_stopped")
+
+
+def _alarms(digest: Digest) -> Iterator[LedgerEntry]:
+    """Each belongs to the socket that raised it: another socket of the call that raised the same has its own."""
+    stream_id, call_id = UUID(digest.handshake.stream_id), UUID(digest.handshake.call_id)
+    for raw_id, alarm in digest.alarms:
+        assert alarm.until_us is not None, "alarms are told when they are over"
+        yield LedgerEntry(
+            id=identity.entry_id_of(stream_id, f"{Kind.ALARM}:{alarm.name}:{alarm.voice}", alarm.since_us),
+            call_id=call_id,
+            participant_id=None if raw_id is None else identity.participant_id_of(call_id, raw_id),
+            kind=Kind.ALARM,
+            reason=alarm.name,
+            started_at=moment(alarm.since_us),
+            ended_at=moment(alarm.until_us),
+        )

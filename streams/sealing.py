@@ -14,7 +14,7 @@ from itertools import groupby
 import msgspec
 from msgspec import Struct, structs
 
-from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
+from streams.journal import Alarm, Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
 from streams.timeline import Gap, Jump, RateChange, Run, Taken, Timeline
 
 PACKETS_PER_SECOND = 50
@@ -60,6 +60,7 @@ class StreamState(Struct):
     voices: dict[int, str] = msgspec.field(default_factory=dict)
     last_us: int = 0  # arrival of the last record
     unwritten: list[Unwritten] = msgspec.field(default_factory=list)
+    alarms: list[Alarm] = msgspec.field(default_factory=list)  # that are on
 
     @property
     def is_over(self) -> bool:
@@ -98,6 +99,7 @@ class Digest:
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
     dtmf: list[Dtmf] = field(default_factory=list)
+    alarms: list[tuple[str | None, Alarm]] = field(default_factory=list)  # that are over, and whose they were
     damage: list[Damage] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     closed: Closed | None = None
@@ -173,8 +175,19 @@ def _apply(record: Record, state: StreamState, answer: Digest) -> None:
             state.last_us = max(state.last_us, record.at_us)
         case Unwritten():
             state.unwritten = [*state.unwritten, record][-MOST_UNWRITTEN:]
+        case Alarm():
+            _note_alarm(record, state, answer)
         case Damage():
             answer.damage.append(record)
+
+
+def _note_alarm(alarm: Alarm, state: StreamState, answer: Digest) -> None:
+    """It is told once, when it is over. Until then it is remembered, for a process that dies before it is."""
+    state.alarms = [one for one in state.alarms if (one.name, one.voice) != (alarm.name, alarm.voice)]
+    if alarm.until_us is None:
+        state.alarms.append(alarm)
+    else:
+        answer.alarms.append((None if alarm.voice is None else state.voices.get(alarm.voice), alarm))
 
 
 def _subscribe(metadata: Metadata, state: StreamState, answer: Digest) -> None:
@@ -196,6 +209,8 @@ def _close(state: StreamState, answer: Digest) -> None:
     facts = state.subscriptions[state.current]
     facts.disconnected_us = max(state.last_us, facts.connected_us)
     facts.close_code = answer.closed.code if answer.closed else None
+    for alarm in state.alarms:
+        _note_alarm(structs.replace(alarm, until_us=max(alarm.since_us, state.last_us)), state, answer)
     state.timeline.finish(next_gap=answer.ending or "")
 
 

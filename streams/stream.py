@@ -18,6 +18,7 @@ from msgspec import structs
 from calls import identity
 from streams import protocol
 from streams.journal import (
+    Alarm,
     Audio,
     Closed,
     Counts,
@@ -97,7 +98,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-_Fact = Metadata | Voice | Dtmf | Counts | Closed | Unwritten
+_Fact = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm
 
 
 class Stream:
@@ -144,6 +145,10 @@ class Stream:
                 self.tally.other += 1
         except Skipped as skipped:
             self._skip(skipped)
+
+    def note(self, alarm: Alarm) -> None:
+        """Of this stream: raised, or over. While the disk takes nothing it is owed, as all that is not audio."""
+        self._append(alarm)
 
     def rotate(self) -> int | None:
         """Goes on in a new file if the current one has audio; the finished one's descriptor, for the syncer."""

@@ -26,6 +26,7 @@ from streams import journal
 from streams.journal import (
     MAGIC,
     MARKER,
+    Alarm,
     Audio,
     Closed,
     Counts,
@@ -67,6 +68,7 @@ others = st.one_of(
     st.builds(Counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)),
     st.builds(Closed, microseconds, st.none() | counts, texts),
     st.builds(Unwritten, microseconds, microseconds, counts),
+    st.builds(Alarm, texts, st.none() | counts, microseconds, st.none() | microseconds),
 )
 records = st.lists(st.one_of(metadata, voices, packets, others), max_size=12)
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase
 
-from streams.journal import Audio, Counts, Handshake, Unwritten
+from streams.journal import Alarm, Audio, Counts, Handshake, Unwritten
 from streams.management.commands.journal import facts_of, line_of, time_of
 from tests.streams.journals import Socket, flipped, metadata_of
 from tests.streams.packets import START_US, speech
@@ -34,6 +34,7 @@ class JournalCommand(SimpleTestCase):
         socket.journal.append_audio([Audio(None, START_US + 80_000, 0, silent=True, pcm=b"")])
         socket.count(Counts(0, 4, 1, 2, 1, {"not JSON": 1}))
         socket.journal.append(Unwritten(START_US, START_US + 20_000, 2))
+        socket.journal.append(Alarm("clipping", 0, START_US))
         return socket.close(at_us=START_US + 90_000)
 
     def printed(self, *paths: Path, **options: Any) -> list[str]:
@@ -43,15 +44,16 @@ class JournalCommand(SimpleTestCase):
 
     def test_every_record_is_a_line_and_totals_are_the_last(self) -> None:
         lines = self.printed(self.call())
-        kinds = "handshake metadata voice audio audio audio dtmf audio counts unwritten closed totals"
+        kinds = "handshake metadata voice audio audio audio dtmf audio counts unwritten alarm closed totals"
         self.assertEqual(" ".join(line.split()[1] for line in lines), kinds)
 
     def test_a_line_says_when_what_and_how_much(self) -> None:
         lines = self.printed(self.call())
         moment = "2022-10-03T19:12:52.000000Z"
         self.assertEqual(lines[3], f'{moment} audio     voice=0 timestamp="{moment}" bytes=640 silent=false')
-        self.assertEqual(lines[10], '2022-10-03T19:12:52.090000Z closed    code=1000 reason=""')
+        self.assertEqual(lines[11], '2022-10-03T19:12:52.090000Z closed    code=1000 reason=""')
         self.assertIn('last="2022-10-03T19:12:52.020000Z" packets=2', lines[9])
+        self.assertEqual(lines[10], f'{moment} alarm     name="clipping" voice=0 until=null')
         self.assertEqual(lines[2], f'{"-":<27} voice     index=0 kind="phone"')
 
     def test_totals_count_records_and_seconds_of_each_voice(self) -> None:
@@ -104,7 +106,7 @@ class JournalCommand(SimpleTestCase):
         out = StringIO()
         with self.assertRaises(CommandError) as raised:
             call_command("journal", str(self.folder / "gone"), str(self.call()), stdout=out)
-        self.assertEqual((raised.exception.returncode, len(out.getvalue().splitlines())), (1, 12))
+        self.assertEqual((raised.exception.returncode, len(out.getvalue().splitlines())), (1, 13))
         self.assertIn("gone: No such file or directory", str(raised.exception))
 
     def test_nothing_in_a_text_is_obeyed_by_a_terminal(self) -> None:

@@ -10,7 +10,7 @@ from msgspec import structs
 from calls import identity
 from calls.models import LedgerEntry, moment_of
 from streams import ledger
-from streams.journal import Damage, Dtmf
+from streams.journal import Alarm, Damage, Dtmf
 from streams.ledger import moment
 from streams.sealing import Digest
 from streams.timeline import Gap, Jump, RateChange
@@ -73,6 +73,19 @@ class Entries(TestCase):
         self.assertEqual((entry.kind, entry.reason), ("recovered", "recorder_stopped"))
         self.assertEqual(entry.started_at, moment(LAST_US))
 
+    def test_an_alarm_says_whose_it_was_and_from_when_to_when(self) -> None:
+        alarms: list[tuple[str | None, Alarm]] = [("p", Alarm("clipping", 0, START_US, LAST_US))]
+        alarms.append((None, Alarm("stalled", None, START_US, START_US)))
+        first, second = entries(Digest(HANDSHAKE, alarms=alarms))
+        self.assertEqual((first.kind, first.reason, first.participant_id), ("alarm", "clipping", PARTICIPANT))
+        self.assertEqual((first.started_at, first.ended_at), (moment(START_US), moment(LAST_US)))
+        self.assertEqual((second.reason, second.participant_id, second.call_id), ("stalled", None, CALL))
+
+    def test_alarms_of_one_moment_are_each_an_entry(self) -> None:
+        kinds = [("clipping", 0), ("clipping", 1), ("too_low", 0), ("too_low", 1)]
+        alarms: list[tuple[str | None, Alarm]] = [("p", Alarm(*kind, START_US, LAST_US)) for kind in kinds]
+        self.assertEqual(len({entry.id for entry in entries(Digest(HANDSHAKE, alarms=alarms))}), 4)
+
     def test_entries_are_the_same_however_often_a_file_is_read_and_others_in_every_file(self) -> None:
         def ids(sequence: int) -> list[UUID]:
             handshake = structs.replace(HANDSHAKE, sequence=sequence)
@@ -90,10 +103,11 @@ class Entries(TestCase):
             rate_changes=[RateChange("", START, RATE, 24_000)],
             dtmf=[Dtmf(START_US, "5")],
             damage=[Damage(0, 1, torn=True)],
+            alarms=[("p", Alarm("clipping", 0, START_US, START_US))],
             broken_off=True,
         )
         found = entries(digest)
-        self.assertEqual(len(found), 6)
+        self.assertEqual(len(found), 7)
         for entry in found:
             entry.clean_fields(exclude=["call", "participant", "subscription", "detail"])
             entry.validate_constraints()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import sealing
-from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Record, Unwritten, Voice
+from streams.journal import Alarm, Audio, Closed, Counts, Damage, Dtmf, Handshake, Record, Unwritten, Voice
 from streams.sealing import Digest, Segment, StreamState, SubscriptionFacts
 from streams.timeline import Gap, Run
 from tests.streams.journals import audio_of, files_of, handshake_of, metadata_of, records_of
@@ -108,6 +108,26 @@ class WhatAFileHolds(TestCase):
         heard = [*packets[:100], *packets[150:400], *packets[450:]]
         sealed = seal_one([*records_of(heard[:100]), noted, *map(audio_of, heard[100:]), closed()])
         self.assertEqual([gap.reason for _, gap in sealed.gaps], ["not_written", "not_received"])
+
+    def test_an_alarm_is_told_once_when_it_is_over_also_in_a_later_file(self) -> None:
+        raised = Alarm("clipping", 0, START_US)
+        over = Alarm("clipping", 0, START_US, START_US + 7)
+        records = [*records_of(speech(10)), raised, Alarm("clipping", 1, START_US), over, closed()]
+        handshake = handshake_of()
+        cut = seal(files_of(records, [len(records) - 2], handshake), handshake)
+        self.assertEqual([len(digest.alarms) for digest in cut.digests], [0, 2])
+        self.assertEqual(cut.digests[1].alarms[0], ("p", over))
+        self.assertEqual(seal_one(records).digests[0].alarms, cut.digests[1].alarms)
+
+    def test_an_alarm_that_is_on_at_the_end_of_the_socket_ends_with_it(self) -> None:
+        stalled, later = Alarm("stalled", None, START_US), Alarm("no_audio", None, START_US + 20_000_000)
+        ended_us = START_US + 10_000_000
+        sealed = seal_one([metadata_of(), stalled, later, closed(ended_us)])
+        self.assertEqual([alarm.until_us for _, alarm in sealed.digests[0].alarms], [ended_us, later.since_us])
+        self.assertEqual(sealed.state.alarms, [])
+        broken_off = seal_one([*records_of(speech(10)), stalled])
+        ((raw_id, alarm),) = broken_off.digests[0].alarms
+        self.assertEqual((raw_id, alarm.until_us), (None, broken_off.state.last_us))
 
     def test_each_voice_is_a_track_of_its_own(self) -> None:
         both = [packet for pair in zip(speech(10), speech(10, participant=""), strict=True) for packet in pair]

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from streams import stream as module
 from streams.journal import (
+    Alarm,
     Audio,
     Closed,
     Counts,
@@ -166,6 +167,18 @@ class OneRead(StreamTestCase):
         (owed,) = self.records(Unwritten)
         self.assertEqual(owed, Unwritten(START_US + 20_000, START_US + 60_000, 3))
         self.assertEqual(heard_in(self.folder), {ALICE: 3 * PACKET})
+
+    def test_are_lost_with_an_alarm_that_is_owed_in_its_place(self) -> None:
+        self.receive(metadata(), audio(at=0))
+        fill_disk(self.stream)
+        self.stream.receive(audio(at=1))
+        self.stream.note(Alarm("not_written", None, START_US))
+        self.stream.receive(audio(at=2))
+        self.assertEqual(self.records(Alarm), [])
+        fill_disk(self.stream, full=False)
+        self.stream.receive(audio(at=3))
+        told = [type(record) for record in records_in(self.folder)][-4:]
+        self.assertEqual(told, [Unwritten, Alarm, Unwritten, Audio])
 
 
 def bare(record: Record) -> Record:

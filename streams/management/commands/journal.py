@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from calls import identity
 from streams import journal
-from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
+from streams.journal import Alarm, Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
 from streams.ledger import moment
 from streams.sealing import FALLBACK_RATE, PACKETS_PER_SECOND
 
@@ -112,8 +112,8 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
     match record:
         case Handshake():
             return _facts("handshake", record.connected_at_us, record, leave_out="connected_at_us")
-        case Metadata():
-            return _facts("metadata", record.at_us, record, leave_out="at_us")
+        case Metadata() | Closed():
+            return _facts(type(record).__name__.lower(), record.at_us, record, leave_out="at_us")
         case Voice():
             known = {"index": record.index, "kind": identity.kind_of(record.raw_id)}
             return {"record": "voice", "at": None, **known, **({"raw_id": record.raw_id} if identities else {})}
@@ -123,15 +123,15 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             return {"record": "audio", "at": time_of(record.arrived_us), **said}
         case Dtmf():
             return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": record.tone if identities else None}
-        case Counts():
-            return _facts("counts", None, record)
-        case Closed():
-            return _facts("closed", record.at_us, record, leave_out="at_us")
         case Unwritten():
             said = {"first": time_of(record.first_us), "last": time_of(record.last_us), "packets": record.packets}
             return {"record": "unwritten", "at": None, **said}
-        case Damage():
-            return _facts("damage", None, record)
+        case Alarm():
+            until = None if record.until_us is None else time_of(record.until_us)
+            said = {"name": record.name, "voice": record.voice, "until": until}
+            return {"record": "alarm", "at": time_of(record.since_us), **said}
+        case Counts() | Damage():
+            return _facts(type(record).__name__.lower(), None, record)
         case _:
             assert_never(record)
 
