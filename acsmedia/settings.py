@@ -190,6 +190,13 @@ JOURNAL_FSYNC_SECONDS = env.float("JOURNAL_FSYNC_SECONDS", 1.0, validate=validat
 SEALER_IS_A_PROCESS = True  # in tests a thread, which sees the database of the test
 RECORDER_STARTS_AT_IMPORT = True  # of acsmedia.asgi, by a server; tests start it with the first connection
 
+# When an alarm is raised (streams/alarms.py); seconds, and dBFS rms of 100 ms.
+ALARM_NO_AUDIO_SECONDS = env.float("ALARM_NO_AUDIO_SECONDS", 10.0, validate=validate.Range(1, 86_400))
+ALARM_DEAD_AIR_SECONDS = env.float("ALARM_DEAD_AIR_SECONDS", 20.0, validate=validate.Range(1, 86_400))
+ALARM_ONE_WAY_SECONDS = env.float("ALARM_ONE_WAY_SECONDS", 20.0, validate=validate.Range(1, 86_400))
+ALARM_SILENCE_DBFS = env.float("ALARM_SILENCE_DBFS", -50.0, validate=validate.Range(-96, 0))
+ALARM_LOW_DBFS = env.float("ALARM_LOW_DBFS", -40.0, validate=validate.Range(-96, 0))
+
 ACS_AUTH = env.str("ACS_AUTH", "jwt", validate=validate.OneOf(["jwt", "token", "off"]))
 ACS_RESOURCE_ID = env.str("ACS_RESOURCE_ID", "")
 ACS_JWKS_URL = env.str("ACS_JWKS_URL", "https://acscallautomation.communication.azure.com/calling/keys")

@@ -22,6 +22,7 @@ PURE = {
     "streams/recent.py": "tests.streams.test_recent",
     "streams/sealing.py": "tests.streams.test_sealing",
     "streams/seats.py": "tests.streams.test_seats",
+    "streams/alarms.py": "tests.streams.test_alarms",
     "streams/meter.py": "tests.streams.test_meter",
     "calls/identity.py": "tests.calls.test_identity",
     "calls/audio.py": "tests.calls.test_audio",

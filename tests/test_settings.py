@@ -64,6 +64,8 @@ class WrongValueTests(SettingsCase):
             "AUDIO_STORE": ["tape"],
             "SEGMENT_SECONDS": ["0", "ten", "nan"],
             "RECONNECT_GRACE_SECONDS": ["-1"],
+            "ALARM_NO_AUDIO_SECONDS": ["0", "soon"],
+            "ALARM_SILENCE_DBFS": ["1", "quiet"],
             "ACS_AUTH": ["none"],
             "REST_RATE_USER": ["many"],
             "MIN_FREE_DISK_MB": ["-1", "0.5"],
