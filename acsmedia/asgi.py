@@ -27,6 +27,7 @@ from calls.routing import live_socket
 from streams.auth import Door
 from streams.checks import insist
 from streams.consumers import MediaConsumer, refuse
+from streams.lookout import thresholds_from_settings
 from streams.recorder import Recorder
 from streams.room import Room
 from streams.sealer import Sealer
@@ -95,6 +96,7 @@ def build() -> Application:
         fsync_seconds=settings.JOURNAL_FSYNC_SECONDS,
         grace_seconds=settings.RECONNECT_GRACE_SECONDS,
         room=Room.from_settings(),
+        alarms=thresholds_from_settings(),
         sealer=SealerProcess if settings.SEALER_IS_A_PROCESS else Sealer,
     )
     metrics.install(recorder.figures)

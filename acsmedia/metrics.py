@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streams.alarms import OF_PROCESSES, OF_STREAMS
 from streams.figures import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, RecorderFigures
 
 __all__ = ["RecorderCollector", "RecorderFigures", "install", "metrics"]
@@ -50,6 +51,10 @@ class RecorderCollector(Collector):
         yield _gauge("spool_files", "Journals on disk.", now.spool_files)
         yield _gauge("spool_full", "1 while new media streams are refused for want of room.", now.lacks_room)
         yield _gauge("live_dashboards", "Dashboards that are connected.", now.live_dashboards)
+        alarms = GaugeMetricFamily("acsmedia_alarms", "Alarms that are on.", labels=["alarm"])
+        for name in (*OF_STREAMS, *OF_PROCESSES):
+            alarms.add_metric([name], now.alarms.get(name, 0))
+        yield alarms
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the registry would otherwise collect once to learn the names, before there is a recorder."""

@@ -20,13 +20,23 @@ GROUP = "live"
 SILENCE_DBFS = -96.0
 
 
+class AlarmNews(TypedDict):
+    """An alarm that is on. `call` None: of the process; `participant` None: of the whole call. `since`: ISO 8601."""
+
+    call: str | None
+    participant: str | None
+    alarm: str
+    since: str
+
+
 class News(TypedDict):
     """What one process says in one tick.
 
     `calls` holds calls as in REST (`GET /api/v1/calls/<id>/`), whole, when they are new or changed, and each of the
     process's calls at least every `REPEAT_SECONDS`, so that a dashboard that missed one learns it again.
     `ended` holds calls that this process no longer holds, as they ended. `levels` maps participant ids to
-    [rms dBFS, peak dBFS] of the newest window. `number` counts the news of the process one by one, from any start: a
+    [rms dBFS, peak dBFS] of the newest window. `alarms` holds all that are on in the process, whole, when one has come
+    or gone and at least every `REPEAT_SECONDS`. `number` counts the news of the process one by one, from any start: a
     hole in it tells a dashboard at once that news were lost.
     """
 
@@ -34,6 +44,7 @@ class News(TypedDict):
     levels: dict[str, list[float]]
     calls: NotRequired[list[dict[str, Any]]]
     ended: NotRequired[list[dict[str, Any]]]
+    alarms: NotRequired[list[AlarmNews]]
     number: NotRequired[int]
 
 

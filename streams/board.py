@@ -12,8 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from calls import identity
-from calls.live import REPEAT_SECONDS, SILENCE_DBFS, News
+from calls.live import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News
 from calls.querysets import GOOD_CLOSE_CODES
+from streams.alarms import FULL_SCALE_DBFS
 from streams.journal import Metadata
 from streams.meter import levels_of
 from streams.stream import Stream
@@ -55,8 +56,11 @@ class Board:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def tick(self, now: float, now_us: int) -> News:
-        """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the grace time."""
+    def tick(self, now: float, now_us: int, alarms: list[AlarmNews] | None = None) -> News:
+        """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the grace time.
+
+        `alarms` are all that are on, where there is something to say of them (`streams.lookout`).
+        """
         levels = self._levels()
         calls, ended = [], []
         for call_id, call in list(self._calls.items()):
@@ -68,9 +72,12 @@ class Board:
                 calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
                 for stream in call.streams:
                     stream.changed = False
-        if levels or calls or ended:  # empty news are not sent, and must leave no hole in the numbers
-            self._number += 1
-        return News(process=self._process, number=self._number, levels=levels, calls=calls, ended=ended)
+        news = News(process=self._process, number=self._number, levels=levels, calls=calls, ended=ended)
+        if alarms is not None:
+            news["alarms"] = alarms
+        if is_worth_telling(news):  # empty news are not sent, and must leave no hole in the numbers
+            news["number"] = self._number = self._number + 1
+        return news
 
     def _levels(self) -> dict[str, list[float]]:
         """The newest window of each voice; a voice that has gone quiet is said to be silent once."""
@@ -82,6 +89,8 @@ class Board:
             if window is not None:
                 level = next(measured)
                 speaker.audible, speaker.quiet_ticks = True, 0
+                speaker.loudest_dbfs = max(speaker.loudest_dbfs, level.rms_dbfs)
+                speaker.clipped += level.peak_dbfs >= FULL_SCALE_DBFS
                 heard = [level.rms_dbfs, level.peak_dbfs]  # the louder one, where two sockets carry the voice
                 levels[speaker.participant_id] = max(heard, levels.get(speaker.participant_id, heard))
             elif speaker.audible:
@@ -96,6 +105,10 @@ class Board:
         return levels
 
 
+def is_worth_telling(news: News) -> bool:
+    return bool(news["levels"] or news.get("calls") or news.get("ended") or "alarms" in news)
+
+
 def as_in_rest(call: LiveCall) -> dict[str, Any]:
     """The call as `GET /api/v1/calls/<id>/` shows it, as far as this process knows before anything is sealed."""
     first = min((stream.handshake for stream in call.streams), key=lambda handshake: handshake.connected_at_us)
@@ -105,8 +118,8 @@ def as_in_rest(call: LiveCall) -> dict[str, Any]:
         "call_connection_id": first.call_connection_id,
         "correlation_id": first.correlation_id,
         "state": "live" if call.is_open else _state_of(call),
-        "started_at": _text(first.connected_at_us),
-        "ended_at": None if call.is_open else _text(call.last_close_us),
+        "started_at": text_of(first.connected_at_us),
+        "ended_at": None if call.is_open else text_of(call.last_close_us),
         "audio_started_at": None,
         "duration_seconds": max((participant["recorded_seconds"] for participant in participants), default=0.0),
         "participants": participants,
@@ -154,8 +167,8 @@ def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
             "sample_rate": metadata.sample_rate if metadata else None,
             "channels": metadata.channels if metadata else None,
             "length": metadata.length if metadata else None,
-            "connected_at": _text(metadata.at_us if metadata and index else handshake.connected_at_us),
-            "disconnected_at": None if ended_us is None else _text(ended_us),
+            "connected_at": text_of(metadata.at_us if metadata and index else handshake.connected_at_us),
+            "disconnected_at": None if ended_us is None else text_of(ended_us),
             "close_code": closed.code if closed and not following else None,
             "counts": {
                 "audio": counts.audio,
@@ -168,5 +181,6 @@ def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
         }
 
 
-def _text(microseconds: int) -> str:
+def text_of(microseconds: int) -> str:
+    """The moment as REST writes it."""
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")

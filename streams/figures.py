@@ -47,3 +47,5 @@ class RecorderFigures:
     lacks_room: bool = False
     """New sockets are refused, because the spool is at its bound."""
     live_dashboards: int = 0
+    alarms: Mapping[str, int] = field(default_factory=dict)
+    """How many of each are on (`streams.alarms`)."""

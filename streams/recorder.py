@@ -2,7 +2,7 @@
 
 streams ──▶ journals ──▶ syncer (thread: fsync every second)
    │            └──────▶ sealer (process: finished journals -> store, rows)
-   └──▶ board ──▶ ticker (task: rotates journals, publishes news)
+   └──▶ board, lookout ──▶ ticker (task: rotates journals, looks for what is wrong, publishes news)
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from uuid import UUID, uuid4
 import structlog
 
 from calls import identity, live
-from calls.live import News
+from calls.live import AlarmNews, News
 from streams import spool
-from streams.board import Board
+from streams.alarms import ProcessSeen, Thresholds
+from streams.board import Board, is_worth_telling
 from streams.figures import Backlog, HandshakeOutcome, MessageOutcome, RecorderFigures
 from streams.journal import Handshake, Journal, JournalUnwritable
+from streams.lookout import Lookout
 from streams.room import Room
 from streams.sealer import Sealer
 from streams.sealer_process import SealerLike
@@ -58,6 +60,7 @@ class Recorder:
         fsync_seconds: float,
         grace_seconds: float,
         room: Room | None = None,
+        alarms: Thresholds | None = None,
         publish: Callable[[News], Awaitable[None]] = live.publish,
         sealer: Callable[[Path, Path], SealerLike] = Sealer,
     ) -> None:
@@ -71,6 +74,7 @@ class Recorder:
         self._sealer_for = sealer
         self.process = str(uuid4())
         self.board = Board(self.process, grace_seconds)
+        self._lookout = Lookout(alarms or Thresholds())
         self._streams: dict[Stream, float] = {}  # open ones, and when their file began
         self._ticker: asyncio.Task[None] | None = None
         self._layer_away = False
@@ -128,7 +132,7 @@ class Recorder:
         for stream, began in self._streams.items():
             if now - began >= self._segment_seconds - TICK_SECONDS or stream.journal.size >= MOST_FILE_BYTES:
                 self._rotate(stream, now)
-        return self.board.tick(now, now_us)
+        return self.board.tick(now, now_us, self._alarms(now, now_us))
 
     def figures(self) -> RecorderFigures:
         tallies = [stream.tally for stream in self._streams]
@@ -148,6 +152,7 @@ class Recorder:
             spool_bytes=backlog.size_bytes,
             spool_files=backlog.files,
             lacks_room=bool(self._room.lacking(self._spool_folder, backlog.size_bytes)),
+            alarms=self._lookout.counts,
         )
 
     async def aclose(self) -> None:
@@ -199,13 +204,26 @@ class Recorder:
             self._running.sealer.wake()
         self._streams[stream] = now
 
+    def _alarms(self, now: float, now_us: int) -> list[AlarmNews] | None:
+        if self._running and self._lookout.is_due(now):
+            sealer, backlog = self._running.sealer, self._running.sealer.backlog
+            seen = ProcessSeen(
+                disk_is_low=self._room.is_low(self._spool_folder, backlog.size_bytes),
+                lag_segments=backlog.lag_seconds / self._segment_seconds,
+                files=backlog.files,
+                sealed=sealer.segments_sealed,
+                failures=sealer.failures,
+            )
+            self._lookout.look(self._streams, seen, now, now_us)
+        return self._lookout.news(now)
+
     def _count(self, stream: Stream) -> None:
         for name in ("audio", "dtmf", "metadata", "unknown", "malformed"):
             self._totals[name] += getattr(stream.tally, name)
         self._journal_bytes += stream.journal.bytes_written
 
     def _ensure_ticking(self) -> None:
-        """The ticker lives as long as there is a call on the board; the recorder owns it."""
+        """The ticker lives as long as there is a call on the board or an alarm is on; the recorder owns it."""
         if self._ticker is None or self._ticker.done():
             self._ticker = asyncio.get_running_loop().create_task(self._tick_on(), name="recorder-ticker")
             self._ticker.add_done_callback(self._ticker_ended)
@@ -218,9 +236,9 @@ class Recorder:
 
     async def _tick_on(self) -> None:
         due = time.monotonic()
-        while self.board:
+        while self.board or (self._running and self._lookout.on):
             news = self.tick(time.monotonic(), microseconds_now())
-            if news["levels"] or news.get("calls") or news.get("ended"):
+            if is_worth_telling(news):
                 await self._tell(news)
             due = max(due + TICK_SECONDS, time.monotonic())  # after a stall the rhythm goes on, nothing is made up for
             await asyncio.sleep(due - time.monotonic())

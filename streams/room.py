@@ -8,7 +8,7 @@ left. A bound that took from calls that are being recorded would break the promi
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -38,3 +38,7 @@ class Room:
         except OSError as error:
             return f"the spool cannot be looked at: {type(error).__name__}"
         return f"{free // MEGABYTE} MB free, {self.floor_bytes // MEGABYTE} needed" if free < self.floor_bytes else ""
+
+    def is_low(self, spool_folder: Path, spool_bytes: int) -> bool:
+        """Whether it is time to say so: /readyz says no by now, and new calls will be refused."""
+        return bool(replace(self, floor_bytes=2 * self.floor_bytes).lacking(spool_folder, spool_bytes))

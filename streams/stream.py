@@ -17,6 +17,7 @@ from msgspec import structs
 
 from calls import identity
 from streams import protocol
+from streams.alarms import NOTHING
 from streams.journal import (
     Alarm,
     Audio,
@@ -68,6 +69,8 @@ class Speaker:
     seconds_before: float = 0.0  # heard before the rate was announced
     audible: bool = False  # whether the board has shown a level since it last showed silence
     quiet_ticks: int = 0  # of the board, without a packet
+    loudest_dbfs: float = NOTHING  # rms, of the windows that the board has measured since the lookout looked
+    clipped: int = 0  # of these windows
 
     @property
     def seconds(self) -> float:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from acsmedia.metrics import Exposition, RecorderFigures, metrics
+from streams.alarms import OF_PROCESSES, OF_STREAMS
 
 TOKEN = "a-token-of-prometheus"
 FIGURES = RecorderFigures(
@@ -24,6 +25,7 @@ FIGURES = RecorderFigures(
     spool_files=6,
     lacks_room=True,
     live_dashboards=5,
+    alarms={"stalled": 3, "disk_low": 1},
 )
 
 
@@ -114,6 +116,9 @@ class FiguresTests(SimpleTestCase):
                 "acsmedia_spool_files": 6,
                 "acsmedia_spool_full": 1,
                 "acsmedia_live_dashboards": 5,
+                **{f"acsmedia_alarms[{name}]": 0 for name in (*OF_STREAMS, *OF_PROCESSES)},
+                "acsmedia_alarms[stalled]": 3,
+                "acsmedia_alarms[disk_low]": 1,
             },
         )
 

@@ -8,8 +8,8 @@ from typing import Any
 from unittest import TestCase
 
 from calls.api.serializers import CallSerializer, CountsSerializer, ParticipantSerializer, SubscriptionSerializer
-from calls.live import REPEAT_SECONDS, SILENCE_DBFS, News
-from streams.board import QUIET_TICKS, Board
+from calls.live import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News
+from streams.board import QUIET_TICKS, Board, is_worth_telling
 from streams.stream import Stream
 from tests.streams.streams import (
     ALICE,
@@ -62,6 +62,28 @@ class BoardTestCase(TestCase):
 
     def levels(self) -> dict[str, list[float]]:
         return self.tick()["levels"]
+
+
+class WhatTheLookoutTakes(BoardTestCase):
+    def test_is_the_loudest_window_and_how_many_clipped(self) -> None:
+        stream = self.stream()
+        for pcm in (FULL_SCALE, FULL_SCALE, QUIET):
+            stream.receive(audio(ALICE, pcm))
+            self.tick()
+        self.assertEqual((stream.speakers[ALICE].loudest_dbfs, stream.speakers[ALICE].clipped), (0.0, 2))
+
+    def test_is_told_with_the_news_where_there_is_something_to_say(self) -> None:
+        self.stream()
+        self.now += 1
+        alarm: AlarmNews = {"call": None, "participant": None, "alarm": "disk_low", "since": "2026-11-23T10:00:00Z"}
+        first = self.board.tick(self.now, self.clock.now, [alarm])
+        self.assertEqual(first["alarms"], [alarm])
+        quiet = self.board.tick(self.now, self.clock.now)
+        self.assertNotIn("alarms", quiet)
+        over = self.board.tick(self.now, self.clock.now, [])
+        self.assertEqual((over["alarms"], over["number"]), ([], first["number"] + 1))
+        self.assertTrue(is_worth_telling(over))
+        self.assertFalse(is_worth_telling(quiet))
 
 
 class Levels(BoardTestCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,6 +34,13 @@ class Bounds(SimpleTestCase):
 
     def test_the_disk_keeps_its_floor(self) -> None:
         self.assertRegex(Room(floor_bytes=EVERYTHING).lacking(self.folder, 0), r"^\d+ MB free, \d+ needed$")
+
+    def test_it_is_low_before_calls_are_refused(self) -> None:
+        free = shutil.disk_usage(self.folder).free
+        room = Room(limit_bytes=5_000_000, floor_bytes=free * 3 // 4)
+        self.assertEqual((room.lacking(self.folder, 0), room.is_low(self.folder, 0)), ("", True))
+        self.assertFalse(Room(limit_bytes=5_000_000, floor_bytes=free // 4).is_low(self.folder, 4_999_999))
+        self.assertTrue(Room(limit_bytes=5_000_000).is_low(self.folder, 5_000_000))
 
     def test_a_spool_that_cannot_be_looked_at_has_none(self) -> None:
         self.assertIn("FileNotFoundError", Room(floor_bytes=1).lacking(self.folder / "gone", 0))
