@@ -168,7 +168,9 @@ class LiveSocket:
         while True:
             self._news_missed.clear()
             now = datetime.now(UTC)
-            self._view.forget(now)
+            if changes := self._view.forget(now):
+                self._mailbox.put(changes)
+                self._mail.set()
             try:
                 if now - login_checked_at > timedelta(seconds=LOGIN_SECONDS):
                     await self._check_login()

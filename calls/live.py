@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any, NotRequired, TypedDict
 
 from channels.layers import get_channel_layer
@@ -49,6 +50,9 @@ class News(TypedDict):
 
 
 REPEAT_SECONDS = 5.0
+
+HELD_FOR = timedelta(seconds=3 * REPEAT_SECONDS)
+"""A process that has not repeated a call or an alarm for so long holds it no more: it has died, or it is cut off."""
 
 LAYER_AWAY = (RedisError, OSError)
 """What a layer raises that is away. Refused connections and time-outs are `OSError`s."""

@@ -3,9 +3,9 @@
 A call may have sockets in several processes; each tells what it knows, and the database knows what is sealed. The
 picture holds the union. What changes in it comes out as messages for the browser, in order:
 
-    News, rows  ──▶  LiveView  ──▶  call.started | call.updated | call.ended
+    News, rows  ──▶  LiveView  ──▶  call.started | call.updated | call.ended | alarm | alarm.cleared
 
-A call stays while a process holds it (repeats it at least every `REPEAT_SECONDS`) or the database calls it live.
+A call stays while a process holds it (repeats it at least every `live.REPEAT_SECONDS`) or the database calls it live.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from calls.live import REPEAT_SECONDS, News
+from calls.live import HELD_FOR, News
+from calls.live_alarms import LiveAlarms
 
 Call = dict[str, Any]
 """A call as REST shows it."""
 Message = dict[str, Any]
 """One JSON object on its way to the browser, with its `type`."""
-
-HELD_FOR = timedelta(seconds=3 * REPEAT_SECONDS)
-"""A process that has not repeated a call for so long holds it no more: it has died, or it is cut off."""
 
 MISSED_AFTER = timedelta(seconds=2)
 """A process that holds calls speaks ten times a second: after such a pause, news may have been lost."""
@@ -55,6 +53,7 @@ class LiveView:
         self._stored: dict[str, Call] = {}  # live, says the database
         self._shown: dict[str, Call] = {}
         self._over: dict[str, datetime] = {}  # when calls ended, for OVER_FOR
+        self._alarms = LiveAlarms()
         self._heard: dict[str, tuple[datetime, int | None]] = {}  # when each process spoke last, and its number
 
     def missed(self, news: News, now: datetime) -> bool:
@@ -78,13 +77,15 @@ class LiveView:
         for call in news.get("ended", ()):
             self._told.setdefault(call["id"], {})[process] = _Told(call, now, holds=False)
             messages += self._redraw(call["id"]) if self._is_held(call["id"], now) else self._end(call["id"], now)
+        if "alarms" in news:
+            changes = self._alarms.hear(process, news["alarms"], now)
+            messages = [*changes.cleared, *messages, *changes.raised]  # a call comes before its alarms, and goes after
         return messages
 
     def settle(self, stored: list[Call], now: datetime) -> list[Message]:
         """Compares with all calls that are live in the database, and ends those that nobody holds any more."""
-        self.forget(now)
+        messages = self.forget(now)
         self._stored = {call["id"]: call for call in stored if call["id"] not in self._over}
-        messages: list[Message] = []
         for call_id in list(self._stored | self._told | self._shown):
             stays = call_id in self._stored or self._is_held(call_id, now)
             messages += self._redraw(call_id) if stays else self._end(call_id, now)
@@ -94,15 +95,17 @@ class LiveView:
         """Whether a call is shown that no process holds: only the database can say if it is still live."""
         return any(not self._is_held(call_id, now) for call_id in self._shown)
 
-    def forget(self, now: datetime) -> None:
-        """Lets go of what is kept for `OVER_FOR` only: calls that ended, processes that are gone."""
+    def forget(self, now: datetime) -> list[Message]:
+        """Lets go of what is kept for a while only: calls that ended, processes that are gone and their alarms."""
         self._over = {call_id: at for call_id, at in self._over.items() if now - at <= OVER_FOR}
         self._heard = {process: last for process, last in self._heard.items() if now - last[0] <= OVER_FOR}
+        changes = self._alarms.forget(now)
+        return changes.cleared + changes.raised
 
     def snapshot(self) -> Message:
-        """All calls of the picture, newest first, as the database lists them."""
+        """All calls of the picture, newest first, as the database lists them, and the alarms that are on."""
         newest_first = sorted(self._shown.values(), key=lambda call: _moment(call.get("started_at")), reverse=True)
-        return {"type": "snapshot", "calls": newest_first}
+        return {"type": "snapshot", "calls": newest_first, "alarms": self._alarms.shown()}
 
     def _redraw(self, call_id: str) -> list[Message]:
         witnesses = [told.call for _process, told in sorted(self._told.get(call_id, {}).items())]

@@ -6,7 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from calls import identity
-from calls.live import News
+from calls.live import AlarmNews, News
 from calls.live_view import Call
 
 CUSTOMER, AGENT = "4:+15551234567", "8:acs:7f3b_c2d81a"
@@ -55,6 +55,12 @@ def a_subscription(name: str, **facts: Any) -> dict[str, Any]:
         "counts": {"audio": 0, "dtmf": 0, "unknown": 0, "malformed": 0, "duplicate": 0, "late": 0},
         **facts,
     }
+
+
+def an_alarm(name: str = "stalled", call: Call | None = None, **facts: Any) -> AlarmNews:
+    """Of this call, or of the process."""
+    alarm = {"call": call and call["id"], "participant": None, "alarm": name, "since": "2026-11-23T10:00:05Z", **facts}
+    return cast("AlarmNews", alarm)
 
 
 def news(process: str = "one", **what: Any) -> News:

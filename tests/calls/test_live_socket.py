@@ -20,7 +20,7 @@ from calls import consumers, live
 from calls.live_view import Call
 from calls.mailbox import CALL_MESSAGES
 from calls.routing import live_socket
-from tests.calls.live_examples import AGENT, CUSTOMER, a_call, ended, news
+from tests.calls.live_examples import AGENT, CUSTOMER, a_call, an_alarm, ended, news
 
 ORIGIN = b"http://testserver"
 
@@ -123,6 +123,19 @@ class WhatIsTold(LiveSocketTestCase):
             await live.publish(news("two", calls=[a_call(1, AGENT)]))
             updated = await self.receive(socket, "call.updated")
         self.assertEqual({each["raw_id"] for each in updated["call"]["participants"]}, {CUSTOMER, AGENT})
+
+    async def test_an_alarm_is_raised_and_cleared_and_who_comes_late_hears_it_repeated(self) -> None:
+        alarm = an_alarm("stalled", a_call(1))
+        async with self.connected() as early:
+            self.assertEqual((await self.receive(early, "snapshot"))["alarms"], [])
+            await live.publish(news(alarms=[alarm]))
+            self.assertEqual(await self.receive(early, "alarm"), {"type": "alarm", **alarm})
+            async with self.connected() as late:
+                await self.receive(late, "snapshot")
+                await live.publish(news(alarms=[alarm]))
+                self.assertEqual(await self.receive(late, "alarm"), {"type": "alarm", **alarm})
+            await live.publish(news(alarms=[]))
+            self.assertEqual(await self.receive(early, "alarm.cleared"), {"type": "alarm.cleared", **alarm})
 
     async def test_levels_go_through(self) -> None:
         async with self.connected() as socket:

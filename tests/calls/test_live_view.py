@@ -7,9 +7,9 @@ from django.test import SimpleTestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.live import REPEAT_SECONDS
-from calls.live_view import HELD_FOR, MISSED_AFTER, OVER_FOR, Call, LiveView, Message, unite
-from tests.calls.live_examples import AGENT, CUSTOMER, a_call, a_subscription, ended, news
+from calls.live import HELD_FOR, REPEAT_SECONDS
+from calls.live_view import MISSED_AFTER, OVER_FOR, Call, LiveView, Message, unite
+from tests.calls.live_examples import AGENT, CUSTOMER, a_call, a_subscription, an_alarm, ended, news
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=1)
@@ -68,6 +68,33 @@ class OneProcess(SimpleTestCase):
         self.view.hear(news(calls=[a_call(1), a_call(3), a_call(2)]), NOW)
         ids = [call["call_connection_id"] for call in self.view.snapshot()["calls"]]
         self.assertEqual(ids, ["connection-3", "connection-2", "connection-1"])
+
+
+class Alarms(SimpleTestCase):
+    """What they are is told in test_live_alarms; here it is when they come and go with calls."""
+
+    def setUp(self) -> None:
+        self.view = LiveView()
+        self.call = a_call(1, CUSTOMER)
+        self.alarm = an_alarm("stalled", self.call)
+
+    def test_come_after_their_call_and_go_before_it(self) -> None:
+        began = self.view.hear(news(calls=[self.call], alarms=[self.alarm]), NOW)
+        self.assertEqual(types_of(began), ["call.started", "alarm"])
+        over = self.view.hear(news(ended=[ended(self.call)], alarms=[]), SOON)
+        self.assertEqual(types_of(over), ["alarm.cleared", "call.ended"])
+
+    def test_that_nobody_speaks_of_stay(self) -> None:
+        self.view.hear(news(alarms=[self.alarm]), NOW)
+        self.assertEqual(self.view.hear(news(levels={"p": [0.0, 0.0]}), SOON), [])
+        self.assertEqual(self.view.snapshot()["alarms"], [self.alarm])
+
+    def test_of_a_process_that_died_are_over(self) -> None:
+        for end in (self.view.forget, lambda now: self.view.settle([], now)):
+            self.view.hear(news(alarms=[self.alarm]), NOW)
+            self.assertEqual(end(NOW + HELD_FOR), [])
+            self.assertEqual(types_of(end(NOW + HELD_FOR + timedelta(seconds=1))), ["alarm.cleared"])
+            self.assertEqual(self.view.snapshot()["alarms"], [])
 
 
 class SeveralProcesses(SimpleTestCase):
