@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from calls.identity import KINDS
+from calls.live_alarms import WORDS
 from calls.live_calls import stored_live_calls
 
 
@@ -27,6 +28,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "calls": calls,
         "participant_count": sum(len(call["participants"]) for call in calls),
         "kinds": KINDS,
+        "alarm_words": WORDS,
         "now": now.isoformat(),
     }
     return render(request, "calls/dashboard.html", context)

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from calls.live_view import Call
 from tests.browser.server import OPERATOR, PASSWORD, BrowserTestCase
-from tests.calls.live_examples import AGENT, CUSTOMER, a_call, ended
+from tests.calls.live_examples import AGENT, CUSTOMER, a_call, an_alarm, ended
 from tests.calls.test_pages import a_live_call
 
 MINUS = "\N{MINUS SIGN}"
@@ -140,6 +140,43 @@ class TheMeters(DashboardTestCase):
             self.assertEqual(page.evaluate("document.getAnimations().length"), 0)
 
 
+class TheAlarms(DashboardTestCase):
+    def test_a_call_that_stalls_is_listed_marked_and_said_until_it_goes_on(self) -> None:
+        call = a_call(1, CUSTOMER)
+        stalled = an_alarm("stalled", call)
+        low = an_alarm("too_low", call, participant=participant_ids(call)[0], since="2026-11-23T10:00:09Z")
+        with self.window() as page:
+            self.opened(page)
+            self.say(calls=[call])
+            alarms, card = page.get_by_role("region", name="Alarms"), page.locator("[data-call]")
+            expect(card).to_be_visible()
+            expect(alarms).to_be_hidden()
+            self.say(alarms=[stalled, low])
+            rows = alarms.get_by_role("listitem")
+            expect(rows).to_have_count(2)
+            expect(rows.filter(has_text="Too quiet")).to_contain_text("+15551234567")
+            expect(page.locator("#alarm-news")).to_contain_text("Alarm: Audio has stopped coming, Call …ection-1.")
+            expect(card.locator("[data-part=alarms]")).to_have_text(
+                "Audio has stopped coming · Too quiet (+15551234567)"
+            )
+            alarms.get_by_role("link", name="Call …ection-1").first.click()
+            expect(page.locator(".call:target")).to_have_count(1)
+            self.say(alarms=[])
+            expect(alarms).to_be_hidden()
+            expect(card.locator("[data-part=alarms]")).to_be_hidden()
+            expect(page.locator("#alarm-news")).to_contain_text("Over: Audio has stopped coming, Call …ection-1.")
+        self.assertEqual(self.console, [])
+
+    def test_one_of_the_recorder_names_no_call(self) -> None:
+        with self.window() as page:
+            self.opened(page)
+            self.say(alarms=[an_alarm("disk_low")])
+            row = page.get_by_role("region", name="Alarms").get_by_role("listitem")
+            expect(row).to_contain_text("The disk is nearly full")
+            expect(row).to_contain_text("Recorder")
+            expect(row.get_by_role("link")).to_have_count(0)
+
+
 class TheConnection(DashboardTestCase):
     def test_its_loss_is_shown_and_heals_by_itself(self) -> None:
         with self.window() as page:
@@ -147,7 +184,9 @@ class TheConnection(DashboardTestCase):
             self.say(calls=[a_call(1, CUSTOMER)])
             expect(page.locator("[data-call]")).to_have_count(1)
             self.server.stop()
-            expect(page.get_by_role("status")).to_contain_text("Connection lost.")
+            expect(page.get_by_role("status").filter(has=page.locator("#connection"))).to_contain_text(
+                "Connection lost."
+            )
             expect(page.locator(".pulse-lost")).to_be_visible()
             self.server.start()
             expect(page.locator("#live")).to_have_attribute("data-connection", "live")
@@ -179,7 +218,10 @@ class OnASmallScreen(DashboardTestCase):
         for scheme in ("light", "dark"):
             with self.subTest(scheme), self.window(viewport={"width": 390, "height": 844}, color_scheme=scheme) as page:
                 self.opened(page)
-                self.say(calls=[a_call(1, *names, started_at=begun(400_000))])
+                call = a_call(1, *names, started_at=begun(400_000))
+                whose = participant_ids(call)[2]
+                self.say(calls=[call], alarms=[an_alarm("stalled", call), an_alarm("one_way", call, participant=whose)])
+                expect(page.get_by_role("region", name="Alarms").get_by_role("listitem")).to_have_count(2)
                 expect(page.locator("[data-participant]")).to_have_count(5)
                 self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 390)
         self.assertEqual(self.console, [])

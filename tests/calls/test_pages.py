@@ -13,6 +13,7 @@ from django.test import Client, SimpleTestCase, TestCase
 from django.urls import reverse
 
 from calls import identity
+from calls.live_alarms import WORDS
 from calls.live_calls import stored_live_calls
 from calls.models import Call, Participant, Subscription
 from calls.templatetags.live import clock_since
@@ -71,9 +72,15 @@ class TheDashboard(PagesTestCase):
         """The same include draws both, so they have the same parts."""
         a_live_call("connection", "4:+15551234567")
         shown, template = self.page().split('<template id="call-template">')
-        parts = re.compile(r'data-part="(\w+)"')
+        template = template.partition('<template id="alarm-template">')[0]
+        parts = re.compile(r'data-part="([\w-]+)"')
         self.assertEqual(set(parts.findall(shown)), set(parts.findall(template)))
         self.assertIn("duration", parts.findall(shown))
+
+    def test_first_paint_has_no_alarms_and_the_words_for_all(self) -> None:
+        page = self.page()
+        self.assertRegex(page, r'<section id="alarms"[^>]* hidden>')
+        self.assertIn(WORDS["not_written"], page)
 
     def test_nothing_in_it_needs_more_than_the_strict_policy(self) -> None:
         a_live_call("connection", "4:+15551234567")

@@ -46,10 +46,42 @@ test("what changes nothing gives the same state", () => {
   for (const message of [
     { type: "levels", levels: { p: [-20, -10] } },
     { type: "call.ended", call: call("never seen") },
+    { type: "alarm.cleared", call: "a", participant: null, alarm: "never raised", since: "2026-11-23T10:00:00Z" },
     { type: "of tomorrow" },
   ]) {
     assert.equal(reduce(state, message), state);
   }
+});
+
+const alarm = (name, second = 0) => ({ call: "a", participant: null, alarm: name, since: call("", second).started_at });
+const alarms = (state) => state.alarms.map((each) => each.alarm);
+
+test("an alarm is raised and cleared, oldest first, and calls stay", () => {
+  const raised = after(
+    { type: "call.started", call: call("a") },
+    { type: "alarm", ...alarm("stalled", 5) },
+    { type: "alarm", ...alarm("clipping", 2) },
+  );
+  assert.deepEqual(alarms(raised), ["clipping", "stalled"]);
+  assert.deepEqual(raised.alarms[1], alarm("stalled", 5));
+  const cleared = reduce(raised, { type: "alarm.cleared", ...alarm("stalled", 9) });
+  assert.deepEqual([alarms(cleared), ids(cleared)], [["clipping"], ["a"]]);
+});
+
+test("an alarm that is told again is there once, since the moment told last", () => {
+  const state = after({ type: "alarm", ...alarm("stalled", 5) }, { type: "alarm", ...alarm("stalled", 2) });
+  assert.deepEqual(state.alarms, [alarm("stalled", 2)]);
+});
+
+test("a snapshot brings the alarms that are on", () => {
+  const state = after({ type: "alarm", ...alarm("old") }, { type: "snapshot", calls: [], alarms: [alarm("new")] });
+  assert.deepEqual(alarms(state), ["new"]);
+  assert.deepEqual(after({ type: "snapshot", calls: [] }).alarms, []);
+});
+
+test("a call leaves and comes without touching alarms", () => {
+  const state = after({ type: "alarm", ...alarm("stalled") }, { type: "call.started", call: call("a") });
+  assert.deepEqual(alarms(reduce(state, { type: "call.ended", call: call("a") })), ["stalled"]);
 });
 
 test("a state is never changed, only replaced", () => {

@@ -1,17 +1,21 @@
 // One call on the page. The server has drawn some by the same templates; here they are filled and kept up to date.
 // Names come from the wire: they become text, never markup.
 
+import { onCard } from "./alarms.js";
 import { clock, shortId, timeOfDay } from "./format.js";
 import { kindNote, label } from "./identity.js";
 
 export class CallCards {
-  /** @param list the element that holds the cards @param templates clones for a card and for a participant */
-  constructor(list, templates, kinds) {
-    Object.assign(this, { list, templates, kinds });
+  /**
+   * @param list the element that holds the cards @param templates clones for a card and for a participant
+   * @param names words for kinds and for alarms
+   */
+  constructor(list, templates, names) {
+    Object.assign(this, { list, templates, names, kinds: names.kinds });
   }
 
   /** Makes the cards those of `calls`, in that order. Cards that leave stay a moment to say so. */
-  show(calls) {
+  show(calls, alarms) {
     const ids = new Set(calls.map((call) => call.id));
     for (const card of this.#cards()) if (!ids.has(card.dataset.call)) leave(card);
     let place = this.list.firstElementChild;
@@ -19,6 +23,7 @@ export class CallCards {
       while (place?.hasAttribute("data-leaving")) place = place.nextElementSibling;
       const card = this.#card(call.id) ?? this.#arrive(call.id);
       this.#fill(card, call);
+      this.#mark(card, onCard(alarms, call, this.names));
       if (card === place) place = place.nextElementSibling;
       else this.list.insertBefore(card, place);
     }
@@ -44,6 +49,7 @@ export class CallCards {
   #arrive(id) {
     const card = this.templates.card.content.firstElementChild.cloneNode(true);
     card.dataset.call = id;
+    card.id = `call-${id}`;
     card.toggleAttribute("data-arriving", true);
     card.addEventListener("animationend", () => card.removeAttribute("data-arriving"), { once: true });
     return card;
@@ -60,6 +66,12 @@ export class CallCards {
     started.dateTime = call.started_at;
     this.#fillParticipants(part(card, "participants"), call.participants);
     part(card, "nobody").hidden = call.participants.length > 0;
+  }
+
+  #mark(card, words) {
+    card.toggleAttribute("data-alarmed", words !== "");
+    part(card, "alarms").hidden = words === "";
+    part(card, "alarm-words").textContent = words;
   }
 
   #fillParticipants(rows, participants) {

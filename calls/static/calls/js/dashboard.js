@@ -1,5 +1,6 @@
-// The live dashboard: socket -> state -> cards and meters.
+// The live dashboard: socket -> state -> cards, meters and alarms.
 
+import { AlarmList } from "./alarm-list.js";
 import { CallCards } from "./call-card.js";
 import { counted } from "./format.js";
 import "./level-meter.js";
@@ -9,12 +10,24 @@ import { nothing, participantCount, reduce } from "./state.js";
 const page = document.getElementById("live");
 const list = document.getElementById("calls");
 const banner = document.getElementById("connection");
-const kinds = JSON.parse(document.getElementById("kinds").textContent);
+const names = {
+  kinds: JSON.parse(document.getElementById("kinds").textContent),
+  words: JSON.parse(document.getElementById("alarm-words").textContent),
+};
 const templates = {
   card: document.getElementById("call-template"),
   participant: document.getElementById("participant-template"),
 };
-const cards = new CallCards(list, templates, kinds);
+const cards = new CallCards(list, templates, names);
+const alarms = new AlarmList(
+  {
+    section: document.getElementById("alarms"),
+    rows: document.getElementById("alarm-list"),
+    voice: document.getElementById("alarm-news"),
+    template: document.getElementById("alarm-template"),
+  },
+  names,
+);
 const ahead = Date.parse(page.dataset.now) - Date.now(); // the server's clock against this machine's
 const title = document.title;
 
@@ -34,7 +47,8 @@ function message(heard) {
 }
 
 function show() {
-  cards.show(state.calls);
+  cards.show(state.calls, state.alarms);
+  alarms.show(state.alarms, state.calls);
   cards.tick(Date.now() + ahead);
   const rows = list.querySelectorAll("[data-call]:not([data-leaving]) [data-participant]");
   meters = new Map(Array.from(rows, (row) => [row.dataset.participant, row.querySelector("level-meter")]));

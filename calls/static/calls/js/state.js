@@ -1,19 +1,29 @@
-// Messages of the live socket -> the calls of this moment, newest first. PURE: a new state for each message, the same
+// Messages of the live socket -> the calls and alarms of this moment, newest calls first, oldest alarms first. PURE: a new state for each message, the same
 // object for a message that changes nothing.
 
-export const nothing = Object.freeze({ calls: Object.freeze([]) });
+import { alarmKey } from "./alarms.js";
+
+export const nothing = Object.freeze({ calls: Object.freeze([]), alarms: Object.freeze([]) });
 
 export function reduce(state, message) {
   switch (message.type) {
     case "snapshot":
-      return { calls: [...message.calls].sort(newestFirst) };
+      return { calls: [...message.calls].sort(newestFirst), alarms: [...(message.alarms ?? [])].sort(oldestFirst) };
     case "call.started":
     case "call.updated":
-      return { calls: [...without(state, message.call.id), message.call].sort(newestFirst) };
+      return { ...state, calls: [...without(state, message.call.id), message.call].sort(newestFirst) };
     case "call.ended":
       return state.calls.some((call) => call.id === message.call.id)
-        ? { calls: without(state, message.call.id) }
+        ? { ...state, calls: without(state, message.call.id) }
         : state;
+    case "alarm": {
+      const { type, ...alarm } = message;
+      return { ...state, alarms: [...others(state, alarm), alarm].sort(oldestFirst) };
+    }
+    case "alarm.cleared": {
+      const left = others(state, message);
+      return left.length < state.alarms.length ? { ...state, alarms: left } : state;
+    }
     default: // levels are no state: the newest wins, and a lost one is not missed
       return state;
   }
@@ -21,6 +31,14 @@ export function reduce(state, message) {
 
 export function participantCount(state) {
   return state.calls.reduce((count, call) => count + call.participants.length, 0);
+}
+
+function others(state, alarm) {
+  return state.alarms.filter((each) => alarmKey(each) !== alarmKey(alarm));
+}
+
+function oldestFirst(first, second) {
+  return Date.parse(first.since) - Date.parse(second.since) || (alarmKey(first) < alarmKey(second) ? -1 : 1);
 }
 
 function without(state, id) {
