@@ -1,16 +1,22 @@
-"""Daphne, when a client sends faster than its application takes, or when clients come in crowds.
+"""Daphne, when a client sends faster than its application takes, when clients come in crowds, or when the process dies.
 
 Daphne 4.2.3 reads a WebSocket on without end and queues what it has read. One flooding socket then takes memory for as
 long as it floods, and since the queue grows by more in a turn of the event loop than an application takes in one, it
 takes the turns of every other socket as well. uvicorn stops reading by itself. And Twisted accepts a hundred
 connections in one turn, whose handshakes, 2 ms each, are then all in the next one.
+
+What waits in a queue is lost when the process is killed. So an application may ask for messages where they are read,
+as on uvicorn (`acsmedia.picows_protocol`): `scope["extensions"]["acsmedia.deliver"]`.
 """
 
 from __future__ import annotations
 
+import time
 from asyncio import Queue
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet.tcp import Port
 
@@ -26,15 +32,27 @@ MOST_ACCEPTED = 1
 try again after a second."""
 
 
+Take = Callable[[Sequence[bytes]], None]
+
+_create_application = Server.create_application
+
+
 def hold_floods_and_crowds_back() -> None:
     """To be called once, before Daphne serves."""
     WebSocketFactory.protocol = HoldingProtocol
+    Server.create_application = _create_delivering_application
     # Twisted sets it anew with every crowd, so what it sets has to be ignored.
     Port.numberAccepts = property(lambda _: MOST_ACCEPTED, lambda _, __: None)  # type: ignore[assignment]
 
 
+def _create_delivering_application(server: Server, protocol: Any, scope: dict[str, Any]) -> Any:
+    if isinstance(protocol, HoldingProtocol):
+        scope = {**scope, "extensions": {"acsmedia.deliver": protocol.deliver}}
+    return _create_application(server, protocol, scope)
+
+
 class HoldingProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is untyped
-    """A socket that is read only as fast as its application takes.
+    """A socket that is read only as fast as its application takes, or hands over what it reads at once.
 
     Nobody sees the other side go on a socket that is not read. Where the application never takes anything again,
     Daphne's own pings end it: one goes out after 20 s, and its answer is not read either.
@@ -42,6 +60,41 @@ class HoldingProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is unty
 
     _waiting: Queue[dict[str, Any]]
     _held = False
+    _take: Take | None = None
+    _failure: Exception | None = None
+
+    async def deliver(self, take: Take) -> dict[str, Any]:
+        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take` has raised."""
+        while not self._waiting.empty():
+            event = self._waiting.get_nowait()
+            if event["type"] != "websocket.receive":
+                return event
+            take([event["bytes"] if "bytes" in event else event["text"].encode()])
+        self._messages: list[bytes] = []
+        self._take = take
+        event = await self._waiting.get()
+        if self._failure:
+            raise self._failure
+        return event
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        super().dataReceived(data)
+        self._hand_over()
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803, FBT001
+        self._hand_over()
+        super().onClose(wasClean, code, reason)
+
+    def _hand_over(self) -> None:
+        """What one read has brought. What the application cannot take is raised where it waits."""
+        if self._take is None or not self._messages:
+            return
+        messages, self._messages = self._messages, []
+        try:
+            self._take(messages)
+        except Exception as failure:  # noqa: BLE001 - see above
+            self._take, self._failure = None, failure
+            self._waiting.put_nowait({"type": "websocket.disconnect"})
 
     def onConnect(self, request: Any) -> Any:  # noqa: N802 - the name is Autobahn's
         self.transport.bufferSize = READ_BYTES
@@ -55,7 +108,11 @@ class HoldingProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is unty
         super().applicationCreateWorked(application_queue)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803, FBT001
-        if self.state != self.STATE_OPEN:  # we are closing: the application takes nothing more
+        if self.state != self.STATE_OPEN or self._failure:  # we are closing: the application takes nothing more
+            return
+        if self._take:
+            self.last_ping = time.time()
+            self._messages.append(payload)
             return
         super().onMessage(payload, isBinary)
         if not self._held and self._waiting.qsize() >= MOST_WAITING:

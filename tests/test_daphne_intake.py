@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from daphne.server import Server
@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from acsmedia import asgi
 from acsmedia.daphne_intake import MOST_ACCEPTED, MOST_WAITING, READ_BYTES
-from tests.torture.media_socket import CLOSE, PING, PONG, TEXT, frame
+from tests.torture.media_socket import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -46,6 +46,7 @@ class Peer:
         self.protocol = factory.buildProtocol(self.wire.getPeer())
         self.protocol._raw_query_string = b""
         self.taken: list[Message] = []
+        self.scope: Message = {}
         self._receive: Callable[[], Awaitable[Message]] | None = None
         self.send: Callable[[Message], Awaitable[None]]
         self._left = asyncio.Event()
@@ -53,6 +54,7 @@ class Peer:
     async def _application(self, scope: Message, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
+        self.scope = scope
         self._receive, self.send = receive, send
         await self._left.wait()
 
@@ -142,6 +144,58 @@ class Intake(SimpleTestCase):
 
     async def test_reads_little_at_once(self) -> None:
         self.assertEqual((await self.peer()).wire.bufferSize, READ_BYTES)
+
+
+class Delivering(SimpleTestCase):
+    """An application that asks for messages where they are read."""
+
+    async def begin(self, *, before: Sequence[bytes] = (), failing: Exception | None = None) -> Peer:
+        self.reads: list[list[bytes]] = []
+        self.failing = failing
+        peer = Peer()
+        await peer.shake_hands()
+        self.addCleanup(peer.leave)
+        peer.sends(TEXT, *before)
+        self.ended = asyncio.create_task(peer.scope["extensions"]["acsmedia.deliver"](self.take))
+        await asyncio.sleep(0)
+        return peer
+
+    def take(self, messages: Sequence[bytes]) -> None:
+        self.reads.append(list(messages))
+        if self.failing:
+            raise self.failing
+
+    async def test_has_what_one_read_brought_before_the_read_is_over(self) -> None:
+        peer = await self.begin()
+        peer.sends(TEXT, b"one", b"two")
+        self.assertEqual(self.reads, [[b"one", b"two"]])
+        peer.sends(BINARY, b"three")
+        self.assertEqual(self.reads[-1], [b"three"])
+        self.assertTrue(peer.protocol.application_queue.empty())
+
+    async def test_has_what_came_before_it_asked(self) -> None:
+        await self.begin(before=[b"one", b"two"])
+        self.assertEqual(self.reads, [[b"one"], [b"two"]])
+
+    async def test_hears_all_of_a_read_that_ends_the_socket_and_then_its_code(self) -> None:
+        peer = await self.begin()
+        peer.protocol.dataReceived(frame(TEXT, b"one") + frame(CLOSE, (4321).to_bytes(2)))
+        peer.lose_connection()
+        self.assertEqual((await self.ended)["code"], 4321)
+        self.assertEqual(self.reads, [[b"one"]])
+
+    async def test_is_told_what_it_raised_itself_and_nothing_more(self) -> None:
+        peer = await self.begin(failing=ZeroDivisionError())
+        peer.sends(TEXT, b"one")
+        peer.sends(TEXT, b"two")
+        with self.assertRaises(ZeroDivisionError):
+            await self.ended
+        self.assertEqual(self.reads, [[b"one"]])
+
+    async def test_is_never_held_back(self) -> None:
+        peer = await self.begin()
+        peer.sends(TEXT, *[b"x"] * (3 * MOST_WAITING))
+        self.assertTrue(peer.is_read)
 
 
 class Accepting(SimpleTestCase):
