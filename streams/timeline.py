@@ -181,12 +181,15 @@ class Timeline(Struct):
             self._jump(participant, track, displaced)
 
     def _is_plausible(self, track: Track, place_us: int) -> bool:
-        """Whether the track's clock explains this place: not far ahead of the call, not behind what may be disorder."""
+        """Whether the track's clock explains this place: not far ahead of the call, not behind what may be disorder.
+
+        What would be placed at once is behind: it could not be taken back when the packets after it show a step.
+        """
         newest_us, latest_us = track.newest_us, self.latest_us
         if newest_us is None:
             return latest_us is None or abs(place_us - latest_us) <= JUMP_US
         ahead_of = newest_us if latest_us is None or latest_us < newest_us else latest_us
-        return newest_us - LOOK_AHEAD_US <= place_us <= ahead_of + JUMP_US
+        return newest_us - LOOK_AHEAD_US < place_us <= ahead_of + JUMP_US
 
     def _jump(self, participant: str, track: Track, packets: list[tuple[int, bytes]]) -> None:
         """Law 6: the clock has stepped; the audio goes on without a gap, in the epoch that explains the packets."""
@@ -215,7 +218,7 @@ class Timeline(Struct):
         """No clock explained them and none was confirmed: they are kept where they came (law 1)."""
         for timestamp_us, pcm in track.strays:
             track.late += 1
-            track.append(pcm, timestamp_us + track.shift_us if self.latest_us is None else self.latest_us)
+            track.keep(pcm, timestamp_us + track.shift_us if self.latest_us is None else self.latest_us)
         track.strays.clear()
 
     def _hear(self, track: Track) -> None:

@@ -121,6 +121,19 @@ class Track(Struct):
         place_us = otherwise_us if self.newest_us is None else self.newest_end_us
         self._append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
 
+    def keep(self, pcm: bytes, otherwise_us: int) -> None:
+        """Queues a packet that no clock explains where it came. It does not tell that the track was heard further.
+
+        If it did, the late packets behind it would be placed at once, before enough of them show a step of the clock.
+        """
+        if self.newest_us is None:
+            self.append(pcm, otherwise_us)
+            return
+        self.waiting.append(Waiting(self.newest_us, pcm, self._next_arrival(), timed=False))
+        self.newest_end_us += self.duration_us(pcm)
+        self.held += len(pcm) // 2
+        self.counted = False
+
     def take_displaced(self) -> list[tuple[int, bytes]]:
         """Late packets whose place is taken by other audio (law 5), as (timestamp, PCM); they leave the queue.
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from unittest import TestCase
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams import timeline as timeline_module
@@ -14,6 +14,7 @@ from streams.timeline import Taken, Timeline
 from tests.streams.packets import (
     PACKET_SAMPLES,
     RATE,
+    START,
     START_US,
     Sent,
     audio_of,
@@ -96,7 +97,12 @@ class AClockThatJumps(TestCase):
         self.assertEqual(taken.tracks["p"].gaps, [])
         return taken
 
-    @given(st.one_of(st.integers(-86_400_000, -100), st.integers(3_601_000, 86_400_000)))
+    @example(-2520)
+    @example(-2540)
+    @example(-2560)
+    @example(-2580)
+    @example(-2600)
+    @given(st.one_of(st.integers(-86_400_000, -100), st.integers(-2_700, -2_400), st.integers(3_601_000, 86_400_000)))
     def test_a_jump_makes_no_silence_and_is_in_the_ledger(self, milliseconds: int) -> None:
         (jump,) = self.jumped(milliseconds * 1000).jumps
         self.assertEqual(jump.timestamp_us - jump.expected_us, milliseconds * 1000)
@@ -115,6 +121,20 @@ class AClockThatJumps(TestCase):
                 taken = play(packets)
                 self.assertEqual(sorted(pcm for _, pcm in places_of(taken)), sorted(packet.pcm for packet in packets))
                 self.assertEqual((taken.jumps, taken.tracks["p"].gaps), ([], []))
+
+    def test_wrong_timestamps_make_no_others_late(self) -> None:
+        packets = speech(400)
+        wrong = [Sent(number, 0, START_US - 86_400_000_000) for number in range(1000, 1004)]
+        received = packets[:200] + wrong + packets[200:]
+        taken = play(received)
+        self.assertEqual((audio_of(taken), taken.late, taken.jumps), (pcm_of(received), 4, []))
+
+    def test_a_track_whose_first_timestamp_is_wrong_begins_where_the_call_is(self) -> None:
+        heard, packets = speech(100, participant="a"), speech(200, participant="b")[100:]
+        wrong = replace(packets[0], timestamp_us=packets[0].spoken_us - 86_400_000_000)
+        taken = play([*heard, wrong, *packets[1:]])
+        self.assertEqual((audio_of(taken, "b"), taken.late, taken.jumps), (pcm_of(packets), 1, []))
+        self.assertEqual(places_of(taken, "b")[0][0], START + 100 * PACKET_SAMPLES)
 
     def test_tracks_of_a_call_that_jump_together_stay_together(self) -> None:
         for microseconds in (-7_200_000_000, 7_200_000_000):
