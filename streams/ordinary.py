@@ -12,7 +12,16 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from streams.recent import fingerprint
-from streams.track import LONGEST_WAIT_SECONDS, LOOK_AHEAD_US, MOST_WAITING, TOLERANCE_US, Track, Waiting, place_of
+from streams.track import (
+    LONGEST_WAIT_SECONDS,
+    LOOK_AHEAD_US,
+    MOST_WAITING,
+    TOLERANCE_US,
+    Streak,
+    Track,
+    Waiting,
+    place_of,
+)
 
 
 @dataclass(slots=True)
@@ -32,7 +41,7 @@ class Foreseen:
     waiting: list[Waiting]
     held: int
     youngest: Waiting
-    streak: list[int]
+    late_streak: Streak
     late: int
     fingerprints: list[int] = field(default_factory=list)
 
@@ -47,17 +56,17 @@ def foresee(track: Track, arrived: Arrived) -> Foreseen | None:
     if track.newest_us is None or track.strays:
         return None
     waiting, newest_us, arrival, held = track.waiting.copy(), track.newest_us, track.arrivals, track.held
-    youngest, streak, late = None, track.streak.copy(), 0
+    youngest, streak, late = None, Streak(), 0
     for stamp_us, pcm in zip(arrived.stamps, arrived.pcms, strict=True):
         arrival += 1
         packet = Waiting(stamp_us + track.shift_us, pcm, arrival)
         behind_us = newest_us - packet.place_us
         if -LOOK_AHEAD_US <= behind_us <= 0:
             newest_us, youngest = packet.place_us, packet
-            if streak:
-                streak = []
-        elif (youngest or not track.streak) and 0 < behind_us <= TOLERANCE_US:
-            streak.append(arrival)
+            if streak.arrivals:
+                streak = Streak()
+        elif (youngest or not track.late_streak.arrivals) and 0 < behind_us <= TOLERANCE_US:
+            streak.add(packet)
             late += 1
         else:
             return None
@@ -79,7 +88,7 @@ def take(foreseen: Foreseen) -> None:
     track.newest_us = foreseen.youngest.place_us
     track.newest_end_us = track.newest_us + track.duration_us(foreseen.youngest.pcm)
     track.late += foreseen.late
-    track.streak = foreseen.streak
+    track.late_streak = foreseen.late_streak
     track.waiting, track.held = foreseen.waiting[ready:], foreseen.held
     track.forget_count()
     if ready:

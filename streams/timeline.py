@@ -177,7 +177,7 @@ class Timeline(Struct):
             return
         self._resolve_strays(track)
         track.insert(place_us, pcm)
-        if track.streak and (displaced := track.take_displaced()):
+        if track.late_streak.arrivals and (displaced := track.take_displaced()):
             self._jump(participant, track, displaced)
 
     def _is_plausible(self, track: Track, place_us: int) -> bool:

@@ -8,7 +8,7 @@ when somebody looks, so sealing in pieces or in one go places every sample alike
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from operator import attrgetter
 
 from msgspec import Struct, field
@@ -19,7 +19,7 @@ TOLERANCE_US = 60_000
 """Law 3 and 4: what is off by more is moved, and missing time of more is a gap."""
 
 CROWDED_US = 40_000
-"""Law 5: late packets that overlap the audio already there by more (two packets) are no disorder."""
+"""Law 5: late packets that are longer (than two) and overlap the audio already there by more are no disorder."""
 
 LOOK_AHEAD_US = 2_500_000
 """Law 2 and 5: stalls and disorder of up to 2 s change nothing; half a second more covers jitter on top."""
@@ -66,6 +66,20 @@ class Waiting(Struct, gc=False):
 place_of = attrgetter("place_us")
 
 
+class Streak(Struct):
+    """Packets that came late one after another, and what tells without a search that they are no step of the clock."""
+
+    arrivals: list[int] = field(default_factory=list)
+    lowest_us: int = 0  # place of the one that is the furthest behind
+    samples: int = 0
+
+    def add(self, packet: Waiting) -> None:
+        if not self.arrivals or packet.place_us < self.lowest_us:
+            self.lowest_us = packet.place_us
+        self.arrivals.append(packet.arrival)
+        self.samples += len(packet.pcm) // 2
+
+
 class Track(Struct):
     """State and rules of one track. Everything in it is plain data, so that it can be written to disk as it is."""
 
@@ -79,7 +93,7 @@ class Track(Struct):
     counted: bool = False  # whether `queued` and `lows` are those of what waits: counted when they are needed
     queued: int = 0  # samples queued, from any start: only differences matter
     lows: list[tuple[int, int]] = field(default_factory=list)  # lower envelope: (place - before, before), both rising
-    streak: list[int] = field(default_factory=list)  # arrivals that came late one after another
+    late_streak: Streak = field(default_factory=Streak)
     strays: list[tuple[int, bytes]] = field(default_factory=list)  # (timestamp, PCM) no clock explains yet
     remembered: Recent = field(default_factory=Recent)
     arrivals: int = 0
@@ -93,12 +107,13 @@ class Track(Struct):
         """Queues a timed packet at its place; at one place the order of arrival stands."""
         packet = Waiting(place_us, pcm, self._next_arrival(), doubtful=doubtful)
         if self.newest_us is None or place_us >= self.newest_us:
-            self.streak.clear()
+            if self.late_streak.arrivals:
+                self.late_streak = Streak()
             self._append(packet)
             return
         if not doubtful:
             self.late += 1
-            self.streak.append(packet.arrival)
+            self.late_streak.add(packet)
         self.waiting.insert(bisect_right(self.waiting, place_us, key=place_of), packet)
         self.held += len(pcm) // 2
         self.counted = False
@@ -140,27 +155,43 @@ class Track(Struct):
         In true disorder the late packets fill holes. After a step back of the clock they and the audio already there
         are together longer than the time they span, and than the time that has passed: the first alone may be a burst.
         """
-        if len(self.streak) <= LONGEST_STREAK and not self._is_overfull():
+        if not self._may_have_stepped():
             return []
-        streak = set(self.streak)
-        late = [packet for packet in self.waiting if packet.arrival in streak]
-        if not late or self.newest_us is None or self.newest_us - late[0].place_us <= TOLERANCE_US:
-            return []
-        if (
-            not (self._is_overfull() and self._is_crowded_from(late[0].place_us, streak))
-            and len(late) <= LONGEST_STREAK
-        ):
+        late = self._late_that_wait()
+        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._is_crowded(late)):
             return []
         late.sort(key=lambda packet: packet.arrival)
-        self.waiting = [packet for packet in self.waiting if packet.arrival not in streak]
-        self.held -= sum(len(packet.pcm) // 2 for packet in late)
-        self.streak.clear()
+        displaced = set(self.late_streak.arrivals)
+        self.waiting = [packet for packet in self.waiting if packet.arrival not in displaced]
+        self.held -= self.late_streak.samples
+        self.late_streak = Streak()
         self.counted = False
         return [(packet.place_us - self.shift_us, packet.pcm) for packet in late]
 
-    def _is_crowded_from(self, lowest_us: int, streak: set[int]) -> bool:
-        beyond = (packet for packet in self.waiting if packet.place_us > lowest_us or packet.arrival in streak)
-        audio_us = sum(self.duration_us(packet.pcm) for packet in beyond)
+    def _may_have_stepped(self) -> bool:
+        """What the streak alone says: a flood of late packets makes a long queue, and must not search it each time."""
+        streak, newest_us = self.late_streak, self.newest_us or 0
+        if newest_us - streak.lowest_us <= TOLERANCE_US:
+            return False
+        is_crowd = streak.samples * 1_000_000 > CROWDED_US * self.sample_rate
+        return len(streak.arrivals) > LONGEST_STREAK or (is_crowd and self._is_overfull())
+
+    def _late_that_wait(self) -> list[Waiting]:
+        """The late packets in the order of their places; those that have been placed are forgotten."""
+        arrivals = set(self.late_streak.arrivals)
+        first = bisect_left(self.waiting, self.late_streak.lowest_us, key=place_of)
+        late = [packet for packet in self.waiting[first:] if packet.arrival in arrivals]
+        if len(late) < len(arrivals):
+            self.late_streak = Streak()
+            for packet in late:
+                self.late_streak.add(packet)
+        return late
+
+    def _is_crowded(self, late: list[Waiting]) -> bool:
+        lowest_us = self.late_streak.lowest_us
+        beyond = self.waiting[bisect_right(self.waiting, lowest_us, key=place_of) :]
+        beyond += late[: bisect_right(late, lowest_us, key=place_of)]
+        audio_us = sum(len(packet.pcm) for packet in beyond) * 500_000 // self.sample_rate
         return audio_us - (self.newest_end_us - lowest_us) > CROWDED_US
 
     def _is_overfull(self) -> bool:

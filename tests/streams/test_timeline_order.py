@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import SupportsIndex, overload
 from unittest import TestCase
 
 from hypothesis import example, given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from streams import timeline as timeline_module
 from streams.timeline import Taken, Timeline
+from streams.track import Track, Waiting
 from tests.streams.packets import (
     PACKET_SAMPLES,
     RATE,
@@ -77,6 +80,12 @@ class Order(TestCase):
         burst = [replace(packet, timestamp_us=packets[100].spoken_us) for packet in packets[100:110]]
         burst.append(replace(packets[110], timestamp_us=packets[100].spoken_us - 30_000))
         taken = play([*packets[:100], *burst, *packets[111:]])
+        self.assertEqual((taken.jumps, taken.late, len(places_of(taken))), ([], 1, 200))
+
+    def test_one_packet_behind_a_burst_is_no_step_of_the_clock_however_full_its_time_is(self) -> None:
+        packets = speech(200)
+        burst = [replace(p, timestamp_us=packets[107].spoken_us) for p in packets[100:111] if p.number != 103]
+        taken = play([*packets[:100], *burst, packets[103], *packets[111:]])
         self.assertEqual((taken.jumps, taken.late, len(places_of(taken))), ([], 1, 200))
 
     def test_a_packet_that_comes_later_than_disorder_explains_is_kept_where_it_came(self) -> None:
@@ -172,6 +181,24 @@ class AClockThatJumps(TestCase):
         self.assertLessEqual(len(timeline.epochs), timeline_module.MOST_EPOCHS)
 
 
+class CountingQueue(list[Waiting]):
+    """Counts how often its packets are gone through."""
+
+    searches = 0
+
+    def __iter__(self) -> Iterator[Waiting]:
+        self.searches += 1
+        return super().__iter__()
+
+    @overload
+    def __getitem__(self, at: SupportsIndex) -> Waiting: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Waiting]: ...
+    def __getitem__(self, at: SupportsIndex | slice) -> Waiting | list[Waiting]:
+        self.searches += isinstance(at, slice)
+        return super().__getitem__(at)
+
+
 class Bounds(TestCase):
     def test_a_clock_that_stands_still_does_not_make_the_queue_grow_without_end(self) -> None:
         timeline = Timeline()
@@ -190,6 +217,26 @@ class Bounds(TestCase):
         late = [replace(packet, timestamp_us=START_US + 18_000_000 + packet.number * 1000) for packet in speech(400)]
         taken = play(ahead + late)
         self.assertEqual(len(places_of(taken)), 402)
+
+    def test_a_flood_of_packets_that_are_a_little_late_is_not_searched_for_each_of_them(self) -> None:
+        queue = CountingQueue()
+        track = Track(RATE, waiting=queue)
+        track.insert(START_US, Sent(0, 0, 0).pcm)
+        for number in range(1, 1000):
+            track.insert(START_US - 60_000, Sent(number, 0, 0).pcm)
+            self.assertEqual(track.take_displaced(), [])
+        self.assertEqual((len(queue), queue.searches), (1000, 0))
+
+    def test_late_packets_that_have_been_placed_are_searched_for_once(self) -> None:
+        track = Track(RATE)
+        track.insert(START_US, Sent(0, 0, 0).pcm)
+        track.insert(START_US - 1_000_000, Sent(1, 0, 0).pcm)
+        track.settle_all()
+        track.waiting = queue = CountingQueue()
+        for number in range(2, 1000):
+            track.insert(START_US - 60_000, Sent(number, 0, 0).pcm)
+            self.assertEqual(track.take_displaced(), [])
+        self.assertEqual((len(queue), queue.searches), (998, 1))
 
     def test_the_memory_for_duplicates_is_bounded_in_time_and_number(self) -> None:
         timeline = Timeline()
