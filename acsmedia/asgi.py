@@ -7,6 +7,7 @@ where the server has not said so before.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from typing import Any
 
@@ -18,7 +19,7 @@ http = get_asgi_application()  # before anything that needs the app registry
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
-from django.urls import path
+from django.urls import path, resolve
 
 from acsmedia import metrics
 from acsmedia.daphne_abort import cut_broken_answers
@@ -87,6 +88,17 @@ async def _nowhere(scope: dict[str, Any], receive: Any, send: Any) -> None:
 nowhere: Any = _nowhere
 
 
+def settle_down() -> None:
+    """Does now what would otherwise hold up every socket once, in the middle of calls.
+
+    The first request imports all views and admins (150 ms and more), and a full garbage collection looks at all that
+    was ever imported (160,000 objects, 90 ms), which is never garbage.
+    """
+    resolve("/")
+    gc.collect()
+    gc.freeze()
+
+
 def build() -> Application:
     """The application that the settings describe. Raises `ImproperlyConfigured` where they are wrong."""
     insist()
@@ -102,6 +114,7 @@ def build() -> Application:
     metrics.install(recorder.figures)
     atexit.register(recorder.stop)
     if settings.RECORDER_STARTS_AT_IMPORT:
+        settle_down()
         recorder.start()
     return Application(recorder, Door.from_settings())
 

@@ -104,9 +104,11 @@ class Addresses(MediaSocketTestCase):
 
 
 class TheModule(TransactionTestCase):
-    def imported(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        """What importing it says, as a server does it, in a process of its own."""
-        code = "import acsmedia.asgi as a, threading; print(type(a.application).__name__, threading.active_count())"
+    KIND_AND_THREADS = "type(a.application).__name__, threading.active_count()"
+
+    def imported(self, tell: str = KIND_AND_THREADS, **environment: str) -> subprocess.CompletedProcess[str]:
+        """What importing it says, as a server does it, in a process of its own; `tell`: expressions to print."""
+        code = f"import acsmedia.asgi as a, gc, sys, threading; print({tell})"
         return subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -121,6 +123,11 @@ class TheModule(TransactionTestCase):
             done = self.imported(DATA_DIR=folder)
             self.assertEqual((done.returncode, done.stdout), (0, "Application 3\n"), done.stderr)
             self.assertEqual([*Path(folder).glob("spool/*/*")], [], "at its end it has given its folder up")
+
+    def test_has_imported_its_views_and_looks_at_no_garbage_of_theirs_later(self) -> None:
+        with TemporaryDirectory() as folder:
+            done = self.imported("'calls.api.views' in sys.modules, gc.get_freeze_count() > 10_000", DATA_DIR=folder)
+            self.assertEqual((done.returncode, done.stdout), (0, "True True\n"), done.stderr)
 
     def test_does_not_start_with_the_door_open(self) -> None:
         with TemporaryDirectory() as folder:
