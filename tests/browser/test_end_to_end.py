@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.test import SimpleTestCase, tag
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests import machine
 from tests.browser.server import FLAGS, OPERATOR, PASSWORD
@@ -28,6 +30,30 @@ class ACall(SimpleTestCase):
         self.see_and_hear("uvicorn")
 
     def see_and_hear(self, kind: str) -> None:
+        with self.watched(kind) as (server, page):
+            expect(page.get_by_text("No live calls")).to_be_visible()
+            acs = self.simulate(server, "--seconds", str(SECONDS))
+            expect(page.locator("[data-call]")).to_contain_text("+15551234567", timeout=20_000)
+            expect(page.locator("[data-participant]")).to_have_count(2)
+            for meter in page.get_by_role("meter").all():
+                expect(meter).not_to_have_attribute("aria-valuetext", "silent")
+            self.assertEqual(acs.wait(60), 0)
+            expect(page.locator("[data-call]")).to_have_count(0, timeout=20_000)
+            expect(page.get_by_text("No live calls")).to_be_visible()
+
+    def test_that_stalls_raises_an_alarm_that_clears_when_it_goes_on(self) -> None:
+        with self.watched("uvicorn") as (server, page):
+            acs = self.simulate(server, "--seconds", "14", "--stall", "1:7")
+            alarms = page.get_by_role("region", name="Alarms")
+            expect(alarms).to_contain_text("Audio has stopped coming", timeout=30_000)
+            expect(page.locator("[data-call] [data-part=alarms]")).to_have_text("Audio has stopped coming")
+            expect(alarms).to_be_hidden(timeout=20_000)
+            expect(page.locator("[data-call]:not([data-leaving])")).to_have_count(1)
+            self.assertEqual(acs.wait(60), 0)
+
+    @contextmanager
+    def watched(self, kind: str) -> Iterator[tuple[Server, Page]]:
+        """A server of this kind, and a page of it that an operator looks at."""
         chromium = machine.chromium()
         console: list[str] = []
         environment = {"RECONNECT_GRACE_SECONDS": "1", "DEBUG": "true"}
@@ -40,24 +66,15 @@ class ACall(SimpleTestCase):
             page.get_by_label("Username").fill(OPERATOR)
             page.get_by_label("Password").fill(PASSWORD)
             page.get_by_role("button", name="Log in").click()
-            expect(page.get_by_text("No live calls")).to_be_visible()
-
-            acs = self.simulate(server)
-            expect(page.locator("[data-call]")).to_contain_text("+15551234567", timeout=20_000)
-            expect(page.locator("[data-participant]")).to_have_count(2)
-            for meter in page.get_by_role("meter").all():
-                expect(meter).not_to_have_attribute("aria-valuetext", "silent")
-            self.assertEqual(acs.wait(60), 0)
-            expect(page.locator("[data-call]")).to_have_count(0, timeout=20_000)
-            expect(page.get_by_text("No live calls")).to_be_visible()
+            yield server, page
             browser.close()
             self.assertNotIn("Traceback", server.log)
         self.assertEqual(console, [])
 
-    def simulate(self, server: Server) -> subprocess.Popen[bytes]:
+    def simulate(self, server: Server, *shape: str) -> subprocess.Popen[bytes]:
         """One call of two voices, in real time."""
         voices = ("--tone", "440", "--tone", "300", "--raw-id", "4:+15551234567", "--raw-id", "8:acs:7f3b_c2d81a")
-        options = ("--quiet", "--token", "", "--seconds", str(SECONDS))  # the token is in the URL already
+        options = ("--quiet", "--token", "", *shape)  # the token is in the URL already
         command = [sys.executable, "manage.py", "simulate", "--settings", "tests.settings", "--url", server.media_url]
         acs = subprocess.Popen([*command, *options, *voices], cwd=ROOT, stdout=subprocess.DEVNULL)
         self.addCleanup(acs.kill)

@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlencode
 
 from tests.torture.databases import ENGINEER, PASSWORD
@@ -17,6 +18,10 @@ RETRY_SECONDS = 0.5
 SILENT_AFTER_SECONDS = 15.0  # as in live-socket.js
 
 
+Alarm = tuple[str, str | None, str | None]
+"""Its name, call, participant."""
+
+
 class LiveSocket(MediaSocket):
     """Counts what it hears. Times are of `time.monotonic`."""
 
@@ -24,6 +29,7 @@ class LiveSocket(MediaSocket):
         super().__init__(connection)
         self.snapshots: list[float] = []
         self.levels: list[float] = []
+        self.alarms: set[Alarm] = set()
         self.heard_at = time.monotonic()
 
     def heard(self, payload: bytes) -> None:
@@ -33,10 +39,19 @@ class LiveSocket(MediaSocket):
             self.levels.append(self.heard_at)
         elif said["type"] == "snapshot":
             self.snapshots.append(self.heard_at)
+            self.alarms = {alarm_of(each) for each in said["alarms"]}
+        elif said["type"] == "alarm":
+            self.alarms.add(alarm_of(said))
+        elif said["type"] == "alarm.cleared":
+            self.alarms.discard(alarm_of(said))
+
+
+def alarm_of(said: dict[str, Any]) -> Alarm:
+    return said["alarm"], said["call"], said["participant"]
 
 
 class Dashboard:
-    """`begin` it, look at `levels` and `snapshots`, `end` it."""
+    """`begin` it, look at `levels`, `snapshots` and `alarms`, `end` it."""
 
     def __init__(self, port: int, cookie: str) -> None:
         self._url = f"ws://127.0.0.1:{port}/ws/live"
@@ -52,6 +67,11 @@ class Dashboard:
     @property
     def levels(self) -> list[float]:
         return self._before[1] + (self.socket.levels if self.socket else [])
+
+    @property
+    def alarms(self) -> list[str]:
+        """Names of those that are on, one for each call and participant."""
+        return sorted(name for name, *_ in self.socket.alarms) if self.socket else []
 
     def begin(self) -> Dashboard:
         self._task = asyncio.create_task(self._watch())

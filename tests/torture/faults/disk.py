@@ -9,6 +9,7 @@ import time
 from tests.servers import Server
 from tests.torture import mounts
 from tests.torture.caller import Caller
+from tests.torture.dashboard import Dashboard, log_in
 from tests.torture.databases import path_of
 from tests.torture.mounts import PowerCutDisk, SmallDisk
 from tests.torture.recording import status_of
@@ -17,6 +18,13 @@ from tests.torture.trial import Fault, Trial
 POWER_MS = 1_500
 """One interval, and what a round of the syncer itself may take on a busy disk."""
 READY_SECONDS = 5.0
+ALARM_SECONDS = 3.0
+"""A second until somebody looks, and what a busy machine takes."""
+CLEAR_SECONDS = 12.0
+"""Five seconds in which all is well, twice as long on a busy machine."""
+ALARMS_IN_LEDGER = "SELECT count(*) FROM calls_ledgerentry WHERE kind = 'alarm' AND reason = 'not_written'"
+FULL = ["disk_low", "not_written", "not_written"]
+"""The alarms of a full disk and two calls."""
 
 
 async def full(trial: Trial) -> None:
@@ -24,11 +32,15 @@ async def full(trial: Trial) -> None:
     disk = SmallDisk(24)
     try:
         site = await trial.install(data_dir=disk.path)
+        port = site.server.port
+        dashboard = Dashboard(port, await asyncio.to_thread(log_in, port)).begin()
         callers = trial.call(2)
         for _ in range(trial.rounds):
             await trial.some_time(1.5, 3.0)
             await asyncio.to_thread(disk.fill)
             began = time.monotonic()
+            await expect_alarms(trial, dashboard, FULL, ALARM_SECONDS)
+            trial.note(f"alarms after {time.monotonic() - began:.1f} s")
             await trial.some_time(2.0, 5.0)
             ready = await asyncio.to_thread(status_of, site.server.port, "/readyz")
             trial.expect(ready == 503, f"/readyz answered {ready} with a full disk")
@@ -37,7 +49,9 @@ async def full(trial: Trial) -> None:
             disk.free()
             trial.note(f"full for {time.monotonic() - began:.1f} s")
             await expect_ready(trial)
+            await expect_alarms(trial, dashboard, [], CLEAR_SECONDS)
         await trial.some_time(2.0, 3.0)
+        await dashboard.end()
         await trial.end_calls(allowed_ms=ALL)
         await explain(trial, callers)
     finally:
@@ -46,6 +60,17 @@ async def full(trial: Trial) -> None:
 
 
 ALL = 10**9
+
+
+async def expect_alarms(trial: Trial, dashboard: Dashboard, wanted: list[str], seconds: float) -> None:
+    """A dashboard shows these alarms, and no others of a full disk, in time."""
+    deadline = time.monotonic() + seconds
+    while (shown := [name for name in dashboard.alarms if name in FULL]) != wanted:
+        if time.monotonic() > deadline:
+            what = f"after {seconds:.0f} s the dashboard shows the alarms {shown} instead of {wanted}"
+            trial.expect(holds=False, what=what)
+            return
+        await asyncio.sleep(0.05)
 
 
 async def expect_ready(trial: Trial) -> None:
@@ -60,12 +85,14 @@ async def expect_ready(trial: Trial) -> None:
 
 
 async def explain(trial: Trial, callers: list[Caller]) -> None:
-    """What is missing is a gap that says why."""
+    """What is missing is a gap that says why, and the ledger has the alarms."""
     reasons: set[str] = set()
     for caller in callers:
         recording = await trial.site.recording(caller.connection_id)
         reasons |= {gap["reason"] for track in recording.tracks.values() for gap in track.gaps}
     trial.note(f"gaps say: {', '.join(sorted(reasons))}")
+    ((entries,),) = trial.site.database.query(trial.site.database_url, ALARMS_IN_LEDGER)
+    trial.expect(entries >= len(callers) * trial.rounds, f"{entries} alarms of a full disk in the ledger")
     trial.expect(reasons - {"not_received"}, "the gaps of a full disk say not_received, as if nothing had come")
 
 
