@@ -40,7 +40,7 @@ async def kill_while_it_starts(trial: Trial) -> None:
     else:
         await trial.site.kill()
         await asyncio.wait([starting])
-        assert starting.exception() is not None, "a killed start fails"
+        starting.exception()  # a killed start fails, but it may have succeeded just before
 
 
 async def terminate(trial: Trial) -> None:
