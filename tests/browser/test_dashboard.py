@@ -165,6 +165,10 @@ class TheAlarms(DashboardTestCase):
             expect(alarms).to_be_hidden()
             expect(card.locator("[data-part=alarms]")).to_be_hidden()
             expect(page.locator("#alarm-news")).to_contain_text("Over: Audio has stopped coming, Call …ection-1.")
+            self.say(alarms=[stalled])
+            expect(page.locator("#alarm-news")).to_contain_text("Alarm: Audio has stopped coming, Call …ection-1.")
+            self.say(ended=[ended(call)], alarms=[])
+            expect(page.locator("#alarm-news")).to_contain_text("Over: Audio has stopped coming, Call …ection-1.")
         self.assertEqual(self.console, [])
 
     def test_one_of_the_recorder_names_no_call(self) -> None:

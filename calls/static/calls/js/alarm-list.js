@@ -8,15 +8,16 @@ const SPOKEN_AFTER_MS = 300; // what comes together is said together: a second s
 export class AlarmList {
   /** @param section what is hidden while there is none @param rows the list in it @param voice says each change once */
   constructor({ section, rows, voice, template }, names) {
-    Object.assign(this, { section, rows, voice, template, names, alarms: [], calls: [], said: [], timer: null });
+    Object.assign(this, { section, rows, voice, template, names, alarms: [], calls: [], known: [], said: [], timer: null });
   }
 
   /** Makes the rows those of `alarms`, in that order. `calls` are those of the moment. */
   show(alarms, calls) {
     if (alarms !== this.alarms) {
-      Object.assign(this, { alarms, calls });
+      Object.assign(this, { alarms, calls: [...calls, ...this.known] }); // a call may leave with its alarm
       this.timer ??= setTimeout(() => this.#speak(), SPOKEN_AFTER_MS);
     }
+    this.known = calls;
     const rows = new Map(Array.from(this.rows.children, (row) => [row.dataset.alarm, row]));
     const wanted = alarms.map((alarm) => this.#fill(rows.get(alarmKey(alarm)), alarm, calls));
     const stand = this.rows.children;

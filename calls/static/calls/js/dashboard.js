@@ -34,6 +34,9 @@ const title = document.title;
 let state = nothing;
 let meters = new Map();
 let countdown = null;
+let drawing = null;
+
+const DRAWN_AFTER_MS = 16; // two hundred calls that raise an alarm together are one picture, not two hundred
 
 function message(heard) {
   if (heard.type === "levels") {
@@ -43,10 +46,11 @@ function message(heard) {
   const before = state;
   state = reduce(state, heard);
   if (heard.type === "snapshot") connected();
-  if (state !== before) show();
+  if (state !== before) drawing ??= setTimeout(show, DRAWN_AFTER_MS);
 }
 
 function show() {
+  drawing = null;
   cards.show(state.calls, state.alarms);
   alarms.show(state.alarms, state.calls);
   cards.tick(Date.now() + ahead);
