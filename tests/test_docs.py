@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from unittest import TestCase
 
+from streams.alarms import OF_PROCESSES, OF_STREAMS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 OF_A_TEST = {"STATIC_ROOT"}
@@ -33,6 +35,15 @@ class Environment(TestCase):
         self.assertGreater(len(read), 20)
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         self.assertEqual({name for name in read if f"`{name}`" not in readme}, set())
+
+
+class Alarms(TestCase):
+    def test_every_alarm_is_in_the_table(self) -> None:
+        page = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+        named = re.findall(
+            r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\| (?:call|participant|process) \|", page, re.MULTILINE))
+        )
+        self.assertEqual(sorted(named), sorted((*OF_STREAMS, *OF_PROCESSES)))
 
 
 class MakeTargets(TestCase):
