@@ -10,17 +10,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 from redis.exceptions import ConnectionError as RedisAway
 
 from calls.live import News
 from calls.models import Call, LedgerEntry, Segment
+from calls.storage import audio_store
 from streams import recorder as module
+from streams.alarms import Thresholds
 from streams.journal import Closed, JournalUnwritable
 from streams.recorder import Recorder
 from streams.room import Room
 from streams.spool import abandoned
 from streams.stream import Stream
+from tests.streams.spools import STORAGES, FakeStore
 from tests.streams.streams import ALICE, PACKET, START_US, audio, heard_in, metadata, records_in
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -233,6 +236,26 @@ class Alarms(RecorderTestCase):
         self.assertFalse(ticker.done())
         self.recorder.stop()
         await ticker
+
+
+@override_settings(STORAGES=STORAGES)
+class AnOutage(RecorderTestCase):
+    async def test_of_the_store_is_said_until_something_is_sealed_again(self) -> None:
+        recorder = self.make(alarms=Thresholds(away_seconds=1.0), grace_seconds=600.0)  # the board keeps the call
+        self.addCleanup(recorder.stop)
+        recorder.start()
+        store = audio_store()
+        assert isinstance(store, FakeStore), "the settings say so"
+        store.away = True
+        stream = recorder.open("connection", "")
+        stream.receive(metadata(), audio())
+        with self.assertLogs(level="WARNING"):
+            recorder.close(stream, 1000)
+            await until(lambda: recorder.figures().alarms["store_away"])
+        self.assertFalse(recorder.figures().alarms["database_away"])
+        store.away = False
+        await until(lambda: not recorder.figures().alarms["store_away"])
+        self.assertEqual(recorder.figures().segments_sealed, 1)
 
 
 class Ticking(RecorderTestCase):
