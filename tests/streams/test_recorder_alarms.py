@@ -1,0 +1,70 @@
+"""Alarms of a recorder: looked for in its rhythm, with the sealer and the disk that it really has."""
+
+from __future__ import annotations
+
+from django.test import override_settings
+
+from calls.models import LedgerEntry
+from calls.storage import audio_store
+from streams.alarms import Thresholds
+from streams.room import Room
+from tests.streams.spools import STORAGES, FakeStore
+from tests.streams.streams import START_US, audio, metadata
+from tests.streams.test_recorder import RecorderTestCase
+from tests.waiting import until
+
+
+class Alarms(RecorderTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.recorder = self.make(room=Room(limit_bytes=1))
+        self.addCleanup(self.recorder.stop)
+        self.recorder.start()
+
+    async def test_are_looked_for_once_a_second_and_told(self) -> None:
+        stream = self.recorder.open("connection", "")
+        told: list[str] = []
+        for tick in range(130):
+            news = self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
+            told += [alarm["alarm"] for alarm in news.get("alarms", ())]
+        self.assertIn("no_audio", told)
+        self.assertLess(len(told), 10, "and not at every tick")
+        self.assertEqual(self.recorder.figures().alarms["no_audio"], 1)
+        self.recorder.close(stream, 1000)
+        await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
+
+    async def test_of_the_process_are_told_on_after_the_last_call(self) -> None:
+        left = self.spool / "left"
+        left.mkdir()
+        (left / "stream.000000.journal").write_bytes(bytes(1000))
+        stream = self.recorder.open("connection", "")
+        with self.assertLogs("streams.lookout", "WARNING"):
+            await until(lambda: self.recorder.figures().alarms["disk_low"])
+        self.recorder.close(stream, 1000)
+        await until(lambda: any(news.get("ended") for news in self.dashboards.news))
+        ticker = self.recorder._ticker
+        assert ticker, "it ticks"
+        self.assertFalse(self.recorder.board)
+        self.assertFalse(ticker.done())
+        self.recorder.stop()
+        await ticker
+
+
+@override_settings(STORAGES=STORAGES)
+class AnOutage(RecorderTestCase):
+    async def test_of_the_store_is_said_until_something_is_sealed_again(self) -> None:
+        recorder = self.make(alarms=Thresholds(away_seconds=1.0), grace_seconds=600.0)  # the board keeps the call
+        self.addCleanup(recorder.stop)
+        recorder.start()
+        store = audio_store()
+        assert isinstance(store, FakeStore), "the settings say so"
+        store.away = True
+        stream = recorder.open("connection", "")
+        stream.receive(metadata(), audio())
+        with self.assertLogs(level="WARNING"):
+            recorder.close(stream, 1000)
+            await until(lambda: recorder.figures().alarms["store_away"])
+        self.assertFalse(recorder.figures().alarms["database_away"])
+        store.away = False
+        await until(lambda: not recorder.figures().alarms["store_away"])
+        self.assertEqual(recorder.figures().segments_sealed, 1)
