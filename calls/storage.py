@@ -115,7 +115,9 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
     def _save(self, name: str, content: File[Any]) -> str:
         target = Path(self.path(name))
         _make_folders(target.parent)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        # One name for whoever writes this object: what a crash has left half written, the next try writes over. Two
+        # that meet here write the same bytes, and whoever comes too late to rename tries again.
+        partial = target.with_name(f".{target.name}.partial")
         try:
             with partial.open("wb") as file:
                 for piece in content.chunks():

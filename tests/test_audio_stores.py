@@ -223,6 +223,16 @@ class Files(Stores.Tests):
         with self.assertRaises(storage.StoreAway):
             read_object(NAME)
 
+    def test_what_a_crash_left_half_written_is_written_over(self) -> None:
+        with (
+            mock.patch.object(Path, "replace", side_effect=KeyboardInterrupt),
+            mock.patch.object(Path, "unlink"),  # nobody tidies up after a crash
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            storage.write_object(NAME, b"whole")
+        storage.write_object(NAME, b"whole")
+        self.assertEqual([path.name for path in self.folder.rglob("*") if path.is_file()], [Path(NAME).name])
+
 
 class Database(Stores.Tests):
     def store_in_use(self) -> AbstractContextManager[Any]:
