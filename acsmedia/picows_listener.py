@@ -39,6 +39,7 @@ class Listener(WSListener):
         self._max_bytes = max_bytes
         self._on_gone = on_gone
         self._transport: WSTransport
+        self.is_connected = False
         self._take: Take | None = None
         self._messages: list[bytes] = []  # of the read that is being looked at
         self._partial: bytearray | None = None  # a message of which fragments have come
@@ -56,7 +57,7 @@ class Listener(WSListener):
     # --- picows ---
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
+        self._transport, self.is_connected = transport, True
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
@@ -138,6 +139,7 @@ class Listener(WSListener):
         """Says goodbye; the client has `CLOSE_SECONDS` to answer. Again, or after its own goodbye, nothing."""
         if self._end or self._is_closed:
             return
+        self._hand_over()
         self._is_closed = True
         self._take = None
         self._transport.send_close(code, reason)  # type: ignore[arg-type] # any code, not only those picows names

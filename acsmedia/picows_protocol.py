@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from base64 import b64decode
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import unquote
@@ -41,6 +42,13 @@ hold, so how long a flooded socket holds up the others, and what a killed proces
 READ_BYTES = 4 * 1024
 """picows' first read buffer of a socket: four packets. It doubles whenever a read has filled it."""
 
+HEAD = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
+)
+"""What picows is shown of a request, whose key alone it needs: it knows no `Connection: keep-alive, Upgrade`, which
+Firefox sends, and no head of more than 16 kB."""
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -59,7 +67,7 @@ class PicowsProtocol(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._request = b""
+        self._key = b""  # Sec-WebSocket-Key
         self._is_told = False  # that there is a handshake, or that its client is gone
         self._is_answered = False
         self._status = 0  # of an answer that is no acceptance
@@ -73,10 +81,11 @@ class PicowsProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The request, as uvicorn's HTTP parser has put it together again; nothing is read before it is answered."""
-        self._request = data
         self._transport.pause_reading()
-        scope = self._scope()
-        if not _is_handshake(scope["headers"]):
+        scope = self._scope(data)
+        headers = dict(scope["headers"])
+        self._key = headers.get(b"sec-websocket-key", b"")
+        if headers.get(b"sec-websocket-version") != b"13" or not _is_key(self._key):
             self._respond(HTTPStatus.BAD_REQUEST)
             return
         task = self._loop.create_task(self._run(scope), name="websocket")
@@ -95,9 +104,9 @@ class PicowsProtocol(asyncio.Protocol):
         elif not self._is_answered:
             self._respond(HTTPStatus.SERVICE_UNAVAILABLE)
 
-    def _scope(self) -> dict[str, Any]:
+    def _scope(self, request: bytes) -> dict[str, Any]:
         """What ASGI says of a handshake (asgi.readthedocs.io, "WebSocket Connection Scope")."""
-        head, *lines = self._request.split(b"\r\n\r\n")[0].split(b"\r\n")
+        head, *lines = request.split(b"\r\n\r\n")[0].split(b"\r\n")
         raw_path, _, query_string = head.split(b" ")[1].partition(b"?")
         pairs = (line.split(b":", 1) for line in lines)
         headers = [(name.lower(), value.strip()) for name, value in pairs]
@@ -186,8 +195,9 @@ class PicowsProtocol(asyncio.Protocol):
         picows = self._picows(lambda _request: WSUpgradeResponseWithListener(response, listener))
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         picows.connection_made(self._transport)
-        _feed(picows, self._request)
-        self._is_answered, self._listener, self._request = True, listener, b""
+        _feed(picows, HEAD % self._key)
+        assert listener.is_connected, "picows is shown a request that it accepts"
+        self._is_answered, self._listener = True, listener
         self._transport.set_protocol(picows)
         self._transport.resume_reading()
 
@@ -211,10 +221,12 @@ class PicowsProtocol(asyncio.Protocol):
         )
 
 
-def _is_handshake(headers: Headers) -> bool:
-    """What picows asks of a request once it has been accepted; asked before, so that nobody is accepted in vain."""
-    found = dict(headers)
-    return found.get(b"sec-websocket-version") == b"13" and len(found.get(b"sec-websocket-key", b"")) == 24
+def _is_key(key: bytes) -> bool:
+    """16 bytes in base64 (RFC 6455, section 4.1)."""
+    try:
+        return len(b64decode(key, validate=True)) == 16
+    except ValueError:
+        return False
 
 
 def _texts(headers: Headers) -> list[tuple[str, str]]:
@@ -222,7 +234,7 @@ def _texts(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _feed(protocol: Any, request: bytes) -> None:
-    """As if the request came from the network."""
+    """As if it came from the network."""
     while request:
         room = protocol.get_buffer(-1)
         taken = min(len(room), len(request))

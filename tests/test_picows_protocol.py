@@ -21,6 +21,7 @@ from tests.servers import free_port
 from tests.waiting import until
 
 MOST_BYTES = 10_000
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 Scope = dict[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
@@ -127,7 +128,7 @@ class Messages(SimpleTestCase):
         heard = Heard()
         async with Served(heard, ws_ping_interval=0.3, ws_ping_timeout=0.3) as served:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-            writer.write(handshake("dGhlIHNhbXBsZSBub25jZQ==", "13"))
+            writer.write(handshake(KEY, "13"))
             await reader.readuntil(b"\r\n\r\n")
             ping = await reader.readexactly(2)
             self.assertEqual(ping[0] & 0x0F, Opcode.PING)
@@ -204,6 +205,10 @@ async def send_all(client: ClientConnection, messages: list[bytes]) -> None:
         await client.send(message)
 
 
+def no_connections(served: Served) -> bool:
+    return served.connections == 0
+
+
 async def first_connection(served: Served) -> Any:
     """The server's end of the only socket, once it is accepted."""
     await until(lambda: any(getattr(one, "_listener", None) for one in list(served.server.server_state.connections)))
@@ -262,9 +267,24 @@ class Handshakes(SimpleTestCase):
 
         await self._expect_status(nothing, 500)
 
+    async def test_what_browsers_and_proxies_send_besides_is_accepted(self) -> None:
+        """Firefox keeps alive; cookies may be long."""
+        for connection, cookie in (("keep-alive, Upgrade", "short"), ("Upgrade", "long" * 5_000)):
+            heard = Heard()
+            async with Served(heard) as served:
+                reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+                head = handshake(KEY, "13").replace(b"Connection: Upgrade", f"Connection: {connection}".encode())
+                writer.write(head.replace(b"Host: x", f"Host: x\r\nCookie: {cookie}".encode()))
+                self.assertIn(b" 101 ", await reader.readline())
+                writer.write(Frame(Opcode.TEXT, b"one").serialize(mask=True))
+                await until(partial(getattr, heard, "messages"))
+                writer.close()
+                self.assertEqual(await heard.code(), 1006)
+                await until(partial(no_connections, served))
+
     async def test_a_request_that_is_no_handshake_is_a_400(self) -> None:
         async with Served(echo) as served:
-            for key, version in (("short", "13"), ("dGhlIHNhbXBsZSBub25jZQ==", "8")):
+            for key, version in (("short", "13"), ("no base64, but 24 long.", "13"), (KEY, "8")):
                 answer = await asyncio.to_thread(ask, served.port, key, version)
                 self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), answer)
             await until(lambda: served.connections == 0)
@@ -352,6 +372,13 @@ class Ends(SimpleTestCase):
                 self.assertEqual(client.close_code, 1009)
                 self.assertEqual(await heard.code(), 1009)
             self.assertEqual(heard.messages, [])
+
+    async def test_what_came_before_a_frame_that_ends_the_socket_is_heard(self) -> None:
+        heard = Heard()
+        async with Served(heard) as served, connect(served.url) as client:
+            await raw(client, Frame(Opcode.TEXT, b"one"), Frame(Opcode.TEXT, b"two"), Frame(Opcode.CONT, b"tail"))
+            self.assertEqual(await heard.code(), 1002)
+        self.assertEqual(heard.messages, [b"one", b"two"])
 
     async def test_frames_that_make_no_message_are_1002(self) -> None:
         for frames in (
