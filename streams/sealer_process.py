@@ -31,6 +31,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from streams.backlog import backlog_of
 from streams.figures import Backlog, SealStage
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ GATHER_SECONDS = 0.2
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 3.0
 """What the file that is being sealed gets to end, when the recorder has gone."""
+LOOK_SHARE = 20
 NICE = 5
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -80,10 +82,11 @@ class SealerProcess:
     def __init__(self, spool_folder: Path, own: Path, command: Sequence[str] | None = None) -> None:
         here = [sys.executable, "-m", "streams.sealer_process", str(spool_folder), str(own)]
         self._command = list(command or here)
+        self._spool = spool_folder
         self._thread = threading.Thread(target=self._look_after, name="sealer-watch", daemon=True)
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()  # no child is started once `stop` has begun
+        self._lock = threading.Lock()  # none is started once `stop` has begun, none woken whose pipe is closed
         self._before: Counter[str] = Counter()  # totals of sealers that have died
         self._report = Report(0, {}, Backlog())
 
@@ -104,18 +107,19 @@ class SealerProcess:
         self._thread.start()
 
     def wake(self) -> None:
-        child = self._child
-        if child and child.stdin:
-            with suppress(OSError, ValueError):  # full: it has been woken often enough; closed: it has ended
-                os.write(child.stdin.fileno(), b".")
+        with self._lock:
+            if self._child and self._child.stdin and not self._child.stdin.closed:
+                with suppress(OSError):  # full: it has been woken often enough; broken: it has died
+                    os.write(self._child.stdin.fileno(), b".")
 
     def stop(self, timeout_seconds: float) -> bool:
         """Lets the current file end, and kills what has not ended in time: that is harmless at any moment."""
         with self._lock:
             self._stopping.set()
             child = self._child
-        if child and child.stdin:
-            child.stdin.close()
+            if child and child.stdin:
+                child.stdin.close()
+        if child:
             try:
                 child.wait(timeout_seconds)
             except subprocess.TimeoutExpired:
@@ -126,16 +130,30 @@ class SealerProcess:
 
     def _look_after(self) -> None:
         """Starts the sealer, again whenever it has died, and listens to it."""
-        while child := self._start_child():
-            self._listen(child)
-            code = child.wait()
+        while not self._stopping.is_set():
+            try:
+                child = self._start_child()
+            except OSError as error:  # no memory, no descriptors: there may be some again
+                log.error("sealer not started", error=error.strerror)
+            else:
+                if child is None:
+                    return
+                self._listen(child)
+                self._bury(child)
+            if not self._stopping.is_set():
+                # A sealer that is not there must not look like one that has nothing to do.
+                self._report = Report(0, {}, backlog_of(self._spool, time.time()))
+            self._stopping.wait(RESTART_SECONDS)
+
+    def _bury(self, child: subprocess.Popen[bytes]) -> None:
+        code = child.wait()
+        with self._lock:
             for pipe in (child.stdin, child.stdout):
-                if pipe and not self._stopping.is_set():  # else `stop` closes it
+                if pipe:
                     pipe.close()
-            self._before.update(segments_sealed=self._report.segments_sealed, **self._report.failures)
-            self._report = Report(0, {}, self._report.backlog)
-            if not self._stopping.wait(RESTART_SECONDS):
-                log.error("sealer died", code=code)
+        self._before.update(segments_sealed=self._report.segments_sealed, **self._report.failures)
+        if not self._stopping.is_set():
+            log.error("sealer died", code=code)
 
     def _start_child(self) -> subprocess.Popen[bytes] | None:
         with self._lock:
@@ -157,6 +175,23 @@ class SealerProcess:
                 log.warning("sealer said something else")
 
 
+class Lookout:
+    """What lies before the sealer, looked at beside it: it may hang in a query of a database that answers nothing."""
+
+    def __init__(self, spool_folder: Path) -> None:
+        self._spool = spool_folder
+        self._seen = Backlog()
+        self._due = 0.0
+
+    def backlog(self) -> Backlog:
+        """At most a second old, or twenty times as old as a look takes."""
+        began = time.monotonic()
+        if began >= self._due:
+            self._seen = backlog_of(self._spool, time.time())
+            self._due = began + max(1.0, LOOK_SHARE * (time.monotonic() - began))
+        return self._seen
+
+
 def main(spool_folder: Path, own: Path) -> int:
     """Seals until standard input ends. 1 when a file had not ended in time, or the folder is somebody else's."""
     import django
@@ -172,9 +207,10 @@ def main(spool_folder: Path, own: Path) -> int:
         return 1
     sealer = Sealer(spool_folder, own)
     sealer.start()
+    lookout = Lookout(spool_folder)
     with suppress(BrokenPipeError):  # the recorder has gone
         while _is_wanted(sealer):
-            _tell(Report(sealer.segments_sealed, sealer.failures, sealer.backlog))
+            _tell(Report(sealer.segments_sealed, sealer.failures, lookout.backlog()))
     return 0 if sealer.stop(STOP_SECONDS) else 1
 
 

@@ -13,6 +13,7 @@ and two processes never take the same one.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -20,7 +21,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
+import structlog
+
 from calls.storage import fsync_folder
+
+log = structlog.get_logger(__name__)
 
 LOCK = "owner.lock"
 SEALER_LOCK = "sealer.lock"
@@ -39,9 +44,7 @@ class Folder:
         """Gives the folder up; with `remove_empty` an emptied one is taken away first."""
         try:
             if remove_empty and not any(entry.name not in {LOCK, SEALER_LOCK} for entry in self.path.iterdir()):
-                (self.path / SEALER_LOCK).unlink(missing_ok=True)
-                (self.path / LOCK).unlink()
-                self.path.rmdir()
+                _take_away(self.path)
         finally:  # a lock that stays behind would keep everyone away for as long as this process lives
             for lock in self._locks:
                 os.close(lock)
@@ -68,7 +71,11 @@ def abandoned(spool: Path) -> Iterator[Folder]:
         return
     for path in sorted(spool.iterdir()):
         if path.is_dir() and path.name != AXES and not path.name.startswith("."):
-            folder = _take(path)
+            try:
+                folder = _take(path)
+            except OSError as error:  # of one folder: the others have their turn
+                log.warning("folder not taken over", folder=path.name, error=error.strerror)
+                continue
             if folder is not None:
                 yield folder
 
@@ -137,18 +144,38 @@ def _sync_folders_of(paths: Iterable[Path]) -> None:
 
 def lock_for_sealing(folder: Path) -> bool:
     """Holds the second lock of a folder until this process ends; False where the folder is gone, or taken over."""
-    return _locked(folder / SEALER_LOCK) is not None
+    lock = _locked(folder / SEALER_LOCK) if (folder / LOCK).exists() else None
+    if lock is not None and not (folder / LOCK).exists():  # taken away this moment, which our new file must not hinder
+        _take_away(folder)
+        os.close(lock)
+        return False
+    return lock is not None
 
 
 def _take(path: Path) -> Folder | None:
     owner = _locked(path / LOCK, create=False)
     if owner is None:
         return None
-    sealer = _locked(path / SEALER_LOCK)
+    try:
+        sealer = _locked(path / SEALER_LOCK)
+    except OSError:
+        os.close(owner)
+        raise
     if sealer is None:  # of its last process the sealer still works on a file
         os.close(owner)
         return None
     return Folder(path, owner, sealer)
+
+
+def _take_away(folder: Path) -> None:
+    """Removes an emptied folder; one in which somebody has made a file this moment is theirs to remove."""
+    for name in (SEALER_LOCK, LOCK):
+        (folder / name).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+            raise
 
 
 def _locked(path: Path, *, create: bool = True) -> int | None:
@@ -157,12 +184,13 @@ def _locked(path: Path, *, create: bool = True) -> int | None:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
     except FileNotFoundError:
         return None
+    still_there = False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         still_there = path.stat().st_ino == os.fstat(lock).st_ino
     except (BlockingIOError, FileNotFoundError):
-        still_there = False
-    if not still_there:
-        os.close(lock)
         return None
-    return lock
+    finally:
+        if not still_there:
+            os.close(lock)
+    return lock if still_there else None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import DEFAULT, patch
 
 from django.test import SimpleTestCase, TransactionTestCase, tag
 
 from calls.models import Segment
 from streams import spool
 from streams.figures import Backlog
-from streams.sealer_process import SealerProcess
+from streams.sealer_process import Lookout, SealerProcess
 from tests.servers import database_url_of_the_test
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
@@ -84,6 +87,32 @@ class LookedAfter(SimpleTestCase):
             expect(lambda: sealer._child is not first)
             expect(lambda: sealer.segments_sealed == 10)
         self.assertEqual(sealer.failures["journal"], 4)
+
+    def test_one_that_could_not_be_started_is_tried_again(self) -> None:
+        crowded = OSError(errno.EMFILE, "Too many open files")
+        really = subprocess.Popen
+        with (
+            patch("subprocess.Popen", side_effect=[crowded, DEFAULT], wraps=really),
+            self.assertLogs("streams.sealer_process", "ERROR") as logged,
+        ):
+            sealer = self.start("say(5); woken()")
+            expect(lambda: sealer.segments_sealed == 5)
+        self.assertIn("sealer not started", str(logged.records[0].msg))
+
+    def test_what_waits_is_known_although_none_is_there_to_say_it(self) -> None:
+        (self.folder / "process").mkdir()
+        (self.folder / "process" / "stream.000000.journal").write_bytes(b"audio")
+        with self.assertLogs("streams.sealer_process", "ERROR"):
+            sealer = self.start("sys.exit(3)")
+            expect(lambda: sealer.backlog.files == 1)
+        self.assertEqual(sealer.backlog.size_bytes, 5)
+
+    def test_what_waits_is_looked_at_beside_it(self) -> None:
+        lookout = Lookout(self.folder)
+        self.assertEqual(lookout.backlog().files, 0)
+        (self.folder / "process").mkdir()
+        (self.folder / "process" / "stream.000000.journal").touch()
+        expect(lambda: lookout.backlog().files == 1)
 
     def test_it_ends_when_it_is_told(self) -> None:
         sealer = self.start("woken()")

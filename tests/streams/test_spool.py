@@ -14,7 +14,7 @@ from unittest import TestCase
 from unittest.mock import patch
 
 from streams import spool
-from streams.spool import AXES, LOCK, Folder
+from streams.spool import AXES, LOCK, SEALER_LOCK, Folder
 
 OWNER = """
 import sys
@@ -170,6 +170,48 @@ class TakingOver(SpoolTest):
         with patch.object(fcntl, "flock", release_first):
             self.assertEqual(list(spool.abandoned(self.spool)), [])
         self.assertFalse(folder.path.exists())
+
+    def test_a_folder_that_cannot_be_looked_at_holds_up_no_other_and_is_free_again(self) -> None:
+        for _ in range(2):
+            spool.claim(self.spool).release()
+        first, second = sorted(self.spool.iterdir())
+        really = os.open
+
+        def crowded(path: Path, *arguments: int) -> int:
+            if path == first / SEALER_LOCK:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return really(path, *arguments)
+
+        with patch("os.open", side_effect=crowded), self.assertLogs("streams.spool", "WARNING"):
+            found = list(spool.abandoned(self.spool))
+        self.assertEqual([folder.path for folder in found], [second])
+        found[0].release()
+        again = list(spool.abandoned(self.spool))
+        self.assertEqual([folder.path for folder in again], [first, second])
+        for folder in again:
+            folder.release()
+
+
+class Sealing(SpoolTest):
+    def test_a_folder_that_was_taken_away_is_not_made_again(self) -> None:
+        folder = spool.claim(self.spool)
+        folder.release(remove_empty=True)
+        self.assertFalse(spool.lock_for_sealing(folder.path))
+        self.assertFalse(folder.path.exists())
+
+    def test_a_folder_that_is_taken_away_this_moment_does_not_stay_behind(self) -> None:
+        folder = spool.claim(self.spool)
+        locked = spool._locked
+
+        def meanwhile(path: Path, *, create: bool = True) -> int | None:
+            lock = locked(path, create=create)
+            (path.parent / LOCK).unlink()
+            return lock
+
+        with patch("streams.spool._locked", side_effect=meanwhile):
+            self.assertFalse(spool.lock_for_sealing(folder.path))
+        self.assertFalse(folder.path.exists())
+        folder.release()
 
 
 class Releasing(SpoolTest):
