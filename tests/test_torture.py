@@ -30,6 +30,7 @@ from tests.torture.verdict import Findings, judge
 
 PACKETS = 50
 BEGAN_US = 1_700_000_000_000_000
+SNAPSHOT = b'{"type": "snapshot", "alarms": []}'
 
 
 class ANumberedVoice(SimpleTestCase):
@@ -162,7 +163,7 @@ class ADashboard(SimpleTestCase):
         self.browser = browser
 
     async def test_hears_on_after_a_ping_that_is_no_text(self) -> None:
-        await self.hears(from_server(PING, b"\xff\x00\xaa\x55"), from_server(TEXT, b'{"type": "snapshot"}'))
+        await self.hears(from_server(PING, b"\xff\x00\xaa\x55"), from_server(TEXT, SNAPSHOT))
         self.assertEqual(len(self.live.snapshots), 1)
 
     async def test_that_does_not_understand_is_closed_and_says_why(self) -> None:
