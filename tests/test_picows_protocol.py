@@ -5,54 +5,31 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from queue import Queue
-from typing import Any, Self
+from typing import Any
 
 from django.test import SimpleTestCase, tag
-from uvicorn import Config, Server
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from acsmedia.picows_listener import QUEUE_MESSAGES
-from tests.servers import free_port
+from tests.threaded_uvicorn import Application, Scope, ThreadedUvicorn
 from tests.waiting import until
 
 MOST_BYTES = 10_000
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-Scope = dict[str, Any]
-Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
-class Served:
-    """`async with` it: `application` on uvicorn with uvloop, in a thread of its own."""
+class Served(ThreadedUvicorn):
+    """`application` on picows and uvloop, at an address with a path and a query."""
 
     def __init__(self, application: Application, **options: Any) -> None:
-        self.port = free_port()
-        self.url = f"ws://127.0.0.1:{self.port}/some%20where?token=a%2Bb"
-        shape = {"ws_max_size": MOST_BYTES, "lifespan": "off", "log_level": "critical", **options}
         ws = "acsmedia.picows_protocol:PicowsProtocol"
-        config = Config(application, host="127.0.0.1", port=self.port, loop="uvloop", ws=ws, **shape)
-        self.server = Server(config)
-        self._thread = threading.Thread(target=self.server.run, daemon=True)
-
-    async def __aenter__(self) -> Self:
-        self._thread.start()
-        await until(lambda: self.server.started)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.stop()
-        await asyncio.to_thread(self._thread.join)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-
-    @property
-    def connections(self) -> int:
-        return len(self.server.server_state.connections)
+        super().__init__(application, **{"loop": "uvloop", "ws": ws, "ws_max_size": MOST_BYTES, **options})
+        self.url = f"ws://127.0.0.1:{self.port}/some%20where?token=a%2Bb"
 
 
 class Heard:
@@ -206,13 +183,13 @@ async def send_all(client: ClientConnection, messages: list[bytes]) -> None:
 
 
 def no_connections(served: Served) -> bool:
-    return served.connections == 0
+    return not served.connections
 
 
 async def first_connection(served: Served) -> Any:
     """The server's end of the only socket, once it is accepted."""
-    await until(lambda: any(getattr(one, "_listener", None) for one in list(served.server.server_state.connections)))
-    (protocol,) = served.server.server_state.connections
+    await until(lambda: any(getattr(one, "_listener", None) for one in served.connections))
+    (protocol,) = served.connections
     return protocol
 
 
@@ -246,7 +223,7 @@ class Handshakes(SimpleTestCase):
             response = refused.exception.response
             self.assertEqual((response.status_code, response.body), (401, b"who are you"))
             self.assertEqual(response.headers["x-why"], "no token")
-            await until(lambda: served.connections == 0)
+            await until(lambda: not served.connections)
 
     async def test_closing_before_accepting_is_a_403(self) -> None:
         async def close(scope: Scope, receive: Any, send: Any) -> None:
@@ -287,7 +264,7 @@ class Handshakes(SimpleTestCase):
             for key, version in (("short", "13"), ("no base64, but 24 long.", "13"), (KEY, "8")):
                 answer = await asyncio.to_thread(ask, served.port, key, version)
                 self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), answer)
-            await until(lambda: served.connections == 0)
+            await until(lambda: not served.connections)
 
     async def _expect_status(self, application: Application, status: int) -> None:
         async with Served(application) as served:
@@ -318,7 +295,7 @@ class Ends(SimpleTestCase):
             await client.close(4321, "enough")
             self.assertEqual(await heard.code(), 4321)
             self.assertEqual(client.close_code, 4321)
-            await until(lambda: served.connections == 0)
+            await until(lambda: not served.connections)
 
     async def test_a_goodbye_without_a_code_is_1005(self) -> None:
         heard = Heard()
@@ -332,7 +309,7 @@ class Ends(SimpleTestCase):
             client = await connect(served.url)
             client.transport.abort()
             self.assertEqual(await heard.code(), 1006)
-            await until(lambda: served.connections == 0)
+            await until(lambda: not served.connections)
 
     async def test_the_application_closes_with_its_code_and_reason(self) -> None:
         async with Served(echo) as served, connect(served.url) as client:
@@ -410,5 +387,5 @@ class Ends(SimpleTestCase):
             client = await connect(served.url)
             client.transport.pause_reading()
             self.assertEqual(await heard.code(), 1006)
-            await until(lambda: served.connections == 0)
+            await until(lambda: not served.connections)
             client.transport.abort()

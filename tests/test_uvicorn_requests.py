@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from typing import Any, Self
+from typing import Any
 from unittest import mock
 
 from django.test import SimpleTestCase, tag
-from uvicorn import Config, Server
 
-from tests.servers import free_port
+from tests.threaded_uvicorn import ThreadedUvicorn
 from tests.waiting import until
 
 ANSWER = b"HTTP/1.1 200 OK"
@@ -25,24 +23,11 @@ async def ok(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-class Served:
-    """`ok` on uvicorn, in a thread of its own."""
+class Served(ThreadedUvicorn):
+    """`ok`, with the patience of ours."""
 
     def __init__(self) -> None:
-        self.port = free_port()
-        http: Any = "acsmedia.uvicorn_requests:PromptRequests"
-        shape: dict[str, Any] = {"lifespan": "off", "log_level": "critical", "timeout_keep_alive": 600}
-        self.server = Server(Config(ok, host="127.0.0.1", port=self.port, http=http, **shape))
-        self._thread = threading.Thread(target=self.server.run, daemon=True)
-
-    async def __aenter__(self) -> Self:
-        self._thread.start()
-        await until(lambda: self.server.started)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.server.should_exit = True
-        await asyncio.to_thread(self._thread.join)
+        super().__init__(ok, http="acsmedia.uvicorn_requests:PromptRequests", timeout_keep_alive=600)
 
 
 @tag("once")
@@ -93,4 +78,4 @@ class Requests(SimpleTestCase):
             writer.write(start)
             self.assertEqual(await reader.read(), b"")
             writer.close()
-            await until(lambda: not served.server.server_state.connections)
+            await until(lambda: not served.connections)
