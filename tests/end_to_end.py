@@ -35,11 +35,12 @@ QUICK = {
 }
 CALLER, AGENT = "4:+15550100142", "8:acs:3d20e1de-0f28-41c5_0000000b-faeb"
 
-MAKE_ACCOUNT = """
+ENGINEER, PASSWORD = "engineer", "engineer-of-the-tests"
+MAKE_ACCOUNT = f"""
 from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.authtoken.models import Token
-user, browser = User.objects.create_user("engineer"), Client()
+user, browser = User.objects.create_user({ENGINEER!r}, password={PASSWORD!r}), Client()
 browser.force_login(user)
 print("account", Token.objects.create(user=user).key, browser.cookies["sessionid"].value)
 """
@@ -54,7 +55,7 @@ class Account:
 
 
 def make_account(server: Server) -> Account:
-    """Of the user `engineer`, new in the server's database."""
+    """Of the user `ENGINEER`, new in the server's database."""
     printed = re.search(r"^account (\w+) (\w+)$", server.manage("shell", "-c", MAKE_ACCOUNT), re.MULTILINE)
     assert printed, "the account is printed"
     return Account(printed[1], printed[2])

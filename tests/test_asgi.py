@@ -12,7 +12,7 @@ from typing import Any
 from asgiref.testing import ApplicationCommunicator
 from channels.testing import HttpCommunicator
 from django.core.exceptions import ImproperlyConfigured
-from django.test import TransactionTestCase, override_settings
+from django.test import TransactionTestCase, override_settings, tag
 
 from acsmedia import asgi
 from acsmedia.asgi import Application
@@ -103,6 +103,7 @@ class Addresses(MediaSocketTestCase):
             self.assertIsNotNone(self.recorder._running)
 
 
+@tag("once")
 class TheModule(TransactionTestCase):
     KIND_AND_THREADS = "type(a.application).__name__, threading.active_count()"
 

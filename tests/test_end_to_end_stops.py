@@ -13,7 +13,16 @@ from django.test import SimpleTestCase, tag
 from streams.simulator.plan import Call, Plan
 from streams.simulator.play import play
 from streams.simulator.report import Report
-from tests.end_to_end import AGENT, CALLER, SEGMENT_SECONDS, Rest, noises, pcm_of, running
+from tests.end_to_end import (
+    AGENT,
+    CALLER,
+    SEGMENT_SECONDS,
+    Rest,
+    database_with_account,
+    noises,
+    pcm_of,
+    running,
+)
 from tests.waiting import until
 
 SCRIPT = noises(60.0, seed=7)
@@ -42,6 +51,7 @@ class Stopped(SimpleTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
+        database_with_account()  # before four threads ask for it at once
         asyncio.run(cls.stop_all())
 
     @classmethod

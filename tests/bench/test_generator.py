@@ -9,6 +9,8 @@ import sys
 import threading
 from unittest import TestCase
 
+from django.test import tag
+
 from bench.load import Load, Report
 from bench.plan import CallPlan, LoadPlan
 from bench.subjects import Bare, compared
@@ -29,6 +31,7 @@ async def sent(plan: LoadPlan) -> Report:
         return await load.report()
 
 
+@tag("once")
 class AgainstRawSockets(TestCase):
     def test_every_byte_arrives_and_the_report_counts_it(self) -> None:
         with Bare([sys.executable, "-m", "bench.raw", "PORT"]) as server:
@@ -70,6 +73,7 @@ class Comparison(TestCase):
         self.assertEqual(compared(report, {"bench-0": 10}), (10, 0))
 
 
+@tag("once")
 class CommandLine(TestCase):
     def test_help_is_there_throughout(self) -> None:
         for arguments in (["--help"], ["capacity", "--help"]):

@@ -11,13 +11,10 @@ from django.test import SimpleTestCase, tag
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests import machine
-from tests.browser.server import FLAGS, OPERATOR, PASSWORD
+from tests.browser.server import FLAGS
+from tests.end_to_end import ENGINEER, PASSWORD, running
 from tests.servers import ROOT, Server
 
-MAKE_OPERATOR = f"""
-from django.contrib.auth.models import User
-User.objects.create_user({OPERATOR!r}, password={PASSWORD!r})
-"""
 SECONDS = 4
 
 
@@ -56,14 +53,12 @@ class ACall(SimpleTestCase):
         """A server of this kind, and a page of it that an operator looks at."""
         chromium = machine.chromium()
         console: list[str] = []
-        environment = {"RECONNECT_GRACE_SECONDS": "1", "DEBUG": "true"}
-        with Server(kind, environment=environment) as server, sync_playwright() as playwright:
-            server.manage("shell", "-v", "0", "-c", MAKE_OPERATOR)
+        with running(kind, {"DEBUG": "true"}) as (server, _rest), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             page = browser.new_page(base_url=server.url)
             page.on("console", lambda message: console.append(message.text))
             page.goto("/login/")
-            page.get_by_label("Username").fill(OPERATOR)
+            page.get_by_label("Username").fill(ENGINEER)
             page.get_by_label("Password").fill(PASSWORD)
             page.get_by_role("button", name="Log in").click()
             yield server, page

@@ -41,6 +41,7 @@ def child(body: str) -> list[str]:
     return [sys.executable, "-c", head + body]
 
 
+@tag("once")
 class LookedAfter(SimpleTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
@@ -73,6 +74,7 @@ class LookedAfter(SimpleTestCase):
         expect(lambda: sealer._child)
         for _ in range(100_000):  # more than a pipe holds
             sealer.wake()
+        sealer.stop(0)  # it does not listen to that either
 
     def test_waking_it_before_it_has_started_is_harmless(self) -> None:
         SealerProcess(self.folder, self.folder).wake()
