@@ -9,52 +9,28 @@ import hmac
 import json
 import time
 from typing import Any
-from unittest import mock
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.core.exceptions import ImproperlyConfigured
-from django.test import SimpleTestCase, override_settings
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import auth
 from streams.auth import (
     LEEWAY_SECONDS,
-    LOG_INTERVAL_SECONDS,
     MAX_HEADER_BYTES,
     MAX_QUERY_BYTES,
     Door,
-    Forbidden,
     Reason,
     Refused,
     Unauthenticated,
     Undecided,
 )
 from streams.keys import KeySet, from_url
+from tests.streams.doors import SECRET, DoorCase
 from tests.streams.tokens import AUDIENCE, KEY_ID, handmade, key_server, key_set, private_key, public_pem, scope, token
-
-SECRET = "a-secret+of/the=address"
-
-
-class DoorCase(SimpleTestCase):
-    """A door, and sentences about it."""
-
-    door: Door
-
-    async def assert_admitted(self, handshake: dict[str, Any], door: Door | None = None) -> None:
-        try:
-            await (door or self.door).admit(handshake)
-        except Refused as refused:
-            self.fail(f"refused: {refused}")
-
-    async def assert_refused(
-        self, reason: Reason, handshake: dict[str, Any], kind: type[Refused] = Forbidden, door: Door | None = None
-    ) -> None:
-        with self.assertRaises(kind) as caught:
-            await (door or self.door).admit(handshake)
-        self.assertEqual(caught.exception.reason, reason)
 
 
 class JwtTests(DoorCase):
@@ -295,64 +271,6 @@ class OpenDoorTests(DoorCase):
             Door("jwt", audience=AUDIENCE)
         with self.assertRaises(AssertionError):
             Door("jwt", keys=KeySet(key_set))
-
-
-class CrowdTests(DoorCase):
-    async def test_beyond_the_bound_is_refused_and_may_try_again(self) -> None:
-        with mock.patch.object(auth, "MOST_WAITING", 1):
-            self.door = Door("off")
-        crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(2)]
-        await asyncio.sleep(0)  # one has gone in, one waits
-        await self.assert_refused(Reason.CROWD, scope(), Undecided)
-        await asyncio.gather(*crowd)
-        await self.assert_admitted(scope())
-
-    async def test_is_not_asked_for_a_token_before_its_turn(self) -> None:
-        self.door = Door("token", stream_token=SECRET)
-        crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(3)]
-        await asyncio.sleep(0)
-        self.assertEqual([task.done() for task in crowd], [True, False, False])
-        await asyncio.wait(crowd)
-        self.assertEqual({type(task.exception()) for task in crowd}, {Unauthenticated})
-
-
-class LogTests(DoorCase):
-    """One line says why; it holds no secret, and a flood of strangers makes no flood of lines."""
-
-    def setUp(self) -> None:
-        self.now = 0.0
-        self.door = Door("token", stream_token=SECRET, clock=lambda: self.now)
-
-    async def knock(self, query: bytes = b"token=guess-of-a-stranger") -> None:
-        with self.assertRaises(Refused):
-            await self.door.admit(scope(query=query))
-
-    async def test_the_line_names_the_reason_and_no_token(self) -> None:
-        with self.assertLogs("streams.auth", "WARNING") as logs:
-            await self.knock()
-        self.assertIn("wrong stream token", logs.output[0])
-        self.assertNotIn("guess", logs.output[0])
-        self.assertNotIn(SECRET, logs.output[0])
-
-    async def test_repeated_refusals_are_counted_instead_of_written(self) -> None:
-        with self.assertLogs("streams.auth", "WARNING") as logs:
-            for _ in range(100):
-                await self.knock()
-            await self.knock(b"")
-            self.now += LOG_INTERVAL_SECONDS
-            await self.knock()
-        self.assertEqual(len(logs.output), 3)
-        self.assertIn("no stream token", logs.output[1])
-        self.assertIn("99", logs.output[2])
-
-    async def test_an_exception_says_the_reason_and_no_token(self) -> None:
-        with self.assertRaises(Refused) as caught:
-            await self.door.admit(scope(query=b"token=guess-of-a-stranger"))
-        self.assertEqual(str(caught.exception), "wrong stream token")
-
-    def test_every_refusal_has_its_own_status_and_close_code(self) -> None:
-        kinds = [Unauthenticated, Forbidden, Undecided]
-        self.assertEqual([(kind.status, kind.close_code) for kind in kinds], [(401, 4401), (403, 4403), (503, 4503)])
 
 
 class SettingsTests(DoorCase):
