@@ -28,6 +28,23 @@ class Links(TestCase):
                 self.assertTrue(any(page.name in text for other, text in texts.items() if other != page))
 
 
+class Architecture(TestCase):
+    def test_every_module_has_its_place_in_the_tables(self) -> None:
+        page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+        for room in ("streams", "calls", "acsmedia"):
+            table = re.search(rf"^\| {room}/ \|.*?\n\n", page, re.MULTILINE | re.DOTALL)
+            assert table, f"there is a table of {room}/"
+            modules = {path.name for path in (ROOT / room).glob("*.py")} - {"__init__.py", "apps.py"}
+            self.assertEqual({name for name in modules if f"`{name}`" not in table[0]}, set(), room)
+
+    def test_every_module_that_is_named_exists(self) -> None:
+        page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+        ours = [path for room in ("streams", "calls", "acsmedia") for path in (ROOT / room).rglob("*.py")]
+        for name in re.findall(r"`(?:\w+/)*(\w+\.py)`", page):
+            with self.subTest(name):
+                self.assertIn(name, {path.name for path in ours})
+
+
 class Environment(TestCase):
     def test_every_variable_that_settings_read_is_in_the_readme(self) -> None:
         settings = (ROOT / "acsmedia" / "settings.py").read_text(encoding="utf-8")
