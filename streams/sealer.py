@@ -47,7 +47,8 @@ GATHER_SECONDS = 0.3
 """After a file is finished: others that are finished by then share the cost. With hundreds of calls, always some."""
 LONGEST_BACKOFF_SECONDS = 15.0
 TAKEOVER_SECONDS = 5.0
-"""How often the spool is searched for folders of dead processes."""
+"""How often the spool is searched for folders of dead processes. No round goes on beyond that, however much there is to
+seal: what belongs to its beginning and its end would never happen under a steady load."""
 HEARTBEAT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 """How often everything in the spool is counted, how long one list of it is worked on, and how long, at most, open
@@ -77,6 +78,7 @@ class Sealer:
         self._open_streams = OpenStreams(own)
         self._set_back: dict[Path, float] = {}  # files that cannot be sealed, and when they are tried again
         self._tried: set[Path] = set()  # files that have failed in this round
+        self._has_more = False  # the round has ended in the middle of its work
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
@@ -112,9 +114,11 @@ class Sealer:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            well = self.round()
+            well = self.round() or self._has_more
             connections.close_all()
             self._backoff_seconds = ROUND_SECONDS if well else min(LONGEST_BACKOFF_SECONDS, self._backoff_seconds * 2)
+            if self._has_more:
+                continue
             if well:
                 if self._waking.wait(ROUND_SECONDS):
                     self._stopping.wait(GATHER_SECONDS)
@@ -123,14 +127,16 @@ class Sealer:
                 self._stopping.wait(self._backoff_seconds)
 
     def _seal_all(self) -> None:
-        """What dead processes have left, and what this one has finished."""
+        """What dead processes have left, and what this one has finished, until the spool is to be searched again."""
+        self._has_more = False
         with ExitStack() as taken:
             dead = []
             for folder in spool.abandoned(self._spool) if self._is_due("takeover", TAKEOVER_SECONDS) else ():
                 taken.callback(folder.release, remove_empty=True)
                 dead.append(folder.path)
-            while self._seal_listed(dead) and self._goes_on:
+            while (anything := self._seal_listed(dead)) and self._goes_on and self._clock() < self._due["takeover"]:
                 pass  # a backlog, or files that were finished meanwhile
+            self._has_more = anything and self._goes_on
             for path in dead:
                 spool.forget_leftovers(path)
 

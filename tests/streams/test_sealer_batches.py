@@ -256,7 +256,7 @@ class Away(Batch):
         refused: list[str] = []
 
         def refuse(name: str, content: bytes) -> None:
-            self.clock.forward(LOOK_SECONDS)
+            self.clock.forward(LOOK_SECONDS / 10)
             if name.startswith(str(sockets[0].call_id)):
                 refused.append(name)
                 raise StoreAway("no")
