@@ -12,6 +12,8 @@ What goes wrong, and what it holds up:
     StoreAway, django.db.Error        everything: store or database is away, the round ends, the next comes later
     DataError, IntegrityError, other  the socket whose file it is: that one is tried again after a while
     UnreadableJournal                 the file: it is set aside
+    PlaceTaken                        the file: the next round sees what has taken its place. Nothing is wrong, so it is
+                                      no failure
 """
 
 from __future__ import annotations
@@ -281,6 +283,9 @@ class Sealer:
             return self._failed("store", error.__cause__ or error)
         except (DataError, IntegrityError) as error:  # the database is there; these rows it does not take
             return self._failed(stage, error)
+        except PlaceTaken:
+            log.info("place taken, the next round finds another")
+            return "database"
         except DatabaseAway as error:
             return self._failed("database", error)
         except UnreadableJournal as error:

@@ -18,7 +18,7 @@ from calls.storage import StoreAway
 from streams import rows, sealed_file, spool
 from streams.rows import Addition, Announcement
 from streams.sealed_file import SealedFile
-from streams.sealer import BATCH_FILES, BATCH_SECONDS, LOOK_SECONDS, TAKEOVER_SECONDS
+from streams.sealer import BATCH_FILES, BATCH_SECONDS, HEARTBEAT_SECONDS, LOOK_SECONDS, TAKEOVER_SECONDS
 from streams.seats import seated
 from tests.streams.journals import Socket, flipped
 from tests.streams.packets import START_US, Sent, speech
@@ -363,8 +363,14 @@ class TwoProcesses(Batch):
                 self.process.round()
             return answer
 
-        with self.expected(), patch.object(sealed_file, "seated", meet):
-            self.assertFalse(other.round())
+        heartbeats: list[Sequence[str]] = []
+        notes = patch.object(rows, "vouch_for", lambda stream_ids, _: heartbeats.append(stream_ids))
+        with patch.object(sealed_file, "seated", meet), notes:
+            self.assertTrue(other.round())
+            self.clock.forward(HEARTBEAT_SECONDS)
+            other.sealer._tell_of_open_streams()
+        self.assertEqual(other.sealer.failures, {"store": 0, "database": 0, "journal": 0}, "nothing was away")
+        self.assertEqual(len(heartbeats), 2, "in the same round, after they have met")
         for _ in range(3):
             other.round(after_seconds=TAKEOVER_SECONDS)
         for socket in ours:
