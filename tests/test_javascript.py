@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from calls import identity
 from calls.templatetags.live import kind_note, label
@@ -15,6 +15,7 @@ from tests import machine
 TESTS = Path(__file__).parent / "js"
 
 
+@tag("javascript")
 class JavaScript(SimpleTestCase):
     def test_the_modules_of_the_pages_pass_their_tests(self) -> None:
         files = sorted(str(file) for file in TESTS.glob("*.test.mjs"))

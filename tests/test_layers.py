@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import TestCase
 
+from django.test import tag
+
 from tests.servers import ROOT
 
 IMPURE = (
@@ -49,6 +51,7 @@ def pure_modules() -> list[Path]:
     return found
 
 
+@tag("once")
 class Layers(TestCase):
     def test_calls_imports_nothing_of_streams(self) -> None:
         paths = [*modules("calls")]
@@ -71,6 +74,7 @@ class Layers(TestCase):
         self.assertEqual(knowing, ["calls/live.py"])
 
 
+@tag("once")
 class PureModules(TestCase):
     def test_are_those_of_the_design_and_more(self) -> None:
         names = {path.relative_to(ROOT).as_posix() for path in pure_modules()}

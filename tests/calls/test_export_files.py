@@ -9,6 +9,7 @@ from unittest import TestCase
 
 import numpy as np
 import soundfile
+from django.test import tag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def decoded(content: bytes) -> tuple[Samples, int]:
     return samples, rate
 
 
+@tag("once")
 class LosslessTests(TestCase):
     def test_tracks_are_bit_exact_in_wav_and_flac(self) -> None:
         for channels in (1, 2, 3, 8):
@@ -80,6 +82,7 @@ class LosslessTests(TestCase):
             self.assertEqual(decoded(file_of(sealed, sealed.plan(name)))[0].shape, (1_600, 64))
 
 
+@tag("once")
 class WavTests(TestCase):
     def test_the_size_is_known_and_stands_in_the_header(self) -> None:
         for channels in (1, 2, 5):
@@ -120,6 +123,7 @@ class WavTests(TestCase):
             self.assertEqual((file.format, file.channels, file.samplerate), ("RF64", 3, 24_000))
 
 
+@tag("once")
 class FlacTests(TestCase):
     def test_the_head_says_how_many_samples_come_though_it_is_sent_before_them(self) -> None:
         sealed = Sealed([[(0, noise(123_456))]])
@@ -130,6 +134,7 @@ class FlacTests(TestCase):
             self.assertEqual(file.frames, 123_456)
 
 
+@tag("once")
 class LossyTests(TestCase):
     RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 

@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.core.exceptions import ImproperlyConfigured
-from django.test import override_settings
+from django.test import override_settings, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +33,7 @@ from tests.streams.doors import SECRET, DoorCase
 from tests.streams.tokens import AUDIENCE, KEY_ID, handmade, key_server, key_set, private_key, public_pem, scope, token
 
 
+@tag("once")
 class JwtTests(DoorCase):
     def setUp(self) -> None:
         self.fetches = 0

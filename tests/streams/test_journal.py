@@ -18,6 +18,7 @@ from unittest import TestCase
 from unittest.mock import patch
 from zlib import crc32
 
+from django.test import tag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -96,6 +97,7 @@ def spans(content: bytes) -> list[tuple[int, int]]:
     return found
 
 
+@tag("once")
 class JournalTest(TestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory(prefix="acsmedia-journal-")

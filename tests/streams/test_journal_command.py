@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.core.management import CommandError, call_command
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from streams.journal import Alarm, Audio, Counts, Handshake, Unwritten
 from streams.management.commands.journal import facts_of, line_of, time_of
@@ -21,6 +21,7 @@ from tests.streams.packets import START_US, speech
 NUMBER = "4:+15551234567"
 
 
+@tag("once")
 class JournalCommand(SimpleTestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory(prefix="acsmedia-journal-")

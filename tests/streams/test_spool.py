@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 from unittest import TestCase
 from unittest.mock import patch
 
+from django.test import tag
+
 from streams import spool
 from streams.spool import AXES, LOCK, SEALER_LOCK, Folder
 
@@ -63,6 +65,7 @@ class Process:
             pipe.close()
 
 
+@tag("once")
 class SpoolTest(TestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory(prefix="acsmedia-spool-")
