@@ -19,11 +19,17 @@ def moment(microseconds: int) -> datetime:
 
 
 def entries_of(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
-    """`last_us`: when the socket was last heard, for what has no time of its own."""
-    yield from _gaps(digest)
+    """All but the gaps. `last_us`: when the socket was last heard, for what has no time of its own."""
     yield from _clock_entries(digest)
     yield from _socket_entries(digest, last_us)
     yield from _alarms(digest)
+
+
+def gaps_of(digest: Digest) -> Iterator[LedgerEntry]:
+    """As its own audio shows them; what other sockets of the call have is not asked (`seams`)."""
+    call_id = UUID(digest.handshake.call_id)
+    for raw_id, gap in digest.gaps:
+        yield gap_entry(call_id, identity.participant_id_of(call_id, raw_id), gap)
 
 
 def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
@@ -40,12 +46,6 @@ def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
         sample_count=gap.sample_count,
         sample_rate=gap.sample_rate,
     )
-
-
-def _gaps(digest: Digest) -> Iterator[LedgerEntry]:
-    call_id = UUID(digest.handshake.call_id)
-    for raw_id, gap in digest.gaps:
-        yield gap_entry(call_id, identity.participant_id_of(call_id, raw_id), gap)
 
 
 def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:

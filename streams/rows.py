@@ -123,15 +123,17 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         rows = [_segment_row(one.handshake, stored, now) for one in additions for stored in one.segments]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
         entries = [entry for one in additions for entry in ledger.entries_of(one.digest, one.last_us)]
+        entries += [gap for one in additions for gap in _gaps(one, has_company=one.handshake.call_id in others)]
         entries += _reconnect_entries(additions, others)
-        entries += [gap for one in additions if one.handshake.call_id in others for gap in _gaps_beside(one)]
         LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
 
 
-def _gaps_beside(addition: Addition) -> Iterator[LedgerEntry]:
-    stream_id, digest = UUID(addition.handshake.stream_id), addition.digest
+def _gaps(addition: Addition, *, has_company: bool) -> Iterable[LedgerEntry]:
+    """A socket that is alone knows them from its own audio."""
+    if not has_company:
+        return ledger.gaps_of(addition.digest)
     segments = [stored.segment for stored in addition.segments]
-    yield from seams.gaps_beside(addition.call_id, stream_id, segments, addition.voices, digest.ending)
+    return seams.gaps_anew(addition.digest, segments, addition.voices)
 
 
 def _lock_calls(handshakes: Iterable[Handshake]) -> None:

@@ -25,7 +25,7 @@ LAST_US = START_US + 7
 
 
 def entries(digest: Digest) -> list[LedgerEntry]:
-    return list(ledger.entries_of(digest, LAST_US))
+    return [*ledger.gaps_of(digest), *ledger.entries_of(digest, LAST_US)]
 
 
 class Entries(TestCase):
