@@ -8,8 +8,9 @@ takes 16 µs each, together 0.8 µs (400 voices, 100 ms at 16 kHz).
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ import numpy.typing as npt
 FLOOR_DBFS = -96.0
 FULL_SCALE = 32768.0
 WINDOW_SECONDS = 0.1
+MOST_PACKETS = 16
+"""Remembered of a track: a window of packets of 20 ms is five, and a burst has the newest of it looked at."""
 BLOCK = 8_192
 """Samples of a long window that are squared at a time: they stay in the cache, and no large memory is asked for."""
 
@@ -73,27 +76,24 @@ def _dbfs(amplitudes: npt.NDArray[np.float64]) -> list[float]:
     return rounded
 
 
-@dataclass(slots=True)
 class Meter:
-    """The newest window of one track as it arrives: add packets, take it at each tick for `levels_of`."""
+    """The newest window of one track as it arrives: `add` packets, take it at each tick for `levels_of`.
 
-    sample_rate: int
-    _window: list[bytes] = field(default_factory=list)
-    _samples: int = 0
+    Only so many packets are kept: what nobody asked for in time is no news any more.
+    """
 
-    def add(self, pcm: bytes) -> None:
-        """Only the newest window is kept: what nobody asked for in time is no news any more."""
-        self._window.append(pcm)
-        self._samples += len(pcm) // 2
-        longest = self.sample_rate * WINDOW_SECONDS
-        while len(self._window) > 1 and self._samples - len(self._window[0]) // 2 >= longest:
-            self._samples -= len(self._window.pop(0)) // 2
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._newest: deque[bytes] = deque(maxlen=MOST_PACKETS)
+        self.add = self._newest.append
+        """Remembers the PCM of a packet; it is called for each, so it is no method of ours."""
 
     def take(self) -> bytes | None:
         """The PCM that was added since the last look, at most a window and a packet; None when nothing was."""
-        if not self._window:
-            return None
-        pcm = b"".join(self._window)
-        self._window.clear()
-        self._samples = 0
-        return pcm
+        window: deque[bytes] = deque()
+        lacking = 2 * self.sample_rate * WINDOW_SECONDS
+        while self._newest and lacking > 0:
+            window.appendleft(self._newest.pop())
+            lacking -= len(window[0])
+        self._newest.clear()
+        return b"".join(window) if window else None

@@ -14,6 +14,7 @@ while it still works there. One that dies is started again.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -205,6 +206,8 @@ def main(spool_folder: Path, own: Path) -> int:
     os.nice(NICE)
     if not spool.lock_for_sealing(own):
         return 1
+    gc.collect()
+    gc.freeze()  # what is imported is never garbage, and a full collection would look at all of it: 90 ms
     sealer = Sealer(spool_folder, own)
     sealer.start()
     lookout = Lookout(spool_folder)

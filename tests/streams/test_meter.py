@@ -74,9 +74,20 @@ class Windows(TestCase):
         meter.add(pcm(*[16384] * 5000))
         self.assertEqual(meter.take(), pcm(*[16384] * 5000))
 
-    @given(st.lists(st.integers(0, 2000), max_size=60))
-    def test_memory_is_bounded_by_a_window_and_a_packet(self, lengths: list[int]) -> None:
+    @given(st.lists(st.integers(1, 2000), max_size=60))
+    def test_a_window_is_the_newest_packets_that_make_one_up_and_no_more(self, lengths: list[int]) -> None:
         meter = Meter(16000)
-        for length in lengths:
-            meter.add(bytes(2 * length))
-        self.assertLessEqual(meter._samples, 1600 + 2000)
+        packets = [pcm(*[number] * length) for number, length in enumerate(lengths)]
+        for packet in packets:
+            meter.add(packet)
+        window = meter.take() or b""
+        self.assertTrue(b"".join(packets).endswith(window))
+        self.assertLessEqual(len(window), 2 * (1600 + 2000))
+        if len(packets) <= MOST_PACKETS:
+            self.assertGreaterEqual(len(window), min(2 * 1600, len(b"".join(packets))))
+
+    def test_what_nobody_takes_is_forgotten(self) -> None:
+        meter = Meter(16000)
+        for _ in range(10 * MOST_PACKETS):
+            meter.add(bytes(640))
+        self.assertEqual(len(meter._newest), MOST_PACKETS)
