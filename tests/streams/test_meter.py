@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.meter import BLOCK, FLOOR_DBFS, SILENCE, Level, Meter, level_of, levels_of
+from streams.meter import BLOCK, FLOOR_DBFS, MOST_PACKETS, SILENCE, Level, Meter, level_of, levels_of
 
 
 def pcm(*samples: int) -> bytes:
