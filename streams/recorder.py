@@ -37,8 +37,8 @@ TICK_SECONDS = 0.1
 PUBLISH_TIMEOUT_SECONDS = 1.0
 STOP_SECONDS = 3.0
 MOST_FILE_BYTES = 8 * 1024 * 1024
-"""A journal file is also rotated at this size, a minute of four speakers at 16 kHz: it is sealed in one piece, which takes
-five times its size in memory, and a flood must not make large ones."""
+"""A journal file is also rotated at this size, a minute of four speakers at 16 kHz: it is sealed in one piece, which
+takes five times its size in memory, and a flood must not make large ones."""
 
 
 @dataclass(frozen=True, slots=True)
