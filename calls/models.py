@@ -46,6 +46,12 @@ class Call(models.Model):
 
     class Meta:
         ordering = ["-started_at", "-id"]
+        permissions = [
+            # Besides Django's own; `view_call` is the dashboard, lists, pages of calls, and all of REST but audio.
+            ("listen_live", "Can listen in on live calls"),
+            ("hear_recording", "Can hear recordings: the player, and audio in REST"),
+            ("export_recording", "Can download recordings, many at once, and lists of calls"),
+        ]
         indexes = [
             # REST and admin lists: newest first, by cursor; filters started_after, started_before.
             models.Index(fields=["-started_at", "-id"], name="call_newest_first"),
@@ -224,6 +230,7 @@ class LedgerEntry(models.Model):
         RECOVERED = "recovered", "Recovered after a crash"
         DAMAGE = "damage", "Damaged journal"
         ALARM = "alarm", "Alarm"
+        LISTENING = "listening", "Somebody listened in"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="ledger")
