@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
 
 from calls import identity
 from calls.querysets import BROKEN, CallQuerySet, ParticipantQuerySet, SegmentQuerySet, SubscriptionQuerySet
@@ -62,6 +63,10 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return self.call_connection_id or str(self.id)
+
+    def get_absolute_url(self) -> str:
+        """The page of the call; the admin leads to it."""
+        return reverse("call", args=[self.pk])
 
 
 class Subscription(models.Model):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from calls import views
+from calls import call_page, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
+    path("calls/<uuid:pk>/", call_page.call_page, name="call"),
+    path("calls/<uuid:pk>/timeline", call_page.call_timeline, name="call-timeline"),
     path("login/", views.login, name="login"),
     path("logout/", views.logout, name="logout"),
 ]

@@ -37,3 +37,15 @@ def clock_since(now: str, started_at: str) -> str:
     seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(started_at)).total_seconds()))
     minutes, hours = seconds // 60 % 60, seconds // 3600
     return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+
+
+@register.filter
+def clock(seconds: float | None) -> str:
+    """Seconds as on a player: 0.4 s, 0:07, 4:05, 1:02:09; "" where there are none."""
+    if seconds is None:
+        return ""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    whole = int(seconds)
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -17,7 +17,7 @@ from unittest import mock
 
 import uvicorn
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.asgi import get_asgi_application
 from django.test import TransactionTestCase
 from django.urls import path
@@ -108,6 +108,7 @@ class BrowserTestCase(TransactionTestCase):
 
     def setUp(self) -> None:
         self.operator = User.objects.create_user(OPERATOR, password=PASSWORD)
+        self.operator.user_permissions.set(Permission.objects.filter(content_type__app_label="calls"))
         self.console: list[str] = []
 
     def say(self, process: str = "one", **what: Any) -> None:

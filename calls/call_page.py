@@ -1,0 +1,131 @@
+"""The page of one call: lanes, player and facts (docs/calls.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required, permission_required
+from django.db.models import Count, QuerySet, Sum
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from calls.api.serializers import CallSerializer
+from calls.export.formats import FORMATS
+from calls.lanes import seconds_after, timeline_of
+from calls.ledger_words import words_of
+from calls.models import Call, LedgerEntry, Segment
+
+ENTRIES = 100
+"""Of the ledger, until somebody wants all."""
+MOST_ENTRIES = 5_000
+
+CLOSE_CODES = {
+    None: "broke off, or our process died",
+    1000: "closed in good order",
+    1001: "ACS went away",
+    1005: "closed without a code",
+    1006: "the connection broke",
+    1009: "a message was too large",
+    1011: "an error of ours",
+    1012: "the server was restarted",
+    4400: "the handshake was not ACS's",
+    4415: "audio that cannot be recorded was announced",
+    4422: "nothing of ACS's came",
+    4503: "nothing could be recorded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the ledger as the page shows it; `at` in seconds from the first sample, for a link into the lanes."""
+
+    kind: str
+    kind_words: str
+    words: str
+    at: float
+    started_at: datetime
+    seconds: float | None
+    whose: str
+
+
+@never_cache
+@require_safe
+@login_required
+@permission_required("calls.view_call", raise_exception=True)
+def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """All of the page, or with `?part=facts` what changes while a call is live."""
+    is_part = request.GET.get("part") == "facts"
+    template = "calls/_call_facts.html" if is_part else "calls/call.html"
+    return render(request, template, _context(request, pk))
+
+
+@never_cache
+@require_safe
+@login_required
+@permission_required("calls.view_call", raise_exception=True)
+def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
+    return JsonResponse(timeline_of(_call_of(Call.objects.with_state(timezone.now()), pk)))
+
+
+def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
+    now = timezone.now()
+    row = _call_of(Call.objects.for_rest(now).with_audio_extent(), pk)
+    call = dict(CallSerializer(row).data)
+    wanted = MOST_ENTRIES if request.GET.get("ledger") == "all" else ENTRIES
+    entries = LedgerEntry.objects.filter(call=row).select_related("participant")
+    shown = list(entries[: wanted + 1])
+    return {
+        "call": call,
+        "row": row,
+        "now": now,
+        "participants": _with_tracks(row, call["participants"]),
+        "subscriptions": [
+            {**each, "closed_words": CLOSE_CODES.get(each["close_code"], "closed")} for each in call["subscriptions"]
+        ],
+        "entries": [_entry(entry, row.audio_started_at or row.started_at) for entry in shown[:wanted]],
+        "has_more_entries": len(shown) > wanted,
+        "most_entries": wanted,
+        "formats": list(FORMATS),
+        "ids": [
+            ("Call connection id", call["call_connection_id"]),
+            ("Correlation id", call["correlation_id"]),
+            ("Id here", call["id"]),
+        ],
+        "may_hear": request.user.has_perm("calls.hear_recording"),
+        "may_export": request.user.has_perms(["calls.hear_recording", "calls.export_recording"]),
+    }
+
+
+def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:
+    try:
+        return calls.get(pk=pk)
+    except Call.DoesNotExist:
+        raise Http404("No call has this id. Its recording may have been deleted.") from None
+
+
+def _with_tracks(call: Call, participants: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Participants as in REST, and what is stored of each."""
+    segments = Segment.objects.filter(participant__call=call).order_by().values("participant_id")
+    rows = segments.annotate(segments=Count("*"), stored_bytes=Sum("stored_bytes"))
+    tracks = {str(row["participant_id"]): row for row in rows}
+    nothing = {"segments": 0, "stored_bytes": 0}
+    return [{**each, **tracks.get(str(each["id"]), nothing)} for each in participants]
+
+
+def _entry(entry: LedgerEntry, zero: datetime) -> Entry:
+    length = (entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None
+    return Entry(
+        kind=entry.kind,
+        kind_words=entry.get_kind_display(),
+        words=words_of(entry.kind, entry.reason, entry.detail),
+        at=max(0.0, seconds_after(zero, entry.started_at)),
+        started_at=entry.started_at,
+        seconds=length,
+        whose=entry.participant.label if entry.participant else "",
+    )

@@ -1,0 +1,212 @@
+"""The page of one call in a real Chromium: lanes show what is stored, and play it; a range is what was dragged."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import soundfile
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from calls.models import Call, LedgerEntry, Participant
+from tests.browser.server import BrowserTestCase
+from tests.calls.rows import ALICE, BOB, START, make_call, make_gap, make_participant, make_segment, noise, tone
+
+WAVE = """(canvas, [from, to]) => {
+  const pen = canvas.getContext("2d"), ratio = canvas.width / canvas.clientWidth;
+  const left = Math.round(canvas.width * from), wide = Math.max(1, Math.round(canvas.width * (to - from)));
+  const bytes = pen.getImageData(left, 0, wide, canvas.height).data;
+  let drawn = 0;
+  for (let at = 3; at < bytes.length; at += 4) drawn += bytes[at] > 100 ? 1 : 0;
+  return drawn / (bytes.length / 4);
+}"""
+"""The share of pixels that are drawn between two places of a canvas, as shares of its width."""
+
+LOUDNESS = """async (seconds) => {
+  const output = document.querySelector("call-lanes").player.output;
+  const tap = new AnalyserNode(output.context, { fftSize: 2048 });
+  output.connect(tap);
+  const samples = new Float32Array(2048), until = performance.now() + seconds * 1000;
+  let most = 0;
+  while (performance.now() < until) {
+    tap.getFloatTimeDomainData(samples);
+    most = Math.max(most, ...samples.map(Math.abs));
+    await new Promise(requestAnimationFrame);
+  }
+  output.disconnect(tap);
+  return most;
+}"""
+"""The highest sample that is heard meanwhile."""
+
+
+class CallPage(BrowserTestCase):
+    """A call of ten seconds: Alice is a tone, missing from 4 to 6; Bob is silent until 7."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.call = make_call()
+        self.alice = make_participant(self.call, ALICE)
+        self.bob = make_participant(self.call, BOB)
+        make_segment(self.alice, at=0.0, samples=tone(4.0))
+        make_segment(self.alice, at=6.0, samples=tone(4.0))
+        make_gap(self.alice, at=4.0, seconds=2.0)
+        make_segment(self.bob, at=0.0, samples=np.zeros(7 * 16_000, np.int16))
+        make_segment(self.bob, at=7.0, samples=noise(3.0, seed=7))
+
+    def open(self, page: Page, fragment: str = "", call: Call | None = None) -> None:
+        page.goto(reverse("call", args=[(call or self.call).pk]) + fragment)
+        expect(page.locator("call-lanes[data-state=shown]")).to_be_attached()
+
+    def lane(self, page: Page, participant: Participant) -> Any:
+        return page.locator(f".lane[data-participant='{participant.pk}']")
+
+    def drawn(self, page: Page, participant: Participant, start: float, end: float) -> float:
+        """Between two seconds, when the whole call is in sight."""
+        share: float = self.lane(page, participant).locator("canvas").evaluate(WAVE, [start / 10, end / 10])
+        return share
+
+    def until_drawn(self, page: Page) -> None:
+        lane = f".lane[data-participant='{self.alice.pk}'] canvas"
+        page.wait_for_function(f"(lane) => ({WAVE})(document.querySelector(lane), [0.1, 0.2]) > 0.1", arg=lane)
+
+
+class TheLanes(CallPage):
+    def test_they_show_speech_silence_and_what_is_missing_where_they_are(self) -> None:
+        with self.window() as page:
+            self.open(page)
+            self.until_drawn(page)
+            self.assertGreater(self.drawn(page, self.alice, 1, 3), 0.3)
+            self.assertGreater(self.drawn(page, self.alice, 4.5, 5.5), 0.05)  # hatched
+            self.assertLess(self.drawn(page, self.alice, 4.5, 5.5), 0.6)
+            self.assertLess(self.drawn(page, self.bob, 1, 6), 0.03)  # a line
+            self.assertGreater(self.drawn(page, self.bob, 8, 9), 0.5)
+            self.assertIn("1 gap", self.lane(page, self.alice).inner_text())
+            self.lane(page, self.alice).locator("canvas").hover(position={"x": 450, "y": 40})
+            lane = self.lane(page, self.alice).locator("canvas")
+            expect(lane).to_have_attribute("title", re.compile("not received, 2.00 s"))
+
+    def test_zooming_in_fetches_finer_peaks(self) -> None:
+        with self.window() as page:
+            self.open(page, "#t=1")
+            self.until_drawn(page)
+            with page.expect_request(lambda request: "/peaks" in request.url and "start=" in request.url):
+                for _ in range(6):
+                    page.locator("call-lanes").press("+")
+
+    def test_nothing_scrolls_sideways_on_a_phone_in_either_theme(self) -> None:
+        for scheme in ("light", "dark"):
+            with self.window(viewport={"width": 390, "height": 844}, color_scheme=scheme) as page:
+                self.open(page)
+                self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 390)
+        self.assertEqual(self.console, [])
+
+    def test_a_call_that_grows_grows_on_the_page(self) -> None:
+        with self.window() as page:
+            self.call.subscriptions.update(disconnected_at=None, seen_at=START + timedelta(days=9_999))
+            self.open(page)
+            expect(page.locator("[data-part=length]")).to_have_text("0:10.0")
+            make_segment(self.bob, at=10.0, samples=noise(2.0, seed=8))
+            expect(page.locator("[data-part=length]")).to_have_text("0:12.0")
+            expect(page.locator("#call-facts")).to_contain_text("0:12 recorded")
+
+    def test_marks_are_buttons_that_lead_to_their_second(self) -> None:
+        LedgerEntry.objects.create(
+            call=self.call, kind="dtmf", started_at=START + timedelta(seconds=8), detail={"tone": "7"}
+        )
+        with self.window() as page:
+            self.open(page)
+            page.get_by_role("button", name="0:08.0 · Key 7 was pressed").click()
+            expect(page.locator("[data-part=offset]")).to_have_text("0:08.0")
+
+    def test_what_cannot_be_fetched_is_said_and_tried_again(self) -> None:
+        with self.window() as page:
+            page.route("**/timeline", lambda route: route.fulfill(status=503))
+            page.goto(reverse("call", args=[self.call.pk]))
+            expect(page.locator("[data-part=news]")).to_contain_text("the server answered 503")
+            page.unroute("**/timeline")
+            page.get_by_role("button", name="Try again").click()
+            self.until_drawn(page)
+
+
+class ThePlayer(CallPage):
+    def play(self, page: Page) -> None:
+        page.get_by_role("button", name="Play", exact=True).click()
+        page.wait_for_function("() => document.querySelector('call-lanes').player.at > 0.2")
+
+    def test_playing_sounds_as_what_was_stored_and_mute_and_solo_say_who(self) -> None:
+        with self.window() as page:
+            self.open(page)
+            self.play(page)
+            self.assertGreater(page.evaluate(LOUDNESS, 0.4), 0.2)  # Alice's tone
+            self.lane(page, self.alice).get_by_role("button", name="Mute").click()
+            page.wait_for_timeout(100)
+            self.assertLess(page.evaluate(LOUDNESS, 0.4), 0.01)  # Bob is silent
+            self.lane(page, self.alice).get_by_role("button", name="Mute").click()
+            self.lane(page, self.bob).get_by_role("button", name="Solo").click()
+            page.wait_for_timeout(100)
+            self.assertLess(page.evaluate(LOUDNESS, 0.4), 0.01)
+            page.locator("call-lanes").press("Space")
+            expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+        self.assertEqual(self.console, [])
+
+    def test_a_link_to_a_second_plays_from_there(self) -> None:
+        with self.window() as page:
+            self.open(page, "#t=7.5")
+            expect(page.locator("[data-part=offset]")).to_have_text("0:07.5")
+            page.get_by_role("button", name="Play", exact=True).click()
+            page.wait_for_function("() => document.querySelector('call-lanes').player.at > 7.6")
+
+    def test_the_range_downloaded_is_the_range_dragged(self) -> None:
+        with self.window() as page:
+            self.open(page)
+            box = page.locator("[data-part=ruler]").bounding_box()
+            assert box, "the ruler is in sight"
+            y = self.lane(page, self.bob).locator("canvas").bounding_box()["y"] + 20
+            page.mouse.move(box["x"] + box["width"] * 0.72, y)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] * 0.8, y, steps=4)
+            page.mouse.up()
+            expect(page.locator("[data-part=range-text]")).to_contain_text("0:07.2")
+            with page.expect_download() as downloading:
+                page.get_by_role("link", name="Download range").click()
+            link = page.locator("[data-part=range-download]").get_attribute("href")
+            content = downloading.value.path().read_bytes()
+        assert link, "the link has an address"
+        start, end = (float(link.partition(f"{name}=")[2].partition("&")[0]) for name in ("start", "end"))
+        samples, rate = soundfile.read(BytesIO(content), dtype="int16")
+        first, last = round(start * rate), round(end * rate)
+        np.testing.assert_array_equal(samples[:, 1], noise(3.0, seed=7)[first - 7 * rate : last - 7 * rate])
+        self.assertTrue(samples[:, 0].any())
+
+    def test_who_may_not_hear_is_told_why(self) -> None:
+        self.operator.user_permissions.remove(*self.operator.user_permissions.filter(codename="hear_recording"))
+        with self.window() as page:
+            self.open(page)
+            expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+            expect(page.locator(".lanes-why")).to_contain_text("not hear them")
+
+
+class TheFacts(CallPage):
+    def test_an_id_is_copied_and_the_button_says_so(self) -> None:
+        with self.window(permissions=["clipboard-read", "clipboard-write"]) as page:
+            self.open(page)
+            page.get_by_role("button", name="Copy Call connection id").click()
+            expect(page.get_by_role("button", name="Copy Call connection id")).to_have_text("Copied")
+            self.assertEqual(page.evaluate("navigator.clipboard.readText()"), self.call.call_connection_id)
+
+    def test_an_entry_of_the_ledger_leads_to_its_second(self) -> None:
+        with self.window() as page:
+            self.open(page)
+            page.locator(".ledger a").first.click()
+            expect(page.locator("[data-part=offset]")).to_have_text("0:04.0")
+
+    def test_times_are_the_readers_own_with_utc_on_hover(self) -> None:
+        with self.window(timezone_id="America/New_York") as page:
+            self.open(page)
+            time = page.locator(".call-sum time")
+            expect(time).to_have_text("2026-03-02 04:30:00")
+            expect(time).to_have_attribute("title", "2026-03-02 09:30:00 UTC")
