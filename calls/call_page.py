@@ -20,6 +20,7 @@ from calls.export.formats import FORMATS
 from calls.lanes import seconds_after, timeline_of
 from calls.ledger_words import words_of
 from calls.models import Call, LedgerEntry, Segment
+from calls.permissions import EXPORT, HEAR, SEE
 
 ENTRIES = 100
 """Of the ledger, until somebody wants all."""
@@ -57,7 +58,7 @@ class Entry:
 @never_cache
 @require_safe
 @login_required
-@permission_required("calls.view_call", raise_exception=True)
+@permission_required(SEE, raise_exception=True)
 def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """All of the page, or with `?part=facts` what changes while a call is live."""
     is_part = request.GET.get("part") == "facts"
@@ -68,7 +69,7 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 @login_required
-@permission_required("calls.view_call", raise_exception=True)
+@permission_required(SEE, raise_exception=True)
 def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
     return JsonResponse(timeline_of(_call_of(Call.objects.with_state(timezone.now()), pk)))
 
@@ -97,8 +98,8 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
             ("Correlation id", call["correlation_id"]),
             ("Id here", call["id"]),
         ],
-        "may_hear": request.user.has_perm("calls.hear_recording"),
-        "may_export": request.user.has_perms(["calls.hear_recording", "calls.export_recording"]),
+        "may_hear": request.user.has_perm(HEAR),
+        "may_export": request.user.has_perms([HEAR, EXPORT]),
     }
 
 

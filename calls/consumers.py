@@ -35,6 +35,7 @@ from calls import live
 from calls.live_calls import stored_live_calls
 from calls.live_view import LiveView, Message
 from calls.mailbox import Mailbox
+from calls.permissions import SEE
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,8 @@ SEND_SECONDS = 30.0
 """A browser that does not take one message in so long is gone."""
 CLIENT_MESSAGES = 100
 """A browser has nothing to say here; so many messages are ignored, the next one closes the socket."""
+NOT_ALLOWED = 4403
+"""Close code for an account that may not see calls: as for a page of another origin, before accept."""
 
 _database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-database")
 """Not the thread that all consumers of a process share: a slow query would delay them all. And never more than two."""
@@ -101,6 +104,9 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
         await receive()  # websocket.connect
         if not scope["user"].is_authenticated:
             await send({"type": "websocket.close", "code": LoggedOut.code})
+            return
+        if not await database_sync_to_async(scope["user"].has_perm)(SEE):  # where the session was read, too
+            await send({"type": "websocket.close", "code": NOT_ALLOWED})
             return
         await send({"type": "websocket.accept"})
         await LiveSocket(scope["session"].session_key, receive, send).run()
@@ -256,7 +262,8 @@ def _is_logged_in(session_key: str) -> bool:
     """As the next request of this browser would find it: session alive, password unchanged, user active."""
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    return get_user(request).is_authenticated
+    user = get_user(request)
+    return user.is_authenticated and user.has_perm(SEE)
 
 
 async def _in_database_thread(work: Callable[..., T], *arguments: Any) -> T:

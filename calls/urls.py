@@ -12,4 +12,6 @@ urlpatterns = [
     path("calls/<uuid:pk>/timeline", call_page.call_timeline, name="call-timeline"),
     path("login/", views.login, name="login"),
     path("logout/", views.logout, name="logout"),
+    path("password/", views.password, name="password"),
+    path("password/changed/", views.password_changed, name="password-changed"),
 ]

@@ -37,10 +37,10 @@ CALLER, AGENT = "4:+15550100142", "8:acs:3d20e1de-0f28-41c5_0000000b-faeb"
 
 ENGINEER, PASSWORD = "engineer", "engineer-of-the-tests"
 MAKE_ACCOUNT = f"""
-from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.authtoken.models import Token
-user, browser = User.objects.create_user({ENGINEER!r}, password={PASSWORD!r}), Client()
+from tests.people import person
+user, browser = person({ENGINEER!r}, password={PASSWORD!r}), Client()
 browser.force_login(user)
 print("account", Token.objects.create(user=user).key, browser.cookies["sessionid"].value)
 """

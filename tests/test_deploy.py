@@ -173,8 +173,8 @@ class BehindNginx(TestCase):
     def test_a_dashboard_gets_its_snapshot_through_it_and_another_origin_does_not(self) -> None:
         origin = f"https://localhost:{self.door.https}"
         script = (
-            "from django.contrib.auth.models import User; from django.test import Client; client = Client();"
-            "client.force_login(User.objects.create_user('watcher')); print(client.cookies['sessionid'].value)"
+            "from tests.people import person; from django.test import Client; client = Client();"
+            "client.force_login(person('watcher')); print(client.cookies['sessionid'].value)"
         )
         cookie = {"Cookie": f"sessionid={self.web.manage('shell', '--command', script).split()[-1]}"}
         first = asyncio.run(first_message(f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": origin}))

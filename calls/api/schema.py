@@ -14,6 +14,7 @@ _ERROR = {"type": "object", "additionalProperties": True, "description": "By par
 _ERRORS = {
     400: OpenApiResponse(_ERROR, description="A parameter is unknown or has a wrong value; it is named."),
     401: OpenApiResponse(_ERROR, description="Neither a session nor a valid token."),
+    403: OpenApiResponse(_ERROR, description="The account lacks a permission; it is named."),
     429: OpenApiResponse(_ERROR, description="Too many requests."),
     503: OpenApiResponse(_ERROR, description="Database or audio store do not answer."),
 }

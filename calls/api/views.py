@@ -39,6 +39,7 @@ from calls.export.peaks import waveform
 from calls.export.plan import Plan, Wish, etag_of, plan_of
 from calls.export.recordings import axis_of, recording_of, recording_of_segment
 from calls.models import Call, Segment
+from calls.permissions import MayHear
 
 
 class JsonForAll(BaseContentNegotiation):
@@ -87,6 +88,8 @@ class CallDetail(Resource, RetrieveAPIView[Call]):
 
 @schema.AUDIO
 class CallAudio(Resource):
+    permission_classes = (MayHear,)
+
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = asked(request, AudioParameters)
         call = get_object_or_404(Call, pk=pk)
@@ -118,6 +121,8 @@ class CallSegments(Resource, ListAPIView[Segment]):
 
 @schema.SEGMENT_AUDIO
 class SegmentAudio(Resource):
+    permission_classes = (MayHear,)
+
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = asked(request, SegmentAudioParameters)
         segment = get_object_or_404(Segment.objects.select_related("participant"), pk=pk)

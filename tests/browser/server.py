@@ -17,7 +17,6 @@ from unittest import mock
 
 import uvicorn
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.contrib.auth.models import Permission, User
 from django.core.asgi import get_asgi_application
 from django.test import TransactionTestCase
 from django.urls import path
@@ -26,6 +25,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from calls import live
 from calls.live import News
 from tests import machine
+from tests.people import person
 
 FLAGS = [
     "--no-sandbox",
@@ -107,8 +107,7 @@ class BrowserTestCase(TransactionTestCase):
         cls.addClassCleanup(cls.browser.close)
 
     def setUp(self) -> None:
-        self.operator = User.objects.create_user(OPERATOR, password=PASSWORD)
-        self.operator.user_permissions.set(Permission.objects.filter(content_type__app_label="calls"))
+        self.operator = person(OPERATOR, password=PASSWORD)
         self.console: list[str] = []
 
     def say(self, process: str = "one", **what: Any) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.http.response import HttpResponseBase
 from django.test import AsyncClient, TransactionTestCase
 from rest_framework.authtoken.models import Token
+
+from tests.people import person
 
 Query = dict[str, Any]
 
@@ -16,7 +17,7 @@ class RestTests(TransactionTestCase):
     """Transactions are real: exports read in threads of their own, which see only what is committed."""
 
     def setUp(self) -> None:
-        engineer = User.objects.create_user("engineer", password="a secret of the tests")
+        engineer = person("engineer", password="a secret of the tests")
         self.token = Token.objects.create(user=engineer).key
 
     async def ask(

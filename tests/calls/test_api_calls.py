@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.test import TestCase
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -24,6 +23,7 @@ from tests.calls.rows import (
     noise,
     url_of,
 )
+from tests.people import person
 
 CALLS = "/api/v1/calls/"
 
@@ -33,7 +33,7 @@ class SignedIn(TestCase):
     client_class = APIClient
 
     def setUp(self) -> None:
-        self.client.force_login(User.objects.create_user("engineer"))
+        self.client.force_login(person("engineer"))
 
     def ids(self, **query: Any) -> list[str]:
         response = self.client.get(CALLS, query)
@@ -92,7 +92,7 @@ class PageTests(SignedIn):
     def test_a_page_costs_as_many_queries_whatever_its_length(self) -> None:
         for _ in range(5):
             make_conversation()
-        with self.assertNumQueries(5):  # session, user, calls, participants, sockets
+        with self.assertNumQueries(7):  # session, user, its permissions (2), calls, participants, sockets
             self.assertEqual(len(self.ids()), 10)
 
 
@@ -226,7 +226,7 @@ class SegmentTests(SignedIn):
 
     def test_the_number_of_queries_does_not_grow_with_the_segments(self) -> None:
         call, *_ = make_conversation()
-        with self.assertNumQueries(5):  # session, user, call, axis, segments
+        with self.assertNumQueries(7):  # session, user, its permissions (2), call, axis, segments
             self.client.get(url_of(call, "segments/"))
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.test import Client, TestCase
 from drf_spectacular.validation import validate_schema
+
+from tests.people import person
 
 DOCS = "/api/docs/"
 
 
 class SchemaTests(TestCase):
     def setUp(self) -> None:
-        self.user = User.objects.create_user("engineer", password="a secret of the tests")
+        self.user = person("engineer", password="a secret of the tests")
         self.client.force_login(self.user)
 
     def schema(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import schemathesis
-from django.contrib.auth.models import User
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.authtoken.models import Token
@@ -16,6 +15,7 @@ from schemathesis.generation import GenerationMode
 from calls.models import Segment
 from tests.browser.server import ServerThread
 from tests.calls.rows import make_conversation, make_gap
+from tests.people import person
 
 EXAMPLES = settings(
     max_examples=12,
@@ -35,7 +35,7 @@ ALWAYS = [
 
 class FuzzTests(TransactionTestCase):
     def setUp(self) -> None:
-        token = Token.objects.create(user=User.objects.create_user("engineer")).key
+        token = Token.objects.create(user=person("engineer")).key
         self.headers = {"Authorization": f"Token {token}"}
         self.server = ServerThread()
         self.server.start()

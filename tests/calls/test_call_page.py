@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client, TestCase
 from django.urls import reverse
 
@@ -24,12 +24,11 @@ from tests.calls.rows import (
     make_subscription,
     tone,
 )
+from tests.people import person
 
 
 def a_user(*permissions: str) -> User:
-    user = User.objects.create_user(f"user-{uuid4()}")
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions, content_type__app_label="calls"))
-    return user
+    return person(f"user-{uuid4()}", *permissions or ("nothing",))
 
 
 class CallPageTestCase(TestCase):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.test import TransactionTestCase
 from rest_framework.authtoken.models import Token
 
 from calls.models import Call, Segment
 from tests.calls.rows import BOB, make_call, make_participant, make_segment, noise, url_of
+from tests.people import person
 from tests.servers import Server, database_url_of_the_test
 
 SECONDS_TO_NOTICE = 20.0
@@ -48,7 +48,7 @@ class ServerTests(TransactionTestCase):
             cls.servers[kind] = cls.enterClassContext(server)
 
     def setUp(self) -> None:
-        self.token = Token.objects.create(user=User.objects.create_user("engineer")).key
+        self.token = Token.objects.create(user=person("engineer")).key
 
     def each_server(self) -> Iterator[Server]:
         for kind, server in self.servers.items():

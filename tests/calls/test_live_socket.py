@@ -21,6 +21,7 @@ from calls.live_view import Call
 from calls.mailbox import CALL_MESSAGES
 from calls.routing import live_socket
 from tests.calls.live_examples import AGENT, CUSTOMER, a_call, an_alarm, ended, news
+from tests.people import person
 
 ORIGIN = b"http://testserver"
 
@@ -44,7 +45,7 @@ class LiveSocketTestCase(TransactionTestCase):
     def setUp(self) -> None:
         channel_layers.backends.clear()  # the layer of another test belongs to a loop that is gone
         self.addCleanup(channel_layers.backends.clear)
-        self.user = User.objects.create_user("operator", password="…")
+        self.user = person("operator", password="…")
         self.browser = Client()
         self.browser.force_login(self.user)
         self.database = TheDatabase()

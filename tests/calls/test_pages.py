@@ -17,6 +17,7 @@ from calls.live_alarms import WORDS
 from calls.live_calls import stored_live_calls
 from calls.models import Call, Participant, Subscription
 from calls.templatetags.live import clock_since
+from tests.people import person
 
 PASSWORD = "correct horse battery staple"
 HOSTILE = '<img src=x onerror="alert(1)">' + "x" * 400
@@ -35,7 +36,7 @@ def a_live_call(connection_id: str, *raw_ids: str) -> Call:
 
 class PagesTestCase(TestCase):
     def setUp(self) -> None:
-        self.user = User.objects.create_user("operator", password=PASSWORD)
+        self.user = person("operator", password=PASSWORD)
 
 
 class TheDashboard(PagesTestCase):
@@ -100,11 +101,11 @@ class TheDashboard(PagesTestCase):
 
     def test_the_number_of_queries_does_not_grow_with_the_calls(self) -> None:
         a_live_call("connection-0", "4:+15551234567")
-        with self.assertNumQueries(5):  # session, user, calls, participants, subscriptions
+        with self.assertNumQueries(7):  # session, user, its permissions (2), calls, participants, subscriptions
             self.page()
         for number in range(1, 8):
             a_live_call(f"connection-{number}", "4:+15551234567", "8:acs:7f3b_c2d81a")
-        with self.assertNumQueries(5):
+        with self.assertNumQueries(7):
             self.page()
 
 
@@ -165,3 +166,25 @@ class LoginAndLogout(PagesTestCase):
         strict = Client(enforce_csrf_checks=True)
         strict.force_login(self.user)
         self.assertEqual(strict.post("/logout/").status_code, 403)
+
+
+class ThePassword(PagesTestCase):
+    def test_it_is_changed_with_the_old_one_and_other_browsers_are_logged_out(self) -> None:
+        other = Client()
+        other.force_login(self.user)
+        self.client.force_login(self.user)
+        new = "another horse, another battery"
+        form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+        self.assertContains(self.client.post("/password/", form, follow=True), "Password changed")
+        self.assertEqual(other.get("/").status_code, 302)
+        self.assertEqual(self.client.get("/").status_code, 200)
+
+    def test_a_wrong_old_one_and_a_weak_new_one_are_told_apart(self) -> None:
+        self.client.force_login(self.user)
+        form = {"old_password": "guess", "new_password1": "12345678", "new_password2": "12345678"}
+        page = self.client.post("/password/", form)
+        self.assertContains(page, "Your old password was entered incorrectly")
+        self.assertContains(page, "This password is too common")
+
+    def test_it_needs_a_login(self) -> None:
+        self.assertRedirects(Client().get("/password/"), "/login/?next=/password/")

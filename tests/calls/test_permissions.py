@@ -1,0 +1,116 @@
+"""Who may what, at every door: pages, the live socket, REST; and the groups that a site begins with."""
+
+from __future__ import annotations
+
+from channels.db import database_sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import Group, User
+from django.test import Client, TestCase, TransactionTestCase
+from rest_framework.authtoken.models import Token
+
+from calls.routing import live_socket
+from tests.calls.client import RestTests
+from tests.calls.rows import make_conversation, url_of
+from tests.people import person
+
+
+class Doors(TestCase):
+    def setUp(self) -> None:
+        self.call, alice, _bob = make_conversation()
+        segment = alice.segments.first()
+        assert segment, "she was heard"
+        self.segment = segment
+
+    def status(self, user: User, address: str) -> int:
+        client = Client()
+        client.force_login(user)
+        response = client.get(address)
+        if response.streaming:
+            response.close()
+        return response.status_code
+
+    def pages(self) -> list[str]:
+        return ["/", f"/calls/{self.call.pk}/", f"/calls/{self.call.pk}/timeline"]
+
+    def facts(self) -> list[str]:
+        return ["/api/v1/calls/", *(url_of(self.call, rest) for rest in ("", "manifest", "peaks", "segments/"))]
+
+    def audio(self) -> list[str]:
+        return [url_of(self.call, "audio"), f"/api/v1/segments/{self.segment.pk}/audio"]
+
+    def test_an_account_without_permissions_gets_nowhere(self) -> None:
+        nobody = person("nobody", "nothing")
+        for address in (*self.pages(), *self.facts(), *self.audio(), "/api/docs/", "/api/schema/"):
+            with self.subTest(address):
+                self.assertEqual(self.status(nobody, address), 403)
+
+    def test_who_may_see_sees_everything_and_hears_nothing(self) -> None:
+        viewer = person("viewer", "view_call")
+        for address in (*self.pages(), "/api/v1/calls/", url_of(self.call), url_of(self.call, "segments/")):
+            with self.subTest(address):
+                self.assertEqual(self.status(viewer, address), 200)
+        for address in self.audio():
+            with self.subTest(address):
+                self.assertEqual(self.status(viewer, address), 403)
+
+    def test_a_refusal_names_what_is_lacking(self) -> None:
+        self.client.force_login(person("viewer", "view_call"))
+        response = self.client.get(url_of(self.call, "audio"))
+        self.assertEqual(response.json(), {"detail": "Your account lacks the permission calls.hear_recording."})
+        self.client.force_login(person("nobody", "nothing"))
+        self.assertContains(self.client.get("/"), "may not see this page", status_code=403)
+
+    def test_without_a_login_it_is_not_a_matter_of_permissions(self) -> None:
+        self.assertEqual(Client().get("/api/v1/calls/").status_code, 401)
+        self.assertEqual(Client().get("/").status_code, 302)
+
+
+class Audio(RestTests):
+    """Exports read in threads of their own, so transactions are real here."""
+
+    async def test_who_may_hear_hears(self) -> None:
+        call, alice, _bob = await database_sync_to_async(make_conversation)()
+        listener = await database_sync_to_async(person)("listener", "view_call", "hear_recording")
+        self.token = (await Token.objects.acreate(user=listener)).key
+        segment = await alice.segments.afirst()
+        for address in (url_of(call, "audio"), f"/api/v1/segments/{segment.pk}/audio"):
+            self.assertTrue((await self.body(address)).startswith(b"RIFF"))
+
+
+class Groups(TestCase):
+    def may(self, group: str) -> set[str]:
+        user = User.objects.create_user(group)
+        user.groups.add(Group.objects.get(name=group))
+        asked = ("view_call", "hear_recording", "listen_live", "export_recording", "delete_call")
+        return {name for name in asked if user.has_perm(f"calls.{name}")}
+
+    def test_a_site_begins_with_four(self) -> None:
+        self.assertEqual(self.may("Viewers"), {"view_call"})
+        self.assertEqual(self.may("Listeners"), {"view_call", "hear_recording", "listen_live"})
+        self.assertEqual(self.may("Exporters"), {"view_call", "hear_recording", "export_recording"})
+        self.assertEqual(len(self.may("Administrators")), 5)
+
+    def test_administrators_look_after_users(self) -> None:
+        user = User.objects.create_user("head")
+        user.groups.add(Group.objects.get(name="Administrators"))
+        self.assertTrue(user.has_perms(["auth.add_user", "auth.change_group", "authtoken.add_token"]))
+
+
+class TheLiveSocket(TransactionTestCase):
+    async def answer(self, *codenames: str) -> bool:
+
+        client = Client()
+        user = await database_sync_to_async(person)("one", *codenames)
+        await database_sync_to_async(client.force_login)(user)
+        cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
+        headers = [(b"origin", b"http://testserver"), (b"host", b"testserver"), (b"cookie", cookie)]
+        socket = WebsocketCommunicator(live_socket, "/ws/live", headers)
+        is_in, _ = await socket.connect()
+        await socket.disconnect()
+        return bool(is_in)
+
+    async def test_it_is_for_those_who_may_see(self) -> None:
+        self.assertTrue(await self.answer("view_call"))
+
+    async def test_others_are_refused(self) -> None:
+        self.assertFalse(await self.answer("nothing"))
