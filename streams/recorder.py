@@ -23,6 +23,7 @@ from streams import spool
 from streams.alarms import ProcessSeen, Thresholds
 from streams.board import Board, is_worth_telling
 from streams.figures import Backlog, HandshakeOutcome, MessageOutcome, RecorderFigures
+from streams.gathering import Gathering
 from streams.journal import Handshake, Journal, JournalUnwritable
 from streams.lookout import Lookout
 from streams.room import Room
@@ -78,6 +79,7 @@ class Recorder:
         self._lookout = Lookout(alarms or Thresholds())
         self._streams: dict[Stream, float] = {}  # open ones, and when their file began
         self._ticker: asyncio.Task[None] | None = None
+        self._gathering = Gathering()
         self._layer_away = False
         self._totals: Counter[str] = Counter()
         self._handshakes: Counter[HandshakeOutcome] = Counter()
@@ -237,12 +239,16 @@ class Recorder:
 
     async def _tick_on(self) -> None:
         due = time.monotonic()
-        while self.board or (self._running and self._lookout.on):
-            news = self.tick(time.monotonic(), microseconds_now())
-            if is_worth_telling(news):
-                await self._tell(news)
-            due = max(due + TICK_SECONDS, time.monotonic())  # after a stall the rhythm goes on, nothing is made up for
-            await asyncio.sleep(due - time.monotonic())
+        try:
+            while self.board or (self._running and self._lookout.on):
+                self._gathering.suit(len(self._streams))
+                news = self.tick(time.monotonic(), microseconds_now())
+                if is_worth_telling(news):
+                    await self._tell(news)
+                due = max(due + TICK_SECONDS, time.monotonic())  # after a stall the rhythm goes on, none is made up for
+                await asyncio.sleep(due - time.monotonic())
+        finally:
+            self._gathering.suit(0)
 
     async def _tell(self, news: News) -> None:
         """Levels must never queue: a layer that does not take them in time has missed them."""
