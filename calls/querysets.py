@@ -105,6 +105,15 @@ class CallQuerySet(QuerySet[Any]):
             gap_seconds=Coalesce(_over(_gaps(), "call", _SECONDS), 0.0),
         )
 
+    def with_troubles(self) -> Self:
+        """Annotates `gap_count`, `gap_seconds` and `alarm_count`. Index: ledger_of_call."""
+        alarms = _model("LedgerEntry").objects.filter(kind="alarm")
+        return self.annotate(
+            gap_count=Coalesce(_over(_gaps(), "call", Count("*")), 0),
+            gap_seconds=Coalesce(_over(_gaps(), "call", _SECONDS), 0.0),
+            alarm_count=Coalesce(_over(alarms, "call", Count("*")), 0),
+        )
+
     def for_rest(self, now: datetime) -> Self:
         """All that `calls.api.serializers.CallSerializer` shows, in three queries however many calls there are."""
         tracks = _model("Participant").objects.with_lengths()  # both come in the order of their models

@@ -46,21 +46,21 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return calls.in_state(state, timezone.now())
 
     def with_participant(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
-        return calls.of_participant(_as_raw_id(text))
+        return calls.of_participant(as_raw_id(text))
 
     def matching(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
-        call_id = _uuid(text)
+        call_id = uuid_in(text)
         if call_id and (own := calls.filter(pk=call_id)).exists():
             return own
-        return calls.holding(text, raw_id=_as_raw_id(text))
+        return calls.holding(text, raw_id=as_raw_id(text))
 
 
-def _as_raw_id(text: str) -> str:
+def as_raw_id(text: str) -> str:
     """A `+` that was not written `%2B` arrives as a space; raw ids hold the one and never the other."""
     return text.replace(" ", "+")
 
 
-def _uuid(text: str) -> Any:
+def uuid_in(text: str) -> Any:
     try:
         return UUID(text)
     except ValueError:

@@ -4,7 +4,7 @@ import test from "node:test";
 import { fitted, offset, panned, pixelsAt, secondsAt, showing, ticks, zoomed } from "../../calls/static/calls/js/lanes/axis.js";
 import { gainsOf, speedBeside } from "../../calls/static/calls/js/lanes/gains.js";
 import { commandOf } from "../../calls/static/calls/js/lanes/keys.js";
-import { fragmentOf, nextPlace, placeIn, rangeOf } from "../../calls/static/calls/js/lanes/place.js";
+import { downloadOf, fragmentOf, nextPlace, placeIn, rangeOf } from "../../calls/static/calls/js/lanes/place.js";
 import { columns, levelFor, OVERVIEW_POINTS, POINTS, tilesFor, united } from "../../calls/static/calls/js/lanes/tiles.js";
 import { localText, utcText } from "../../calls/static/calls/js/local-time.js";
 
@@ -103,6 +103,11 @@ test("a range is in order, whole milliseconds, and inside the call", () => {
   assert.deepEqual(rangeOf(5.12345, 2, 60), { start: 2, end: 5.123 });
   assert.deepEqual(rangeOf(-3, 90, 60), { start: 0, end: 60 });
   assert.equal(rangeOf(3, 3.0001, 60), null);
+});
+
+test("the download of a range says exactly that range", () => {
+  const address = downloadOf("/audio", { start: 7.2, end: 8 }, "tracks", "flac");
+  assert.equal(address, "/audio?layout=tracks&format=flac&start=7.200&end=8.000&download=true");
 });
 
 test("from mark to mark, and not to the one that one is at", () => {

@@ -9,7 +9,7 @@ import { commandOf } from "./keys.js";
 import { Lane } from "./lane.js";
 import { Marks } from "./mark-list.js";
 import { Peaks } from "./peaks.js";
-import { fragmentOf, nextPlace, placeIn, rangeOf } from "./place.js";
+import { downloadOf, fragmentOf, nextPlace, placeIn, rangeOf } from "./place.js";
 import { Player } from "./player.js";
 
 const REST_MS = 120; // a view that has not moved for so long is looked at closely
@@ -158,8 +158,8 @@ class CallLanes extends HTMLElement {
       zoom: () => this.#look(zoomed(this.#view, value, center, this.duration)),
       fit: () => this.#look(fitted(this.duration)),
       speed: () => this.#setSpeed(speedBeside(this.player.speed, value)),
-      mute: () => this.#toggle(value, "mute"),
-      solo: () => this.#toggle(value, "solo"),
+      mute: () => this.#lanes[value]?.press("mute"),
+      solo: () => this.#lanes[value]?.press("solo"),
       clear: () => this.#select(null),
       help: () => this.part("help").toggleAttribute("hidden"),
       hear: () => this.#hearRange(),
@@ -184,11 +184,6 @@ class CallLanes extends HTMLElement {
     this.player.loop(this.#range);
     this.go(this.#range.start);
     if (!this.player.isPlaying) this.#playOrPause();
-  }
-
-  #toggle(index, name) {
-    this.#lanes[index]?.toggle(name);
-    this.#mixed();
   }
 
   #mixed() {
@@ -324,9 +319,9 @@ class CallLanes extends HTMLElement {
     this.part("range").hidden = !range;
     if (!range) return;
     this.part("range-text").textContent = `${offset(range.start, 3)} to ${offset(range.end, 3)} (${(range.end - range.start).toFixed(3)} s)`;
-    const wish = { layout: this.#lanes.length > 1 ? "tracks" : "mix", format: this.part("format").value, start: range.start.toFixed(3), end: range.end.toFixed(3), download: "true" };
     const link = this.part("range-download");
-    if (link) link.href = `${this.dataset.audio}?${new URLSearchParams(wish)}`;
+    const layout = this.#lanes.length > 1 ? "tracks" : "mix";
+    if (link) link.href = downloadOf(this.dataset.audio, range, layout, this.part("format").value);
   }
 
   #draw() {

@@ -6,18 +6,17 @@ import { drawLane } from "./drawing.js";
 export class Lane {
   isMute = false;
   isSolo = false;
+  #changed;
 
-  /** `changed(lane)` when mute or solo is pressed. */
+  /** `changed()` when mute or solo is pressed. */
   constructor(template, track, changed) {
     this.element = template.content.firstElementChild.cloneNode(true);
     this.canvas = this.element.querySelector("canvas");
     this.participant = track.participant;
     for (const name of ["mute", "solo"]) {
-      this.#part(name).addEventListener("click", () => {
-        this.toggle(name);
-        changed(this);
-      });
+      this.#part(name).addEventListener("click", () => this.press(name));
     }
+    this.#changed = changed;
     this.show(track);
   }
 
@@ -39,11 +38,13 @@ export class Lane {
     this.canvas.setAttribute("aria-label", `Waveform of ${track.label}${gaps}`);
   }
 
-  toggle(name) {
+  /** "mute" or "solo". */
+  press(name) {
     if (name === "mute") this.isMute = !this.isMute;
     else this.isSolo = !this.isSolo;
     this.#part("mute").setAttribute("aria-pressed", String(this.isMute));
     this.#part("solo").setAttribute("aria-pressed", String(this.isSolo));
+    this.#changed();
   }
 
   draw(view, peaks, palette, isHeard) {

@@ -21,6 +21,12 @@ export function rangeOf(one, other, duration) {
   return end - start >= 0.001 ? { start, end } : null;
 }
 
+/** Where a range is downloaded from, with the channels of `layout`. */
+export function downloadOf(address, { start, end }, layout, format) {
+  const wish = { layout, format, start: start.toFixed(3), end: end.toFixed(3), download: "true" };
+  return `${address}?${new URLSearchParams(wish)}`;
+}
+
 /** The next place of interest behind `at`, or before it with `step` -1; null at the end. */
 export function nextPlace(places, at, step) {
   const hair = 0.05;

@@ -1,0 +1,204 @@
+"""The list of calls: found by what an operator remembers of one, shown a page at a time, handed out as CSV.
+
+Newest first, and pages by place (`before=<started_at>~<id>`): a list that grows while it is read repeats nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Generator
+from datetime import UTC, datetime, time, timedelta
+from io import StringIO
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.contrib.auth.decorators import login_required, permission_required
+from django.db.models import Exists, F, OuterRef, Q
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from calls.api.filters import STATES, as_raw_id, uuid_in
+from calls.api.sending import Streamed, asynchronous
+from calls.api.serializers import CallSerializer
+from calls.export.body import Body
+from calls.models import Call, LedgerEntry
+from calls.parts import SHORTEST
+from calls.permissions import EXPORT, SEE
+from calls.querysets import CallQuerySet
+
+PAGE = 50
+CSV_PAGE = 500
+PLACE = "before"
+
+
+class Search(forms.Form):
+    """What is looked for. Everything may be left out; days are UTC."""
+
+    q = forms.CharField(required=False, label="Number, name or id", max_length=256)
+    since = forms.DateField(required=False, label="From")
+    until = forms.DateField(required=False, label="To")
+    state = forms.ChoiceField(required=False, label="State", choices=[("", "any"), *STATES])
+    minutes = forms.FloatField(required=False, label="Minutes, at least", min_value=0, max_value=100_000)
+    gaps = forms.BooleanField(required=False, label="Has gaps")
+    alarms = forms.BooleanField(required=False, label="Had alarms")
+
+    widgets: ClassVar[dict[str, Any]] = {"q": {"type": "search"}, "since": {"type": "date"}, "until": {"type": "date"}}
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name, attributes in self.widgets.items():
+            self.fields[name].widget.input_type = attributes["type"]
+        self.fields["q"].widget.attrs |= {"placeholder": "+1555…", "autocomplete": "off", "spellcheck": "false"}
+
+    def clean_q(self) -> str:
+        text: str = self.cleaned_data["q"].strip()
+        if 0 < len(text) < SHORTEST:
+            raise forms.ValidationError(f"At least {SHORTEST} characters: fewer are in nearly every number.")
+        return text
+
+    def found(self) -> CallQuerySet:
+        """Calls that fit, newest first. Asked of a valid form."""
+        wanted, calls = self.cleaned_data, Call.objects.with_state(timezone.now())
+        if wanted["since"]:
+            calls = calls.filter(started_at__gte=_midnight(wanted["since"]))
+        if wanted["until"]:
+            calls = calls.filter(started_at__lt=_midnight(wanted["until"] + timedelta(days=1)))
+        if wanted["state"]:
+            calls = calls.in_state(wanted["state"], timezone.now())
+        for name, kind in (("gaps", LedgerEntry.Kind.GAP), ("alarms", LedgerEntry.Kind.ALARM)):
+            if wanted[name]:
+                calls = calls.filter(Exists(LedgerEntry.objects.filter(call=OuterRef("pk"), kind=kind)))
+        if wanted["minutes"]:
+            least = F("audio_started_at") + timedelta(minutes=wanted["minutes"])
+            calls = calls.with_audio_extent().filter(audio_ended_at__gte=least)
+        found: CallQuerySet = _holding(calls, wanted["q"]).order_by("-started_at", "-id")
+        return found
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """What was filled in, as it stands in the address."""
+        return {name: self.data[name] for name in self.fields if self.data.get(name)}
+
+
+@never_cache
+@require_safe
+@login_required
+@permission_required(SEE, raise_exception=True)
+def call_list(request: HttpRequest) -> HttpResponse:
+    """The page, or with `part=rows` what is below the form."""
+    form = Search(request.GET)
+    rows, has_more, is_whole = [], False, True
+    if form.is_valid():
+        found = form.found()
+        place = _place_in(request.GET.get(PLACE, ""))
+        page = list(_shown(_before(found, place) if place else found)[: PAGE + 1])
+        rows, has_more, is_whole = page[:PAGE], len(page) > PAGE, place is None
+    context = {
+        "form": form,
+        "rows": [_row(call) for call in rows],
+        "older": _address(form, rows[-1]) if has_more else "",
+        "newest": "" if is_whole else f"?{urlencode(form.filters)}",
+        "csv": urlencode(form.filters),
+        "may_export": request.user.has_perm(EXPORT),
+        "is_empty": not form.filters and not rows and is_whole,
+    }
+    template = "calls/_call_rows.html" if request.GET.get("part") == "rows" else "calls/call_list.html"
+    return render(request, template, context)
+
+
+@require_safe
+@login_required
+@permission_required([SEE, EXPORT], raise_exception=True)
+def _call_csv(request: HttpRequest) -> HttpResponseBase:
+    form = Search(request.GET)
+    if not form.is_valid():
+        return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8")
+    name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Streamed(Body(_lines(form.found())), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+call_csv = asynchronous(_call_csv)
+
+COLUMNS = (
+    *("id", "call_connection_id", "correlation_id", "state", "started_at", "ended_at", "audio_started_at"),
+    *("duration_seconds", "participants", "gaps", "gap_seconds", "alarms"),
+)
+
+
+def _lines(found: CallQuerySet) -> Generator[bytes, None, None]:
+    """CSV (RFC 4180), a page of rows in each piece, each page a query of its own: it may take minutes."""
+    yield _csv([COLUMNS])
+    place: tuple[datetime, UUID] | None = None
+    while page := list(_shown(_before(found, place) if place else found)[:CSV_PAGE]):
+        yield _csv([_cells(call) for call in page])
+        place = page[-1].started_at, page[-1].pk
+
+
+def _csv(rows: list[Any]) -> bytes:
+    text = StringIO()
+    csv.writer(text).writerows([[_harmless(cell) for cell in row] for row in rows])
+    return text.getvalue().encode()
+
+
+def _harmless(cell: Any) -> Any:
+    """A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection")."""
+    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{cell}"
+    return cell
+
+
+def _cells(row: Any) -> list[Any]:
+    call = CallSerializer(row).data
+    who = "; ".join(participant["label"] for participant in call["participants"])
+    facts = [call[name] for name in COLUMNS[:8]]
+    return [*facts, who, row.gap_count, round(row.gap_seconds, 3), row.alarm_count]
+
+
+def _row(call: Any) -> dict[str, Any]:
+    """As in REST, and what only the list shows."""
+    counts = {"gap_count": call.gap_count, "gap_seconds": call.gap_seconds, "alarm_count": call.alarm_count}
+    return {**CallSerializer(call).data, **counts, "started": call.started_at}
+
+
+def _shown(calls: CallQuerySet) -> CallQuerySet:
+    return calls.for_rest(timezone.now()).with_troubles()
+
+
+def _holding(calls: CallQuerySet, text: str) -> CallQuerySet:
+    """As REST's `search`: part of an id, a number or a name, or our own id."""
+    if not text:
+        return calls
+    call_id = uuid_in(text)
+    if call_id and calls.filter(pk=call_id).exists():
+        return calls.filter(pk=call_id)
+    return calls.holding(text, raw_id=as_raw_id(text))
+
+
+def _before(calls: CallQuerySet, place: tuple[datetime, UUID]) -> CallQuerySet:
+    started_at, pk = place
+    return calls.filter(Q(started_at__lt=started_at) | Q(started_at=started_at, pk__lt=pk))
+
+
+def _place_in(text: str) -> tuple[datetime, UUID] | None:
+    """None for what is no place: the list begins with the newest then."""
+    started_at, _, pk = text.partition("~")
+    try:
+        moment = datetime.fromisoformat(started_at)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)), UUID(pk)
+    except ValueError:
+        return None
+
+
+def _address(form: Search, last: Any) -> str:
+    return f"?{urlencode({**form.filters, PLACE: f'{last.started_at.astimezone(UTC).isoformat()}~{last.pk}'})}"
+
+
+def _midnight(day: Any) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)

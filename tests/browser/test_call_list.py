@@ -1,0 +1,73 @@
+"""The list of calls in a real Chromium: it finds while one types, and the address says what is shown."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.server import BrowserTestCase
+from tests.calls.rows import make_call, make_conversation, make_participant
+
+
+class Finding(BrowserTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, _alice, _bob = make_conversation()
+        make_participant(make_call("another"), "4:+4930123456")
+
+    def test_it_finds_while_one_types_and_the_address_can_be_shared(self) -> None:
+        with self.window() as page:
+            page.goto("/calls/")
+            expect(page.locator("[data-row]")).to_have_count(2)
+            page.get_by_label("Number, name or id").type("+4930")
+            expect(page.locator("[data-row]")).to_have_count(1)
+            expect(page).to_have_url(re.compile(r"q=%2B4930"))
+            expect(page.get_by_label("Number, name or id")).to_be_focused()
+            page.reload()
+            expect(page.locator("[data-row]")).to_have_count(1)
+            expect(page.get_by_label("Number, name or id")).to_have_value("+4930")
+        self.assertEqual(self.console, [])
+
+    def test_back_shows_what_was_shown(self) -> None:
+        with self.window() as page:
+            page.goto("/calls/")
+            page.get_by_label("Number, name or id").fill("+4930")
+            page.get_by_role("button", name="Search").click()
+            expect(page.locator("[data-row]")).to_have_count(1)
+            page.go_back()
+            expect(page.locator("[data-row]")).to_have_count(2)
+            expect(page.get_by_label("Number, name or id")).to_have_value("")
+            page.go_forward()
+            expect(page.locator("[data-row]")).to_have_count(1)
+            expect(page.get_by_label("Number, name or id")).to_have_value("+4930")
+
+    def test_three_steps_from_a_number_to_the_call_by_keyboard(self) -> None:
+        with self.window() as page:
+            page.goto("/calls/")
+            page.keyboard.press("/")
+            expect(page.get_by_label("Number, name or id")).to_be_focused()
+            page.keyboard.type("5551234")
+            expect(page.locator("[data-row]")).to_have_count(1)
+            page.get_by_label("Number, name or id").blur()
+            page.keyboard.press("j")
+            page.keyboard.press("Enter")
+            expect(page).to_have_url(re.compile(f"/calls/{self.call.pk}/"))
+
+    def test_what_cannot_be_fetched_leaves_the_old_rows_and_says_so(self) -> None:
+        with self.window() as page:
+            page.goto("/calls/")
+            page.route("**/calls/*part=rows*", lambda route: route.abort())
+            page.get_by_label("Number, name or id").type("+4930")
+            expect(page.locator("#list-stale")).to_be_visible()
+            expect(page.locator("[data-row]")).to_have_count(2)
+            page.unroute("**/calls/*part=rows*")
+            page.get_by_role("button", name="Try again").click()
+            expect(page.locator("[data-row]")).to_have_count(1)
+            expect(page.locator("#list-stale")).to_be_hidden()
+
+    def test_nothing_scrolls_sideways_on_a_phone(self) -> None:
+        with self.window(viewport={"width": 390, "height": 844}) as page:
+            page.goto("/calls/")
+            self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 390)
+        self.assertEqual(self.console, [])

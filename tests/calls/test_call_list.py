@@ -1,0 +1,179 @@
+"""The list of calls as the server makes it: what is found, what a row says, pages, CSV."""
+
+from __future__ import annotations
+
+import csv
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.test import AsyncClient, Client, TestCase, TransactionTestCase
+
+from calls.models import Call, LedgerEntry
+from tests.calls.rows import ALICE, START, make_call, make_conversation, make_gap, make_participant, make_subscription
+from tests.people import person
+
+
+class ListTestCase(TestCase):
+    def setUp(self) -> None:
+        self.client.force_login(person("operator"))
+
+    def found(self, **query: Any) -> list[Call]:
+        response = self.client.get("/calls/", query)
+        self.assertEqual(response.status_code, 200)
+        return [row["id"] for row in response.context["rows"]]
+
+    def page(self, **query: Any) -> str:
+        return self.client.get("/calls/", query).content.decode()
+
+
+class TheDoor(ListTestCase):
+    def test_it_needs_a_login_and_the_permission_to_see(self) -> None:
+        self.assertRedirects(Client().get("/calls/"), "/login/?next=/calls/")
+        self.client.force_login(person("nobody", "nothing"))
+        self.assertEqual(self.client.get("/calls/").status_code, 403)
+
+    def test_csv_is_for_those_who_may_export(self) -> None:
+        make_conversation()
+        self.assertIn("calls.csv", self.page())
+        self.client.force_login(person("viewer", "view_call"))
+        self.assertNotIn("calls.csv", self.page())
+
+
+class Finding(ListTestCase):
+    def ids(self, *calls: Call) -> list[str]:
+        return [str(call.pk) for call in calls]
+
+    def test_newest_first(self) -> None:
+        old = make_call(started_at=START)
+        new = make_call(started_at=START + timedelta(hours=1))
+        self.assertEqual(self.found(), self.ids(new, old))
+
+    def test_by_part_of_a_number_an_id_or_our_own_id(self) -> None:
+        call, _alice, _bob = make_conversation()
+        other = make_call("connection-of-somebody")
+        self.assertEqual(self.found(q="5551234"), self.ids(call))
+        self.assertEqual(self.found(q="of-some"), self.ids(other))
+        self.assertEqual(self.found(q=str(call.pk)), self.ids(call))
+        self.assertEqual(self.found(q=" +1555 "), self.ids(call))
+
+    def test_by_day_both_inclusive(self) -> None:
+        calls = [make_call(started_at=START + timedelta(days=day)) for day in range(3)]
+        self.assertEqual(self.found(since="2026-03-03"), self.ids(calls[2], calls[1]))
+        self.assertEqual(self.found(until="2026-03-03"), self.ids(calls[1], calls[0]))
+        self.assertEqual(self.found(since="2026-03-03", until="2026-03-03"), self.ids(calls[1]))
+
+    def test_by_state_gaps_alarms_and_length(self) -> None:
+        call, alice, _bob = make_conversation()
+        call.subscriptions.update(close_code=None)
+        quiet = make_call()
+        make_subscription(quiet)
+        make_gap(alice, at=2.0, seconds=1.0)
+        self.assertEqual(self.found(state="interrupted"), self.ids(call))
+        self.assertEqual(self.found(gaps="on"), self.ids(call))
+        self.assertEqual(self.found(alarms="on"), [])
+        LedgerEntry.objects.create(call=quiet, kind="alarm", reason="no_audio", started_at=START)
+        self.assertEqual(self.found(alarms="on"), self.ids(quiet))
+        self.assertEqual(self.found(minutes="0.04"), self.ids(call))
+        self.assertEqual(self.found(minutes="1"), [])
+
+    def test_all_filters_hold_together(self) -> None:
+        call, alice, _bob = make_conversation()
+        make_gap(alice, at=2.0, seconds=1.0)
+        make_participant(make_call(), ALICE)
+        self.assertEqual(self.found(q="5551234", gaps="on", since="2026-01-01"), self.ids(call))
+
+
+class ThePage(ListTestCase):
+    def test_a_row_says_who_how_long_and_what_is_wrong(self) -> None:
+        call, alice, _bob = make_conversation()
+        make_gap(alice, at=2.0, seconds=1.0)
+        page = self.page()
+        for text in ("+15551234567", "0:03", "1 gap, 0:01", f'href="/calls/{call.pk}/"'):
+            self.assertIn(text, page)
+
+    def test_without_calls_and_without_matches_it_says_so_apart(self) -> None:
+        self.assertIn("No calls yet", self.page())
+        make_call()
+        page = self.page(q="nobody at all", gaps="on")
+        self.assertIn("Nothing found", page)
+        self.assertIn("nobody at all", page)
+
+    def test_what_cannot_be_meant_is_named(self) -> None:
+        make_call()
+        self.assertIn("At least 3 characters", self.page(q="12"))
+        self.assertIn("Enter a valid date", self.page(since="soon"))
+
+    def test_older_calls_are_on_the_next_page_and_none_twice(self) -> None:
+        made = [make_call(started_at=START + timedelta(minutes=number // 2)) for number in range(120)]
+        seen: list[Any] = []
+        address = "/calls/"
+        while address:
+            response = self.client.get(address)
+            seen += [row["id"] for row in response.context["rows"]]
+            address = f"/calls/{response.context['older']}" if response.context["older"] else ""
+        self.assertEqual(len(seen), 120)
+        self.assertEqual(set(seen), {str(call.pk) for call in made})
+
+    def test_a_place_that_is_none_begins_with_the_newest(self) -> None:
+        make_call()
+        for place in ("x", "~", "2026-03-02~x", "\x00"):
+            self.assertEqual(len(self.found(before=place)), 1)
+
+    def test_hostile_text_is_text(self) -> None:
+        make_participant(make_call("<script>alert(1)</script>"), "<img src=x>")
+        page = self.page(q="<script>")
+        self.assertNotIn("<script>alert", page)
+        self.assertNotIn("<img", page)
+
+    def test_its_part_is_what_the_page_holds(self) -> None:
+        make_conversation()
+        self.assertIn(self.page(part="rows").strip(), self.page())
+
+    def test_a_handful_of_queries_however_many_calls(self) -> None:
+        make_conversation()
+        with self.assertNumQueries(7):  # session, user, its permissions (2), calls, participants, subscriptions
+            self.page()
+        for _ in range(10):
+            make_conversation()
+        with self.assertNumQueries(7):
+            self.page()
+
+
+class Csv(TransactionTestCase):
+    """Rows are read in a thread of the exports, which sees what is committed."""
+
+    async def csv(self, query: str = "") -> list[dict[str, str]]:
+        client = AsyncClient()
+        await client.aforce_login(await database_sync_to_async(person)("exporter"))
+        response: Any = await client.get(f"/calls.csv{query}")
+        self.assertEqual(response.status_code, 200)
+        self.assertIn("attachment", response["Content-Disposition"])
+        text = b"".join([piece async for piece in response.streaming_content]).decode()
+        return list(csv.DictReader(StringIO(text)))
+
+    async def test_it_has_every_call_that_fits_newest_first(self) -> None:
+        def make() -> None:
+            for number in range(3):
+                make_participant(make_call(f"call-{number}", started_at=START + timedelta(hours=number)), ALICE)
+
+        await database_sync_to_async(make)()
+        rows = await self.csv("?q=call-")
+        self.assertEqual([row["call_connection_id"] for row in rows], ["call-2", "call-1", "call-0"])
+
+    async def test_no_cell_is_a_formula(self) -> None:
+        def make() -> None:
+            make_participant(make_call("=HYPERLINK(1)"), ALICE)
+
+        await database_sync_to_async(make)()
+        (row,) = await self.csv()
+        self.assertEqual(row["call_connection_id"], "'=HYPERLINK(1)")
+        self.assertEqual(row["participants"], "'+15551234567")
+
+    async def test_what_cannot_be_meant_is_400(self) -> None:
+        client = AsyncClient()
+        await client.aforce_login(await database_sync_to_async(person)("exporter"))
+        response = await client.get("/calls.csv?since=soon")
+        self.assertEqual(response.status_code, 400)
+        self.assertIn(b"Enter a valid date", response.content)
