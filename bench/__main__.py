@@ -25,6 +25,7 @@ COMMANDS = {
     "scale": "bench.scale",
     "export": "bench.export",
     "shelf": "bench.shelf",
+    "pages": "bench.dashboard_browser",
 }
 """Each is a module with a docstring, `add_arguments(parser)` and `run(wanted, backends) -> JSON`."""
 

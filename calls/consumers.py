@@ -14,6 +14,7 @@ its own loops instead. Any of the tasks ends the socket by raising a `Leave`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -33,6 +34,7 @@ from django.http import HttpRequest
 
 from calls import live
 from calls.live_calls import stored_live_calls
+from calls.live_levels import SaidLevels
 from calls.live_view import LiveView, Message
 from calls.mailbox import Mailbox
 from calls.permissions import SEE
@@ -55,6 +57,8 @@ LOGIN_SECONDS = 30.0
 """A session that has expired or was logged out is noticed within so long."""
 SEND_SECONDS = 30.0
 """A browser that does not take one message in so long is gone."""
+MOST_VOICES_TOLD = 10_000
+"""Voices of which one browser is told the last minute before they are forgotten."""
 CLIENT_MESSAGES = 100
 """A browser has nothing to say here; so many messages are ignored, the next one closes the socket."""
 NOT_ALLOWED = 4403
@@ -122,6 +126,9 @@ class LiveSocket:
         self._send = send
         self._view = LiveView()
         self._mailbox = Mailbox()
+        self._levels = SaidLevels()
+        self._minutes_told: set[str] = set()
+        self._wrote_at = time.monotonic()
         self._mail = asyncio.Event()
         self._joined = asyncio.Event()
         self._news_missed = asyncio.Event()
@@ -164,7 +171,19 @@ class LiveSocket:
             self._news_missed.set()
         self._mailbox.put(self._view.hear(news, now))
         self._mailbox.put_levels(news["process"], news["levels"])
+        if "totals" in news:
+            self._mailbox.put_totals(self._view.totals.message(now))
+        if "minutes" in news:
+            self._hear_minutes(news["minutes"])
         self._mail.set()
+
+    def _hear_minutes(self, minutes: dict[str, str]) -> None:
+        """Said once of each voice: from then on the page sees for itself."""
+        new = {voice: minute for voice, minute in minutes.items() if voice not in self._minutes_told}
+        if len(self._minutes_told) > MOST_VOICES_TOLD:  # of a day: then it is said again, which does no harm
+            self._minutes_told.clear()
+        self._minutes_told |= new.keys()
+        self._mailbox.put_minutes(new)
 
     async def _watch_database(self) -> None:
         await _within(JOIN_SECONDS, self._joined)
@@ -176,6 +195,9 @@ class LiveSocket:
             now = datetime.now(UTC)
             if changes := self._view.forget(now):
                 self._mailbox.put(changes)
+                self._mail.set()
+            if self._view.totals.has_lost(now):
+                self._mailbox.put_totals(self._view.totals.message(now))
                 self._mail.set()
             try:
                 if now - login_checked_at > timedelta(seconds=LOGIN_SECONDS):
@@ -214,17 +236,21 @@ class LiveSocket:
 
     async def _send_mail(self) -> None:
         while True:
-            await _within(LOOK_SECONDS, self._mail)
+            is_due = await _within(LOOK_SECONDS, self._mail)
             self._mail.clear()
             snapshot_due, messages, levels = self._mailbox.take()
-            for message in [self._view.snapshot()] if snapshot_due else messages:
+            facts = [self._view.snapshot()] if snapshot_due else messages
+            for message in [*facts, *self._mailbox.take_news()]:
                 await self._write(message)
-            if levels or not (snapshot_due or messages):  # nothing for long: empty levels tell that we are here
-                await self._write({"type": "levels", "levels": levels})
+            worth = self._levels.worth_saying(levels, time.monotonic())
+            if worth or not is_due or time.monotonic() - self._wrote_at >= LOOK_SECONDS:  # empty ones: we are here
+                await self._write({"type": "levels", "levels": worth})
+            if levels:
                 await asyncio.sleep(LEVELS_SECONDS)
 
     async def _write(self, message: Message) -> None:
         text = msgspec.json.encode(message).decode()
+        self._wrote_at = time.monotonic()
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send({"type": "websocket.send", "text": text})

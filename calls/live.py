@@ -30,6 +30,13 @@ class AlarmNews(TypedDict):
     since: str
 
 
+class Totals(TypedDict):
+    """Of one process: audio messages of the last second; age of the oldest finished journal that is not sealed."""
+
+    packets_per_second: float
+    seal_lag_seconds: float
+
+
 class News(TypedDict):
     """What one process says in one tick.
 
@@ -37,8 +44,9 @@ class News(TypedDict):
     process's calls at least every `REPEAT_SECONDS`, so that a dashboard that missed one learns it again.
     `ended` holds calls that this process no longer holds, as they ended. `levels` maps participant ids to
     [rms dBFS, peak dBFS] of the newest window. `alarms` holds all that are on in the process, whole, when one has come
-    or gone and at least every `REPEAT_SECONDS`. `number` counts the news of the process one by one, from any start: a
-    hole in it tells a dashboard at once that news were lost.
+    or gone and about once a second while any is on. `totals` come about once a second. `minutes` go with the calls: by
+    participant id, what was heard of it in each second of the last minute (`step_of`), the newest last. `number` counts
+    the news of the process one by one, from any start: a hole in it tells a dashboard at once that news were lost.
     """
 
     process: str
@@ -46,6 +54,8 @@ class News(TypedDict):
     calls: NotRequired[list[dict[str, Any]]]
     ended: NotRequired[list[dict[str, Any]]]
     alarms: NotRequired[list[AlarmNews]]
+    totals: NotRequired[Totals]
+    minutes: NotRequired[dict[str, str]]
     number: NotRequired[int]
 
 
@@ -53,6 +63,17 @@ REPEAT_SECONDS = 5.0
 
 HELD_FOR = timedelta(seconds=3 * REPEAT_SECONDS)
 """A process that has not repeated a call or an alarm for so long holds it no more: it has died, or it is cut off."""
+
+NO_AUDIO = "."
+"""A second in which nothing came. Else a digit: 0 below -54 dBFS, one more for each 6 dB, 9 above -6 dBFS."""
+
+
+def step_of(rms_dbfs: float) -> str:
+    """How loud a second was, as one character; below -96 dBFS nothing came at all."""
+    if rms_dbfs < SILENCE_DBFS:
+        return NO_AUDIO
+    return str(min(9, max(0, int((rms_dbfs + 60) // 6))))
+
 
 LAYER_AWAY = (RedisError, OSError)
 """What a layer raises that is away. Refused connections and time-outs are `OSError`s."""

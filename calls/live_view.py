@@ -16,6 +16,7 @@ from typing import Any
 
 from calls.live import HELD_FOR, News
 from calls.live_alarms import LiveAlarms
+from calls.live_totals import LiveTotals
 
 Call = dict[str, Any]
 """A call as REST shows it."""
@@ -54,6 +55,7 @@ class LiveView:
         self._shown: dict[str, Call] = {}
         self._over: dict[str, datetime] = {}  # when calls ended, for OVER_FOR
         self._alarms = LiveAlarms()
+        self.totals = LiveTotals()
         self._heard: dict[str, tuple[datetime, int | None]] = {}  # when each process spoke last, and its number
 
     def missed(self, news: News, now: datetime) -> bool:
@@ -70,6 +72,8 @@ class LiveView:
         process = news["process"]
         self._heard[process] = (now, news.get("number"))
         messages: list[Message] = []
+        if "totals" in news:
+            self.totals.hear(process, news["totals"], now)
         for call in news.get("calls", ()):
             self._over.pop(call["id"], None)
             self._told.setdefault(call["id"], {})[process] = _Told(call, now, holds=True)

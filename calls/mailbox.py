@@ -26,6 +26,8 @@ class Mailbox:
         self._snapshot_due = False
         self._messages: list[Message] = []
         self._levels: dict[str, Levels] = {}
+        self._totals: Message | None = None
+        self._minutes: dict[str, str] = {}
 
     def demand_snapshot(self) -> None:
         """The next thing sent is a snapshot; it holds all that waits."""
@@ -46,6 +48,22 @@ class Mailbox:
         if process not in self._levels and len(self._levels) >= LEVEL_PROCESSES:
             self._levels.pop(next(iter(self._levels)))
         self._levels[process] = levels
+
+    def put_totals(self, totals: Message) -> None:
+        """Replaces those that wait: they are old."""
+        self._totals = totals
+
+    def put_minutes(self, minutes: dict[str, str]) -> None:
+        """The last minute of voices, once for each browser; there are no more of them than voices."""
+        self._minutes |= minutes
+
+    def take_news(self) -> list[Message]:
+        """What is no fact about calls and may follow it: totals and minutes."""
+        news = [] if self._totals is None else [self._totals]
+        if self._minutes:
+            news.append({"type": "minutes", "minutes": self._minutes})
+        self._totals, self._minutes = None, {}
+        return news
 
     def take(self) -> tuple[bool, list[Message], Levels]:
         """Whether a snapshot is due, the messages after it, and the newest levels; then the mailbox is empty."""

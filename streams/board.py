@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from calls import identity
-from calls.live import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News
+from calls.live import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News, Totals
 from calls.querysets import GOOD_CLOSE_CODES
 from streams.alarms import FULL_SCALE_DBFS
 from streams.journal import Metadata
@@ -56,13 +56,15 @@ class Board:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def tick(self, now: float, now_us: int, alarms: list[AlarmNews] | None = None) -> News:
+    def tick(
+        self, now: float, now_us: int, alarms: list[AlarmNews] | None = None, totals: Totals | None = None
+    ) -> News:
         """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the grace time.
 
-        `alarms` are all that are on, where there is something to say of them (`streams.lookout`).
+        `alarms` are all that are on, where there is something to say of them (`streams.lookout`); so are `totals`.
         """
         levels = self._levels()
-        calls, ended = [], []
+        calls, ended, minutes = [], [], dict[str, str]()
         for call_id, call in list(self._calls.items()):
             if not call.is_open and now_us - call.last_close_us >= self._grace_us:
                 del self._calls[call_id]
@@ -70,11 +72,16 @@ class Board:
             elif now - call.told_at >= REPEAT_SECONDS or any(stream.changed for stream in call.streams):
                 call.told_at = now
                 calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
+                minutes |= _minutes(call)
                 for stream in call.streams:
                     stream.changed = False
         news = News(process=self._process, number=self._number, levels=levels, calls=calls, ended=ended)
         if alarms is not None:
             news["alarms"] = alarms
+        if totals is not None:
+            news["totals"] = totals
+        if minutes:
+            news["minutes"] = minutes
         if is_worth_telling(news):  # empty news are not sent, and must leave no hole in the numbers
             news["number"] = self._number = self._number + 1
         return news
@@ -106,7 +113,13 @@ class Board:
 
 
 def is_worth_telling(news: News) -> bool:
-    return bool(news["levels"] or news.get("calls") or news.get("ended") or "alarms" in news)
+    return bool(news["levels"] or news.get("calls") or news.get("ended") or "alarms" in news or "totals" in news)
+
+
+def _minutes(call: LiveCall) -> dict[str, str]:
+    """By participant; of a voice on two sockets what the newer one heard."""
+    speakers = [speaker for stream in call.streams for speaker in stream.speakers.values() if speaker.minute]
+    return {speaker.participant_id: "".join(speaker.minute) for speaker in speakers}
 
 
 def as_in_rest(call: LiveCall) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import structlog
 from django.conf import settings
 
-from calls.live import REPEAT_SECONDS, AlarmNews
+from calls.live import REPEAT_SECONDS, AlarmNews, step_of
 from streams.alarms import NOTHING, ProcessSeen, ProcessWatch, StreamSeen, StreamWatch, Thresholds, VoiceSeen
 from streams.board import text_of
 from streams.stream import Stream
@@ -73,8 +73,11 @@ class Lookout:
             self._redraw()
 
     def news(self, now: float) -> list[AlarmNews] | None:
-        """All that are on, when that has changed and every `REPEAT_SECONDS`; None where there is nothing to say."""
-        if not self._is_news and now - self._told_at < REPEAT_SECONDS:
+        """All that are on, when that has changed, every second while any is, and else every `REPEAT_SECONDS`.
+
+        None where there is nothing to say. Who opens a dashboard late is to know what is wrong within a second.
+        """
+        if not self._is_news and now - self._told_at < (LOOK_SECONDS if self.on else REPEAT_SECONDS):
             return None
         self._is_news, self._told_at = False, now
         return self.on
@@ -116,6 +119,7 @@ def _seen_of(stream: Stream, *, is_newest: bool) -> StreamSeen:
     voices = []
     for speaker in stream.speakers.values():
         voices.append(VoiceSeen(speaker.loudest_dbfs, speaker.clipped))
+        speaker.minute.append(step_of(speaker.loudest_dbfs))
         speaker.loudest_dbfs, speaker.clipped = NOTHING, 0
     tally = stream.tally
     return StreamSeen(tally.audio, tally.unwritten, tally.malformed, voices, is_newest)

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from calls import identity, live
-from calls.live import AlarmNews, News
+from calls.live import AlarmNews, News, Totals
 from streams import spool
 from streams.alarms import ProcessSeen, Thresholds
 from streams.board import Board, is_worth_telling
@@ -26,6 +26,7 @@ from streams.figures import Backlog, HandshakeOutcome, MessageOutcome, RecorderF
 from streams.gathering import Gathering
 from streams.journal import Handshake, Journal, JournalUnwritable
 from streams.lookout import Lookout
+from streams.pace import Pace
 from streams.room import Room
 from streams.sealer import Sealer
 from streams.sealer_process import SealerLike
@@ -84,6 +85,7 @@ class Recorder:
         self._totals: Counter[str] = Counter()
         self._handshakes: Counter[HandshakeOutcome] = Counter()
         self._journal_bytes = 0
+        self._pace = Pace()
         self._running: Running | None = None
 
     def start(self) -> None:
@@ -135,7 +137,7 @@ class Recorder:
         for stream, began in self._streams.items():
             if now - began >= self._segment_seconds - TICK_SECONDS or stream.journal.size >= MOST_FILE_BYTES:
                 self._rotate(stream, now)
-        return self.board.tick(now, now_us, self._alarms(now, now_us))
+        return self.board.tick(now, now_us, self._alarms(now, now_us), self._pace_and_lag(now))
 
     def figures(self) -> RecorderFigures:
         tallies = [stream.tally for stream in self._streams]
@@ -219,6 +221,14 @@ class Recorder:
             )
             self._lookout.look(self._streams, seen, now, now_us)
         return self._lookout.news(now)
+
+    def _pace_and_lag(self, now: float) -> Totals | None:
+        """About once a second; None between."""
+        if self._running is None or not self._pace.is_due(now):
+            return None
+        packets = self._totals["audio"] + sum(stream.tally.audio for stream in self._streams)
+        lag = self._running.sealer.backlog.lag_seconds
+        return {"packets_per_second": round(self._pace.of(packets, now), 1), "seal_lag_seconds": round(lag, 1)}
 
     def _count(self, stream: Stream) -> None:
         for name in ("audio", "dtmf", "metadata", "unknown", "malformed"):

@@ -71,6 +71,7 @@ class Speaker:
     quiet_ticks: int = 0  # of the board, without a packet
     loudest_dbfs: float = NOTHING  # rms, of the windows that the board has measured since the lookout looked
     clipped: int = 0  # of these windows
+    minute: deque[str] = field(default_factory=lambda: deque(maxlen=60))  # `calls.live.step_of` of each second
 
     @property
     def seconds(self) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.test import SimpleTestCase, tag
 
 from calls import identity
+from calls.live import step_of
 from calls.templatetags.live import kind_note, label
 from tests import machine
 
@@ -24,6 +25,10 @@ class JavaScript(SimpleTestCase):
             [machine.node(), "--test", *files], capture_output=True, text=True, check=False, timeout=120
         )
         self.assertEqual(done.returncode, 0, done.stdout[-8000:] + done.stderr[-2000:])
+
+    def test_the_recorder_steps_the_minute_as_the_page_does(self) -> None:
+        for rms, step in json.loads((TESTS / "steps.json").read_text()):
+            self.assertEqual(step_of(rms), step, rms)
 
     def test_the_server_reads_identities_as_the_modules_do(self) -> None:
         for participant in json.loads((TESTS / "identities.json").read_text()):

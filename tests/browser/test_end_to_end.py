@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ class ACall(SimpleTestCase):
             expect(page.locator("[data-participant]")).to_have_count(2)
             for meter in page.get_by_role("meter").all():
                 expect(meter).not_to_have_attribute("aria-valuetext", "silent")
+            expect(page.locator("[data-part=status]")).to_have_text("speaking")
+            expect(page.locator("#packet-count")).to_have_text(re.compile(r"^(9\d|10\d)$"))  # two voices of 20 ms
             self.assertEqual(acs.wait(60), 0)
             expect(page.locator("[data-call]")).to_have_count(0, timeout=20_000)
             expect(page.get_by_text("No live calls")).to_be_visible()

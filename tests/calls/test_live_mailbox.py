@@ -40,6 +40,15 @@ class TheMailbox(SimpleTestCase):
         self.mailbox.put_levels("two", {"b": [-50.0, -45.0]})
         self.assertEqual(self.mailbox.take(), (False, [], {"a": [-40.0, -35.0], "b": [-50.0, -45.0]}))
 
+    def test_only_the_newest_totals_wait_and_minutes_are_gathered(self) -> None:
+        self.mailbox.put_totals({"type": "totals", "processes": 1})
+        self.mailbox.put_totals({"type": "totals", "processes": 2})
+        self.mailbox.put_minutes({"a": "00"})
+        self.mailbox.put_minutes({"b": "99"})
+        minutes = {"type": "minutes", "minutes": {"a": "00", "b": "99"}}
+        self.assertEqual(self.mailbox.take_news(), [{"type": "totals", "processes": 2}, minutes])
+        self.assertEqual(self.mailbox.take_news(), [])
+
     def test_a_process_without_levels_does_not_take_back_those_that_wait(self) -> None:
         self.mailbox.put_levels("one", {"a": [-30.0, -20.0]})
         self.mailbox.put_levels("one", {})

@@ -160,6 +160,19 @@ class WhatIsTold(LiveSocketTestCase):
             await live.publish(news(number=3))
             self.assertEqual((await self.receive(socket, "snapshot"))["calls"], [a_call(7)])
 
+    async def test_totals_are_told_and_the_minute_of_a_voice_once(self) -> None:
+        said = news(totals={"packets_per_second": 50.0, "seal_lag_seconds": 1.5}, minutes={"p": "0.9"})
+        async with self.connected() as socket:
+            await self.receive(socket, "snapshot")
+            await live.publish(said)
+            totals = await self.receive(socket, "totals")
+            self.assertEqual((totals["packets_per_second"], totals["seal_lag_seconds"]), (50.0, 1.5))
+            self.assertEqual((await self.receive(socket, "minutes"))["minutes"], {"p": "0.9"})
+            await live.publish(said)
+            await self.receive(socket, "totals")
+            await live.publish(news(minutes={"p": "0.99", "q": "1"}))
+            self.assertEqual((await self.receive(socket, "minutes"))["minutes"], {"q": "1"})
+
     async def test_nothing_to_tell_is_told_by_empty_levels(self) -> None:
         with mock.patch.object(consumers, "LOOK_SECONDS", 0.05):
             async with self.connected() as socket:

@@ -83,7 +83,27 @@ class WhatTheLookoutTakes(BoardTestCase):
         over = self.board.tick(self.now, self.clock.now, [])
         self.assertEqual((over["alarms"], over["number"]), ([], first["number"] + 1))
         self.assertTrue(is_worth_telling(over))
+        totals = self.board.tick(self.now, self.clock.now, None, {"packets_per_second": 50.0, "seal_lag_seconds": 1.0})
+        self.assertEqual(totals["totals"]["packets_per_second"], 50.0)
+        self.assertTrue(is_worth_telling(totals))
         self.assertFalse(is_worth_telling(quiet))
+
+
+class Minutes(BoardTestCase):
+    def test_go_with_the_calls_that_are_told(self) -> None:
+        stream = self.stream()
+        stream.receive(audio(ALICE, QUIET))
+        self.assertNotIn("minutes", self.tick())
+        stream.speakers[ALICE].minute.extend("0.9")
+        self.assertNotIn("minutes", self.tick())
+        self.assertEqual(self.tick(after=REPEAT_SECONDS)["minutes"], {participant_id(ALICE): "0.9"})
+
+    def test_of_a_voice_on_two_sockets_are_those_of_the_newer_one(self) -> None:
+        for minute in ("111", "22"):
+            stream = self.stream()
+            stream.receive(audio(ALICE, QUIET))
+            stream.speakers[ALICE].minute.extend(minute)
+        self.assertEqual(self.tick()["minutes"], {participant_id(ALICE): "22"})
 
 
 class Levels(BoardTestCase):

@@ -154,8 +154,24 @@ class News(LookoutTestCase):
         self.pass_seconds(1)
         told = self.lookout.news(REPEAT_SECONDS / 2)
         assert told, "it has changed"
-        self.assertIsNone(self.lookout.news(REPEAT_SECONDS))
-        self.assertEqual(self.lookout.news(2 * REPEAT_SECONDS), told)
+        told_at = REPEAT_SECONDS / 2
+        self.assertIsNone(self.lookout.news(told_at + 0.9))
+        self.assertEqual(self.lookout.news(told_at + 1.0), told, "who comes late knows within a second what is wrong")
+        self.process = WELL
+        self.pass_seconds(10)
+        self.assertEqual(self.lookout.news(20.0), [])
+        self.assertIsNone(self.lookout.news(20.0 + REPEAT_SECONDS - 0.1), "nothing is wrong: that is said seldom")
+        self.assertEqual(self.lookout.news(20.0 + REPEAT_SECONDS), [])
+
+    def test_keeps_the_last_minute_of_each_voice_in_steps(self) -> None:
+        stream = self.stream()
+        for second in range(70):
+            if second != 68:
+                stream.receive(audio(ALICE, LOUD if second == 67 else SILENT, at=second))
+                self.board.tick(float(second), START_US)
+            self.pass_seconds(1)
+        minute = "".join(stream.speakers[ALICE].minute)
+        self.assertEqual((len(minute), minute[-4:]), (60, "08.0"))
 
     def test_has_a_bound(self) -> None:
         for number in range(3):

@@ -33,6 +33,21 @@ class Alarms(RecorderTestCase):
         self.recorder.close(stream, 1000)
         await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
 
+    async def test_packets_a_second_and_lag_are_told_about_once_a_second(self) -> None:
+        stream = self.recorder.open("connection", "")
+        stream.receive(metadata())
+        told = []
+        for tick in range(31):
+            for packet in range(5):
+                stream.receive(audio(at=tick * 5 + packet))
+            news = self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
+            told += [news["totals"]["packets_per_second"]] if "totals" in news else []
+        self.assertEqual(told[0], 0.0)
+        self.assertEqual(len(told), 4)
+        for packets in told[1:]:
+            self.assertAlmostEqual(packets, 50.0, delta=5.0)
+        self.recorder.close(stream, 1000)
+
     async def test_of_the_process_are_told_on_after_the_last_call(self) -> None:
         left = self.spool / "left"
         left.mkdir()

@@ -1,7 +1,7 @@
 // The list of alarms above the calls. What it says comes from alarms.js; names from the wire become text, never markup.
 
 import { alarmKey, described, spoken } from "./alarms.js";
-import { timeOfDay } from "./format.js";
+import { localiseTimes } from "./local-time.js";
 
 const SPOKEN_AFTER_MS = 300; // what comes together is said together: a second sentence would cut off the first
 
@@ -40,10 +40,10 @@ export class AlarmList {
     part("what").textContent = what;
     part("call").textContent = call;
     part("call").hidden = !call;
-    part("call").href = `#call-${encodeURIComponent(alarm.call)}`;
+    part("call").href = this.names.callUrl.replace("CALL", encodeURIComponent(alarm.call));
     part("who").textContent = who || (call ? "" : "Recorder");
-    part("since").textContent = timeOfDay(alarm.since);
     part("since").dateTime = alarm.since;
+    localiseTimes(row);
     return row;
   }
 }

@@ -1,49 +1,79 @@
-// One call on the page. The server has drawn some by the same templates; here they are filled and kept up to date.
+// The rows of the calls. The server has drawn some by the same templates; here they are filled and kept up to date.
 // Names come from the wire: they become text, never markup.
 
 import { onCard } from "./alarms.js";
-import { clock, shortId, timeOfDay } from "./format.js";
+import { shortId } from "./format.js";
 import { kindNote, label } from "./identity.js";
+import "./level-meter.js";
+import { localiseTimes } from "./local-time.js";
+
+const LEAVING_MS = 2500;
+const KEPT_MS = 60_000; // a call that has ended under a reader's eyes
+
+/** One call on the page: its elements, found once. */
+class Row {
+  participants = new Map(); // id -> { row, meter, strip }
+  call = null;
+  words = null;
+  overAt = null;
+
+  constructor(card) {
+    this.card = card;
+    this.duration = part(card, "duration");
+    this.status = part(card, "status");
+  }
+
+  get isOver() {
+    return this.overAt !== null;
+  }
+}
 
 export class CallCards {
+  #rows = new Map();
+
   /**
-   * @param list the element that holds the cards @param templates clones for a card and for a participant
-   * @param names words for kinds and for alarms
+   * @param list the element that holds the rows @param templates clones for a row and for a participant
+   * @param names words for kinds and for alarms @param painter draws what is in sight
    */
-  constructor(list, templates, names) {
-    Object.assign(this, { list, templates, names, kinds: names.kinds });
+  constructor(list, templates, names, painter) {
+    Object.assign(this, { list, templates, names, kinds: names.kinds, painter });
+    for (const card of list.querySelectorAll("[data-call]")) this.#adopt(card);
   }
 
-  /** Makes the cards those of `calls`, in that order. Cards that leave stay a moment to say so. */
-  show(calls, alarms) {
-    const ids = new Set(calls.map((call) => call.id));
-    for (const card of this.#cards()) if (!ids.has(card.dataset.call)) leave(card);
+  /** Ids of the rows in their places, those of ended calls among them. */
+  get shown() {
+    return Array.from(this.list.children, (card) => card.dataset.call).filter((id) => this.#rows.has(id));
+  }
+
+  /** Makes the rows those of `ids`, in that order; `calls` by id are live, any other has ended. */
+  show(ids, calls, alarms) {
+    const wanted = new Set(ids);
+    for (const [id, row] of this.#rows) if (!wanted.has(id)) this.#remove(id, row, !calls.has(id));
     let place = this.list.firstElementChild;
-    for (const call of calls) {
+    for (const id of ids) {
       while (place?.hasAttribute("data-leaving")) place = place.nextElementSibling;
-      const card = this.#card(call.id) ?? this.#arrive(call.id);
-      this.#fill(card, call);
-      this.#mark(card, onCard(alarms, call, this.names));
-      if (card === place) place = place.nextElementSibling;
-      else this.list.insertBefore(card, place);
+      const row = this.#rows.get(id) ?? this.#arrive(id);
+      const call = calls.get(id);
+      if (call) this.#keep(row, call, onCard(alarms, call, this.names));
+      else end(row);
+      if (row.card === place) place = place.nextElementSibling;
+      else this.list.insertBefore(row.card, place);
     }
   }
 
-  /** Lets every duration on the page run on. `now` is the server's clock, milliseconds since 1970. */
-  tick(now) {
-    for (const card of this.#cards()) {
-      const text = clock((now - Date.parse(card.dataset.startedAt)) / 1000);
-      const duration = part(card, "duration");
-      if (duration.textContent !== text) duration.textContent = text;
-    }
+  /** Takes away those that ended a while ago. */
+  sweep(now) {
+    for (const [id, row] of this.#rows) if (row.isOver && now - row.overAt > KEPT_MS) this.#drop(id, row);
   }
 
-  #cards() {
-    return this.list.querySelectorAll("[data-call]:not([data-leaving])");
-  }
-
-  #card(id) {
-    return this.list.querySelector(`[data-call="${CSS.escape(id)}"]:not([data-leaving])`);
+  #keep(row, call, words) {
+    if (row.isOver) revive(row);
+    if (row.call !== call) this.#fill(row, call);
+    if (row.words === words) return;
+    row.words = words;
+    row.card.toggleAttribute("data-alarmed", words !== "");
+    part(row.card, "alarms").hidden = words === "";
+    part(row.card, "alarm-words").textContent = words;
   }
 
   #arrive(id) {
@@ -52,34 +82,56 @@ export class CallCards {
     card.id = `call-${id}`;
     card.toggleAttribute("data-arriving", true);
     card.addEventListener("animationend", () => card.removeAttribute("data-arriving"), { once: true });
-    return card;
+    return this.#adopt(card);
   }
 
-  #fill(card, call) {
-    card.dataset.startedAt = call.started_at;
+  #adopt(card) {
+    const row = new Row(card);
+    this.#rows.set(card.dataset.call, row);
+    return row;
+  }
+
+  #remove(id, row, hasEnded) {
+    if (row.isOver || !hasEnded) return this.#drop(id, row);
+    this.#rows.delete(id);
+    this.painter.forget(row);
+    end(row);
+    row.card.toggleAttribute("data-leaving", true);
+    setTimeout(() => row.card.remove(), LEAVING_MS);
+  }
+
+  #drop(id, row) {
+    this.#rows.delete(id);
+    this.painter.forget(row);
+    row.card.remove();
+  }
+
+  #fill(row, call) {
+    const { card } = row;
+    const isNew = row.call === null;
+    row.call = call;
     const title = part(card, "title");
     title.textContent = `Call ${shortId(call.call_connection_id || call.id)}`;
     title.href = this.list.dataset.callUrl.replace("CALL", encodeURIComponent(call.id));
     title.title = call.call_connection_id || call.id;
-    const started = part(card, "started");
-    started.textContent = timeOfDay(call.started_at);
-    started.dateTime = call.started_at;
-    this.#fillParticipants(part(card, "participants"), call.participants);
+    part(card, "started").dateTime = call.started_at;
+    localiseTimes(card);
+    this.#fillParticipants(row, part(card, "participants"), call.participants);
     part(card, "nobody").hidden = call.participants.length > 0;
+    if (isNew) this.painter.watch(row);
+    else this.painter.changed(row);
   }
 
-  #mark(card, words) {
-    card.toggleAttribute("data-alarmed", words !== "");
-    part(card, "alarms").hidden = words === "";
-    part(card, "alarm-words").textContent = words;
-  }
-
-  #fillParticipants(rows, participants) {
+  #fillParticipants(row, list, participants) {
     const ids = new Set(participants.map((participant) => participant.id));
-    for (const row of [...rows.children]) if (!ids.has(row.dataset.participant)) row.remove();
+    for (const each of [...list.children]) if (!ids.has(each.dataset.participant)) each.remove();
+    const known = new Map(Array.from(list.children, (each) => [each.dataset.participant, each]));
+    const before = row.participants;
+    row.participants = new Map();
     for (const participant of participants) {
-      const row = rows.querySelector(`[data-participant="${CSS.escape(participant.id)}"]`);
-      this.#fillParticipant(row ?? rows.appendChild(this.#newRow(participant.id)), participant);
+      const element = known.get(participant.id) ?? list.appendChild(this.#newRow(participant.id));
+      this.#fillParticipant(element, participant);
+      row.participants.set(participant.id, before.get(participant.id) ?? partsOf(element));
     }
   }
 
@@ -98,15 +150,24 @@ export class CallCards {
     part(row, "label").title = participant.raw_id;
     part(row, "kind").textContent = kindNote(participant, this.kinds);
     row.querySelector("level-meter").setAttribute("aria-label", `Level of ${name}`);
+    part(row, "clip").setAttribute("aria-label", `Clipped: ${name}. Clear the mark`);
   }
 }
 
-const LEAVING_MS = 2500;
+function partsOf(row) {
+  return { row, meter: row.querySelector("level-meter"), strip: row.querySelector("activity-strip") };
+}
 
-function leave(card) {
-  card.toggleAttribute("data-leaving", true);
-  part(card, "status").textContent = "ended";
-  setTimeout(() => card.remove(), LEAVING_MS);
+function end(row) {
+  if (row.isOver) return;
+  row.overAt = performance.now();
+  row.card.toggleAttribute("data-over", true);
+  row.status.textContent = "ended";
+}
+
+function revive(row) {
+  row.overAt = null;
+  row.card.removeAttribute("data-over");
 }
 
 function part(element, name) {

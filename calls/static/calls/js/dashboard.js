@@ -1,68 +1,106 @@
-// The live dashboard: socket -> state -> cards, meters and alarms.
+// The live dashboard: socket -> state and voices -> rows, totals and alarms. What is drawn ten times a second and more is
+// drawn by painter.js, for the rows that are in sight.
 
 import { AlarmList } from "./alarm-list.js";
 import { CallCards } from "./call-card.js";
+import { ChoiceForm } from "./choice-form.js";
+import { chosen } from "./choice.js";
 import { counted } from "./format.js";
-import "./level-meter.js";
 import { LiveSocket } from "./live-socket.js";
-import { nothing, participantCount, reduce } from "./state.js";
+import { Painter } from "./painter.js";
+import { Reading } from "./reading.js";
+import { listenToKeys } from "./row-keys.js";
+import { arrange } from "./row-order.js";
+import { nothing, reduce } from "./state.js";
+import { Totals } from "./totals.js";
+import { Voice } from "./voice.js";
 
-const page = document.getElementById("live");
-const list = document.getElementById("calls");
-const banner = document.getElementById("connection");
-const names = {
-  kinds: JSON.parse(document.getElementById("kinds").textContent),
-  words: JSON.parse(document.getElementById("alarm-words").textContent),
-};
-const templates = {
-  card: document.getElementById("call-template"),
-  participant: document.getElementById("participant-template"),
-};
-const cards = new CallCards(list, templates, names);
-const alarms = new AlarmList(
-  {
-    section: document.getElementById("alarms"),
-    rows: document.getElementById("alarm-list"),
-    voice: document.getElementById("alarm-news"),
-    template: document.getElementById("alarm-template"),
-  },
-  names,
-);
+const at = (id) => document.getElementById(id);
+const page = at("live");
+const list = at("calls");
+const banner = at("connection");
+const names = { kinds: JSON.parse(at("kinds").textContent), words: JSON.parse(at("alarm-words").textContent) };
 const ahead = Date.parse(page.dataset.now) - Date.now(); // the server's clock against this machine's
-const title = document.title;
+const serverNow = () => Date.now() + ahead;
 
 let state = nothing;
-let meters = new Map();
+let voices = new Map();
 let countdown = null;
 let drawing = null;
+let isAsked = false; // the operator has just asked for another choice: then rows may move
+
+const painter = new Painter({ get: (id) => voices.get(id) }, serverNow);
+const templates = { card: at("call-template"), participant: at("participant-template") };
+const cards = new CallCards(list, templates, names, painter);
+const alarms = new AlarmList(
+  { section: at("alarms"), rows: at("alarm-list"), voice: at("alarm-news"), template: at("alarm-template") },
+  { ...names, callUrl: list.dataset.callUrl },
+);
+const totals = new Totals();
+const reading = new Reading(list, () => show());
+const form = new ChoiceForm(at("choice"), names.words, () => {
+  isAsked = true;
+  show();
+});
 
 const DRAWN_AFTER_MS = 16; // two hundred calls that raise an alarm together are one picture, not two hundred
 
 function message(heard) {
-  if (heard.type === "levels") {
-    for (const [id, [rms, peak]] of Object.entries(heard.levels)) meters.get(id)?.hear(rms, peak);
-    return;
+  if (heard.type === "levels") return hearLevels(heard.levels);
+  if (heard.type === "totals") return totals.hear(heard);
+  if (heard.type === "minutes") {
+    for (const [id, minute] of Object.entries(heard.minutes)) voices.get(id)?.remember(minute);
+    return undefined;
   }
   const before = state;
   state = reduce(state, heard);
   if (heard.type === "snapshot") connected();
-  if (state !== before) drawing ??= setTimeout(show, DRAWN_AFTER_MS);
+  if (state !== before) {
+    keepVoices();
+    drawing ??= setTimeout(show, DRAWN_AFTER_MS);
+  }
+  return undefined;
+}
+
+function hearLevels(levels) {
+  const now = performance.now();
+  for (const id in levels) voices.get(id)?.hear(levels[id][0], levels[id][1], now);
+}
+
+/** One for each participant of a live call; a voice that goes on keeps its minute. */
+function keepVoices() {
+  const before = voices;
+  voices = new Map();
+  for (const call of state.calls) {
+    for (const { id } of call.participants) voices.set(id, before.get(id) ?? new Voice());
+  }
 }
 
 function show() {
+  clearTimeout(drawing);
   drawing = null;
-  cards.show(state.calls, state.alarms);
+  const now = performance.now();
+  const world = { alarms: state.alarms, voices, kinds: names.kinds, now, clock: serverNow() };
+  const wanted = chosen(state.calls, form.choice, world).map((call) => call.id);
+  const calls = new Map(state.calls.map((call) => [call.id, call]));
+  const { ids, waiting } = arrange(cards.shown, wanted, reading.isOn && !isAsked);
+  isAsked = false;
+  cards.show(ids, calls, state.alarms);
   alarms.show(state.alarms, state.calls);
-  cards.tick(Date.now() + ahead);
-  const rows = list.querySelectorAll("[data-call]:not([data-leaving]) [data-participant]");
-  meters = new Map(Array.from(rows, (row) => [row.dataset.participant, row.querySelector("level-meter")]));
-  const participants = participantCount(state);
-  document.getElementById("call-count").textContent = String(state.calls.length);
-  document.getElementById("call-word").textContent = state.calls.length === 1 ? "live call" : "live calls";
-  document.getElementById("participant-count").textContent = String(participants);
-  document.getElementById("participant-word").textContent = participants === 1 ? "participant" : "participants";
+  totals.show(state);
+  at("waiting").hidden = waiting === 0;
+  at("waiting-count").textContent = counted(waiting, "new call", "new calls");
   page.toggleAttribute("data-empty", state.calls.length === 0);
-  document.title = state.calls.length > 0 ? `(${state.calls.length}) ${title}` : title;
+  at("none-chosen").hidden = state.calls.length === 0 || ids.length > 0;
+}
+
+function second() {
+  for (const voice of voices.values()) voice.turn();
+  if (page.dataset.connection === "lost") return;
+  painter.second();
+  cards.sweep(performance.now());
+  reading.look();
+  if (form.dependsOnTheMoment && !reading.isOn) show();
 }
 
 function connected() {
@@ -73,7 +111,7 @@ function connected() {
 
 function lost(wait) {
   const until = Date.now() + wait;
-  const figure = document.getElementById("connection-wait");
+  const figure = at("connection-wait");
   const tell = () => {
     const seconds = Math.ceil((until - Date.now()) / 1000);
     figure.textContent = seconds > 0 ? `Trying again in ${counted(seconds, "second", "seconds")}.` : "Trying now.";
@@ -82,6 +120,7 @@ function lost(wait) {
   countdown = setInterval(tell, 1000);
   page.dataset.connection = "lost";
   banner.hidden = false;
+  totals.forget();
   tell();
 }
 
@@ -94,6 +133,11 @@ async function refused(isLoggedOut) {
   } catch {
     // The server is not there at all: the next attempt will tell.
   }
+}
+
+function forgiveClipping(event) {
+  const row = event.target.closest('[data-part="clip"]')?.closest("[data-participant]");
+  if (row) voices.get(row.dataset.participant)?.forgiveClipping();
 }
 
 const url = new URL(page.dataset.socket, window.location.href);
@@ -111,7 +155,13 @@ const socket = new LiveSocket(
 window.addEventListener("offline", () => socket.drop());
 window.addEventListener("online", () => socket.hurry());
 document.addEventListener("visibilitychange", () => document.hidden || socket.hurry());
-document.getElementById("connection-retry").addEventListener("click", () => socket.hurry());
-setInterval(() => page.dataset.connection === "lost" || cards.tick(Date.now() + ahead), 1000);
-cards.tick(Date.now() + ahead);
+at("connection-retry").addEventListener("click", () => socket.hurry());
+at("waiting").addEventListener("click", () => {
+  isAsked = true;
+  window.scrollTo({ top: 0 });
+  show();
+});
+list.addEventListener("click", forgiveClipping);
+listenToKeys(list, at("filter"));
+setInterval(second, 1000);
 socket.open();

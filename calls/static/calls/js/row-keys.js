@@ -1,0 +1,34 @@
+// The keyboard of the rows: arrows or j and k from call to call, Enter opens it (a link does that by itself), / to filter.
+
+const STEPS = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
+
+/** @param list the rows @param search the field to which / leads */
+export function listenToKeys(list, search) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (event.key === "/") {
+      event.preventDefault();
+      search.focus();
+    } else if (event.key in STEPS && (event.key.length === 1 || list.contains(document.activeElement))) {
+      step(list, STEPS[event.key], event);
+    }
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && search.value === "") search.blur();
+    if (event.key === "ArrowDown") step(list, 1, event);
+  });
+}
+
+function step(list, by, event) {
+  const titles = Array.from(list.querySelectorAll('[data-part="title"]'));
+  const here = titles.indexOf(document.activeElement?.closest("[data-call]")?.querySelector('[data-part="title"]'));
+  const next = titles[here < 0 ? 0 : Math.min(titles.length - 1, Math.max(0, here + by))];
+  if (!next) return;
+  event.preventDefault();
+  next.focus({ preventScroll: true });
+  next.closest("[data-call]").scrollIntoView({ block: "nearest" });
+}
+
+function isTyping(target) {
+  return target instanceof Element && target.closest("input, select, textarea, [contenteditable]") !== null;
+}

@@ -1,0 +1,37 @@
+// The figures on top of the page: what it counts itself, and what the recording processes say once a second.
+
+import { participantCount } from "./state.js";
+
+const UNKNOWN = "–";
+
+export class Totals {
+  #title = document.title;
+
+  show(state) {
+    const participants = participantCount(state);
+    this.#write("call-count", state.calls.length);
+    this.#write("call-word", state.calls.length === 1 ? "live call" : "live calls");
+    this.#write("participant-count", participants);
+    this.#write("participant-word", participants === 1 ? "participant" : "participants");
+    this.#write("alarm-count", state.alarms.length);
+    this.#write("alarm-word", state.alarms.length === 1 ? "alarm" : "alarms");
+    document.getElementById("alarm-figure").toggleAttribute("data-alarmed", state.alarms.length > 0);
+    const title = state.calls.length > 0 ? `(${state.calls.length}) ${this.#title}` : this.#title;
+    if (document.title !== title) document.title = title;
+  }
+
+  hear({ packets_per_second: packets, seal_lag_seconds: lag, processes }) {
+    this.#write("packet-count", processes ? Math.round(packets).toLocaleString("en") : UNKNOWN);
+    this.#write("lag", processes ? `${lag < 10 ? lag.toFixed(1) : Math.round(lag)} s` : UNKNOWN);
+  }
+
+  /** Nobody knows any more. */
+  forget() {
+    this.hear({ processes: 0 });
+  }
+
+  #write(id, text) {
+    const element = document.getElementById(id);
+    if (element.textContent !== String(text)) element.textContent = String(text);
+  }
+}

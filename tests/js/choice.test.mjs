@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { chosen, everything, read, stateOf, written } from "../../calls/static/calls/js/choice.js";
+import { Voice } from "../../calls/static/calls/js/voice.js";
+
+const NOW = Date.UTC(2026, 10, 23, 12);
+const call = (id, minutesAgo, ...rawIds) => ({
+  id,
+  call_connection_id: `connection-${id}`,
+  correlation_id: "",
+  started_at: new Date(NOW - minutesAgo * 60_000).toISOString(),
+  participants: rawIds.map((rawId) => ({ id: `${id} ${rawId}`, raw_id: rawId, kind: "phone", display_name: "" })),
+});
+const ada = call("ada", 1, "4:+491111");
+const bob = call("bob", 20, "4:+490000");
+const eve = call("eve", 90);
+const calls = [ada, bob, eve];
+const voices = new Map([["ada 4:+491111", new Voice()], ["bob 4:+490000", new Voice()]]);
+voices.get("bob 4:+490000").hear(-20, -10, 0);
+const alarms = [{ call: "eve", participant: null, alarm: "no_audio", since: "" }];
+const world = { alarms, voices, kinds: {}, now: 100, clock: NOW };
+const ids = (choice) => chosen(calls, { ...everything, ...choice }, world).map((each) => each.id);
+
+test("the address bar and the choice are one", () => {
+  const choice = { q: "+49 11", state: "silent", longer: 5, alarm: "stalled", sort: "longest" };
+  assert.deepEqual(read(written(choice)), choice);
+  assert.equal(written(everything), "");
+  assert.deepEqual(read(""), { ...everything });
+});
+
+test("what is not understood is as if it were not there", () => {
+  assert.deepEqual(read("?state=angry&longer=-3&sort=__proto__&x=1"), { ...everything });
+});
+
+test("calls are found by number, by id, and by all words together", () => {
+  assert.deepEqual(ids({ q: "491111" }), ["ada"]);
+  assert.deepEqual(ids({ q: "CONNECTION-bo" }), ["bob"]);
+  assert.deepEqual(ids({ q: "connection 49" }), ["ada", "bob"]);
+  assert.deepEqual(ids({ q: "nobody" }), []);
+});
+
+test("calls are found by state, duration and alarm", () => {
+  assert.deepEqual(ids({ state: "speaking" }), ["bob"]);
+  assert.deepEqual(ids({ state: "silent" }), ["ada"]);
+  assert.deepEqual(ids({ state: "waiting" }), ["eve"]);
+  assert.deepEqual(ids({ state: "alarm" }), ["eve"]);
+  assert.deepEqual(ids({ longer: 20 }), ["bob", "eve"]);
+  assert.deepEqual(ids({ alarm: "no_audio" }), ["eve"]);
+  assert.deepEqual(ids({ alarm: "stalled" }), []);
+});
+
+test("each order is the one it says", () => {
+  assert.deepEqual(ids({}), ["ada", "bob", "eve"]);
+  assert.deepEqual(ids({ sort: "longest" }), ["eve", "bob", "ada"]);
+  assert.deepEqual(ids({ sort: "identity" }), ["bob", "ada", "eve"]);
+  assert.deepEqual(ids({ sort: "state" }), ["bob", "ada", "eve"]);
+  assert.deepEqual(ids({ sort: "alarm" }), ["eve", "ada", "bob"]);
+});
+
+test("who has spoken a breath ago speaks", () => {
+  assert.equal(stateOf(bob, voices, 2900), "speaking");
+  assert.equal(stateOf(bob, voices, 3100), "silent");
+});
