@@ -28,7 +28,7 @@ class Alarms(RecorderTestCase):
             news = self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
             told += [alarm["alarm"] for alarm in news.get("alarms", ())]
         self.assertIn("no_audio", told)
-        self.assertLess(len(told), 10, "and not at every tick")
+        self.assertLess(len(told), 40, "once a second while it is on, and not at every tick")
         self.assertEqual(self.recorder.figures().alarms["no_audio"], 1)
         self.recorder.close(stream, 1000)
         await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
