@@ -47,7 +47,10 @@ class ACall(SimpleTestCase):
             alarms = page.get_by_role("region", name="Alarms")
             expect(alarms).to_contain_text("Audio has stopped coming", timeout=30_000)
             expect(page.locator("[data-call] [data-part=alarms]")).to_have_text("Audio has stopped coming")
+            meter = page.get_by_role("meter").first
+            expect(meter).to_have_attribute("aria-valuetext", "silent")
             expect(alarms).to_be_hidden(timeout=20_000)
+            expect(meter).not_to_have_attribute("aria-valuetext", "silent")
             expect(page.locator("[data-call]:not([data-leaving])")).to_have_count(1)
             self.assertEqual(acs.wait(60), 0)
 
