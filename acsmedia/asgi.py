@@ -24,7 +24,7 @@ from django.urls import path, resolve
 from acsmedia import metrics
 from acsmedia.daphne_abort import cut_broken_answers
 from acsmedia.daphne_intake import hold_floods_and_crowds_back
-from calls.routing import live_socket
+from calls.routing import listen_socket, live_socket
 from streams.auth import Door
 from streams.checks import insist
 from streams.consumers import MediaConsumer, refuse
@@ -47,6 +47,7 @@ class Application:
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
         media: Any = MediaConsumer.as_asgi(recorder=recorder, door=door)
         known = [path("ws/acs/media", media), path("ws/live", live_socket)]
+        known.append(path("ws/listen/<uuid:call_id>", listen_socket))
         sockets = URLRouter([*known, path("", nowhere), path("<path:rest>", nowhere)])
         self._router = ProtocolTypeRouter({"http": http, "websocket": sockets})
 

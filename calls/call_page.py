@@ -20,7 +20,7 @@ from calls.export.formats import FORMATS
 from calls.lanes import seconds_after, timeline_of
 from calls.ledger_words import words_of
 from calls.models import Call, LedgerEntry, Segment
-from calls.permissions import EXPORT, HEAR, SEE
+from calls.permissions import EXPORT, HEAR, LISTEN, SEE
 
 ENTRIES = 100
 """Of the ledger, until somebody wants all."""
@@ -99,6 +99,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
             ("Id here", call["id"]),
         ],
         "may_hear": request.user.has_perm(HEAR),
+        "may_listen": call["state"] == "live" and request.user.has_perm(LISTEN),
         "may_export": request.user.has_perms([HEAR, EXPORT]),
     }
 

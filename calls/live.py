@@ -94,21 +94,38 @@ async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
     It must be awaited without a pause, since the queue behind it may have no bound. Raises `LAYER_AWAY` when it cannot
     be joined. Once joined, the layer comes back by itself after a loss; what was sent meanwhile is lost.
     """
+    async with messages_of(GROUP) as next_message:
+
+        async def next_news() -> News:
+            news: News = (await next_message())["news"]
+            return news
+
+        yield next_news
+
+
+async def send(group: str, message: dict[str, Any]) -> None:
+    """To all that are in the group now. Raises what the layer raises when it is away."""
+    await _layer().group_send(group, message)
+
+
+@asynccontextmanager
+async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
+    """What any process sends to the group, as `newsfeed` does it."""
     layer = _layer()
     channel = await layer.new_channel()
 
-    async def next_news() -> News:
-        news: News = (await layer.receive(channel))["news"]
-        return news
+    async def next_message() -> dict[str, Any]:
+        message: dict[str, Any] = await layer.receive(channel)
+        return message
 
     try:
-        await layer.group_add(GROUP, channel)
-        yield next_news
+        await layer.group_add(group, channel)
+        yield next_message
     finally:
         # Also when joining failed half-way: a channel that stays in the group is filled for ever and never read.
         with suppress(*LAYER_AWAY):
             async with asyncio.timeout(LEAVE_SECONDS):
-                await layer.group_discard(GROUP, channel)
+                await layer.group_discard(group, channel)
 
 
 def _layer() -> Any:

@@ -1,4 +1,4 @@
-"""The browser's socket as an ASGI application: from a page of ours, by somebody logged in, both before accept."""
+"""The browser's sockets as ASGI applications: from a page of ours, by somebody logged in, both before accept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 from channels.auth import AuthMiddlewareStack
 
 from calls.consumers import LiveConsumer
+from calls.listening import ListenConsumer, Places
 from calls.origin import SameOrigin
 
 live_socket: Any = SameOrigin(AuthMiddlewareStack(LiveConsumer.as_asgi()))
 """For the path `ws/live`. Never around ACS's socket: ACS sends no Origin and has no cookies."""
+
+listen_socket: Any = SameOrigin(AuthMiddlewareStack(ListenConsumer.as_asgi(places=Places())))
+"""For the path `ws/listen/<uuid:call_id>`."""

@@ -22,6 +22,7 @@ from calls.live import AlarmNews, News, Totals
 from streams import spool
 from streams.alarms import ProcessSeen, Thresholds
 from streams.board import Board, is_worth_telling
+from streams.ears import Ears
 from streams.figures import Backlog, HandshakeOutcome, MessageOutcome, RecorderFigures
 from streams.gathering import Gathering
 from streams.journal import Handshake, Journal, JournalUnwritable
@@ -81,6 +82,7 @@ class Recorder:
         self._streams: dict[Stream, float] = {}  # open ones, and when their file began
         self._ticker: asyncio.Task[None] | None = None
         self._gathering = Gathering()
+        self._ears = Ears()
         self._layer_away = False
         self._totals: Counter[str] = Counter()
         self._handshakes: Counter[HandshakeOutcome] = Counter()
@@ -249,15 +251,18 @@ class Recorder:
 
     async def _tick_on(self) -> None:
         due = time.monotonic()
+        wishes = asyncio.get_running_loop().create_task(self._ears.hear_wishes(), name="recorder-ears")
         try:
             while self.board or (self._running and self._lookout.on):
                 self._gathering.suit(len(self._streams))
                 news = self.tick(time.monotonic(), microseconds_now())
                 if is_worth_telling(news):
                     await self._tell(news)
+                await self._ears.tell(self._streams, time.monotonic())
                 due = max(due + TICK_SECONDS, time.monotonic())  # after a stall the rhythm goes on, none is made up for
                 await asyncio.sleep(due - time.monotonic())
         finally:
+            wishes.cancel()
             self._gathering.suit(0)
 
     async def _tell(self, news: News) -> None:

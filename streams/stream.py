@@ -120,6 +120,7 @@ class Stream:
         self._counts_of: list[Counts] = []  # subscriptions that are over
         self._heard: list[tuple[Speaker, Audio]] = []  # of the read that is being looked at
         self._owed: deque[_Fact] = deque()
+        self.ears: deque[tuple[Speaker, Audio]] | None = None  # packets for who listens in; None: nobody does
         self.changed = True  # something of the call's facts is news
 
     def receive(self, *messages: str | bytes) -> None:
@@ -202,6 +203,8 @@ class Stream:
         for speaker, audio in heard:
             speaker.samples += len(audio.pcm) // 2
             speaker.meter.add(audio.pcm)
+        if self.ears is not None:
+            self.ears.extend(heard)
 
     def _introduce(self, packet: AudioData) -> Speaker:
         self._write_heard()

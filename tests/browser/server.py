@@ -10,7 +10,8 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, ClassVar
 from unittest import mock
@@ -72,8 +73,12 @@ class ServerThread:
 
     def say(self, news: News) -> None:
         """Publishes as a recording process would, and returns when the layer has taken it."""
+        self.run(live.publish(news)).result(timeout=5)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        """On the server's loop."""
         assert self._loop, "the server has been started"
-        asyncio.run_coroutine_threadsafe(live.publish(news), self._loop).result(timeout=5)
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _run(self, listener: socket.socket, is_up: threading.Event) -> None:
         async def serve() -> None:
@@ -134,11 +139,11 @@ class BrowserTestCase(TransactionTestCase):
 
 def _application() -> Any:
     # Imported when the first server starts: the socket's own modules need Django's registry.
-    from calls.routing import live_socket
+    from calls.routing import listen_socket, live_socket
 
     return ProtocolTypeRouter(
         {
             "http": get_asgi_application(),
-            "websocket": URLRouter([path("ws/live", live_socket)]),
+            "websocket": URLRouter([path("ws/live", live_socket), path("ws/listen/<uuid:call_id>", listen_socket)]),
         }
     )

@@ -1,0 +1,153 @@
+// <listen-in data-call data-worklet>: a button that lets one hear a live call, and who of it.
+
+import { readPart } from "./part.js";
+import { Voices, wordsOfEnd } from "./voices.js";
+
+const QUIET_MS = 3000;
+
+class ListenIn extends HTMLElement {
+  #voices = new Voices();
+  #ids = new Set();
+  #context = null;
+  #node = null;
+  #gain = null;
+  #socket = null;
+  #heardAt = 0;
+
+  connectedCallback() {
+    this.#part("toggle").addEventListener("click", () => (this.#context ? this.#stop("Stopped.") : this.#start()));
+    this.#part("volume").addEventListener("input", () => this.#setVolume());
+    this.#part("voices").addEventListener("click", (event) => this.#choose(event.target.closest("button")));
+  }
+
+  disconnectedCallback() {
+    this.#stop("Stopped.");
+  }
+
+  /** What goes to the loudspeakers; tests look at it. */
+  get output() {
+    return this.#gain;
+  }
+
+  async #start() {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    this.#context = context;
+    this.#show("connecting", "Connecting…");
+    try {
+      await context.audioWorklet.addModule(this.dataset.worklet);
+      await context.resume();
+    } catch {
+      if (this.#context === context) this.#stop("This browser does not let the page play sound.");
+      return;
+    }
+    if (this.#context !== context) return; // stopped meanwhile
+    this.#node = new AudioWorkletNode(context, "listening", { numberOfInputs: 0, outputChannelCount: [1] });
+    this.#gain = new GainNode(context);
+    this.#node.connect(this.#gain).connect(context.destination);
+    this.#node.port.onmessage = ({ data }) => this.#tellDelay(data.delay);
+    this.#setVolume();
+    this.#open();
+  }
+
+  #open() {
+    const address = new URL(`/ws/listen/${this.dataset.call}`, location.href);
+    address.protocol = location.protocol.replace("http", "ws");
+    const socket = new WebSocket(address);
+    socket.binaryType = "arraybuffer";
+    let wasOpen = false;
+    socket.addEventListener("open", () => {
+      wasOpen = true;
+      this.#show("on", "Waiting for audio…");
+    });
+    socket.addEventListener("message", ({ data }) => this.#take(data));
+    socket.addEventListener("close", ({ code }) => {
+      if (this.#socket === socket) this.#stop(wordsOfEnd(code, wasOpen));
+    });
+    this.#socket = socket;
+  }
+
+  #take(message) {
+    if (!this.#node) return;
+    if (typeof message === "string") {
+      const { type, id, label } = JSON.parse(message);
+      if (type === "voice") this.#introduce(id, label);
+      return;
+    }
+    const part = readPart(message);
+    if (!part) return;
+    this.#heardAt = performance.now();
+    this.#node.port.postMessage({ part }, [part.samples.buffer]);
+  }
+
+  #introduce(id, label) {
+    if (this.#ids.has(id)) return;
+    this.#ids.add(id);
+    const line = this.#part("voice").content.firstElementChild.cloneNode(true);
+    line.dataset.voice = id;
+    line.querySelector("[data-part=name]").textContent = label;
+    for (const button of line.querySelectorAll("button")) button.setAttribute("aria-label", `${button.textContent} ${label}`);
+    this.#part("voices").append(line);
+    this.#applyGains();
+  }
+
+  #choose(button) {
+    if (!button) return;
+    const { voice } = button.closest("[data-voice]").dataset;
+    if (button.dataset.do === "mute") this.#voices.toggleMute(voice);
+    else this.#voices.toggleOnly(voice);
+    this.#applyGains();
+  }
+
+  #applyGains() {
+    for (const line of this.#part("voices").children) {
+      const id = line.dataset.voice;
+      line.querySelector("[data-do=mute]").setAttribute("aria-pressed", this.#voices.isMuted(id));
+      line.querySelector("[data-do=only]").setAttribute("aria-pressed", this.#voices.isOnly(id));
+      this.#node?.port.postMessage({ id, gain: this.#voices.gainOf(id) });
+    }
+  }
+
+  #setVolume() {
+    if (this.#gain) this.#gain.gain.value = Number(this.#part("volume").value);
+  }
+
+  #tellDelay(delay) {
+    if (delay === null || !this.#context || this.dataset.state !== "on") return;
+    const isQuiet = performance.now() - this.#heardAt > QUIET_MS;
+    const seconds = delay + (this.#context.outputLatency || this.#context.baseLatency);
+    this.#say(isQuiet ? "Waiting for audio…" : "Listening. It is in the ledger of the call.");
+    this.#part("delay").textContent = isQuiet ? "" : `${seconds.toFixed(1)} s behind`;
+    this.dataset.delay = isQuiet ? "" : seconds.toFixed(3);
+  }
+
+  #stop(words) {
+    const [context, socket] = [this.#context, this.#socket];
+    [this.#context, this.#socket, this.#node, this.#gain] = [null, null, null, null];
+    socket?.close();
+    context?.close();
+    this.#ids.clear();
+    this.#voices = new Voices();
+    this.#part("voices").replaceChildren();
+    this.#part("delay").textContent = "";
+    this.#show("off", words);
+  }
+
+  #show(state, words) {
+    this.dataset.state = state;
+    this.#part("toggle").textContent = state === "off" ? "Listen in" : "Stop listening";
+    this.#part("toggle").setAttribute("aria-pressed", state !== "off");
+    this.#part("volume-field").hidden = state !== "on";
+    this.#say(words);
+  }
+
+  #say(words) {
+    const state = this.#part("state");
+    if (state.textContent !== words) state.textContent = words; // a screen reader says each change once
+  }
+
+  #part(name) {
+    return this.querySelector(`[data-part="${name}"]`);
+  }
+}
+
+customElements.define("listen-in", ListenIn);
