@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Generator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib.auth.decorators import login_required, permission_required
+from django.core import validators
 from django.db.models import Exists, F, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -35,14 +36,16 @@ from calls.querysets import CallQuerySet
 PAGE = 50
 CSV_PAGE = 500
 PLACE = "before"
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
+"""Days beyond these are mistyped, and the last of all has no day after it."""
 
 
 class Search(forms.Form):
     """What is looked for. Everything may be left out; days are UTC."""
 
     q = forms.CharField(required=False, label="Number, name or id", max_length=256)
-    since = forms.DateField(required=False, label="From")
-    until = forms.DateField(required=False, label="To")
+    since = forms.DateField(required=False, label="From", validators=[validators.MinValueValidator(FIRST_DAY)])
+    until = forms.DateField(required=False, label="To", validators=[validators.MaxValueValidator(LAST_DAY)])
     state = forms.ChoiceField(required=False, label="State", choices=[("", "any"), *STATES])
     minutes = forms.FloatField(required=False, label="Minutes, at least", min_value=0, max_value=100_000)
     gaps = forms.BooleanField(required=False, label="Has gaps")
@@ -84,6 +87,13 @@ class Search(forms.Form):
     def filters(self) -> dict[str, str]:
         """What was filled in, as it stands in the address."""
         return {name: self.data[name] for name in self.fields if self.data.get(name)}
+
+    @property
+    def said(self) -> list[str]:
+        """The same in words, for whoever finds nothing."""
+        switches = ("gaps", "alarms")
+        named = {name: str(self.fields[name].label).lower() for name in self.filters}
+        return [label if name in switches else f"{label} {self.filters[name]}" for name, label in named.items()]
 
 
 @never_cache
@@ -191,8 +201,8 @@ def _place_in(text: str) -> tuple[datetime, UUID] | None:
     started_at, _, pk = text.partition("~")
     try:
         moment = datetime.fromisoformat(started_at)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)), UUID(pk)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC), UUID(pk)
+    except (ValueError, OverflowError):  # the second at either end of time
         return None
 
 

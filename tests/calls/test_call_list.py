@@ -6,6 +6,7 @@ import csv
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 from channels.db import database_sync_to_async
 from django.test import AsyncClient, Client, TestCase, TransactionTestCase
@@ -98,12 +99,13 @@ class ThePage(ListTestCase):
         make_call()
         page = self.page(q="nobody at all", gaps="on")
         self.assertIn("Nothing found", page)
-        self.assertIn("nobody at all", page)
+        self.assertIn("<strong>number, name or id nobody at all</strong>, <strong>has gaps</strong>", page)
 
     def test_what_cannot_be_meant_is_named(self) -> None:
         make_call()
         self.assertIn("At least 3 characters", self.page(q="12"))
         self.assertIn("Enter a valid date", self.page(since="soon"))
+        self.assertIn("less than or equal to", self.page(until="9999-12-31"))
 
     def test_older_calls_are_on_the_next_page_and_none_twice(self) -> None:
         made = [make_call(started_at=START + timedelta(minutes=number // 2)) for number in range(120)]
@@ -118,7 +120,7 @@ class ThePage(ListTestCase):
 
     def test_a_place_that_is_none_begins_with_the_newest(self) -> None:
         make_call()
-        for place in ("x", "~", "2026-03-02~x", "\x00"):
+        for place in ("x", "~", "2026-03-02~x", "\x00", f"0001-01-01T00:00:00+14:00~{uuid4()}"):
             self.assertEqual(len(self.found(before=place)), 1)
 
     def test_hostile_text_is_text(self) -> None:

@@ -6,6 +6,7 @@ import { localiseTimes } from "./local-time.js";
 const TYPED_MS = 250; // a pause in typing
 const form = document.getElementById("search");
 const results = document.getElementById("results");
+const spoken = document.getElementById("found"); // what has changed, for who listens to the page
 const stale = document.getElementById("list-stale");
 let asking = new AbortController();
 let waiting = null;
@@ -31,6 +32,7 @@ async function show(url) {
     const rows = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-part=rows]");
     localiseTimes(rows);
     results.replaceChildren(rows);
+    spoken.textContent = rows.querySelector("[data-part=count], h2, [role=alert]")?.textContent ?? "";
     stale.hidden = true;
   } catch (error) {
     if (error.name === "AbortError") return; // another question is under way

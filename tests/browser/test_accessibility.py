@@ -1,0 +1,62 @@
+"""Every page in both themes, on a desk and on a phone, has nothing that axe-core finds wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from tests.browser.accessibility import violations
+from tests.browser.server import BrowserTestCase
+from tests.calls.rows import START, make_conversation, make_gap
+
+Ready = Callable[[Page], object]
+LOOKS = [("light", 1440), ("dark", 390)]
+
+
+class EveryPage(BrowserTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, self.alice, _bob = make_conversation()
+        make_gap(self.alice, at=2.0, seconds=0.5)
+
+    def check(self, address: str, ready: Ready = lambda _page: None, *, logged_in: bool = True) -> None:
+        for scheme, width in LOOKS:
+            size = {"width": width, "height": 900}
+            with (
+                self.subTest(address, scheme=scheme),
+                self.window(logged_in=logged_in, color_scheme=scheme, viewport=size) as page,
+            ):
+                page.goto(address)
+                ready(page)
+                self.assertEqual(violations(page), [])
+
+    def test_the_check_finds_what_is_wrong(self) -> None:
+        with self.window() as page:
+            page.goto("/password/")
+            page.evaluate("document.querySelector('main').innerHTML = '<img src=/favicon.ico><input>'")
+            found = " ".join(violations(page))
+        self.assertIn("image-alt", found)
+        self.assertIn("label", found)
+
+    def test_login(self) -> None:
+        self.check("/login/", logged_in=False)
+
+    def test_password(self) -> None:
+        self.check("/password/")
+
+    def test_the_dashboard(self) -> None:
+        self.call.subscriptions.update(disconnected_at=None, seen_at=START.replace(year=9000))
+        self.check("/", lambda page: expect(page.locator("[data-connection=live]")).to_be_attached())
+
+    def test_the_list_of_calls(self) -> None:
+        self.check("/calls/")
+        self.check("/calls/?q=nobody")
+
+    def test_the_page_of_a_call(self) -> None:
+        address = reverse("call", args=[self.call.pk])
+        self.check(address, lambda page: expect(page.locator("call-lanes[data-state=shown]")).to_be_attached())
+
+    def test_what_is_not_here(self) -> None:
+        self.check("/nowhere/")
