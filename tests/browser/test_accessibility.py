@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.test import tag
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
@@ -15,6 +16,7 @@ Ready = Callable[[Page], object]
 LOOKS = [("light", 1440), ("dark", 390)]
 
 
+@tag("browser")
 class EveryPage(BrowserTestCase):
     def setUp(self) -> None:
         super().setUp()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+from django.test import tag
 from playwright.sync_api import expect
 
 from tests.browser.server import BrowserTestCase
 from tests.calls.rows import make_call, make_conversation, make_participant
 
 
+@tag("browser")
 class Finding(BrowserTestCase):
     def setUp(self) -> None:
         super().setUp()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from django.test import tag
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
@@ -43,6 +44,7 @@ LOUDNESS = """async (seconds) => {
 """The highest sample that is heard meanwhile."""
 
 
+@tag("browser")
 class CallPage(BrowserTestCase):
     """A call of ten seconds: Alice is a tone, missing from 4 to 6; Bob is silent until 7."""
 
@@ -74,6 +76,7 @@ class CallPage(BrowserTestCase):
         page.wait_for_function(f"(lane) => ({WAVE})(document.querySelector(lane), [0.1, 0.2]) > 0.1", arg=lane)
 
 
+@tag("browser")
 class TheLanes(CallPage):
     def test_they_show_speech_silence_and_what_is_missing_where_they_are(self) -> None:
         with self.window() as page:
@@ -132,6 +135,7 @@ class TheLanes(CallPage):
             self.until_drawn(page)
 
 
+@tag("browser")
 class ThePlayer(CallPage):
     def play(self, page: Page) -> None:
         page.get_by_role("button", name="Play", exact=True).click()
@@ -191,6 +195,7 @@ class ThePlayer(CallPage):
             expect(page.locator(".lanes-why")).to_contain_text("not hear them")
 
 
+@tag("browser")
 class TheFacts(CallPage):
     def test_an_id_is_copied_and_the_button_says_so(self) -> None:
         with self.window(permissions=["clipboard-read", "clipboard-write"]) as page:
