@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,9 @@ from calls.permissions import EXPORT, HEAR, LISTEN, SEE
 ENTRIES = 100
 """Of the ledger, until somebody wants all."""
 MOST_ENTRIES = 5_000
+
+LISTENS_FOR = timedelta(seconds=12)
+"""Who listens writes so every 5 s (calls/listening.py); whoever has not for so long is gone."""
 
 CLOSE_CODES = {
     None: "broke off, or our process died",
@@ -92,6 +95,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "entries": [_entry(entry, row.audio_started_at or row.started_at) for entry in shown[:wanted]],
         "has_more_entries": len(shown) > wanted,
         "most_entries": wanted,
+        "listeners": _listeners(row, now) if row.state == "live" else [],
         "formats": list(FORMATS),
         "ids": [
             ("Call connection id", call["call_connection_id"]),
@@ -109,6 +113,12 @@ def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:
         return calls.get(pk=pk)
     except Call.DoesNotExist:
         raise Http404("No call has this id. Its recording may have been deleted.") from None
+
+
+def _listeners(call: Call, now: datetime) -> list[str]:
+    """Names of those who listen in, each once."""
+    listening = LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.LISTENING, ended_at__gt=now - LISTENS_FOR)
+    return sorted({str(detail.get("user", "somebody")) for detail in listening.values_list("detail", flat=True)})
 
 
 def _with_tracks(call: Call, participants: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -148,6 +148,20 @@ class TheDoor(ListeningTestCase):
         self.assertFalse(await offers())
 
 
+class TheMark(ListeningTestCase):
+    async def test_the_page_says_who_listens_while_somebody_does(self) -> None:
+        async def says() -> bool:
+            page = await sync_to_async(self.browser.get)(reverse("call", args=[self.call.pk]))
+            return b"olga listens in" in page.content
+
+        self.assertFalse(await says())
+        async with self.listening():
+            self.assertTrue(await says())
+        long_ago = timezone.now() - timedelta(minutes=1)
+        await LedgerEntry.objects.aupdate(started_at=long_ago, ended_at=long_ago)
+        self.assertFalse(await says())
+
+
 class WhatIsHeard(ListeningTestCase):
     async def test_it_is_what_was_sent_and_nothing_when_it_is_over(self) -> None:
         stream = self.recorder.open("connection", "")
