@@ -97,6 +97,16 @@ class Alarms(SimpleTestCase):
             self.assertEqual(self.view.snapshot()["alarms"], [])
 
 
+class Totals(SimpleTestCase):
+    """How they are added up is told in test_live_totals; here they are taken in with the news."""
+
+    def test_what_a_process_says_of_itself_is_no_message_but_counts(self) -> None:
+        view = LiveView()
+        said: Any = {**news("one"), "totals": {"packets_per_second": 100.0, "seal_lag_seconds": 1.5}}
+        self.assertEqual(view.hear(said, NOW), [])
+        self.assertEqual(view.totals.message(NOW)["packets_per_second"], 100.0)
+
+
 class SeveralProcesses(SimpleTestCase):
     def setUp(self) -> None:
         self.view = LiveView()
