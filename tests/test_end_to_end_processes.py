@@ -40,6 +40,11 @@ class Dashboard:
                 self.messages.append(json.loads(text))
                 self._news.notify_all()
 
+    async def shown(self) -> None:
+        """Waits for the first picture: what begins from now on is told, and not part of it."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self._news:
+            await self._news.wait_for(lambda: any(one["type"] == "snapshot" for one in self.messages))
+
     async def told(self, kind: str, connection_id: str) -> dict[str, Any]:
         """The first message of that kind on the call; waits for it."""
         async with asyncio.timeout(PATIENCE_SECONDS), self._news:
@@ -64,6 +69,7 @@ async def dashboard(server: Server, account: Account) -> AsyncIterator[Dashboard
         board = Dashboard(socket)
         listening = asyncio.create_task(board.listen())
         try:
+            await board.shown()
             yield board
         finally:
             listening.cancel()

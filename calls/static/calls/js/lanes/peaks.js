@@ -4,6 +4,8 @@ import { OVERVIEW_POINTS, tilesFor } from "./tiles.js";
 
 const MOST_TILES = 600; // of some 40 kB each
 const MOST_REQUESTS = 6;
+const MOST_TRIES = 3;
+const AGAIN_MS = 1_000; // a server that was busy for a moment needs nobody to press a button
 
 export class Peaks {
   #address;
@@ -67,7 +69,8 @@ export class Peaks {
     }
   }
 
-  async #fetch({ participant, query, keep, key }) {
+  async #fetch(request) {
+    const { participant, query, keep, key, tries = 1 } = request;
     if (key) this.#tiles.set(key, {}); // under way
     try {
       const answer = await fetch(`${this.#address}?${new URLSearchParams({ participant, ...query })}`);
@@ -76,7 +79,8 @@ export class Peaks {
       this.#changed();
     } catch (error) {
       this.#tiles.delete(key);
-      this.#failed(error);
+      if (tries < MOST_TRIES) setTimeout(() => this.#want({ ...request, tries: tries + 1 }), AGAIN_MS * tries);
+      else this.#failed(error);
     } finally {
       this.#running -= 1;
       this.#next();
