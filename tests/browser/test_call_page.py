@@ -132,6 +132,7 @@ class TheLanes(CallPage):
             expect(page.locator("[data-part=news]")).to_contain_text("the server answered 503")
             page.unroute("**/timeline")
             page.get_by_role("button", name="Try again").click()
+            expect(page.locator("call-lanes[data-state=shown]")).to_be_attached()
             self.until_drawn(page)
 
 
