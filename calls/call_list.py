@@ -51,12 +51,12 @@ class Search(forms.Form):
     gaps = forms.BooleanField(required=False, label="Has gaps")
     alarms = forms.BooleanField(required=False, label="Had alarms")
 
-    widgets: ClassVar[dict[str, Any]] = {"q": {"type": "search"}, "since": {"type": "date"}, "until": {"type": "date"}}
+    input_types: ClassVar[dict[str, str]] = {"q": "search", "since": "date", "until": "date"}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        for name, attributes in self.widgets.items():
-            self.fields[name].widget.input_type = attributes["type"]
+        for name, kind in self.input_types.items():
+            self.fields[name].widget.input_type = kind
         self.fields["q"].widget.attrs |= {"placeholder": "+1555…", "autocomplete": "off", "spellcheck": "false"}
 
     def clean_q(self) -> str:
@@ -67,7 +67,7 @@ class Search(forms.Form):
 
     def found(self) -> CallQuerySet:
         """Calls that fit, newest first. Asked of a valid form."""
-        wanted, calls = self.cleaned_data, Call.objects.with_state(timezone.now())
+        wanted, calls = self.cleaned_data, Call.objects.for_rest(timezone.now()).with_troubles()
         if wanted["since"]:
             calls = calls.filter(started_at__gte=_midnight(wanted["since"]))
         if wanted["until"]:
@@ -107,7 +107,7 @@ def call_list(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         found = form.found()
         place = _place_in(request.GET.get(PLACE, ""))
-        page = list(_shown(_before(found, place) if place else found)[: PAGE + 1])
+        page = list((_before(found, place) if place else found)[: PAGE + 1])
         rows, has_more, is_whole = page[:PAGE], len(page) > PAGE, place is None
     context = {
         "form": form,
@@ -146,7 +146,7 @@ def _lines(found: CallQuerySet) -> Generator[bytes, None, None]:
     """CSV (RFC 4180), a page of rows in each piece, each page a query of its own: it may take minutes."""
     yield _csv([COLUMNS])
     place: tuple[datetime, UUID] | None = None
-    while page := list(_shown(_before(found, place) if place else found)[:CSV_PAGE]):
+    while page := list((_before(found, place) if place else found)[:CSV_PAGE]):
         yield _csv([_cells(call) for call in page])
         place = page[-1].started_at, page[-1].pk
 
@@ -175,10 +175,6 @@ def _row(call: Any) -> dict[str, Any]:
     """As in REST, and what only the list shows."""
     counts = {"gap_count": call.gap_count, "gap_seconds": call.gap_seconds, "alarm_count": call.alarm_count}
     return {**CallSerializer(call).data, **counts, "started": call.started_at}
-
-
-def _shown(calls: CallQuerySet) -> CallQuerySet:
-    return calls.for_rest(timezone.now()).with_troubles()
 
 
 def _holding(calls: CallQuerySet, text: str) -> CallQuerySet:

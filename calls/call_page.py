@@ -87,7 +87,6 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     return {
         "call": call,
         "row": row,
-        "now": now,
         "participants": _with_tracks(row, call["participants"]),
         "subscriptions": [
             {**each, "closed_words": CLOSE_CODES.get(each["close_code"], "closed")} for each in call["subscriptions"]
@@ -95,6 +94,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "entries": [_entry(entry, row.audio_started_at or row.started_at) for entry in shown[:wanted]],
         "has_more_entries": len(shown) > wanted,
         "most_entries": wanted,
+        "is_begun": wanted == ENTRIES,
         "listeners": _listeners(row, now) if row.state == "live" else [],
         "formats": list(FORMATS),
         "ids": [

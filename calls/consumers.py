@@ -5,7 +5,7 @@ Four tasks for each socket, owned by one TaskGroup, with one mailbox between tho
     listen           channel layer ──▶ view ──▶ mailbox
     watch_database   database      ──▶ view ──▶ mailbox     also: does the login still hold?
     send_mail                                   mailbox ──▶ browser
-    read             the browser   ──▶ counted, never read
+    hear_out         the browser   ──▶ counted, never read
 
 The stock dispatch of Channels hops to a thread before every message; at ten news a second for each dashboard this has
 its own loops instead. Any of the tasks ends the socket by raising a `Leave`.
@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -27,10 +26,7 @@ import msgspec
 import structlog
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
-from django.conf import settings
-from django.contrib.auth import get_user
 from django.db import Error as DatabaseAway
-from django.http import HttpRequest
 
 from calls import live
 from calls.live_calls import stored_live_calls
@@ -38,6 +34,7 @@ from calls.live_levels import SaidLevels
 from calls.live_view import LiveView, Message
 from calls.mailbox import Mailbox
 from calls.permissions import SEE
+from calls.sessions import user_of
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +58,6 @@ MOST_VOICES_TOLD = 10_000
 """Voices of which one browser is told the last minute before they are forgotten."""
 CLIENT_MESSAGES = 100
 """A browser has nothing to say here; so many messages are ignored, the next one closes the socket."""
-NOT_ALLOWED = 4403
-"""Close code for an account that may not see calls: as for a page of another origin, before accept."""
 
 _database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-database")
 """Not the thread that all consumers of a process share: a slow query would delay them all. And never more than two."""
@@ -74,6 +69,7 @@ class Leave(Exception):
     Leave
     ├── BrowserLeft     (none: it is gone)
     ├── LoggedOut       4401
+    ├── NotAllowed      4403
     ├── TooSlow         4408
     └── TalksTooMuch    4429
     """
@@ -89,6 +85,12 @@ class LoggedOut(Leave):
     """Nobody is logged in: before accept, or the session ended since."""
 
     code = 4401
+
+
+class NotAllowed(Leave):
+    """The account lacks a permission."""
+
+    code = 4403
 
 
 class TooSlow(Leave):
@@ -110,7 +112,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
             await send({"type": "websocket.close", "code": LoggedOut.code})
             return
         if not await database_sync_to_async(scope["user"].has_perm)(SEE):  # where the session was read, too
-            await send({"type": "websocket.close", "code": NOT_ALLOWED})
+            await send({"type": "websocket.close", "code": NotAllowed.code})
             return
         await send({"type": "websocket.accept"})
         await LiveSocket(scope["session"].session_key, receive, send).run()
@@ -138,10 +140,11 @@ class LiveSocket:
         reason = BrowserLeft.__name__
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._listen, self._watch_database, self._send_mail, self._read):
+                for work in (self._listen, self._watch_database, self._send_mail):
                     tasks.create_task(work())
+                tasks.create_task(hear_out(self._receive))
         except* Leave as leaving:
-            leave = _first(leaving)
+            leave = first_of(leaving)
             reason = type(leave).__name__
             if leave.code is not None:
                 with suppress(OSError):
@@ -231,7 +234,7 @@ class LiveSocket:
         self._mail.set()
 
     async def _check_login(self) -> None:
-        if not await _in_database_thread(_is_logged_in, self._session_key):
+        if not await _in_database_thread(_may_see, self._session_key):
             raise LoggedOut
 
     async def _send_mail(self) -> None:
@@ -259,13 +262,6 @@ class LiveSocket:
         except OSError:  # uvicorn's way to say that the browser is gone
             raise BrowserLeft from None
 
-    async def _read(self) -> None:
-        for _message in range(CLIENT_MESSAGES + 1):
-            event = await self._receive()
-            if event["type"] == "websocket.disconnect":
-                raise BrowserLeft
-        raise TalksTooMuch
-
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:
     """Whether the event comes in time.
@@ -279,17 +275,23 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
     return False
 
 
-def _first(leaving: BaseExceptionGroup[Leave]) -> Leave:
+def first_of(leaving: BaseExceptionGroup[Leave]) -> Leave:
+    """Why a socket ends whose tasks have ended by these."""
     first = leaving.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _is_logged_in(session_key: str) -> bool:
-    """As the next request of this browser would find it: session alive, password unchanged, user active."""
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = get_user(request)
-    return user.is_authenticated and user.has_perm(SEE)
+async def hear_out(receive: Receive) -> None:
+    """A browser that has nothing to say: counted, never read. Raises `BrowserLeft` and `TalksTooMuch`."""
+    for _message in range(CLIENT_MESSAGES + 1):
+        event = await receive()
+        if event["type"] == "websocket.disconnect":
+            raise BrowserLeft
+    raise TalksTooMuch
+
+
+def _may_see(session_key: str) -> bool:
+    return bool(user_of(session_key).has_perm(SEE))
 
 
 async def _in_database_thread(work: Callable[..., T], *arguments: Any) -> T:

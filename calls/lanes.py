@@ -6,7 +6,7 @@ places before 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -19,7 +19,7 @@ from calls.ledger_words import GAPS, words_of
 from calls.models import EPOCH, Call, LedgerEntry, Participant, Segment
 
 MOST_MARKS = 2_000
-"""More could be neither seen nor drawn. The ledger beside the lanes has all."""
+"""More could be neither seen nor drawn. Gaps are no marks: what is missing is always drawn."""
 
 JOINT_SECONDS = 0.001
 """Segments of a track follow each other without a gap where they were cut; what is closer than this is one piece."""
@@ -28,15 +28,15 @@ JOINT_SECONDS = 0.001
 def timeline_of(call: Any) -> dict[str, Any]:
     """JSON of a call of `Call.objects.with_state`: `call, state, audio_started_at, duration_seconds, tracks, marks`.
 
-    Four queries: the extent, participants, segments, ledger.
+    Five queries: the extent, participants, segments, gaps, marks.
     """
     try:
         axis = axis_of(call.pk)
     except NoAudio:
         axis = None
     participants = list(Participant.objects.filter(call=call))
-    entries = list(LedgerEntry.objects.filter(call=call)[: MOST_MARKS + 1])
-    recorded = dict(_recorded(call, axis))
+    recorded, gaps = (_recorded(call, axis), _gaps(call, axis)) if axis else ({}, {})
+    marks = list(LedgerEntry.objects.filter(call=call).exclude(kind=LedgerEntry.Kind.GAP)[: MOST_MARKS + 1])
     zero = _moment_of(axis.zero) if axis else call.started_at
     return {
         "call": str(call.pk),
@@ -44,9 +44,9 @@ def timeline_of(call: Any) -> dict[str, Any]:
         "started_at": call.started_at.isoformat(),
         "audio_started_at": zero.isoformat() if axis else None,
         "duration_seconds": round(axis.length / axis.sample_rate, 6) if axis else 0.0,
-        "tracks": [_track(each, recorded.get(each.pk, []), entries, axis) for each in participants],
-        "marks": [_mark(entry, zero) for entry in entries[:MOST_MARKS] if entry.kind != LedgerEntry.Kind.GAP],
-        "has_more_marks": len(entries) > MOST_MARKS,
+        "tracks": [_track(each, recorded.get(each.pk, []), gaps.get(each.pk, [])) for each in participants],
+        "marks": [_mark(entry, zero) for entry in marks[:MOST_MARKS]],
+        "has_more_marks": len(marks) > MOST_MARKS,
     }
 
 
@@ -65,10 +65,8 @@ def seconds_after(zero: datetime, moment: datetime) -> float:
     return round((moment - zero).total_seconds(), 6)
 
 
-def _recorded(call: Call, axis: Axis | None) -> Iterator[tuple[UUID, list[tuple[float, float]]]]:
+def _recorded(call: Call, axis: Axis) -> dict[UUID, list[tuple[float, float]]]:
     """Per participant, the seconds that each segment covers, in order."""
-    if axis is None:
-        return
     pieces: dict[UUID, list[tuple[float, float]]] = {}
     rows = Segment.objects.filter(participant__call=call).order_by("participant_id", "start_sample")
     for owner, start, count, rate in rows.values_list(
@@ -76,13 +74,18 @@ def _recorded(call: Call, axis: Axis | None) -> Iterator[tuple[UUID, list[tuple[
     ).iterator(chunk_size=2000):
         piece = axis.seconds(start, rate), axis.seconds(start + count, rate)
         pieces.setdefault(owner, []).append(piece)
-    yield from pieces.items()
+    return pieces
 
 
-def _track(
-    participant: Participant, pieces: list[tuple[float, float]], entries: list[LedgerEntry], axis: Axis | None
-) -> dict[str, Any]:
-    gaps = [entry for entry in entries if entry.kind == LedgerEntry.Kind.GAP and entry.participant_id == participant.pk]
+def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
+    """Per participant, in order."""
+    gaps: dict[UUID | None, list[dict[str, Any]]] = {}
+    for entry in LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.GAP):
+        gaps.setdefault(entry.participant_id, []).append(_gap(entry, axis))
+    return gaps
+
+
+def _track(participant: Participant, pieces: list[tuple[float, float]], gaps: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "participant": str(participant.pk),
         "label": participant.label,
@@ -90,7 +93,7 @@ def _track(
         "raw_id": participant.raw_id,
         "segments": len(pieces),
         "recorded": [[round(start, 6), round(end, 6)] for start, end in merged(sorted(pieces))],
-        "gaps": [_gap(entry, axis) for entry in gaps] if axis else [],
+        "gaps": gaps,
     }
 
 

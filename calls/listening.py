@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib import import_module
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -26,19 +25,17 @@ import msgspec
 import structlog
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
-from django.conf import settings
-from django.contrib.auth import get_user
 from django.db import Error as DatabaseAway
 from django.db.models.functions import Greatest
-from django.http import HttpRequest
 from django.utils import timezone
 
 from calls import heard, live
-from calls.consumers import BrowserLeft, Leave, LoggedOut, Receive, Send, TalksTooMuch, TooSlow
+from calls.consumers import BrowserLeft, Leave, LoggedOut, NotAllowed, Receive, Send, TooSlow, first_of, hear_out
 from calls.heard import Part
 from calls.identity import label_of
 from calls.models import Call, LedgerEntry
 from calls.permissions import LISTEN, SEE
+from calls.sessions import user_of
 
 log = structlog.get_logger(__name__)
 
@@ -52,16 +49,9 @@ SEND_SECONDS = 5.0
 """A browser that does not take one message in so long is cut off."""
 WATCH_SECONDS = 5.0
 DATABASE_SECONDS = 10.0
-CLIENT_MESSAGES = 100
 
 _database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="listen-database")
 """Not the thread that all consumers of a process share: a slow query would delay them all."""
-
-
-class NotAllowed(Leave):
-    """Without the permission, or it was withdrawn."""
-
-    code = 4403
 
 
 class NotLive(Leave):
@@ -135,10 +125,11 @@ class ListenSocket:
         reason = BrowserLeft.__name__
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._wish, self._hear, self._speak, self._watch, self._read):
+                for work in (self._wish, self._hear, self._speak, self._watch):
                     tasks.create_task(work())
+                tasks.create_task(hear_out(self._receive))
         except* Leave as leaving:
-            leave = _first(leaving)
+            leave = first_of(leaving)
             reason = type(leave).__name__
             if leave.code is not None:
                 with suppress(OSError):
@@ -201,18 +192,6 @@ class ListenSocket:
                 log.warning("listening cut off", entry=str(self._entry_id), error=type(error).__name__)
                 raise Full from None
 
-    async def _read(self) -> None:
-        for _message in range(CLIENT_MESSAGES + 1):
-            event = await self._receive()
-            if event["type"] == "websocket.disconnect":
-                raise BrowserLeft
-        raise TalksTooMuch
-
-
-def _first(leaving: BaseExceptionGroup[Leave]) -> Leave:
-    first = leaving.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
 
 async def _in_database(work: Callable[..., T], *arguments: Any) -> T:
     result: T = await database_sync_to_async(work, thread_sensitive=False, executor=_database_threads)(*arguments)
@@ -241,10 +220,8 @@ def _prolong(entry_id: UUID) -> None:
 
 
 def _allowed(session_key: str) -> Any:
-    """The user of the session, as the next request of this browser would find it."""
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key or None)
-    user = get_user(request)
+    """The user of the session. Raises `LoggedOut` and `NotAllowed`."""
+    user = user_of(session_key)
     if not user.is_authenticated:
         raise LoggedOut
     if not user.has_perms([SEE, LISTEN]):

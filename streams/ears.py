@@ -36,6 +36,7 @@ class Ears:
 
     async def hear_wishes(self) -> None:
         """Until it is cancelled; joins the channel layer again by itself."""
+        said = ""
         while True:
             try:
                 async with live.messages_of(heard.WISHES) as next_message:
@@ -44,7 +45,9 @@ class Ears:
             except live.LAYER_AWAY:
                 pass  # said by the recorder's own news
             except Exception as error:  # whatever befalls ears must not touch recording
-                log.error("wishes to listen are not heard", exc_info=error)
+                if said != repr(error):  # once, not once a second for as long as there are calls
+                    log.error("wishes to listen are not heard", exc_info=error)
+                said = repr(error)
             await asyncio.sleep(REJOIN_SECONDS)
 
     def take(self, wish: Wish, now: float) -> None:

@@ -35,8 +35,7 @@ def short_id(text: str) -> str:
 def clock_since(now: str, started_at: str) -> str:
     """The time between two ISO 8601 times as a running clock: 0:07, 4:05, 1:02:09."""
     seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(started_at)).total_seconds()))
-    minutes, hours = seconds // 60 % 60, seconds // 3600
-    return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+    return _running(seconds)
 
 
 @register.filter
@@ -46,6 +45,9 @@ def clock(seconds: float | None) -> str:
         return ""
     if seconds < 1:
         return f"{seconds:.2f} s"
-    whole = int(seconds)
-    minutes, hours = whole // 60 % 60, whole // 3600
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+    return _running(int(seconds))
+
+
+def _running(seconds: int) -> str:
+    minutes, hours = seconds // 60 % 60, seconds // 3600
+    return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.test import Client, TestCase
 from django.urls import reverse
 
+from calls import lanes
 from calls.lanes import merged
 from calls.ledger_words import words_of
 from calls.models import Call, LedgerEntry
@@ -172,6 +174,17 @@ class TheTimeline(CallPageTestCase):
         self.assertEqual(track["recorded"], [[0.0, 1.0], [1.5, 2.5]])
         gap = {"start": 1.0, "end": 1.5, "reason": "not_received", "label": "Audio is missing: it was not received"}
         self.assertEqual(track["gaps"], [gap])
+        self.assertEqual(self.timeline(call)["marks"], [])
+
+    def test_every_gap_is_there_however_much_else_happened(self) -> None:
+        call, alice, _bob = make_conversation()
+        with mock.patch.object(lanes, "MOST_MARKS", 3):
+            for second in range(5):
+                LedgerEntry.objects.create(call=call, kind="dtmf", started_at=START + timedelta(seconds=second))
+            make_gap(alice, at=10.0, seconds=0.5)
+            timeline = self.timeline(call)
+        self.assertEqual((len(timeline["marks"]), timeline["has_more_marks"]), (3, True))
+        self.assertEqual([track["gaps"][0]["start"] for track in timeline["tracks"] if track["gaps"]], [10.0])
 
     def test_marks_count_from_the_first_sample_also_those_before_it(self) -> None:
         call, alice, _bob = make_conversation()

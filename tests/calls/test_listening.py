@@ -25,6 +25,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 
 from calls import heard, identity, listening
+from calls.consumers import CLIENT_MESSAGES
 from calls.heard import Part, Wish
 from calls.listening import ListenConsumer, Places
 from calls.models import Call, LedgerEntry
@@ -231,7 +232,7 @@ class TheEnd(ListeningTestCase):
 
     async def test_it_comes_when_the_listener_says_too_much(self) -> None:
         async with self.listening() as socket:
-            for _message in range(listening.CLIENT_MESSAGES + 1):
+            for _message in range(CLIENT_MESSAGES + 1):
                 await socket.send_to(text_data="…")
             self.assertEqual(await self.closed_with(socket), 4429)
 

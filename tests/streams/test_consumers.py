@@ -339,16 +339,28 @@ class WithoutALayer(MediaSocketTestCase):
             await self.received(self.stream(), 1)
         self.assertEqual(self.recorder.figures().packets, 1)
 
+    @override_settings(CHANNEL_LAYERS={})
+    async def test_that_nobody_can_listen_is_said_once(self) -> None:
+        with mock.patch("streams.ears.REJOIN_SECONDS", 0.0), self.assertLogs("streams.ears", "ERROR") as logs:
+            async with self.connected() as socket:
+                for at in range(20):
+                    await socket.send_to(text_data=audio(at=at))
+                    await self.received(self.stream(), at + 1)
+        self.assertEqual(len(logs.output), 1)
+
     async def test_no_socket_joins_it_and_the_process_only_to_hear_of_listeners(self) -> None:
         layer = InMemoryChannelLayer()
+        other = ((b"x-ms-call-connection-id", b"another"), NAMED[1])
         with mock.patch.dict(channel_layers.backends, {"default": layer}):
             async with self.connected() as socket:
                 await socket.send_to(text_data=audio())
                 await self.received(self.stream(), 1)
-                await socket.send_to(text_data=audio())
-                await self.received(self.stream(), 2)
-                self.assertLessEqual(len(layer.channels), 1)  # one for the process, however many sockets
-                self.assertLessEqual(set(layer.groups), {"listen-wishes"})
+                await until(lambda: layer.groups)
+                async with self.connected(other) as second:
+                    await second.send_to(text_data=audio())
+                    await until(lambda: all(stream.tally.audio for stream in self.recorder._streams))
+                    self.assertEqual(list(layer.groups), ["listen-wishes"])
+                    self.assertEqual(len(layer.channels), 1)
 
 
 class TheCloseCodes(SimpleTestCase):

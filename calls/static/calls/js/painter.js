@@ -86,7 +86,7 @@ export class Painter {
     }
     write(row.duration, clock((this.serverNow() - Date.parse(row.call.started_at)) / 1000));
     const state = stateOf(row.call, this.voices, now);
-    write(row.status, state === "waiting" ? "waiting" : state);
+    write(row.status, state);
     if (row.card.dataset.state !== state) row.card.dataset.state = state;
   }
 

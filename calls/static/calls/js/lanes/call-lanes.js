@@ -88,7 +88,8 @@ class CallLanes extends HTMLElement {
     this.#timeline = timeline;
     this.toggleAttribute("data-empty", timeline.tracks.every((track) => !track.segments));
     this.#showLanes();
-    this.marks.show(timeline.marks, timeline.has_more_marks);
+    this.marks.show(timeline.marks);
+    if (isFirst && timeline.has_more_marks) this.#say(`Marks beyond the first ${timeline.marks.length} are not shown.`);
     this.player.suit(this.#lanes, this.duration);
     this.part("length").textContent = offset(this.duration, 1);
     this.part("follow").hidden = timeline.state !== "live";

@@ -16,11 +16,10 @@ export class Marks {
     this.#chosen = chosen;
   }
 
-  show(marks, hasMore) {
+  show(marks) {
     if (marks.length === this.#shown.length) return; // the ledger only grows
     this.#shown = marks.map((mark) => ({ mark, element: this.#made(mark) }));
     this.#row.replaceChildren(...this.#shown.map(({ element }) => element));
-    this.#row.toggleAttribute("data-more", Boolean(hasMore));
   }
 
   place(view, width) {
