@@ -120,12 +120,24 @@ async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[s
 
     try:
         await layer.group_add(group, channel)
+        _insist_not_cancelled()
         yield next_message
     finally:
         # Also when joining failed half-way: a channel that stays in the group is filled for ever and never read.
         with suppress(*LAYER_AWAY):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await layer.group_discard(group, channel)
+
+
+def _insist_not_cancelled() -> None:
+    """Raises `CancelledError` where somebody wants this task to end.
+
+    A cancellation that comes while a connection to Redis is made may be swallowed there (seen with redis 8.1 on Python
+    3.11), and whoever waits for the end of a task that waits for messages would wait for ever.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _layer() -> Any:
