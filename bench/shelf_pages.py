@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
-REST_MS, ADMIN_MS = 100, 300
+REST_MS, PAGE_MS = 100, 300
 """What 95 of 100 answers may take at most."""
 
 Make = Callable[[Random], str]
@@ -30,8 +30,10 @@ def pages() -> Iterator[Page]:
     shelf = _Shelf()
     for name, path in (*_rest_lists(shelf), *_rest_calls(shelf)):
         yield Page(f"REST {name}", path, REST_MS)
+    for name, path in (*_console_lists(shelf), *_console_pages(shelf)):
+        yield Page(f"console {name}", path, PAGE_MS)
     for name, path in (*_admin_lists(shelf), *_admin_pages(shelf)):
-        yield Page(f"admin {name}", path, ADMIN_MS)
+        yield Page(f"admin {name}", path, PAGE_MS)
 
 
 class _Shelf:
@@ -117,6 +119,45 @@ def _rest_calls(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "segments, 10 min call", of(shelf.long_calls, "segments/")
     yield "manifest", of(shelf.ids, "manifest")
     yield "peaks, 10 min call", of(shelf.long_calls, "peaks")
+
+
+def _console_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    def calls(**makers: Any) -> Make:
+        def path(random: Random) -> str:
+            values = {name: make(random) if callable(make) else make for name, make in makers.items()}
+            return f"/calls/?{urlencode(values)}"
+
+        return path
+
+    def day(random: Random) -> str:
+        return shelf.day(random).date().isoformat()
+
+    def place(random: Random) -> str:
+        return f"{shelf.day(random).isoformat()}~{random.choice(shelf.ids)}"
+
+    yield "calls", calls()
+    yield "calls, far down", calls(before=place)
+    for state in ("live", "ended", "interrupted"):
+        yield f"calls, state={state}", calls(state=state)
+    yield "calls, until a day", calls(until=day)
+    yield "calls, whole number", calls(q=_of(shelf.numbers))
+    yield "calls, 6 digits", calls(q=shelf.part)
+    yield "calls, 4 digits", calls(q=lambda random: shelf.part(random, 4))
+    yield "calls, +49", calls(q="+49")
+    yield "calls, nothing", calls(q="zzzzzz")
+    yield "calls, our id", calls(q=_of(shelf.ids))
+    yield "calls, with gaps", calls(gaps="on")
+    yield "calls, with alarms", calls(alarms="on")
+    yield "calls, at least 5 minutes", calls(minutes=5)
+    yield "calls, longer than any", calls(minutes=600)
+    yield "calls, all at once", calls(state="interrupted", q="+4915", gaps="on", until=day, minutes=1)
+
+
+def _console_pages(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    yield "page of a call", lambda random: f"/calls/{random.choice(shelf.ids)}/"
+    yield "page of a 10 min call", lambda random: f"/calls/{random.choice(shelf.long_calls)}/"
+    yield "timeline of a 10 min call", lambda random: f"/calls/{random.choice(shelf.long_calls)}/timeline"
+    yield "dashboard", lambda _random: "/"
 
 
 def _admin_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:

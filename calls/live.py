@@ -7,8 +7,8 @@ News are news: a lost one is not sent again, and the next one makes it good.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NotRequired, TypedDict
 
@@ -84,7 +84,7 @@ LEAVE_SECONDS = 1.0
 
 async def publish(news: News) -> None:
     """Sends `news` to every dashboard of every process. Raises what the layer raises when it is away."""
-    await _layer().group_send(GROUP, {"type": "live.news", "news": news})
+    await send(GROUP, {"type": "live.news", "news": news})
 
 
 @asynccontextmanager
@@ -105,22 +105,24 @@ async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
 
 async def send(group: str, message: dict[str, Any]) -> None:
     """To all that are in the group now. Raises what the layer raises when it is away."""
-    await _layer().group_send(group, message)
+    with _cancellation_kept():
+        await _layer().group_send(group, message)
 
 
 @asynccontextmanager
 async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
     """What any process sends to the group, as `newsfeed` does it."""
     layer = _layer()
-    channel = await layer.new_channel()
+    with _cancellation_kept():
+        channel: str = await layer.new_channel()
 
     async def next_message() -> dict[str, Any]:
         message: dict[str, Any] = await layer.receive(channel)
         return message
 
     try:
-        await layer.group_add(group, channel)
-        _insist_not_cancelled()
+        with _cancellation_kept():
+            await layer.group_add(group, channel)
         yield next_message
     finally:
         # Also when joining failed half-way: a channel that stays in the group is filled for ever and never read.
@@ -129,15 +131,21 @@ async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[s
                 await layer.group_discard(group, channel)
 
 
-def _insist_not_cancelled() -> None:
-    """Raises `CancelledError` where somebody wants this task to end.
+@contextmanager
+def _cancellation_kept() -> Iterator[None]:
+    """Raises `CancelledError` at its end if somebody meanwhile wanted this task to end.
 
-    A cancellation that comes while a connection to Redis is made may be swallowed there (seen with redis 8.1 on Python
-    3.11), and whoever waits for the end of a task that waits for messages would wait for ever.
+    redis-py sends within `asyncio.wait_for`, which on Python 3.11 returns the result and forgets a cancellation that
+    comes in the same turn of the loop (https://github.com/python/cpython/issues/86296, mended in 3.12). A task that
+    goes on in spite of it would never end, and neither would whoever waits for it, at last the process.
     """
     task = asyncio.current_task()
-    if task and task.cancelling():
-        raise asyncio.CancelledError
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _layer() -> Any:

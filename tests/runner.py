@@ -9,6 +9,7 @@ cannot come out differently there, and nothing else, so that a new test is in bo
 
 from __future__ import annotations
 
+import faulthandler
 import unittest
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,21 @@ from django.test.runner import DiscoverRunner
 from tests.coverage_of_pure import PURE
 
 ONCE = frozenset({"once", "browser", "javascript"})
+
+HUNG_SECONDS = 300.0
+"""No test takes a tenth of that. One that waits for ever ends the run, with the stacks of all threads."""
+
+
+class Result(unittest.TextTestResult):
+    """Ends the process when a test hangs, so that nobody waits for the limit of a machine that says nothing of it."""
+
+    def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
+        super().startTest(test)
+        faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True, file=2)  # stderr, also under --buffer
+
+    def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
+        faulthandler.cancel_dump_traceback_later()
+        super().stopTest(test)
 
 
 class Runner(DiscoverRunner):
@@ -54,6 +70,10 @@ class Runner(DiscoverRunner):
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
         super().teardown_databases(old_config, **options)
+
+    def get_resultclass(self) -> Any:
+        """Django's own for `--debug-sql` and `--pdb`, where somebody looks on."""
+        return super().get_resultclass() or Result
 
     def suite_result(self, suite: Any, result: Any, **options: Any) -> int:
         """The number of failures, after a closing line for whoever reads only the end."""

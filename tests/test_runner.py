@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import unittest
 from io import StringIO
 from unittest import SkipTest, TestCase
@@ -76,3 +78,23 @@ class Again(TestCase):
         self.assertEqual([0, 3], list(found.values()))
         self.assertEqual(0, Runner(again=True, verbosity=0).build_suite([tagged]).countTestCases())
         self.assertLess(0, Runner(verbosity=0).build_suite([pure]).countTestCases())
+
+
+HANGING = """
+import time, unittest
+from tests import runner
+
+class Hanging(unittest.TestCase):
+    def waits_for_ever(self):
+        time.sleep(600)
+
+runner.HUNG_SECONDS = 0.2
+unittest.TextTestRunner(resultclass=runner.Result).run(Hanging("waits_for_ever"))
+"""
+
+
+class HangingTest(TestCase):
+    def test_it_ends_the_run_and_says_where_it_hung(self) -> None:
+        ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("waits_for_ever", ended.stderr)
