@@ -10,10 +10,14 @@ from django.views.generic import RedirectView
 
 from acsmedia.health import healthz, readyz
 from acsmedia.metrics import metrics
+from calls.admin import overview
 
 urlpatterns = [
     path("", include("calls.urls")),
     path("api/", include("calls.api.urls")),
+    path("admin/overview/", admin.site.admin_view(overview.overview), name="admin-overview"),
+    path("admin/overview/retry", admin.site.admin_view(overview.retry), name="admin-retry"),
+    path("admin/overview/sweep", admin.site.admin_view(overview.sweep), name="admin-sweep"),
     path("admin/", admin.site.urls),
     # Pages that are not ours (admin, API) name no icon, and browsers then ask for this one.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("calls/icon.svg"))),

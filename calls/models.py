@@ -302,3 +302,60 @@ class DiscardedAudio(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RecorderProcess(models.Model):
+    """A process that records, as it said of itself some seconds ago: for the administrator's overview.
+
+    `seal_lag_seconds`, `spool_files` and `spool_bytes` are of the whole spool, which processes of one host share.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False, help_text="Also the name of its folder in the spool.")
+    host = models.CharField(max_length=255)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    open_streams = models.PositiveIntegerField()
+    segments_sealed = models.PositiveBigIntegerField()
+    seal_lag_seconds = models.FloatField()
+    spool_files = models.PositiveBigIntegerField()
+    spool_bytes = models.PositiveBigIntegerField()
+    failures = models.JSONField(help_text="Attempts that failed and are repeated: store, database, journal.")
+    last_error = models.CharField(max_length=200, blank=True)
+
+    objects: ClassVar = models.Manager()
+
+    class Meta:
+        ordering = ["host", "started_at"]
+        verbose_name_plural = "recorder processes"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def short_id(self) -> str:
+        return str(self.id)[:8]
+
+
+class FailedJournal(models.Model):
+    """A journal that was not sealed though store and database were there. Nothing of it is lost: it lies in the spool.
+
+    One that is set aside is not tried again until somebody asks for it; any other is, four times a minute.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    process = models.UUIDField(help_text="Whose folder of the spool it lies in.")
+    name = models.CharField(max_length=200)
+    error = models.CharField(max_length=200, blank=True)
+    tries = models.PositiveIntegerField()
+    is_set_aside = models.BooleanField("set aside")
+    failed_at = models.DateTimeField("first failed at")
+    seen_at = models.DateTimeField(help_text="When a recorder last found it there.")
+    retry_asked_at = models.DateTimeField(null=True)
+
+    objects: ClassVar = models.Manager()
+
+    class Meta:
+        ordering = ["-failed_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.name

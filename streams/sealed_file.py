@@ -178,7 +178,7 @@ def _set_aside(path: Path, records: list[Record]) -> None:
         log.info("empty journal removed", journal=path.name)
         path.unlink()
         return
-    path.rename(path.with_suffix(".unreadable"))
+    path.rename(path.with_suffix(spool.SET_ASIDE))
     log.error("journal without a handshake set aside", journal=path.name)
     raise UnreadableJournal(path.name)
 

@@ -36,6 +36,7 @@ from calls import deletion
 from calls.storage import StoreAway
 from streams import rows, sealed_file, spool
 from streams.backlog import WaitingCall, backlog_of, size_of, streams_in, waiting_calls
+from streams.failed_work import FailedWork, Said
 from streams.figures import Backlog, SealStage
 from streams.open_streams import News, OpenStreams
 from streams.rows import PlaceTaken
@@ -85,6 +86,8 @@ class Sealer:
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
         self._failed_this_round: Counter[SealStage] = Counter()
+        self._failed_work = FailedWork(spool_folder, own)
+        self._last_error = ""
         self.segments_sealed = 0
         self.backlog = Backlog()
         self.failures: dict[SealStage, int] = {"store": 0, "database": 0, "journal": 0}
@@ -224,6 +227,7 @@ class Sealer:
         return path in self._tried or self._clock() < self._set_back.get(path, 0.0)
 
     def _set_one_back(self, file: SealedFile) -> None:
+        self._failed_work.note(file.path, self._last_error, timezone.now())
         if file.path.exists():
             self._set_back[file.path] = self._clock() + LONGEST_BACKOFF_SECONDS
 
@@ -246,6 +250,13 @@ class Sealer:
         stream_ids = self._open_streams.ids
         if stream_ids and not self._failed_this_round["database"] and self._is_due("heartbeat", HEARTBEAT_SECONDS):
             self._guarded("database", lambda: rows.vouch_for(stream_ids, timezone.now()))
+        if not self._failed_this_round["database"] and self._is_due("failed work", HEARTBEAT_SECONDS):
+            self._guarded("database", self._tell_of_failed_work)
+
+    def _tell_of_failed_work(self) -> None:
+        said = Said(len(self._open_streams.ids), self.segments_sealed, self.failures, self.backlog, self._last_error)
+        for path in self._failed_work.exchange(said, timezone.now()):
+            self._set_back.pop(path, None)
 
     def _read_open(self, name: str, news: list[News]) -> None:
         if (found := self._open_streams.read(name)) is None:
@@ -297,6 +308,7 @@ class Sealer:
 
     def _failed(self, stage: SealStage, error: BaseException) -> SealStage:
         self.failures[stage] += 1
+        self._last_error = type(error).__name__
         if stage != "journal":
             self._failed_this_round[stage] += 1
         log.warning("sealing waits", stage=stage, error=type(error).__name__, tries=self.failures[stage])

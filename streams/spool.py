@@ -4,6 +4,7 @@
     <spool>/<process>/sealer.lock              held by its sealer, where that is a process of its own
     <spool>/<process>/<stream>.<nnnnnn>.open     being written
     <spool>/<process>/<stream>.<nnnnnn>.journal  finished, waiting to be sealed
+    <spool>/<process>/<stream>.<nnnnnn>.unreadable  set aside: it does not say whose it is
     <spool>/<process>/<stream>.<nnnnnn>.state    the timeline after that many files of the stream
     <spool>/axes/<call>                         the timeline after a call's last socket, for a reconnect
 
@@ -31,6 +32,7 @@ LOCK = "owner.lock"
 SEALER_LOCK = "sealer.lock"
 AXES = "axes"
 JOURNALS = (".journal", ".open")
+SET_ASIDE = ".unreadable"
 
 
 class Folder:

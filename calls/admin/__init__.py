@@ -8,6 +8,7 @@ Records are made by the recorder, so nothing can be added or changed here, and o
     pagination.py     counts that end at ten thousand
     display.py        moments, durations, sizes and identities as HTML
     recording.py      players and links to the export
+    overview.py       how the installation is; configuration.py: how it is set
     call.py           calls, with call_deletion.py; the other four: participant, subscription, segment, ledger
 """
 

@@ -14,10 +14,20 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
+from django.utils import timezone
 from numpy.typing import NDArray
 
 from calls import audio, identity, waveform
-from calls.models import Call, LedgerEntry, Participant, Segment, Subscription, moment_of
+from calls.models import (
+    Call,
+    FailedJournal,
+    LedgerEntry,
+    Participant,
+    RecorderProcess,
+    Segment,
+    Subscription,
+    moment_of,
+)
 from calls.storage import write_object
 
 RATE = 16_000
@@ -170,3 +180,27 @@ def _hear(participant: Participant, segment: Segment) -> None:
     participant.heard_at = min(participant.heard_at or segment.started_at, segment.started_at)
     participant.heard_until = max(participant.heard_until or segment.ended_at, segment.ended_at)
     participant.save(update_fields=["heard_at", "heard_until"])
+
+
+def make_process(**values: Any) -> RecorderProcess:
+    now = timezone.now()
+    facts = {
+        "id": uuid4(),
+        "host": "ingest-1",
+        "started_at": now,
+        "seen_at": now,
+        "open_streams": 41,
+        "segments_sealed": 7,
+        "seal_lag_seconds": 1.0,
+        "spool_files": 3,
+        "spool_bytes": 4096,
+        "failures": {"store": 0, "database": 0, "journal": 0},
+    }
+    return RecorderProcess.objects.create(**{**facts, **values})
+
+
+def make_failed(**values: Any) -> FailedJournal:
+    now = timezone.now()
+    facts = {"id": uuid4(), "process": uuid4(), "name": f"{uuid4()}.000000.unreadable", "error": "UnreadableJournal"}
+    more = {"tries": 1, "is_set_aside": True, "failed_at": now, "seen_at": now}
+    return FailedJournal.objects.create(**{**facts, **more, **values})

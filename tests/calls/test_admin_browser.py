@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from calls.models import Segment
 from tests.calls.admin_pages import MODELS, list_path, page_path
 from tests.calls.admin_recordings import ALICE, BOB, Recording, Spoken
+from tests.calls.rows import make_failed, make_process
 from tests.machine import chromium
 
 SCREENS = ((1440, 900), (390, 844))
@@ -30,7 +31,9 @@ class AdminInABrowserTests(StaticLiveServerTestCase):
             tracks=(Spoken(ALICE, segments=30, gaps=3), Spoken(BOB, segments=28), Spoken("8:orgid:" + "f" * 300))
         ).write()
         Recording(open_at=now, started=now - timedelta(minutes=2)).write()
-        self.paths = ["/admin/", *(list_path(model) for model in MODELS)]
+        make_process(last_error="StoreAway")
+        make_failed()
+        self.paths = ["/admin/", "/admin/overview/", *(list_path(model) for model in MODELS)]
         self.paths.append(page_path("participant", call.participants.all()[0].pk))
         self.paths.append(page_path("subscription", call.subscriptions.all()[0].pk))
         self.paths.append(page_path("segment", Segment.objects.all()[0].pk))
