@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "bench.export",
     "shelf": "bench.shelf",
     "pages": "bench.dashboard_browser",
+    "paint": "bench.first_paint",
 }
 """Each is a module with a docstring, `add_arguments(parser)` and `run(wanted, backends) -> JSON`."""
 

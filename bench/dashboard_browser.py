@@ -145,7 +145,7 @@ def _measure(installation: Installation, wanted: argparse.Namespace) -> dict[str
     with ExitStack() as stack:
         environment = {**installation.environment, "SECRET_KEY": os.environ["SECRET_KEY"]}  # it signs our session
         server = stack.enter_context(Server("uvicorn", environment=environment, data_dir=installation.data_dir))
-        session = _session()
+        session = session_key()
         stack.enter_context(Teller(wanted.calls))
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=machine.chromium(), args=FLAGS)
@@ -195,7 +195,7 @@ def _metrics(cdp: Any) -> dict[str, float]:
     return {each["name"]: each["value"] for each in cdp.send("Performance.getMetrics")["metrics"]}
 
 
-def _session() -> str:
+def session_key() -> str:
     """The key of a session of the benchmark's user."""
     from django.contrib.auth.models import User
     from django.test import Client
