@@ -7,6 +7,7 @@ variables is in the README.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
+    "axes",
     "csp",
     "rest_framework",
     "rest_framework.authtoken",
@@ -72,6 +74,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: what it answers in the place of a login passes all the others
 ]
 
 ROOT_URLCONF = "acsmedia.urls"
@@ -102,6 +105,10 @@ TEMPLATES = [
     },
 ]
 
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses before a password is looked at
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -240,6 +247,16 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# --- logins: whoever guesses has to wait (calls/logins.py) ------------------------------------------------------------
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", 10, validate=validate.Range(1, 1000))
+AXES_COOLOFF_TIME = timedelta(minutes=env.float("LOGIN_LOCKED_MINUTES", 15.0, validate=validate.Range(0.1, 1440)))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # nobody elsewhere can lock an operator out
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "calls.logins.address_of"
+AXES_LOCKOUT_CALLABLE = "calls.logins.refusal"
+AXES_DISABLE_ACCESS_LOG = True  # who has logged in when is nobody's business
+AXES_VERBOSE = False
+
 # --- security ---------------------------------------------------------------------------------------------------------
 # TLS ends in front of us (nginx, a load balancer); it says so in X-Forwarded-Proto.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -283,6 +300,7 @@ LOGGING: dict[str, Any] = {
         "uvicorn": {"level": "WARNING", "propagate": True},
         "uvicorn.access": {"level": "WARNING", "propagate": True},
         "uvicorn.error": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},  # failures and locks, names and addresses masked; the admin shows them
         "picows": {"level": "CRITICAL"},  # its lines name addresses; what a client does wrong is in the close code
         "psycopg.pool": {"level": "ERROR"},  # tells every attempt to connect; who needs the database says it once
     },

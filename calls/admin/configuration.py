@@ -61,6 +61,8 @@ def _doors() -> list[Setting]:
         Setting("ACS_JWKS_URL", settings.ACS_JWKS_URL, "where its keys are"),
         Setting("ACS_STREAM_TOKEN", _is_set(settings.ACS_STREAM_TOKEN), "secret in the address of the media socket"),
         Setting("METRICS_TOKEN", _is_set(settings.METRICS_TOKEN), "without one only this host sees /metrics"),
+        Setting("LOGIN_FAILURES", str(settings.AXES_FAILURE_LIMIT), "wrong passwords, until one has to wait"),
+        Setting("LOGIN_LOCKED_MINUTES", f"{settings.AXES_COOLOFF_TIME.total_seconds() / 60:g} min", "that long"),
         Setting("REST_RATE_USER", rates["user"], "requests of one user"),
         Setting("REST_RATE_ANONYMOUS", rates["anon"], "requests of one address without login"),
         Setting("ALLOWED_HOSTS", ", ".join(settings.ALLOWED_HOSTS) or "none", "names that this server answers to"),
