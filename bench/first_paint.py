@@ -80,10 +80,10 @@ def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
         call_id = recordings.make_call(round(wanted.hours * 3600), VOICES)
         for _ in range(LISTED_CALLS):
             recordings.make_call(10, VOICES[:2])
-        return _measure(installation, wanted, list(_views(call_id)), has_redis=backends.redis is not None)
+        return _measure(installation, wanted, list(views_of(call_id)), has_redis=backends.redis is not None)
 
 
-def _views(call_id: Any) -> Iterator[View]:
+def views_of(call_id: Any) -> Iterator[View]:
     yield View("login", "/login/", "#id_password")
     yield View("dashboard", "/", "[data-connection=live]")
     yield View("calls", "/calls/", "[data-part=rows]")
@@ -111,7 +111,7 @@ def _measure(
         stack.callback(browser.close)
         print(f"{'page':18}{'queries':>9}{'requests':>10}{'kB':>8}{'first paint ms':>16}{'ready ms':>10}")
         for row, view in zip(found, views, strict=True):
-            row.update(_painted([_round(browser, server, session, view) for _ in range(wanted.rounds)]))
+            row.update(middle_of([_round(browser, server, session, view) for _ in range(wanted.rounds)]))
             print(
                 "{page:18}{queries:9}{requests:10.0f}{kilobytes:8.0f}{paint:16.0f}{ready:10.0f}".format(**row),
                 flush=True,
@@ -123,7 +123,7 @@ def _measure(
     return [*found, {"page": "one call, moved along", **panned}]
 
 
-def _painted(rounds: list[dict[str, float]]) -> dict[str, float]:
+def middle_of(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {name: median(each[name] for each in rounds) for name in rounds[0]}
 
 
