@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from calls import call_list, call_page, views
+from calls import call_list, call_page, call_zip, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
     path("calls/", call_list.call_list, name="calls"),
     path("calls.csv", call_list.call_csv, name="calls-csv"),
+    path("calls.zip", call_zip.call_zip, name="calls-zip"),
     path("calls/<uuid:pk>/", call_page.call_page, name="call"),
     path("calls/<uuid:pk>/timeline", call_page.call_timeline, name="call-timeline"),
     path("login/", views.login, name="login"),

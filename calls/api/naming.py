@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from calls.export.plan import Plan
-from calls.models import EPOCH, Segment
+from calls.models import EPOCH, Call, Segment
 
 
 def of_call(plan: Plan, call_id: UUID, values: dict[str, Any]) -> str:
@@ -18,6 +18,11 @@ def of_call(plan: Plan, call_id: UUID, values: dict[str, Any]) -> str:
     if plan.sample_count != plan.axis.length:
         part = f"-{plan.first / plan.sample_rate:.3f}s-{plan.last / plan.sample_rate:.3f}s"
     return f"call-{_stamp(began)}-{_short(call_id)}-{what}{part}.{plan.format.name}"
+
+
+def of_folder(call: Call) -> str:
+    """Of a call among others: sorted by name they stand in the order of time."""
+    return f"{_stamp(call.started_at)}-{call.pk}"
 
 
 def of_segment(segment: Segment) -> str:

@@ -30,14 +30,12 @@ from calls.api.parameters import (
 )
 from calls.api.sending import Deferred, Streamed, not_modified, send
 from calls.api.serializers import CallSerializer, SegmentSerializer
-from calls.export.axis import Axis
 from calls.export.body import Abandoned, Body
 from calls.export.export import Export
-from calls.export.faults import NoAudio
 from calls.export.peaks import REVISION as WAVEFORM_REVISION
 from calls.export.peaks import waveform
 from calls.export.plan import Plan, Wish, etag_of, plan_of
-from calls.export.recordings import axis_of, recording_of, recording_of_segment
+from calls.export.recordings import axis_if_any, recording_of, recording_of_segment
 from calls.models import Call, Segment
 from calls.permissions import MayHear
 
@@ -116,7 +114,7 @@ class CallSegments(Resource, ListAPIView[Segment]):
         return segments
 
     def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), "axis": _axis(self.kwargs["pk"])}
+        return {**super().get_serializer_context(), "axis": axis_if_any(self.kwargs["pk"])}
 
 
 @schema.SEGMENT_AUDIO
@@ -136,7 +134,7 @@ class CallManifest(Resource):
         asked(request, NoParameters)
         now = timezone.now()
         call = get_object_or_404(Call.objects.for_rest(now), pk=pk)
-        pieces = manifest.pieces(dict(CallSerializer(call).data), _axis(call.pk), now)
+        pieces = manifest.pieces(dict(CallSerializer(call).data), axis_if_any(call.pk), now)
         return Streamed(Body(pieces), content_type="application/json")
 
 
@@ -176,11 +174,3 @@ def _waveform(call_id: UUID, plan: Plan, values: dict[str, Any], stop: Event) ->
         "points": len(pairs),
         "peaks": (pairs / 32_768).round(4).tolist(),
     }
-
-
-def _axis(call_id: UUID) -> Axis | None:
-    """None where nothing is sealed."""
-    try:
-        return axis_of(call_id)
-    except NoAudio:
-        return None

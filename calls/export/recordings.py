@@ -38,6 +38,14 @@ def axis_of(call_id: UUID) -> Axis:
     return Axis.over(extents)
 
 
+def axis_if_any(call_id: UUID) -> Axis | None:
+    """The same; None where nothing is sealed."""
+    try:
+        return axis_of(call_id)
+    except NoAudio:
+        return None
+
+
 def stored_cells(participant_ids: Iterable[UUID]) -> dict[UUID, Cells]:
     """The waveforms in the rows of these tracks' segments, by segment; segments sealed before there were any lack."""
     rows = Segment.objects.filter(participant__in=list(participant_ids), peaks__isnull=False).order_by()
