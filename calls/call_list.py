@@ -38,6 +38,7 @@ CSV_PAGE = 500
 PLACE = "before"
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
 """Days beyond these are mistyped, and the last of all has no day after it."""
+LONGEST_MINUTES = 100_000
 
 
 class Search(forms.Form):
@@ -47,7 +48,8 @@ class Search(forms.Form):
     since = forms.DateField(required=False, label="From", validators=[validators.MinValueValidator(FIRST_DAY)])
     until = forms.DateField(required=False, label="To", validators=[validators.MaxValueValidator(LAST_DAY)])
     state = forms.ChoiceField(required=False, label="State", choices=[("", "any"), *STATES])
-    minutes = forms.FloatField(required=False, label="Minutes, at least", min_value=0, max_value=100_000)
+    minutes = forms.FloatField(required=False, label="Minutes, at least", min_value=0, max_value=LONGEST_MINUTES)
+    most = forms.FloatField(required=False, label="Minutes, at most", min_value=0, max_value=LONGEST_MINUTES)
     gaps = forms.BooleanField(required=False, label="Has gaps")
     alarms = forms.BooleanField(required=False, label="Had alarms")
 
@@ -65,6 +67,13 @@ class Search(forms.Form):
             raise forms.ValidationError(f"At least {SHORTEST} characters: fewer are in nearly every number.")
         return text
 
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        least, most = given.get("minutes"), given.get("most")
+        if least is not None and most is not None and most < least:
+            self.add_error("most", "Minutes: “at most” must not be less than “at least”.")
+        return given
+
     def found(self) -> CallQuerySet:
         """Calls that fit, newest first. Asked of a valid form."""
         wanted, calls = self.cleaned_data, Call.objects.for_rest(timezone.now()).with_troubles()
@@ -77,9 +86,7 @@ class Search(forms.Form):
         for name, kind in (("gaps", LedgerEntry.Kind.GAP), ("alarms", LedgerEntry.Kind.ALARM)):
             if wanted[name]:
                 calls = calls.filter(Exists(LedgerEntry.objects.filter(call=OuterRef("pk"), kind=kind)))
-        if wanted["minutes"]:
-            least = F("audio_started_at") + timedelta(minutes=wanted["minutes"])
-            calls = calls.with_audio_extent().filter(audio_ended_at__gte=least)
+        calls = _of_length(calls, wanted["minutes"], wanted["most"])
         found: CallQuerySet = _holding(calls, wanted["q"]).order_by("-started_at", "-id")
         return found
 
@@ -175,6 +182,18 @@ def _row(call: Any) -> dict[str, Any]:
     """As in REST, and what only the list shows."""
     counts = {"gap_count": call.gap_count, "gap_seconds": call.gap_seconds, "alarm_count": call.alarm_count}
     return {**CallSerializer(call).data, **counts, "started": call.started_at}
+
+
+def _of_length(calls: CallQuerySet, least: float | None, most: float | None) -> CallQuerySet:
+    """Minutes from the first to the last moment heard. Calls that nobody was heard in have none, and fit neither."""
+    if not least and most is None:
+        return calls
+    found, begin = calls.with_audio_extent(), F("audio_started_at")
+    if least:
+        found = found.filter(audio_ended_at__gte=begin + timedelta(minutes=least))
+    if most is not None:
+        found = found.filter(audio_ended_at__lte=begin + timedelta(minutes=most))
+    return found
 
 
 def _holding(calls: CallQuerySet, text: str) -> CallQuerySet:

@@ -12,7 +12,17 @@ from channels.db import database_sync_to_async
 from django.test import AsyncClient, Client, TestCase, TransactionTestCase
 
 from calls.models import Call, LedgerEntry
-from tests.calls.rows import ALICE, START, make_call, make_conversation, make_gap, make_participant, make_subscription
+from tests.calls.rows import (
+    ALICE,
+    START,
+    make_call,
+    make_conversation,
+    make_gap,
+    make_participant,
+    make_segment,
+    make_subscription,
+    noise,
+)
 from tests.people import person
 
 
@@ -83,6 +93,15 @@ class Finding(ListTestCase):
         self.assertEqual(self.found(minutes="0.04"), self.ids(call))
         self.assertEqual(self.found(minutes="1"), [])
 
+    def test_by_length_from_both_sides_and_both_inclusive(self) -> None:
+        call, _alice, _bob = make_conversation()  # three seconds: 0.05 minutes
+        make_call()  # nobody was heard in it: it has no length
+        self.assertEqual(self.found(most="0.05"), self.ids(call))
+        self.assertEqual(self.found(minutes="0.05", most="0.05"), self.ids(call))
+        self.assertEqual(self.found(minutes="0", most="60"), self.ids(call))
+        for query in ({"most": "0.04"}, {"most": "0"}, {"minutes": "0.06", "most": "60"}):
+            self.assertEqual(self.found(**query), [])
+
     def test_all_filters_hold_together(self) -> None:
         call, alice, _bob = make_conversation()
         make_gap(alice, at=2.0, seconds=1.0)
@@ -110,6 +129,7 @@ class ThePage(ListTestCase):
         self.assertIn("At least 3 characters", self.page(q="12"))
         self.assertIn("Enter a valid date", self.page(since="soon"))
         self.assertIn("less than or equal to", self.page(until="9999-12-31"))
+        self.assertIn("must not be less than", self.page(minutes="5", most="4.9"))
 
     def test_older_calls_are_on_the_next_page_and_none_twice(self) -> None:
         made = [make_call(started_at=START + timedelta(minutes=number // 2)) for number in range(120)]
@@ -177,6 +197,14 @@ class Csv(TransactionTestCase):
         (row,) = await self.csv()
         self.assertEqual(row["call_connection_id"], "'=HYPERLINK(1)")
         self.assertEqual(row["participants"], "'+15551234567")
+
+    async def test_it_is_bounded_in_length_as_the_list_is(self) -> None:
+        def make() -> Call:
+            make_segment(make_participant(make_call()), samples=noise(3.5))
+            return make_conversation()[0]  # three seconds
+
+        call = await database_sync_to_async(make)()
+        self.assertEqual([row["id"] for row in await self.csv("?minutes=0.01&most=0.05")], [str(call.pk)])
 
     async def test_what_cannot_be_meant_is_400(self) -> None:
         client = AsyncClient()
