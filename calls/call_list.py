@@ -27,6 +27,7 @@ from django.views.decorators.http import require_safe
 from calls.api.filters import STATES, as_raw_id, uuid_in
 from calls.api.sending import Streamed, asynchronous
 from calls.api.serializers import CallSerializer
+from calls.call_zip import NEEDED, Selection
 from calls.export.body import Body
 from calls.models import Call, LedgerEntry
 from calls.parts import SHORTEST
@@ -123,6 +124,7 @@ def call_list(request: HttpRequest) -> HttpResponse:
         "newest": "" if is_whole else f"?{urlencode(form.filters)}",
         "csv": urlencode(form.filters),
         "may_export": request.user.has_perm(EXPORT),
+        "selection": Selection() if request.user.has_perms(NEEDED) else None,
         "is_empty": not form.filters and not rows and is_whole,
     }
     template = "calls/_call_rows.html" if request.GET.get("part") == "rows" else "calls/call_list.html"

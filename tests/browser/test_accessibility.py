@@ -54,6 +54,7 @@ class EveryPage(BrowserTestCase):
 
     def test_the_list_of_calls(self) -> None:
         self.check("/calls/")
+        self.check("/calls/", _with_a_selection)
         self.check("/calls/?q=nobody")
 
     def test_the_page_of_a_call(self) -> None:
@@ -62,3 +63,7 @@ class EveryPage(BrowserTestCase):
 
     def test_what_is_not_here(self) -> None:
         self.check("/nowhere/")
+
+
+def _with_a_selection(page: Page) -> None:
+    page.get_by_label("Select all").check()

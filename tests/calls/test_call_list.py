@@ -45,6 +45,16 @@ class TheDoor(ListTestCase):
         self.client.force_login(person("nobody", "nothing"))
         self.assertEqual(self.client.get("/calls/").status_code, 403)
 
+    def test_boxes_and_the_button_are_for_those_who_may_download(self) -> None:
+        call, _alice, _bob = make_conversation()
+        box = f'form="selection" name="call" value="{call.pk}"'
+        self.assertIn(box, self.page())
+        self.assertIn("Download selected", self.page())
+        for number, codenames in enumerate((("hear_recording",), ("export_recording",))):
+            self.client.force_login(person(f"lacks one {number}", "view_call", *codenames))
+            self.assertNotIn(box, self.page())
+            self.assertNotIn("Download selected", self.page())
+
     def test_csv_is_for_those_who_may_export(self) -> None:
         make_conversation()
         self.assertIn("calls.csv", self.page())

@@ -2,12 +2,15 @@
 
 import "./copying.js";
 import { localiseTimes } from "./local-time.js";
+import { RowSelection } from "./row-selection.js";
 
 const TYPED_MS = 250; // a pause in typing
 const form = document.getElementById("search");
 const results = document.getElementById("results");
 const spoken = document.getElementById("found"); // what has changed, for who listens to the page
 const stale = document.getElementById("list-stale");
+const bar = document.getElementById("selection"); // for those who may download
+const selection = bar && new RowSelection(bar, results);
 let asking = new AbortController();
 let waiting = null;
 
@@ -31,7 +34,9 @@ async function show(url) {
     if (!answer.ok) throw new Error(String(answer.status));
     const rows = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-part=rows]");
     localiseTimes(rows);
+    selection?.carryTo(rows);
     results.replaceChildren(rows);
+    selection?.look();
     spoken.textContent = rows.querySelector("[data-part=count], h2, [role=alert]")?.textContent ?? "";
     stale.hidden = true;
   } catch (error) {
@@ -85,8 +90,16 @@ window.addEventListener("popstate", () => {
 window.addEventListener("online", () => stale.hidden || void show(window.location.href));
 stale.querySelector("button").addEventListener("click", () => void show(window.location.href));
 document.addEventListener("keydown", (event) => {
-  if (event.target.closest("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const does = { "/": () => form.elements.q.focus(), j: () => move(1), k: () => move(-1) }[event.key];
+  const isTyping = event.target.closest("input:not([type=checkbox]), select, textarea");
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  const does = {
+    "/": () => form.elements.q.focus(),
+    j: () => move(1),
+    k: () => move(-1),
+    x: () => selection?.tickFocused({ isRange: false }),
+    X: () => selection?.tickFocused({ isRange: true }),
+    Escape: () => selection?.clear(),
+  }[event.key];
   if (!does) return;
   event.preventDefault();
   does();
