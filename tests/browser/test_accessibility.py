@@ -54,7 +54,7 @@ class EveryPage(BrowserTestCase):
 
     def test_the_list_of_calls(self) -> None:
         self.check("/calls/")
-        self.check("/calls/", _with_a_selection)
+        self.check("/calls/", _with_a_selection_and_the_menu)
         self.check("/calls/?q=nobody")
 
     def test_the_page_of_a_call(self) -> None:
@@ -65,5 +65,7 @@ class EveryPage(BrowserTestCase):
         self.check("/nowhere/")
 
 
-def _with_a_selection(page: Page) -> None:
+def _with_a_selection_and_the_menu(page: Page) -> None:
     page.get_by_label("Select all").check()
+    page.get_by_text("Columns", exact=True).click()
+    page.locator("#columns").get_by_label("State").uncheck()

@@ -1,5 +1,6 @@
 // The list of calls finds while one types. Without it the form works as forms do.
 
+import { ColumnMenu } from "./column-menu.js";
 import "./copying.js";
 import { localiseTimes } from "./local-time.js";
 import { RowSelection } from "./row-selection.js";
@@ -11,6 +12,7 @@ const spoken = document.getElementById("found"); // what has changed, for who li
 const stale = document.getElementById("list-stale");
 const bar = document.getElementById("selection"); // for those who may download
 const selection = bar && new RowSelection(bar, results);
+const columns = new ColumnMenu(document.getElementById("columns"), results);
 let asking = new AbortController();
 let waiting = null;
 
@@ -98,7 +100,7 @@ document.addEventListener("keydown", (event) => {
     k: () => move(-1),
     x: () => selection?.tickFocused({ isRange: false }),
     X: () => selection?.tickFocused({ isRange: true }),
-    Escape: () => selection?.clear(),
+    Escape: () => columns.close() || selection?.clear(),
   }[event.key];
   if (!does) return;
   event.preventDefault();

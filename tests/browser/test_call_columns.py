@@ -1,0 +1,83 @@
+"""The list of calls in a real Chromium: columns are hidden, kept by the browser, and shown again."""
+
+from __future__ import annotations
+
+from django.test import tag
+from playwright.sync_api import Page, expect
+
+from tests.browser.server import BrowserTestCase
+from tests.calls.rows import make_call, make_conversation, make_participant
+
+NAMES = ("State", "Beginning", "Length", "Gaps and alarms", "Id")
+
+
+@tag("browser")
+class Columns(BrowserTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        make_conversation()
+        make_participant(make_call("another"), "4:+4930123456")
+
+    def hide(self, page: Page, *names: str) -> None:
+        page.get_by_text("Columns", exact=True).click()
+        for name in names:
+            page.locator("#columns").get_by_label(name).uncheck()
+        page.keyboard.press("Escape")
+        expect(page.locator("#columns")).not_to_have_attribute("open", "")
+
+    def test_they_are_hidden_kept_and_reset_and_the_address_says_nothing_of_it(self) -> None:
+        with self.window() as page:
+            page.goto("/calls/")
+            self.hide(page, "State", "Id")
+            expect(page.locator(".state-mark").first).to_be_hidden()
+            page.get_by_label("Number, name or id").fill("5551234")
+            expect(page.locator("[data-row]")).to_have_count(1)
+            expect(page.locator(".list-id").first).to_be_hidden()
+            expect(page).to_have_url(f"{self.server.url}/calls/?q=5551234")
+            page.reload()
+            expect(page.locator(".list-id").first).to_be_hidden()
+            expect(page.locator(".list-length").first).to_be_visible()
+            page.get_by_text("Columns", exact=True).click()
+            page.get_by_role("button", name="Reset").click()
+            expect(page.locator(".list-id").first).to_be_visible()
+            expect(page.locator("#columns").get_by_label("State")).to_be_checked()
+            page.locator("h1").click()
+            expect(page.locator("#columns")).not_to_have_attribute("open", "")
+            page.reload()
+            expect(page.locator(".state-mark").first).to_be_visible()
+        self.assertEqual(self.console, [])
+
+    def test_without_javascript_there_is_no_menu(self) -> None:
+        with self.window(java_script_enabled=False) as page:
+            page.goto("/calls/")
+            expect(page.locator("#columns")).to_be_hidden()
+
+    def test_another_window_follows(self) -> None:
+        with self.window() as page:
+            page.goto("/calls/")
+            other = page.context.new_page()
+            other.goto("/calls/")
+            self.hide(page, "Length")
+            expect(other.locator(".list-length").first).to_be_hidden()
+
+    def test_a_browser_that_keeps_nothing_hides_them_as_long_as_the_page(self) -> None:
+        with self.window() as page:
+            page.add_init_script(
+                "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no') } })"
+            )
+            page.goto("/calls/")
+            self.hide(page, "Length")
+            expect(page.locator(".list-length").first).to_be_hidden()
+        self.assertEqual(self.console, [])
+
+    def test_whichever_are_hidden_nothing_scrolls_sideways(self) -> None:
+        for width in (390, 800, 1440):
+            with self.window(viewport={"width": width, "height": 844}) as page:
+                page.goto("/calls/")
+                page.get_by_label("Select all").check()
+                for hidden in (NAMES[:1], NAMES[1:3], NAMES[3:]):  # at last all of them
+                    self.hide(page, *hidden)
+                    page.get_by_text("Columns", exact=True).click()
+                    with self.subTest(width=width, hidden=hidden):
+                        self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), width)
+                    page.keyboard.press("Escape")
