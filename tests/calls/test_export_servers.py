@@ -6,12 +6,13 @@ import http.client
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 from rest_framework.authtoken.models import Token
 
 from calls.models import Call, Segment
@@ -48,7 +49,8 @@ class ServerTests(TransactionTestCase):
             cls.servers[kind] = cls.enterClassContext(server)
 
     def setUp(self) -> None:
-        self.token = Token.objects.create(user=person("engineer")).key
+        self.engineer = person("engineer")
+        self.token = Token.objects.create(user=self.engineer).key
 
     def each_server(self) -> Iterator[Server]:
         for kind, server in self.servers.items():
@@ -56,9 +58,14 @@ class ServerTests(TransactionTestCase):
                 yield server
 
     def ask(self, server: Server, url: str, **headers: str) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS_TO_NOTICE)
-        self.addCleanup(connection.close)
+        connection = self._connection(server)
         connection.request("GET", url, headers={"Authorization": f"Token {self.token}", **headers})
+        return connection.getresponse()
+
+    def ask_for_zip(self, server: Server, *calls: Call, name: str = "wav") -> http.client.HTTPResponse:
+        """As the form of the list does."""
+        connection = self._connection(server)
+        connection.request("POST", "/calls.zip", **self._form(calls, name))
         return connection.getresponse()
 
     def test_half_an_hour_costs_no_more_memory_than_a_minute(self) -> None:
@@ -89,15 +96,56 @@ class ServerTests(TransactionTestCase):
         url = f"{url_of(long_call(360), 'audio')}?format=opus"  # a minute of encoding and more
         for server in self.each_server():
             for headers in ({}, {"Range": "bytes=1-9"}):
-                self._leave(server, url, headers)
+                self._leave(server, "GET", url, headers={"Authorization": f"Token {self.token}", **headers})
                 self._wait_until_idle(server.pid)
                 self.assertEqual(_temporary_files(server.pid), [])
 
-    def _leave(self, server: Server, url: str, headers: dict[str, str]) -> None:
+    def test_a_zip_costs_no_more_memory_than_a_minute_however_much_is_in_it(self) -> None:
+        minute, many = long_call(6), [long_call(60) for _ in range(3)]
+        for server in self.each_server():
+            Path(f"/proc/{server.pid}/clear_refs").write_text("5")
+            _length(self.ask_for_zip(server, minute))
+            before = _peak_memory(server.pid)
+            self.assertGreater(_length(self.ask_for_zip(server, *many)), 3 * 600 * 32_000)
+            self.assertLess(_peak_memory(server.pid) - before, 15_000_000)
+
+    def test_a_zip_that_breaks_is_cut_off_and_the_server_goes_on(self) -> None:
+        whole, call = long_call(6), long_call(30)
+        damaged = Segment.objects.filter(participant__call=call, participant__raw_id=BOB).on_axis()[25]
+        Segment.objects.filter(pk=damaged.pk).update(sha256="0" * 64)
+        for server in self.each_server():
+            response = self.ask_for_zip(server, whole, call)
+            self.assertEqual(response.status, 200)
+            with self.assertRaises((http.client.IncompleteRead, ConnectionResetError)):
+                response.read()
+            self.assertIn("zip broken off", server.log)
+            self.assertGreater(_length(self.ask_for_zip(server, whole)), 60 * 32_000)
+
+    def test_the_work_on_a_zip_ends_when_the_client_leaves(self) -> None:
+        calls = [long_call(360)]
+        for server in self.each_server():
+            self._leave(server, "POST", "/calls.zip", **self._form(calls, "opus"))
+            self._wait_until_idle(server.pid)
+
+    def _connection(self, server: Server) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS_TO_NOTICE)
+        self.addCleanup(connection.close)
+        return connection
+
+    def _form(self, calls: Sequence[Call], name: str) -> dict[str, Any]:
+        """Headers and body. A token is one that the cookie and the form have in common."""
+        client, token = Client(), "t" * 32
+        client.force_login(self.engineer)
+        cookies = f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}"
+        fields = {"call": [str(call.pk) for call in calls], "format": name, "csrfmiddlewaretoken": token}
+        headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
+        return {"body": urlencode(fields, doseq=True), "headers": headers}
+
+    def _leave(self, server: Server, method: str, url: str, **request: Any) -> None:
         """Asks, waits until there is work, and closes the connection."""
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
         before = _work(server.pid)
-        connection.request("GET", url, headers={"Authorization": f"Token {self.token}", **headers})
+        connection.request(method, url, **request)
         deadline = time.monotonic() + SECONDS_TO_NOTICE
         while _work(server.pid) - before < 0.5:
             self.assertLess(time.monotonic(), deadline, "the export has begun")
