@@ -19,7 +19,7 @@ import structlog
 
 from calls.models import FailedJournal, RecorderProcess
 from streams.figures import Backlog, SealStage
-from streams.spool import AXES, JOURNALS, SET_ASIDE
+from streams.spool import JOURNALS, SET_ASIDE
 
 log = structlog.get_logger(__name__)
 
@@ -110,8 +110,8 @@ class FailedWork:
             yield from ((self._spool / folder / name).with_suffix("") for name in names if name.endswith(SET_ASIDE))
 
     def _folders(self) -> set[str]:
-        """Those of processes, that are there."""
-        return {path.name for path in self._spool.iterdir() if path.name != AXES and not path.name.startswith(".")}
+        """Those of processes, that are there. A file system may have folders of its own, such as lost+found."""
+        return {path.name for path in self._spool.iterdir() if _is_id(path.name)}
 
     def _forget_sealed(self) -> None:
         for stem in [stem for stem in self._failures if _file_of(stem) is None]:
@@ -144,6 +144,13 @@ class FailedWork:
 
     def _place_of(self, row: FailedJournal) -> Path:
         return (self._spool / str(row.process) / row.name).with_suffix("")
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
 
 
 def _row(path: Path, failure: _Failure, now: datetime) -> FailedJournal:

@@ -251,7 +251,7 @@ class Sealer:
         if stream_ids and not self._failed_this_round["database"] and self._is_due("heartbeat", HEARTBEAT_SECONDS):
             self._guarded("database", lambda: rows.vouch_for(stream_ids, timezone.now()))
         if not self._failed_this_round["database"] and self._is_due("failed work", HEARTBEAT_SECONDS):
-            self._guarded("database", self._tell_of_failed_work)
+            self._guarded("journal", self._tell_of_failed_work)  # what is wrong with it is no outage
 
     def _tell_of_failed_work(self) -> None:
         said = Said(len(self._open_streams.ids), self.segments_sealed, self.failures, self.backlog, self._last_error)

@@ -36,6 +36,7 @@ from tests.streams.packets import RATE, speech
 
 NAME = "0a/1b/16000.flac"
 AUDIO = bytes(range(256)) * 40
+OWN = "0a3d8c1e-55a7-4c1b-9d0e-1f2a3b4c5d6e"
 HUNG_SECONDS = 25.0
 """Two attempts of 4 s, on a machine that others use too."""
 
@@ -138,7 +139,7 @@ class Stores:
                 sealed(spool)
             self.assertFalse(Segment.objects.exists())
             self.assertEqual(len(list(spool.glob("*/*.journal"))), 1, "the journal waits")
-            self.assertTrue(Sealer(spool, spool / "own").round())
+            self.assertTrue(Sealer(spool, spool / OWN).round())
             self.assertTrue(Segment.objects.exists())
 
         def test_a_flipped_bit_is_never_handed_out(self) -> None:
@@ -152,9 +153,9 @@ class Stores:
                 self.assertEqual(caught.exception.segment_id, segment.pk)
 
         def spool(self) -> Path:
-            """A spool whose one process has its folder `own`."""
+            """A spool whose one process has its folder `OWN`."""
             spool = Path(self.enterContext(TemporaryDirectory())) / "spool"
-            (spool / "own").mkdir(parents=True)
+            (spool / OWN).mkdir(parents=True)
             return spool
 
         def exported(self, call: Call) -> bytes:
@@ -310,6 +311,6 @@ def stores_instead(content: bytes) -> Iterator[None]:
 def sealed(spool: Path) -> list[Any]:
     """A call of one socket, sealed in `spool/own`; the packets."""
     packets = speech(100)
-    Socket(spool / "own").say(packets).close()
-    Sealer(spool, spool / "own").round()
+    Socket(spool / OWN).say(packets).close()
+    Sealer(spool, spool / OWN).round()
     return packets

@@ -40,6 +40,17 @@ class TheProcess(SpoolTest):
         another.round()
         self.assertEqual([str(row.id) for row in RecorderProcess.objects.all()], [another.folder.name])
 
+    def test_what_is_wrong_with_telling_is_no_outage(self) -> None:
+        Socket(self.process.folder).say(speech(100)).close()
+        with patch.object(RecorderProcess.objects, "update_or_create", side_effect=ValueError), self.expected():
+            self.assertTrue(self.process.round())
+        self.assertGreater(Segment.objects.count(), 0)
+
+    def test_folders_of_a_file_system_are_none_of_processes(self) -> None:
+        (self.spool / "lost+found").mkdir()
+        self.process.round()
+        self.assertEqual(RecorderProcess.objects.count(), 1)
+
     def test_a_database_that_is_away_is_told_later(self) -> None:
         with database_away(), self.expected():
             self.process.round()
