@@ -72,8 +72,11 @@ class CallPage(BrowserTestCase):
         return share
 
     def until_drawn(self, page: Page) -> None:
-        lane = f".lane[data-participant='{self.alice.pk}'] canvas"
-        page.wait_for_function(f"(lane) => ({WAVE})(document.querySelector(lane), [0.1, 0.2]) > 0.1", arg=lane)
+        """Where each of them speaks: peaks come lane by lane."""
+        for who, part in ((self.alice, [0.1, 0.2]), (self.bob, [0.8, 0.9])):
+            lane = f".lane[data-participant='{who.pk}'] canvas"
+            drawn = f"([lane, part]) => ({WAVE})(document.querySelector(lane), part) > 0.1"
+            page.wait_for_function(drawn, arg=[lane, part])
 
 
 @tag("browser")
