@@ -41,10 +41,11 @@ class News(TypedDict):
     """What one process says in one tick.
 
     `calls` holds calls as in REST (`GET /api/v1/calls/<id>/`), whole, when they are new or changed, and each of the
-    process's calls at least every `REPEAT_SECONDS`, so that a dashboard that missed one learns it again.
-    `ended` holds calls that this process no longer holds, as they ended. `levels` maps participant ids to
-    [rms dBFS, peak dBFS] of the newest window. `alarms` holds all that are on in the process, whole, when one has come
-    or gone and about once a second while any is on. `totals` come about once a second. `minutes` go with the calls: by
+    process's calls at least every `REPEAT_SECONDS`, so that a dashboard that missed one learns it again. `ended` holds
+    calls that this process no longer holds, as they ended. `levels` maps participant ids to [rms dBFS, peak dBFS] of
+    the newest window. `alarms` holds all that are on in the process, whole, when one has come or gone and about once a
+    second while any is on. `listeners` holds how many listen in on which of its calls, whole, when that has changed and
+    about once a second while anybody does. `totals` come about once a second. `minutes` go with the calls: by
     participant id, what was heard of it in each second of the last minute (`step_of`), the newest last. `number` counts
     the news of the process one by one, from any start: a hole in it tells a dashboard at once that news were lost.
     """
@@ -54,6 +55,7 @@ class News(TypedDict):
     calls: NotRequired[list[dict[str, Any]]]
     ended: NotRequired[list[dict[str, Any]]]
     alarms: NotRequired[list[AlarmNews]]
+    listeners: NotRequired[dict[str, int]]
     totals: NotRequired[Totals]
     minutes: NotRequired[dict[str, str]]
     number: NotRequired[int]

@@ -3,7 +3,7 @@
 A call may have sockets in several processes; each tells what it knows, and the database knows what is sealed. The
 picture holds the union. What changes in it comes out as messages for the browser, in order:
 
-    News, rows  ──▶  LiveView  ──▶  call.started | call.updated | call.ended | alarm | alarm.cleared
+    News, rows  ──▶  LiveView  ──▶  call.started | call.updated | call.ended | alarm | alarm.cleared | listening
 
 A call stays while a process holds it (repeats it at least every `live.REPEAT_SECONDS`) or the database calls it live.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 from calls.live import HELD_FOR, News
 from calls.live_alarms import LiveAlarms
+from calls.live_listeners import LiveListeners
 from calls.live_totals import LiveTotals
 
 Call = dict[str, Any]
@@ -55,6 +56,7 @@ class LiveView:
         self._shown: dict[str, Call] = {}
         self._over: dict[str, datetime] = {}  # when calls ended, for OVER_FOR
         self._alarms = LiveAlarms()
+        self._listeners = LiveListeners()
         self.totals = LiveTotals()
         self._heard: dict[str, tuple[datetime, int | None]] = {}  # when each process spoke last, and its number
 
@@ -84,6 +86,8 @@ class LiveView:
         if "alarms" in news:
             changes = self._alarms.hear(process, news["alarms"], now)
             messages = [*changes.cleared, *messages, *changes.raised]  # a call comes before its alarms, and goes after
+        if "listeners" in news:
+            messages += self._listeners.hear(process, news["listeners"], now)
         return messages
 
     def settle(self, stored: list[Call], now: datetime) -> list[Message]:
@@ -100,16 +104,17 @@ class LiveView:
         return any(not self._is_held(call_id, now) for call_id in self._shown)
 
     def forget(self, now: datetime) -> list[Message]:
-        """Lets go of what is kept for a while only: calls that ended, processes that are gone and their alarms."""
+        """Lets go of what is kept for a while only: calls that ended; processes that are gone, alarms and listeners."""
         self._over = {call_id: at for call_id, at in self._over.items() if now - at <= OVER_FOR}
         self._heard = {process: last for process, last in self._heard.items() if now - last[0] <= OVER_FOR}
         changes = self._alarms.forget(now)
-        return changes.cleared + changes.raised
+        return changes.cleared + changes.raised + self._listeners.forget(now)
 
     def snapshot(self) -> Message:
-        """All calls of the picture, newest first, as the database lists them, and the alarms that are on."""
+        """All calls of the picture, newest first, as the database lists them, alarms and listeners."""
         newest_first = sorted(self._shown.values(), key=lambda call: _moment(call.get("started_at")), reverse=True)
-        return {"type": "snapshot", "calls": newest_first, "alarms": self._alarms.shown()}
+        alarms, listening = self._alarms.shown(), self._listeners.shown
+        return {"type": "snapshot", "calls": newest_first, "alarms": alarms, "listening": listening}
 
     def _redraw(self, call_id: str) -> list[Message]:
         witnesses = [told.call for _process, told in sorted(self._told.get(call_id, {}).items())]

@@ -56,12 +56,21 @@ class Board:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    def __contains__(self, call_id: object) -> bool:
+        return call_id in self._calls
+
     def tick(
-        self, now: float, now_us: int, alarms: list[AlarmNews] | None = None, totals: Totals | None = None
+        self,
+        now: float,
+        now_us: int,
+        alarms: list[AlarmNews] | None = None,
+        totals: Totals | None = None,
+        listeners: dict[str, int] | None = None,
     ) -> News:
         """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the grace time.
 
-        `alarms` are all that are on, where there is something to say of them (`streams.lookout`); so are `totals`.
+        `alarms` are all that are on, where there is something to say of them (`streams.lookout`); so are `totals` and
+        `listeners` (`streams.ears`).
         """
         levels = self._levels()
         calls, ended, minutes = [], [], dict[str, str]()
@@ -80,6 +89,8 @@ class Board:
             news["alarms"] = alarms
         if totals is not None:
             news["totals"] = totals
+        if listeners is not None:
+            news["listeners"] = listeners
         if minutes:
             news["minutes"] = minutes
         if is_worth_telling(news):  # empty news are not sent, and must leave no hole in the numbers
@@ -113,7 +124,8 @@ class Board:
 
 
 def is_worth_telling(news: News) -> bool:
-    return bool(news["levels"] or news.get("calls") or news.get("ended") or "alarms" in news or "totals" in news)
+    has_facts = bool(news["levels"] or news.get("calls") or news.get("ended"))
+    return has_facts or "alarms" in news or "totals" in news or "listeners" in news
 
 
 def _minutes(call: LiveCall) -> dict[str, str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Collection, Iterable
+from collections import Counter, deque
+from collections.abc import Collection, Container, Iterable
 
 import structlog
 
@@ -26,13 +26,17 @@ PUBLISH_SECONDS = 0.3
 REJOIN_SECONDS = 1.0
 MOST_WISHES = 1_000
 """Leases in force; further ones are ignored."""
+REPEAT_SECONDS = 1.0
+"""Dashboards are told again so often who is listened to: one that is opened late is to know within a second."""
 
 
 class Ears:
-    """`hear_wishes` in a task while calls are open, `tell` in each tick."""
+    """`hear_wishes` in a task while calls are open, `news` and `tell` in each tick."""
 
     def __init__(self) -> None:
         self._leases: dict[tuple[str, str], float] = {}  # by call and listener: until when
+        self._said: dict[str, int] = {}
+        self._said_at = float("-inf")
 
     async def hear_wishes(self) -> None:
         """Until it is cancelled; joins the channel layer again by itself."""
@@ -56,6 +60,16 @@ class Ears:
             self._leases.pop(lease, None)
         elif lease in self._leases or len(self._leases) < MOST_WISHES:
             self._leases[lease] = now + heard.LEASE_SECONDS
+
+    def news(self, calls: Container[str], now: float) -> dict[str, int] | None:
+        """How many listen in on which of `calls`; None where there is nothing to say."""
+        if not self._leases and not self._said:
+            return None
+        listeners = Counter(call for (call, _listener), until in self._leases.items() if until > now and call in calls)
+        if listeners == self._said and (not listeners or now - self._said_at < REPEAT_SECONDS):
+            return None
+        self._said, self._said_at = dict(listeners), now
+        return self._said
 
     async def tell(self, streams: Collection[Stream], now: float) -> None:
         """Publishes what was heard since the last time. Without a wish it looks at nothing."""

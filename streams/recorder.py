@@ -139,7 +139,8 @@ class Recorder:
         for stream, began in self._streams.items():
             if now - began >= self._segment_seconds - TICK_SECONDS or stream.journal.size >= MOST_FILE_BYTES:
                 self._rotate(stream, now)
-        return self.board.tick(now, now_us, self._alarms(now, now_us), self._pace_and_lag(now))
+        listeners = self._ears.news(self.board, now)
+        return self.board.tick(now, now_us, self._alarms(now, now_us), self._pace_and_lag(now), listeners)
 
     def figures(self) -> RecorderFigures:
         tallies = [stream.tally for stream in self._streams]

@@ -24,7 +24,7 @@ from django.test import Client, SimpleTestCase, TransactionTestCase
 from django.urls import path, reverse
 from django.utils import timezone
 
-from calls import heard, identity, listening
+from calls import heard, identity, listening, live
 from calls.consumers import CLIENT_MESSAGES
 from calls.heard import Part, Wish
 from calls.listening import ListenConsumer, Places
@@ -163,6 +163,23 @@ class TheMark(ListeningTestCase):
         self.assertFalse(await says())
 
 
+class TheMarkOnDashboards(ListeningTestCase):
+    async def test_it_is_raised_and_cleared_by_the_news_of_the_process_that_records(self) -> None:
+        self.recorder.open("connection", "")
+        async with live.newsfeed() as next_news:
+
+            async def told(wanted: dict[str, int]) -> None:
+                async with asyncio.timeout(10):
+                    while (await next_news()).get("listeners") != wanted:
+                        pass
+
+            async with self.listening():
+                await told({str(self.call.pk): 1})
+                await told({str(self.call.pk): 1})  # again, for whoever comes late
+            await told({})
+        await self.recorder.aclose()
+
+
 class WhatIsHeard(ListeningTestCase):
     async def test_it_is_what_was_sent_and_nothing_when_it_is_over(self) -> None:
         stream = self.recorder.open("connection", "")
@@ -260,6 +277,19 @@ class TheLease(ListeningTestCase):
         ears.collect([stream], 2.0)
         self.assertIsNone(stream.ears)
         await self.recorder.aclose()
+
+    def test_how_many_listen_is_news_when_it_changes_and_once_a_second_and_once_when_it_is_over(self) -> None:
+        ears, calls = Ears(), {"mine"}
+        self.assertIsNone(ears.news(calls, 0.0), "nobody listens: nothing is said, nothing is looked at")
+        for call, listener in (("mine", "one"), ("mine", "two"), ("of another process", "three")):
+            ears.take(Wish(call=call, listener=listener, listens=True), 0.0)
+        self.assertEqual(ears.news(calls, 0.1), {"mine": 2})
+        self.assertIsNone(ears.news(calls, 0.2))
+        self.assertEqual(ears.news(calls, 1.1), {"mine": 2})
+        ears.take(Wish(call="mine", listener="one", listens=False), 1.1)
+        self.assertEqual(ears.news(calls, 1.2), {"mine": 1})
+        self.assertEqual(ears.news(calls, heard.LEASE_SECONDS), {}, "the other one has died")
+        self.assertIsNone(ears.news(calls, heard.LEASE_SECONDS + 5))
 
     async def test_what_waits_for_ears_is_bounded_and_the_newest_stays(self) -> None:
         ears, stream = Ears(), self.recorder.open("connection", "")

@@ -79,6 +79,13 @@ test("a snapshot brings the alarms that are on", () => {
   assert.deepEqual(after({ type: "snapshot", calls: [] }).alarms, []);
 });
 
+test("who is listened to is told whole, by a snapshot or by itself", () => {
+  const state = after({ type: "snapshot", calls: [], listening: { a: 1 } });
+  assert.deepEqual(state.listening, { a: 1 });
+  assert.deepEqual(reduce(state, { type: "listening", calls: { b: 2 } }).listening, { b: 2 });
+  assert.deepEqual(reduce(state, { type: "snapshot", calls: [] }).listening, {});
+});
+
 test("a call leaves and comes without touching alarms", () => {
   const state = after({ type: "alarm", ...alarm("stalled") }, { type: "call.started", call: call("a") });
   assert.deepEqual(alarms(reduce(state, { type: "call.ended", call: call("a") })), ["stalled"]);

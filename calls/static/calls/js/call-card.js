@@ -15,12 +15,14 @@ class Row {
   participants = new Map(); // id -> { row, meter, strip }
   call = null;
   words = null;
+  listeners = 0;
   overAt = null;
 
   constructor(card) {
     this.card = card;
     this.duration = part(card, "duration");
     this.status = part(card, "status");
+    this.ears = part(card, "ears");
   }
 
   get isOver() {
@@ -46,7 +48,7 @@ export class CallCards {
   }
 
   /** Makes the rows those of `ids`, in that order; `calls` by id are live, any other has ended. */
-  show(ids, calls, alarms) {
+  show(ids, calls, { alarms, listening }) {
     const wanted = new Set(ids);
     for (const [id, row] of this.#rows) if (!wanted.has(id)) this.#remove(id, row, !calls.has(id));
     let place = this.list.firstElementChild;
@@ -54,8 +56,10 @@ export class CallCards {
       while (place?.hasAttribute("data-leaving")) place = place.nextElementSibling;
       const row = this.#rows.get(id) ?? this.#arrive(id);
       const call = calls.get(id);
-      if (call) this.#keep(row, call, onCard(alarms, call, this.names));
-      else end(row);
+      if (call) {
+        this.#keep(row, call, onCard(alarms, call, this.names));
+        tellListeners(row, listening[id] ?? 0);
+      } else end(row);
       if (row.card === place) place = place.nextElementSibling;
       else this.list.insertBefore(row.card, place);
     }
@@ -158,8 +162,17 @@ function partsOf(row) {
   return { row, meter: row.querySelector("level-meter"), strip: row.querySelector("activity-strip") };
 }
 
+/** In words beside a sign; text that stays the same is not written again, or a screen reader might say it again. */
+function tellListeners(row, count) {
+  if (row.listeners === count) return;
+  row.listeners = count;
+  row.ears.hidden = count === 0;
+  part(row.card, "ears-count").textContent = `${count} listening`;
+}
+
 function end(row) {
   if (row.isOver) return;
+  tellListeners(row, 0);
   row.overAt = performance.now();
   row.card.toggleAttribute("data-over", true);
   row.status.textContent = "ended";

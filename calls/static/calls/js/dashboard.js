@@ -85,7 +85,7 @@ function show() {
   const calls = new Map(state.calls.map((call) => [call.id, call]));
   const { ids, waiting } = arrange(cards.shown, wanted, reading.isOn && !isAsked);
   isAsked = false;
-  cards.show(ids, calls, state.alarms);
+  cards.show(ids, calls, state);
   alarms.show(state.alarms, state.calls);
   totals.show(state);
   at("waiting").hidden = waiting === 0;

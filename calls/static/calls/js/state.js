@@ -1,14 +1,18 @@
-// Messages of the live socket -> the calls and alarms of this moment, newest calls first, oldest alarms first. PURE: a new state for each message, the same
-// object for a message that changes nothing.
+// Messages of the live socket -> the calls and alarms of this moment, newest calls first, oldest alarms first, and how
+// many listen to which call. PURE: a new state for each message, the same object for a message that changes nothing.
 
 import { alarmKey } from "./alarms.js";
 
-export const nothing = Object.freeze({ calls: Object.freeze([]), alarms: Object.freeze([]) });
+export const nothing = Object.freeze({ calls: Object.freeze([]), alarms: Object.freeze([]), listening: Object.freeze({}) });
 
 export function reduce(state, message) {
   switch (message.type) {
     case "snapshot":
-      return { calls: [...message.calls].sort(newestFirst), alarms: [...(message.alarms ?? [])].sort(oldestFirst) };
+      return {
+        calls: [...message.calls].sort(newestFirst),
+        alarms: [...(message.alarms ?? [])].sort(oldestFirst),
+        listening: message.listening ?? {},
+      };
     case "call.started":
     case "call.updated":
       return { ...state, calls: [...without(state, message.call.id), message.call].sort(newestFirst) };
@@ -24,6 +28,8 @@ export function reduce(state, message) {
       const left = others(state, message);
       return left.length < state.alarms.length ? { ...state, alarms: left } : state;
     }
+    case "listening":
+      return { ...state, listening: message.calls };
     default: // levels are no state: the newest wins, and a lost one is not missed
       return state;
   }
