@@ -71,6 +71,16 @@ class ServerThread:
         assert not self._thread.is_alive(), "the server has stopped"
         self._server = None
 
+    def cut(self) -> None:
+        """Breaks every connection as a network does, without a word; the server takes new ones."""
+
+        async def abort() -> None:
+            assert self._server
+            for connection in list(self._server.server_state.connections):
+                connection.transport.abort()
+
+        self.run(abort()).result(timeout=5)
+
     def say(self, news: News) -> None:
         """Publishes as a recording process would, and returns when the layer has taken it."""
         self.run(live.publish(news)).result(timeout=5)

@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from calls.models import LedgerEntry
+from calls.models import LedgerEntry, Subscription
 from streams.recorder import Recorder
 from streams.simulator import wire
 from tests.browser.server import BrowserTestCase
-from tests.calls.rows import make_call, make_participant, make_subscription, tone
+from tests.calls.rows import START, make_call, make_participant, make_subscription, tone
 from tests.streams.streams import ALICE, BOB, metadata
 from tests.waiting import wait_until
 
@@ -36,6 +36,13 @@ HEARS = """async (hertz) => {
   return Math.max(...levels.slice(place - 2, place + 3)) > -40;
 }"""
 """Whether this tone is in what goes to the loudspeakers."""
+
+NOTES_WORDS = """() => {
+  const state = document.querySelector("listen-in [data-part=state]");
+  window.words = [];
+  new MutationObserver(() => window.words.push(state.textContent)).observe(state, { childList: true });
+}"""
+"""Keeps all that the bar says, however short."""
 
 
 class ListeningIn(BrowserTestCase):
@@ -71,6 +78,37 @@ class ListeningIn(BrowserTestCase):
 
     def hears_no_more(self, page: Page, hertz: int) -> None:
         wait_until(lambda: not page.evaluate(HEARS, hertz), what=lambda: f"{hertz} Hz is not heard")
+
+    def says(self, page: Page, words: str) -> None:
+        wait_until(lambda: words in page.evaluate("window.words"), what=lambda: f"the bar says: {words}")
+
+    def test_after_a_break_it_goes_on_by_itself_with_what_was_chosen(self) -> None:
+        with self.window() as page:
+            page.goto(reverse("call", args=[self.call.pk]))
+            page.get_by_role("button", name="Listen in").click()
+            self.hears(page, HERTZ)
+            page.locator(f"[data-voice='{self.bob.pk}'] [data-do=mute]").click()
+            self.hears_no_more(page, OTHER_HERTZ)
+            page.evaluate(NOTES_WORDS)
+            self.server.cut()
+            self.says(page, "The connection broke. Trying again…")
+            expect(page.locator("listen-in")).to_have_attribute("data-state", "on")
+            self.hears(page, HERTZ)
+            self.hears_no_more(page, OTHER_HERTZ)
+            expect(page.locator("[data-voice]")).to_have_count(2)
+        self.assertEqual(LedgerEntry.objects.filter(call=self.call, kind="listening").count(), 2)
+
+    def test_the_end_of_the_call_is_final_and_said(self) -> None:
+        with self.window() as page:
+            page.goto(reverse("call", args=[self.call.pk]))
+            page.get_by_role("button", name="Listen in").click()
+            self.hears(page, HERTZ)
+            over = {"connected_at": START, "disconnected_at": START, "seen_at": START}
+            Subscription.objects.update(**over, close_code=1000)
+            expect(page.locator("listen-in [data-part=state]")).to_have_text("The call is over.", timeout=15_000)
+            page.evaluate(NOTES_WORDS)
+            page.get_by_role("button", name="Listen in").click()  # refused: why, the page finds out
+            self.says(page, "The call is over.")
 
     def test_everybody_is_heard_within_a_second_and_one_alone_where_wanted(self) -> None:
         with self.window() as page:

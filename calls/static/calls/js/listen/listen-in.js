@@ -1,9 +1,12 @@
-// <listen-in data-call data-worklet>: a button that lets one hear a live call, and who of it.
+// <listen-in data-call data-worklet>: a button that lets one hear a live call, and who of it. A connection that breaks is
+// made again, and what one has chosen stays.
 
+import { ListenSocket } from "./listen-socket.js";
 import { readPart } from "./part.js";
-import { Voices, wordsOfEnd } from "./voices.js";
+import { Voices } from "./voices.js";
 
 const QUIET_MS = 3000;
+const WAITING = "Waiting for audio…";
 
 class ListenIn extends HTMLElement {
   #voices = new Voices();
@@ -13,14 +16,20 @@ class ListenIn extends HTMLElement {
   #gain = null;
   #socket = null;
   #heardAt = 0;
+  #offline = () => this.#socket?.drop();
+  #online = () => this.#socket?.hurry();
 
   connectedCallback() {
     this.#part("toggle").addEventListener("click", () => (this.#context ? this.#stop("Stopped.") : this.#start()));
     this.#part("volume").addEventListener("input", () => this.#setVolume());
     this.#part("voices").addEventListener("click", (event) => this.#choose(event.target.closest("button")));
+    window.addEventListener("offline", this.#offline);
+    window.addEventListener("online", this.#online);
   }
 
   disconnectedCallback() {
+    window.removeEventListener("offline", this.#offline);
+    window.removeEventListener("online", this.#online);
     this.#stop("Stopped.");
   }
 
@@ -50,20 +59,39 @@ class ListenIn extends HTMLElement {
   }
 
   #open() {
+    this.#socket = new ListenSocket(
+      {
+        open: () => this.#newSocket(),
+        look: () => this.#look(),
+        later: (callback, ms) => setTimeout(callback, ms),
+        never: (timer) => clearTimeout(timer),
+        chance: Math.random,
+      },
+      {
+        opened: () => this.#show("on", WAITING),
+        message: (message) => this.#take(message),
+        broken: (words) => this.#show("broken", words),
+        over: (words) => this.#stop(words),
+      },
+    );
+    this.#socket.open();
+  }
+
+  #newSocket() {
     const address = new URL(`/ws/listen/${this.dataset.call}`, location.href);
     address.protocol = location.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
-    let wasOpen = false;
-    socket.addEventListener("open", () => {
-      wasOpen = true;
-      this.#show("on", "Waiting for audio…");
-    });
-    socket.addEventListener("message", ({ data }) => this.#take(data));
-    socket.addEventListener("close", ({ code }) => {
-      if (this.#socket === socket) this.#stop(wordsOfEnd(code, wasOpen));
-    });
-    this.#socket = socket;
+    return socket;
+  }
+
+  async #look() {
+    try {
+      const answer = await fetch(`/api/v1/calls/${this.dataset.call}/`, { redirect: "error" });
+      return { status: answer.status, state: answer.ok ? (await answer.json()).state : null };
+    } catch {
+      return { status: 0, state: null };
+    }
   }
 
   #take(message) {
@@ -115,7 +143,7 @@ class ListenIn extends HTMLElement {
     if (delay === null || !this.#context || this.dataset.state !== "on") return;
     const isQuiet = performance.now() - this.#heardAt > QUIET_MS;
     const seconds = delay + (this.#context.outputLatency || this.#context.baseLatency);
-    this.#say(isQuiet ? "Waiting for audio…" : "Listening. It is in the ledger of the call.");
+    this.#say(isQuiet ? WAITING : "Listening. It is in the ledger of the call.");
     this.#part("delay").textContent = isQuiet ? "" : `${seconds.toFixed(1)} s behind`;
     this.dataset.delay = isQuiet ? "" : seconds.toFixed(3);
   }
@@ -128,7 +156,6 @@ class ListenIn extends HTMLElement {
     this.#ids.clear();
     this.#voices = new Voices();
     this.#part("voices").replaceChildren();
-    this.#part("delay").textContent = "";
     this.#show("off", words);
   }
 
@@ -136,7 +163,8 @@ class ListenIn extends HTMLElement {
     this.dataset.state = state;
     this.#part("toggle").textContent = state === "off" ? "Listen in" : "Stop listening";
     this.#part("toggle").setAttribute("aria-pressed", state !== "off");
-    this.#part("volume-field").hidden = state !== "on";
+    this.#part("volume-field").hidden = state === "off";
+    if (state !== "on") this.#part("delay").textContent = "";
     this.#say(words);
   }
 
