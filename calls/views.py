@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from calls.identity import KINDS
 from calls.live_alarms import WORDS
 from calls.live_calls import stored_live_calls
-from calls.permissions import SEE
+from calls.permissions import LISTEN, SEE
 
 
 @never_cache
@@ -33,6 +33,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "kinds": KINDS,
         "alarm_words": WORDS,
         "now": now.isoformat(),
+        "may_listen": request.user.has_perm(LISTEN),
     }
     return render(request, "calls/dashboard.html", context)
 

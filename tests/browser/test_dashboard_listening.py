@@ -1,12 +1,20 @@
-"""Listening in as the dashboard shows it: the mark on the row of a call."""
+"""Listening in as the dashboard has it: the mark on the row of a call, and the control that lets one hear it."""
 
 from __future__ import annotations
 
+from django.contrib.auth.models import Permission
 from django.test import tag
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
+from calls.models import LedgerEntry
+from tests.browser.accessibility import violations
 from tests.browser.test_dashboard import DashboardTestCase
+from tests.browser.test_listening import HERTZ, OTHER_HERTZ, SpokenCallsTestCase
 from tests.calls.live_examples import CUSTOMER, a_call, ended
+from tests.calls.rows import tone
+from tests.streams.streams import ALICE, BOB
+
+MINE, OTHER = "mine", "other"
 
 
 @tag("browser")
@@ -40,3 +48,79 @@ class TheMark(DashboardTestCase):
             self.say(ended=[ended(call)])
             expect(page.locator("[data-part=status]")).to_have_text("ended")
             expect(page.get_by_text("1 listening")).to_be_hidden()
+
+
+@tag("browser")
+class TheControl(SpokenCallsTestCase):
+    spoken = {MINE: {ALICE: tone(1.0, HERTZ)}, OTHER: {BOB: tone(1.0, OTHER_HERTZ)}}
+
+    def row(self, page: Page, connection: str) -> Locator:
+        return page.locator(f"article[data-call='{self.calls[connection].pk}']")
+
+    def opened(self, page: Page) -> Page:
+        page.goto("/")
+        expect(page.locator("#live")).to_have_attribute("data-connection", "live")
+        return page
+
+    def test_one_call_at_a_time_is_heard_in_place_and_marked(self) -> None:
+        with self.window() as page:
+            self.opened(page)
+            self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
+            bar = page.get_by_role("group", name="Listen in")
+            expect(bar.locator("[data-part=whom]")).to_have_text("Call mine: +15551234567")
+            self.hears(page, HERTZ)
+            expect(self.row(page, MINE).locator("[data-part=ears]")).to_contain_text("1 listening")
+            self.row(page, OTHER).get_by_role("button", name="Listen to this call").click()
+            self.hears(page, OTHER_HERTZ)
+            self.hears_no_more(page, HERTZ)
+            expect(self.row(page, MINE).get_by_role("button", name="Listen to this call")).to_be_visible()
+            expect(self.row(page, MINE).locator("[data-part=ears]")).to_be_hidden()
+            expect(self.row(page, OTHER).locator("[data-part=ears]")).to_contain_text("1 listening")
+            expect(bar.locator("[data-voice]")).to_have_count(1)
+            self.assertEqual(violations(page), [])
+            self.row(page, OTHER).get_by_role("button", name="Stop listening to this call").click()
+            expect(bar).to_be_hidden()
+            expect(page.locator("[data-part=ears]:visible")).to_have_count(0)
+        self.assertEqual({entry.call for entry in LedgerEntry.objects.all()}, {*self.calls.values()})
+        self.assertEqual(self.console, [])
+
+    def test_a_key_on_the_row_begins_and_ends_it(self) -> None:
+        with self.window() as page:
+            self.opened(page)
+            page.keyboard.press("l")  # on no row: of none
+            expect(page.locator("listen-in")).to_be_hidden()
+            self.row(page, OTHER).locator("[data-part=title]").focus()
+            page.keyboard.press("l")
+            self.hears(page, OTHER_HERTZ)
+            page.keyboard.press("l")
+            expect(page.locator("listen-in")).to_be_hidden()
+
+    def test_it_goes_on_when_its_row_is_filtered_away(self) -> None:
+        with self.window() as page:
+            self.opened(page)
+            self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
+            page.locator("#filter").fill("other")
+            expect(self.row(page, MINE)).to_have_count(0)
+            self.hears(page, HERTZ)
+            page.locator("#filter").fill("")
+            expect(self.row(page, MINE).get_by_role("button", name="Stop listening to this call")).to_be_visible()
+
+    def test_without_the_permission_there_is_none(self) -> None:
+        self.operator.user_permissions.remove(Permission.objects.get(codename="listen_live"))
+        with self.window() as page:
+            self.opened(page)
+            expect(self.row(page, MINE)).to_be_visible()
+            expect(page.get_by_role("button", name="Listen to this call")).to_have_count(0)
+            expect(page.locator("listen-in")).to_have_count(0)
+            self.row(page, MINE).locator("[data-part=title]").focus()
+            page.keyboard.press("l")
+            refused = page.evaluate(
+                """(call) => new Promise((done) => {
+                  const socket = new WebSocket(`${location.origin.replace("http", "ws")}/ws/listen/${call}`);
+                  socket.onopen = () => done(false);
+                  socket.onclose = () => done(true);
+                })""",
+                str(self.calls[MINE].pk),
+            )
+            self.assertTrue(refused)
+        self.assertFalse(LedgerEntry.objects.exists())

@@ -7,12 +7,13 @@ import re
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from calls.models import LedgerEntry, Subscription
+from calls.models import Call, LedgerEntry, Subscription
 from streams.recorder import Recorder
 from streams.simulator import wire
 from tests.browser.server import BrowserTestCase
@@ -45,30 +46,42 @@ NOTES_WORDS = """() => {
 """Keeps all that the bar says, however short."""
 
 
-class ListeningIn(BrowserTestCase):
+class SpokenCallsTestCase(BrowserTestCase):
+    """Calls in which everybody speaks a tone: live in the database, and recorded in the server's own process."""
+
+    spoken: ClassVar = {"connection": TONES}
+
     def setUp(self) -> None:
         super().setUp()
         folder = Path(self.enterContext(TemporaryDirectory()))
         self.recorder = Recorder(folder, segment_seconds=60, fsync_seconds=1, grace_seconds=0)
         self.recorder.start()
-        self.call = make_call("connection", started_at=timezone.now())
-        make_subscription(self.call, disconnected_at=None, seen_at=timezone.now(), close_code=None)
-        self.alice, self.bob = make_participant(self.call, ALICE), make_participant(self.call, BOB)
+        self.calls = {connection: self.live_call(connection, *tones) for connection, tones in self.spoken.items()}
         self.is_over = False
         speaking = self.server.run(self.speak())
         self.addCleanup(lambda: speaking.result(timeout=20))
         self.addCleanup(setattr, self, "is_over", True)
 
+    def live_call(self, connection: str, *raw_ids: str) -> Call:
+        call = make_call(connection, started_at=timezone.now())
+        make_subscription(call, disconnected_at=None, seen_at=timezone.now(), close_code=None)
+        for raw_id in raw_ids:
+            make_participant(call, raw_id)
+        return call
+
     async def speak(self) -> None:
-        """Both speak at the pace of the clock, a packet each every 20 ms, until the test is over."""
-        stream = self.recorder.open("connection", "")
-        stream.receive(metadata())
+        """All speak at the pace of the clock, a packet each every 20 ms, until the test is over."""
+        streams = {connection: self.recorder.open(connection, "") for connection in self.spoken}
+        for stream in streams.values():
+            stream.receive(metadata())
         began, number = time.monotonic(), 0
         began_us = time.time_ns() // 1000
         while not self.is_over:
-            for raw_id, samples in TONES.items():
-                pcm = samples[number % 50 * 320 :][:320].tobytes()
-                stream.receive(wire.audio_data(began_us + number * 20_000, raw_id, pcm, silent=False))
+            for connection, tones in self.spoken.items():
+                for raw_id, samples in tones.items():
+                    pcm = samples[number % 50 * 320 :][:320].tobytes()
+                    packet = wire.audio_data(began_us + number * 20_000, raw_id, pcm, silent=False)
+                    streams[connection].receive(packet)
             number += 1
             await asyncio.sleep(began + number * 0.02 - time.monotonic())
         await self.recorder.aclose()
@@ -78,6 +91,13 @@ class ListeningIn(BrowserTestCase):
 
     def hears_no_more(self, page: Page, hertz: int) -> None:
         wait_until(lambda: not page.evaluate(HEARS, hertz), what=lambda: f"{hertz} Hz is not heard")
+
+
+class ListeningIn(SpokenCallsTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call = self.calls["connection"]
+        self.bob = self.call.participants.get(raw_id=BOB)
 
     def says(self, page: Page, words: str) -> None:
         wait_until(lambda: words in page.evaluate("window.words"), what=lambda: f"the bar says: {words}")

@@ -10,6 +10,7 @@ import { LiveSocket } from "./live-socket.js";
 import { Painter } from "./painter.js";
 import { Reading } from "./reading.js";
 import { listenToKeys } from "./row-keys.js";
+import { RowListening } from "./row-listening.js";
 import { arrange } from "./row-order.js";
 import { nothing, reduce } from "./state.js";
 import { Totals } from "./totals.js";
@@ -37,6 +38,7 @@ const alarms = new AlarmList(
   { ...names, callUrl: list.dataset.callUrl },
 );
 const totals = new Totals();
+const ears = new RowListening(list, at("listening"), names.kinds);
 const reading = new Reading(list, () => show());
 const form = new ChoiceForm(at("choice"), names.words, () => {
   isAsked = true;
@@ -86,6 +88,7 @@ function show() {
   const { ids, waiting } = arrange(cards.shown, wanted, reading.isOn && !isAsked);
   isAsked = false;
   cards.show(ids, calls, state);
+  ears.show(calls);
   alarms.show(state.alarms, state.calls);
   totals.show(state);
   at("waiting").hidden = waiting === 0;

@@ -1,4 +1,5 @@
-// The keyboard of the rows: arrows or j and k from call to call, Enter opens it (a link does that by itself), / to filter.
+// The keyboard of the rows: arrows or j and k from call to call, Enter opens it (a link does that by itself), l listens to it or
+// stops, where one may, / to filter.
 
 const STEPS = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
 
@@ -9,6 +10,8 @@ export function listenToKeys(list, search) {
     if (event.key === "/") {
       event.preventDefault();
       search.focus();
+    } else if (event.key === "l" && list.contains(document.activeElement)) {
+      document.activeElement.closest("[data-call]")?.querySelector("[data-do=listen]")?.click();
     } else if (event.key in STEPS && (event.key.length === 1 || list.contains(document.activeElement))) {
       step(list, STEPS[event.key], event);
     }

@@ -1,5 +1,6 @@
 // <listen-in data-call data-worklet>: a button that lets one hear a live call, and who of it. A connection that breaks is
-// made again, and what one has chosen stays.
+// made again, and what one has chosen stays. Whenever its state changes it says so by an event: "listening", with `state`
+// and whether it is over although nobody has stopped it.
 
 import { ListenSocket } from "./listen-socket.js";
 import { readPart } from "./part.js";
@@ -20,7 +21,7 @@ class ListenIn extends HTMLElement {
   #online = () => this.#socket?.hurry();
 
   connectedCallback() {
-    this.#part("toggle").addEventListener("click", () => (this.#context ? this.#stop("Stopped.") : this.#start()));
+    this.#part("toggle").addEventListener("click", () => (this.#context ? this.stop() : this.#start()));
     this.#part("volume").addEventListener("input", () => this.#setVolume());
     this.#part("voices").addEventListener("click", (event) => this.#choose(event.target.closest("button")));
     window.addEventListener("offline", this.#offline);
@@ -30,12 +31,28 @@ class ListenIn extends HTMLElement {
   disconnectedCallback() {
     window.removeEventListener("offline", this.#offline);
     window.removeEventListener("online", this.#online);
-    this.#stop("Stopped.");
+    this.stop();
   }
 
   /** What goes to the loudspeakers; tests look at it. */
   get output() {
     return this.#gain;
+  }
+
+  /** Id of the call that is heard, or is about to be; "" where none is. */
+  get listensTo() {
+    return this.#context ? this.dataset.call : "";
+  }
+
+  /** To be called by what a user does: else a browser gives no sound. */
+  listenTo(call) {
+    if (this.#context) this.#stop("Stopped.", true); // one goes, another one comes
+    this.dataset.call = call;
+    void this.#start();
+  }
+
+  stop() {
+    this.#stop("Stopped.");
   }
 
   async #start() {
@@ -46,7 +63,7 @@ class ListenIn extends HTMLElement {
       await context.audioWorklet.addModule(this.dataset.worklet);
       await context.resume();
     } catch {
-      if (this.#context === context) this.#stop("This browser does not let the page play sound.");
+      if (this.#context === context) this.#stop("This browser does not let the page play sound.", true);
       return;
     }
     if (this.#context !== context) return; // stopped meanwhile
@@ -71,7 +88,7 @@ class ListenIn extends HTMLElement {
         opened: () => this.#show("on", WAITING),
         message: (message) => this.#take(message),
         broken: (words) => this.#show("broken", words),
-        over: (words) => this.#stop(words),
+        over: (words) => this.#stop(words, true),
       },
     );
     this.#socket.open();
@@ -148,7 +165,7 @@ class ListenIn extends HTMLElement {
     this.dataset.delay = isQuiet ? "" : seconds.toFixed(3);
   }
 
-  #stop(words) {
+  #stop(words, isOver = false) {
     const [context, socket] = [this.#context, this.#socket];
     [this.#context, this.#socket, this.#node, this.#gain] = [null, null, null, null];
     socket?.close();
@@ -156,16 +173,17 @@ class ListenIn extends HTMLElement {
     this.#ids.clear();
     this.#voices = new Voices();
     this.#part("voices").replaceChildren();
-    this.#show("off", words);
+    this.#show("off", words, isOver);
   }
 
-  #show(state, words) {
+  #show(state, words, isOver = false) {
     this.dataset.state = state;
     this.#part("toggle").textContent = state === "off" ? "Listen in" : "Stop listening";
     this.#part("toggle").setAttribute("aria-pressed", state !== "off");
     this.#part("volume-field").hidden = state === "off";
     if (state !== "on") this.#part("delay").textContent = "";
     this.#say(words);
+    this.dispatchEvent(new CustomEvent("listening", { detail: { state, isOver } }));
   }
 
   #say(words) {
