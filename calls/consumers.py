@@ -160,6 +160,7 @@ class LiveSocket:
                     attempts = 0
                     self._joined.set()
                     self._news_missed.set()  # whatever was said before we joined
+                    await live.ask()
                     while True:
                         self._hear(await next_news())
             except live.LAYER_AWAY as error:

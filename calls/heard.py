@@ -6,9 +6,8 @@ import struct
 from typing import TypedDict
 from uuid import UUID
 
-WISHES = "listen-wishes"
-"""The group of all processes that record. A wish is rare: one when somebody begins, ends, and every 2 s between."""
 REPEAT_SECONDS = 2.0
+"""Between two wishes of one listener, to all processes that record."""
 LEASE_SECONDS = 3 * REPEAT_SECONDS
 """A wish that was not repeated for so long is over: the listener's process has died."""
 

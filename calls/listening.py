@@ -150,7 +150,7 @@ class ListenSocket:
     async def _say(self, *, listens: bool) -> None:
         wish = heard.Wish(call=str(self._call_id), listener=str(self._entry_id), listens=listens)
         async with asyncio.timeout(1.0):
-            await live.send(heard.WISHES, {"type": "listen.wish", "wish": wish})
+            await live.send(live.RECORDERS, {"type": "listen.wish", "wish": wish})
 
     async def _hear(self) -> None:
         while True:

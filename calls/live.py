@@ -18,6 +18,9 @@ from redis.exceptions import RedisError
 GROUP = "live"
 """Everyone who may see live calls may see all of them, so one group is enough."""
 
+RECORDERS = "recorders"
+"""All processes that record. What is said to them is rare: wishes to listen (calls/listening.py), and `ask`."""
+
 SILENCE_DBFS = -96.0
 
 
@@ -80,6 +83,7 @@ def step_of(rms_dbfs: float) -> str:
 LAYER_AWAY = (RedisError, OSError)
 """What a layer raises that is away. Refused connections and time-outs are `OSError`s."""
 
+ASK_SECONDS = 1.0
 LEAVE_SECONDS = 1.0
 """Longest time that saying goodbye to a layer may take."""
 
@@ -103,6 +107,15 @@ async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
             return news
 
         yield next_news
+
+
+async def ask() -> None:
+    """Asks every recording process to say at once what it repeats, for a dashboard that has just joined.
+
+    Raises `LAYER_AWAY`.
+    """
+    async with asyncio.timeout(ASK_SECONDS):
+        await send(RECORDERS, {"type": "live.asked"})
 
 
 async def send(group: str, message: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ Audio for ears may be lost, recording never waits for it: what is not taken in t
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Collection, Container, Iterable
 
@@ -23,7 +22,6 @@ log = structlog.get_logger(__name__)
 MOST_PACKETS = 500
 """Of one stream between two ticks, and after a stall: 2.5 s of four speakers. The newest stay."""
 PUBLISH_SECONDS = 0.3
-REJOIN_SECONDS = 1.0
 MOST_WISHES = 1_000
 """Leases in force; further ones are ignored."""
 REPEAT_SECONDS = 1.0
@@ -31,28 +29,12 @@ REPEAT_SECONDS = 1.0
 
 
 class Ears:
-    """`hear_wishes` in a task while calls are open, `news` and `tell` in each tick."""
+    """`take` wishes as they come; `news` and `tell` in each tick."""
 
     def __init__(self) -> None:
         self._leases: dict[tuple[str, str], float] = {}  # by call and listener: until when
         self._said: dict[str, int] = {}
         self._said_at = float("-inf")
-
-    async def hear_wishes(self) -> None:
-        """Until it is cancelled; joins the channel layer again by itself."""
-        said = ""
-        while True:
-            try:
-                async with live.messages_of(heard.WISHES) as next_message:
-                    while True:
-                        self.take((await next_message())["wish"], time.monotonic())
-            except live.LAYER_AWAY:
-                pass  # said by the recorder's own news
-            except Exception as error:  # whatever befalls ears must not touch recording
-                if said != repr(error):  # once, not once a second for as long as there are calls
-                    log.error("wishes to listen are not heard", exc_info=error)
-                said = repr(error)
-            await asyncio.sleep(REJOIN_SECONDS)
 
     def take(self, wish: Wish, now: float) -> None:
         lease = (wish["call"], wish["listener"])
@@ -60,6 +42,10 @@ class Ears:
             self._leases.pop(lease, None)
         elif lease in self._leases or len(self._leases) < MOST_WISHES:
             self._leases[lease] = now + heard.LEASE_SECONDS
+
+    def repeat(self) -> None:
+        """The next news say who is listened to, if anybody is."""
+        self._said_at = float("-inf")
 
     def news(self, calls: Container[str], now: float) -> dict[str, int] | None:
         """How many listen in on which of `calls`; None where there is nothing to say."""

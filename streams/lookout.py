@@ -72,6 +72,10 @@ class Lookout:
         if changed or any(lamp.on_since_us for watch in before.values() for lamp in watch.lamps):  # closed with it
             self._redraw()
 
+    def repeat(self) -> None:
+        """The next news say what is on, if anything is."""
+        self._is_news = self._is_news or bool(self.on)
+
     def news(self, now: float) -> list[AlarmNews] | None:
         """All that are on, when that has changed, every second while any is, and else every `REPEAT_SECONDS`.
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -33,6 +34,7 @@ from streams.sealer import Sealer
 from streams.sealer_process import SealerLike
 from streams.stream import Stream, microseconds_now
 from streams.syncer import Syncer
+from streams.wishes import hear_wishes
 
 log = structlog.get_logger(__name__)
 
@@ -141,6 +143,14 @@ class Recorder:
                 self._rotate(stream, now)
         listeners = self._ears.news(self.board, now)
         return self.board.tick(now, now_us, self._alarms(now, now_us), self._pace_and_lag(now), listeners)
+
+    def take(self, message: dict[str, Any]) -> None:
+        """What another process wishes: that somebody hears a call, or that news are repeated at the next tick."""
+        if "wish" in message:
+            self._ears.take(message["wish"], time.monotonic())
+        else:
+            self._ears.repeat()
+            self._lookout.repeat()
 
     def figures(self) -> RecorderFigures:
         tallies = [stream.tally for stream in self._streams]
@@ -252,7 +262,7 @@ class Recorder:
 
     async def _tick_on(self) -> None:
         due = time.monotonic()
-        wishes = asyncio.get_running_loop().create_task(self._ears.hear_wishes(), name="recorder-ears")
+        wishes = asyncio.get_running_loop().create_task(hear_wishes(self.take), name="recorder-wishes")
         try:
             while self.board or (self._running and self._lookout.on):
                 self._gathering.suit(len(self._streams))

@@ -71,8 +71,9 @@ class Dashboard:
     @property
     def listening(self) -> dict[str, int]:
         """As it was said last."""
-        said = [one["calls"] for one in self.messages if one["type"] == "listening"]
-        return said[-1] if said else {}
+        said = {"snapshot": "listening", "listening": "calls"}
+        found: list[dict[str, int]] = [one[said[one["type"]]] for one in self.messages if one["type"] in said]
+        return found[-1] if found else {}
 
     def heard(self) -> set[str]:
         """Participants whose level was above silence at some time."""
@@ -221,6 +222,8 @@ class AListener(TwoProcessesTestCase):
             async with listening(self.daphne, self.account, call["id"]) as socket:
                 heard = await hear(socket, parts=20)
                 await board.marks({call["id"]: 1})
+                async with dashboard(self.daphne, self.account) as late:
+                    await late.marks({call["id"]: 1})
             await board.marks({})
             self.assertEqual(board.of("call.ended", "listened"), [], "the listener left, the call goes on")
         ids = {str(participant_id_of(UUID(call["id"]), raw_id)): raw_id for raw_id in (CALLER, AGENT)}

@@ -125,6 +125,11 @@ class WhatIsTold(LiveSocketTestCase):
             updated = await self.receive(socket, "call.updated")
         self.assertEqual({each["raw_id"] for each in updated["call"]["participants"]}, {CUSTOMER, AGENT})
 
+    async def test_who_joins_asks_the_recording_processes_to_say_what_is_on(self) -> None:
+        async with live.messages_of(live.RECORDERS) as next_message, self.connected():
+            async with asyncio.timeout(10):
+                self.assertEqual(await next_message(), {"type": "live.asked"})
+
     async def test_an_alarm_is_raised_and_cleared_and_who_comes_late_hears_it_repeated(self) -> None:
         alarm = an_alarm("stalled", a_call(1))
         async with self.connected() as early:

@@ -13,6 +13,7 @@ from django.test import SimpleTestCase, override_settings
 from django.utils import timezone
 
 from acsmedia.asgi import NOWHERE, Application
+from calls import live
 from calls.models import Call, Participant, Segment, Subscription
 from streams import auth, consumers, stream
 from streams.auth import Door
@@ -341,14 +342,14 @@ class WithoutALayer(MediaSocketTestCase):
 
     @override_settings(CHANNEL_LAYERS={})
     async def test_that_nobody_can_listen_is_said_once(self) -> None:
-        with mock.patch("streams.ears.REJOIN_SECONDS", 0.0), self.assertLogs("streams.ears", "ERROR") as logs:
+        with mock.patch("streams.wishes.REJOIN_SECONDS", 0.0), self.assertLogs("streams.wishes", "ERROR") as logs:
             async with self.connected() as socket:
                 for at in range(20):
                     await socket.send_to(text_data=audio(at=at))
                     await self.received(self.stream(), at + 1)
         self.assertEqual(len(logs.output), 1)
 
-    async def test_no_socket_joins_it_and_the_process_only_to_hear_of_listeners(self) -> None:
+    async def test_no_socket_joins_it_and_the_process_only_to_hear_wishes(self) -> None:
         layer = InMemoryChannelLayer()
         other = ((b"x-ms-call-connection-id", b"another"), NAMED[1])
         with mock.patch.dict(channel_layers.backends, {"default": layer}):
@@ -359,7 +360,7 @@ class WithoutALayer(MediaSocketTestCase):
                 async with self.connected(other) as second:
                     await second.send_to(text_data=audio())
                     await until(lambda: all(stream.tally.audio for stream in self.recorder._streams))
-                    self.assertEqual(list(layer.groups), ["listen-wishes"])
+                    self.assertEqual(list(layer.groups), [live.RECORDERS])
                     self.assertEqual(len(layer.channels), 1)
 
 

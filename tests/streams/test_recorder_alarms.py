@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 from django.test import override_settings
 
+from calls.heard import Wish
 from calls.models import LedgerEntry
 from calls.storage import audio_store
 from streams.alarms import Thresholds
@@ -37,6 +39,23 @@ class Alarms(RecorderTestCase):
         self.assertEqual(self.recorder.figures().alarms["no_audio"], 1)
         self.recorder.close(stream, 1000)
         await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
+
+    async def test_and_listeners_are_told_at_once_when_a_dashboard_asks(self) -> None:
+        stream = self.recorder.open("connection", "")
+        call = stream.handshake.call_id
+        for tick in range(120):
+            self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
+        self.recorder.take({"type": "listen.wish", "wish": Wish(call=call, listener="one", listens=True)})
+        now = time.monotonic()  # leases count by it
+        first = self.recorder.tick(now, START_US + 12_000_000)
+        self.assertEqual((first["alarms"], first["listeners"]), (self.recorder._lookout.on, {call: 1}))
+        quiet = self.recorder.tick(now + 0.1, START_US + 12_100_000)
+        self.assertNotIn("alarms", quiet)
+        self.assertNotIn("listeners", quiet)
+        self.recorder.take({"type": "live.asked"})
+        asked = self.recorder.tick(now + 0.2, START_US + 12_200_000)
+        self.assertEqual((asked["alarms"], asked["listeners"]), (first["alarms"], {call: 1}))
+        self.recorder.close(stream, 1000)
 
     async def test_packets_a_second_and_lag_are_told_about_once_a_second(self) -> None:
         stream = self.recorder.open("connection", "")
