@@ -28,6 +28,7 @@ PURE = {
     "calls/audio.py": "tests.calls.test_audio",
     "calls/mailbox.py": "tests.calls.test_live_mailbox",
     "calls/live_alarms.py": "tests.calls.test_live_alarms",
+    "calls/live_listeners.py": "tests.calls.test_live_listeners",
     "calls/live_view.py": "tests.calls.test_live_view",
     "calls/export/axis.py": "tests.calls.test_export_axis",
     "calls/export/byteranges.py": "tests.calls.test_export_byteranges",

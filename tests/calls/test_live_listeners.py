@@ -7,8 +7,6 @@ from unittest import TestCase
 
 from calls.live import HELD_FOR
 from calls.live_listeners import LiveListeners, Message
-from calls.live_view import LiveView
-from tests.calls.live_examples import news
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=1)
@@ -43,10 +41,5 @@ class Listeners(TestCase):
         self.listeners.hear("two", {"b": 1}, SOON)
         self.assertEqual(self.listeners.forget(NOW + HELD_FOR), [])
         self.assertEqual(self.listeners.forget(SOON + HELD_FOR), listening(b=1))
-
-    def test_are_in_the_snapshot_for_whoever_comes_late(self) -> None:
-        view = LiveView()
-        self.assertEqual(view.snapshot()["listening"], {})
-        self.assertEqual(view.hear(news(listeners={"a": 1}), NOW), listening(a=1))
-        self.assertEqual(view.snapshot()["listening"], {"a": 1})
-        self.assertEqual(view.forget(SOON + HELD_FOR), listening())
+        self.assertEqual(self.listeners.forget(SOON + 2 * HELD_FOR), listening())
+        self.assertEqual(self.listeners.forget(SOON + 3 * HELD_FOR), [])

@@ -107,6 +107,17 @@ class Totals(SimpleTestCase):
         self.assertEqual(view.totals.message(NOW)["packets_per_second"], 100.0)
 
 
+class Listeners(SimpleTestCase):
+    """How they are counted is told in test_live_listeners; here it is where a browser finds them."""
+
+    def test_are_told_with_the_news_and_in_the_snapshot_until_their_process_is_gone(self) -> None:
+        view = LiveView()
+        self.assertEqual(view.snapshot()["listening"], {})
+        self.assertEqual(view.hear(news(listeners={"a": 1}), NOW), [{"type": "listening", "calls": {"a": 1}}])
+        self.assertEqual(view.snapshot()["listening"], {"a": 1})
+        self.assertEqual(view.forget(SOON + HELD_FOR), [{"type": "listening", "calls": {}}])
+
+
 class SeveralProcesses(SimpleTestCase):
     def setUp(self) -> None:
         self.view = LiveView()
