@@ -6,12 +6,12 @@ from django.contrib.auth.models import Permission
 from django.test import tag
 from playwright.sync_api import Locator, Page, expect
 
-from calls.models import LedgerEntry
+from calls.models import LedgerEntry, Subscription
 from tests.browser.accessibility import violations
 from tests.browser.test_dashboard import DashboardTestCase
 from tests.browser.test_listening import HERTZ, OTHER_HERTZ, SpokenCallsTestCase
 from tests.calls.live_examples import CUSTOMER, a_call, ended
-from tests.calls.rows import tone
+from tests.calls.rows import START, tone
 from tests.streams.streams import ALICE, BOB
 
 MINE, OTHER = "mine", "other"
@@ -94,6 +94,19 @@ class TheControl(SpokenCallsTestCase):
             self.hears(page, OTHER_HERTZ)
             page.keyboard.press("l")
             expect(page.locator("listen-in")).to_be_hidden()
+
+    def test_the_end_of_the_call_is_said_until_the_bar_is_closed(self) -> None:
+        with self.window() as page:
+            self.opened(page)
+            self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
+            self.hears(page, HERTZ)
+            over = {"connected_at": START, "disconnected_at": START, "seen_at": START}
+            Subscription.objects.filter(call=self.calls[MINE]).update(**over, close_code=1000)
+            bar = page.get_by_role("group", name="Listen in")
+            expect(bar.get_by_role("status")).to_have_text("The call is over.", timeout=15_000)
+            expect(page.get_by_role("button", name="Stop listening to this call")).to_have_count(0)
+            bar.get_by_role("button", name="Close").click()
+            expect(bar).to_be_hidden()
 
     def test_it_goes_on_when_its_row_is_filtered_away(self) -> None:
         with self.window() as page:
