@@ -73,17 +73,7 @@ class Board:
         `listeners` (`streams.ears`).
         """
         levels = self._levels()
-        calls, ended, minutes = [], [], dict[str, str]()
-        for call_id, call in list(self._calls.items()):
-            if not call.is_open and now_us - call.last_close_us >= self._grace_us:
-                del self._calls[call_id]
-                ended.append(as_in_rest(call))
-            elif now - call.told_at >= REPEAT_SECONDS or any(stream.changed for stream in call.streams):
-                call.told_at = now
-                calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
-                minutes |= _minutes(call)
-                for stream in call.streams:
-                    stream.changed = False
+        calls, ended, minutes = self._calls_told(now, now_us)
         news = News(process=self._process, number=self._number, levels=levels, calls=calls, ended=ended)
         if alarms is not None:
             news["alarms"] = alarms
@@ -96,6 +86,21 @@ class Board:
         if is_worth_telling(news):  # empty news are not sent, and must leave no hole in the numbers
             news["number"] = self._number = self._number + 1
         return news
+
+    def _calls_told(self, now: float, now_us: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
+        """Calls that are new, changed or due again, those that have ended, and minutes of the former."""
+        calls, ended, minutes = [], [], dict[str, str]()
+        for call_id, call in list(self._calls.items()):
+            if not call.is_open and now_us - call.last_close_us >= self._grace_us:
+                del self._calls[call_id]
+                ended.append(as_in_rest(call))
+            elif now - call.told_at >= REPEAT_SECONDS or any(stream.changed for stream in call.streams):
+                call.told_at = now
+                calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
+                minutes |= _minutes(call)
+                for stream in call.streams:
+                    stream.changed = False
+        return calls, ended, minutes
 
     def _levels(self) -> dict[str, list[float]]:
         """The newest window of each voice; a voice that has gone quiet is said to be silent once."""
