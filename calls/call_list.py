@@ -16,7 +16,7 @@ from uuid import UUID
 from django import forms
 from django.contrib.auth.decorators import login_required, permission_required
 from django.core import validators
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -190,11 +190,11 @@ def _of_length(calls: CallQuerySet, least: float | None, most: float | None) -> 
     """Minutes from the first to the last moment heard. Calls that nobody was heard in have none, and fit neither."""
     if not least and most is None:
         return calls
-    found, begin = calls.with_audio_extent(), F("audio_started_at")
+    found = calls.with_length()
     if least:
-        found = found.filter(audio_ended_at__gte=begin + timedelta(minutes=least))
+        found = found.filter(length__gte=timedelta(minutes=least))
     if most is not None:
-        found = found.filter(audio_ended_at__lte=begin + timedelta(minutes=most))
+        found = found.filter(length__lte=timedelta(minutes=most))
     return found
 
 

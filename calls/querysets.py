@@ -15,7 +15,9 @@ from django.db.models import (
     CharField,
     Count,
     DateTimeField,
+    DurationField,
     Exists,
+    ExpressionWrapper,
     F,
     FloatField,
     Max,
@@ -94,6 +96,14 @@ class CallQuerySet(QuerySet[Any]):
             audio_started_at=_over(participants, "call", Min("heard_at")),
             audio_ended_at=_over(participants, "call", Max("heard_until")),
         )
+
+    def with_length(self) -> Self:
+        """Annotates `length`: between the two moments of `with_audio_extent`, in one look at each call's participants.
+
+        For a filter that may look at every call, where two looks cost twice as much.
+        """
+        between = ExpressionWrapper(Max("heard_until") - Min("heard_at"), output_field=DurationField())
+        return self.annotate(length=_over(_model("Participant").objects.all(), "call", between))
 
     def with_recording(self) -> Self:
         """Annotates `segment_count`, `stored_bytes`, `gap_count` and `gap_seconds` over all tracks."""
@@ -195,7 +205,7 @@ _SECONDS = Sum(F("sample_count") * 1.0 / F("sample_rate"), output_field=FloatFie
 """Length of segments or gaps, each at its own rate."""
 
 
-def _over(rows: QuerySet[Any], owner: str, aggregate: Aggregate) -> Subquery:
+def _over(rows: QuerySet[Any], owner: str, aggregate: Aggregate | ExpressionWrapper[Any]) -> Subquery:
     """The aggregate over those `rows` whose `owner` is the row asked about; NULL where there are none."""
     of_owner = rows.filter(**{owner: OuterRef("pk")}).order_by().values(owner)
     return Subquery(of_owner.annotate(_total=aggregate).values("_total"))
