@@ -19,7 +19,7 @@ from typing import Any
 from bench import cores, recordings
 from bench.backends import Backends
 from bench.dashboard_browser import FLAGS, Teller, session_key
-from bench.installation import Installation, installed
+from bench.installation import NAME, Installation, installed
 from tests import machine
 from tests.servers import Server
 
@@ -161,7 +161,7 @@ def _queries(view: View) -> int:
 
     client = Client()
     if view.name != "login":
-        client.force_login(User.objects.get())
+        client.force_login(User.objects.get(username=NAME))
     client.get(view.path)
     with CaptureQueriesContext(connection) as captured:
         client.get(view.path)
