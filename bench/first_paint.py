@@ -39,6 +39,8 @@ PAINTED = """() => {
   };
 }"""
 
+HAS_PAINTED = "performance.getEntriesByName('first-contentful-paint').length > 0"
+
 PAN = """seconds => new Promise(done => {
   const lanes = document.querySelector("call-lanes"), stage = lanes.querySelector("canvas");
   const nearer = () => lanes.dispatchEvent(new KeyboardEvent("keydown", { key: "+", bubbles: true }));
@@ -131,6 +133,7 @@ def _round(browser: Any, server: Server, session: str, view: View) -> dict[str, 
     page = _page(browser, server, "" if view.name == "login" else session)
     page.goto(view.path)
     page.locator(view.ready).first.wait_for(state="attached")
+    page.wait_for_function(HAS_PAINTED)  # what is there may be painted a frame later
     painted: dict[str, float] = page.evaluate(PAINTED)
     page.context.close()
     return painted
