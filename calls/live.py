@@ -141,7 +141,7 @@ async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[s
         yield next_message
     finally:
         # Also when joining failed half-way: a channel that stays in the group is filled for ever and never read.
-        with suppress(*LAYER_AWAY):
+        with _cancellation_kept(), suppress(*LAYER_AWAY):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await layer.group_discard(group, channel)
 
