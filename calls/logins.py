@@ -6,6 +6,7 @@ can lock from anywhere would keep an operator out of their work.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -15,14 +16,21 @@ from django.shortcuts import render
 STATUS = 429
 
 
-def address_of(request: HttpRequest) -> str:
+def address_of(request: HttpRequest) -> str | None:
     """Of the browser. nginx replaces X-Forwarded-For by the address it sees (deploy/nginx/locations.conf).
 
-    Without a proxy in front a client may claim another one: it escapes its own count then, and nobody else's.
+    Some load balancers add a port. What is no address at all was claimed by whoever asks, and the one that is connected
+    to us counts; None where there is none (a Unix socket). Without a proxy in front a client may claim another address:
+    it escapes its own count then, and nobody else's.
     """
     claimed = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-    address: str = claimed or request.META.get("REMOTE_ADDR", "")
-    return address[:64]
+    without_port = claimed.rpartition(":")[0].strip("[]")
+    for text in (claimed, without_port, request.META.get("REMOTE_ADDR", "")):
+        try:
+            return str(ip_address(text.partition("%")[0]))  # Postgres knows no zones
+        except ValueError:
+            continue
+    return None
 
 
 def refusal(request: HttpRequest, _response: Any, _credentials: Any) -> HttpResponse:

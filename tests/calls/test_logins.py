@@ -6,7 +6,9 @@ from typing import Any
 
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
-from django.test import Client, TestCase, override_settings
+from django.test import Client, RequestFactory, SimpleTestCase, TestCase, override_settings
+
+from calls.logins import address_of
 
 LIMIT = 3
 PASSWORD = "correct horse"
@@ -55,6 +57,18 @@ class Guessing(TestCase):
         self.assertEqual(self.log_in(PASSWORD, HTTP_X_FORWARDED_FOR="203.0.113.9").status_code, 429)
         self.assertEqual(self.log_in(PASSWORD).status_code, 302)
 
+    def test_a_hostile_request_is_answered(self) -> None:
+        hostile: list[dict[str, Any]] = [
+            {"HTTP_X_FORWARDED_FOR": "x y"},
+            {"at": "/login/?next=%00&%00=1"},
+            {"name": "olga\0"},
+            {"HTTP_USER_AGENT": "x" * 5000, "HTTP_ACCEPT": "y" * 5000},
+        ]
+        for request in hostile:
+            with self.subTest(list(request)):
+                AccessAttempt.objects.all().delete()
+                self.assertEqual(self.guess(1, **request).status_code, 200)
+
     def test_open_sessions_go_on(self) -> None:
         here = Client()
         here.force_login(self.user)
@@ -81,3 +95,23 @@ class Guessing(TestCase):
             self.assertNotIn(personal, said)
         kept = str(AccessAttempt.objects.values().get())
         self.assertNotIn("wrong", kept)
+
+
+class TheAddress(SimpleTestCase):
+    def test_is_the_one_that_the_proxy_saw_or_else_the_one_that_is_connected(self) -> None:
+        connected = "192.0.2.1"
+        counts = {
+            "203.0.113.9": "203.0.113.9",
+            "198.51.100.7, 203.0.113.9": "203.0.113.9",
+            "203.0.113.9:5000": "203.0.113.9",
+            "[2001:db8::1]:99": "2001:db8::1",
+            "2001:DB8::1%eth0": "2001:db8::1",
+            **dict.fromkeys(("", "unknown", "x y", "[]", "1.2.3", "203.0.113.9,", "a" * 10_000), connected),
+        }
+        for claimed, address in counts.items():
+            with self.subTest(claimed[:40]):
+                request = RequestFactory().get("/", HTTP_X_FORWARDED_FOR=claimed, REMOTE_ADDR=connected)
+                self.assertEqual(address_of(request), address)
+
+    def test_is_none_behind_a_unix_socket(self) -> None:
+        self.assertIsNone(address_of(RequestFactory().get("/", REMOTE_ADDR="")))
