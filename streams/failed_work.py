@@ -56,11 +56,11 @@ class FailedWork:
     Files are remembered without their last suffix, which changes when one is set aside and when it is tried again.
     """
 
-    def __init__(self, spool_folder: Path, own: Path) -> None:
+    def __init__(self, spool_folder: Path, own: Path, began: datetime) -> None:
         self._spool = spool_folder
         self._own = own
         self._failures: dict[Path, _Failure] = {}
-        self._began: datetime | None = None
+        self._began = began
         self._looked_at: datetime | None = None
         self._told: set[str] = set()  # folders of which there were rows: a sealed one is taken away, its rows stay
 
@@ -74,30 +74,30 @@ class FailedWork:
 
     def exchange(self, said: Said, now: datetime) -> set[Path]:
         """Writes what is so, reads what is wished: files that are to be tried now. Raises what the database does."""
-        self._began = self._began or now
         self._tell_of_process(said, now)
         if self._looked_at is None or now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             for stem in islice(self._set_aside(), MOST_NOTED - len(self._failures)):
                 self._failures.setdefault(stem, _Failure())
-        self._forget_sealed()
         self._tell_of_files(now)
-        return {again for path in self._wished() if (again := _tried_again(path))}
+        return self._fulfil(self._known())
 
     def _tell_of_process(self, said: Said, now: datetime) -> None:
-        facts = {
-            "host": socket.gethostname()[:255],
-            "started_at": self._began,
-            "seen_at": now,
-            "open_streams": said.open_streams,
-            "segments_sealed": said.segments_sealed,
-            "seal_lag_seconds": said.backlog.lag_seconds,
-            "spool_files": said.backlog.files,
-            "spool_bytes": said.backlog.size_bytes,
-            "failures": dict(said.failures),
-            "last_error": said.last_error,
-        }
-        RecorderProcess.objects.update_or_create(id=UUID(self._own.name), defaults=facts)
+        row = RecorderProcess(
+            id=UUID(self._own.name),
+            host=socket.gethostname()[:255],
+            started_at=self._began,
+            seen_at=now,
+            open_streams=said.open_streams,
+            segments_sealed=said.segments_sealed,
+            seal_lag_seconds=said.backlog.lag_seconds,
+            spool_files=said.backlog.files,
+            spool_bytes=said.backlog.size_bytes,
+            failures=dict(said.failures),
+            last_error=said.last_error,
+        )
+        columns = [field.name for field in RecorderProcess._meta.fields if not field.primary_key]
+        RecorderProcess.objects.bulk_create([row], update_conflicts=True, unique_fields=["id"], update_fields=columns)
         RecorderProcess.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
 
     def _set_aside(self) -> Iterator[Path]:
@@ -113,34 +113,40 @@ class FailedWork:
         """Those of processes, that are there. A file system may have folders of its own, such as lost+found."""
         return {path.name for path in self._spool.iterdir() if _is_id(path.name)}
 
-    def _forget_sealed(self) -> None:
-        for stem in [stem for stem in self._failures if _file_of(stem) is None]:
-            del self._failures[stem]
-        told = list(FailedJournal.objects.filter(process__in=self._folders() | self._told))
-        self._told = {str(row.process) for row in told}
-        rows = {row.id: self._place_of(row) for row in told}
-        lost = [pk for pk, stem in rows.items() if _file_of(stem) is None]
-        if lost:
-            FailedJournal.objects.filter(id__in=lost).delete()
-
     def _tell_of_files(self, now: datetime) -> None:
         """What this process has tried, with the outcome; of what it has only found, that it is still there."""
         rows: dict[bool, list[FailedJournal]] = {True: [], False: []}
-        for stem, failure in self._failures.items():
+        for stem, failure in list(self._failures.items()):
             if path := _file_of(stem):
                 rows[failure.tries > 0].append(_row(path, failure, now))
+            else:  # it has been sealed
+                del self._failures[stem]
         found = ["name", "is_set_aside", "seen_at"]
         for has_tried, update in ((True, [*found, "error", "tries"]), (False, found)):
             FailedJournal.objects.bulk_create(
                 rows[has_tried], update_conflicts=True, unique_fields=["id"], update_fields=update
             )
 
-    def _wished(self) -> list[Path]:
-        rows = FailedJournal.objects.filter(process__in=self._folders()).exclude(retry_asked_at=None)
-        stems = {row.id: self._place_of(row) for row in rows}
-        if stems:
-            FailedJournal.objects.filter(id__in=stems).update(retry_asked_at=None)
-        return list(stems.values())
+    def _known(self) -> dict[Path, FailedJournal]:
+        """Rows of this spool, by what is remembered of a file. Those of files that have been sealed are deleted."""
+        known = {
+            self._place_of(row): row for row in FailedJournal.objects.filter(process__in=self._folders() | self._told)
+        }
+        self._told = {stem.parent.name for stem in known}
+        sealed = [known.pop(stem).id for stem in list(known) if _file_of(stem) is None]
+        if sealed:
+            FailedJournal.objects.filter(id__in=sealed).delete()
+        return known
+
+    def _fulfil(self, known: Mapping[Path, FailedJournal]) -> set[Path]:
+        """Has files tried again of which that is wished, and takes the wish back.
+
+        Only what this process has tried or found: a wish for what another one has tried is for that one.
+        """
+        wished = {stem: row.id for stem, row in known.items() if row.retry_asked_at and stem in self._failures}
+        if wished:
+            FailedJournal.objects.filter(id__in=wished.values()).update(retry_asked_at=None)
+        return {path for stem in wished if (path := _tried_again(stem))}
 
     def _place_of(self, row: FailedJournal) -> Path:
         return (self._spool / str(row.process) / row.name).with_suffix("")

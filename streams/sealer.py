@@ -86,7 +86,7 @@ class Sealer:
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
         self._failed_this_round: Counter[SealStage] = Counter()
-        self._failed_work = FailedWork(spool_folder, own)
+        self._failed_work = FailedWork(spool_folder, own, timezone.now())
         self._last_error = ""
         self.segments_sealed = 0
         self.backlog = Backlog()

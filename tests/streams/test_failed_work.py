@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from calls.models import FailedJournal, RecorderProcess, Segment
 from streams import sealed_file, spool
+from streams.failed_work import LOOK_EVERY, FailedWork, Said
+from streams.figures import Backlog
 from streams.sealer import HEARTBEAT_SECONDS, LONGEST_BACKOFF_SECONDS
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
@@ -42,7 +44,7 @@ class TheProcess(SpoolTest):
 
     def test_what_is_wrong_with_telling_is_no_outage(self) -> None:
         Socket(self.process.folder).say(speech(100)).close()
-        with patch.object(RecorderProcess.objects, "update_or_create", side_effect=ValueError), self.expected():
+        with patch.object(FailedWork, "exchange", side_effect=ValueError), self.expected():
             self.assertTrue(self.process.round())
         self.assertGreater(Segment.objects.count(), 0)
 
@@ -114,6 +116,13 @@ class TheJournal(SpoolTest):
         self.process.round()
         self.assertGreater(Segment.objects.count(), 0)
 
+    def test_another_process_leaves_the_wish_to_the_one_that_has_tried(self) -> None:
+        self.fail()
+        FailedJournal.objects.update(retry_asked_at=timezone.now())
+        another = self.new_process()
+        another.round()
+        self.assertIsNotNone(FailedJournal.objects.get().retry_asked_at)
+
     def test_a_successor_forgets_what_it_has_sealed_for_another(self) -> None:
         self.fail()
         self.failing.is_mended = True
@@ -162,6 +171,18 @@ class SetAside(SpoolTest):
         FailedJournal.objects.all().delete()
         self.process.die()
         self.rounds(self.new_process())
+        [row] = self.rows()
+        self.assertTrue(row.is_set_aside)
+
+    def test_what_another_sets_aside_later_is_found_half_a_minute_later(self) -> None:
+        watcher, began = self.new_process(), timezone.now()
+        work = FailedWork(self.spool, watcher.folder, began)
+        said = Said(0, 0, {}, Backlog(), "")
+        work.exchange(said, began)
+        self.path.rename(self.path.with_suffix(spool.SET_ASIDE))
+        work.exchange(said, began + LOOK_EVERY / 2)
+        self.assertEqual(self.rows(), [])
+        work.exchange(said, began + LOOK_EVERY)
         [row] = self.rows()
         self.assertTrue(row.is_set_aside)
 
