@@ -6,6 +6,7 @@ autovacuum and ANALYZE); of audio a hundredth of the pages is read where there a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -64,8 +65,9 @@ def tables() -> list[Table]:
         return [Table(names[name], int(rows) if rows >= 0 else None, size) for name, rows, size in cursor.fetchall()]
 
 
-def audio(segments: int | None) -> Audio:
-    """`segments`: about how many there are; None or few: they are summed one by one."""
+def audio(tables: Iterable[Table]) -> Audio:
+    """`tables` say about how many segments there are; few, or nobody knows: they are summed one by one."""
+    segments = next((table.rows for table in tables if table.name == Segment._meta.verbose_name_plural), None)
     if segments is None or segments <= EXACT_UP_TO or connection.vendor != "postgresql":
         summed = Segment.objects.aggregate(segments=Count("pk"), stored_bytes=Sum("stored_bytes", default=0))
         return Audio(**summed, is_estimate=False)

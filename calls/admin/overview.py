@@ -8,13 +8,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -29,7 +29,8 @@ from calls.models import DiscardedAudio, FailedJournal, RecorderProcess
 SEE, RETRY, FORGET = "calls.view_recorderprocess", "calls.change_failedjournal", "calls.delete_call"
 SILENT_AFTER = timedelta(seconds=30)
 """A process says of itself every five seconds."""
-BEHIND_SECONDS = 30.0
+BEHIND_SEGMENTS = 6
+"""As the alarm `sealing_behind` (streams/alarms.py), so that page and dashboard say the same."""
 MOST_FAILED = 20
 MOST_PROCESSES = 100
 MOST_COUNTED = 10_000
@@ -39,18 +40,18 @@ MOST_COUNTED = 10_000
 class Disk:
     what: str
     path: str
-    free_bytes: int
-    total_bytes: int
-    is_low: bool
+    free_bytes: int = 0
+    total_bytes: int = 0
+    is_low: bool = False
+    error: str = ""
+    """Why it cannot be looked at."""
 
 
 @require_safe
+@permission_required(SEE, raise_exception=True)
 def overview(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perm(SEE):
-        raise PermissionDenied
     now = timezone.now()
     tables = sizes.tables()
-    segments = next((table.rows for table in tables if table.name == "segments"), None)
     failed = list(FailedJournal.objects.all()[: MOST_FAILED + 1])
     context = {
         **admin.site.each_context(request),
@@ -58,13 +59,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         "processes": [_said_of(process, now) for process in RecorderProcess.objects.all()[:MOST_PROCESSES]],
         "failed": failed[:MOST_FAILED],
         "has_more_failed": len(failed) > MOST_FAILED,
-        "discarded": DiscardedAudio.objects.all()[: MOST_COUNTED + 1].count(),
+        "discarded": _discarded(),
         "most_counted": MOST_COUNTED,
         "may_retry": request.user.has_perm(RETRY),
         "may_sweep": request.user.has_perm(FORGET),
         "database_bytes": sizes.database_bytes(),
         "tables": tables,
-        "audio": sizes.audio(segments),
+        "audio": sizes.audio(tables),
         "store": settings.AUDIO_STORE,
         "disks": list(_disks()),
         "settings": groups(),
@@ -73,10 +74,9 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@permission_required(RETRY, raise_exception=True)
 def retry(request: HttpRequest) -> HttpResponse:
     """Asks the recorders to try failed journals again: one (`journal=<id>`), or all of them."""
-    if not request.user.has_perm(RETRY):
-        raise PermissionDenied
     wanted = request.POST.get("journal", "")
     journal_id = uuid_in(wanted)
     if wanted and journal_id is None:
@@ -89,22 +89,26 @@ def retry(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@permission_required(FORGET, raise_exception=True)
 def sweep(request: HttpRequest) -> HttpResponse:
     """Removes objects of deleted calls now, for some seconds; what is left then is for the next sweep."""
-    if not request.user.has_perm(FORGET):
-        raise PermissionDenied
     deletion.sweep_after_commit()
-    left = DiscardedAudio.objects.all()[: MOST_COUNTED + 1].count()
+    left = _discarded()
     level, said = (messages.WARNING, f"{left} are left: see the log.") if left else (messages.SUCCESS, "Removed.")
     messages.add_message(request, level, said)
     return redirect("admin-overview")
 
 
-def _said_of(process: RecorderProcess, now: Any) -> dict[str, Any]:
+def _discarded() -> int:
+    """Counted as far as the page says it."""
+    return DiscardedAudio.objects.all()[: MOST_COUNTED + 1].count()
+
+
+def _said_of(process: RecorderProcess, now: datetime) -> dict[str, Any]:
     return {
         "row": process,
         "is_silent": process.seen_at < now - SILENT_AFTER,
-        "is_behind": process.seal_lag_seconds > settings.SEGMENT_SECONDS + BEHIND_SECONDS,
+        "is_behind": process.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
         "failures": ", ".join(f"{count} {stage}" for stage, count in process.failures.items() if count),
     }
 
@@ -117,10 +121,11 @@ def _disks() -> Iterator[Disk]:
     for what, path in places.items():
         try:
             usage = shutil.disk_usage(_there(path))
-        except OSError:
-            continue
-        is_low = usage.free < settings.MIN_FREE_DISK_MB * 1_000_000
-        yield Disk(what, str(path), usage.free, usage.total, is_low)
+        except OSError as error:
+            yield Disk(what, str(path), error=error.strerror or type(error).__name__)
+        else:
+            is_low = usage.free < settings.MIN_FREE_DISK_MB * 1_000_000
+            yield Disk(what, str(path), usage.free, usage.total, is_low)
 
 
 def _there(path: Path) -> Path:

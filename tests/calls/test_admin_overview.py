@@ -18,8 +18,10 @@ from django.utils import timezone
 
 from calls import sizes
 from calls.admin.configuration import groups
-from calls.models import DiscardedAudio, FailedJournal, Segment
+from calls.admin.overview import BEHIND_SEGMENTS, SILENT_AFTER
+from calls.models import DiscardedAudio, FailedJournal, RecorderProcess, Segment
 from calls.storage import audio_store
+from streams.alarms import Thresholds
 from tests.calls.admin_pages import AdminPageTestCase
 from tests.calls.admin_recordings import ALICE, Recording, Spoken
 from tests.calls.rows import make_failed, make_process
@@ -40,7 +42,8 @@ class ThePage(AdminPageTestCase):
     def test_it_shows_who_records_and_how_far_sealing_is_behind(self) -> None:
         make_process()
         make_process(seal_lag_seconds=3600.0, failures={"store": 5, "database": 0}, last_error="StoreAway")
-        make_process(seen_at=timezone.now() - timedelta(minutes=5))
+        make_process(seen_at=timezone.now() - SILENT_AFTER - timedelta(seconds=1))
+        make_process(seen_at=timezone.now() - SILENT_AFTER / 2)
         response = self.client.get(OVERVIEW)
         for said in ("ingest-1", ">41<", "1.0 s", "behind: 3600 s", "5 store", "StoreAway", "silent</strong> since"):
             self.assertContains(response, said)
@@ -52,6 +55,17 @@ class ThePage(AdminPageTestCase):
         Segment.objects.update(stored_bytes=100_000)
         response = self.client.get(OVERVIEW)
         self.assertContains(response, f"{filesizeformat(900_000)} in 9 segments")
+
+    def test_behind_is_what_the_alarm_calls_behind(self) -> None:
+        self.assertEqual(BEHIND_SEGMENTS, Thresholds().behind_segments)
+        make_process(seal_lag_seconds=BEHIND_SEGMENTS * settings.SEGMENT_SECONDS)
+        self.assertNotContains(self.client.get(OVERVIEW), "behind:")
+        RecorderProcess.objects.update(seal_lag_seconds=BEHIND_SEGMENTS * settings.SEGMENT_SECONDS + 1)
+        self.assertContains(self.client.get(OVERVIEW), "behind:")
+
+    def test_a_disk_that_cannot_be_looked_at_says_why(self) -> None:
+        with patch("shutil.disk_usage", side_effect=PermissionError(13, "Permission denied")):
+            self.assertContains(self.client.get(OVERVIEW), "cannot be looked at: </strong>Permission denied")
 
     def test_it_asks_as_few_queries_however_much_there_is(self) -> None:
         self.client.get(OVERVIEW)
@@ -156,7 +170,7 @@ class Sizes(AdminPageTestCase):
         Recording(tracks=(Spoken(ALICE, segments=20),)).write()
         Segment.objects.update(stored_bytes=1000)
         with patch.object(sizes, "EXACT_UP_TO", 10), patch.object(sizes, "SAMPLE_PERCENT", 100):
-            found = sizes.audio(20)
+            found = sizes.audio([sizes.Table("segments", 20, None)])
         self.assertEqual((found.segments, found.stored_bytes), (20, 20_000))
         self.assertEqual(found.is_estimate, connection.vendor == "postgresql")
 
