@@ -25,7 +25,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from calls.api.filters import STATES, as_raw_id, uuid_in
-from calls.api.sending import Streamed, asynchronous
+from calls.api.sending import as_file, asynchronous
 from calls.api.serializers import CallSerializer
 from calls.call_zip import NEEDED, Selection
 from calls.export.body import Body
@@ -139,8 +139,7 @@ def _call_csv(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8")
     name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Streamed(Body(_lines(form.found())), content_type="text/csv; charset=utf-8", headers=headers)
+    return as_file(Body(_lines(form.found())), name, "text/csv; charset=utf-8")
 
 
 call_csv = asynchronous(_call_csv)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from calls import archive
 from calls.api.filters import uuid_in
-from calls.api.sending import Streamed, asynchronous
+from calls.api.sending import as_file, asynchronous
 from calls.export.body import Body
 from calls.export.formats import FORMATS, Layout
 from calls.export.plan import Wish
@@ -80,9 +80,7 @@ def _call_zip(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8")
     name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    body = Body(archive.pieces(form.cleaned_data["call"], form.wish()))
-    return Streamed(body, content_type="application/zip", headers=headers)
+    return as_file(Body(archive.pieces(form.cleaned_data["call"], form.wish())), name, "application/zip")
 
 
 call_zip = asynchronous(_call_zip)

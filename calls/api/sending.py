@@ -35,6 +35,12 @@ class Streamed(StreamingHttpResponse):
         self.body = body
 
 
+def as_file(body: Body, name: str, content_type: str) -> Streamed:
+    """To be saved under `name`, and kept by no cache."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Streamed(body, content_type=content_type, headers=headers)
+
+
 def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """A DRF view (which is synchronous) whose `Deferred` and `Streamed` answers are made in export threads."""
 

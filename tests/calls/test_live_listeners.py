@@ -36,6 +36,14 @@ class Listeners(TestCase):
         self.assertEqual(self.listeners.hear("one", {}, NOW), [])
         self.assertEqual(self.listeners.hear("two", {}, NOW), listening())
 
+    def test_of_whom_one_process_has_not_heard_yet_are_counted_as_the_other_has_it(self) -> None:
+        for first, second in ((3, 2), (2, 3)):
+            with self.subTest(first=first):
+                listeners = LiveListeners()
+                listeners.hear("one", {"a": first}, NOW)
+                listeners.hear("two", {"a": second}, NOW)
+                self.assertEqual(listeners.shown, {"a": 3})
+
     def test_of_a_process_that_has_died_are_forgotten(self) -> None:
         self.listeners.hear("one", {"a": 1}, NOW)
         self.listeners.hear("two", {"b": 1}, SOON)

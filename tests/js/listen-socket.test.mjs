@@ -3,16 +3,14 @@ import test from "node:test";
 
 import { BROKE, codeOfRefusal, GIVEN_UP, SLOW, wordsOfEnd } from "../../calls/static/calls/js/listen/ending.js";
 import { ListenSocket, MOST_ATTEMPTS, OPEN_WITHIN_MS } from "../../calls/static/calls/js/listen/listen-socket.js";
+import { World } from "./socket-world.mjs";
 
 /** A world whose time passes when the test says so, and where REST answers `call`. */
-class World {
-  now = 0;
-  timers = new Map();
-  sockets = [];
-  heard = [];
+class Played extends World {
   call = { status: 200, state: "live" };
 
   constructor() {
+    super();
     this.socket = new ListenSocket(this, {
       opened: () => this.heard.push("opened"),
       message: (data) => this.heard.push(data),
@@ -22,39 +20,8 @@ class World {
     this.socket.open();
   }
 
-  open() {
-    const socket = { close: () => (socket.isClosed = true) };
-    this.sockets.push(socket);
-    return socket;
-  }
-
   async look() {
     return this.call;
-  }
-
-  later(callback, ms) {
-    const timer = Symbol("timer");
-    this.timers.set(timer, { callback, at: this.now + ms });
-    return timer;
-  }
-
-  never(timer) {
-    this.timers.delete(timer);
-  }
-
-  chance() {
-    return 0;
-  }
-
-  pass(ms) {
-    this.now += ms;
-    for (const [timer, { callback, at }] of [...this.timers]) {
-      if (at <= this.now && this.timers.delete(timer)) callback();
-    }
-  }
-
-  get newest() {
-    return this.sockets.at(-1);
   }
 
   /** The newest socket closes; answers when it is known what that means. */
@@ -65,7 +32,7 @@ class World {
 }
 
 test("what comes is heard, and nothing of a socket that was given up", () => {
-  const world = new World();
+  const world = new Played();
   world.newest.onopen();
   world.newest.onmessage({ data: "audio" });
   const first = world.newest;
@@ -77,7 +44,7 @@ test("what comes is heard, and nothing of a socket that was given up", () => {
 });
 
 test("after a break it says so, tries again after a pause, and goes on", async () => {
-  const world = new World();
+  const world = new Played();
   world.newest.onopen();
   await world.close(1006);
   assert.equal(world.heard.at(-1), BROKE);
@@ -91,7 +58,7 @@ test("after a break it says so, tries again after a pause, and goes on", async (
 });
 
 test("pauses grow up to a bound, and after many attempts it is given up", async () => {
-  const world = new World();
+  const world = new Played();
   world.call = { status: 0, state: null };
   world.newest.onopen();
   await world.close();
@@ -108,7 +75,7 @@ test("pauses grow up to a bound, and after many attempts it is given up", async 
 });
 
 test("pauses begin anew once something was heard", async () => {
-  const world = new World();
+  const world = new Played();
   for (let count = 0; count < 3; count += 1) {
     world.newest.onopen();
     world.newest.onmessage({ data: "audio" });
@@ -120,7 +87,7 @@ test("pauses begin anew once something was heard", async () => {
 
 test("an end that says why is an end", async () => {
   for (const code of [4401, 4403, 4410, 4503]) {
-    const world = new World();
+    const world = new Played();
     world.newest.onopen();
     await world.close(code);
     assert.equal(world.heard.at(-1), `over: ${wordsOfEnd(code)}`);
@@ -131,7 +98,7 @@ test("an end that says why is an end", async () => {
 });
 
 test("whoever was too slow is told so and tries again", async () => {
-  const world = new World();
+  const world = new Played();
   world.newest.onopen();
   await world.close(4408);
   assert.equal(world.heard.at(-1), SLOW);
@@ -139,14 +106,14 @@ test("whoever was too slow is told so and tries again", async () => {
 });
 
 test("why it was refused is asked of REST", async () => {
-  const world = new World();
+  const world = new Played();
   world.call = { status: 200, state: "ended" };
   await world.close();
   assert.deepEqual(world.heard, [`over: ${wordsOfEnd(4410)}`]);
 });
 
 test("a call that ended while the connection was lost is over", async () => {
-  const world = new World();
+  const world = new Played();
   world.newest.onopen();
   await world.close();
   world.pass(250);
@@ -165,7 +132,7 @@ test("a refusal means what REST says of the call", () => {
 });
 
 test("an attempt that hangs is given up", async () => {
-  const world = new World();
+  const world = new Played();
   world.call = { status: 0, state: null };
   const hanging = world.newest;
   world.pass(OPEN_WITHIN_MS);
@@ -175,7 +142,7 @@ test("an attempt that hangs is given up", async () => {
 });
 
 test("when the network comes back it does not wait", async () => {
-  const world = new World();
+  const world = new Played();
   world.newest.onopen();
   await world.close();
   world.socket.hurry();
@@ -183,7 +150,7 @@ test("when the network comes back it does not wait", async () => {
 });
 
 test("whoever has stopped hears nothing more, whatever was under way", async () => {
-  const world = new World();
+  const world = new Played();
   const closing = world.close();
   world.socket.close();
   await closing;

@@ -3,15 +3,12 @@ import test from "node:test";
 
 import { pause } from "../../calls/static/calls/js/backoff.js";
 import { LOGGED_OUT, LiveSocket, SILENT_AFTER_MS } from "../../calls/static/calls/js/live-socket.js";
+import { World } from "./socket-world.mjs";
 
 /** A world whose time passes when the test says so. */
-class World {
-  now = 0;
-  timers = new Map();
-  sockets = [];
-  heard = [];
-
+class Played extends World {
   constructor() {
+    super();
     this.socket = new LiveSocket("ws://here/ws/live", this, {
       message: (message) => this.heard.push(message),
       opened: () => this.heard.push("opened"),
@@ -21,37 +18,6 @@ class World {
     this.socket.open();
   }
 
-  open() {
-    const socket = { close: () => (socket.isClosed = true) };
-    this.sockets.push(socket);
-    return socket;
-  }
-
-  later(callback, ms) {
-    const timer = Symbol("timer");
-    this.timers.set(timer, { callback, at: this.now + ms });
-    return timer;
-  }
-
-  never(timer) {
-    this.timers.delete(timer);
-  }
-
-  chance() {
-    return 0;
-  }
-
-  pass(ms) {
-    this.now += ms;
-    for (const [timer, { callback, at }] of [...this.timers]) {
-      if (at <= this.now && this.timers.delete(timer)) callback();
-    }
-  }
-
-  get newest() {
-    return this.sockets.at(-1);
-  }
-
   connect() {
     this.newest.onopen();
     this.newest.onmessage({ data: '{"type":"snapshot","calls":[]}' });
@@ -59,13 +25,13 @@ class World {
 }
 
 test("messages are heard as objects", () => {
-  const world = new World();
+  const world = new Played();
   world.connect();
   assert.deepEqual(world.heard, ["opened", { type: "snapshot", calls: [] }]);
 });
 
 test("a lost connection is opened again after a pause", () => {
-  const world = new World();
+  const world = new Played();
   world.connect();
   world.newest.onclose({ code: 1006 });
   assert.equal(world.heard.at(-1), "lost 250");
@@ -76,7 +42,7 @@ test("a lost connection is opened again after a pause", () => {
 });
 
 test("pauses grow while nobody answers, and begin anew once somebody has spoken", () => {
-  const world = new World();
+  const world = new Played();
   const waits = [];
   for (let attempt = 0; attempt < 7; attempt += 1) {
     world.newest.onclose({ code: 1006 });
@@ -94,7 +60,7 @@ test("chance spreads the pauses and never ends them", () => {
 });
 
 test("a socket that falls silent is given up", () => {
-  const world = new World();
+  const world = new Played();
   world.connect();
   world.pass(SILENT_AFTER_MS - 1);
   world.newest.onmessage({ data: '{"type":"levels","levels":{}}' });
@@ -106,7 +72,7 @@ test("a socket that falls silent is given up", () => {
 });
 
 test("an attempt that hangs is given up", () => {
-  const world = new World();
+  const world = new Played();
   world.pass(SILENT_AFTER_MS);
   assert.equal(world.sockets[0].isClosed, true);
   world.pass(1000);
@@ -114,7 +80,7 @@ test("an attempt that hangs is given up", () => {
 });
 
 test("a socket that was given up has nothing more to say", () => {
-  const world = new World();
+  const world = new Played();
   world.connect();
   world.socket.drop();
   const said = world.heard.length;
@@ -125,7 +91,7 @@ test("a socket that was given up has nothing more to say", () => {
 });
 
 test("whoever hurries waits no longer, and opens no second socket", () => {
-  const world = new World();
+  const world = new Played();
   world.connect();
   world.socket.hurry();
   assert.equal(world.sockets.length, 1);
@@ -137,7 +103,7 @@ test("whoever hurries waits no longer, and opens no second socket", () => {
 });
 
 test("a refused handshake and a logout are told apart", () => {
-  const world = new World();
+  const world = new Played();
   world.newest.onclose({ code: 1006 });
   assert.ok(world.heard.includes("refused"));
   world.pass(1000);
