@@ -12,7 +12,7 @@ help:
 	@echo "make run        the real server, for a first look:   http://127.0.0.1:8000/"
 	@echo "make demo       the same, with three simulated calls in a loop"
 	@echo 'make manage do="..."   manage.py with the settings of run and demo'
-	@echo "make test       the whole suite on SQLite, then on real Postgres and Redis"
+	@echo "make test       the whole suite on SQLite and on real Postgres and Redis, both at once"
 	@echo "make lint       ruff, mypy, migrations, check --deploy"
 	@echo "make torture    every fault once: what was sent against what is stored; see docs/durability.md"
 	@echo "make bench      how many calls one core takes, and where the time goes; see docs/capacity.md"
