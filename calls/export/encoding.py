@@ -7,23 +7,27 @@ padding in MP3's Info frame. What is still unknown then (FLAC's MD5) is marked a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from functools import cache
 from io import BytesIO
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
+from calls.audio import Samples
 from calls.export.mp3 import Lengths, info_frame
 from calls.export.ogg import Pages
 from calls.export.plan import Plan, etag_of
-from calls.export.rendering import Renderer
+from calls.export.rendering import BLOCK_SECONDS, Renderer
 
 _SUBTYPES = {"flac": ("FLAC", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS")}
 _MP3_COMPRESSION = 0.6
 """A constant 64 kbit/s at 16 and 24 kHz: transparent for speech, and its size is known before it is encoded."""
 _STREAMINFO_END = 42
+_SECONDS_AT_ONCE = {"mp3": 1, "opus": 1}
+"""What these are given at once: they take 4 and 28 ms for a second of a track, and a block has ten."""
 
 Rewrite = Callable[[bytes], bytes]
 """Bytes as the encoder writes them -> bytes as they are sent. Called with every write, in order."""
@@ -40,11 +44,24 @@ def pieces(plan: Plan, renderer: Renderer) -> Generator[bytes, None, None]:
     outlet = _Outlet()
     with closing(_open(outlet, plan.format.name, plan.sample_rate, plan.channels)) as encoder:
         for block in renderer.blocks(plan.first, plan.last):
-            encoder.write(block)
-            if sendable := b"".join(rewrite(written) for written in outlet.take()):
-                yield sendable
+            for part in _parts(block, plan):
+                encoder.write(_as_written(part, plan))
+                if sendable := b"".join(rewrite(written) for written in outlet.take()):
+                    yield sendable
     if sendable := b"".join(rewrite(written) for written in outlet.take()):
         yield sendable
+
+
+def _parts(block: Samples, plan: Plan) -> Iterator[Samples]:
+    """Of a block, as it comes or in shorter ones, so that the first byte does not wait for an encoder that is slow."""
+    step = _SECONDS_AT_ONCE.get(plan.format.name, BLOCK_SECONDS) * plan.sample_rate
+    return (block[start : start + step] for start in range(0, len(block), step))
+
+
+def _as_written(part: Samples, plan: Plan) -> Samples | NDArray[np.float32]:
+    """Full scale ±1 for MP3, where libsndfile 1.2.2 loses half of what it is given as 16 bits in two channels and
+    sends what lay in memory instead (libsndfile pull request 1106)."""
+    return np.divide(part, 32_768, dtype=np.float32) if plan.format.name == "mp3" else part
 
 
 class _Outlet:

@@ -13,7 +13,7 @@ from calls.export.faults import NoAudio, UnknownParticipant, WrongParameter
 from calls.export.formats import FORMATS, Format, Layout
 from calls.export.track import Track
 
-REVISION = 1
+REVISION = 2
 """Part of every ETag. To be raised when the same request for the same segments begins to give other bytes."""
 
 
