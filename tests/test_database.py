@@ -91,6 +91,11 @@ class OnPostgres(TransactionTestCase):
         pool.open()
         return pool
 
+    def test_questions_are_not_compiled(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW jit")
+            self.assertEqual(cursor.fetchone(), ("off",))
+
     def test_one_that_answers_is_well(self) -> None:
         database.try_postgres()
 

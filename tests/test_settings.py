@@ -150,3 +150,10 @@ class RightValueTests(SettingsCase):
             DATABASE_POOL_SIZE="7",
         )
         self.assertEqual(shown, "7")
+
+    def test_postgres_compiles_nothing_unless_its_address_says_so(self) -> None:
+        options = "settings.DATABASES['default']['OPTIONS']['options']"
+        address = "postgres://calls:secret@db:5432/calls"
+        self.assertEqual(self.read(options, DATABASE_URL=address), "-c jit=off")
+        wanted = f"{address}?options=-c%20jit%3Don"
+        self.assertEqual(self.read(options, DATABASE_URL=wanted), "-c jit=off -c jit=on")
