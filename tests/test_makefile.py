@@ -73,3 +73,9 @@ class FreshClone(TestCase):
         self.assertIn("-r requirements-dev.txt", self.make("-n", "test").stdout)
         os.utime(self.folder / "requirements.txt", (later, later))
         self.assertIn("-r requirements.txt", self.make("-n", "run").stdout)
+
+    def test_the_suite_is_run_in_parts_that_leave_nothing_out(self) -> None:
+        self.pretend_it_is_installed()
+        plan = self.make("-n", "test").stdout
+        for part in ("test --exclude-tag browser", "test --tag browser", "test --again"):
+            self.assertIn(f"manage.py {part}\n", plan)
