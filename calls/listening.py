@@ -5,7 +5,7 @@ Four tasks for each socket besides the one that reads, owned by one TaskGroup:
     wish    tells the recording processes every 2 s that somebody listens
     hear    channel layer ──▶ parts that wait, bounded, the newest win
     speak   parts ──▶ browser
-    watch   every 5 s: does the permission still hold, is the call still live; the ledger's entry grows
+    watch   every 5 s: a heartbeat; does the permission still hold, is the call still live; the ledger's entry grows
 
 Nothing is heard before the entry is in the ledger.
 """
@@ -49,6 +49,9 @@ SEND_SECONDS = 5.0
 """A browser that does not take one message in so long is cut off."""
 WATCH_SECONDS = 5.0
 DATABASE_SECONDS = 10.0
+HEARTBEAT = '{"type": "heartbeat"}'
+"""Said every `WATCH_SECONDS`, or `DATABASE_SECONDS` later at most: after 20 s of silence a page knows that its
+connection is dead."""
 
 _database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="listen-database")
 """Not the thread that all consumers of a process share: a slow query would delay them all."""
@@ -185,6 +188,7 @@ class ListenSocket:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            await self._write(text=HEARTBEAT)
             try:
                 async with asyncio.timeout(DATABASE_SECONDS):
                     await _in_database(_look, self._session_key, self._call_id, self._entry_id)

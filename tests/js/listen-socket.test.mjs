@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { BROKE, codeOfRefusal, GIVEN_UP, SLOW, wordsOfEnd } from "../../calls/static/calls/js/listen/ending.js";
-import { ListenSocket, MOST_ATTEMPTS, OPEN_WITHIN_MS } from "../../calls/static/calls/js/listen/listen-socket.js";
+import { ListenSocket, MOST_ATTEMPTS, OPEN_WITHIN_MS, SILENT_AFTER_MS } from "../../calls/static/calls/js/listen/listen-socket.js";
 import { World } from "./socket-world.mjs";
 
 /** A world whose time passes when the test says so, and where REST answers `call`. */
@@ -139,6 +139,22 @@ test("an attempt that hangs is given up", async () => {
   await new Promise((done) => setImmediate(done));
   assert.ok(hanging.isClosed);
   assert.equal(world.heard.at(-1), BROKE);
+});
+
+test("a connection that has gone silent is given up, and tried again", async () => {
+  const world = new Played();
+  world.newest.onopen();
+  world.pass(SILENT_AFTER_MS - 1);
+  world.newest.onmessage({ data: "heartbeat" });
+  world.pass(SILENT_AFTER_MS - 1);
+  assert.equal(world.heard.at(-1), "heartbeat");
+  const silent = world.newest;
+  world.pass(1);
+  await new Promise((done) => setImmediate(done));
+  assert.ok(silent.isClosed);
+  assert.equal(world.heard.at(-1), BROKE);
+  world.pass(250);
+  assert.equal(world.sockets.length, 2);
 });
 
 test("when the network comes back it does not wait", async () => {

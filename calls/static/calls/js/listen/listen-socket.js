@@ -6,6 +6,7 @@ import { codeOfRefusal, GIVEN_UP, wordsOfBreak, wordsOfEnd } from "./ending.js";
 
 export const MOST_ATTEMPTS = 15; // without a word of the server between them: two minutes
 export const OPEN_WITHIN_MS = 10_000;
+export const SILENT_AFTER_MS = 20_000; // the server speaks every 15 s at least, whoever is silent
 
 export class ListenSocket {
   #socket = null;
@@ -59,7 +60,7 @@ export class ListenSocket {
 
   #opened(socket) {
     if (socket !== this.#socket) return;
-    this.world.never(this.#timer);
+    this.#watch(socket);
     this.#wasOpen = true;
     this.#wasHeard = true;
     this.ears.opened();
@@ -68,7 +69,13 @@ export class ListenSocket {
   #heard(socket, data) {
     if (socket !== this.#socket) return;
     this.#attempt = 0;
+    this.#watch(socket);
     this.ears.message(data);
+  }
+
+  #watch(socket) {
+    this.world.never(this.#timer);
+    this.#timer = this.world.later(() => socket === this.#socket && this.drop(), SILENT_AFTER_MS);
   }
 
   async #closed(socket, closedWith) {
