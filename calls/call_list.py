@@ -6,7 +6,7 @@ Newest first, and pages by place (`before=<started_at>~<id>`): a list that grows
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
 from typing import Any, ClassVar
@@ -119,7 +119,7 @@ def call_list(request: HttpRequest) -> HttpResponse:
         rows, has_more, is_whole = page[:PAGE], len(page) > PAGE, place is None
     context = {
         "form": form,
-        "rows": [_row(call) for call in rows],
+        "rows": _rows(rows),
         "older": _address(form, rows[-1]) if has_more else "",
         "newest": "" if is_whole else f"?{urlencode(form.filters)}",
         "csv": urlencode(form.filters),
@@ -155,7 +155,7 @@ def _lines(found: CallQuerySet) -> Generator[bytes, None, None]:
     yield _csv([COLUMNS])
     place: tuple[datetime, UUID] | None = None
     while page := list((_before(found, place) if place else found)[:CSV_PAGE]):
-        yield _csv([_cells(call) for call in page])
+        yield _csv([_cells(row) for row in _rows(page)])
         place = page[-1].started_at, page[-1].pk
 
 
@@ -172,17 +172,21 @@ def _harmless(cell: Any) -> Any:
     return cell
 
 
-def _cells(row: Any) -> list[Any]:
-    call = CallSerializer(row).data
-    who = "; ".join(participant["label"] for participant in call["participants"])
-    facts = [call[name] for name in COLUMNS[:8]]
-    return [*facts, who, row.gap_count, round(row.gap_seconds, 3), row.alarm_count]
+def _cells(row: dict[str, Any]) -> list[Any]:
+    who = "; ".join(participant["label"] for participant in row["participants"])
+    facts = [row[name] for name in COLUMNS[:8]]
+    return [*facts, who, row["gap_count"], round(row["gap_seconds"], 3), row["alarm_count"]]
 
 
-def _row(call: Any) -> dict[str, Any]:
+def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:
     """As in REST, and what only the list shows."""
-    counts = {"gap_count": call.gap_count, "gap_seconds": call.gap_seconds, "alarm_count": call.alarm_count}
-    return {**CallSerializer(call).data, **counts, "started": call.started_at}
+    described = CallSerializer(calls, many=True).data  # at once: a serializer of its own costs more than the row
+    return [{**facts, **_only_here(call)} for facts, call in zip(described, calls, strict=True)]
+
+
+def _only_here(call: Any) -> dict[str, Any]:
+    counts = {name: getattr(call, name) for name in ("gap_count", "gap_seconds", "alarm_count")}
+    return {**counts, "started": call.started_at}
 
 
 def _of_length(calls: CallQuerySet, least: float | None, most: float | None) -> CallQuerySet:

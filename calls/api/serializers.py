@@ -68,8 +68,10 @@ class CallSerializer(serializers.ModelSerializer[Call]):
     ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
     audio_started_at = serializers.SerializerMethodField(help_text="The zero of the axis of every track and export.")
     duration_seconds = serializers.SerializerMethodField(help_text="Length of the recorded axis, as exports have it.")
-    participants = ParticipantSerializer(many=True, read_only=True, help_text="In order of being heard.")
-    subscriptions = SubscriptionSerializer(many=True, read_only=True)
+    participants = ParticipantSerializer(
+        many=True, read_only=True, source="tracks", help_text="In order of being heard."
+    )
+    subscriptions = SubscriptionSerializer(many=True, read_only=True, source="sockets")
 
     class Meta:
         model = Call
@@ -89,11 +91,11 @@ class CallSerializer(serializers.ModelSerializer[Call]):
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_audio_started_at(self, call: Any) -> str | None:
-        heard = [participant.heard_at for participant in call.participants.all() if participant.heard_at]
+        heard = [track.heard_at for track in call.tracks if track.heard_at]
         return serializers.DateTimeField().to_representation(min(heard)) if heard else None
 
     def get_duration_seconds(self, call: Any) -> float:
-        return _axis_seconds(call.participants.all())
+        return _axis_seconds(call.tracks)
 
 
 class SegmentSerializer(serializers.ModelSerializer[Segment]):
