@@ -7,7 +7,6 @@ where the server has not said so before.
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 from typing import Any
 
@@ -19,11 +18,12 @@ http = get_asgi_application()  # before anything that needs the app registry
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
-from django.urls import path, resolve
+from django.urls import path
 
 from acsmedia import metrics
 from acsmedia.daphne_abort import cut_broken_answers
 from acsmedia.daphne_intake import hold_floods_and_crowds_back
+from acsmedia.settling import settle_down
 from calls.routing import listen_socket, live_socket
 from streams.auth import Door
 from streams.checks import insist
@@ -87,17 +87,6 @@ async def _nowhere(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 nowhere: Any = _nowhere
-
-
-def settle_down() -> None:
-    """Does now what would otherwise hold up every socket once, in the middle of calls.
-
-    The first request imports all views and admins (150 ms and more), and a full garbage collection looks at all that
-    was ever imported (160,000 objects, 90 ms), which is never garbage.
-    """
-    resolve("/")
-    gc.collect()
-    gc.freeze()
 
 
 def build() -> Application:

@@ -11,7 +11,6 @@ deletes the oldest days while pages are read and a call is recorded.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import re
 import sys
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from acsmedia.settling import settle_down
 from bench import shelf_rows
 from bench.backends import Backends
 from bench.installation import NAME, installed
@@ -62,8 +62,7 @@ def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
     kept = os.environ.get("DATABASE_URL")
     with installed({"DATABASE_URL": kept} if kept else backends.environment()):
         _fill(wanted.calls)
-        gc.collect()
-        gc.freeze()  # as servers do at their start (acsmedia/asgi.py): else each twentieth answer has 100 ms of it
+        settle_down()  # as servers do: else each twentieth answer has 100 ms of garbage collection
         print(f"{'page':46}{'median':>9}{'p95':>9}{'limit':>8}  queries")
         asked = (page for page in pages() if wanted.only in page.name)
         found = [_shown(measure(page, wanted.rounds), plans=wanted.plans) for page in asked]
