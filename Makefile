@@ -6,13 +6,13 @@ VENV := .venv
 # What may be set for one run, as in `make run PORT=8001`: HOST, PORT, DATA_DIR, SERVER, OPERATOR_PASSWORD and every
 # other variable of the README. Make hands variables of its command line on to what it runs.
 
-.PHONY: help run demo manage test test-sqlite test-browser test-real lint coverage torture bench clean
+.PHONY: help run demo manage test test-once test-sqlite test-real lint coverage torture bench clean
 
 help:
 	@echo "make run        the real server, for a first look:   http://127.0.0.1:8000/"
 	@echo "make demo       the same, with three simulated calls in a loop"
 	@echo 'make manage do="..."   manage.py with the settings of run and demo'
-	@echo "make test       the whole suite on SQLite and on real Postgres and Redis, at once"
+	@echo "make test       the whole suite on SQLite and on real Postgres and Redis"
 	@echo "make lint       ruff, mypy, migrations, check --deploy"
 	@echo "make torture    every fault once: what was sent against what is stored; see docs/durability.md"
 	@echo "make bench      how many calls one core takes, and where the time goes; see docs/capacity.md"
@@ -27,15 +27,18 @@ demo: $(VENV)/installed
 manage: $(VENV)/installed
 	@exec $(VENV)/bin/python -m acsmedia.first_look manage $(do)
 
-# All at once: they wait for clocks, processes and pages more than they compute.
+# Two parts at a time: they wait for clocks, processes and pages as long as they compute.
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory -j3 test-real test-sqlite test-browser
+	@$(MAKE) --no-print-directory -j2 test-once test-real test-sqlite
+
+# Pages in a browser, JavaScript, the build, servers that bring their own database.
+ONCE = once browser javascript
+
+test-once: $(VENV)/installed-dev
+	$(VENV)/bin/python manage.py test $(ONCE:%=--tag %)
 
 test-sqlite: $(VENV)/installed-dev
-	$(VENV)/bin/python manage.py test --exclude-tag browser
-
-test-browser: $(VENV)/installed-dev
-	$(VENV)/bin/python manage.py test --tag browser
+	$(VENV)/bin/python manage.py test $(ONCE:%=--exclude-tag %)
 
 # Again on real Postgres and Redis, less what cannot differ there: see tests/runner.py.
 test-real: $(VENV)/installed-dev

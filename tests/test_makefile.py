@@ -12,6 +12,7 @@ from unittest import TestCase
 from django.test import tag
 
 from tests import machine
+from tests.runner import ONCE
 from tests.servers import ROOT
 
 
@@ -77,5 +78,7 @@ class FreshClone(TestCase):
     def test_the_suite_is_run_in_parts_that_leave_nothing_out(self) -> None:
         self.pretend_it_is_installed()
         plan = self.make("-n", "test").stdout
-        for part in ("test --exclude-tag browser", "test --tag browser", "test --again"):
-            self.assertIn(f"manage.py {part}\n", plan)
+        self.assertIn("manage.py test --tag once --tag browser --tag javascript\n", plan)
+        self.assertIn("manage.py test --exclude-tag once --exclude-tag browser --exclude-tag javascript\n", plan)
+        self.assertIn("manage.py test --again\n", plan)
+        self.assertEqual(ONCE, {"once", "browser", "javascript"})
