@@ -34,6 +34,6 @@ def downloads(call_id: UUID, channels: int = 1, **which: Any) -> SafeString:
     links = [
         link(address("call-audio", call_id, format=name, **which), NAMES[name])
         for name, audio_format in FORMATS.items()
-        if channels <= audio_format.most_channels
+        if audio_format.holds(channels)
     ]
     return format_html_join(" · ", "{}", ((each,) for each in links))

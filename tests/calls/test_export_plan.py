@@ -79,6 +79,8 @@ class PlanningTests(TestCase):
                 sealed.plan(name)
             self.assertEqual(refused.exception.parameter, "format")
         self.assertEqual(sealed.plan("opus").channels, 9)
+        with self.assertRaisesRegex(WrongParameter, "at most 255 channels, and not 6 to 8, .* has 8:"):
+            Sealed([[(0, samples(10))]] * 8).plan("opus")
         self.assertEqual(sealed.plan("flac", Layout.MIX).channels, 1)
 
     def test_a_format_that_does_not_know_the_rate_takes_the_next(self) -> None:
