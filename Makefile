@@ -19,13 +19,13 @@ help:
 	@echo "make coverage   of the whole suite, and of each pure module by its own tests"
 
 run: $(VENV)/installed
-	@exec $(VENV)/bin/python -m acsmedia.first_look run
+	@exec $(VENV)/bin/python -m acsmedia.quickstart run
 
 demo: $(VENV)/installed
-	@exec $(VENV)/bin/python -m acsmedia.first_look demo
+	@exec $(VENV)/bin/python -m acsmedia.quickstart demo
 
 manage: $(VENV)/installed
-	@exec $(VENV)/bin/python -m acsmedia.first_look manage $(do)
+	@exec $(VENV)/bin/python -m acsmedia.quickstart manage $(do)
 
 # Two parts at a time: they wait for clocks, processes and pages as long as they compute.
 test: $(VENV)/installed-dev

@@ -20,19 +20,19 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import path
 
-from acsmedia import metrics
-from acsmedia.daphne_abort import cut_broken_answers
-from acsmedia.daphne_intake import hold_floods_and_crowds_back
-from acsmedia.settling import settle_down
+from acsmedia.monitoring import metrics
+from acsmedia.servers.daphne_abort import cut_broken_answers
+from acsmedia.servers.daphne_backpressure import hold_floods_and_crowds_back
+from acsmedia.warmup import settle_down
 from calls.routing import listen_socket, live_socket
-from streams.auth import Door
+from streams.acs.auth import Door
+from streams.acs.consumer import MediaConsumer, refuse
 from streams.checks import insist
-from streams.consumers import MediaConsumer, refuse
-from streams.lookout import thresholds_from_settings
+from streams.ingest.disk_quota import Room
+from streams.live.alarm_monitor import thresholds_from_settings
 from streams.recorder import Recorder
-from streams.room import Room
-from streams.sealer import Sealer
-from streams.sealer_process import SealerProcess
+from streams.sealing.process import SealerProcess
+from streams.sealing.sealer import Sealer
 
 cut_broken_answers()
 hold_floods_and_crowds_back()

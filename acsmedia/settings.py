@@ -58,13 +58,15 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "acsmedia",
     "calls",
     "streams",
 ]
 
 MIDDLEWARE = [
-    "acsmedia.health.machines_first",  # probes ask by address, with any Host and without TLS or session
-    "acsmedia.gate.Gate",  # before all that runs in the thread of a request, which a lost database may hold
+    "acsmedia.monitoring.health.machines_first",  # probes ask by address, with any Host and without TLS or session
+    # before all that runs in the thread of a request, which a lost database may hold
+    "acsmedia.monitoring.database_gate.Gate",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -164,10 +166,10 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 
 AUDIO_STORE = env.str("AUDIO_STORE", "files", validate=validate.OneOf(["files", "database", "s3", "azure"]))
 _AUDIO_STORES: dict[str, dict[str, Any]] = {
-    "files": {"BACKEND": "calls.storage.DurableFileStorage", "OPTIONS": {"location": str(AUDIO_DIR)}},
-    "database": {"BACKEND": "calls.storage.DatabaseStorage"},
+    "files": {"BACKEND": "calls.storage.local.DurableFileStorage", "OPTIONS": {"location": str(AUDIO_DIR)}},
+    "database": {"BACKEND": "calls.storage.local.DatabaseStorage"},
     "s3": {
-        "BACKEND": "calls.object_storage.S3AudioStorage",
+        "BACKEND": "calls.storage.object_storage.S3AudioStorage",
         "OPTIONS": {
             "bucket_name": env.str("S3_BUCKET", ""),
             "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
@@ -177,7 +179,7 @@ _AUDIO_STORES: dict[str, dict[str, Any]] = {
         },
     },
     "azure": {
-        "BACKEND": "calls.object_storage.AzureAudioStorage",
+        "BACKEND": "calls.storage.object_storage.AzureAudioStorage",
         "OPTIONS": {
             "azure_container": env.str("AZURE_CONTAINER", ""),
             "connection_string": env.str("AZURE_STORAGE_CONNECTION_STRING", "") or None,
@@ -186,7 +188,7 @@ _AUDIO_STORES: dict[str, dict[str, Any]] = {
 }
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR)}},
-    "staticfiles": {"BACKEND": "calls.static_files.HashedModules"},
+    "staticfiles": {"BACKEND": "calls.http.static_files.HashedModules"},
     "audio": _AUDIO_STORES[AUDIO_STORE],
 }
 if DEBUG or INSECURE_HTTP:  # a first look needs no collectstatic
@@ -201,7 +203,7 @@ JOURNAL_FSYNC_SECONDS = env.float("JOURNAL_FSYNC_SECONDS", 1.0, validate=validat
 SEALER_IS_A_PROCESS = True  # in tests a thread, which sees the database of the test
 RECORDER_STARTS_AT_IMPORT = True  # of acsmedia.asgi, by a server; tests start it with the first connection
 
-# When an alarm is raised (streams/alarms.py); seconds, and dBFS rms of 100 ms.
+# When an alarm is raised (streams/live/alarm_rules.py); seconds, and dBFS rms of 100 ms.
 ALARM_NO_AUDIO_SECONDS = env.float("ALARM_NO_AUDIO_SECONDS", 10.0, validate=validate.Range(1, 86_400))
 ALARM_DEAD_AIR_SECONDS = env.float("ALARM_DEAD_AIR_SECONDS", 20.0, validate=validate.Range(1, 86_400))
 ALARM_ONE_WAY_SECONDS = env.float("ALARM_ONE_WAY_SECONDS", 20.0, validate=validate.Range(1, 86_400))
@@ -229,7 +231,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "calls.api.errors.answer",
+    "EXCEPTION_HANDLER": "calls.http.errors.answer",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
@@ -251,13 +253,13 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- logins: whoever guesses has to wait (calls/logins.py) ------------------------------------------------------------
+# --- logins: whoever guesses has to wait (calls/lockout.py) -----------------------------------------------------------
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", 10, validate=validate.Range(1, 1000))
 AXES_COOLOFF_TIME = timedelta(minutes=env.float("LOGIN_LOCKED_MINUTES", 15.0, validate=validate.Range(0.1, 1440)))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # nobody elsewhere can lock an operator out
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "calls.logins.address_of"
-AXES_LOCKOUT_CALLABLE = "calls.logins.refusal"
+AXES_CLIENT_IP_CALLABLE = "calls.lockout.address_of"
+AXES_LOCKOUT_CALLABLE = "calls.lockout.refusal"
 AXES_DISABLE_ACCESS_LOG = True  # who has logged in when is nobody's business
 AXES_VERBOSE = False
 

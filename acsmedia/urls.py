@@ -8,12 +8,12 @@ from django.urls import include, path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
-from acsmedia.health import healthz, readyz
-from acsmedia.metrics import metrics
-from calls.admin import overview
+from acsmedia.monitoring.health import healthz, readyz
+from acsmedia.monitoring.metrics import metrics
+from calls.admin.overview import page as overview
 
 urlpatterns = [
-    path("", include("calls.urls")),
+    path("", include("calls.pages.urls")),
     path("api/", include("calls.api.urls")),
     path("admin/overview/", admin.site.admin_view(overview.overview), name="admin-overview"),
     path("admin/overview/retry", admin.site.admin_view(overview.retry), name="admin-retry"),

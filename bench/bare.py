@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from bench.histogram import Histogram
-from streams import protocol
-from streams.protocol import AudioData
+from streams.acs import messages as protocol
+from streams.ingest.packets import AudioData
 
 lag = Histogram()
 

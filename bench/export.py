@@ -30,7 +30,7 @@ import soundfile
 from bench import cores, recordings
 from bench.backends import Backends
 from bench.installation import TOKEN, Installation, installed
-from calls import audio
+from calls.audio import codec as audio
 from tests.object_stores import S3
 from tests.servers import Server
 
@@ -119,7 +119,7 @@ def _in_use(store: str) -> Any:
 
     if store == "files":
         return nullcontext()
-    backend = {"BACKEND": "calls.storage.DatabaseStorage"}
+    backend = {"BACKEND": "calls.storage.local.DatabaseStorage"}
     return override_settings(STORAGES={**settings.STORAGES, "audio": backend})
 
 

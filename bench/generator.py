@@ -23,7 +23,7 @@ from bench.frames import PACKET_SAMPLES, PACKET_US, SAMPLE_RATE, Clock, place_in
 from bench.histogram import Histogram
 from bench.plan import VOICES, CallPlan, LoadPlan
 from streams.simulator import wire
-from streams.simulator.schedule import Metadata
+from streams.simulator.scenario.schedule import Metadata
 from tests.torture.media_socket import CLOSE, PING, PONG, TEXT, frame, frame_in, request
 
 START_SECONDS = 1.0

@@ -29,20 +29,23 @@ EVERY_SECONDS = 0.000_02
 """Of CPU: far less than a tick. With a longer one, short pieces of work would be passed over and long ones counted."""
 SERVER = "server"
 ROOMS = {
-    "streams/protocol.py": "decode",
-    "streams/journal.py": "journal",
-    "streams/meter.py": "meter",
-    "streams/stream.py": "stream",
-    "streams/consumers.py": "stream",
-    "streams/board.py": "board",
+    "streams/acs/messages.py": "decode",
+    "streams/journal/files.py": "journal",
+    "streams/journal/records.py": "journal",
+    "streams/ingest/meter.py": "meter",
+    "calls/audio/levels.py": "meter",
+    "streams/ingest/stream.py": "stream",
+    "streams/acs/consumer.py": "stream",
+    "streams/live/board.py": "board",
     "streams/recorder.py": "board",
-    "calls/live.py": "board",
-    "calls/consumers.py": "dashboards",
-    "calls/live_view.py": "dashboards",
-    "calls/mailbox.py": "dashboards",
+    "calls/live/channel.py": "board",
+    "calls/live/consumer.py": "dashboards",
+    "calls/live/view.py": "dashboards",
+    "calls/live/outbox.py": "dashboards",
 }
 """What each file's time is called. A frame in none of them (msgspec, redis) counts for the first below it that is."""
 
+_ROOT = f"{Path(__file__).resolve().parent.parent}/"
 _RESUME = dis.opmap["RESUME"]
 
 
@@ -91,7 +94,7 @@ def room_of(frame: FrameType | None) -> str:
     if frame is not None and _is_at_its_beginning(frame):
         frame = frame.f_back
     while frame is not None:
-        room = ROOMS.get("/".join(frame.f_code.co_filename.rsplit("/", 2)[-2:]))
+        room = ROOMS.get(frame.f_code.co_filename.removeprefix(_ROOT))
         if room:
             return room
         frame = frame.f_back

@@ -16,7 +16,7 @@ from base64 import b64encode
 from hashlib import sha1
 
 from bench.histogram import Histogram
-from streams.protocol import microseconds_of
+from streams.acs.messages import microseconds_of
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 GOODBYE = b"\x88\x82\x00\x00\x00\x00\x03\xe8"

@@ -15,8 +15,10 @@ import numpy as np
 import soundfile
 
 from bench.segment_encoding import VOICES
-from calls import audio, identity, waveform
-from calls.audio import Samples
+from calls import identity
+from calls.audio import codec as audio
+from calls.audio import waveform
+from calls.audio.codec import Samples
 
 RATE = 16_000
 SEGMENT_SECONDS = 10

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streams.journal import MAGIC, MARKER
+from streams.journal.records import MAGIC, MARKER
 
 _HEAD = struct.Struct("<2sBBI")
 _TIMES = struct.Struct("<qqH")

@@ -24,10 +24,11 @@ from django.db import connection, connections  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from streams import recorded, rows  # noqa: E402
-from streams.journal import Handshake  # noqa: E402
-from streams.rows import Addition, StoredSegment  # noqa: E402
-from streams.sealing import Digest, Segment, SubscriptionFacts  # noqa: E402
+from streams.journal.records import Handshake  # noqa: E402
+from streams.sealing import queries as recorded  # noqa: E402
+from streams.sealing import rows  # noqa: E402
+from streams.sealing.digest import Digest, Segment, SubscriptionFacts  # noqa: E402
+from streams.sealing.rows import Addition, StoredSegment  # noqa: E402
 from tests.streams.journals import handshake_of  # noqa: E402
 
 CALLS = 200

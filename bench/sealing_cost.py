@@ -21,12 +21,14 @@ from typing import NamedTuple
 
 import soundfile
 
-from calls import audio
-from streams import journal, sealing
-from streams.journal import Audio, Handshake, Journal, Metadata, Record, Voice
-from streams.meter import level_of
-from streams.sealing import Segment, StreamState
-from streams.timeline import Timeline
+from calls.audio import codec as audio
+from calls.audio.levels import level_of
+from streams.journal import records as journal
+from streams.journal.files import Journal
+from streams.journal.records import Audio, Handshake, Metadata, Record, Voice
+from streams.sealing import digest as sealing
+from streams.sealing.digest import Segment, StreamState
+from streams.timeline.timeline import Timeline
 
 RATE = 16_000
 PACKET_US = 20_000

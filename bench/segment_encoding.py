@@ -16,7 +16,7 @@ from pathlib import Path
 
 import soundfile
 
-from calls.audio import Samples
+from calls.audio.codec import Samples
 
 SECONDS = 10
 ROUNDS = 5

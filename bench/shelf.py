@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from acsmedia.settling import settle_down
+from acsmedia.warmup import settle_down
 from bench import shelf_rows
 from bench.backends import Backends
 from bench.installation import NAME, installed

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from streams import journal
-from streams.journal import Handshake
+from streams.journal import records as journal
+from streams.journal.records import Handshake
 
 LOOK_SECONDS = 1.0
 PROBE_SECONDS = 0.005

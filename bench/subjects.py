@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
-from acsmedia.servers import command
+from acsmedia.servers.commands import command
 from bench import cores
 from bench.backends import Backends
 from bench.figures import Figures

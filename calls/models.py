@@ -9,7 +9,7 @@ talking to each other, and the zero of a call is the minimum over its tracks, fo
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
@@ -19,14 +19,9 @@ from django.urls import reverse
 
 from calls import identity
 from calls.querysets import BROKEN, CallQuerySet, ParticipantQuerySet, SegmentQuerySet, SubscriptionQuerySet
+from calls.times import moment_of
 
 BYTES_PER_SAMPLE = 2  # signed 16-bit little-endian, the only encoding ACS streams
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def moment_of(sample: int, sample_rate: int) -> datetime:
-    """The moment of a place on the axis, to the microsecond below."""
-    return EPOCH + timedelta(microseconds=sample * 1_000_000 // sample_rate)
 
 
 class Call(models.Model):
@@ -182,7 +177,9 @@ class Segment(models.Model):
     audio_name = models.CharField(max_length=200, help_text="Name of the object in the audio store.")
     stored_bytes = models.PositiveIntegerField(help_text="Size of the object in the audio store.")
     sealed_at = models.DateTimeField()
-    peaks = models.BinaryField(null=True, blank=True, help_text="Its waveform (calls.waveform); empty: to be decoded.")
+    peaks = models.BinaryField(
+        null=True, blank=True, help_text="Its waveform (calls.audio.waveform); empty: to be decoded."
+    )
 
     objects: ClassVar = SegmentQuerySet.as_manager()
 
@@ -288,7 +285,8 @@ class AudioBlob(models.Model):
 
 
 class DiscardedAudio(models.Model):
-    """An object of the audio store whose segment is deleted: `calls.deletion.sweep` removes the object, then this row.
+    """An object of the audio store whose segment is deleted: `calls.storage.deletion.sweep` removes the object, then
+    this row.
 
     Written in the transaction that deletes the segment, so that neither a crash nor a store that is away leaves audio
     behind for good.

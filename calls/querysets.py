@@ -33,7 +33,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from calls.parts import is_common
+from calls.lookups import is_common
 
 GOOD_CLOSE_CODES = (1000, 1001, 1005)
 """Closed in good order (RFC 6455, section 7.4.1): normal, going away, no code given. All else is a break."""
@@ -125,7 +125,7 @@ class CallQuerySet(QuerySet[Any]):
         )
 
     def for_rest(self, now: datetime) -> Self:
-        """All that `calls.api.serializers.CallSerializer` shows, in three queries however many calls there are.
+        """All that `calls.serializers.CallSerializer` shows, in three queries however many calls there are.
 
         Each call has `tracks` and `sockets`: its participants and subscriptions as lists, in the order of their models.
         """

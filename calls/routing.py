@@ -6,9 +6,9 @@ from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 
-from calls.consumers import LiveConsumer
-from calls.listening import ListenConsumer, Places
-from calls.origin import SameOrigin
+from calls.listen.consumer import ListenConsumer, Places
+from calls.live.consumer import LiveConsumer
+from calls.live.origin import SameOrigin
 
 live_socket: Any = SameOrigin(AuthMiddlewareStack(LiveConsumer.as_asgi()))
 """For the path `ws/live`. Never around ACS's socket: ACS sends no Origin and has no cookies."""

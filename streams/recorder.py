@@ -18,23 +18,24 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from calls import identity, live
-from calls.live import AlarmNews, News, Totals
-from streams import spool
-from streams.alarms import ProcessSeen, Thresholds
-from streams.board import Board, is_worth_telling
-from streams.ears import Ears
-from streams.figures import Backlog, HandshakeOutcome, MessageOutcome, RecorderFigures
-from streams.gathering import Gathering
-from streams.journal import Handshake, Journal, JournalUnwritable
-from streams.lookout import Lookout
-from streams.pace import Pace
-from streams.room import Room
-from streams.sealer import Sealer
-from streams.sealer_process import SealerLike
-from streams.stream import Stream, microseconds_now
-from streams.syncer import Syncer
-from streams.wishes import hear_wishes
+from calls import identity
+from calls.live import channel as live
+from calls.live.messages import AlarmNews, News, Totals
+from streams.ingest.disk_quota import Room
+from streams.ingest.read_coalescing import Gathering
+from streams.ingest.stream import Decode, Stream, microseconds_now
+from streams.journal import spool
+from streams.journal.files import Journal, JournalUnwritable
+from streams.journal.fsync import Syncer
+from streams.journal.records import Handshake
+from streams.live.alarm_monitor import Lookout
+from streams.live.alarm_rules import ProcessSeen, Thresholds
+from streams.live.audio_tap import Ears
+from streams.live.board import Board, is_worth_telling
+from streams.live.requests import hear_wishes
+from streams.sealing.process import SealerLike
+from streams.sealing.sealer import Sealer
+from streams.stats import Backlog, HandshakeOutcome, MessageOutcome, Pace, RecorderFigures
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +103,7 @@ class Recorder:
             self._running.sealer.start()
             log.info("recorder started", process=self.process)
 
-    def open(self, call_connection_id: str, correlation_id: str) -> Stream:
+    def open(self, call_connection_id: str, correlation_id: str, decode: Decode) -> Stream:
         """A stream for an admitted socket. Raises `JournalUnwritable`: nothing could be recorded."""
         if self._running is None:
             raise JournalUnwritable("the recorder does not run")
@@ -118,7 +119,7 @@ class Recorder:
         )
         journal = Journal(self._running.folder.path, handshake)
         self._running.syncer.add(journal.descriptor)
-        stream = Stream(journal, handshake)
+        stream = Stream(journal, handshake, decode)
         self._streams[stream] = time.monotonic()
         self.board.add(stream)
         self._ensure_ticking()

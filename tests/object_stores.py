@@ -140,7 +140,7 @@ class S3(ObjectStore):
     def storage(self) -> dict[str, Any]:
         keys = {"access_key": "key", "secret_key": "secret", "region_name": "us-east-1"}
         options = {"bucket_name": "recordings", "endpoint_url": f"http://127.0.0.1:{self.port}", **keys}
-        return {"BACKEND": "calls.object_storage.S3AudioStorage", "OPTIONS": options}
+        return {"BACKEND": "calls.storage.object_storage.S3AudioStorage", "OPTIONS": options}
 
     def name_at(self, path: str) -> str:
         return unquote(path).removeprefix("/recordings/")
@@ -172,7 +172,7 @@ class Azure(ObjectStore):
 
     def storage(self) -> dict[str, Any]:
         options = {"azure_container": "recordings", "connection_string": self._connection_string(self.port)}
-        return {"BACKEND": "calls.object_storage.AzureAudioStorage", "OPTIONS": options}
+        return {"BACKEND": "calls.storage.object_storage.AzureAudioStorage", "OPTIONS": options}
 
     def name_at(self, path: str) -> str:
         return unquote(path).removeprefix("/devstoreaccount1/recordings/")

@@ -16,13 +16,13 @@ import numpy as np
 import soundfile
 from django.test import SimpleTestCase
 
-from streams.simulator.faults import Faults, Stall
 from streams.simulator.plan import Call, Plan
 from streams.simulator.play import play
 from streams.simulator.report import CallReport, Report
-from streams.simulator.schedule import Absence, Press
-from streams.track import LOOK_AHEAD_US
-from tests.end_to_end import AGENT, CALLER, SEGMENT_SECONDS, Rest, noises, pcm_of, spoken
+from streams.simulator.scenario.faults import Faults, Stall
+from streams.simulator.scenario.schedule import Absence, Press
+from streams.timeline.track import LOOK_AHEAD_US
+from tests.end_to_end.installation import AGENT, CALLER, SEGMENT_SECONDS, Rest, noises, pcm_of, spoken
 from tests.servers import Server
 from tests.waiting import wait_until
 

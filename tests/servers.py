@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from acsmedia.servers import command
+from acsmedia.servers.commands import command
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0

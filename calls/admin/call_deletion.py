@@ -14,9 +14,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from calls import deletion
 from calls.admin import display
 from calls.models import Call
+from calls.storage import deletion
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db.models import QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
-from calls.parts import SHORTEST
+from calls.lookups import SHORTEST
 
 MOST_OWNERS = 500
 """Rows with a part of a term whose own rows are listed, the newest: so the list stays quick whatever is typed."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-from uuid import UUID
+from typing import ClassVar
 
 from django.utils import timezone
 from django_filters import rest_framework as filters
 
+from calls.lookups import SHORTEST
 from calls.models import Call
-from calls.parts import SHORTEST
 from calls.querysets import CallQuerySet
-
-STATES = [("live", "live"), ("ended", "ended"), ("interrupted", "interrupted")]
+from calls.search import STATES, as_raw_id, uuid_in
 
 
 class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -53,15 +51,3 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         if call_id and (own := calls.filter(pk=call_id)).exists():
             return own
         return calls.holding(text, raw_id=as_raw_id(text))
-
-
-def as_raw_id(text: str) -> str:
-    """A `+` that was not written `%2B` arrives as a space; raw ids hold the one and never the other."""
-    return text.replace(" ", "+")
-
-
-def uuid_in(text: str) -> Any:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

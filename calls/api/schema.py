@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from calls.api.parameters import AudioParameters, PeaksParameters, SegmentAudioParameters
-from calls.api.serializers import CallSerializer, ManifestSerializer, PeaksSerializer, SegmentSerializer
+from calls.serializers import CallSerializer, ManifestSerializer, PeaksSerializer, SegmentSerializer
 
 _ERROR = {"type": "object", "additionalProperties": True, "description": "By parameter, or `detail`."}
 _ERRORS = {

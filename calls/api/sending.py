@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Generator
 from threading import Event
-from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 
-from calls.api.errors import answer_of_fault
-from calls.export.body import Body, in_thread, pieces_of_file, rendered, size_of
-from calls.export.byteranges import ByteRange, RangeWish, Unsatisfiable, parse
 from calls.export.export import Export
-from calls.export.faults import ExportFault
-
-
-class Deferred(HttpResponse):
-    """No answer yet: `work` makes it in an export thread. Its event is set when the client has gone away."""
-
-    def __init__(self, work: Callable[[Event], HttpResponseBase]) -> None:
-        super().__init__()
-        self.work = work
-
-
-class Streamed(StreamingHttpResponse):
-    """An answer whose body is made while it is sent."""
-
-    def __init__(self, body: Body, **options: Any) -> None:
-        super().__init__(body, **options)
-        self.body = body
-
-
-def as_file(body: Body, name: str, content_type: str) -> Streamed:
-    """To be saved under `name`, and kept by no cache."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Streamed(body, content_type=content_type, headers=headers)
-
-
-def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-    """A DRF view (which is synchronous) whose `Deferred` and `Streamed` answers are made in export threads."""
-
-    async def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-        response: HttpResponseBase = await sync_to_async(view)(request, **arguments)
-        try:
-            response = await _completed(response)
-        except ExportFault as fault:
-            response.close()
-            return answer_of_fault(fault)
-        except BaseException:  # the client has gone away
-            response.close()
-            raise
-        return response
-
-    for name in ("cls", "initkwargs", "csrf_exempt", "__name__", "__doc__"):  # what the schema asks a view for
-        setattr(answer, name, getattr(view, name, None))
-    return answer
+from calls.http.byte_ranges import ByteRange, RangeWish, Unsatisfiable, parse
+from calls.http.responses import Deferred, Streamed
+from calls.http.streaming import Body, pieces_of_file, rendered, size_of
 
 
 def send(request: Request, export: Export, *, file_name: str, download: bool) -> HttpResponseBase:
@@ -90,21 +45,6 @@ def not_modified(request: Request, headers: dict[str, str]) -> HttpResponseBase 
         response=current,
     )
     return None if answer is current else answer
-
-
-async def _completed(response: HttpResponseBase) -> HttpResponseBase:
-    if isinstance(response, Deferred):
-        made = await in_thread(response.work)
-        for name, value in response.items():  # what DRF has set, such as Vary
-            made.headers.setdefault(name, value)
-        response = made
-    if isinstance(response, Streamed):
-        try:
-            await response.body.begin()
-        except BaseException:
-            response.close()
-            raise
-    return response
 
 
 def _range(request: Request, export: Export) -> RangeWish | None:

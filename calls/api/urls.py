@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from calls.api import docs, views
-from calls.api.sending import asynchronous
+from calls.http.responses import asynchronous
 
 app_name = "api"
 

@@ -17,7 +17,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from calls.api import manifest, naming, pagination, schema
+from calls.api import pagination, schema
 from calls.api.filters import CallFilters
 from calls.api.parameters import (
     AudioParameters,
@@ -28,16 +28,19 @@ from calls.api.parameters import (
     refuse_unknown,
     wish_of,
 )
-from calls.api.sending import Deferred, Streamed, not_modified, send
-from calls.api.serializers import CallSerializer, SegmentSerializer
-from calls.export.body import Abandoned, Body
+from calls.api.sending import not_modified, send
+from calls.export import file_names as naming
+from calls.export import manifest
 from calls.export.export import Export
-from calls.export.peaks import REVISION as WAVEFORM_REVISION
-from calls.export.peaks import waveform
 from calls.export.plan import Plan, Wish, etag_of, plan_of
-from calls.export.recordings import axis_if_any, recording_of, recording_of_segment
+from calls.export.queries import axis_if_any, recording_of, recording_of_segment
+from calls.http.responses import Deferred, Streamed
+from calls.http.streaming import Abandoned, Body
 from calls.models import Call, Segment
+from calls.peaks.peaks import REVISION as WAVEFORM_REVISION
+from calls.peaks.peaks import waveform
 from calls.permissions import MayHear
+from calls.serializers import CallSerializer, SegmentSerializer
 
 
 class JsonForAll(BaseContentNegotiation):

@@ -6,11 +6,12 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from calls.export import encoding, wav
-from calls.export.ahead import ReadAhead
+from calls.export.encoders import compressed as encoding
+from calls.export.encoders import wav
 from calls.export.plan import Plan, etag_of
-from calls.export.reading import read_stretch
+from calls.export.read_ahead import ReadAhead
 from calls.export.rendering import Renderer
+from calls.export.segments import read_stretch
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from calls.export.faults import WrongParameter
+from calls.export.errors import WrongParameter
 
 
 class Layout(StrEnum):

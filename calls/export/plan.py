@@ -9,7 +9,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from calls.export.axis import Axis, Stretch
-from calls.export.faults import NoAudio, UnknownParticipant, WrongParameter
+from calls.export.errors import NoAudio, UnknownParticipant, WrongParameter
 from calls.export.formats import FORMATS, Format, Layout
 from calls.export.track import Track
 

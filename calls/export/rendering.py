@@ -19,11 +19,11 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from calls.audio import Samples
+from calls.audio.codec import Samples
 from calls.export.axis import Stretch
 from calls.export.formats import Layout
 from calls.export.plan import Plan
-from calls.export.reading import Reader, read_stretch
+from calls.export.segments import Reader, read_stretch
 from calls.export.track import Piece, Track
 
 WINDOW_SECONDS = 10

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='segment',
             name='peaks',
-            field=models.BinaryField(blank=True, help_text='Its waveform (calls.waveform); empty: to be decoded.', null=True),
+            field=models.BinaryField(blank=True, help_text='Its waveform (calls.audio.waveform); empty: to be decoded.', null=True),
         ),
     ]

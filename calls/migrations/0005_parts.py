@@ -1,4 +1,4 @@
-"""An index for parts of identifiers and names: see calls/parts.py. Postgres only; elsewhere this does nothing.
+"""An index for parts of identifiers and names: see calls/lookups.py. Postgres only; elsewhere this does nothing.
 
 Trigrams by hand instead of pg_trgm: that extension needs a privilege that a role may lack, and packages that a server may
 lack. The comparison that follows is UPPER(…) LIKE UPPER(…), so the trigrams are of the upper case too.

@@ -21,6 +21,6 @@ In reading order:
 
     report = await play(Plan(url="ws://127.0.0.1:8000/ws/acs/media", calls=(call,)))
 
-The wire is written here from the protocol itself and shares no code with `streams.protocol`, so that the two check
+The wire is written here from the protocol itself and shares no code with `streams.acs.messages`, so that the two check
 each other.
 """

@@ -10,11 +10,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from streams.simulator import wire
-from streams.simulator.audio import PACKET_US
 from streams.simulator.pacing import Pace
 from streams.simulator.plan import Call, Plan
 from streams.simulator.report import GOOD_CLOSE, CallReport, VoiceReport
-from streams.simulator.schedule import Announce, Event, Leave, Press, Return, Say
+from streams.simulator.scenario.audio import PACKET_US
+from streams.simulator.scenario.schedule import Announce, Event, Leave, Press, Return, Say
 
 HANDSHAKE_SECONDS = 10
 CLOSE_SECONDS = 30  # a server that is still reading what was sent faster than real time answers a close late

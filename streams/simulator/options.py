@@ -10,13 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from streams.simulator import identities
-from streams.simulator.audio import PACKET_MS, PACKET_US, SAMPLE_RATES, Clip, Samples, mixed, read_file, tone
-from streams.simulator.capture import read_capture
 from streams.simulator.errors import BadPlan
-from streams.simulator.faults import Faults, Stall
 from streams.simulator.plan import Call, Plan, new_id
-from streams.simulator.schedule import Absence, Conversation, Press, Script, Voice, presses
+from streams.simulator.scenario import identities
+from streams.simulator.scenario.audio import PACKET_MS, PACKET_US, SAMPLE_RATES, Clip, Samples, mixed, read_file, tone
+from streams.simulator.scenario.capture import read_capture
+from streams.simulator.scenario.faults import Faults, Stall
+from streams.simulator.scenario.schedule import Absence, Conversation, Press, Script, Voice, presses
 from streams.simulator.token import Signer, read_key
 
 VOICES = Path(__file__).resolve().parent / "voices"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 from uuid import uuid4
 
-from streams.simulator.schedule import Script
+from streams.simulator.scenario.schedule import Script
 from streams.simulator.token import Signer
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from streams.simulator.schedule import Voice
+from streams.simulator.scenario.schedule import Voice
 
 GOOD_CLOSE = 1000
 _HASH_PACKETS = 512  # hashed in one go: large enough that hashing lets other threads run

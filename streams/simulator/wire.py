@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
-from streams.simulator.schedule import Metadata
+from streams.simulator.scenario.schedule import Metadata
 
 CONNECTION_ID_HEADER = "x-ms-call-connection-id"
 CORRELATION_ID_HEADER = "x-ms-call-correlation-id"

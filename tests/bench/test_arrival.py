@@ -9,7 +9,8 @@ from unittest import TestCase
 
 from bench.arrival import Arrivals
 from bench.records import Heard, heard_in
-from streams.journal import Audio, Handshake, Journal, Voice
+from streams.journal.files import Journal
+from streams.journal.records import Audio, Handshake, Voice
 
 EVER = (0, 2**62)
 RECORD_BYTES = 670

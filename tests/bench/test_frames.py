@@ -6,9 +6,9 @@ from itertools import pairwise
 from unittest import TestCase
 
 from bench.frames import HALF_PACKETS, PACKET_US, Clock, place_in_ring, turns
-from streams import protocol
-from streams.meter import level_of
-from streams.protocol import AudioData
+from calls.audio.levels import level_of
+from streams.acs import messages as protocol
+from streams.ingest.packets import AudioData
 from tests.torture.media_socket import TEXT, frame_in
 
 RAW_IDS = ["4:+15550000010", "4:+15550000011"]

@@ -11,7 +11,8 @@ from unittest import TestCase
 from bench.figures import Figures
 from bench.profile import parts_of
 from bench.profiled import ROOMS, SERVER, cpu_of_other_threads, room_of, shared_out
-from streams.meter import Meter, level_of
+from calls.audio.levels import level_of
+from streams.ingest.meter import Meter
 from tests.servers import ROOT
 
 

@@ -9,9 +9,9 @@ from django.test import TestCase as RowTestCase
 from bench import recordings, shelf
 from calls.export.export import Export
 from calls.export.plan import Wish, plan_of
-from calls.export.recordings import recording_of
+from calls.export.queries import recording_of
 from calls.models import Call
-from tests.calls.admin_recordings import ALICE, BOB
+from tests.calls.admin.recordings import ALICE, BOB
 
 ENDS_EARLY = """Aggregate  (cost=389.04..389.05 rows=1 width=8) (actual rows=1.00 loops=1)
   ->  Limit  (cost=0.00..264.03 rows=10001 width=16) (actual rows=10001.00 loops=1)

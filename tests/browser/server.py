@@ -23,8 +23,8 @@ from django.test import TransactionTestCase
 from django.urls import path
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from calls import live
-from calls.live import News
+from calls.live import channel as live
+from calls.live.messages import News
 from tests import machine
 from tests.people import person
 

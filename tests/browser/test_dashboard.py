@@ -10,10 +10,10 @@ from typing import Any
 from django.test import tag
 from playwright.sync_api import Page, expect
 
-from calls.live_view import Call
+from calls.live.view import Call
 from tests.browser.server import OPERATOR, PASSWORD, BrowserTestCase
-from tests.calls.live_examples import AGENT, CUSTOMER, a_call, an_alarm, ended
-from tests.calls.test_pages import a_live_call
+from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended
+from tests.calls.pages.test_pages import a_live_call
 
 HOSTILE = '<img src=x onerror="document.title=1">' + "y" * 1000
 

@@ -10,7 +10,7 @@ from calls.models import LedgerEntry, Subscription
 from tests.browser.accessibility import violations
 from tests.browser.test_dashboard import DashboardTestCase
 from tests.browser.test_listening import HERTZ, OTHER_HERTZ, SpokenCallsTestCase
-from tests.calls.live_examples import CUSTOMER, a_call, ended
+from tests.calls.live.examples import CUSTOMER, a_call, ended
 from tests.calls.rows import START, tone
 from tests.streams.streams import ALICE, BOB
 

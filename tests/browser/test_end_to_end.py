@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests import machine
 from tests.browser.server import FLAGS
-from tests.end_to_end import ENGINEER, PASSWORD, running
+from tests.end_to_end.installation import ENGINEER, PASSWORD, running
 from tests.servers import ROOT, Server
 
 SECONDS = 4

@@ -17,18 +17,12 @@ import numpy as np
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from calls import audio, identity, waveform
-from calls.models import (
-    Call,
-    FailedJournal,
-    LedgerEntry,
-    Participant,
-    RecorderProcess,
-    Segment,
-    Subscription,
-    moment_of,
-)
+from calls import identity
+from calls.audio import codec as audio
+from calls.audio import waveform
+from calls.models import Call, FailedJournal, LedgerEntry, Participant, RecorderProcess, Segment, Subscription
 from calls.storage import write_object
+from calls.times import moment_of
 
 RATE = 16_000
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

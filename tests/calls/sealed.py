@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from calls.audio import Samples, pcm_hash
+from calls.audio.codec import Samples, pcm_hash
 from calls.export.axis import Stretch
 from calls.export.formats import FORMATS, Layout
 from calls.export.plan import Plan, Recording, Wish, plan_of

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { described, onCard, spoken } from "../../calls/static/calls/js/alarms.js";
+import { described, onCard, spoken } from "../../calls/static/calls/js/dashboard/alarms.js";
 
 const names = { kinds: { phone: "Phone number" }, words: { stalled: "Audio has stopped coming", too_low: "Too quiet" } };
 const customer = { id: "p", raw_id: "4:+15551234567", kind: "phone", display_name: "" };

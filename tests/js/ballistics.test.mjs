@@ -13,7 +13,7 @@ import {
   peakOf,
   quiet,
   rmsOf,
-} from "../../calls/static/calls/js/ballistics.js";
+} from "../../calls/static/calls/js/dashboard/rows/ballistics.js";
 
 test("a meter that has heard nothing is silent and still", () => {
   assert.equal(rmsOf(quiet, 0), SILENCE);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { chosen, everything, read, stateOf, written } from "../../calls/static/calls/js/choice.js";
-import { Voice } from "../../calls/static/calls/js/voice.js";
+import { chosen, everything, read, stateOf, written } from "../../calls/static/calls/js/dashboard/choice.js";
+import { Voice } from "../../calls/static/calls/js/dashboard/rows/voice.js";
 
 const NOW = Date.UTC(2026, 10, 23, 12);
 const call = (id, minutesAgo, ...rawIds) => ({

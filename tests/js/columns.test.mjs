@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { COLUMNS, changed, read, written } from "../../calls/static/calls/js/columns.js";
+import { COLUMNS, changed, read, written } from "../../calls/static/calls/js/call-list/columns.js";
 
 test("what is kept is what was chosen", () => {
   for (const hidden of [[], ["state"], ["began", "id"], [...COLUMNS]]) {

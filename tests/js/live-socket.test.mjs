@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { pause } from "../../calls/static/calls/js/backoff.js";
-import { LOGGED_OUT, LiveSocket, SILENT_AFTER_MS } from "../../calls/static/calls/js/live-socket.js";
+import { LOGGED_OUT, LiveSocket, SILENT_AFTER_MS } from "../../calls/static/calls/js/dashboard/live-socket.js";
 import { World } from "./socket-world.mjs";
 
 /** A world whose time passes when the test says so. */

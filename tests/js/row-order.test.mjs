@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { arrange } from "../../calls/static/calls/js/row-order.js";
+import { arrange } from "../../calls/static/calls/js/dashboard/rows/row-order.js";
 
 test("rows stand as they are wanted while nobody reads", () => {
   assert.deepEqual(arrange(["a", "b"], ["c", "b"], false), { ids: ["c", "b"], waiting: 0 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { between, extent, kept, said } from "../../calls/static/calls/js/selection.js";
+import { between, extent, kept, said } from "../../calls/static/calls/js/call-list/selection.js";
 
 const shown = ["a", "b", "c", "d"];
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { nothing, participantCount, reduce } from "../../calls/static/calls/js/state.js";
+import { nothing, participantCount, reduce } from "../../calls/static/calls/js/dashboard/state.js";
 
 const call = (id, second = 0, participants = []) => ({
   id,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { CLIP_MS, SPEAKING_MS, TALKING_MS, Voice, spokenSeconds, stepOf } from "../../calls/static/calls/js/voice.js";
+import { CLIP_MS, SPEAKING_MS, TALKING_MS, Voice, spokenSeconds, stepOf } from "../../calls/static/calls/js/dashboard/rows/voice.js";
 
 test("a voice talks while it is loud and a syllable longer", () => {
   const voice = new Voice();

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.test import SimpleTestCase
 
-from streams.auth import Door, Forbidden, Reason, Refused
+from streams.acs.auth import Door, Forbidden, Reason, Refused
 
 SECRET = "a-secret+of/the=address"
 

@@ -17,8 +17,9 @@ from uuid import UUID, uuid4
 from msgspec import structs
 
 from calls import identity
-from streams import journal
-from streams.journal import Audio, Closed, Counts, Damage, Dtmf, Handshake, Journal, Metadata, Record, Voice
+from streams.journal import files as journal_files
+from streams.journal.files import Journal
+from streams.journal.records import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Voice
 from tests.streams.packets import RATE, START_US, Sent
 
 CONNECTION = "connection"
@@ -161,4 +162,4 @@ def damage_in(records: Iterable[Record]) -> list[Damage]:
 
 
 def read(path: Path) -> list[Record]:
-    return list(journal.read(path))
+    return list(journal_files.read(path))

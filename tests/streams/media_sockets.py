@@ -12,10 +12,10 @@ from channels.testing import WebsocketCommunicator
 from django.test import TransactionTestCase
 
 from acsmedia.asgi import Application
-from calls.live import News
-from streams.auth import Door
+from calls.live.messages import News
+from streams.acs.auth import Door
+from streams.ingest.stream import Stream
 from streams.recorder import Recorder
-from streams.stream import Stream
 from tests.waiting import until
 
 CONNECTION, CORRELATION = "411f0b00-1", "8f3e"

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from streams.timeline import Taken, Timeline
+from streams.timeline.timeline import Taken, Timeline
 
 START_US = 1_664_824_372_000_000
 RATE = 16_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streams import sealing
-from streams.journal import Closed, Handshake, Record
-from streams.sealing import Digest, Segment, StreamState, SubscriptionFacts
-from streams.timeline import Gap
+from streams.journal.records import Closed, Handshake, Record
+from streams.sealing import digest as sealing
+from streams.sealing.digest import Digest, Segment, StreamState, SubscriptionFacts
+from streams.timeline.timeline import Gap
 from tests.streams.journals import handshake_of
 from tests.streams.packets import START_US
 

@@ -16,12 +16,13 @@ from django.core.files.base import File
 from django.db import OperationalError, connections
 from django.test import TransactionTestCase, override_settings
 
-from calls import audio, identity
+from calls import identity
+from calls.audio import codec as audio
 from calls.models import Call, LedgerEntry, Segment, Subscription
 from calls.storage import AudioStorage, StoreAway, audio_store, read_object
-from streams import spool
-from streams.sealer import Sealer
-from streams.spool import Folder
+from streams.journal import spool
+from streams.journal.spool import Folder
+from streams.sealing.sealer import Sealer
 from tests.streams.packets import Sent
 
 

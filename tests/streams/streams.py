@@ -8,11 +8,14 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from calls import identity
-from streams import journal
-from streams.journal import Handshake, Journal, JournalUnwritable, Record
+from streams.acs.messages import decode
+from streams.ingest.stream import Stream
+from streams.journal import files as journal_files
+from streams.journal import records as journal
+from streams.journal.files import Journal, JournalUnwritable
+from streams.journal.records import Handshake, Record
 from streams.simulator import wire
-from streams.simulator.schedule import Metadata
-from streams.stream import Stream
+from streams.simulator.scenario.schedule import Metadata
 
 ALICE = "4:+15551234567"
 BOB = "8:acs:3d20e1de-0f28-41c5-84a0-4960fde5f411_0000000b-c5f0-6a4f-8b23-3a3a0d00a1b2"
@@ -81,7 +84,7 @@ def open_stream(
     connected_at_us: int = START_US,
 ) -> Stream:
     shaken = handshake(connection, connected_at_us=connected_at_us)
-    return Stream(FragileJournal(folder, shaken), shaken, clock or Clock())
+    return Stream(FragileJournal(folder, shaken), shaken, decode, clock or Clock())
 
 
 def fill_disk(stream: Stream, *, full: bool = True) -> None:
@@ -100,7 +103,7 @@ def records_in(folder: Path) -> list[Record]:
 
 
 def read(path: Path) -> list[Record]:
-    return list(journal.read(path)) if path.suffix in {".open", ".journal"} else []
+    return list(journal_files.read(path)) if path.suffix in {".open", ".journal"} else []
 
 
 def heard_in(folder: Path) -> dict[str, bytes]:

@@ -13,13 +13,15 @@ from unittest import mock
 from django.test import TransactionTestCase
 from redis.exceptions import ConnectionError as RedisAway
 
-from calls.live import News
+from calls.live.messages import News
 from calls.models import Call, Segment
 from streams import recorder as module
-from streams.journal import Closed, JournalUnwritable
+from streams.acs.messages import decode
+from streams.ingest.stream import Stream
+from streams.journal.files import JournalUnwritable
+from streams.journal.records import Closed
+from streams.journal.spool import abandoned
 from streams.recorder import Recorder
-from streams.spool import abandoned
-from streams.stream import Stream
 from tests.streams.streams import ALICE, PACKET, START_US, audio, heard_in, metadata, records_in
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -73,11 +75,11 @@ class Starting(RecorderTestCase):
 
     async def test_nothing_can_be_opened_before_it_or_after_the_end(self) -> None:
         with self.assertRaises(JournalUnwritable):
-            self.recorder.open("connection", "correlation")
+            self.recorder.open("connection", "correlation", decode)
         self.recorder.start()
         self.recorder.stop()
         with self.assertRaises(JournalUnwritable):
-            self.recorder.open("connection", "correlation")
+            self.recorder.open("connection", "correlation", decode)
 
     async def test_fails_where_no_spool_can_be_made(self) -> None:
         self.spool.parent.joinpath("spool").write_text("a file, no folder")
@@ -91,19 +93,19 @@ class Opening(RecorderTestCase):
         self.recorder.start()
 
     async def test_sockets_of_one_connection_belong_to_one_call(self) -> None:
-        first, second = self.recorder.open("connection", ""), self.recorder.open("connection", "")
+        first, second = self.recorder.open("connection", "", decode), self.recorder.open("connection", "", decode)
         self.assertEqual(first.handshake.call_id, second.handshake.call_id)
         self.assertNotEqual(first.handshake.stream_id, second.handshake.stream_id)
 
     async def test_sockets_without_a_connection_id_are_calls_of_their_own(self) -> None:
-        first, second = self.recorder.open("", ""), self.recorder.open("", "")
+        first, second = self.recorder.open("", "", decode), self.recorder.open("", "", decode)
         self.assertNotEqual(first.handshake.call_id, second.handshake.call_id)
 
     async def test_every_process_names_a_call_alike(self) -> None:
         other = self.make()
         other.start()
         self.addCleanup(other.stop)
-        calls = {one.open("connection", "").handshake.call_id for one in (self.recorder, other)}
+        calls = {one.open("connection", "", decode).handshake.call_id for one in (self.recorder, other)}
         self.assertEqual(len(calls), 1)
 
 
@@ -113,7 +115,7 @@ class Closing(RecorderTestCase):
         self.recorder.start()
 
     async def test_seals_at_once(self) -> None:
-        stream = self.recorder.open("connection", "correlation")
+        stream = self.recorder.open("connection", "correlation", decode)
         for number in range(5):
             stream.receive(audio(at=number))
         self.recorder.close(stream, 1000)
@@ -123,7 +125,7 @@ class Closing(RecorderTestCase):
         self.assertEqual((call.call_connection_id, call.correlation_id), ("connection", "correlation"))
 
     async def test_again_changes_nothing(self) -> None:
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         self.recorder.close(stream, 1000)
         self.recorder.close(stream, 1006)
         assert stream.closed
@@ -136,7 +138,7 @@ class Rotating(RecorderTestCase):
         self.recorder.start()
 
     def open(self) -> Stream:
-        self.stream = self.recorder.open("connection", "")
+        self.stream = self.recorder.open("connection", "", decode)
         return self.stream
 
     def tick(self, seconds: float) -> None:
@@ -188,7 +190,7 @@ class Rotating(RecorderTestCase):
         await until(lambda: ".000000." not in name_of(number))
 
     async def test_of_one_stream_that_fails_keeps_no_other_from_it(self) -> None:
-        other = self.recorder.open("other", "")
+        other = self.recorder.open("other", "", decode)
         for stream in (self.open(), other):
             stream.receive(audio())
         for turn, failure in enumerate((JournalUnwritable("full"), OSError("gone")), start=1):
@@ -207,7 +209,7 @@ class Ticking(RecorderTestCase):
 
     async def sequence_reaches(self, wanted: int) -> None:
         """Speaks on until the journal has been rotated so often."""
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         spoken = 0
 
         def is_there() -> bool:
@@ -219,7 +221,7 @@ class Ticking(RecorderTestCase):
         await until(is_there)
 
     async def test_tells_of_a_call_its_levels_and_its_end(self) -> None:
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         stream.receive(audio())
         await until(lambda: any(news["levels"] for news in self.dashboards.news))
         self.assertEqual(self.dashboards.news[0]["calls"][0]["id"], stream.handshake.call_id)
@@ -230,7 +232,7 @@ class Ticking(RecorderTestCase):
 
     async def test_rests_when_there_is_no_call_and_goes_on_with_the_next(self) -> None:
         for connection in ("one", "two"):
-            stream = self.recorder.open(connection, "")
+            stream = self.recorder.open(connection, "", decode)
             ticker = self.recorder._ticker
             assert ticker
             self.recorder.close(stream, 1000)
@@ -259,7 +261,7 @@ class Ticking(RecorderTestCase):
     async def test_tells_again_when_the_layer_is_back(self) -> None:
         self.dashboards.failure = OSError("no Redis")
         with self.assertLogs("streams.recorder", "WARNING"):
-            stream = self.recorder.open("connection", "")
+            stream = self.recorder.open("connection", "", decode)
             await until(lambda: self.dashboards.asked)
         self.dashboards.failure = None
         stream.receive(audio())
@@ -273,7 +275,7 @@ class TheFigures(RecorderTestCase):
 
     async def test_count_open_and_closed_streams_alike(self) -> None:
         self.recorder.start()
-        first, second = self.recorder.open("one", ""), self.recorder.open("two", "")
+        first, second = self.recorder.open("one", "", decode), self.recorder.open("two", "", decode)
         for stream in (first, second):
             for message in (metadata(), audio(), "no JSON", "{}"):
                 stream.receive(message)
@@ -293,7 +295,7 @@ class TheFigures(RecorderTestCase):
 
     async def test_say_what_has_been_sealed(self) -> None:
         self.recorder.start()
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         stream.receive(audio())
         self.recorder.close(stream, 1000)
         await until(lambda: self.recorder.figures().segments_sealed == 1)
@@ -306,7 +308,7 @@ class Stopping(RecorderTestCase):
         self.recorder.start()
 
     async def test_ends_every_journal_and_every_thread(self) -> None:
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         stream.receive(audio())
         self.recorder.stop()
         names = {thread.name for thread in threading.enumerate()}
@@ -315,7 +317,7 @@ class Stopping(RecorderTestCase):
         self.assertEqual((stream.closed.code, stream.closed.reason), (None, "recorder stopped"))
 
     async def test_leaves_what_is_not_sealed_to_the_next_process(self) -> None:
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         stream.receive(audio())
         assert self.recorder._running
         self.recorder._running.sealer.stop(PATIENCE_SECONDS)  # so that it is not faster than what is tested
@@ -338,7 +340,7 @@ class Stopping(RecorderTestCase):
         self.assertEqual(list(abandoned(self.spool)), [])
 
     async def test_twice_is_stopping_once(self) -> None:
-        self.recorder.open("connection", "")
+        self.recorder.open("connection", "", decode)
         self.recorder.stop()
         self.recorder.stop()
 
@@ -347,7 +349,7 @@ class Stopping(RecorderTestCase):
         self.assertEqual(list(self.spool.iterdir()), [])
 
     async def test_with_sockets_that_close_meanwhile_closes_each_once(self) -> None:
-        streams = [self.recorder.open(f"connection {number}", "") for number in range(20)]
+        streams = [self.recorder.open(f"connection {number}", "", decode) for number in range(20)]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.recorder.aclose())
             for stream in streams:

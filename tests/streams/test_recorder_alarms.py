@@ -7,11 +7,12 @@ from itertools import pairwise
 
 from django.test import override_settings
 
-from calls.heard import Wish
+from calls.listen.messages import Wish
 from calls.models import LedgerEntry
 from calls.storage import audio_store
-from streams.alarms import Thresholds
-from streams.room import Room
+from streams.acs.messages import decode
+from streams.ingest.disk_quota import Room
+from streams.live.alarm_rules import Thresholds
 from tests.streams.spools import STORAGES, FakeStore
 from tests.streams.streams import START_US, audio, metadata
 from tests.streams.test_recorder import RecorderTestCase
@@ -26,7 +27,7 @@ class Alarms(RecorderTestCase):
         self.recorder.start()
 
     async def test_are_looked_for_once_a_second_and_told(self) -> None:
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         told: dict[int, set[str]] = {}  # by tick
         for tick in range(130):
             news = self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
@@ -41,7 +42,7 @@ class Alarms(RecorderTestCase):
         await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
 
     async def test_and_listeners_are_told_at_once_when_a_dashboard_asks(self) -> None:
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         call = stream.handshake.call_id
         for tick in range(120):
             self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
@@ -58,7 +59,7 @@ class Alarms(RecorderTestCase):
         self.recorder.close(stream, 1000)
 
     async def test_packets_a_second_and_lag_are_told_about_once_a_second(self) -> None:
-        stream = self.recorder.open("connection", "")
+        stream = self.recorder.open("connection", "", decode)
         stream.receive(metadata())
         told = []
         for tick in range(31):
@@ -76,8 +77,8 @@ class Alarms(RecorderTestCase):
         left = self.spool / "left"
         left.mkdir()
         (left / "stream.000000.journal").write_bytes(bytes(1000))
-        stream = self.recorder.open("connection", "")
-        with self.assertLogs("streams.lookout", "WARNING"):
+        stream = self.recorder.open("connection", "", decode)
+        with self.assertLogs("streams.live.alarm_monitor", "WARNING"):
             await until(lambda: self.recorder.figures().alarms["disk_low"])
         self.recorder.close(stream, 1000)
         await until(lambda: any(news.get("ended") for news in self.dashboards.news))
@@ -98,7 +99,7 @@ class AnOutage(RecorderTestCase):
         store = audio_store()
         assert isinstance(store, FakeStore), "the settings say so"
         store.away = True
-        stream = recorder.open("connection", "")
+        stream = recorder.open("connection", "", decode)
         stream.receive(metadata(), audio())
         with self.assertLogs(level="WARNING"):
             recorder.close(stream, 1000)

@@ -8,13 +8,14 @@ from typing import Any
 from django.forms.models import model_to_dict
 from msgspec import structs
 
-from calls import audio
+from calls.audio import codec as audio
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
-from streams import rows, sealing
-from streams.journal import Handshake
-from streams.ledger import moment
-from streams.rows import Addition, Announcement, StoredSegment
-from streams.sealing import Digest, SubscriptionFacts
+from streams.journal.records import Handshake
+from streams.sealing import digest as sealing
+from streams.sealing import rows
+from streams.sealing.digest import Digest, SubscriptionFacts
+from streams.sealing.ledger import moment
+from streams.sealing.rows import Addition, Announcement, StoredSegment
 from tests.streams.journals import handshake_of
 from tests.streams.packets import RATE, START_US
 

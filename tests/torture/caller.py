@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from streams.simulator import wire
-from streams.simulator.schedule import Metadata
+from streams.simulator.scenario.schedule import Metadata
 from tests.torture.media_socket import MediaSocket, Refused
 from tests.torture.numbered import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE, NumberedVoice
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from calls.storage import AudioStorage, DurableFileStorage
+from calls.storage import AudioStorage
+from calls.storage.local import DurableFileStorage
 from tests.servers import Server
 from tests.torture import integrity, memory
 from tests.torture.databases import Database

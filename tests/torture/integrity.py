@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from calls import audio
+from calls.audio import codec as audio
 from calls.storage import AudioStorage
-from streams.spool import AXES
+from streams.journal.spool import AXES
 
 LOCKS = ".lock"
 """How the names of lock files end: of a process, and of one that seals for it."""

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from calls.audio import Samples
+from calls.audio.codec import Samples
 
 SAMPLE_RATE = 16_000
 PACKET_SAMPLES = 320

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from calls import identity
-from calls.audio import Samples
+from calls.audio.codec import Samples
 from tests.torture.databases import ENGINEER_TOKEN
 
 WAV_HEADER_BYTES = 44

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.files.base import ContentFile, File
 
-from calls.storage import DurableFileStorage
+from calls.storage.local import DurableFileStorage
 
 REFUSE, HANG, BREAK_OFF, KEEP_HALF = "refuse", "hang", "break-off", "keep-half"
 HANG_SECONDS = 3.0

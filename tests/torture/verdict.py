@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
 
-from calls.audio import Samples
+from calls.audio.codec import Samples
 from tests.torture.caller import Caller, Sent
 from tests.torture.numbered import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE, Piece
 from tests.torture.numbered import Sequence as NumberedSequence

@@ -21,8 +21,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from calls import deletion, integrity
-from calls.integrity import Fault, Finding, Page, Scope
+from calls.storage import deletion, integrity
+from calls.storage.integrity import Fault, Finding, Page, Scope
 
 WRONG, NOT_CHECKED = 1, 2
 """Exit codes: something is wrong; the check could not be made, or not to its end."""

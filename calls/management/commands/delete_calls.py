@@ -12,8 +12,8 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import track
 
-from calls import deletion
 from calls.models import Call
+from calls.storage import deletion
 
 CALLS_PER_BATCH = 500
 

@@ -15,10 +15,22 @@ from typing import Any, assert_never
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from calls import identity
-from streams import journal
-from streams.journal import Alarm, Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
-from streams.ledger import moment
-from streams.sealing import FALLBACK_RATE, PACKETS_PER_SECOND
+from streams.journal import records as journal
+from streams.journal.records import (
+    Alarm,
+    Audio,
+    Closed,
+    Counts,
+    Damage,
+    Dtmf,
+    Handshake,
+    Metadata,
+    Record,
+    Unwritten,
+    Voice,
+)
+from streams.sealing.digest import FALLBACK_RATE, PACKETS_PER_SECOND
+from streams.sealing.ledger import moment
 
 DAMAGED = 1
 

@@ -13,13 +13,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from streams.simulator.capture import Capture
 from streams.simulator.errors import BadPlan
 from streams.simulator.options import add_arguments, plan_of
 from streams.simulator.plan import Plan
 from streams.simulator.play import play
 from streams.simulator.progress import show_progress, table_of
 from streams.simulator.report import Report
+from streams.simulator.scenario.capture import Capture
 
 BAD_OPTIONS = 2
 INCOMPLETE = 1

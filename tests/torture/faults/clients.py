@@ -9,7 +9,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from streams import journal
+from streams.journal import files as journal_files
+from streams.journal import records as journal
 from streams.simulator import wire
 from tests.torture.caller import METADATA, Caller
 from tests.torture.media_socket import CONTINUATION, TEXT, MediaSocket, Refused, frame
@@ -65,7 +66,7 @@ def _arrivals(path: Path) -> Iterator[tuple[tuple[str, str, int], int]]:
 def _audio(path: Path) -> Iterator[tuple[tuple[str, str, int], int]]:
     connection_id = ""
     voices: dict[int, str] = {}
-    for record in journal.read(path):
+    for record in journal_files.read(path):
         if isinstance(record, journal.Handshake):
             connection_id = record.call_connection_id
         elif isinstance(record, journal.Voice):

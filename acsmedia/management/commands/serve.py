@@ -1,0 +1,26 @@
+"""`manage.py serve`: checks the settings, then becomes the server, on Daphne or uvicorn."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from acsmedia.servers.commands import command
+
+
+class Command(BaseCommand):
+    help = "Checks the settings and runs the server in the foreground: the entry point of the image."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Where to listen, and on which server; the environment gives the defaults."""
+        parser.add_argument("--server", choices=["daphne", "uvicorn"], default=os.environ.get("SERVER", "daphne"))
+        parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
+        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+
+    def handle(self, *, server: str, host: str, port: int, **options: Any) -> None:
+        """Replaces this process, so that signals reach the server itself."""
+        arguments = command(server, host, port)
+        os.execv(arguments[0], arguments)  # noqa: S606 - our own argument vector, no shell

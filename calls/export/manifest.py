@@ -1,0 +1,134 @@
+"""The proof of a recording: every track with its segments, hashes, gaps, damage that is known, and counts.
+
+A long call has tens of thousands of segments, so the document is written while the rows are read, a page at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from rest_framework.utils.encoders import JSONEncoder
+
+from calls.export.axis import Axis
+from calls.models import LedgerEntry, Segment
+from calls.storage.integrity import IN_THE_LEDGER
+
+PAGE = 1000
+"""Rows that are read, and turned into text, at a time."""
+
+
+def pieces(call: dict[str, Any], axis: Axis | None, generated_at: datetime) -> Generator[bytes, None, None]:
+    """The JSON document. `call` is a call as in REST; `axis` is None where nothing is sealed."""
+    yield f'{{"call": {_json(call)}, "generated_at": {_json(generated_at)}, "tracks": ['.encode()
+    for index, participant in enumerate(call["participants"]):
+        yield (", " if index else "").encode()
+        for text in _track(participant, axis):
+            yield text.encode()
+    yield b"]}"
+
+
+def _track(participant: dict[str, Any], axis: Axis | None) -> Iterator[str]:
+    track = UUID(participant["id"])
+    counts = _Counts()
+    yield f'{{"participant": {_json(participant)}, "segments": ['
+    if axis:
+        yield from _listed(counts.segment(_segment(row, axis)) for row in _segments(track))
+    yield '], "gaps": ['
+    yield from _listed(counts.gap(_gap(row, axis)) for row in _gaps(track))
+    yield f'], "damage": {_json(list(_damage(track)))}, "counts": {_json(vars(counts))}}}'
+
+
+def _listed(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Members of a JSON array, up to `PAGE` in one text."""
+    texts: list[str] = []
+    lead = ""
+    for entry in entries:
+        texts.append(_json(entry))
+        if len(texts) == PAGE:
+            yield lead + ", ".join(texts)
+            texts, lead = [], ", "
+    if texts:
+        yield lead + ", ".join(texts)
+
+
+@dataclass
+class _Counts:
+    segments: int = 0
+    gaps: int = 0
+    samples: int = 0
+    size_bytes: int = 0
+
+    def segment(self, entry: dict[str, Any]) -> dict[str, Any]:
+        self.segments += 1
+        self.samples += entry["sample_count"]
+        self.size_bytes += entry["size_bytes"]
+        return entry
+
+    def gap(self, entry: dict[str, Any]) -> dict[str, Any]:
+        self.gaps += 1
+        return entry
+
+
+def _segments(track: UUID) -> Iterator[Segment]:
+    """In order of the track. Each page is a query of its own: pages are read in different threads."""
+    rows: QuerySet[Segment] = Segment.objects.filter(participant=track).defer("peaks").order_by("start_sample")
+    page = list(rows[:PAGE])
+    while page:
+        yield from page
+        page = list(rows.filter(start_sample__gt=page[-1].start_sample)[:PAGE])
+
+
+def _gaps(track: UUID) -> Iterator[LedgerEntry]:
+    rows = LedgerEntry.objects.filter(participant=track, kind=LedgerEntry.Kind.GAP).order_by("started_at", "id")
+    begin = 0
+    while page := list(rows[begin : begin + PAGE]):
+        yield from page
+        begin += PAGE
+
+
+def _damage(track: UUID) -> Iterator[dict[str, Any]]:
+    """What `check_recordings` has found wrong with stored audio. The segments of these cannot be handed out."""
+    rows = LedgerEntry.objects.filter(participant=track, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER)
+    for row in rows.order_by("started_at", "id").iterator():
+        yield {
+            "segment": row.detail["segment"],
+            "reason": row.reason,
+            "started_at": row.started_at,
+            "ended_at": row.ended_at,
+            "found_at": row.detail["found_at"],
+        }
+
+
+def _segment(row: Segment, axis: Axis) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "subscription": row.subscription_id,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "start": round(axis.seconds(row.start_sample, row.sample_rate), 6),
+        "end": round(axis.seconds(row.start_sample + row.sample_count, row.sample_rate), 6),
+        "start_sample": axis.at_rate(row.sample_rate).place(row.start_sample, row.sample_rate),
+        "sample_count": row.sample_count,
+        "sample_rate": row.sample_rate,
+        "size_bytes": row.size_bytes,
+        "sha256": row.sha256,
+    }
+
+
+def _gap(row: LedgerEntry, axis: Axis | None) -> dict[str, Any]:
+    start = end = None
+    if axis and row.start_sample is not None and row.sample_count is not None and row.sample_rate:
+        start = round(axis.seconds(row.start_sample, row.sample_rate), 6)
+        end = round(axis.seconds(row.start_sample + row.sample_count, row.sample_rate), 6)
+    times = {"started_at": row.started_at, "ended_at": row.ended_at}
+    return {"start": start, "end": end, "reason": row.reason, **times}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, cls=JSONEncoder)

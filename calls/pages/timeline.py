@@ -1,0 +1,127 @@
+"""A call on one time axis: its tracks and what happened meanwhile, as the lanes of its page want it.
+
+Seconds count from `audio_started_at`, as in REST. What happened before the first sample, or to a call without any, has
+places before 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from calls.export.axis import Axis
+from calls.export.errors import NoAudio
+from calls.export.queries import axis_of
+from calls.models import Call, LedgerEntry, Participant, Segment
+from calls.times import EPOCH
+from calls.wording import GAPS, words_of
+
+MOST_MARKS = 2_000
+"""More could be neither seen nor drawn. Gaps are no marks: what is missing is always drawn."""
+
+JOINT_SECONDS = 0.001
+"""Segments of a track follow each other without a gap where they were cut; what is closer than this is one piece."""
+
+
+def timeline_of(call: Any) -> dict[str, Any]:
+    """JSON of a call of `Call.objects.with_state`: `call, state, audio_started_at, duration_seconds, tracks, marks`.
+
+    Five queries: the extent, participants, segments, gaps, marks.
+    """
+    try:
+        axis = axis_of(call.pk)
+    except NoAudio:
+        axis = None
+    participants = list(Participant.objects.filter(call=call))
+    recorded, gaps = (_recorded(call, axis), _gaps(call, axis)) if axis else ({}, {})
+    marks = list(LedgerEntry.objects.filter(call=call).exclude(kind=LedgerEntry.Kind.GAP)[: MOST_MARKS + 1])
+    zero = _moment_of(axis.zero) if axis else call.started_at
+    return {
+        "call": str(call.pk),
+        "state": call.state,
+        "started_at": call.started_at.isoformat(),
+        "audio_started_at": zero.isoformat() if axis else None,
+        "duration_seconds": round(axis.length / axis.sample_rate, 6) if axis else 0.0,
+        "tracks": [_track(each, recorded.get(each.pk, []), gaps.get(each.pk, [])) for each in participants],
+        "marks": [_mark(entry, zero) for entry in marks[:MOST_MARKS]],
+        "has_more_marks": len(marks) > MOST_MARKS,
+    }
+
+
+def merged(pieces: Iterable[tuple[float, float]]) -> list[list[float]]:
+    """Pieces in the order of their beginnings, those that touch made one."""
+    joined: list[list[float]] = []
+    for start, end in pieces:
+        if joined and start - joined[-1][1] < JOINT_SECONDS:
+            joined[-1][1] = max(joined[-1][1], end)
+        else:
+            joined.append([start, end])
+    return joined
+
+
+def seconds_after(zero: datetime, moment: datetime) -> float:
+    return round((moment - zero).total_seconds(), 6)
+
+
+def _recorded(call: Call, axis: Axis) -> dict[UUID, list[tuple[float, float]]]:
+    """Per participant, the seconds that each segment covers, in order."""
+    pieces: dict[UUID, list[tuple[float, float]]] = {}
+    rows = Segment.objects.filter(participant__call=call).order_by("participant_id", "start_sample")
+    for owner, start, count, rate in rows.values_list(
+        "participant_id", "start_sample", "sample_count", "sample_rate"
+    ).iterator(chunk_size=2000):
+        piece = axis.seconds(start, rate), axis.seconds(start + count, rate)
+        pieces.setdefault(owner, []).append(piece)
+    return pieces
+
+
+def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
+    """Per participant, in order."""
+    gaps: dict[UUID | None, list[dict[str, Any]]] = {}
+    for entry in LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.GAP):
+        gaps.setdefault(entry.participant_id, []).append(_gap(entry, axis))
+    return gaps
+
+
+def _track(participant: Participant, pieces: list[tuple[float, float]], gaps: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "participant": str(participant.pk),
+        "label": participant.label,
+        "kind": participant.kind,
+        "raw_id": participant.raw_id,
+        "segments": len(pieces),
+        "recorded": [[round(start, 6), round(end, 6)] for start, end in merged(sorted(pieces))],
+        "gaps": gaps,
+    }
+
+
+def _gap(entry: LedgerEntry, axis: Axis) -> dict[str, Any]:
+    """A gap has its place in samples (`streams.sealing.ledger.gap_entry`)."""
+    start, count, rate = entry.start_sample, entry.sample_count, entry.sample_rate
+    assert start is not None, "a gap has a place"
+    assert count, "a gap has a length"
+    assert rate, "a gap has a rate"
+    return {
+        "start": round(axis.seconds(start, rate), 6),
+        "end": round(axis.seconds(start + count, rate), 6),
+        "reason": entry.reason,
+        "label": GAPS.get(entry.reason, entry.reason),
+    }
+
+
+def _mark(entry: LedgerEntry, zero: datetime) -> dict[str, Any]:
+    return {
+        "kind": entry.kind,
+        "at": seconds_after(zero, entry.started_at),
+        "end": seconds_after(zero, entry.ended_at) if entry.ended_at else None,
+        "participant": str(entry.participant_id) if entry.participant_id else None,
+        "label": words_of(entry.kind, entry.reason, entry.detail),
+    }
+
+
+def _moment_of(seconds: Fraction) -> datetime:
+    """Of the axis' zero, to the microsecond below."""
+    return EPOCH + timedelta(microseconds=int(seconds * 1_000_000))

@@ -1,0 +1,218 @@
+"""The wire of ACS media streaming: one WebSocket message in, one value out. PURE.
+
+Every wire name of ACS lives here and nowhere else. Sources: Microsoft's "Audio streaming concept" and the SDKs'
+`StreamingData` parsers; the variants accepted beyond them are listed in docs/protocol.md.
+
+`decode` answers `AudioMetadata`, `AudioData`, `DtmfData` or `Other`, or raises a `Skipped`:
+
+    Skipped                  the message is counted and the next one is read
+     ├─ Unknown              a JSON object with neither a known kind nor a known member
+     └─ Malformed            no JSON object, or a known kind whose member is wrong; `reason` names what
+         └─ UnsupportedAudio metadata that announces what we cannot record: the connection is refused
+
+Nothing else is raised, whatever arrives. Reasons name the field and never repeat the payload.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from calls.identity import RAW_ID_MAX_LENGTH
+from streams.ingest.packets import (
+    AudioData,
+    AudioMetadata,
+    DtmfData,
+    Malformed,
+    Message,
+    Other,
+    Unknown,
+    UnsupportedAudio,
+)
+
+ID_MAX_LENGTH = 256
+TONE_MAX_LENGTH = 32
+SAMPLE_RATES = range(8_000, 96_001)
+"""Hz. ACS streams 16000 or 24000; others are accepted within what telephony and recording use."""
+
+OTHER_KINDS = frozenset({"markdata", "transcriptionmetadata", "transcriptiondata"})
+"""Documented kinds that carry nothing to record."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEARS = range(1970, 2200)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BOM = ("\ufeff", b"\xef\xbb\xbf")
+
+
+class _Audio(Struct, gc=False):
+    data: bytes | None = None  # base64, decoded strictly by msgspec in the same pass
+    timestamp: str | None = None
+    participantRawID: str | None = None
+    participantRawId: str | None = None
+    silent: bool | None = None
+
+
+class _Metadata(Struct):
+    sampleRate: float
+    encoding: str = "PCM"
+    subscriptionId: str | None = None
+    channels: float | None = 1
+    length: float | None = None
+
+
+class _Dtmf(Struct):
+    data: str
+
+
+class _Envelope(Struct, gc=False):
+    kind: Any = None
+    audioData: _Audio | UnsetType = UNSET
+    audioMetadata: _Metadata | UnsetType = UNSET
+    dtmfData: _Dtmf | UnsetType = UNSET
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_any = msgspec.json.Decoder().decode
+
+_MEMBERS: dict[str, tuple[str, type[Struct]]] = {
+    "audiodata": ("audioData", _Audio),
+    "audiometadata": ("audioMetadata", _Metadata),
+    "dtmfdata": ("dtmfData", _Dtmf),
+}
+
+
+def decode(message: str | bytes) -> Message:
+    """One text or binary WebSocket message. Linear in its length. Raises only `Skipped`."""
+    try:
+        envelope = _decode_envelope(message)
+        if envelope.audioData is not UNSET and envelope.kind == "AudioData":
+            return _audio(envelope.audioData)
+    except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
+        pass  # the careful way names what is wrong, or accepts a variant
+    return _decode_carefully(message)
+
+
+def _decode_carefully(message: str | bytes) -> Message:
+    """Every documented variant of casing and shape; slower, and precise about what is wrong."""
+    fields = _fields_of(message)
+    kind = fields.get("kind")
+    if kind is not None and not isinstance(kind, str):
+        raise Malformed("kind: not a string")
+    name = (kind or "").lower()
+    if name in OTHER_KINDS:
+        return Other(name)
+    if name not in _MEMBERS:
+        name = next((member for member in _MEMBERS if member in fields), "")
+    if not name:
+        raise Unknown("unknown kind")
+    member, shape = _MEMBERS[name]
+    if not isinstance(fields.get(name), dict):
+        raise Malformed(f"{member}: absent or no object")
+    return _typed(member, shape, fields[name])
+
+
+def _fields_of(message: str | bytes) -> dict[str, Any]:
+    """The top-level members by lower-case name."""
+    text: Any = message[1:] if message[:1] == _BOM[0] else message
+    text = text[3:] if text[:3] == _BOM[1] else text
+    try:
+        value = _decode_any(text)
+    except RecursionError as error:
+        raise Malformed("nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise Malformed("not UTF-8") from error
+    except ValueError as error:
+        raise Malformed("not JSON") from error
+    if not isinstance(value, dict):
+        raise Malformed("not a JSON object")
+    return {key.lower(): member for key, member in value.items()}
+
+
+def _typed(member: str, shape: type[Struct], value: dict[str, Any]) -> Message:
+    spelling = {name.lower(): name for name in reversed(shape.__struct_fields__)}
+    named = {spelling.get(key.lower(), key): item for key, item in value.items() if item is not None}
+    try:
+        typed = msgspec.convert(named, shape, strict=True)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{member}: {_field_named_by(error)}wrong type or value") from error
+    if isinstance(typed, _Audio):
+        return _audio(typed)
+    if isinstance(typed, _Metadata):
+        return _metadata(typed)
+    assert isinstance(typed, _Dtmf), "_MEMBERS names three shapes"
+    return _dtmf(typed)
+
+
+def _field_named_by(error: Exception) -> str:
+    """msgspec says "… - at `$.name`"; the path holds our field names only, never the payload."""
+    _, _, path = str(error).rpartition("`$.")
+    field = path.removesuffix("`")
+    return f"{field}: " if field.isalpha() else ""
+
+
+def _audio(audio: _Audio) -> AudioData:
+    participant = audio.participantRawID or audio.participantRawId or ""
+    if len(participant) > RAW_ID_MAX_LENGTH:
+        raise Malformed("audioData: participantRawID: too long")
+    if not participant.isprintable() and _CONTROL.search(participant):
+        raise Malformed("audioData: participantRawID: control character")
+    pcm = audio.data or b""
+    silent = bool(audio.silent)
+    if not pcm and not silent:
+        raise Malformed("audioData: data: empty")
+    timestamp_us = microseconds_of(audio.timestamp) if audio.timestamp else None
+    if len(pcm) % 2:
+        return AudioData(participant, timestamp_us, pcm[:-1], silent, odd_byte=True)
+    return AudioData(participant, timestamp_us, pcm, silent)
+
+
+def microseconds_of(timestamp: str) -> int:
+    """Microseconds since the Unix epoch of an ISO 8601 moment; fraction digits beyond six are cut off.
+
+    Without an offset it is UTC. Raises `Malformed`.
+    """
+    try:
+        moment = datetime.fromisoformat(timestamp)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        since = moment - _EPOCH
+    except (ValueError, OverflowError) as error:
+        raise Malformed("audioData: timestamp: not ISO 8601") from error
+    if len(timestamp) < len("2022-08-23T11:48:05") or moment.year not in _YEARS:
+        raise Malformed("audioData: timestamp: not a moment of this age")
+    return since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
+
+
+def _metadata(metadata: _Metadata) -> AudioMetadata:
+    if metadata.encoding.lower() != "pcm":
+        raise UnsupportedAudio("audioMetadata: encoding: only PCM can be recorded")
+    if metadata.channels not in (None, 1):
+        raise UnsupportedAudio("audioMetadata: channels: only one channel can be recorded")
+    if metadata.sampleRate not in SAMPLE_RATES:
+        raise UnsupportedAudio("audioMetadata: sampleRate: not between 8000 and 96000 Hz")
+    return AudioMetadata(
+        subscription_id=identifier("audioMetadata: subscriptionId", metadata.subscriptionId or ""),
+        encoding="PCM",
+        sample_rate=int(metadata.sampleRate),
+        channels=1,
+        length=metadata.length,
+    )
+
+
+def _dtmf(dtmf: _Dtmf) -> DtmfData:
+    if not dtmf.data or len(dtmf.data) > TONE_MAX_LENGTH or _CONTROL.search(dtmf.data):
+        raise Malformed("dtmfData: data: not a tone")
+    return DtmfData(dtmf.data)
+
+
+def identifier(field: str, value: str) -> str:
+    """`value`, fit to be stored: bounded and without control characters. Raises `Malformed` naming `field`."""
+    if len(value) > ID_MAX_LENGTH:
+        raise Malformed(f"{field}: too long")
+    if _CONTROL.search(value):
+        raise Malformed(f"{field}: control character")
+    return value

@@ -1,0 +1,62 @@
+"""What a sender's messages decode to, whoever the sender is. PURE."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Skipped(Exception):
+    """The message holds nothing to record; `reason` is a short fixed phrase, fit for logs and metrics."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Unknown(Skipped):
+    """A JSON object of a kind that we do not know."""
+
+
+class Malformed(Skipped):
+    """No JSON object, or a known kind with a wrong member."""
+
+
+class UnsupportedAudio(Malformed):
+    """AudioMetadata for an encoding or a number of channels that cannot be recorded."""
+
+
+class AudioMetadata(Struct, frozen=True):
+    """What the following packets are: `sample_rate` in Hz; `length` in bytes per packet, as announced: may be wrong."""
+
+    subscription_id: str
+    encoding: str
+    sample_rate: int
+    channels: int
+    length: float | None
+
+
+class AudioData(Struct, frozen=True, gc=False):
+    """One packet: PCM, signed 16-bit little-endian mono, of one participant ("" = mixed audio of everyone).
+
+    `timestamp_us`: microseconds since the Unix epoch, when the service received the media; None where absent.
+    `odd_byte`: the payload had an odd last byte, which is no sample and has been cut off.
+    """
+
+    participant: str
+    timestamp_us: int | None
+    pcm: bytes
+    silent: bool = False
+    odd_byte: bool = False
+
+
+class DtmfData(Struct, frozen=True):
+    tone: str
+
+
+class Other(Struct, frozen=True):
+    """A documented kind that holds nothing to record."""
+
+    kind: str
+
+
+Message = AudioMetadata | AudioData | DtmfData | Other

@@ -1,0 +1,221 @@
+"""The journal: one append-only file per stream, rotated; every message that counts is in it before anything else.
+
+A file is a magic word and records. A record is
+
+    marker "\\xacJ" | kind (1 byte) | flags (1) | length of body (4, little-endian) | body | CRC-32 (4) of all before
+
+so a torn tail is recognised, and after a damaged record the next good one is found by its marker. Audio has a binary
+body: timestamp in µs (8), arrival in µs (8), voice (2), PCM; all other records are JSON. Every file repeats the
+handshake, the metadata in force and the voices, so each can be read alone; it is also the capture format that
+`manage.py simulate --replay` sends again and `manage.py journal` prints.
+
+While it is written a file is called `<stream>.<sequence>.open`, and `.journal` when it is finished: what is on disk
+tells what is to do. Packets of one read of the socket are one unbuffered `write` (2 to 4 µs): what was appended
+survives the process. PURE.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+MAGIC = b"ACSJRNL1"
+MARKER = b"\xacJ"
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Longest body that a reader believes; the media socket accepts far smaller messages."""
+
+_HEAD = struct.Struct("<2sBBI")
+_AUDIO_HEAD = struct.Struct("<2sBBIqqH")
+_AUDIO_BODY = struct.Struct("<qqH")
+_CRC = struct.Struct("<I")
+_CRC_OF_WHOLE = crc32(_CRC.pack(crc32(b"")))
+"""What the CRC-32 of anything with its own CRC-32 behind it always is."""
+_SILENT = 1
+_NO_TIMESTAMP = -(2**63)
+
+
+class Handshake(Struct, frozen=True):
+    """The socket: ids as text UUIDs, ACS's ids from the headers, when it was accepted, which file of it this is."""
+
+    stream_id: str
+    call_id: str
+    call_connection_id: str
+    correlation_id: str
+    connected_at_us: int
+    segment_seconds: float
+    sequence: int = 0
+
+
+class Metadata(Struct, frozen=True):
+    """The `index`-th AudioMetadata of the socket; index 0 may be inferred from packets that came before any."""
+
+    index: int
+    at_us: int
+    subscription_id: str
+    encoding: str
+    sample_rate: int
+    channels: int
+    length: float | None
+
+
+class Voice(Struct, frozen=True):
+    """Audio records say `voice` instead of the raw id."""
+
+    index: int
+    raw_id: str
+
+
+class Audio(Struct, frozen=True, gc=False):
+    """One packet as it arrived; `timestamp_us` None where the message had none. A silent packet may have no PCM."""
+
+    timestamp_us: int | None
+    arrived_us: int
+    voice: int
+    silent: bool
+    pcm: bytes
+
+
+class Dtmf(Struct, frozen=True):
+    arrived_us: int
+    tone: str
+
+
+class Counts(Struct, frozen=True):
+    """Messages of the subscription `index` so far; `reasons` counts what was malformed by reason, bounded."""
+
+    index: int
+    audio: int
+    dtmf: int
+    unknown: int
+    malformed: int
+    reasons: dict[str, int]
+
+
+class Closed(Struct, frozen=True):
+    """The socket has closed: WebSocket close code, and our own reason where we closed it."""
+
+    at_us: int
+    code: int | None
+    reason: str = ""
+
+
+class Unwritten(Struct, frozen=True):
+    """Packets that this journal did not take, the disk being full, gone or read-only; written when it takes again.
+
+    `first_us` and `last_us` are their timestamps; of packets without one, when they arrived.
+    """
+
+    first_us: int
+    last_us: int
+    packets: int
+
+
+class Alarm(Struct, frozen=True):
+    """Something was wrong with the stream, or with one voice of it (`streams.live.alarm_rules` has the names).
+
+    Written when it is raised, with `until_us` None, and again when it is over; one without an end lasted to the end of
+    the stream.
+    """
+
+    name: str
+    voice: int | None
+    since_us: int
+    until_us: int | None = None
+
+
+class Damage(Struct, frozen=True):
+    """Only read, never written: bytes `start` to `end` of the file are no records. `torn`: they are its tail."""
+
+    start: int
+    end: int
+    torn: bool
+
+
+Record = Handshake | Metadata | Voice | Audio | Dtmf | Counts | Closed | Unwritten | Alarm | Damage
+
+_AUDIO = 4
+_JSON_KINDS: dict[int, type[Struct]] = {
+    1: Handshake,
+    2: Metadata,
+    3: Voice,
+    5: Dtmf,
+    6: Counts,
+    7: Closed,
+    8: Unwritten,
+    9: Alarm,
+}
+_KIND_OF: dict[type[Struct], int] = {shape: kind for kind, shape in _JSON_KINDS.items()}
+_encode = msgspec.json.Encoder().encode
+_decoders: dict[int, Any] = {kind: msgspec.json.Decoder(shape) for kind, shape in _JSON_KINDS.items()}
+
+
+def _record(record: Struct) -> bytes:
+    body = _encode(record)
+    head = _HEAD.pack(MARKER, _KIND_OF[type(record)], 0, len(body))
+    return head + body + _CRC.pack(crc32(body, crc32(head)))
+
+
+def parse(content: bytes) -> Iterator[Record]:
+    """The records of a file's content. PURE."""
+    view = memoryview(content)
+    place = len(MAGIC) if content.startswith(MAGIC) else 0
+    while place < len(content):
+        found = _packet_at(content, view, place) or _other_at(content, view, place)
+        if found is None:
+            resumed = _next_record(content, view, place + 1)
+            yield Damage(place, len(content) if resumed is None else resumed, torn=resumed is None)
+            if resumed is None:
+                return
+            place = resumed
+            continue
+        record, place = found
+        if record is not None:
+            yield record
+
+
+def _packet_at(content: bytes, view: memoryview, place: int) -> tuple[Audio, int] | None:
+    """The whole packet at `place` and where it ends, in few steps: nearly all records are packets."""
+    if place + _AUDIO_HEAD.size > len(content):
+        return None
+    marker, kind, flags, length, timestamp, arrived_us, voice = _AUDIO_HEAD.unpack_from(content, place)
+    end = place + _HEAD.size + length
+    after = end + _CRC.size
+    if kind != _AUDIO or marker != MARKER or after > len(content) or not _AUDIO_BODY.size <= length <= MAX_BODY_BYTES:
+        return None
+    if crc32(view[place:after]) != _CRC_OF_WHOLE:
+        return None
+    timestamp_us = None if timestamp == _NO_TIMESTAMP else timestamp
+    pcm = content[place + _AUDIO_HEAD.size : end]
+    return Audio(timestamp_us, arrived_us, voice, flags & _SILENT == _SILENT, pcm), after
+
+
+def _other_at(content: bytes, view: memoryview, place: int) -> tuple[Record | None, int] | None:
+    """The same for all other records; kinds of the future are None, and skipped."""
+    if place + _HEAD.size > len(content):
+        return None
+    marker, kind, _, length = _HEAD.unpack_from(content, place)
+    start, end = place + _HEAD.size, place + _HEAD.size + length
+    after = end + _CRC.size
+    if kind == _AUDIO or marker != MARKER or after > len(content) or length > MAX_BODY_BYTES:
+        return None
+    if crc32(view[place:after]) != _CRC_OF_WHOLE:
+        return None
+    try:
+        decoder = _decoders.get(kind)
+        return decoder.decode(content[start:end]) if decoder else None, after
+    except msgspec.DecodeError:  # whole, but no record of ours: a kind whose body has changed
+        return None
+
+
+def _next_record(content: bytes, view: memoryview, place: int) -> int | None:
+    """Where the next whole record begins."""
+    while (place := content.find(MARKER, place)) >= 0:
+        if _packet_at(content, view, place) or _other_at(content, view, place):
+            return place
+        place += 1
+    return None

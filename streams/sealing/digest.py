@@ -1,0 +1,277 @@
+"""What one journal file says, together with what came before it on the same socket. PURE.
+
+`digest` takes the records of a file and the state after the files before, and answers the segments, gaps and facts to
+be stored; the state goes on to the next file. Running it again on the same input gives the same answer, which is what
+makes a retry and a recovery harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import msgspec
+from msgspec import Struct, structs
+
+from streams.journal.records import (
+    Alarm,
+    Audio,
+    Closed,
+    Counts,
+    Damage,
+    Dtmf,
+    Handshake,
+    Metadata,
+    Record,
+    Unwritten,
+    Voice,
+)
+from streams.timeline.timeline import Gap, Jump, RateChange, Run, Taken, Timeline
+
+PACKETS_PER_SECOND = 50
+"""ACS sends 20 ms a packet; a silent packet without PCM stands for so much silence."""
+
+FALLBACK_RATE = 16_000
+"""Hz, ACS's default: for audio whose metadata record is damaged in the very first file of a socket."""
+
+PACKETS_AT_ONCE = 200
+"""Two seconds of two voices: where one of them is out of the ordinary all go the long way."""
+
+MOST_UNWRITTEN = 64
+"""Times when the disk took nothing that are remembered per socket: a gap is decided seconds after its end."""
+
+
+class SubscriptionFacts(Struct):
+    """One AudioMetadata of the socket, as it stands after the files read so far. Times in µs since the Unix epoch."""
+
+    index: int
+    connected_us: int
+    subscription_id: str = ""
+    encoding: str = ""
+    sample_rate: int | None = None
+    channels: int | None = None
+    length: float | None = None
+    disconnected_us: int | None = None
+    close_code: int | None = None
+    audio: int = 0
+    dtmf: int = 0
+    unknown: int = 0
+    malformed: int = 0
+    duplicate: int = 0
+    late: int = 0
+
+
+class StreamState(Struct):
+    """Everything that the next file of a socket needs to know of those before. Plain data, written to disk."""
+
+    timeline: Timeline = msgspec.field(default_factory=Timeline)
+    handshake: Handshake | None = None
+    subscriptions: dict[int, SubscriptionFacts] = msgspec.field(default_factory=dict)
+    current: int = 0  # index of the subscription in force
+    voices: dict[int, str] = msgspec.field(default_factory=dict)
+    last_us: int = 0  # arrival of the last record
+    unwritten: list[Unwritten] = msgspec.field(default_factory=list)
+    alarms: list[Alarm] = msgspec.field(default_factory=list)  # that are on
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the socket has closed, or broken off: no further file of it will come."""
+        facts = self.subscriptions.get(self.current)
+        return facts is not None and facts.disconnected_us is not None
+
+
+@dataclass(slots=True)
+class Segment:
+    """Contiguous audio of one voice, to be stored; `packets` is how many it is made of."""
+
+    raw_id: str
+    subscription: int
+    start_sample: int
+    sample_rate: int
+    pcm: bytes
+    packets: int
+
+    @property
+    def sample_count(self) -> int:
+        return len(self.pcm) // 2
+
+    @property
+    def end_sample(self) -> int:
+        return self.start_sample + self.sample_count
+
+
+@dataclass(slots=True)
+class Digest:
+    """What a file adds to what is remembered."""
+
+    handshake: Handshake
+    segments: list[Segment] = field(default_factory=list)
+    gaps: list[tuple[str, Gap]] = field(default_factory=list)
+    jumps: list[Jump] = field(default_factory=list)
+    rate_changes: list[RateChange] = field(default_factory=list)
+    dtmf: list[Dtmf] = field(default_factory=list)
+    alarms: list[tuple[str | None, Alarm]] = field(default_factory=list)  # that are over, and whose they were
+    damage: list[Damage] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    closed: Closed | None = None
+    broken_off: bool = False  # the last file of a socket whose process died
+
+    @property
+    def ending(self) -> str | None:
+        """Why audio may be missing behind the socket, if this is its last file."""
+        if self.broken_off:
+            return "recorder_stopped"
+        return "not_connected" if self.closed else None
+
+
+def handshake_in(records: Iterable[Record]) -> Handshake | None:
+    """The handshake that every file begins with; None where it is damaged."""
+    return next((record for record in records if isinstance(record, Handshake)), None)
+
+
+def digest(records: Sequence[Record], handshake: Handshake, state: StreamState, *, last: bool) -> Digest:
+    """Reads one file on top of `state`, which it changes. `last`: no further file of this socket will come."""
+    answer = Digest(handshake)
+    state.handshake = handshake
+    state.last_us = max(state.last_us, handshake.connected_at_us)
+    state.subscriptions.setdefault(0, SubscriptionFacts(0, handshake.connected_at_us))
+    for kind, stretch in groupby(records, key=type):
+        if kind is Audio:
+            _push([record for record in stretch if isinstance(record, Audio)], state)
+        else:
+            for record in stretch:
+                _apply(record, state, answer)
+    if answer.closed or last:
+        _close(state, answer)
+    _take(state, answer)
+    return answer
+
+
+def _push(stretch: Sequence[Audio], state: StreamState) -> None:
+    """Audio with nothing else between."""
+    facts = state.subscriptions[state.current]
+    facts.audio += len(stretch)
+    rate = facts.sample_rate or FALLBACK_RATE
+    silence = bytes(2 * (rate // PACKETS_PER_SECOND))
+    names = {voice: state.voices.get(voice, f"damaged:{voice}") for voice in {packet.voice for packet in stretch}}
+    packets = [
+        (names[packet.voice], packet.timestamp_us, packet.pcm or (silence if packet.silent else b""))
+        for packet in stretch
+    ]
+    connected_us = state.subscriptions[0].connected_us
+    for start in range(0, len(packets), PACKETS_AT_ONCE):
+        state.timeline.push_all(packets[start : start + PACKETS_AT_ONCE], rate, connected_us)
+    state.last_us = stretch[-1].arrived_us
+
+
+def _apply(record: Record, state: StreamState, answer: Digest) -> None:
+    match record:
+        case Metadata():
+            _subscribe(record, state, answer)
+        case Voice():
+            state.voices[record.index] = record.raw_id
+        case Dtmf():
+            answer.dtmf.append(record)
+            state.subscriptions[state.current].dtmf += 1
+            state.last_us = record.arrived_us
+        case Counts():
+            facts = state.subscriptions.setdefault(record.index, SubscriptionFacts(record.index, state.last_us))
+            # Records are counted as they are read, so a socket that broke off is counted to its end; where some were
+            # damaged the count of the socket itself knows better.
+            facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
+            facts.unknown, facts.malformed = record.unknown, record.malformed
+            answer.reasons = record.reasons
+        case Closed():
+            answer.closed = record
+            state.last_us = max(state.last_us, record.at_us)
+        case Unwritten():
+            state.unwritten = [*state.unwritten, record][-MOST_UNWRITTEN:]
+        case Alarm():
+            _note_alarm(record, state, answer)
+        case Damage():
+            answer.damage.append(record)
+
+
+def _note_alarm(alarm: Alarm, state: StreamState, answer: Digest) -> None:
+    """It is told once, when it is over. Until then it is remembered, for a process that dies before it is."""
+    state.alarms = [one for one in state.alarms if (one.name, one.voice) != (alarm.name, alarm.voice)]
+    if alarm.until_us is None:
+        state.alarms.append(alarm)
+    else:
+        answer.alarms.append((None if alarm.voice is None else state.voices.get(alarm.voice), alarm))
+
+
+def _subscribe(metadata: Metadata, state: StreamState, answer: Digest) -> None:
+    """A subscription begins; what the one before it has said is taken under its name first."""
+    known = state.subscriptions.get(metadata.index)
+    if metadata.index != state.current:
+        _take(state, answer)
+        before = state.subscriptions[state.current]
+        before.disconnected_us = max(metadata.at_us, before.connected_us)
+        state.current = metadata.index
+    facts = known or SubscriptionFacts(metadata.index, metadata.at_us)
+    facts.subscription_id, facts.encoding = metadata.subscription_id, metadata.encoding
+    facts.sample_rate, facts.channels, facts.length = metadata.sample_rate, metadata.channels, metadata.length
+    state.subscriptions[metadata.index] = facts
+
+
+def _close(state: StreamState, answer: Digest) -> None:
+    answer.broken_off = answer.closed is None
+    facts = state.subscriptions[state.current]
+    facts.disconnected_us = max(state.last_us, facts.connected_us)
+    facts.close_code = answer.closed.code if answer.closed else None
+    for alarm in state.alarms:
+        _note_alarm(structs.replace(alarm, until_us=max(alarm.since_us, state.last_us)), state, answer)
+    state.timeline.finish(next_gap=answer.ending or "")
+
+
+def _take(state: StreamState, answer: Digest) -> None:
+    taken: Taken = state.timeline.take()
+    facts = state.subscriptions[state.current]
+    facts.duplicate += taken.duplicate
+    facts.late += taken.late
+    answer.jumps += taken.jumps
+    answer.rate_changes += taken.rate_changes
+    for raw_id, track in taken.tracks.items():
+        answer.gaps += [(raw_id, _explained(gap, state.unwritten)) for gap in track.gaps]
+        for run in track.runs:
+            answer.segments += segments_of(run, raw_id, state.current, answer.handshake.segment_seconds)
+
+
+def _explained(gap: Gap, unwritten: Iterable[Unwritten]) -> Gap:
+    """Where the disk took nothing, "not_received" would blame the sender."""
+    start_us = gap.start_sample * 1_000_000 // gap.sample_rate
+    end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
+    if any(time.first_us < end_us and time.last_us >= start_us for time in unwritten):
+        return structs.replace(gap, reason="not_written")
+    return gap
+
+
+def segments_of(run: Run, raw_id: str, subscription: int, segment_seconds: float) -> list[Segment]:
+    """A run in equal pieces of at most `segment_seconds`, cut between samples."""
+    pcm = b"".join(run.pieces)
+    most = max(1, int(segment_seconds * run.sample_rate))
+    number = -(-run.sample_count // most)
+    size = -(-run.sample_count // number) * 2
+    packets = max(1, len(run.pieces) // number)
+    return [
+        Segment(
+            raw_id,
+            subscription,
+            run.start_sample + start // 2,
+            run.sample_rate,
+            pcm[start : start + size],
+            packets,
+        )
+        for start in range(0, len(pcm), size)
+    ]
+
+
+def dump(state: StreamState) -> bytes:
+    return msgspec.msgpack.encode(state)
+
+
+def load(content: bytes) -> StreamState:
+    """Raises `msgspec.DecodeError` where `content` is no state of ours."""
+    return msgspec.msgpack.decode(content, type=StreamState)

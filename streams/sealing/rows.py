@@ -1,0 +1,312 @@
+"""From what journals say to rows: every row derived, so writing it again changes nothing.
+
+Audio is in the store before any of this runs. State is never stored; times and counts are taken from the journal.
+
+What is written for many files takes one statement for each table, because a statement costs more than its rows. Two
+processes may write to the same calls at the same time. They never wait for each other in a circle: calls are made in
+the order of their ids, then locked in it, and what comes after concerns rows of locked calls only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import DatabaseError, transaction
+
+from calls import identity
+from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.times import moment_of
+from streams.journal.records import Handshake
+from streams.sealing import digest as sealing
+from streams.sealing import gaps as seams
+from streams.sealing import ledger
+from streams.sealing import queries as recorded
+from streams.sealing.digest import Digest, SubscriptionFacts
+from streams.sealing.ledger import moment
+
+ROWS_PER_STATEMENT = 500
+
+_ANNOUNCED_FACTS = ["subscription_id", "encoding", "sample_rate", "channels", "length"]
+_SUBSCRIPTION_FACTS = [
+    *_ANNOUNCED_FACTS,
+    "disconnected_at",
+    "close_code",
+    "audio",
+    "dtmf",
+    "unknown",
+    "malformed",
+    "duplicate",
+    "late",
+]
+
+Heard = tuple[datetime | None, datetime | None]
+"""A participant's `heard_at` and `heard_until`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSegment:
+    """A segment whose audio is in the store."""
+
+    segment: sealing.Segment
+    sha256: str
+    peak_dbfs: float
+    rms_dbfs: float
+    audio_name: str
+    stored_bytes: int
+    peaks: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is known of a socket that is open."""
+
+    handshake: Handshake
+    subscriptions: Collection[SubscriptionFacts]
+    voices: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What one journal file adds. `last_us`: when the socket was last heard."""
+
+    digest: Digest
+    subscriptions: Collection[SubscriptionFacts]
+    segments: Sequence[StoredSegment]
+    voices: Collection[str]
+    last_us: int
+
+    @property
+    def handshake(self) -> Handshake:
+        return self.digest.handshake
+
+    @property
+    def call_id(self) -> UUID:
+        return UUID(self.handshake.call_id)
+
+
+class PlaceTaken(DatabaseError):
+    """Two sockets of a call met at one place: nothing was written, the next try sees the other's audio."""
+
+
+def announce(announcements: Iterable[Announcement]) -> None:
+    """Calls, their subscriptions and their voices, as soon as a socket is open. Counts and closing are not touched."""
+    announcements = list(announcements)
+    with transaction.atomic():
+        _lock_calls(one.handshake for one in announcements)
+        _write_subscriptions(
+            (_subscription_row(one.handshake, facts) for one in announcements for facts in one.subscriptions),
+            _ANNOUNCED_FACTS,
+        )
+        unheard = {key: (None, None) for one in announcements for key in _voices(one.handshake, one.voices)}
+        Participant.objects.bulk_create(
+            _participant_rows(unheard), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
+        )
+
+
+def vouch_for(stream_ids: Sequence[str], now: datetime) -> None:
+    """The heartbeat of the sockets that this process holds open: one statement for all of them."""
+    Subscription.objects.filter(stream_id__in=stream_ids, disconnected_at=None).update(seen_at=now)
+
+
+def write(additions: Iterable[Addition], now: datetime) -> None:
+    """Everything that the journal files add, each of another call. All or nothing."""
+    additions = list(additions)
+    assert len({one.call_id for one in additions}) == len(additions), "what a file adds rests on the one before it"
+    with transaction.atomic():
+        _lock_calls(one.handshake for one in additions)
+        others = recorded.other_sockets([one.handshake for one in additions])
+        _insist_on_places([one for one in additions if one.handshake.call_id in others])
+        _write_subscriptions(
+            (_subscription_row(one.handshake, facts) for one in additions for facts in one.subscriptions),
+            _SUBSCRIPTION_FACTS,
+        )
+        _write_participants(additions)
+        rows = [_segment_row(one.handshake, stored, now) for one in additions for stored in one.segments]
+        Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+        entries = [entry for one in additions for entry in ledger.entries_of(one.digest, one.last_us)]
+        entries += [gap for one in additions for gap in _gaps(one, has_company=one.handshake.call_id in others)]
+        entries += _reconnect_entries(additions, others)
+        LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+
+
+def _gaps(addition: Addition, *, has_company: bool) -> Iterable[LedgerEntry]:
+    """A socket that is alone knows them from its own audio."""
+    if not has_company:
+        return ledger.gaps_of(addition.digest)
+    segments = [stored.segment for stored in addition.segments]
+    return seams.gaps_anew(addition.digest, segments, addition.voices)
+
+
+def _lock_calls(handshakes: Iterable[Handshake]) -> None:
+    """Makes the calls where they are not there yet, and keeps other processes out of them until our rows are committed.
+
+    The lock comes before any row that refers to a call, and not in a mode that such rows conflict with: otherwise two
+    processes could wait for each other.
+    """
+    calls: dict[UUID, Call] = {}
+    for handshake in sorted(handshakes, key=lambda one: (one.call_id, one.connected_at_us)):
+        call_id = UUID(handshake.call_id)
+        if call_id not in calls:
+            calls[call_id] = Call(
+                id=call_id,
+                call_connection_id=handshake.call_connection_id,
+                correlation_id=handshake.correlation_id,
+                started_at=moment(handshake.connected_at_us),
+            )
+    Call.objects.bulk_create(calls.values(), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+    locked = Call.objects.select_for_update(no_key=True).filter(id__in=calls).order_by("id")
+    for call_id, started_at in locked.values_list("id", "started_at"):
+        if calls[call_id].started_at < started_at:
+            Call.objects.filter(id=call_id).update(started_at=calls[call_id].started_at)
+
+
+def _insist_on_places(additions: Sequence[Addition]) -> None:
+    """Raises `PlaceTaken` where another process has stored audio in a place of ours since it was chosen."""
+    segments = [[stored.segment for stored in one.segments] for one in additions]
+    near = recorded.stored_near(zip((one.handshake for one in additions), segments, strict=True))
+    for one, of_file in zip(additions, segments, strict=True):
+        for segment in of_file:
+            for start, end, _ in near.get(identity.participant_id_of(one.call_id, segment.raw_id), ()):
+                if start < segment.end_sample and segment.start_sample < end:
+                    raise PlaceTaken
+
+
+def _write_subscriptions(rows: Iterable[Subscription], facts: Sequence[str]) -> None:
+    """Sockets of which one file follows the other within `rows` are as the last one says."""
+    Subscription.objects.bulk_create(
+        {row.id: row for row in rows}.values(),
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=facts,
+        batch_size=ROWS_PER_STATEMENT,
+    )
+
+
+def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscription:
+    connected_at = moment(facts.connected_us)
+    return Subscription(
+        id=identity.subscription_row_id(UUID(handshake.stream_id), facts.index),
+        call_id=UUID(handshake.call_id),
+        stream_id=UUID(handshake.stream_id),
+        subscription_id=facts.subscription_id,
+        encoding=facts.encoding,
+        sample_rate=facts.sample_rate,
+        channels=facts.channels,
+        length=facts.length,
+        connected_at=connected_at,
+        seen_at=connected_at,
+        disconnected_at=None if facts.disconnected_us is None else moment(facts.disconnected_us),
+        close_code=facts.close_code,
+        audio=facts.audio,
+        dtmf=facts.dtmf,
+        unknown=facts.unknown,
+        malformed=facts.malformed,
+        duplicate=facts.duplicate,
+        late=facts.late,
+    )
+
+
+def _write_participants(additions: Sequence[Addition]) -> None:
+    """Those that are not there yet, and `heard_at` and `heard_until` of those that were heard: both only grow.
+
+    They are read and written again, rather than compared by the database: the lock on the call keeps all others away.
+    """
+    heard = {key: extent for one in additions for key, extent in _extents(one)}
+    ids = {participant_id for _, participant_id, _ in heard}
+    known: dict[UUID, Heard] = {
+        participant_id: (first, last)
+        for participant_id, first, last in Participant.objects.filter(id__in=ids)
+        .order_by()
+        .values_list("id", "heard_at", "heard_until")
+    }
+    changed = {}
+    for key, extent in heard.items():
+        before = known.get(key[1])
+        wider = _united(extent, before or (None, None))
+        if wider != before:
+            changed[key] = wider
+    Participant.objects.bulk_create(
+        _participant_rows(changed),
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["heard_at", "heard_until"],
+        batch_size=ROWS_PER_STATEMENT,
+    )
+
+
+Voice = tuple[UUID, UUID, str]
+"""Call, participant, raw id."""
+
+
+def _voices(handshake: Handshake, raw_ids: Iterable[str]) -> list[Voice]:
+    call_id = UUID(handshake.call_id)
+    return [(call_id, identity.participant_id_of(call_id, raw_id), raw_id) for raw_id in sorted(set(raw_ids))]
+
+
+def _extents(addition: Addition) -> Iterator[tuple[Voice, Heard]]:
+    """Every voice of the file, and from when to when it was heard in it."""
+    heard: dict[str, Heard] = dict.fromkeys(addition.voices, (None, None))
+    for stored in addition.segments:
+        segment = stored.segment
+        first = moment_of(segment.start_sample, segment.sample_rate)
+        last = moment_of(segment.end_sample, segment.sample_rate)
+        heard[segment.raw_id] = _united(heard.get(segment.raw_id, (None, None)), (first, last))
+    return ((voice, heard[voice[2]]) for voice in _voices(addition.handshake, heard))
+
+
+def _united(one: Heard, other: Heard) -> Heard:
+    firsts = [first for first, _ in (one, other) if first is not None]
+    lasts = [last for _, last in (one, other) if last is not None]
+    return min(firsts, default=None), max(lasts, default=None)
+
+
+def _participant_rows(heard: Mapping[Voice, Heard]) -> list[Participant]:
+    return [
+        Participant(
+            id=participant_id,
+            call_id=call_id,
+            raw_id=raw_id,
+            kind=identity.kind_of(raw_id),
+            heard_at=first,
+            heard_until=last,
+        )
+        for (call_id, participant_id, raw_id), (first, last) in heard.items()
+    ]
+
+
+def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> Segment:
+    segment = stored.segment
+    participant_id = identity.participant_id_of(UUID(handshake.call_id), segment.raw_id)
+    return Segment(
+        id=identity.segment_id_of(participant_id, segment.start_sample),
+        participant_id=participant_id,
+        subscription_id=identity.subscription_row_id(UUID(handshake.stream_id), segment.subscription),
+        journal=handshake.sequence,
+        start_sample=segment.start_sample,
+        sample_count=segment.sample_count,
+        sample_rate=segment.sample_rate,
+        sha256=stored.sha256,
+        peak_dbfs=stored.peak_dbfs,
+        rms_dbfs=stored.rms_dbfs,
+        audio_name=stored.audio_name,
+        stored_bytes=stored.stored_bytes,
+        sealed_at=now,
+        peaks=stored.peaks,
+    )
+
+
+def _reconnect_entries(additions: Iterable[Addition], others: Mapping[str, datetime]) -> Iterator[LedgerEntry]:
+    """Sockets of calls that had another one before, each with its first file."""
+    for one in additions:
+        handshake = one.handshake
+        connected_at = moment(handshake.connected_at_us)
+        if handshake.sequence == 0 and others.get(handshake.call_id, connected_at) < connected_at:
+            yield LedgerEntry(
+                id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),
+                call_id=one.call_id,
+                kind=LedgerEntry.Kind.RECONNECT,
+                started_at=connected_at,
+            )

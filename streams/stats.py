@@ -1,0 +1,71 @@
+"""PURE. What a recording process counts, as one value taken at one moment.
+
+The recorder adds to plain integers, because a packet must cost nothing more; whoever shows the numbers asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+MessageOutcome = Literal["audio", "dtmf", "metadata", "unknown", "malformed"]
+HandshakeOutcome = Literal["accepted", "refused", "failed"]
+SealStage = Literal["store", "database", "journal"]
+
+MESSAGE_OUTCOMES: tuple[MessageOutcome, ...] = ("audio", "dtmf", "metadata", "unknown", "malformed")
+HANDSHAKE_OUTCOMES: tuple[HandshakeOutcome, ...] = ("accepted", "refused", "failed")
+SEAL_STAGES: tuple[SealStage, ...] = ("store", "database", "journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """All journals on disk, of every process of this spool; `lag_seconds` is the age of the oldest finished one."""
+
+    files: int = 0
+    size_bytes: int = 0
+    lag_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class RecorderFigures:
+    """Totals since the process began, and what is the case now. An outcome that is left out counts 0."""
+
+    packets: int = 0
+    messages: Mapping[MessageOutcome, int] = field(default_factory=dict)
+    handshakes: Mapping[HandshakeOutcome, int] = field(default_factory=dict)
+    journal_bytes: int = 0
+    """Bytes appended to journals."""
+    segments_sealed: int = 0
+    seal_failures: Mapping[SealStage, int] = field(default_factory=dict)
+    """Attempts that failed and are repeated, by what was away or damaged."""
+    open_streams: int = 0
+    seal_lag_seconds: float = 0.0
+    """Age of the oldest finished journal that is not sealed yet; 0 if there is none."""
+    spool_bytes: int = 0
+    spool_files: int = 0
+    lacks_room: bool = False
+    """New sockets are refused, because the spool is at its bound."""
+    live_dashboards: int = 0
+    alarms: Mapping[str, int] = field(default_factory=dict)
+    """How many of each are on (`streams.live.alarm_rules`)."""
+
+
+PACE_SECONDS = 1.0
+
+
+class Pace:
+    """Ask `of` about once a second, when it `is_due`. Times are seconds of any monotonic clock."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._at: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        return self._at is None or now - self._at >= PACE_SECONDS
+
+    def of(self, count: int, now: float) -> float:
+        """How many more a second since the last time; 0.0 at first."""
+        before, since = self._count, self._at
+        self._count, self._at = count, now
+        return 0.0 if since is None or now <= since else (count - before) / (now - since)

@@ -1,0 +1,235 @@
+"""Packets of a call in the order they arrived -> runs of samples and gaps on one axis. PURE.
+
+The seven laws (docs/timeline.md tells each with its test): conservation, no cuts, alignment, gaps are facts, order,
+a clock that jumps, one zero. The axis is counted in samples since the Unix epoch at each track's rate, so tracks,
+sockets and processes agree on it without talking to each other.
+
+`Timeline` is plain data: written to disk between two journal files and read back, it goes on as if nothing had been.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct, field
+
+from streams.timeline import fast_path as ordinary
+from streams.timeline.fast_path import Arrived, Foreseen
+from streams.timeline.track import LOOK_AHEAD_US, Gap, Run, Track
+
+__all__ = ["Gap", "Jump", "RateChange", "Run", "Taken", "Timeline", "TrackAudio", "dump", "load"]
+
+JUMP_US = 3_600_000_000
+"""Law 6: a timestamp further ahead than this of everything heard on the call is a clock that jumped, no silence."""
+
+CONFIRMATION = 5
+"""Packets in a row (100 ms) that must agree before a jump is believed; fewer are strays, kept in order of arrival."""
+
+MOST_EPOCHS = 64
+"""Clock epochs remembered per call; a clock that jumps more often loses the oldest."""
+
+
+Packet = tuple[str, int | None, bytes]
+"""Participant, timestamp in µs, PCM."""
+
+
+class Jump(Struct, frozen=True):
+    """Law 6, for the ledger: timestamps went from `expected_us` to `timestamp_us`; the audio goes on at `place_us`."""
+
+    participant: str
+    place_us: int
+    expected_us: int
+    timestamp_us: int
+
+
+class RateChange(Struct, frozen=True):
+    participant: str
+    start_sample: int
+    sample_rate_before: int
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackAudio:
+    """What was placed on one track since the last look, in order of the axis."""
+
+    runs: list[Run]
+    gaps: list[Gap]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was decided since the last look. `duplicate` and `late` are counts of packets."""
+
+    tracks: dict[str, TrackAudio]
+    jumps: list[Jump]
+    rate_changes: list[RateChange]
+    duplicate: int
+    late: int
+
+
+class Timeline(Struct):
+    """The axis of one call: `push` packets as they arrived, `take` what is decided, `finish` when a socket closes.
+
+    After `finish` it may go on with the packets of the call's next socket.
+    """
+
+    tracks: dict[str, Track] = field(default_factory=dict)
+    epochs: list[int] = field(default_factory=lambda: [0])  # shifts in µs that clocks of this call have followed
+    latest_us: int | None = None  # the youngest place on any track
+    jumps: list[Jump] = field(default_factory=list)
+    rate_changes: list[RateChange] = field(default_factory=list)
+
+    def push(self, participant: str, timestamp_us: int | None, pcm: bytes, sample_rate: int, connected_us: int) -> None:
+        """One packet. `connected_us` places a first packet without timestamp when nothing else is known."""
+        if not pcm:
+            return
+        track = self._track_of(participant, sample_rate)
+        if timestamp_us is None:
+            track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
+        elif repeats := track.remembered.repeats(timestamp_us, pcm):
+            track.insert_repeated(timestamp_us + track.shift_us, pcm, repeats)
+        else:
+            self._push_timed(participant, track, timestamp_us, pcm)
+        self._hear(track)
+        track.settle()
+
+    def push_all(self, packets: Sequence[Packet], sample_rate: int, connected_us: int) -> None:
+        """Packets as `push` takes them, one after the other, and with the same result.
+
+        Many at once where all are ordinary: tracks know of each other only how far the call was heard.
+        """
+        foreseen = self._foreseen(packets, sample_rate)
+        if foreseen is None:
+            for participant, timestamp_us, pcm in packets:
+                self.push(participant, timestamp_us, pcm, sample_rate, connected_us)
+            return
+        for one in foreseen:
+            ordinary.take(one)
+            self._hear(one.track)
+
+    def finish(self, next_gap: str = "not_received") -> None:
+        """The socket has closed: everything that waits is placed. The next gap, if any, has reason `next_gap`."""
+        for track in self.tracks.values():
+            self._resolve_strays(track)
+            track.settle_all()
+            track.gap_reason = next_gap
+
+    def take(self) -> Taken:
+        """What was decided since the last look; it is handed out once."""
+        tracks = {
+            participant: TrackAudio(track.runs, track.gaps)
+            for participant, track in self.tracks.items()
+            if track.runs or track.gaps
+        }
+        taken = Taken(
+            tracks,
+            self.jumps,
+            self.rate_changes,
+            sum(track.duplicate for track in self.tracks.values()),
+            sum(track.late for track in self.tracks.values()),
+        )
+        for track in self.tracks.values():
+            track.runs, track.gaps, track.duplicate, track.late = [], [], 0, 0
+            track.forget_count()
+            track.remembered.settle()
+        self.jumps, self.rate_changes = [], []
+        return taken
+
+    def _foreseen(self, packets: Sequence[Packet], sample_rate: int) -> list[Foreseen] | None:
+        """What becomes of the tracks; None where one of these packets is not ordinary."""
+        arrived: defaultdict[str, Arrived] = defaultdict(Arrived)
+        for participant, timestamp_us, pcm in packets:
+            if timestamp_us is None or not pcm:
+                return None
+            of_track = arrived[participant]
+            of_track.stamps.append(timestamp_us)
+            of_track.pcms.append(pcm)
+        foreseen = []
+        for participant, of_track in arrived.items():
+            track = self.tracks.get(participant)
+            if track is None or track.sample_rate != sample_rate or not (one := ordinary.foresee(track, of_track)):
+                return None
+            foreseen.append(one)
+        return foreseen
+
+    def _track_of(self, participant: str, sample_rate: int) -> Track:
+        track = self.tracks.get(participant)
+        if track is None:
+            track = self.tracks[participant] = Track(sample_rate, shift_us=self.epochs[-1])
+        elif track.sample_rate != sample_rate:
+            before = track.sample_rate
+            self._resolve_strays(track)
+            track.change_rate(sample_rate)
+            self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
+        return track
+
+    def _push_timed(self, participant: str, track: Track, timestamp_us: int, pcm: bytes) -> None:
+        place_us = timestamp_us + track.shift_us
+        if not self._is_plausible(track, place_us):
+            track.strays.append((timestamp_us, pcm))
+            if len(track.strays) >= CONFIRMATION:
+                strays, track.strays = track.strays, []
+                self._jump(participant, track, strays)
+            return
+        self._resolve_strays(track)
+        track.insert(place_us, pcm)
+        if track.late_streak.arrivals and (displaced := track.take_displaced()):
+            self._jump(participant, track, displaced)
+
+    def _is_plausible(self, track: Track, place_us: int) -> bool:
+        """Whether the track's clock explains this place: not far ahead of the call, not behind what may be disorder.
+
+        What would be placed at once is behind: it could not be taken back when the packets after it show a step.
+        """
+        newest_us, latest_us = track.newest_us, self.latest_us
+        if newest_us is None:
+            return latest_us is None or abs(place_us - latest_us) <= JUMP_US
+        ahead_of = newest_us if latest_us is None or latest_us < newest_us else latest_us
+        return newest_us - LOOK_AHEAD_US < place_us <= ahead_of + JUMP_US
+
+    def _jump(self, participant: str, track: Track, packets: list[tuple[int, bytes]]) -> None:
+        """Law 6: the clock has stepped; the audio goes on without a gap, in the epoch that explains the packets."""
+        timestamp_us = packets[0][0]
+        known = [place for place in (track.newest_end_us or None, self.latest_us) if place is not None]
+        goes_on_us = max(known, default=timestamp_us)
+        expected_us = goes_on_us - track.shift_us
+        track.shift_us = self._epoch_of(track, timestamp_us, goes_on_us)
+        self.jumps.append(Jump(participant, timestamp_us + track.shift_us, expected_us, timestamp_us))
+        for timestamp, pcm in packets:
+            self._push_timed(participant, track, timestamp, pcm)
+
+    def _epoch_of(self, track: Track, timestamp_us: int, goes_on_us: int) -> int:
+        """A known epoch that brings the timestamp to where the audio goes on or later, else a new one.
+
+        The second track of a call to see a jump follows the first, and stays aligned with it.
+        """
+        least = goes_on_us if track.newest_us is None else track.newest_us
+        for shift_us in reversed(self.epochs):
+            if shift_us != track.shift_us and 0 <= timestamp_us + shift_us - least <= JUMP_US:
+                return shift_us
+        self.epochs = [*self.epochs, goes_on_us - timestamp_us][-MOST_EPOCHS:]
+        return self.epochs[-1]
+
+    def _resolve_strays(self, track: Track) -> None:
+        """No clock explained them and none was confirmed: they are kept where they came (law 1)."""
+        for timestamp_us, pcm in track.strays:
+            track.late += 1
+            track.keep(pcm, timestamp_us + track.shift_us if self.latest_us is None else self.latest_us)
+        track.strays.clear()
+
+    def _hear(self, track: Track) -> None:
+        if track.newest_us is not None and (self.latest_us is None or track.newest_us > self.latest_us):
+            self.latest_us = track.newest_us
+
+
+def dump(timeline: Timeline) -> bytes:
+    return msgspec.msgpack.encode(timeline)
+
+
+def load(state: bytes) -> Timeline:
+    """Raises `msgspec.DecodeError` where `state` is none of ours."""
+    return msgspec.msgpack.decode(state, type=Timeline)

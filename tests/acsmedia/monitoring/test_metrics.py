@@ -1,0 +1,143 @@
+"""/metrics: who may read it, and what stands there."""
+
+from __future__ import annotations
+
+from asgiref.sync import async_to_sync
+from django.test import AsyncRequestFactory, SimpleTestCase, override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from acsmedia.monitoring.metrics import Exposition, RecorderFigures, metrics
+from streams.live.alarm_rules import OF_PROCESSES, OF_STREAMS
+
+TOKEN = "a-token-of-prometheus"
+FIGURES = RecorderFigures(
+    packets=50,
+    messages={"audio": 50, "malformed": 2},
+    handshakes={"accepted": 3, "refused": 1},
+    journal_bytes=33_000,
+    segments_sealed=4,
+    seal_failures={"database": 7},
+    open_streams=2,
+    seal_lag_seconds=1.5,
+    spool_bytes=9_000,
+    spool_files=6,
+    lacks_room=True,
+    live_dashboards=5,
+    alarms={"stalled": 3, "disk_low": 1},
+)
+
+
+class AccessTests(SimpleTestCase):
+    """Closed unless opened."""
+
+    def test_without_a_token_this_host_may_read(self) -> None:
+        for address in ("127.0.0.1", "127.0.0.53", "::1"):
+            with self.subTest(address):
+                response = self.client.get("/metrics", REMOTE_ADDR=address)
+                self.assertEqual(response.status_code, 200)
+                self.assertTrue(response["Content-Type"].startswith("text/plain; version="))
+
+    def test_without_a_token_nobody_else_may_read(self) -> None:
+        for address in ("10.0.0.7", "192.168.1.4", "8.8.8.8", "2001:db8::1", "", "unix:"):
+            with self.subTest(address):
+                self.assertEqual(self.client.get("/metrics", REMOTE_ADDR=address).status_code, 403)
+
+    def test_without_a_token_nothing_passes_through_a_proxy_on_this_host(self) -> None:
+        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+            with self.subTest(header):
+                response = self.client.get("/metrics", headers={header: "127.0.0.1"}, REMOTE_ADDR="127.0.0.1")
+                self.assertEqual(response.status_code, 403)
+
+    @override_settings(METRICS_TOKEN=TOKEN)
+    def test_with_a_token_it_is_required_from_everywhere(self) -> None:
+        for shown in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer ü"):
+            with self.subTest(shown):
+                response = self.client.get("/metrics", headers={"authorization": shown}, REMOTE_ADDR="127.0.0.1")
+                self.assertEqual(response.status_code, 401)
+                self.assertIn("Bearer", response["WWW-Authenticate"])
+                self.assertNotIn(TOKEN, response.content.decode())
+
+    @override_settings(METRICS_TOKEN=TOKEN)
+    def test_with_the_token_a_scraper_may_read_from_anywhere_and_by_address(self) -> None:
+        headers = {"authorization": f"bearer {TOKEN}", "x-forwarded-for": "10.0.0.7", "host": "10.0.0.9:8000"}
+        self.assertEqual(self.client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.7").status_code, 200)
+
+    @given(st.text(st.characters(max_codepoint=255)))
+    @override_settings(METRICS_TOKEN=TOKEN)
+    def test_any_header_is_an_answer(self, shown: str) -> None:
+        request = AsyncRequestFactory().get("/metrics")
+        request.META["HTTP_AUTHORIZATION"] = f"Bearer {shown}"
+        response = async_to_sync(metrics)(request)
+        self.assertEqual(response.status_code, 401)
+
+
+class FiguresTests(SimpleTestCase):
+    """What the recorder counted is what Prometheus reads."""
+
+    def setUp(self) -> None:
+        self.exposition = Exposition()
+
+    async def scrape(self) -> dict[str, float]:
+        """Values by name, the label in brackets."""
+        response = await self.exposition.answer(AsyncRequestFactory().get("/metrics"))
+        self.assertEqual(response.status_code, 200)
+        families = text_string_to_metric_families(response.content.decode())
+        return {
+            sample.name + "".join(f"[{value}]" for value in sample.labels.values()): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    async def test_every_figure_is_shown_under_its_name(self) -> None:
+        self.exposition.install(lambda: FIGURES)
+        shown = {name: value for name, value in (await self.scrape()).items() if name.startswith("acsmedia_")}
+        self.assertEqual(
+            shown,
+            {
+                "acsmedia_packets_total": 50,
+                "acsmedia_messages_total[audio]": 50,
+                "acsmedia_messages_total[dtmf]": 0,
+                "acsmedia_messages_total[metadata]": 0,
+                "acsmedia_messages_total[unknown]": 0,
+                "acsmedia_messages_total[malformed]": 2,
+                "acsmedia_handshakes_total[accepted]": 3,
+                "acsmedia_handshakes_total[refused]": 1,
+                "acsmedia_handshakes_total[failed]": 0,
+                "acsmedia_journal_bytes_total": 33_000,
+                "acsmedia_segments_sealed_total": 4,
+                "acsmedia_seal_failures_total[store]": 0,
+                "acsmedia_seal_failures_total[database]": 7,
+                "acsmedia_seal_failures_total[journal]": 0,
+                "acsmedia_open_streams": 2,
+                "acsmedia_seal_lag_seconds": 1.5,
+                "acsmedia_spool_bytes": 9_000,
+                "acsmedia_spool_files": 6,
+                "acsmedia_spool_full": 1,
+                "acsmedia_live_dashboards": 5,
+                **{f"acsmedia_alarms[{name}]": 0 for name in (*OF_STREAMS, *OF_PROCESSES)},
+                "acsmedia_alarms[stalled]": 3,
+                "acsmedia_alarms[disk_low]": 1,
+            },
+        )
+
+    async def test_figures_are_asked_for_once_a_scrape_and_not_before(self) -> None:
+        asked: list[int] = []
+
+        def figures() -> RecorderFigures:
+            asked.append(1)
+            return RecorderFigures(packets=len(asked))
+
+        self.exposition.install(figures)
+        self.assertEqual(asked, [])
+        self.assertEqual((await self.scrape())["acsmedia_packets_total"], 1)
+        self.assertEqual((await self.scrape())["acsmedia_packets_total"], 2)
+
+    async def test_a_second_recorder_replaces_the_first(self) -> None:
+        self.exposition.install(lambda: FIGURES)
+        self.exposition.install(RecorderFigures)
+        self.assertEqual((await self.scrape())["acsmedia_packets_total"], 0)
+
+    async def test_the_process_itself_is_shown(self) -> None:
+        self.assertGreater((await self.scrape())["process_resident_memory_bytes"], 1_000_000)

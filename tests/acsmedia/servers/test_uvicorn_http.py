@@ -1,0 +1,81 @@
+"""A request that does not arrive holds no descriptor of uvicorn for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from unittest import mock
+
+from django.test import SimpleTestCase, tag
+
+from tests.threaded_uvicorn import ThreadedUvicorn
+from tests.waiting import until
+
+ANSWER = b"HTTP/1.1 200 OK"
+REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+
+
+async def ok(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answers once the whole body is there."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class Served(ThreadedUvicorn):
+    """`ok`, with the patience of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(ok, http="acsmedia.servers.uvicorn_http:PromptRequests", timeout_keep_alive=600)
+
+
+@tag("once")
+class Requests(SimpleTestCase):
+    def setUp(self) -> None:
+        self.enterContext(mock.patch("acsmedia.servers.uvicorn_http.HEAD_SECONDS", 0.3))
+
+    async def test_a_connection_that_says_nothing_is_closed(self) -> None:
+        await self._expect_the_end_after(b"")
+
+    async def test_a_head_that_does_not_end_is_closed(self) -> None:
+        await self._expect_the_end_after(REQUEST[:30])
+
+    async def test_a_second_one_that_does_not_end_is_closed(self) -> None:
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(REQUEST + b"ab")
+            self.assertTrue((await reader.readuntil(b"\r\n\r\n")).startswith(ANSWER))
+            writer.write(REQUEST[:30])
+            self.assertEqual(await reader.read(), b"")
+            writer.close()
+
+    async def test_a_body_may_take_its_time(self) -> None:
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(REQUEST + b"a")
+            with self.assertRaises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await reader.read(1)
+            writer.write(b"b")
+            self.assertTrue((await reader.readuntil(b"\r\n\r\n")).startswith(ANSWER))
+            writer.close()
+
+    async def test_between_requests_a_connection_may_rest(self) -> None:
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            for _ in range(2):
+                writer.write(REQUEST + b"ab")
+                self.assertTrue((await reader.readuntil(b"\r\n\r\n")).startswith(ANSWER))
+                with self.assertRaises(TimeoutError):
+                    async with asyncio.timeout(0.6):
+                        await reader.read(1)
+            writer.close()
+
+    async def _expect_the_end_after(self, start: bytes) -> None:
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(start)
+            self.assertEqual(await reader.read(), b"")
+            writer.close()
+            await until(lambda: not served.connections)

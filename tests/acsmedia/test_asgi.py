@@ -1,0 +1,154 @@
+"""The application as a server sees it: lifespan, addresses, the module itself."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from asgiref.testing import ApplicationCommunicator
+from channels.testing import HttpCommunicator
+from django.core.exceptions import ImproperlyConfigured
+from django.test import TransactionTestCase, override_settings, tag
+
+from acsmedia import asgi
+from acsmedia.asgi import Application
+from acsmedia.warmup import THRESHOLDS
+from streams.acs.auth import Door
+from streams.acs.jwks import KeySet
+from tests.servers import ROOT
+from tests.streams.media_sockets import MediaSocketTestCase
+from tests.streams.streams import audio, records_in
+from tests.streams.tokens import AUDIENCE, key_set
+
+
+class Lifespan(MediaSocketTestCase):
+    def server(self) -> Any:
+        communicator: Any = ApplicationCommunicator  # untyped
+        return communicator(self.application, {"type": "lifespan", "asgi": {"version": "3.0"}})
+
+    async def said(self, server: Any, event: str) -> dict[str, Any]:
+        await server.send_input({"type": f"lifespan.{event}"})
+        answer: dict[str, Any] = await server.receive_output(timeout=10)
+        return answer
+
+    def is_running(self) -> bool:
+        return self.recorder._running is not None
+
+    async def test_starts_and_stops_the_recorder(self) -> None:
+        server = self.server()
+        self.assertFalse(self.is_running())
+        self.assertEqual(await self.said(server, "startup"), {"type": "lifespan.startup.complete"})
+        self.assertTrue(self.is_running())
+        self.assertEqual(await self.said(server, "shutdown"), {"type": "lifespan.shutdown.complete"})
+        await server.wait(timeout=10)
+        self.assertFalse(self.is_running())
+
+    async def test_fetches_the_keys_before_the_first_call(self) -> None:
+        fetched = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def fetch() -> bytes:
+            loop.call_soon_threadsafe(fetched.set)
+            return key_set()
+
+        self.application = Application(self.recorder, Door("jwt", audience=AUDIENCE, keys=KeySet(fetch)))
+        server = self.server()
+        await self.said(server, "startup")
+        async with asyncio.timeout(10):
+            await fetched.wait()
+        await self.said(server, "shutdown")
+
+    async def test_fails_at_the_start_where_nothing_can_be_recorded(self) -> None:
+        self.spool.write_text("a file, no folder")
+        server = self.server()
+        answer = await self.said(server, "startup")
+        self.assertEqual(answer["type"], "lifespan.startup.failed")
+        self.assertIn("cannot record", answer["message"])
+        await server.wait(timeout=10)
+
+    async def test_closes_the_journals_of_sockets_that_are_still_open(self) -> None:
+        server = self.server()
+        await self.said(server, "startup")
+        async with self.connected() as socket:
+            await socket.send_to(text_data=audio())
+            stream = self.stream()
+            await self.received(stream, 1)
+            await self.said(server, "shutdown")
+            assert stream.closed
+            self.assertEqual((stream.closed.code, stream.closed.reason), (None, "recorder stopped"))
+
+
+class Addresses(MediaSocketTestCase):
+    async def test_that_are_none_of_ours_are_refused_before_accept(self) -> None:
+        for path in ("/", "/ws", "/ws/", "/ws/acs/media/", "/ws/acs/media/x", "/ws/acs", "//", "/%00", "/healthz"):
+            with self.subTest(path):
+                socket = self.socket(path=path)
+                self.assertEqual(await socket.connect(timeout=10), (False, 4404))
+                await socket.wait(timeout=10)
+                self.assertEqual(await self.answer(self.socket(path=path, says_status=True)), 404)
+        self.assertEqual(records_in(self.spool), [])
+
+    async def test_of_the_browser_and_of_http_go_their_own_ways(self) -> None:
+        self.assertEqual(await self.socket(path="/ws/live").connect(timeout=10), (False, 4403), "it shows no origin")
+        headers = [(b"host", b"localhost")]
+        answer = await HttpCommunicator(self.application, "GET", "/healthz", headers=headers).get_response(timeout=10)
+        self.assertEqual(answer["status"], 200)
+
+    async def test_the_first_connection_starts_the_recorder_where_no_server_did(self) -> None:
+        self.assertIsNone(self.recorder._running)
+        async with self.connected():
+            self.assertIsNotNone(self.recorder._running)
+
+
+@tag("once")
+class TheModule(TransactionTestCase):
+    KIND_AND_THREADS = "type(a.application).__name__, threading.active_count()"
+
+    def imported(self, tell: str = KIND_AND_THREADS, **environment: str) -> subprocess.CompletedProcess[str]:
+        """What importing it says, as a server does it, in a process of its own; `tell`: expressions to print."""
+        code = f"import acsmedia.asgi as a, gc, sys, threading; print({tell})"
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PATH": "", "SECRET_KEY": "k" * 50, "ACS_RESOURCE_ID": "r", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_builds_one_application_and_starts_its_recorder(self) -> None:
+        with TemporaryDirectory() as folder:
+            done = self.imported(DATA_DIR=folder)
+            self.assertEqual((done.returncode, done.stdout), (0, "Application 3\n"), done.stderr)
+            self.assertEqual([*Path(folder).glob("spool/*/*")], [], "at its end it has given its folder up")
+
+    def test_has_imported_its_views_and_looks_at_no_garbage_of_theirs_later(self) -> None:
+        with TemporaryDirectory() as folder:
+            asked = "'calls.api.views' in sys.modules, gc.get_freeze_count() > 10_000, gc.get_threshold()"
+            done = self.imported(asked, DATA_DIR=folder)
+            self.assertEqual((done.returncode, done.stdout), (0, f"True True {THRESHOLDS}\n"), done.stderr)
+
+    def test_does_not_start_with_the_door_open(self) -> None:
+        with TemporaryDirectory() as folder:
+            done = self.imported(DATA_DIR=folder, ACS_AUTH="off")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("ACS_AUTH=off", done.stderr)
+
+    def test_does_not_start_where_it_cannot_write_and_names_the_variable(self) -> None:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "file")
+            file.touch()
+            done = self.imported(DATA_DIR=str(file))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(f"DATA_DIR={file} cannot be written", done.stderr)
+
+    def test_builds_from_the_settings(self) -> None:
+        with TemporaryDirectory() as folder, override_settings(SPOOL_DIR=Path(folder) / "spool", SEGMENT_SECONDS=3.0):
+            built = asgi.build()
+            self.assertEqual(built._recorder._segment_seconds, 3.0)
+        with override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=""), self.assertRaises(ImproperlyConfigured):
+            asgi.build()

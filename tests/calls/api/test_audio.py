@@ -1,0 +1,219 @@
+"""The recording over HTTP: formats, layouts, ranges, conditions."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from uuid import uuid4
+
+import numpy as np
+import soundfile
+from asgiref.sync import sync_to_async
+
+from calls.audio.codec import Samples
+from calls.models import Call, Participant
+from tests.calls.client import RestTests, read
+from tests.calls.rows import make_call, make_conversation, make_participant, make_segment, noise, tone, url_of
+
+ALICE = [noise(1.0, seed=0), noise(1.0, seed=1)]
+BOB = [noise(1.0, seed=10), noise(1.0, seed=11)]
+SILENCE = np.zeros(16_000, np.int16)
+
+
+def decoded(content: bytes) -> Samples:
+    """Shape (samples, channels)."""
+    samples: Samples = soundfile.read(BytesIO(content), dtype="int16", always_2d=True)[0]
+    return samples
+
+
+class AudioTests(RestTests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, self.alice, self.bob = make_conversation()
+        self.url = url_of(self.call, "audio")
+        self.tracks = np.stack([np.concatenate([*ALICE, SILENCE]), np.concatenate([SILENCE, *BOB])], axis=1)
+
+    async def test_tracks_are_bit_exact_and_in_step(self) -> None:
+        for name in ("wav", "flac"):
+            content = await self.body(self.url, {"format": name, "layout": "tracks"})
+            np.testing.assert_array_equal(decoded(content), self.tracks)
+
+    async def test_one_participant_is_that_track_over_the_whole_call(self) -> None:
+        for index, participant in enumerate((self.alice, self.bob)):
+            content = await self.body(self.url, {"participant": str(participant.id)})
+            np.testing.assert_array_equal(decoded(content)[:, 0], self.tracks[:, index])
+
+    async def test_without_parameters_it_is_the_mix_as_wav(self) -> None:
+        response = await self.ask(self.url)
+        mix = np.clip(self.tracks.sum(axis=1, dtype=np.int32), -32_768, 32_767)
+        np.testing.assert_array_equal(decoded(await read(response))[:, 0], mix)
+        self.assertEqual(response["Content-Type"], "audio/wav")
+        self.assertEqual(response["Content-Length"], str(44 + 2 * 48_000))
+        name = f"call-20260302T093000Z-{self.call.id.hex[:8]}-mix.wav"
+        self.assertEqual(response["Content-Disposition"], f'inline; filename="{name}"')
+
+    async def test_every_format_and_layout_has_the_length_of_the_call(self) -> None:
+        for name in ("wav", "flac", "mp3", "opus"):
+            for query in ({"layout": "mix"}, {"layout": "tracks"}, {"participant": str(self.bob.id)}):
+                with self.subTest(name, **query):
+                    content = await self.body(self.url, {"format": name, **query})
+                    self.assertEqual(len(decoded(content)), 48_000)
+
+    async def test_a_part_is_those_samples_and_its_name_says_so(self) -> None:
+        response = await self.ask(self.url, {"layout": "tracks", "start": "0.7", "end": "1.30003", "download": "1"})
+        np.testing.assert_array_equal(decoded(await read(response)), self.tracks[11_200:20_800])
+        self.assertIn("attachment", response["Content-Disposition"])
+        self.assertIn("-tracks-0.700s-1.300s.wav", response["Content-Disposition"])
+
+    async def test_head_says_all_but_the_audio(self) -> None:
+        head = await self.ask(self.url, method="HEAD")
+        whole = await self.ask(self.url)
+        self.assertEqual(head.content, b"")
+        for name in ("Content-Length", "Content-Type", "ETag", "Content-Disposition", "Accept-Ranges"):
+            self.assertEqual(head[name], whole[name])
+        self.assertNotIn("Content-Length", await self.ask(self.url, {"format": "flac"}, method="HEAD"))
+        self.assertEqual((await self.ask(self.url, method="HEAD", Range="bytes=0-9")).status_code, 200)
+
+    async def test_two_rates_are_exported_at_the_higher_one(self) -> None:
+        low = await _participant(self.call, "8:orgid:1")
+        await _segment(low, tone(1.0, rate=24_000), at=1.5, rate=24_000)
+        samples, rate = soundfile.read(BytesIO(await self.body(self.url, {"layout": "tracks"})), dtype="int16")
+        self.assertEqual((rate, samples.shape), (24_000, (72_000, 3)))
+        np.testing.assert_array_equal(samples[36_000:60_000, 2], tone(1.0, rate=24_000))
+        self.assertFalse(samples[:36_000, 2].any())
+
+    async def test_a_live_call_is_exported_up_to_what_is_sealed(self) -> None:
+        before = await self.ask(self.url)
+        await _segment(self.bob, noise(1.0), at=3.0)
+        after = await self.ask(self.url)
+        self.assertNotEqual(before["ETag"], after["ETag"])
+        self.assertEqual(len(decoded(await read(after))), 64_000)
+
+
+class RangeTests(RestTests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, *_ = make_conversation()
+        self.url = url_of(self.call, "audio")
+
+    async def test_parts_of_every_format_fit_together(self) -> None:
+        for name in ("wav", "flac", "mp3", "opus"):
+            whole = await self.body(self.url, {"format": name})
+            parts = []
+            for wanted, size in (("0-99", 100), ("100-5000", 4_901), ("5001-", len(whole) - 5_001)):
+                response = await self.ask(self.url, {"format": name}, Range=f"bytes={wanted}")
+                self.assertEqual(response.status_code, 206)
+                self.assertEqual(response["Content-Length"], str(size))
+                first = int(wanted.split("-")[0])
+                self.assertEqual(response["Content-Range"], f"bytes {first}-{first + size - 1}/{len(whole)}")
+                parts.append(await read(response))
+            with self.subTest(name):
+                self.assertEqual(b"".join(parts), whole)
+
+    async def test_the_last_bytes_alone(self) -> None:
+        whole = await self.body(self.url)
+        self.assertEqual(await self.body(self.url, Range="bytes=-7"), whole[-7:])
+
+    async def test_behind_the_end_is_416_with_the_size(self) -> None:
+        for name in ("wav", "flac", "mp3", "opus"):
+            size = len(await self.body(self.url, {"format": name}))
+            response = await self.ask(self.url, {"format": name}, Range=f"bytes={size}-")
+            self.assertEqual(response.status_code, 416)
+            self.assertEqual(response["Content-Range"], f"bytes */{size}")
+            self.assertIn("Range", response.json()["detail"])
+
+    async def test_several_ranges_or_nonsense_give_the_whole(self) -> None:
+        for wanted in ("bytes=0-1,5-6", "bytes=9-1", "lines=1-2"):
+            response = await self.ask(self.url, Range=wanted)
+            self.assertEqual(response.status_code, 200)
+            self.assertEqual(len(await read(response)), 44 + 2 * 48_000)
+
+    async def test_a_browser_that_asks_for_all_of_a_stream_gets_it_while_it_is_encoded(self) -> None:
+        response = await self.ask(self.url, {"format": "opus"}, Range="bytes=0-")
+        self.assertEqual(response.status_code, 200)
+        self.assertEqual((await self.ask(self.url, Range="bytes=0-")).status_code, 206)
+
+
+class ConditionTests(RestTests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, *_ = make_conversation()
+        self.url = url_of(self.call, "audio")
+
+    async def etag(self) -> str:
+        return str((await self.ask(self.url, method="HEAD"))["ETag"])
+
+    async def test_what_the_client_has_is_not_sent_again(self) -> None:
+        etag = await self.etag()
+        for condition in (etag, f'"other", {etag}', f"W/{etag}", "*"):
+            response = await self.ask(self.url, If_None_Match=condition)
+            self.assertEqual((response.status_code, response.content), (304, b""))
+            self.assertEqual(response["ETag"], etag)
+        self.assertEqual((await self.ask(self.url, If_None_Match='"other"')).status_code, 200)
+
+    async def test_what_the_client_insists_on_must_be_there(self) -> None:
+        self.assertEqual((await self.ask(self.url, If_Match='"other"')).status_code, 412)
+        self.assertEqual((await self.ask(self.url, If_Match=await self.etag())).status_code, 200)
+
+    async def test_a_part_of_another_version_is_never_sent(self) -> None:
+        etag = await self.etag()
+        same = await self.ask(self.url, Range="bytes=0-9", If_Range=etag)
+        other = await self.ask(self.url, Range="bytes=0-9", If_Range='"other"')
+        dated = await self.ask(self.url, Range="bytes=0-9", If_Range="Mon, 23 Nov 2026 09:30:00 GMT")
+        self.assertEqual([same.status_code, other.status_code, dated.status_code], [206, 200, 200])
+
+
+class RefusalTests(RestTests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, self.alice, _ = make_conversation()
+        self.url = url_of(self.call, "audio")
+
+    async def test_a_wrong_value_is_named(self) -> None:
+        wrong = {
+            "format": ["ogg", "", "WAV"],
+            "layout": ["stereo"],
+            "participant": ["4:+15551234567", "1"],
+            "start": ["-1", "abc", "nan", "inf", "1e400", "3", ""],
+            "end": ["0", "-0.1", "NaN"],
+            "download": ["perhaps"],
+            "strat": ["1"],
+        }
+        for name, values in wrong.items():
+            for value in values:
+                with self.subTest(name, value=value):
+                    response = await self.ask(self.url, {name: value})
+                    self.assertEqual((response.status_code, list(response.json())), (400, [name]))
+
+    async def test_somebody_else_is_404_by_name(self) -> None:
+        response = await self.ask(self.url, {"participant": str(uuid4())})
+        self.assertEqual((response.status_code, list(response.json())), (404, ["participant"]))
+
+    async def test_a_call_without_audio_answers_404(self) -> None:
+        response = await self.ask(url_of(await _call(), "audio"))
+        self.assertEqual(response.status_code, 404)
+        self.assertIn("sealed", response.json()["detail"])
+
+    async def test_a_call_that_does_not_exist_is_json_too(self) -> None:
+        for url in (url_of(uuid4(), "audio"), "/api/v1/calls/abc/audio", "/api/v1/nothing/", "/api/v1/calls/%0A/audio"):
+            response = await self.ask(url)
+            self.assertEqual(response.status_code, 404)
+            self.assertEqual(list(response.json()), ["detail"])
+
+    async def test_too_many_channels_name_the_format(self) -> None:
+        for number in range(9):
+            await _segment(await _participant(self.call, f"8:orgid:{number}"), tone(0.01))
+        response = await self.ask(self.url, {"format": "flac", "layout": "tracks"})
+        self.assertEqual((response.status_code, list(response.json())), (400, ["format"]))
+        self.assertEqual((await self.ask(self.url, {"layout": "tracks"})).status_code, 200)
+
+
+async def _call() -> Call:
+    return await sync_to_async(make_call)()
+
+
+async def _participant(call: Call, raw_id: str) -> Participant:
+    return await sync_to_async(make_participant)(call, raw_id)
+
+
+async def _segment(participant: Participant, samples: Samples, at: float = 0.0, rate: int = 16_000) -> None:
+    await sync_to_async(make_segment)(participant, at=at, samples=samples, rate=rate)

@@ -1,0 +1,208 @@
+"""What stands behind the audio: manifest, single segments, waveforms; and what happens when something is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import soundfile
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import OperationalError, connections
+from django.db.models import QuerySet
+from django.test import override_settings
+
+from calls.export import manifest
+from calls.http.streaming import in_thread
+from calls.models import Segment
+from calls.storage import StoreAway, read_object, write_object
+from tests.calls.client import RestTests, read
+from tests.calls.rows import make_call, make_conversation, make_gap, make_participant, make_segment, noise, url_of
+
+
+class ManifestTests(RestTests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, self.alice, self.bob = make_conversation()
+        make_gap(self.alice, at=2.0, seconds=1.0, reason="not_received")
+
+    async def document(self) -> dict[str, Any]:
+        return await self.json_of(await self.body(url_of(self.call, "manifest")))
+
+    async def json_of(self, content: bytes) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(content)
+        return document
+
+    async def test_every_track_has_its_segments_gaps_and_counts(self) -> None:
+        document = await self.document()
+        alice, bob = document["tracks"]
+        self.assertEqual([track["participant"]["id"] for track in (alice, bob)], [str(self.alice.id), str(self.bob.id)])
+        self.assertEqual([(row["start"], row["end"]) for row in bob["segments"]], [(1.0, 2.0), (2.0, 3.0)])
+        self.assertEqual(bob["segments"][0]["start_sample"], 16_000)
+        self.assertEqual(alice["counts"], {"segments": 2, "gaps": 1, "samples": 32_000, "size_bytes": 64_000})
+        (gap,) = alice["gaps"]
+        self.assertEqual((gap["start"], gap["end"], gap["reason"]), (2.0, 3.0, "not_received"))
+        self.assertEqual(gap["started_at"], "2026-03-02T09:30:02Z")
+
+    async def test_it_says_of_the_call_what_rest_says(self) -> None:
+        self.assertEqual((await self.document())["call"], await self.json(url_of(self.call)))
+
+    async def test_its_hashes_are_those_of_what_is_handed_out(self) -> None:
+        for track in (await self.document())["tracks"]:
+            for row in track["segments"]:
+                samples, _ = soundfile.read(
+                    BytesIO(await self.body(f"/api/v1/segments/{row['id']}/audio")), dtype="int16"
+                )
+                self.assertEqual(sha256(samples.tobytes()).hexdigest(), row["sha256"])
+
+    async def test_pages_of_rows_leave_no_seam(self) -> None:
+        whole = await self.document()
+        with patch.object(manifest, "PAGE", 1):
+            paged = await self.document()
+        self.assertEqual(paged["tracks"], whole["tracks"])
+
+    async def test_a_call_without_audio_has_a_manifest_without_tracks(self) -> None:
+        empty = await sync_to_async(make_call)()
+        self.assertEqual((await self.json_of(await self.body(url_of(empty, "manifest"))))["tracks"], [])
+
+
+class SegmentAudioTests(RestTests):
+    async def test_a_segment_is_a_wav_that_knows_ranges_and_conditions(self) -> None:
+        call = await sync_to_async(make_conversation)()
+        segment = await Segment.objects.filter(participant=call[1]).afirst()
+        assert segment
+        url = f"/api/v1/segments/{segment.id}/audio"
+        whole = await self.ask(url)
+        content = await read(whole)
+        self.assertEqual(soundfile.read(BytesIO(content), dtype="int16")[0].tolist(), noise(1.0, seed=0).tolist())
+        self.assertEqual(await self.body(url, Range="bytes=40-49"), content[40:50])
+        self.assertEqual((await self.ask(url, If_None_Match=whole["ETag"])).status_code, 304)
+        self.assertIn(f"segment-20260302T093000Z-{call[0].id.hex[:8]}", whole["Content-Disposition"])
+        self.assertEqual((await self.ask(url, {"format": "wav"})).status_code, 400)
+
+
+class PeaksTests(RestTests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call = make_call()
+        self.alice, bob = make_participant(self.call), make_participant(self.call, "8:orgid:bob")
+        make_segment(self.alice, at=0.0, samples=noise(1.0) // 2)
+        make_segment(bob, at=3.0, samples=noise(1.0))
+        self.url = url_of(self.call, "peaks")
+
+    async def test_a_waveform_covers_the_whole_call(self) -> None:
+        answer = await self.json(self.url, {"points": 4})
+        self.assertEqual((answer["start"], answer["end"], answer["points"], answer["participant"]), (0.0, 4.0, 4, None))
+        (low, high), *silence, loud = answer["peaks"]
+        self.assertTrue(-0.3125 <= low < -0.29 and 0.29 < high <= 0.3125, (low, high))  # 0.3 in steps of 1/128
+        self.assertEqual(silence, [[0.0, 0.0]] * 2)
+        self.assertLess(loud[0], -0.6)
+
+    async def test_one_participant_has_the_axis_of_the_call(self) -> None:
+        answer = await self.json(self.url, {"points": 4, "participant": str(self.alice.id), "start": 1})
+        self.assertEqual((answer["start"], answer["end"]), (1.0, 4.0))
+        self.assertEqual(answer["peaks"], [[0.0, 0.0]] * 4)
+
+    async def test_it_is_drawn_once(self) -> None:
+        first = await self.ask(self.url)
+        self.assertEqual(len(first.json()["peaks"]), 1000)
+        self.assertEqual((await self.ask(self.url, If_None_Match=first["ETag"])).status_code, 304)
+        self.assertEqual((await self.ask(self.url, {"points": 999}, If_None_Match=first["ETag"])).status_code, 200)
+
+    async def test_a_wrong_number_of_points_is_named(self) -> None:
+        for points in ("0", "10001", "many", "-1", "1.5"):
+            response = await self.ask(self.url, {"points": points})
+            self.assertEqual((response.status_code, list(response.json())), (400, ["points"]))
+
+
+class ExampleOfTheDocumentationTests(RestTests):
+    async def test_a_track_is_compared_with_the_manifest(self) -> None:
+        """The program in docs/rest.md, run as it stands there."""
+        call, *_ = await sync_to_async(make_conversation)()
+        page = (Path(__file__).parents[3] / "docs" / "rest.md").read_text()
+        program = page.partition("```python\n")[2].partition("```")[0]
+        manifest_ = await self.body(url_of(call, "manifest"))
+        owner = json.loads(manifest_)["tracks"][0]["participant"]["id"]
+        flac = await self.body(url_of(call, "audio"), {"format": "flac", "participant": owner})
+        with TemporaryDirectory() as folder:
+            (Path(folder) / "manifest.json").write_bytes(manifest_)
+            (Path(folder) / "track.flac").write_bytes(flac)
+            run = [sys.executable, "-W", "ignore", "-c", program]
+            passed = await asyncio.to_thread(subprocess.run, run, cwd=folder, check=False)
+            self.assertEqual(passed.returncode, 0)
+            (Path(folder) / "track.flac").write_bytes(await self.body(url_of(call, "audio"), {"format": "flac"}))
+            quiet = subprocess.DEVNULL
+            failed = await asyncio.to_thread(subprocess.run, run, cwd=folder, check=False, stderr=quiet)
+            self.assertNotEqual(failed.returncode, 0)
+
+
+class DatabaseStoreTests(RestTests):
+    async def test_audio_that_lies_in_the_database_is_exported_by_threads_that_keep_no_connection(self) -> None:
+        stores = {**settings.STORAGES, "audio": {"BACKEND": "calls.storage.local.DatabaseStorage"}}
+        with override_settings(STORAGES=stores):
+            call, *_ = await sync_to_async(make_conversation)()
+            for name in ("wav", "flac"):
+                content = await self.body(url_of(call, "audio"), {"format": name, "layout": "tracks"})
+                samples, _ = soundfile.read(BytesIO(content), dtype="int16")
+                self.assertEqual(samples[:16_000, 0].tolist(), noise(1.0, seed=0).tolist())
+        held = await in_thread(lambda _stop: [one.connection for one in connections.all(initialized_only=True)])
+        self.assertEqual([one for one in held if one is not None], [])
+
+
+class DamageTests(RestTests):
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, self.alice, _ = make_conversation()
+        self.first, self.second = Segment.objects.filter(participant=self.alice).on_axis()
+
+    async def damage(self, segment: Segment, other: Segment) -> None:
+        """Puts the audio of another segment in the place of `segment`'s."""
+        await sync_to_async(lambda: write_object(segment.audio_name, read_object(other.audio_name)))()
+
+    async def test_audio_with_another_hash_is_never_handed_out(self) -> None:
+        await self.damage(self.first, self.second)
+        for url in (url_of(self.call, "audio"), url_of(self.call, "peaks"), f"/api/v1/segments/{self.first.id}/audio"):
+            with self.assertLogs("calls.export.segments", "ERROR") as logs:
+                response = await self.ask(url)
+            self.assertEqual(response.status_code, 500)
+            self.assertIn(str(self.first.id), response.json()["detail"])
+            self.assertIn(str(self.first.id), logs.output[0])
+
+    async def test_damage_further_on_breaks_the_answer_off(self) -> None:
+        call = await sync_to_async(make_call)()
+        alice = await sync_to_async(make_participant)(call)
+        segments = [await sync_to_async(make_segment)(alice, at=20.0 * n, samples=noise(1.0, n)) for n in range(4)]
+        await self.damage(segments[3], segments[0])
+        with self.assertLogs("calls.export.segments", "ERROR"):  # a thread reads ahead, perhaps before we do
+            response = await self.ask(url_of(call, "audio"), {"format": "flac"})
+            self.assertEqual(response.status_code, 200)
+            with self.assertRaisesRegex(Exception, str(segments[3].id)):
+                await read(response)
+
+    async def test_an_object_that_is_missing_is_damage(self) -> None:
+        await Segment.objects.filter(pk=self.first.pk).aupdate(audio_name="nowhere.flac")
+        with self.assertLogs("calls.export.segments", "ERROR"):
+            self.assertEqual((await self.ask(url_of(self.call, "audio"))).status_code, 500)
+
+    async def test_a_store_that_is_away_is_503(self) -> None:
+        for error in (ConnectionRefusedError(), StoreAway("S3 does not answer"), OperationalError()):
+            with (
+                patch("calls.export.segments.read_object", side_effect=error),
+                self.assertLogs("calls.export.segments"),
+            ):
+                response = await self.ask(url_of(self.call, "audio"))
+            self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
+
+    async def test_a_database_that_is_away_is_503(self) -> None:
+        with patch.object(QuerySet, "_fetch_all", side_effect=OperationalError), self.assertLogs("calls.http.errors"):
+            response = await self.ask("/api/v1/calls/")
+        self.assertEqual(response.status_code, 503)
+        self.assertIn("database", response.json()["detail"])

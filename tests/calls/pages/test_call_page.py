@@ -1,0 +1,235 @@
+"""The page of one call and the timeline that its lanes are drawn from, as the server makes them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+from uuid import uuid4
+
+from django.contrib.auth.models import User
+from django.test import Client, TestCase
+from django.urls import reverse
+
+from calls.models import Call, LedgerEntry
+from calls.pages import timeline as lanes
+from calls.pages.timeline import merged
+from calls.wording import words_of
+from tests.calls.rows import (
+    ALICE,
+    START,
+    make_call,
+    make_conversation,
+    make_gap,
+    make_participant,
+    make_segment,
+    make_subscription,
+    tone,
+)
+from tests.people import person
+
+
+def a_user(*permissions: str) -> User:
+    return person(f"user-{uuid4()}", *permissions or ("nothing",))
+
+
+class CallPageTestCase(TestCase):
+    permissions: tuple[str, ...] = ("view_call", "hear_recording", "export_recording")
+
+    def setUp(self) -> None:
+        self.client.force_login(a_user(*self.permissions))
+
+    def page(self, call: Call, query: str = "") -> str:
+        response = self.client.get(reverse("call", args=[call.pk]) + query)
+        self.assertEqual(response.status_code, 200)
+        return response.content.decode()
+
+    def timeline(self, call: Call) -> dict[str, Any]:
+        response = self.client.get(reverse("call-timeline", args=[call.pk]))
+        self.assertEqual(response.status_code, 200)
+        timeline: dict[str, Any] = response.json()
+        return timeline
+
+
+class TheDoor(CallPageTestCase):
+    permissions = ()
+
+    def test_nobody_sees_it_without_a_login(self) -> None:
+        call = make_call()
+        for name in ("call", "call-timeline"):
+            address = reverse(name, args=[call.pk])
+            self.assertRedirects(Client().get(address), f"/login/?next={address}")
+
+    def test_nor_without_the_permission_to_see_calls(self) -> None:
+        call = make_call()
+        for name in ("call", "call-timeline"):
+            self.assertEqual(self.client.get(reverse(name, args=[call.pk])).status_code, 403)
+
+    def test_who_may_only_see_is_told_so_and_offered_no_download(self) -> None:
+        self.client.force_login(a_user("view_call"))
+        page = self.page(make_conversation()[0])
+        self.assertIn('data-may-hear="false" data-may-export="false"', page)
+        self.assertNotIn("download=true", page)
+        self.assertIn("group Listeners", page)
+        self.assertIn("group Exporters", page)
+
+    def test_a_call_that_is_not_there_is_404(self) -> None:
+        self.client.force_login(a_user("view_call"))
+        for name in ("call", "call-timeline"):
+            self.assertEqual(self.client.get(reverse(name, args=[uuid4()])).status_code, 404)
+
+
+class TheFacts(CallPageTestCase):
+    def test_it_names_who_spoke_and_what_there_is_of_each(self) -> None:
+        call, _alice, _bob = make_conversation()
+        page = self.page(call)
+        for text in ("+15551234567", "ACS user …00a1b2", "0:03 recorded", "2 segments", call.call_connection_id):
+            self.assertIn(text, page)
+
+    def test_it_offers_every_layout_in_every_format(self) -> None:
+        call, alice, bob = make_conversation()
+        page = self.page(call)
+        for what in ("layout=mix", "layout=tracks", f"participant={alice.pk}", f"participant={bob.pk}"):
+            for name in ("wav", "flac", "mp3", "opus"):
+                self.assertIn(f"{what}&amp;format={name}&amp;download=true", page)
+
+    def test_every_entry_of_the_ledger_stands_in_words_and_leads_to_its_second(self) -> None:
+        call, alice, _bob = make_conversation()
+        make_gap(alice, at=2.0, seconds=0.5)
+        LedgerEntry.objects.create(
+            call=call, kind="dtmf", started_at=START + timedelta(seconds=1.25), detail={"tone": "5"}
+        )
+        page = self.page(call)
+        self.assertIn("Audio is missing: it was not received", page)
+        self.assertIn('href="#t=2.000"', page)
+        self.assertIn("Key 5 was pressed", page)
+        self.assertIn('href="#t=1.250"', page)
+
+    def test_a_ledger_of_thousands_is_begun_and_shown_whole_on_demand(self) -> None:
+        call, _alice, _bob = make_conversation()
+        LedgerEntry.objects.bulk_create(
+            LedgerEntry(call=call, kind="dtmf", started_at=START + timedelta(seconds=n), detail={"tone": "1"})
+            for n in range(150)
+        )
+        self.assertEqual(self.page(call).count("Key 1 was pressed"), 100)
+        self.assertIn("?ledger=all", self.page(call))
+        self.assertEqual(self.page(call, "?ledger=all").count("Key 1 was pressed"), 150)
+
+    def test_a_socket_that_broke_says_so(self) -> None:
+        call = make_call()
+        make_subscription(call, close_code=None)
+        page = self.page(call)
+        self.assertIn('data-state="interrupted"', page)
+        self.assertIn("broke off, or our process died", page)
+
+    def test_a_call_without_audio_says_so(self) -> None:
+        call = make_call()
+        make_subscription(call)
+        page = self.page(call)
+        self.assertIn("Nobody was heard", page)
+        self.assertIn("Nothing is recorded.", page)
+        self.assertIn("No audio was recorded in this call.", page)
+
+    def test_what_came_over_the_wire_is_text(self) -> None:
+        call = make_call("<script>alert(1)</script>")
+        make_participant(call, "<img src=x>")
+        page = self.page(call)
+        self.assertNotIn("<script>alert", page)
+        self.assertNotIn("<img", page)
+
+    def test_its_part_is_what_the_page_holds(self) -> None:
+        call, _alice, _bob = make_conversation()
+        part = self.page(call, "?part=facts")
+        self.assertTrue(part.startswith('<div data-part="facts"'))
+        self.assertIn(part.strip(), self.page(call))
+
+    def test_a_handful_of_queries_however_much_there_is(self) -> None:
+        call, alice, _bob = make_conversation()
+        with self.assertNumQueries(
+            9
+        ):  # session, user, permissions of user and groups, call, two lists, ledger, segments
+            self.page(call)
+        for number in range(20):
+            make_gap(alice, at=10 + number, seconds=0.5)
+            make_segment(make_participant(call, f"4:+1555000{number:04}"), at=10 + number)
+        with self.assertNumQueries(9):
+            self.page(call)
+
+
+class TheTimeline(CallPageTestCase):
+    def test_tracks_lie_where_their_samples_do(self) -> None:
+        call, alice, bob = make_conversation()
+        tracks = {track["participant"]: track for track in self.timeline(call)["tracks"]}
+        self.assertEqual(tracks[str(alice.pk)]["recorded"], [[0.0, 2.0]])
+        self.assertEqual(tracks[str(bob.pk)]["recorded"], [[1.0, 3.0]])
+        self.assertEqual(self.timeline(call)["duration_seconds"], 3.0)
+
+    def test_a_gap_lies_between_what_is_recorded(self) -> None:
+        call = make_call()
+        alice = make_participant(call, ALICE)
+        make_segment(alice, at=0.0, samples=tone(1.0))
+        make_segment(alice, at=1.5, samples=tone(1.0))
+        make_gap(alice, at=1.0, seconds=0.5)
+        track = self.timeline(call)["tracks"][0]
+        self.assertEqual(track["recorded"], [[0.0, 1.0], [1.5, 2.5]])
+        gap = {"start": 1.0, "end": 1.5, "reason": "not_received", "label": "Audio is missing: it was not received"}
+        self.assertEqual(track["gaps"], [gap])
+        self.assertEqual(self.timeline(call)["marks"], [])
+
+    def test_every_gap_is_there_however_much_else_happened(self) -> None:
+        call, alice, _bob = make_conversation()
+        with mock.patch.object(lanes, "MOST_MARKS", 3):
+            for second in range(5):
+                LedgerEntry.objects.create(call=call, kind="dtmf", started_at=START + timedelta(seconds=second))
+            make_gap(alice, at=10.0, seconds=0.5)
+            timeline = self.timeline(call)
+        self.assertEqual((len(timeline["marks"]), timeline["has_more_marks"]), (3, True))
+        self.assertEqual([track["gaps"][0]["start"] for track in timeline["tracks"] if track["gaps"]], [10.0])
+
+    def test_marks_count_from_the_first_sample_also_those_before_it(self) -> None:
+        call, alice, _bob = make_conversation()
+        for second in (-2.0, 1.5):
+            LedgerEntry.objects.create(
+                call=call,
+                participant=alice,
+                kind="alarm",
+                reason="clipping",
+                started_at=START + timedelta(seconds=second),
+                ended_at=START + timedelta(seconds=second + 4),
+            )
+        marks = self.timeline(call)["marks"]
+        self.assertEqual([(mark["at"], mark["end"]) for mark in marks], [(-2.0, 2.0), (1.5, 5.5)])
+        self.assertEqual(marks[0]["participant"], str(alice.pk))
+        self.assertEqual(marks[0]["label"], "Too loud: clipping")
+
+    def test_a_call_without_audio_has_tracks_without_any(self) -> None:
+        call = make_call()
+        make_participant(call)
+        timeline = self.timeline(call)
+        self.assertIsNone(timeline["audio_started_at"])
+        self.assertEqual(timeline["duration_seconds"], 0.0)
+        self.assertEqual(timeline["tracks"][0]["segments"], 0)
+
+    def test_it_is_never_kept_by_a_cache(self) -> None:
+        response = self.client.get(reverse("call-timeline", args=[make_call().pk]))
+        self.assertIn("no-store", response["Cache-Control"])
+
+
+class Words(TestCase):
+    def test_every_kind_of_the_ledger_has_words_of_its_own(self) -> None:
+        said = {kind: words_of(kind, "", {}) for kind in LedgerEntry.Kind.values}
+        for kind, words in said.items():
+            self.assertNotEqual(words.strip(), kind)
+        self.assertEqual(len(set(said.values())), len(said))
+
+    def test_what_is_unknown_is_told_by_its_name(self) -> None:
+        self.assertEqual(words_of("thunder", "near", {}), "thunder near")
+        self.assertEqual(words_of("gap", "eaten", {}), "Audio is missing: eaten")
+
+
+class Pieces(TestCase):
+    def test_those_that_touch_are_one_and_those_that_do_not_stay_apart(self) -> None:
+        self.assertEqual(merged([(0, 1), (1.0004, 2), (2.5, 3)]), [[0, 2], [2.5, 3]])
+
+    def test_one_inside_another_makes_it_no_shorter(self) -> None:
+        self.assertEqual(merged([(0, 5), (1, 2)]), [[0, 5]])

@@ -1,0 +1,223 @@
+"""Calls that are ticked in the list, as one zip: what is in it, what it says of what is not, and what breaks it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from hashlib import sha256
+from io import BytesIO, StringIO
+from typing import Any
+from unittest import mock
+from uuid import uuid4
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.test import AsyncClient, Client, TestCase
+
+from calls.export.errors import SegmentDamaged, StoreAway
+from calls.export.formats import FORMATS
+from calls.export.plan import Wish
+from calls.models import Call, LedgerEntry, Segment
+from calls.pages import zip_archive as archive
+from calls.storage import audio_store
+from tests.calls.client import RestTests, read
+from tests.calls.rows import START, make_call, make_conversation, make_participant, make_segment, noise, url_of
+from tests.people import person
+
+ADDRESS = "/calls.zip"
+
+
+def folder_of(call: Call) -> str:
+    return f"20260302T093000Z-{call.pk}"
+
+
+class ZipTests(RestTests):
+    """The zip is made in threads of the exports, which see what is committed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.call, self.alice, _bob = make_conversation()
+        self.exporter = person("exporter")
+
+    async def post(self, *calls: Any, **choice: str) -> Any:
+        client = AsyncClient()
+        await client.aforce_login(self.exporter)
+        ids = [str(call.pk) if isinstance(call, Call) else str(call) for call in calls]
+        return await client.post(ADDRESS, {"call": ids, **choice})
+
+    async def zip(self, *calls: Any, **choice: str) -> ZipFile:
+        response = await self.post(*calls, **choice)
+        self.assertEqual(response.status_code, 200)
+        return ZipFile(BytesIO(await read(response)))
+
+    async def lines(self, *calls: Any, **choice: str) -> list[dict[str, Any]]:
+        contents = json.loads((await self.zip(*calls, **choice)).read("manifest.json"))
+        found: list[dict[str, Any]] = contents["calls"]
+        return found
+
+
+class Contents(ZipTests):
+    async def test_audio_and_manifest_of_every_call_are_those_of_rest(self) -> None:
+        other, _alice, _bob = await sync_to_async(make_conversation)()
+        for name, layout in (("flac", "mix"), ("wav", "tracks"), ("mp3", "mix"), ("opus", "tracks")):
+            zipped = await self.zip(self.call, other, format=name, layout=layout)
+            self.assertIsNone(zipped.testzip())
+            for call in (self.call, other):
+                audio = f"{folder_of(call)}/call-20260302T093000Z-{call.pk.hex[:8]}-{layout}.{name}"
+                rest = await self.body(url_of(call, "audio"), {"format": name, "layout": layout})
+                told = json.loads(await self.body(url_of(call, "manifest")))
+                zipped_told = json.loads(zipped.read(f"{folder_of(call)}/manifest.json"))
+                with self.subTest(audio):
+                    self.assertEqual(zipped.read(audio), rest)
+                    self.assertEqual({**zipped_told, "generated_at": ""}, {**told, "generated_at": ""})
+
+    async def test_it_is_the_mix_as_flac_where_nothing_else_is_asked_for(self) -> None:
+        zipped = await self.zip(self.call)
+        contents = json.loads(zipped.read("manifest.json"))
+        self.assertEqual((contents["format"], contents["layout"]), ("flac", "mix"))
+        self.assertEqual({entry.compress_type for entry in zipped.infolist()}, {ZIP_STORED})
+
+    async def test_its_contents_say_what_each_file_is(self) -> None:
+        zipped = await self.zip(self.call)
+        (line,) = json.loads(zipped.read("manifest.json"))["calls"]
+        audio = zipped.read(line["audio"])
+        self.assertEqual((line["audio_bytes"], line["audio_sha256"]), (len(audio), sha256(audio).hexdigest()))
+        self.assertEqual((line["call"], line["left_out"]), (str(self.call.pk), ""))
+        self.assertIn(line["manifest"], zipped.namelist())
+        (row,) = csv.DictReader(StringIO(zipped.read("manifest.csv").decode()))
+        self.assertEqual(row, {name: str(value) for name, value in line.items()})
+
+    async def test_no_name_in_it_tells_who_spoke(self) -> None:
+        names = " ".join((await self.zip(self.call, layout="tracks")).namelist())
+        self.assertNotIn("5551234", names)
+        self.assertNotIn(self.call.call_connection_id, names)
+
+    async def test_a_call_that_is_ticked_twice_is_there_once(self) -> None:
+        self.assertEqual(len(await self.lines(self.call, str(self.call.pk).upper(), self.call)), 1)
+
+
+class LeftOut(ZipTests):
+    async def test_a_call_that_is_gone_or_has_no_audio_is_a_line_that_says_so(self) -> None:
+        silent, gone = await sync_to_async(make_call)(), uuid4()
+        zipped = await self.zip(silent, gone, self.call)
+        without, missing, whole = json.loads(zipped.read("manifest.json"))["calls"]
+        self.assertIn("Nothing of this call is sealed", without["left_out"])
+        self.assertIn(without["manifest"], zipped.namelist())
+        self.assertEqual((missing["call"], missing["left_out"]), (str(gone), archive.GONE))
+        self.assertEqual((missing["audio"], missing["manifest"]), ("", ""))
+        self.assertEqual(whole["left_out"], "")
+
+    async def test_a_format_that_cannot_hold_a_call_is_said_of_that_call(self) -> None:
+        crowd = await sync_to_async(_crowd)(3)
+        first, second = await self.lines(crowd, self.call, format="mp3", layout="tracks")
+        self.assertIn("mp3 holds at most 2 channels", first["left_out"])
+        self.assertEqual(second["left_out"], "")
+
+    async def test_audio_that_is_missing_at_the_beginning_is_said_of_that_call(self) -> None:
+        first = await Segment.objects.filter(participant=self.alice).order_by("start_sample").afirst()
+        assert first, "she was heard"
+        await sync_to_async(audio_store().delete)(first.audio_name)
+        other, _alice, _bob = await sync_to_async(make_conversation)()
+        broken, whole = await self.lines(self.call, other)
+        self.assertIn(f"segment {first.pk} is missing", broken["left_out"])
+        self.assertEqual((broken["audio"], whole["left_out"]), ("", ""))
+
+    async def test_damage_that_a_check_has_found_is_known_before_the_file_begins(self) -> None:
+        call, last = await sync_to_async(_long_call_damaged_at_its_end)()
+        entry = {"call": call, "kind": "damage", "reason": "audio_missing", "started_at": START}
+        await LedgerEntry.objects.acreate(**entry, detail={"segment": str(last.pk), "found_at": "2026-03-03"})
+        (line,) = await self.lines(call)
+        self.assertIn(f"segment {last.pk} is missing", line["left_out"])
+
+    async def test_damage_that_was_mended_leaves_nothing_out(self) -> None:
+        segment = await Segment.objects.filter(participant=self.alice).afirst()
+        assert segment, "she was heard"
+        entry = {"call": self.call, "kind": "damage", "reason": "audio_damaged", "started_at": START}
+        await LedgerEntry.objects.acreate(**entry, detail={"segment": str(segment.pk), "found_at": "2026-03-03"})
+        (line,) = await self.lines(self.call)
+        self.assertEqual(line["left_out"], "")
+
+
+class Breaking(ZipTests):
+    async def test_what_fails_in_the_middle_of_a_file_leaves_no_zip_that_opens(self) -> None:
+        call, _last = await sync_to_async(_long_call_damaged_at_its_end)()
+        response, received = await self.post(self.call, call, format="wav"), b""
+        with self.assertRaises(SegmentDamaged):
+            async for piece in response.streaming_content:
+                received += piece
+        self.assertIn(folder_of(call).encode(), received)
+        with self.assertRaises(BadZipFile):
+            ZipFile(BytesIO(received))
+
+    async def test_a_store_that_is_away_is_503_and_no_zip_of_excuses(self) -> None:
+        with mock.patch("calls.export.export.read_stretch", side_effect=StoreAway):
+            response = await self.post(self.call)
+        self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
+
+    def test_who_leaves_ends_the_work(self) -> None:
+        closed = []
+
+        def endless(_export: object) -> Any:
+            try:
+                while True:
+                    yield b"audio"
+            finally:
+                closed.append(True)
+
+        with mock.patch("calls.pages.zip_archive.Export.pieces", endless):
+            made = archive.pieces([self.call.pk], Wish(format=FORMATS["flac"]))
+            for _ in range(5):
+                next(made)
+            made.close()
+        self.assertEqual(closed, [True])
+
+
+class Asking(ZipTests):
+    async def refused(self, *calls: Any, **choice: str) -> str:
+        response = await self.post(*calls, **choice)
+        self.assertEqual(response.status_code, 400)
+        return str(response.content.decode())
+
+    async def test_what_cannot_be_meant_is_named(self) -> None:
+        self.assertIn("Tick at least one call", await self.refused())
+        self.assertIn("At most 100 calls", await self.refused(*(uuid4() for _ in range(101))))
+        self.assertIn("* call\n  * Not the id of a call", await self.refused(self.call, "<b>"))
+        self.assertIn("* format\n  * One of flac, wav, mp3, opus.", await self.refused(self.call, format="aiff"))
+        self.assertIn("* layout\n  * One of mix, tracks.", await self.refused(self.call, layout="heap"))
+
+
+class TheDoor(TestCase):
+    def status(self, user: User, *, method: str = "post", **options: Any) -> int:
+        client = Client(**options)
+        client.force_login(user)
+        return int(getattr(client, method)(ADDRESS).status_code)
+
+    def test_it_needs_to_see_to_hear_and_to_take_away(self) -> None:
+        needed = ("view_call", "hear_recording", "export_recording")
+        for lacking in needed:
+            having = [name for name in needed if name != lacking]
+            self.assertEqual(self.status(person(f"without {lacking}", *having)), 403)
+        self.assertEqual(self.status(person("exporter", *needed)), 400)  # nothing is ticked
+        self.assertRedirects(Client().post(ADDRESS), f"/login/?next={ADDRESS}")
+
+    def test_it_is_asked_for_by_the_form_of_the_page_alone(self) -> None:
+        exporter = person("exporter")
+        self.assertEqual(self.status(exporter, method="get"), 405)
+        self.assertEqual(self.status(exporter, enforce_csrf_checks=True), 403)
+
+
+def _crowd(heads: int) -> Call:
+    call = make_call()
+    for number in range(heads):
+        make_segment(make_participant(call, f"4:+4930{number}"), samples=noise(1.0, seed=number))
+    return call
+
+
+def _long_call_damaged_at_its_end() -> tuple[Call, Segment]:
+    """A minute, the last second of which is not in the store: an export has sent much when it comes to it."""
+    call = make_call()
+    alice = make_participant(call)
+    segments = [make_segment(alice, at=second, samples=noise(1.0, seed=second)) for second in range(60)]
+    audio_store().delete(segments[-1].audio_name)
+    return call, segments[-1]

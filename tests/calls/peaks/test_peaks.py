@@ -1,0 +1,54 @@
+"""Min/max pairs: every sample belongs to one point."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from unittest import TestCase
+from unittest.mock import patch
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calls.export import rendering
+from calls.export.formats import Layout
+from calls.export.rendering import Renderer
+from calls.peaks.peaks import extremes
+from tests.calls.sealed import Sealed
+
+
+def sealed_noise(count: int, seed: int = 0) -> Sealed:
+    return Sealed([[(0, np.random.default_rng(seed).integers(-32_768, 32_768, count, dtype=np.int16))]])
+
+
+class PeaksTests(TestCase):
+    @given(st.integers(1, 5_000), st.integers(1, 700), st.integers(1, 900))
+    @settings(max_examples=60, deadline=None)
+    def test_each_point_has_the_lowest_and_highest_of_its_samples(self, count: int, points: int, block: int) -> None:
+        sealed = sealed_noise(count)
+        plan = sealed.plan(layout=Layout.MIX)
+        samples = sealed.rendered(plan)[:, 0]
+        with patch.object(rendering, "BLOCK_BYTES", 2 * block):
+            pairs = extremes(plan, Renderer(plan, sealed.read), points)
+        points = min(points, count)
+        bounds = [index * count // points for index in range(points + 1)]
+        expected = [[samples[a:b].min(), samples[a:b].max()] for a, b in pairwise(bounds)]
+        np.testing.assert_array_equal(pairs, expected)
+
+    def test_missing_time_is_a_flat_line(self) -> None:
+        sealed = Sealed([[(0, np.full(100, 5_000, np.int16)), (300, np.full(100, -7, np.int16))]])
+        plan = sealed.plan(layout=Layout.MIX)
+        pairs = extremes(plan, Renderer(plan, sealed.read), 4)
+        self.assertEqual(pairs.tolist(), [[5_000, 5_000], [0, 0], [0, 0], [-7, -7]])
+
+    def test_work_ends_at_the_block_after_the_client_has_left(self) -> None:
+        sealed = Sealed([[(second * 16_000, np.ones(16_000, np.int16)) for second in range(40)]])
+        plan = sealed.plan(layout=Layout.MIX)
+
+        def leave() -> None:
+            if sealed.reads:
+                raise ConnectionAbortedError
+
+        with self.assertRaises(ConnectionAbortedError):
+            extremes(plan, Renderer(plan, sealed.read), 100, leave)
+        self.assertEqual(sum(sealed.reads.values()), 10)

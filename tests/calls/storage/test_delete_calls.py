@@ -1,0 +1,62 @@
+"""Retention by command: what ended before a day goes with its audio, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+from unittest.mock import patch
+
+from django.core.management import CommandError, call_command
+from django.test import TestCase
+from django.utils import timezone
+
+from calls.models import Call, DiscardedAudio, Segment
+from calls.storage import audio_store, deletion
+from tests.calls.admin.recordings import STARTED, Recording
+
+DAY = timedelta(days=1)
+
+
+def run(**options: Any) -> str:
+    out = StringIO()
+    call_command("delete_calls", stdout=out, stderr=StringIO(), **options)
+    return out.getvalue()
+
+
+class DeleteCallsTests(TestCase):
+    def setUp(self) -> None:
+        self.old = Recording(started=STARTED - 2 * DAY).write()
+        self.over_midnight = Recording(started=STARTED.replace(hour=23, minute=59, second=30) - DAY).write()
+        self.young = Recording(started=STARTED).write()
+        self.names = list(Segment.objects.filter(participant__call=self.old).values_list("audio_name", flat=True))
+
+    def test_calls_that_ended_before_the_day_go_with_their_audio(self) -> None:
+        said = run(ended_before="2026-11-03")
+        self.assertEqual(set(Call.objects.all()), {self.over_midnight, self.young})
+        self.assertFalse(any(audio_store().exists(name) for name in self.names))
+        self.assertFalse(DiscardedAudio.objects.exists())
+        self.assertIn("Deleted 1 calls with 2 segments", said)
+
+    def test_a_dry_run_says_what_would_go_and_keeps_it(self) -> None:
+        said = run(ended_before="2026-11-04", dry_run=True)
+        self.assertIn("Would delete 3 calls with 6 segments", said)
+        self.assertEqual(Call.objects.count(), 3)
+        self.assertTrue(all(audio_store().exists(name) for name in self.names))
+
+    def test_a_live_call_is_kept_whatever_the_day(self) -> None:
+        live = Recording(started=STARTED - 9 * DAY, open_at=timezone.now()).write()
+        run(ended_before="2100-01-01")
+        self.assertEqual(Call.objects.get(), live)
+
+    def test_a_call_that_comes_back_meanwhile_is_kept_and_named(self) -> None:
+        errors = StringIO()
+        with patch.object(deletion, "live_among", side_effect=[[self.old]]):
+            call_command("delete_calls", ended_before="2026-11-03", stdout=StringIO(), stderr=errors)
+        self.assertTrue(Call.objects.filter(pk=self.old.pk).exists())
+        self.assertIn(f"{self.old.pk} is live again", errors.getvalue())
+
+    def test_what_is_no_day_is_refused(self) -> None:
+        with self.assertRaisesMessage(CommandError, "--ended-before: 'yesterday' is no day"):
+            run(ended_before="yesterday")
+        self.assertEqual(Call.objects.count(), 3)

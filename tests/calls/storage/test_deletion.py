@@ -1,0 +1,242 @@
+"""Deleting a call: all rows at once, its objects after them, whatever dies in between."""
+
+from __future__ import annotations
+
+import tracemalloc
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+from django.core.files.storage import Storage, storages
+from django.db import OperationalError, connection
+from django.test import TestCase, TransactionTestCase, override_settings
+
+from calls.models import Call, DiscardedAudio, LedgerEntry, Participant, Segment, Subscription
+from calls.storage import audio_store, deletion
+from tests.calls.admin.recordings import ALICE, STARTED, Recording, Spoken
+
+LATER = STARTED + timedelta(days=1)
+ROWS = (Call, Subscription, Participant, Segment, LedgerEntry)
+
+
+class FragileStore(Storage):
+    """Remembers what was deleted; fails after so many deletions, as a store does that goes away."""
+
+    def __init__(self, deletions: int = 0) -> None:
+        self.deletions_left = deletions
+        self.deleted: list[str] = []
+
+    def delete(self, name: str) -> None:
+        if not self.deletions_left:
+            raise ConnectionError("the store is away")
+        self.deletions_left -= 1
+        self.deleted.append(name)
+
+
+def counts() -> dict[str, int]:
+    return {model.__name__: model._default_manager.count() for model in ROWS}
+
+
+def objects_of(call: Call) -> list[str]:
+    return list(Segment.objects.filter(participant__call=call).values_list("audio_name", flat=True))
+
+
+def add_segments_without_objects(call: Call, count: int) -> None:
+    pattern = Segment.objects.filter(participant__call=call).get()
+    copied = "participant_id subscription_id journal sample_count sample_rate sha256 peak_dbfs rms_dbfs stored_bytes"
+    values: dict[str, Any] = {name: getattr(pattern, name) for name in (*copied.split(), "sealed_at")}
+    first = pattern.start_sample + pattern.sample_count
+    rows = (
+        Segment(id=uuid4(), start_sample=first + number, audio_name=f"{call.pk}/{number}.flac", **values)
+        for number in range(count)
+    )
+    while batch := list(islice(rows, 2000)):
+        Segment.objects.bulk_create(batch)
+
+
+class DeletingACallTests(TestCase):
+    def test_every_row_of_the_call_goes_and_no_other(self) -> None:
+        other = Recording().write()
+        before = counts()
+        call = Recording(tracks=(Spoken(ALICE, segments=3, gaps=2),)).write()
+
+        deletion.delete_call(call.pk, LATER)
+
+        self.assertEqual(counts(), before)
+        self.assertEqual(Call.objects.get(), other)
+
+    def test_its_objects_go_with_the_sweep_and_no_other(self) -> None:
+        other = Recording().write()
+        call = Recording(tracks=(Spoken(ALICE, segments=3),)).write()
+        names, others = objects_of(call), objects_of(other)
+
+        deletion.delete_call(call.pk, LATER)
+        self.assertTrue(all(audio_store().exists(name) for name in names), "objects outlive their rows")
+
+        self.assertEqual(deletion.sweep(), 3)
+        self.assertFalse(any(audio_store().exists(name) for name in names))
+        self.assertTrue(all(audio_store().exists(name) for name in others))
+        self.assertFalse(DiscardedAudio.objects.exists())
+
+    def test_a_call_of_more_than_one_batch_goes_whole(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE),)).write()
+        add_segments_without_objects(call, 2 * deletion.ROWS_PER_BATCH + 1)
+
+        deletion.delete_call(call.pk, LATER)
+
+        self.assertEqual(DiscardedAudio.objects.count(), 2 * deletion.ROWS_PER_BATCH + 2)
+        self.assertFalse(Segment.objects.exists())
+
+    def test_a_live_call_is_refused_and_stays_whole(self) -> None:
+        call = Recording(open_at=STARTED + timedelta(seconds=10)).write()
+        before = counts()
+
+        with self.assertRaises(deletion.StillLive):
+            deletion.delete_call(call.pk, STARTED + timedelta(seconds=11))
+
+        self.assertEqual(counts(), before)
+        self.assertFalse(DiscardedAudio.objects.exists())
+
+    def test_a_call_that_has_just_closed_counts_as_live(self) -> None:
+        call = Recording().write()
+        with self.assertRaises(deletion.StillLive):
+            deletion.delete_call(call.pk, STARTED + timedelta(minutes=1, seconds=1))
+
+    def test_a_call_whose_recorder_died_can_be_deleted(self) -> None:
+        call = Recording(open_at=STARTED).write()
+        deletion.delete_call(call.pk, LATER)
+        self.assertFalse(Call.objects.exists())
+
+    def test_a_database_that_fails_halfway_leaves_the_call_whole(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE, segments=3, gaps=1),)).write()
+        before = counts()
+
+        def failing(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if sql.startswith('DELETE FROM "calls_ledgerentry"'):
+                raise OperationalError("the database went away")
+            return execute(sql, params, many, context)
+
+        with self.assertRaises(OperationalError), connection.execute_wrapper(failing):
+            deletion.delete_call(call.pk, LATER)
+
+        self.assertEqual(counts(), before)
+        self.assertFalse(DiscardedAudio.objects.exists())
+
+    def test_deleting_twice_is_no_error(self) -> None:
+        call = Recording().write()
+        deletion.delete_call(call.pk, LATER)
+        deletion.delete_call(call.pk, LATER)
+        self.assertFalse(Call.objects.exists())
+
+    def test_the_extent_counts_all_that_would_go(self) -> None:
+        Recording().write()
+        first = Recording(tracks=(Spoken(ALICE, segments=3, seconds=0.5, gaps=2),)).write()
+        second = Recording().write()
+        size = sum(audio_store().size(name) for name in objects_of(first) + objects_of(second))
+
+        self.assertEqual(
+            deletion.extent_of([first.pk, second.pk]),
+            deletion.Extent(calls=2, participants=3, segments=5, ledger_entries=2, seconds=3.5, stored_bytes=size),
+        )
+
+    def test_the_extent_of_a_call_without_audio_is_zero(self) -> None:
+        call = Recording(tracks=()).write()
+        self.assertEqual(deletion.extent_of([call.pk]), deletion.Extent(1, 0, 0, 0, 0.0, 0))
+
+    def test_memory_stays_flat_however_long_the_call_was(self) -> None:
+        short, long = (Recording(tracks=(Spoken(ALICE),)).write() for _ in range(2))
+        add_segments_without_objects(short, 2000)
+        add_segments_without_objects(long, 12_000)
+        deletion.delete_call(Recording().write().pk, LATER)  # whatever is made once is made now
+
+        self.assertLess(self._peak_of_deleting(long), 1.5 * self._peak_of_deleting(short))
+
+    def _peak_of_deleting(self, call: Call) -> int:
+        tracemalloc.start()
+        try:
+            deletion.delete_call(call.pk, LATER)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+class SweepTests(TestCase):
+    def use(self, store: FragileStore) -> None:
+        kept = storages["audio"]
+        storages._storages["audio"] = store  # type: ignore[attr-defined]
+        self.addCleanup(storages._storages.__setitem__, "audio", kept)  # type: ignore[attr-defined]
+
+    def test_what_an_absent_store_left_is_removed_by_the_next_sweep(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE, segments=5),)).write()
+        names = objects_of(call)
+        deletion.delete_call(call.pk, LATER)
+        store = FragileStore(deletions=2)
+        self.use(store)
+
+        with self.assertRaises(ConnectionError):
+            deletion.sweep()
+        store.deletions_left = 100
+        deletion.sweep()
+
+        self.assertEqual(set(store.deleted), set(names))
+        self.assertFalse(DiscardedAudio.objects.exists())
+
+    def test_a_sweep_stops_at_its_deadline_and_the_next_goes_on(self) -> None:
+        DiscardedAudio.objects.bulk_create(
+            DiscardedAudio(name=f"gone/{number:03}.flac", segment_id=uuid4()) for number in range(250)
+        )
+        self.use(FragileStore(deletions=1000))
+
+        self.assertEqual(deletion.sweep(seconds=0), deletion.OBJECTS_PER_BATCH)
+        self.assertEqual(deletion.sweep(), 250 - deletion.OBJECTS_PER_BATCH)
+
+    def test_an_object_that_is_missing_already_is_no_error(self) -> None:
+        DiscardedAudio.objects.create(name="gone/1.flac", segment_id=uuid4())
+        deletion.sweep()
+        self.assertFalse(DiscardedAudio.objects.exists())
+
+    def test_a_segment_that_was_sealed_again_keeps_its_object(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE),)).write()
+        segment = Segment.objects.get(participant__call=call)
+        DiscardedAudio.objects.create(name=segment.audio_name, segment_id=segment.pk)
+
+        self.assertEqual(deletion.sweep(), 0)
+
+        self.assertTrue(audio_store().exists(segment.audio_name))
+        self.assertFalse(DiscardedAudio.objects.exists())
+
+    def test_nothing_to_remove_is_no_work(self) -> None:
+        self.assertEqual(deletion.sweep(), 0)
+
+    @override_settings(
+        STORAGES={**storages.backends, "audio": {"BACKEND": "calls.storage.local.DatabaseStorage"}},
+    )
+    def test_audio_in_the_database_goes_too(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE, segments=2),)).write()
+        names = objects_of(call)
+        deletion.delete_call(call.pk, LATER)
+        self.assertEqual(deletion.sweep(), 2)
+        self.assertFalse(any(audio_store().exists(name) for name in names))
+
+
+class SweepAfterCommitTests(TransactionTestCase):
+    def test_objects_go_right_after_the_commit(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE, segments=2),)).write()
+        names = objects_of(call)
+        deletion.delete_call(call.pk, LATER)
+        deletion.sweep_after_commit()
+        self.assertFalse(any(audio_store().exists(name) for name in names))
+
+    def test_an_absent_store_does_not_undo_the_deletion(self) -> None:
+        call = Recording(tracks=(Spoken(ALICE, segments=2),)).write()
+        kept = storages["audio"]
+        storages._storages["audio"] = FragileStore()  # type: ignore[attr-defined]
+        self.addCleanup(storages._storages.__setitem__, "audio", kept)  # type: ignore[attr-defined]
+
+        deletion.delete_call(call.pk, LATER)
+        with self.assertLogs("django", "ERROR"):
+            deletion.sweep_after_commit()
+
+        self.assertFalse(Call.objects.exists())
+        self.assertEqual(DiscardedAudio.objects.count(), 2)

@@ -1,0 +1,124 @@
+"""Looking for parts: the same is found with and without an index, and on Postgres the index is used."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import skipUnless
+from unittest.mock import patch
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.test import TestCase
+
+from calls import lookups as parts
+from calls.admin import search
+from calls.models import Call, LedgerEntry, Participant, Subscription
+from tests.calls.admin.pages import AdminPageTestCase
+from tests.calls.admin.recordings import ALICE, BOB, Recording, Spoken
+from tests.calls.rows import make_call, make_participant
+
+POSTGRES = skipUnless(connection.vendor == "postgresql", "SQLite has no index for parts")
+NAMES = (
+    "Ærøskøbing",
+    "straße 7",
+    "100%_sure\\",
+    "İstanbul",
+    "a",
+    "",
+    "+49 30 'x'",
+    "\N{GRINNING FACE}\N{GRINNING FACE}",
+)
+
+
+class PartTests(TestCase):
+    def setUp(self) -> None:
+        call = make_call()
+        for number, name in enumerate(NAMES):
+            make_participant(call, f"4:+4930555{number}", display_name=name)
+
+    def test_a_part_is_what_contains_says(self) -> None:
+        texts = {name[begin:end].swapcase() for name in NAMES for begin in range(3) for end in range(begin + 1, 9)}
+        for text in (*texts, "%", "_", "\\", "'", "zzz", "5550"):
+            for column in ("display_name", "raw_id"):
+                with self.subTest(text=text, column=column):
+                    found = Participant.objects.filter(**{f"{column}__part": text})
+                    contains = Participant.objects.filter(**{f"{column}__icontains": text})
+                    self.assertEqual(set(found), set(contains))
+
+
+@POSTGRES
+class PlanTests(TestCase):
+    def test_every_column_that_is_looked_through_has_its_index(self) -> None:
+        indexed: dict[str, tuple[Any, str]] = {
+            "call_connection_part": (Call, "call_connection_id"),
+            "call_correlation_part": (Call, "correlation_id"),
+            "participant_raw_id_part": (Participant, "raw_id"),
+            "participant_name_part": (Participant, "display_name"),
+            "subscription_id_part": (Subscription, "subscription_id"),
+            "ledger_reason_part": (LedgerEntry, "reason"),
+        }
+        for index, (model, column) in indexed.items():
+            with self.subTest(index):
+                plan = self._plan(model.objects.filter(**{f"{column}__part": "55501"}))
+                self.assertIn(index, plan)
+                filters = [line for line in plan.splitlines() if line.lstrip().startswith("Filter:")]
+                self.assertNotIn("calls_trigrams", "".join(filters))  # not made again for what was found
+
+    def test_a_rare_part_is_found_by_its_indexes_alone(self) -> None:
+        for calls in (Call.objects.of_participant("55501"), Call.objects.holding("55501", "55501")):
+            plan = self._plan(calls)
+            self.assertIn("participant_raw_id_part", plan)
+            self.assertNotIn("Seq Scan", plan)
+
+    def _plan(self, rows: QuerySet[Any]) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")  # tables of a test are so small that they are read whole
+            cursor.execute("SET LOCAL enable_indexscan = off")
+            return rows.order_by().explain()
+
+
+class CommonTests(TestCase):
+    def setUp(self) -> None:
+        self.first = Recording(connection_id="conn-555", tracks=(Spoken(BOB),)).write()
+        self.second = Recording(tracks=(Spoken("4:+4930555010"), Spoken("4:+4930555011"))).write()
+        Recording(connection_id="other", tracks=(Spoken(BOB),)).write()
+
+    def test_common_parts_are_found_like_rare_ones(self) -> None:
+        socket = self.first.subscriptions.get()
+        wanted = {"555": {self.first, self.second}, "conn-": {self.first}, socket.subscription_id[3:20]: {self.first}}
+        for common in (parts.COMMON, 0):
+            with patch.object(parts, "COMMON", common):
+                for text, calls in wanted.items():
+                    with self.subTest(text=text, common=common):
+                        self.assertCountEqual(Call.objects.holding(text, text), calls)
+                self.assertCountEqual(Call.objects.of_participant("555"), [self.second])
+
+    def test_common_parts_are_not_listed_first(self) -> None:
+        with patch.object(parts, "COMMON", 0):
+            self.assertNotIn(" IN (", str(Call.objects.holding("555", "555").query))
+
+    def test_whether_a_part_is_common_is_counted_no_further_than_it_must_be(self) -> None:
+        with patch.object(parts, "COMMON", 1), self.assertNumQueries(1) as asked:
+            self.assertTrue(parts.is_common(Participant.objects.all()))
+        self.assertIn("LIMIT 2", asked.captured_queries[0]["sql"])
+
+
+class AdminTests(AdminPageTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.calls = [Recording(tracks=(Spoken(ALICE, gaps=1),)).write() for _ in range(3)]
+
+    def test_a_part_that_is_too_short_is_said_to_be(self) -> None:
+        for model in ("call", "segment"):
+            response = self.get_list(model, q="55")
+            self.assertContains(response, "Parts of at least 3 characters are looked for: “55” is none.")
+            self.assertEqual(self.listed(model, q="55"), set())
+
+    def test_of_a_part_that_many_have_the_newest_are_shown_and_it_is_said(self) -> None:
+        with patch.object(search, "MOST_OWNERS", 2):
+            response = self.get_list("segment", q="555010")
+            self.assertContains(response, "“555010” is in more than 2 of the participants: the newest are shown.")
+            self.assertEqual(len(self.listed("segment", q="555010")), 2)
+            self.assertNotContains(self.get_list("call", q="555010"), "the newest are shown")
+        self.assertEqual(self.listed("call", q="555010"), {call.pk for call in self.calls})
+        self.assertNotContains(self.get_list("segment", q="555010"), "the newest are shown")

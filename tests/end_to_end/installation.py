@@ -1,0 +1,182 @@
+"""What the tests from end to end share: servers that start quickly, REST by token, voices that can be compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.simulator.options import VOICES
+from streams.simulator.scenario.audio import Clip, read_file
+from streams.simulator.scenario.schedule import Conversation, Voice
+from tests.servers import Server
+from tests.waiting import wait_until
+
+SEGMENT_SECONDS = 1.0
+GRACE_SECONDS = 1.0
+QUICK = {
+    "SEGMENT_SECONDS": str(SEGMENT_SECONDS),
+    "RECONNECT_GRACE_SECONDS": str(GRACE_SECONDS),
+    "REST_RATE_USER": "1000000/min",  # tests ask until the answer is the one they wait for
+}
+CALLER, AGENT = "4:+15550100142", "8:acs:3d20e1de-0f28-41c5_0000000b-faeb"
+
+ENGINEER, PASSWORD = "engineer", "engineer-of-the-tests"
+MAKE_ACCOUNT = f"""
+from django.test import Client
+from rest_framework.authtoken.models import Token
+from tests.people import person
+user, browser = person({ENGINEER!r}, password={PASSWORD!r}), Client()
+browser.force_login(user)
+print("account", Token.objects.create(user=user).key, browser.cookies["sessionid"].value)
+"""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One user, by token for REST and by session for the live socket."""
+
+    token: str
+    session: str
+
+
+def make_account(server: Server) -> Account:
+    """Of the user `ENGINEER`, new in the server's database."""
+    printed = re.search(r"^account (\w+) (\w+)$", server.manage("shell", "-c", MAKE_ACCOUNT), re.MULTILINE)
+    assert printed, "the account is printed"
+    return Account(printed[1], printed[2])
+
+
+@cache
+def database_with_account() -> tuple[bytes, Account]:
+    """A migrated SQLite file, made once for all servers: migrating takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        server = Server(data_dir=Path(folder))
+        server.manage("migrate", "--verbosity", "0")
+        account = make_account(server)
+        return (Path(folder) / "db.sqlite3").read_bytes(), account
+
+
+@contextmanager
+def running(kind: str, environment: Mapping[str, str] | None = None) -> Iterator[tuple[Server, Rest]]:
+    """A server of that kind with a data folder of its own, and REST of it."""
+    content, account = database_with_account()
+    with TemporaryDirectory(prefix="acsmedia-server-") as folder:
+        database = Path(folder) / "db.sqlite3"
+        database.write_bytes(content)
+        url = {"DATABASE_URL": f"sqlite:///{database}"}
+        with Server(kind, environment={**QUICK, **url, **(environment or {})}, data_dir=Path(folder)) as server:
+            yield server, Rest(server, account)
+
+
+class Rest:
+    """REST of one server, as an engineer asks it."""
+
+    def __init__(self, server: Server, account: Account) -> None:
+        self.server = server
+        self.account = account
+
+    def body(self, path: str, **query: str) -> bytes:
+        """Raises `HTTPError` where the answer is not good."""
+        address = f"{self.server.url}{path}{'?' if query else ''}{urlencode(query)}"
+        request = Request(address, headers={"Authorization": f"Token {self.account.token}"})  # noqa: S310 - ours
+        with urlopen(request, timeout=60) as answer:  # noqa: S310
+            content: bytes = answer.read()
+            return content
+
+    def json(self, path: str, **query: str) -> Any:
+        return json.loads(self.body(path, **query))
+
+    def calls(self, connection_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.json("/api/v1/calls/", call_connection_id=connection_id)["results"]
+        return found
+
+    def call(self, connection_id: str) -> dict[str, Any]:
+        """The one call of that connection, once it is there."""
+        [call] = wait_until(
+            lambda: self.calls(connection_id), what=lambda: f"{connection_id} is listed\n{self.server.log[-4000:]}"
+        )
+        return call
+
+    def over(self, connection_id: str) -> dict[str, Any]:
+        """The call when its grace time is over and nothing of this server waits to be sealed."""
+        return wait_until(
+            lambda: self._over(connection_id), what=lambda: f"{connection_id} is over\n{self.server.log[-4000:]}"
+        )
+
+    def _over(self, connection_id: str) -> dict[str, Any] | None:
+        call = self.call(connection_id)
+        waiting = [*(self.server.data_dir / "spool").glob("*/*.journal")]
+        return None if call["state"] == "live" or waiting else call
+
+    def _still(self, missing: str) -> Callable[[], str]:
+        return lambda: f"a call that is {missing}\n{self.server.log[-4000:]}"
+
+    def audio(self, call: dict[str, Any], **query: str) -> tuple[NDArray[np.int16], int]:
+        """Samples of a WAV of the call, shape (samples, channels), and their rate."""
+        with wave.open(BytesIO(self.body(f"/api/v1/calls/{call['id']}/audio", **query))) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+            return samples.reshape(-1, file.getnchannels()), file.getframerate()
+
+    def track(self, call: dict[str, Any], raw_id: str) -> bytes:
+        """PCM of the track of one participant, from the zero of the call to its end."""
+        [participant] = [one["id"] for one in call["participants"] if one["raw_id"] == raw_id]
+        return self.audio(call, participant=participant)[0].tobytes()
+
+    def manifest(self, call: dict[str, Any]) -> dict[str, Any]:
+        """The manifest's tracks by raw id."""
+        tracks = self.json(f"/api/v1/calls/{call['id']}/manifest")["tracks"]
+        return {track["participant"]["raw_id"]: track for track in tracks}
+
+    def packets(self) -> int:
+        """Audio packets that are in journals of this process, by its metrics."""
+        counted = re.search(r"^acsmedia_packets_total (\S+)$", self.body("/metrics").decode(), re.MULTILINE)
+        assert counted, "the metric is shown"
+        return int(float(counted[1]))
+
+    def ledger(self) -> set[tuple[str, str]]:
+        """(kind, reason) of all entries there are; read from the file, because REST shows gaps only."""
+        with sqlite3.connect(self.server.data_dir / "db.sqlite3") as database:
+            return {*database.execute("SELECT kind, reason FROM calls_ledgerentry")}
+
+
+def spoken(
+    seconds: float, rate: int = 16_000, *, raw_ids: tuple[str, ...] = (CALLER, AGENT), **faults: Any
+) -> Conversation:
+    """The first seconds of the demo call `order`, by as many of its two people."""
+    names = ("order-caller", "order-agent")
+    voices = [
+        Voice(raw_id, Clip(read_file(VOICES / f"{name}.flac", rate), rate, seconds))
+        for raw_id, name in zip(raw_ids, names, strict=False)
+    ]
+    return Conversation(tuple(voices), rate)
+
+
+def noises(seconds: float, rate: int = 16_000, *, seed: int = 1, **faults: Any) -> Conversation:
+    """Noise of two participants: a shift by one sample, or a packet in another's place, cannot go unseen."""
+    random = np.random.default_rng(seed)
+    voices = [
+        Voice(raw_id, Clip(random.integers(-20_000, 20_000, round(seconds * rate), np.int16), rate))
+        for raw_id in (CALLER, AGENT)
+    ]
+    return Conversation(tuple(voices), rate, **faults)
+
+
+def pcm_of(script: Conversation, raw_id: str) -> bytes:
+    """All that the participant says in the script."""
+    [sound] = [voice.sound for voice in script.voices if voice.raw_id == raw_id]
+    return b"".join(map(sound.packet, range(sound.packet_count)))

@@ -1,0 +1,165 @@
+"""A server that ends in mid-call and starts again, on both servers: what is lost, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, ClassVar
+
+from django.test import SimpleTestCase, tag
+
+from streams.simulator.plan import Call, Plan
+from streams.simulator.play import play
+from streams.simulator.report import Report
+from tests.end_to_end.installation import (
+    AGENT,
+    CALLER,
+    SEGMENT_SECONDS,
+    Rest,
+    database_with_account,
+    noises,
+    pcm_of,
+    running,
+)
+from tests.waiting import until
+
+SCRIPT = noises(60.0, seed=7)
+SPOKEN_SECONDS = 4.5  # long enough for sealed segments, a journal in waiting, and one that is being written
+ALLOWED_PACKETS = 10  # 200 ms of one voice may have been in buffers
+
+
+@dataclass
+class Outcome:
+    """What was sent and counted when the end came, and what REST says after the next start."""
+
+    sent: dict[str, int]  # packets by raw id
+    counted: int  # packets that the server said it had in its journals, a moment before
+    seconds: float  # that its end took
+    sealed_before: float  # seconds that REST gave before the end
+    call: dict[str, Any]
+    tracks: dict[str, bytes]
+    manifest: dict[str, Any]
+    ledger: set[tuple[str, str]]
+    log: str
+
+
+class Stopped(SimpleTestCase):
+    outcomes: ClassVar[dict[tuple[str, str], Outcome]] = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        database_with_account()  # before four threads ask for it at once
+        asyncio.run(cls.stop_all())
+
+    @classmethod
+    async def stop_all(cls) -> None:
+        ways = [(kind, way) for kind in ("daphne", "uvicorn") for way in ("kill", "terminate")]
+        outcomes = await asyncio.gather(*(cls.stopped(kind, way) for kind, way in ways))
+        cls.outcomes = dict(zip(ways, outcomes, strict=True))
+
+    @staticmethod
+    async def sealed_seconds(rest: Rest) -> float:
+        """What REST gives of the call that goes on; 0 until that is worth ending it."""
+        seconds: float = (await asyncio.to_thread(rest.call, "call"))["duration_seconds"]
+        return seconds if seconds > SEGMENT_SECONDS / 2 else 0.0
+
+    @classmethod
+    async def stopped(cls, kind: str, way: str) -> Outcome:
+        context = running(kind)
+        server, rest = await asyncio.to_thread(context.__enter__)
+        try:
+            report = Report()
+            playing = asyncio.create_task(
+                play(Plan(server.media_url, (Call(SCRIPT, connection_id="call"),)), report=report)
+            )
+            packets = round(SPOKEN_SECONDS * 50) * 2
+            await until(lambda: report.packets >= packets)
+            sealed = await until(lambda: cls.sealed_seconds(rest))
+            counted = await asyncio.to_thread(rest.packets)
+            voices = report.calls[0].voices
+            sent, began = {voice.voice.raw_id: voice.packets for voice in voices}, time.monotonic()
+            await asyncio.to_thread(getattr(server, way))
+            seconds = time.monotonic() - began
+            await playing
+            await asyncio.to_thread(server.start)
+            call = await asyncio.to_thread(rest.over, "call")
+            tracks = {raw_id: await asyncio.to_thread(rest.track, call, raw_id) for raw_id in (CALLER, AGENT)}
+            manifest = await asyncio.to_thread(rest.manifest, call)
+            return Outcome(sent, counted, seconds, sealed, call, tracks, manifest, rest.ledger(), server.log)
+        finally:
+            await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+@tag("once")
+class AServerInMidCall(Stopped):
+    def test_has_sealed_what_was_said_before(self) -> None:
+        for which, outcome in self.outcomes.items():
+            with self.subTest(which):
+                self.assertGreater(outcome.sealed_before, SEGMENT_SECONDS / 2)
+
+    def test_loses_nothing_that_it_has_read(self) -> None:
+        for which, outcome in self.outcomes.items():
+            with self.subTest(which):
+                recovered = sum(len(track) for track in outcome.tracks.values()) // 640
+                self.assertGreaterEqual(recovered, outcome.counted)
+
+    def test_loses_at_most_200_ms_that_were_still_in_buffers(self) -> None:
+        for which, outcome in self.outcomes.items():
+            for raw_id, track in outcome.tracks.items():
+                with self.subTest(which, voice=raw_id):
+                    self.assertGreaterEqual(len(track) // 640, outcome.sent[raw_id] - ALLOWED_PACKETS)
+
+    def test_gives_back_to_the_packet_what_was_said_until_then(self) -> None:
+        for which, outcome in self.outcomes.items():
+            longest = max(map(len, outcome.tracks.values()))
+            for raw_id, track in outcome.tracks.items():
+                with self.subTest(which, voice=raw_id):
+                    samples = outcome.manifest[raw_id]["counts"]["samples"]
+                    self.assertEqual(samples % 320, 0)
+                    self.assertEqual(track[: 2 * samples], pcm_of(SCRIPT, raw_id)[: 2 * samples])
+                    self.assertLessEqual(longest - 2 * samples, 640, "one voice may have had one packet more")
+
+    def test_proves_it_in_the_manifest(self) -> None:
+        for which, outcome in self.outcomes.items():
+            for raw_id, track in outcome.manifest.items():
+                with self.subTest(which, voice=raw_id):
+                    pcm, covered = pcm_of(SCRIPT, raw_id), 0
+                    for segment in track["segments"]:
+                        self.assertEqual(segment["start_sample"], covered)
+                        covered += segment["sample_count"]
+                        piece = pcm[2 * segment["start_sample"] : 2 * covered]
+                        self.assertEqual(segment["sha256"], sha256(piece).hexdigest())
+                    self.assertEqual(track["gaps"], [])
+
+    def test_leaves_the_call_interrupted(self) -> None:
+        for which, outcome in self.outcomes.items():
+            with self.subTest(which):
+                self.assertEqual(outcome.call["state"], "interrupted")
+                self.assertIsNotNone(outcome.call["ended_at"])
+
+    def test_that_was_killed_says_so_in_the_ledger(self) -> None:
+        for kind in ("daphne", "uvicorn"):
+            with self.subTest(kind):
+                outcome = self.outcomes[kind, "kill"]
+                self.assertIn(("recovered", "recorder_stopped"), outcome.ledger)
+                self.assertIsNone(outcome.call["subscriptions"][0]["close_code"])
+
+    def test_that_is_told_to_stop_closes_its_journals_and_needs_no_recovery(self) -> None:
+        for kind, code in (("daphne", None), ("uvicorn", 1012)):
+            with self.subTest(kind):
+                outcome = self.outcomes[kind, "terminate"]
+                self.assertNotIn("recovered", {entry for entry, _reason in outcome.ledger})
+                self.assertEqual(outcome.call["subscriptions"][0]["close_code"], code)
+
+    def test_that_is_told_to_stop_does_within_ten_seconds(self) -> None:
+        for kind in ("daphne", "uvicorn"):
+            with self.subTest(kind):
+                self.assertLess(self.outcomes[kind, "terminate"].seconds, 10.0)
+
+    def test_ends_and_starts_without_an_error(self) -> None:
+        for which, outcome in self.outcomes.items():
+            with self.subTest(which):
+                self.assertNotIn("Traceback", outcome.log)

@@ -1,0 +1,104 @@
+"""The closing line counts what became of every test, however it ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import unittest
+from io import StringIO
+from unittest import SkipTest, TestCase
+
+from tests.runner import Runner, closing_line
+
+
+class Examples(unittest.TestCase):
+    """Not run by discovery: its tests are chosen below."""
+
+    def passes(self) -> None:
+        """Nothing is wrong."""
+
+    def fails(self) -> None:
+        self.fail("as it should")
+
+    def breaks(self) -> None:
+        raise RuntimeError
+
+    def is_skipped(self) -> None:
+        self.skipTest("as it should")
+
+    def fails_twice_in_subtests(self) -> None:
+        for number in range(3):
+            with self.subTest(number):
+                self.assertFalse(number)
+
+    @unittest.expectedFailure
+    def passes_though_it_should_not(self) -> None:
+        """Nothing is wrong."""
+
+
+class CannotBegin(Examples):
+    @classmethod
+    def setUpClass(cls) -> None:
+        raise RuntimeError
+
+
+class Lacking(Examples):
+    @classmethod
+    def setUpClass(cls) -> None:
+        raise SkipTest("as it should")
+
+
+def line_of(*tests: unittest.TestCase) -> str:
+    runner = unittest.TextTestRunner(stream=StringIO())
+    return closing_line(runner.run(unittest.TestSuite(tests)))
+
+
+class ClosingLine(TestCase):
+    def test_each_end_is_counted_once(self) -> None:
+        ends = {
+            "passes": "1 passed, 0 failed, 0 skipped",
+            "fails": "0 passed, 1 failed, 0 skipped",
+            "breaks": "0 passed, 1 failed, 0 skipped",
+            "is_skipped": "0 passed, 0 failed, 1 skipped",
+            "fails_twice_in_subtests": "0 passed, 1 failed, 0 skipped",
+            "passes_though_it_should_not": "0 passed, 1 failed, 0 skipped",
+        }
+        self.assertEqual(ends, {name: line_of(Examples(name)) for name in ends})
+        self.assertEqual("1 passed, 4 failed, 1 skipped", line_of(*map(Examples, ends)))
+
+    def test_a_class_that_cannot_begin_is_one_failure_and_a_skipped_one_is_one_skip(self) -> None:
+        self.assertEqual("1 passed, 1 failed, 0 skipped", line_of(Examples("passes"), CannotBegin("passes")))
+        self.assertEqual("0 passed, 0 failed, 1 skipped", line_of(Lacking("passes"), Lacking("fails")))
+
+
+class Again(TestCase):
+    def test_a_second_pass_leaves_out_pure_modules_and_what_is_tagged_once(self) -> None:
+        pure, tagged, both = (
+            "tests.streams.ingest.test_meter",
+            "tests.project.test_deploy.Compose",
+            "tests.project.test_machine",
+        )
+        found = {label: Runner(again=True, verbosity=0).build_suite([label]).countTestCases() for label in (pure, both)}
+        self.assertEqual([0, 3], list(found.values()))
+        self.assertEqual(0, Runner(again=True, verbosity=0).build_suite([tagged]).countTestCases())
+        self.assertLess(0, Runner(verbosity=0).build_suite([pure]).countTestCases())
+
+
+HANGING = """
+import time, unittest
+from tests import runner
+
+class Hanging(unittest.TestCase):
+    def waits_for_ever(self):
+        time.sleep(600)
+
+runner.HUNG_SECONDS = 0.2
+unittest.TextTestRunner(resultclass=runner.Result).run(Hanging("waits_for_ever"))
+"""
+
+
+class HangingTest(TestCase):
+    def test_it_ends_the_run_and_says_where_it_hung(self) -> None:
+        ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("waits_for_ever", ended.stderr)

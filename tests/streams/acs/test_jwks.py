@@ -1,0 +1,254 @@
+"""The key set: fetched once, shared, renewed with restraint, kept when it cannot be renewed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from django.test import SimpleTestCase
+from hypothesis import given
+from hypothesis import strategies as st
+from jwt.algorithms import RSAAlgorithm
+
+from streams.acs.jwks import (
+    LIFETIME_SECONDS,
+    MAX_BYTES,
+    MIN_INTERVAL_SECONDS,
+    KeySet,
+    KeysUnavailable,
+    UnknownKey,
+    from_url,
+    parse_key_set,
+)
+from tests.streams.tokens import key_server, key_set, private_key, public_jwk
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeFetch:
+    """Gives what it is told to: documents, errors; counts; `gate` holds it back in its thread."""
+
+    def __init__(self, answer: bytes | Exception) -> None:
+        self.answer = answer
+        self.calls = 0
+        self.begun = Event()
+        self.gate = Event()
+        self.gate.set()
+
+    def __call__(self) -> bytes:
+        self.calls += 1
+        self.begun.set()
+        self.gate.wait(10)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class KeySetTests(SimpleTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.fetch = FakeFetch(key_set("a"))
+        self.keys = KeySet(self.fetch, clock=self.clock)
+
+    async def test_a_key_is_fetched_when_first_needed_and_then_kept(self) -> None:
+        first = await self.keys.find("a")
+        again = await self.keys.find("a")
+        self.assertEqual(first.public_numbers(), private_key("a").public_key().public_numbers())
+        self.assertIs(first, again)
+        self.assertEqual(self.fetch.calls, 1)
+
+    async def test_an_unknown_key_id_asks_once_more_and_finds_a_new_key(self) -> None:
+        await self.keys.find("a")
+        self.fetch.answer = key_set("a", "b")
+        self.clock.now += MIN_INTERVAL_SECONDS
+        await self.keys.find("b")
+        self.assertEqual(self.fetch.calls, 2)
+
+    async def test_a_key_that_stays_unknown_is_asked_for_once_in_the_interval(self) -> None:
+        await self.keys.find("a")
+        self.clock.now += MIN_INTERVAL_SECONDS
+        for number in range(50):
+            with self.assertRaises(UnknownKey):
+                await self.keys.find(f"stranger-{number}")
+        self.assertEqual(self.fetch.calls, 2)
+
+    async def test_an_old_set_is_renewed_and_a_withdrawn_key_is_gone(self) -> None:
+        await self.keys.find("a")
+        self.fetch.answer = key_set("b")
+        self.clock.now += LIFETIME_SECONDS
+        with self.assertRaises(UnknownKey):
+            await self.keys.find("a")
+        self.assertEqual(self.fetch.calls, 2)
+
+    async def test_an_old_set_stays_in_use_while_it_cannot_be_renewed(self) -> None:
+        await self.keys.find("a")
+        self.fetch.answer = OSError("no route")
+        self.clock.now += LIFETIME_SECONDS
+        with self.assertLogs("streams.acs.jwks", "WARNING") as logs:
+            await self.keys.find("a")
+            await self.keys.find("a")
+        self.assertEqual(self.fetch.calls, 2)
+        self.assertIn("OSError", logs.output[0])
+
+    async def test_without_any_answer_nobody_can_tell(self) -> None:
+        self.fetch.answer = OSError("no route")
+        with self.assertLogs("streams.acs.jwks", "WARNING"), self.assertRaises(KeysUnavailable):
+            await self.keys.find("a")
+
+    async def test_an_unknown_key_is_undecided_while_the_server_is_away(self) -> None:
+        await self.keys.find("a")
+        self.fetch.answer = OSError("no route")
+        self.clock.now += MIN_INTERVAL_SECONDS
+        with self.assertLogs("streams.acs.jwks", "WARNING"), self.assertRaises(KeysUnavailable):
+            await self.keys.find("b")
+
+    async def test_a_failed_fetch_is_repeated_after_the_interval_and_not_before(self) -> None:
+        self.fetch.answer = OSError("no route")
+        with self.assertLogs("streams.acs.jwks", "WARNING"), self.assertRaises(KeysUnavailable):
+            await self.keys.find("a")
+        self.fetch.answer = key_set("a")
+        with self.assertRaises(KeysUnavailable):
+            await self.keys.find("a")
+        self.clock.now += MIN_INTERVAL_SECONDS
+        await self.keys.find("a")
+        self.assertEqual(self.fetch.calls, 2)
+
+    async def test_handshakes_at_once_share_one_request(self) -> None:
+        self.fetch.gate.clear()
+        waiting = [asyncio.ensure_future(self.keys.find("a")) for _ in range(20)]
+        await asyncio.to_thread(self.fetch.begun.wait, 5)
+        self.fetch.gate.set()
+        found = await asyncio.gather(*waiting)
+        self.assertEqual(len({id(key) for key in found}), 1)
+        self.assertEqual(self.fetch.calls, 1)
+
+    async def test_a_client_that_leaves_does_not_take_the_request_from_the_others(self) -> None:
+        self.fetch.gate.clear()
+        leaves, stays = (asyncio.ensure_future(self.keys.find("a")) for _ in range(2))
+        await asyncio.to_thread(self.fetch.begun.wait, 5)
+        leaves.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await leaves
+        self.fetch.gate.set()
+        await stays
+        self.assertEqual(self.fetch.calls, 1)
+
+    async def test_a_handshake_waits_no_longer_than_its_patience(self) -> None:
+        self.fetch.gate.clear()
+        self.addCleanup(self.fetch.gate.set)
+        keys = KeySet(self.fetch, clock=self.clock, patience_seconds=0.01)
+        with self.assertRaises(KeysUnavailable):
+            await asyncio.wait_for(keys.find("a"), 5)
+        self.assertEqual(self.fetch.calls, 1)
+
+    async def test_a_fault_in_fetching_is_logged_whole_and_does_not_stop_the_next_fetch(self) -> None:
+        self.fetch.answer = ZeroDivisionError()
+        with self.assertLogs("streams.acs.jwks", "WARNING") as logs, self.assertRaises(KeysUnavailable):
+            await self.keys.find("a")
+        self.assertIn("Traceback", logs.output[0])
+        self.fetch.answer = key_set("a")
+        self.clock.now += MIN_INTERVAL_SECONDS
+        await self.keys.find("a")
+
+    def test_several_event_loops_may_use_one_set(self) -> None:
+        for _ in range(3):
+            asyncio.run(self._find())
+        self.assertEqual(self.fetch.calls, 1)
+
+    async def _find(self) -> None:
+        await self.keys.find("a")
+
+
+class FetchTests(SimpleTestCase):
+    def test_the_document_is_fetched(self) -> None:
+        with key_server() as server:
+            self.assertEqual(from_url(server.url)(), server.document)
+
+    def test_a_redirect_is_not_followed(self) -> None:
+        with key_server() as elsewhere, key_server() as server:
+            server.status, server.location = 302, elsewhere.url
+            with self.assertRaises(OSError):
+                from_url(server.url)()
+            self.assertEqual(elsewhere.requests, 0)
+
+    def test_an_error_status_is_an_error(self) -> None:
+        with key_server() as server:
+            server.status = 500
+            with self.assertRaises(OSError):
+                from_url(server.url)()
+
+    def test_an_answer_that_is_too_large_is_refused(self) -> None:
+        with key_server(b" " * (MAX_BYTES + 1)) as server, self.assertRaisesMessage(ValueError, "too large"):
+            from_url(server.url)()
+
+    def test_a_server_that_does_not_answer_is_given_up(self) -> None:
+        with key_server() as server:
+            server.open.clear()
+            with self.assertRaises(OSError):
+                from_url(server.url, timeout_seconds=0.05)()
+
+    def test_only_web_addresses_are_fetched(self) -> None:
+        for url in ("file:///etc/passwd", "ftp://example.com/keys", "data:,x", ""):
+            with self.subTest(url), self.assertRaises(ValueError):
+                from_url(url)
+
+    async def test_a_slow_key_server_does_not_block_the_event_loop(self) -> None:
+        with key_server(key_set("a")) as server:
+            server.open.clear()
+            keys = KeySet(from_url(server.url))
+            waiting = asyncio.ensure_future(keys.find("a"))
+            await asyncio.to_thread(server.asked.wait, 5)  # a blocked loop would come back only with the answer
+            self.assertFalse(waiting.done())
+            server.open.set()
+            await waiting
+
+
+class ParseTests(SimpleTestCase):
+    def test_what_is_no_usable_signing_key_is_left_out(self) -> None:
+        number = base64.urlsafe_b64encode(b"\x03").decode()
+        entries: list[Any] = [
+            public_jwk("good"),
+            public_jwk("encryption", use="enc"),
+            public_jwk("short", bits=1024),
+            {**public_jwk("nameless"), "kid": None},
+            {"kty": "oct", "kid": "symmetric", "k": "c2VjcmV0"},
+            {"kty": "RSA", "kid": "no numbers"},
+            {"kty": "RSA", "kid": "tiny", "n": number, "e": number},
+            {"kty": "RSA", "kid": "wrong types", "n": 5, "e": []},
+            "no object",
+        ]
+        self.assertEqual(list(parse_key_set(json.dumps({"keys": entries}).encode())), ["good"])
+
+    def test_a_private_key_published_by_mistake_is_used_as_public(self) -> None:
+        entry = {**RSAAlgorithm.to_jwk(private_key("good"), as_dict=True), "kid": "good"}
+        key = parse_key_set(json.dumps({"keys": [entry]}).encode())["good"]
+        self.assertEqual(key.public_numbers(), private_key("good").public_key().public_numbers())
+
+    def test_documents_that_are_no_key_set_are_refused(self) -> None:
+        wrong = [b"", b"\xff", b"[]", b"{}", b'{"keys":{}}', b'{"keys":[]}', b'{"keys":' + b"[" * 100_000]
+        for document in wrong:
+            with self.subTest(document[:20]), self.assertRaises(ValueError):
+                parse_key_set(document)
+
+    @given(st.recursive(st.none() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)))
+    def test_any_json_is_a_key_set_or_a_value_error(self, member: object) -> None:
+        documents: list[Callable[[], object]] = [
+            lambda: member,
+            lambda: {"keys": member},
+            lambda: {"keys": [{"kty": "RSA", "kid": "x", "n": member, "e": member}]},
+        ]
+        for document in documents:
+            with self.assertRaises(ValueError):
+                parse_key_set(json.dumps(document()).encode())

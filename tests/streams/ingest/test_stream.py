@@ -1,0 +1,386 @@
+"""One socket's messages: what is in the journal afterwards, what is counted, when the socket must be closed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import TestCase, mock
+
+from msgspec import structs
+
+from streams.ingest import stream as module
+from streams.ingest.packets import UnsupportedAudio
+from streams.ingest.stream import FRUITLESS_MESSAGES, MOST_OWED, MOST_SUBSCRIPTIONS, MOST_VOICES, Fruitless, Stream
+from streams.journal.files import JournalUnwritable
+from streams.journal.records import Alarm, Audio, Closed, Counts, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
+from tests.streams.streams import (
+    ALICE,
+    BOB,
+    PACKET,
+    START_US,
+    audio,
+    close,
+    dtmf,
+    fill_disk,
+    heard_in,
+    metadata,
+    open_stream,
+    read,
+    records_in,
+)
+
+GARBAGE = "no JSON"
+FLAT_FORM = json.dumps({"participantId": "x", "isSilence": False})
+
+
+class StreamTestCase(TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.stream = open_stream(self.folder)
+        self.addCleanup(self._close)
+
+    def _close(self) -> None:
+        if self.stream.closed is None:
+            close(self.stream)
+
+    def receive(self, *messages: str | bytes) -> Stream:
+        for message in messages:
+            self.stream.receive(message)
+        return self.stream
+
+    def records(self, kind: type[Record] | None = None) -> list[Record]:
+        return [record for record in records_in(self.folder) if kind is None or isinstance(record, kind)]
+
+    def kinds(self) -> list[str]:
+        return [type(record).__name__ for record in self.records()]
+
+
+class Receiving(StreamTestCase):
+    def test_a_packet_is_in_the_journal_behind_its_metadata_and_its_voice(self) -> None:
+        self.receive(metadata(), audio())
+        self.assertEqual(self.kinds(), ["Handshake", "Metadata", "Voice", "Audio"])
+        [packet] = self.records(Audio)
+        assert isinstance(packet, Audio)
+        self.assertEqual((packet.timestamp_us, packet.voice, packet.silent, packet.pcm), (START_US, 0, False, PACKET))
+
+    def test_text_and_binary_are_the_same(self) -> None:
+        self.receive(metadata().encode(), audio().encode(), audio(at=1))
+        self.assertEqual(heard_in(self.folder), {ALICE: PACKET * 2})
+        self.assertEqual(self.stream.tally.audio, 2)
+
+    def test_each_voice_is_introduced_once(self) -> None:
+        self.receive(metadata(), audio(ALICE), audio(BOB), audio(ALICE, at=1), audio(BOB, at=1))
+        self.assertEqual(self.records(Voice), [Voice(0, ALICE), Voice(1, BOB)])
+
+    def test_mixed_audio_is_a_voice_without_a_name(self) -> None:
+        self.receive(metadata(), audio(""))
+        self.assertEqual(heard_in(self.folder), {"": PACKET})
+
+    def test_a_silent_packet_without_samples_is_kept(self) -> None:
+        self.receive(metadata(), audio(pcm=b"", silent=True))
+        [packet] = self.records(Audio)
+        assert isinstance(packet, Audio)
+        self.assertEqual((packet.silent, packet.pcm), (True, b""))
+
+    def test_the_odd_byte_of_a_packet_is_cut_off_and_counted(self) -> None:
+        self.receive(metadata(), audio(pcm=PACKET + b"\x01"))
+        self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
+        self.assertEqual((self.stream.tally.audio, self.stream.tally.odd_bytes), (1, 1))
+
+    def test_a_tone_is_in_the_journal(self) -> None:
+        self.receive(metadata(), dtmf("#"))
+        self.assertEqual([tone.tone for tone in self.records(Dtmf) if isinstance(tone, Dtmf)], ["#"])
+        self.assertEqual(self.stream.tally.dtmf, 1)
+
+    def test_a_documented_kind_that_holds_no_media_is_neither_unknown_nor_malformed(self) -> None:
+        tally = self.receive('{"kind":"MarkData","markData":{"id":"1","status":"completed"}}').tally
+        self.assertEqual((tally.other, tally.unknown, tally.malformed), (1, 0, 0))
+
+    def test_what_is_skipped_is_counted_by_reason_and_the_next_message_is_read(self) -> None:
+        bad_timestamp = audio().replace("2022-", "someday-")
+        tally = self.receive(metadata(), GARBAGE, FLAT_FORM, bad_timestamp, bad_timestamp, "[]", b"\xff", audio()).tally
+        self.assertEqual((tally.unknown, tally.malformed, tally.audio), (1, 5, 1))
+        reasons = {
+            "not JSON": 2,  # the byte is none either
+            "audioData: timestamp: not ISO 8601": 2,
+            "not a JSON object": 1,
+        }
+        self.assertEqual(tally.reasons, reasons)
+
+    def test_the_first_513_participants_are_512_voices_and_a_malformed_message(self) -> None:
+        self.receive(metadata(), *(audio(f"4:+{number}") for number in range(MOST_VOICES + 1)), audio("4:+0", at=1))
+        tally = self.stream.tally
+        self.assertEqual((len(self.stream.speakers), tally.audio, tally.malformed), (MOST_VOICES, MOST_VOICES + 1, 1))
+        self.assertEqual(tally.reasons["audioData: participantRawID: too many participants"], 1)
+
+
+class OneRead(StreamTestCase):
+    """Messages that one read of the socket has brought together."""
+
+    def test_packets_are_one_write(self) -> None:
+        self.receive(metadata(), audio(ALICE), audio(BOB))
+        with mock.patch("os.write", wraps=os.write) as write:
+            self.stream.receive(audio(ALICE, at=1), audio(BOB, at=1), audio(ALICE, at=2))
+        self.assertEqual(write.call_count, 1)
+        self.assertEqual(self.stream.tally.audio, 5)
+
+    def test_leave_the_same_journal_and_counts_as_one_by_one(self) -> None:
+        messages = [metadata(), audio(ALICE), GARBAGE, audio(BOB), dtmf(), audio(ALICE, at=1), metadata(24_000)]
+        messages += [audio(ALICE, at=2), FLAT_FORM, audio(BOB, at=2)]
+        self.receive(*messages)
+        other = open_stream(Path(self.enterContext(TemporaryDirectory())))
+        other.receive(*messages)
+        close(other)
+        close(self.stream)
+        self.assertEqual(other.tally, self.stream.tally)
+        self.assertEqual(other.counts(), self.stream.counts())
+        found = [bare(record) for record in self.records()]
+        self.assertEqual([bare(record) for record in records_in(other.journal._folder)], found)
+        self.assertEqual(other.speakers[ALICE].seconds, self.stream.speakers[ALICE].seconds)
+
+    def test_are_written_as_far_as_they_go_when_one_ends_the_socket(self) -> None:
+        with self.assertRaises(UnsupportedAudio):
+            self.stream.receive(metadata(), audio(at=0), audio(at=1), metadata(encoding="opus"), audio(at=2))
+        self.assertEqual(heard_in(self.folder), {ALICE: 2 * PACKET})
+
+    def test_are_lost_together_on_a_full_disk_and_counted_one_by_one(self) -> None:
+        self.receive(metadata(), audio(at=0))
+        fill_disk(self.stream)
+        self.stream.receive(audio(at=1), audio(at=2), audio(at=3))
+        fill_disk(self.stream, full=False)
+        self.stream.receive(audio(at=4), audio(at=5))
+        self.assertEqual((self.stream.tally.audio, self.stream.tally.unwritten), (3, 3))
+        (owed,) = self.records(Unwritten)
+        self.assertEqual(owed, Unwritten(START_US + 20_000, START_US + 60_000, 3))
+        self.assertEqual(heard_in(self.folder), {ALICE: 3 * PACKET})
+
+    def test_are_lost_with_an_alarm_that_is_owed_in_its_place(self) -> None:
+        self.receive(metadata(), audio(at=0))
+        fill_disk(self.stream)
+        self.stream.receive(audio(at=1))
+        self.stream.note(Alarm("not_written", None, START_US))
+        self.stream.receive(audio(at=2))
+        self.assertEqual(self.records(Alarm), [])
+        fill_disk(self.stream, full=False)
+        self.stream.receive(audio(at=3))
+        told = [type(record) for record in records_in(self.folder)][-4:]
+        self.assertEqual(told, [Unwritten, Alarm, Unwritten, Audio])
+
+
+def bare(record: Record) -> Record:
+    """Without what tells two sockets and two clocks apart."""
+    times: dict[str, Any] = {name: 0 for name in ("at_us", "arrived_us") if name in record.__struct_fields__}
+    if isinstance(record, Handshake):
+        return structs.replace(record, stream_id="")
+    return structs.replace(record, **times)
+
+
+class Metadatas(StreamTestCase):
+    def metadatas(self) -> list[tuple[int, str, int]]:
+        found = [record for record in self.records(Metadata) if isinstance(record, Metadata)]
+        return [(record.index, record.subscription_id, record.sample_rate) for record in found]
+
+    def test_another_one_begins_another_subscription_with_counts_of_its_own(self) -> None:
+        self.receive(metadata(), audio(), dtmf(), GARBAGE, metadata(24_000, "sub-2"), audio(at=1), audio(at=2))
+        self.assertEqual(self.metadatas(), [(0, "sub-1", 16_000), (1, "sub-2", 24_000)])
+        counts = [(one.index, one.audio, one.dtmf, one.malformed) for one in self.stream.counts()]
+        self.assertEqual(counts, [(0, 1, 1, 1), (1, 2, 0, 0)])
+        self.assertEqual(self.records(Counts), [self.stream.counts()[0]])
+
+    def test_seconds_heard_are_counted_at_the_rate_in_force(self) -> None:
+        one_second = bytes(32_000)
+        self.receive(metadata(16_000), audio(pcm=one_second), metadata(8_000, "sub-2"), audio(pcm=one_second))
+        self.assertEqual(self.stream.speakers[ALICE].seconds, 1.0 + 2.0)
+
+    def test_audio_that_comes_first_tells_its_rate_by_its_size(self) -> None:
+        for size, rate in ((640, 16_000), (960, 24_000)):
+            with self.subTest(rate), TemporaryDirectory() as folder:
+                stream = open_stream(Path(folder))
+                stream.receive(audio(pcm=bytes(size)))
+                self.assertEqual([one.sample_rate for one in stream.metadata], [rate])
+                close(stream)
+                self.assertEqual(heard_in(Path(folder)), {ALICE: bytes(size)})
+
+    def test_metadata_that_comes_late_is_another_subscription(self) -> None:
+        self.receive(audio(), metadata())
+        self.assertEqual(self.metadatas(), [(0, "", 16_000), (1, "sub-1", 16_000)])
+
+    def test_audio_that_comes_first_in_no_known_size_is_malformed_and_what_follows_is_not(self) -> None:
+        tally = self.receive(audio(pcm=bytes(320)), metadata(), audio()).tally
+        self.assertEqual((tally.malformed, tally.audio), (1, 1))
+        self.assertEqual(tally.reasons["audioData: audio before metadata"], 1)
+        self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
+
+    def test_what_cannot_be_recorded_ends_the_socket_with_a_reason(self) -> None:
+        with self.assertRaises(UnsupportedAudio) as caught:
+            self.receive(metadata(encoding="OPUS"))
+        self.assertEqual(caught.exception.reason, "audioMetadata: encoding: only PCM can be recorded")
+        self.assertEqual(self.stream.tally.malformed, 1)
+
+    def test_a_socket_that_announces_for_ever_is_ended(self) -> None:
+        self.receive(*[metadata()] * MOST_SUBSCRIPTIONS)
+        with self.assertRaises(UnsupportedAudio):
+            self.receive(metadata())
+        self.assertEqual(len(self.stream.metadata), MOST_SUBSCRIPTIONS)
+
+
+class AFruitlessSocket(StreamTestCase):
+    def test_is_ended_by_the_thousandth_message_and_not_before(self) -> None:
+        self.receive(*[GARBAGE, FLAT_FORM] * (FRUITLESS_MESSAGES // 2 - 1), GARBAGE)
+        self.assertEqual(self.stream.tally.unknown + self.stream.tally.malformed, FRUITLESS_MESSAGES - 1)
+        with self.assertRaises(Fruitless):
+            self.receive(FLAT_FORM)
+
+    def test_is_none_once_anything_known_has_come(self) -> None:
+        for first in (metadata(), audio(), dtmf(), '{"kind":"MarkData"}'):
+            with self.subTest(first[:30]), TemporaryDirectory() as folder:
+                stream = open_stream(Path(folder))
+                for message in [first, *[GARBAGE] * FRUITLESS_MESSAGES]:
+                    stream.receive(message)
+                self.assertEqual(stream.tally.malformed, FRUITLESS_MESSAGES)
+                close(stream)
+
+    def test_is_none_when_it_was_our_disk_that_took_nothing(self) -> None:
+        fill_disk(self.stream)
+        self.receive(audio(), *[GARBAGE] * FRUITLESS_MESSAGES)
+        self.assertEqual(self.stream.tally.unwritten, 1)
+
+
+class AFullDisk(StreamTestCase):
+    def fill(self, *, full: bool = True) -> None:
+        fill_disk(self.stream, full=full)
+
+    def test_loses_the_packets_of_that_time_counts_them_and_no_others(self) -> None:
+        self.receive(metadata(), audio(at=0))
+        self.fill()
+        self.receive(audio(at=1), audio(at=2))
+        self.fill(full=False)
+        self.receive(audio(at=3))
+        self.assertEqual((self.stream.tally.audio, self.stream.tally.unwritten), (2, 2))
+        packets = [record for record in self.records(Audio) if isinstance(record, Audio)]
+        self.assertEqual([packet.timestamp_us for packet in packets], [START_US, START_US + 60_000])
+
+    def test_costs_nobody_who_is_first_heard_then_their_name(self) -> None:
+        self.receive(metadata())
+        self.fill()
+        self.receive(audio(ALICE))
+        self.fill(full=False)
+        self.receive(audio(ALICE, at=1), audio(BOB, at=1))
+        self.assertEqual(heard_in(self.folder), {ALICE: PACKET, BOB: PACKET})
+
+    def test_costs_no_metadata(self) -> None:
+        self.fill()
+        self.receive(metadata(24_000))
+        self.fill(full=False)
+        self.receive(audio(pcm=bytes(960)))
+        self.assertEqual(self.kinds(), ["Handshake", "Metadata", "Voice", "Audio"])
+
+    def test_costs_no_metadata_although_the_file_changes_meanwhile(self) -> None:
+        self.receive(metadata(), audio())
+        self.fill()
+        self.receive(metadata(24_000, "sub-2"))
+        with self.assertRaises(JournalUnwritable):
+            self.stream.rotate()
+        self.fill(full=False)
+        finished = self.stream.rotate()
+        assert finished is not None
+        os.close(finished)
+        self.receive(audio(pcm=bytes(960), at=1))
+        second = read(max(self.folder.iterdir()))
+        self.assertEqual([type(record).__name__ for record in second], ["Handshake", "Metadata", "Voice", "Audio"])
+        self.assertEqual([one.sample_rate for one in second if isinstance(one, Metadata)], [24_000])
+
+    def test_cannot_be_filled_with_tones_that_wait(self) -> None:
+        self.receive(metadata())
+        self.fill()
+        self.receive(*[dtmf()] * (MOST_OWED + 3), audio(BOB))
+        self.fill(full=False)
+        self.receive(audio(BOB, at=1))
+        self.assertEqual(len(self.records(Dtmf)), MOST_OWED)
+        self.assertEqual(self.stream.tally.unwritten, 3 + 1)
+        self.assertEqual(heard_in(self.folder), {BOB: PACKET})
+
+    def test_does_not_keep_a_socket_from_closing(self) -> None:
+        self.receive(metadata(), audio())
+        self.fill()
+        close(self.stream)
+        self.assertEqual([path.suffix for path in self.folder.iterdir()], [".journal"])
+        self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
+
+
+class Rotating(StreamTestCase):
+    def rotate(self) -> None:
+        finished = self.stream.rotate()
+        assert finished is not None, "the file holds something"
+        os.close(finished)
+
+    def test_a_file_without_audio_goes_on(self) -> None:
+        self.assertIsNone(self.stream.rotate())
+        self.assertEqual(len(list(self.folder.iterdir())), 1)
+
+    def test_every_file_can_be_read_alone(self) -> None:
+        self.receive(metadata(), audio(ALICE), audio(BOB))
+        self.rotate()
+        self.receive(audio(BOB, at=1))
+        first, second = sorted(self.folder.iterdir())
+        self.assertEqual((first.suffix, second.suffix), (".journal", ".open"))
+        self.assertEqual(
+            [type(record).__name__ for record in read(second)], ["Handshake", "Metadata", "Voice", "Voice", "Audio"]
+        )
+        sequences = [record.sequence for record in self.records() if isinstance(record, Handshake)]
+        self.assertEqual(sequences, [0, 1])
+
+    def test_a_finished_file_ends_with_the_counts_so_far(self) -> None:
+        self.receive(metadata(), audio(), GARBAGE)
+        self.rotate()
+        self.assertEqual(read(min(self.folder.iterdir()))[-1], Counts(0, 1, 0, 0, 1, {"not JSON": 1}))
+
+    def test_a_file_that_cannot_be_followed_goes_on(self) -> None:
+        self.receive(metadata(), audio())
+        fill_disk(self.stream)
+        with self.assertRaises(JournalUnwritable):
+            self.stream.rotate()
+        fill_disk(self.stream, full=False)
+        self.receive(audio(at=1))
+        self.assertEqual(heard_in(self.folder), {ALICE: PACKET * 2})
+
+
+class Closing(StreamTestCase):
+    def test_counts_and_close_code_are_the_last_records(self) -> None:
+        self.receive(metadata(), audio())
+        close(self.stream, 1001)
+        *_, counts, closed = self.records()
+        self.assertEqual(counts, Counts(0, 1, 0, 0, 0, {}))
+        assert isinstance(closed, Closed)
+        self.assertEqual((closed.code, closed.reason), (1001, ""))
+        self.assertEqual([path.suffix for path in self.folder.iterdir()], [".journal"])
+
+    def test_our_own_reason_is_kept(self) -> None:
+        os.close(self.stream.close(4422, "no media in the first messages"))
+        closed = self.records()[-1]
+        assert isinstance(closed, Closed)
+        self.assertEqual((closed.code, closed.reason), (4422, "no media in the first messages"))
+
+    def test_a_message_after_the_end_lands_in_no_file(self) -> None:
+        self.receive(metadata(), audio())
+        number = self.stream.journal.descriptor
+        close(self.stream)
+        other = self.folder / "some other file"
+        with other.open("wb") as file:
+            self.assertEqual(file.fileno(), number, "files get the lowest number that is free")
+            self.receive(audio(at=1))
+        self.assertEqual(other.read_bytes(), b"")
+        self.assertEqual(self.stream.tally.unwritten, 1)
+
+    def test_closing_twice_is_a_mistake(self) -> None:
+        close(self.stream)
+        with self.assertRaises(AssertionError):
+            self.stream.close(1000)
+
+
+class Time(TestCase):
+    def test_is_microseconds_since_the_epoch(self) -> None:
+        self.assertGreater(module.microseconds_now(), START_US)

@@ -1,0 +1,385 @@
+"""The journal: what is appended is read back, whatever happens to disk, process and single bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import TestCase
+from unittest.mock import patch
+from zlib import crc32
+
+from django.test import tag
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from streams.journal import records as journal
+from streams.journal.files import Journal, JournalUnwritable
+from streams.journal.records import (
+    MAGIC,
+    MARKER,
+    Alarm,
+    Audio,
+    Closed,
+    Counts,
+    Damage,
+    Dtmf,
+    Handshake,
+    Metadata,
+    Record,
+    Unwritten,
+    Voice,
+)
+from tests.streams.journals import (
+    Socket,
+    audio_of,
+    damage_in,
+    flipped,
+    handshake_of,
+    intact,
+    metadata_of,
+    names_in,
+    read,
+)
+from tests.streams.packets import START_US, speech
+
+texts = st.text(max_size=40)
+microseconds = st.integers(-(2**62), 2**62)
+counts = st.integers(0, 2**53)
+metadata = st.builds(
+    Metadata, counts, microseconds, texts, texts, counts, counts, st.none() | st.floats(0, 1e6, allow_nan=False)
+)
+voices = st.builds(Voice, st.integers(0, 2**16 - 1), texts)
+packets = st.builds(
+    Audio, st.none() | microseconds, microseconds, st.integers(0, 2**16 - 1), st.booleans(), st.binary(max_size=1500)
+)
+others = st.one_of(
+    st.builds(Dtmf, microseconds, texts),
+    st.builds(Counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)),
+    st.builds(Closed, microseconds, st.none() | counts, texts),
+    st.builds(Unwritten, microseconds, microseconds, counts),
+    st.builds(Alarm, texts, st.none() | counts, microseconds, st.none() | microseconds),
+)
+records = st.lists(st.one_of(metadata, voices, packets, others), max_size=12)
+
+
+def append(target: Journal, record: Record) -> None:
+    if isinstance(record, Audio):
+        target.append_audio([record])
+    else:
+        assert not isinstance(record, Handshake | Damage), "the journal writes the one, nobody the other"
+        target.append(record)
+
+
+def a_record(kind: int, body: bytes) -> bytes:
+    head = struct.pack("<2sBBI", MARKER, kind, 0, len(body))
+    return head + body + struct.pack("<I", crc32(head + body))
+
+
+def spans(content: bytes) -> list[tuple[int, int]]:
+    """First byte of each record, and the byte after its last."""
+    place, found = len(MAGIC), []
+    while place < len(content):
+        end = place + 8 + struct.unpack_from("<I", content, place + 4)[0] + 4
+        found.append((place, end))
+        place = end
+    return found
+
+
+@tag("once")
+class JournalTest(TestCase):
+    def setUp(self) -> None:
+        folder = TemporaryDirectory(prefix="acsmedia-journal-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def written(self, records: list[Record]) -> tuple[Handshake, bytes]:
+        """The handshake and the content of one file with these records."""
+        handshake = handshake_of()
+        target = Journal(self.folder, handshake)
+        for record in records:
+            append(target, record)
+        os.close(target.finish())
+        (path,) = self.folder.glob(f"{handshake.stream_id}.*")
+        content = path.read_bytes()
+        path.unlink()
+        return handshake, content
+
+
+class RoundTrip(JournalTest):
+    @given(records)
+    def test_every_record_is_read_back_as_it_was_written(self, records: list[Record]) -> None:
+        handshake, content = self.written(records)
+        self.assertEqual(list(journal.parse(content)), [handshake, *records])
+
+    def test_a_file_is_read_while_it_is_still_written(self) -> None:
+        socket = Socket(self.folder)
+        self.addCleanup(socket.die)
+        for packet in speech(3):
+            socket.say([packet])
+            self.assertEqual(read(socket.path(".open"))[-1], audio_of(packet))
+
+    def test_size_and_bytes_written_are_those_of_the_disk(self) -> None:
+        socket = Socket(self.folder).say(speech(5))
+        first = socket.path(".open").stat().st_size
+        self.assertEqual(socket.journal.size, first)
+        socket.rotate()
+        socket.say(speech(1))
+        self.assertEqual(socket.journal.size, socket.path(".open").stat().st_size)
+        socket.die()
+        self.assertGreater(socket.journal.bytes_written, 6 * 640)
+
+
+class Files(JournalTest):
+    def test_a_file_is_open_while_it_is_written_and_a_journal_when_it_is_finished(self) -> None:
+        socket = Socket(self.folder).say(speech(1))
+        self.assertEqual(names_in(self.folder), ["000000.open"])
+        socket.rotate()
+        self.assertEqual(names_in(self.folder), ["000000.journal", "000001.open"])
+        socket.close()
+        self.assertEqual(names_in(self.folder), ["000000.journal", "000001.journal"])
+
+    def test_every_file_repeats_the_handshake_the_metadata_in_force_and_the_voices(self) -> None:
+        socket = Socket(self.folder).say([*speech(1), *speech(1, participant="q")])
+        socket.announce(metadata_of(1, 24_000))
+        socket.rotate()
+        socket.rotate()
+        path = socket.die()
+        preamble = [
+            structs.replace(socket.handshake, sequence=2),
+            metadata_of(1, 24_000),
+            Voice(0, "p"),
+            Voice(1, "q"),
+        ]
+        self.assertEqual(read(path), preamble)
+
+    def test_a_file_with_nothing_but_its_preamble_has_no_audio(self) -> None:
+        socket = Socket(self.folder).say(speech(1))
+        self.assertTrue(socket.journal.has_audio)
+        socket.rotate()
+        self.assertFalse(socket.journal.has_audio)
+        socket.say(speech(1))
+        self.assertTrue(socket.journal.has_audio)
+        socket.die()
+
+    def test_a_journal_is_readable_by_its_owner_only(self) -> None:
+        self.assertEqual(Socket(self.folder).die().stat().st_mode & 0o777, 0o600)
+
+    def test_a_file_that_cannot_be_renamed_keeps_its_records_and_the_next_one_goes_on(self) -> None:
+        socket = Socket(self.folder).say(speech(1))
+        with patch.object(Path, "rename", side_effect=OSError("read-only")):
+            os.close(socket.journal.rotate())
+        socket.say(speech(2)[1:])
+        socket.die()
+        self.assertEqual(names_in(self.folder), ["000000.open", "000001.open"])
+        heard = [record for path in sorted(self.folder.iterdir()) for record in read(path) if isinstance(record, Audio)]
+        self.assertEqual(heard, [audio_of(packet) for packet in speech(2)])
+
+
+class TornTail(JournalTest):
+    def test_cut_at_any_byte_a_file_gives_the_records_before_the_cut(self) -> None:
+        handshake, content = self.written([metadata_of(), Voice(0, "p"), *map(audio_of, speech(2)), Closed(1, 1000)])
+        whole = list(journal.parse(content))
+        self.assertEqual(whole[0], handshake)
+        for length in range(len(content)):
+            records = list(journal.parse(content[:length]))
+            kept = intact(records)
+            self.assertEqual(kept, whole[: len(kept)])
+            self.assertLess(len(kept), len(whole))
+            self.assertLessEqual(len(damage_in(records)), 1)
+            for damage in damage_in(records):
+                self.assertEqual((damage.end, damage.torn), (length, True))
+
+    def test_a_record_survives_as_soon_as_its_last_byte_is_there(self) -> None:
+        _, content = self.written([Closed(1, 1000)])
+        self.assertEqual(len(intact(journal.parse(content[:-1]))), 1)
+        self.assertEqual(len(intact(journal.parse(content))), 2)
+
+    def test_a_tail_of_zeros_as_a_power_cut_leaves_it_is_damage_and_no_more(self) -> None:
+        _, content = self.written([Voice(0, "p")])
+        *records, damage = journal.parse(content + bytes(4096))
+        self.assertEqual(len(records), 2)
+        self.assertEqual(damage, Damage(len(content), len(content) + 4096, torn=True))
+
+    def test_an_empty_file_holds_nothing(self) -> None:
+        self.assertEqual(list(journal.parse(b"")), [])
+
+
+class Damaged(JournalTest):
+    def test_any_single_flipped_bit_leaves_all_other_records_intact_and_is_reported(self) -> None:
+        """The bit may cost the record it is in, the two around it never."""
+        _, content = self.written([Voice(0, "p"), Dtmf(1, "5"), Audio(5, 6, 0, silent=True, pcm=b"ab"), Closed(1, 1)])
+        whole = list(journal.parse(content))
+        for bit in range(len(content) * 8):
+            records = list(journal.parse(flipped(content, bit)))
+            kept, damage = intact(records), damage_in(records)
+            self.assertEqual(len(damage), 1, f"bit {bit}")
+            self.assertTrue(damage[0].start <= bit // 8 < damage[0].end, f"bit {bit}")
+            self.assertGreaterEqual(len(kept), len(whole) - 1, f"bit {bit}")
+            self.assertEqual(kept, [record for record in whole if record in kept], f"bit {bit}")
+
+    @settings(max_examples=60)
+    @given(st.integers(0, 2**32), st.integers(1, 2000))
+    def test_damage_of_any_length_costs_what_it_touches_and_no_more(self, seed: int, length: int) -> None:
+        _, content = self.written([Voice(0, "p"), *map(audio_of, speech(8))])
+        start, whole = seed % len(content), list(journal.parse(content))
+        records = list(journal.parse(content[:start] + bytes(length) + content[start + length :]))
+        spared = [
+            record
+            for record, (first, end) in zip(whole, spans(content), strict=True)
+            if end <= start or first >= start + length
+        ]
+        self.assertEqual([record for record in intact(records) if record in spared], spared)
+        self.assertTrue(all(record in whole for record in intact(records)))
+
+    @given(st.binary(max_size=3000))
+    def test_whatever_a_file_holds_reading_it_raises_nothing(self, content: bytes) -> None:
+        for prefix in (b"", MAGIC, MAGIC + MARKER, MAGIC + MARKER + b"\x04\x00\x05\x00\x00\x00"):
+            end = 0
+            for record in journal.parse(prefix + content):
+                if isinstance(record, Damage):
+                    self.assertLess(end, record.end)
+                    end = record.end
+
+    def test_a_kind_of_the_future_is_skipped_without_a_word(self) -> None:
+        _, content = self.written([Voice(0, "p")])
+        records = list(journal.parse(content + a_record(200, b"?") + a_record(7, b'{"at_us":1,"code":1000}')))
+        self.assertEqual(records[2:], [Closed(1, 1000)])
+
+    def test_a_member_of_the_future_is_ignored(self) -> None:
+        body = json.dumps({"index": 3, "raw_id": "p", "colour": "blue"}).encode()
+        self.assertEqual(list(journal.parse(MAGIC + a_record(3, body))), [Voice(3, "p")])
+
+    def test_a_whole_record_with_a_body_of_another_shape_is_damage_and_raises_nothing(self) -> None:
+        good = a_record(3, b'{"index":0,"raw_id":"p"}')
+        for wrong in (a_record(3, b'{"index":"x"}'), a_record(3, b"\xff"), a_record(4, b"short"), a_record(1, b"")):
+            with self.subTest(wrong=wrong):
+                damage = Damage(len(MAGIC), len(MAGIC) + len(wrong), torn=False)
+                self.assertEqual(list(journal.parse(MAGIC + wrong + good)), [damage, Voice(0, "p")])
+
+    def test_a_length_that_nobody_wrote_is_not_believed(self) -> None:
+        head = struct.pack("<2sBBI", MARKER, 4, 0, journal.MAX_BODY_BYTES + 1)
+        content = MAGIC + head + bytes(journal.MAX_BODY_BYTES + 5)
+        self.assertEqual(list(journal.parse(content)), [Damage(len(MAGIC), len(content), torn=True)])
+
+    def test_audio_full_of_markers_is_read_like_any_other(self) -> None:
+        hostile = Audio(1, 2, 0, silent=False, pcm=(MARKER + b"\x04\x00\x10\x00\x00\x00") * 200)
+        handshake, content = self.written([hostile, Closed(1, 1000)])
+        self.assertEqual(list(journal.parse(content)), [handshake, hostile, Closed(1, 1000)])
+        damaged = list(journal.parse(flipped(content, len(content) * 4)))
+        self.assertEqual(intact(damaged), [handshake, Closed(1, 1000)])
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """A disk with room up to this size of a file: a write beyond it is short, one behind it fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+class AFullDisk(JournalTest):
+    def test_a_short_write_leaves_the_file_whole_and_later_records_are_appended(self) -> None:
+        sent = speech(6)
+        socket = Socket(self.folder).say(sent[:2])
+        size = socket.journal.size
+        for room in (0, 1, 7, 25, 300, 669):
+            with file_size_limit(size + room), self.assertRaises(JournalUnwritable):
+                socket.say(sent[2:3])
+            self.assertEqual(socket.path(".open").stat().st_size, size)
+        with file_size_limit(size + 10), self.assertRaises(JournalUnwritable):
+            socket.press("5", START_US)
+        socket.say(sent[3:])
+        records = read(socket.die())
+        self.assertEqual(records[3:], [audio_of(packet) for packet in [*sent[:2], *sent[3:]]])
+        self.assertEqual(socket.journal.size, size + 3 * 670)
+
+    def test_a_piece_that_cannot_be_taken_away_costs_itself_only(self) -> None:
+        sent = speech(3)
+        socket = Socket(self.folder).say(sent[:1])
+        with (
+            file_size_limit(socket.journal.size + 100),
+            patch("os.ftruncate", side_effect=OSError("input/output error")),
+            self.assertRaises(JournalUnwritable),
+        ):
+            socket.say(sent[1:2])
+        socket.say(sent[2:])
+        records = read(socket.die())
+        self.assertEqual(intact(records)[3:], [audio_of(sent[0]), audio_of(sent[2])])
+        self.assertEqual(len(damage_in(records)), 1)
+
+    def test_a_file_that_cannot_begin_leaves_nothing_and_the_one_before_goes_on(self) -> None:
+        socket = Socket(self.folder).say(speech(1))
+        for room in (0, 4, 100):
+            with file_size_limit(room), self.assertRaises(JournalUnwritable):
+                socket.rotate()
+        self.assertEqual(names_in(self.folder), ["000000.open"])
+        socket.say(speech(2)[1:])
+        socket.rotate()
+        self.assertEqual(len([one for one in read(self.folder / socket.path(".open")) if isinstance(one, Audio)]), 0)
+        socket.die()
+        self.assertEqual(names_in(self.folder), ["000000.journal", "000001.open"])
+
+    def test_a_full_disk_is_named_in_the_error_and_the_payload_is_not(self) -> None:
+        socket = Socket(self.folder)
+        with file_size_limit(socket.journal.size), self.assertRaisesRegex(JournalUnwritable, "cannot append"):
+            socket.say(speech(1))
+        socket.die()
+
+    def test_a_folder_that_is_gone_makes_the_journal_unwritable(self) -> None:
+        with self.assertRaisesRegex(JournalUnwritable, "No such file"):
+            Journal(self.folder / "gone", handshake_of())
+
+    def test_a_read_only_folder_makes_the_journal_unwritable(self) -> None:
+        """In a process of its own that gives up root, who may write anywhere."""
+        self.folder.chmod(0o555)
+        program = (
+            "import os, sys; from pathlib import Path; from streams.journal.records import *\n"
+            "os.geteuid() or os.setuid(65534)\n"
+            "try: Journal(Path(sys.argv[1]), Handshake('s', 'c', '', '', 0, 10.0))\n"
+            "except JournalUnwritable as error: print(error)"
+        )
+        answer = subprocess.run(
+            [sys.executable, "-c", program, str(self.folder)], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(answer.stdout.strip(), "cannot create a journal: Permission denied")
+
+    def test_a_stream_never_writes_into_a_file_that_is_there(self) -> None:
+        socket = Socket(self.folder)
+        with self.assertRaises(JournalUnwritable):
+            Journal(self.folder, socket.handshake)
+        socket.die()
+
+
+class Documentation(TestCase):
+    """docs/journal.md is the specification; others read journals by it."""
+
+    text = (Path(__file__).parents[3] / "docs/journal.md").read_text()
+
+    def test_every_kind_is_in_its_table_with_every_member(self) -> None:
+        rows = dict(re.findall(r"^\| (\d) \| (.*)$", self.text, re.MULTILINE))
+        shapes = {kind: shape for shape, kind in journal._KIND_OF.items()}
+        self.assertEqual(sorted(map(int, rows)), sorted([4, *shapes]))
+        for kind, shape in shapes.items():
+            self.assertTrue(rows[str(kind)].startswith(f"{shape.__name__.lower()} | JSON"))
+            for member in shape.__struct_fields__:
+                self.assertIn(f"`{member}`", rows[str(kind)])
+
+    def test_the_example_is_a_record(self) -> None:
+        (example,) = re.findall(r"```\n((?:[0-9a-f]{2}\s)+)```", self.text)
+        self.assertEqual(list(journal.parse(MAGIC + bytes.fromhex(example))), [Voice(0, "4:+15551234567")])

@@ -1,0 +1,285 @@
+"""The spool: every folder has one owner, and a dead one's is taken over by exactly one other."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import TestCase
+from unittest.mock import patch
+
+from django.test import tag
+
+from streams.journal import spool
+from streams.journal.spool import AXES, LOCK, SEALER_LOCK, Folder
+
+OWNER = """
+import sys
+from pathlib import Path
+from streams import spool
+folder = spool.claim(Path(sys.argv[1]))
+(folder.path / "stream.000000.open").write_bytes(b"audio")
+print(folder.path, flush=True)
+sys.stdin.read()
+"""
+
+TAKER = """
+import sys
+from pathlib import Path
+from streams import spool
+sys.stdin.readline()
+held = list(spool.abandoned(Path(sys.argv[1])))
+print(len(held), flush=True)
+sys.stdin.read()
+"""
+
+
+class Process:
+    """A Python process that runs `program` on the spool, says one line, and lives until it is killed."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def go(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing in it gets a chance to clean up."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@tag("once")
+class SpoolTest(TestCase):
+    def setUp(self) -> None:
+        folder = TemporaryDirectory(prefix="acsmedia-spool-")
+        self.addCleanup(folder.cleanup)
+        self.spool = Path(folder.name) / "spool"
+
+    def claim(self) -> Folder:
+        folder = spool.claim(self.spool)
+        self.addCleanup(lambda: os.close(folder._locks[0]) if folder.path.exists() else None)
+        return folder
+
+    def process(self, program: str) -> Process:
+        process = Process(program, self.spool)
+        self.addCleanup(process.kill)
+        return process
+
+    def killed_owner(self) -> Path:
+        """The folder of a process that has claimed it, written a journal, and been killed."""
+        process = Process(OWNER, self.spool)
+        path = Path(process.line())
+        process.kill()
+        return path
+
+
+class Owning(SpoolTest):
+    def test_two_claims_never_meet(self) -> None:
+        with ThreadPoolExecutor(max_workers=8) as threads:
+            folders = list(threads.map(lambda _: spool.claim(self.spool), range(16)))
+        self.assertEqual(len({folder.path for folder in folders}), 16)
+        self.assertEqual(list(spool.abandoned(self.spool)), [])
+        for folder in folders:
+            folder.release(remove_empty=True)
+
+    def test_a_folder_is_never_seen_under_its_name_without_its_lock_held(self) -> None:
+        """At the moment it gets its name somebody looks; there is no later chance to be too early."""
+        seen: list[Path] = []
+        rename = Path.rename
+
+        def rename_and_look(path: Path, target: Path) -> Path:
+            named = rename(path, target)
+            for taken in spool.abandoned(self.spool):
+                seen.append(taken.path)
+                taken.release()
+            return named
+
+        with patch.object(Path, "rename", rename_and_look):
+            folder = spool.claim(self.spool)
+        self.assertEqual(seen, [])
+        folder.release()
+
+    def test_a_folder_of_a_living_process_is_left_alone_even_by_itself(self) -> None:
+        self.claim()
+        process = self.process(OWNER)
+        process.line()
+        self.assertEqual(list(spool.abandoned(self.spool)), [])
+
+    def test_a_spool_that_is_not_there_has_nothing_to_take_over(self) -> None:
+        self.assertEqual(list(spool.abandoned(self.spool)), [])
+
+    def test_axes_files_and_folders_that_are_just_being_claimed_are_nobody_s_legacy(self) -> None:
+        (self.spool / AXES).mkdir(parents=True)
+        (self.spool / AXES / LOCK).touch()
+        (self.spool / ".claimed").mkdir()
+        (self.spool / ".claimed" / LOCK).touch()
+        (self.spool / "note").touch()
+        (self.spool / "without-lock").mkdir()
+        self.assertEqual(list(spool.abandoned(self.spool)), [])
+
+
+class TakingOver(SpoolTest):
+    def test_what_a_killed_process_left_is_taken_over_with_its_journals(self) -> None:
+        path = self.killed_owner()
+        (folder,) = spool.abandoned(self.spool)
+        self.assertEqual(folder.path, path)
+        self.assertEqual((path / "stream.000000.open").read_bytes(), b"audio")
+        folder.release()
+
+    def test_exactly_one_of_two_takers_gets_an_abandoned_folder(self) -> None:
+        for _ in range(3):
+            self.killed_owner()
+        takers = [self.process(TAKER), self.process(TAKER)]
+        for taker in takers:
+            taker.go()
+        self.assertEqual(sum(int(taker.line()) for taker in takers), 3)
+
+    def test_a_taker_that_is_killed_leaves_the_folder_to_the_next(self) -> None:
+        self.killed_owner()
+        taker = Process(TAKER, self.spool)
+        taker.go()
+        self.assertEqual(taker.line(), "1")
+        self.assertEqual(list(spool.abandoned(self.spool)), [])
+        taker.kill()
+        (folder,) = spool.abandoned(self.spool)
+        folder.release()
+
+    def test_a_lock_whose_folder_was_removed_this_moment_is_no_folder(self) -> None:
+        """The other has opened the lock while we still hold it, and gets it when the folder is gone."""
+        folder = spool.claim(self.spool)
+        flock = fcntl.flock
+
+        def release_first(lock: int, operation: int) -> None:
+            folder.release(remove_empty=True)
+            flock(lock, operation)
+
+        with patch.object(fcntl, "flock", release_first):
+            self.assertEqual(list(spool.abandoned(self.spool)), [])
+        self.assertFalse(folder.path.exists())
+
+    def test_a_folder_that_cannot_be_looked_at_holds_up_no_other_and_is_free_again(self) -> None:
+        for _ in range(2):
+            spool.claim(self.spool).release()
+        first, second = sorted(self.spool.iterdir())
+        really = os.open
+
+        def crowded(path: Path, *arguments: int) -> int:
+            if path == first / SEALER_LOCK:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return really(path, *arguments)
+
+        with patch("os.open", side_effect=crowded), self.assertLogs("streams.journal.spool", "WARNING"):
+            found = list(spool.abandoned(self.spool))
+        self.assertEqual([folder.path for folder in found], [second])
+        found[0].release()
+        again = list(spool.abandoned(self.spool))
+        self.assertEqual([folder.path for folder in again], [first, second])
+        for folder in again:
+            folder.release()
+
+
+class Sealing(SpoolTest):
+    def test_a_folder_that_was_taken_away_is_not_made_again(self) -> None:
+        folder = spool.claim(self.spool)
+        folder.release(remove_empty=True)
+        self.assertFalse(spool.lock_for_sealing(folder.path))
+        self.assertFalse(folder.path.exists())
+
+    def test_a_folder_that_is_taken_away_this_moment_does_not_stay_behind(self) -> None:
+        folder = spool.claim(self.spool)
+        locked = spool._locked
+
+        def meanwhile(path: Path, *, create: bool = True) -> int | None:
+            lock = locked(path, create=create)
+            (path.parent / LOCK).unlink()
+            return lock
+
+        with patch("streams.journal.spool._locked", side_effect=meanwhile):
+            self.assertFalse(spool.lock_for_sealing(folder.path))
+        self.assertFalse(folder.path.exists())
+        folder.release()
+
+
+class Releasing(SpoolTest):
+    def test_an_emptied_folder_is_taken_away(self) -> None:
+        folder = self.claim()
+        folder.release(remove_empty=True)
+        self.assertFalse(folder.path.exists())
+
+    def test_a_folder_with_journals_stays_and_is_free_for_others(self) -> None:
+        folder = spool.claim(self.spool)
+        (folder.path / "stream.000000.journal").touch()
+        folder.release(remove_empty=True)
+        (taken,) = spool.abandoned(self.spool)
+        self.assertEqual(taken.path, folder.path)
+        taken.release()
+
+    def test_an_empty_folder_stays_where_nobody_asked_for_its_removal(self) -> None:
+        folder = spool.claim(self.spool)
+        folder.release()
+        self.assertTrue((folder.path / LOCK).exists())
+
+    def test_a_folder_that_cannot_be_removed_is_given_up_all_the_same(self) -> None:
+        folder = spool.claim(self.spool)
+        with (
+            patch.object(Path, "rmdir", side_effect=OSError(errno.EACCES, "Permission denied")),
+            self.assertRaises(OSError),
+        ):
+            folder.release(remove_empty=True)
+        with self.assertRaises(OSError):
+            os.fstat(folder._locks[0])
+
+
+class WritingWhole(SpoolTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.spool.mkdir()
+
+    def test_a_file_is_replaced_and_nothing_else_left(self) -> None:
+        path = self.spool / "state"
+        spool.write_whole({path: b"old"})
+        spool.write_whole({path: b"new"})
+        self.assertEqual([(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"new")])
+
+    def test_content_is_on_disk_before_it_has_its_name_and_the_name_after_it(self) -> None:
+        steps: list[str] = []
+        fsync, rename = os.fsync, Path.rename
+
+        def note_fsync(descriptor: int) -> None:
+            steps.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "content")  # noqa: PTH112
+            fsync(descriptor)
+
+        def note_rename(path: Path, target: Path) -> Path:
+            steps.append("name")
+            return rename(path, target)
+
+        with patch("os.fsync", note_fsync), patch.object(Path, "rename", note_rename):
+            spool.write_whole({self.spool / "state": b"content", self.spool / "another": b"content"})
+        self.assertEqual(steps, ["content", "name", "content", "name", "folder"], "the folder once for all")
+
+    def test_where_it_fails_the_old_content_stays_and_no_piece_is_left(self) -> None:
+        path = self.spool / "state"
+        spool.write_whole({path: b"old"})
+        with (
+            patch("os.fsync", side_effect=OSError(errno.ENOSPC, "No space left on device")),
+            self.assertRaises(OSError),
+        ):
+            spool.write_whole({path: b"new"})
+        self.assertEqual([(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"old")])

@@ -1,0 +1,192 @@
+"""The lookout: what it sees is in the journal, in the news, in the log, and in the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
+
+from django.test import SimpleTestCase, override_settings
+
+from calls.live.messages import REPEAT_SECONDS, AlarmNews
+from streams.ingest.stream import Stream
+from streams.journal.records import Alarm
+from streams.live import alarm_monitor as module
+from streams.live.alarm_monitor import Lookout, thresholds_from_settings
+from streams.live.alarm_rules import ProcessSeen, Thresholds
+from streams.live.board import Board, text_of
+from tests.streams.streams import (
+    ALICE,
+    BOB,
+    START_US,
+    audio,
+    close,
+    fill_disk,
+    metadata,
+    open_stream,
+    participant_id,
+    records_in,
+)
+
+WELL = ProcessSeen(disk_is_low=False, lag_segments=0.0, files=0, sealed=0, failures={})
+LOUD, SILENT = b"\x00\x20\x00\xe0" * 160, bytes(640)
+
+
+class LookoutTestCase(SimpleTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.lookout = Lookout(Thresholds())
+        self.board = Board("process", 10.0)
+        self.streams: list[Stream] = []
+        self.process = WELL
+        self.second = 0
+        self.addCleanup(self.close_all)
+
+    def close_all(self) -> None:
+        for stream in self.streams:
+            close(stream)
+
+    def stream(self, connection: str = "connection") -> Stream:
+        stream = open_stream(self.folder, connection)
+        stream.receive(metadata())
+        self.streams.append(stream)
+        self.board.add(stream)
+        return stream
+
+    def hang_up(self, stream: Stream) -> None:
+        self.streams.remove(stream)
+        close(stream)
+
+    def pass_seconds(self, seconds: int, said: Iterable[str] = ()) -> list[AlarmNews]:
+        """All streams hear these messages once a second; what is on then."""
+        for _ in range(seconds):
+            self.second += 1
+            now, now_us = 100.0 + self.second, START_US + self.second * 1_000_000
+            for stream in self.streams:
+                stream.receive(*said)
+            self.board.tick(now, now_us)
+            self.lookout.look(self.streams, self.process, now, now_us)
+        return self.lookout.on
+
+    def alarms_written(self) -> list[Alarm]:
+        return [record for record in records_in(self.folder) if isinstance(record, Alarm)]
+
+    def names(self) -> list[str]:
+        return [alarm["alarm"] for alarm in self.lookout.on]
+
+
+class OfACall(LookoutTestCase):
+    def test_that_stalls_is_in_news_and_journal_until_it_goes_on(self) -> None:
+        stream = self.stream()
+        self.assertEqual(self.pass_seconds(5, [audio(ALICE, LOUD)]), [])
+        (alarm,) = self.pass_seconds(4)
+        since_us = START_US + 5_000_000
+        call_id = stream.handshake.call_id
+        told = {"call": call_id, "participant": None, "alarm": "stalled", "since": text_of(since_us)}
+        self.assertEqual(alarm, told)
+        self.assertEqual(self.lookout.counts, {"stalled": 1})
+        self.assertEqual(self.pass_seconds(3, [audio(ALICE, LOUD)]), [])
+        written = [Alarm("stalled", None, since_us), Alarm("stalled", None, since_us, since_us + 4_000_000)]
+        self.assertEqual(self.alarms_written(), written)
+
+    def test_names_the_participant_who_is_not_heard(self) -> None:
+        self.stream()
+        (alarm,) = self.pass_seconds(25, [audio(ALICE, LOUD), audio(BOB, SILENT)])
+        self.assertEqual((alarm["alarm"], alarm["participant"]), ("one_way", participant_id(BOB)))
+        self.assertEqual(self.alarms_written()[0].voice, 1)
+
+    def test_that_ends_takes_its_alarms_along(self) -> None:
+        stream = self.stream()
+        self.pass_seconds(11)
+        self.assertEqual(self.names(), ["no_audio"])
+        self.lookout.news(0.0)
+        self.hang_up(stream)
+        self.assertEqual(self.pass_seconds(1), [])
+        self.assertEqual(self.lookout.news(0.0), [])
+
+    def test_whose_socket_was_replaced_has_not_stalled(self) -> None:
+        self.stream().receive(audio(ALICE, LOUD))
+        self.stream()
+        self.pass_seconds(15)
+        self.assertEqual(self.names(), ["no_audio"], "of the new one")
+
+    def test_with_two_sockets_has_an_alarm_once_since_the_earlier_moment(self) -> None:
+        first = self.stream()
+        self.pass_seconds(1, [audio(ALICE, LOUD)])
+        fill_disk(first)
+        self.pass_seconds(1, [audio(ALICE, LOUD, at=self.second)])
+        fill_disk(self.stream())
+        (alarm,) = self.pass_seconds(1, [audio(ALICE, LOUD, at=self.second)])
+        self.assertEqual((alarm["alarm"], alarm["since"]), ("not_written", text_of(START_US + 1_000_000)))
+        for stream in self.streams:
+            fill_disk(stream, full=False)
+
+    def test_on_a_full_disk_has_its_alarm_in_the_journal_once_there_is_room(self) -> None:
+        stream = self.stream()
+        self.pass_seconds(2, [audio(ALICE, LOUD)])
+        fill_disk(stream)
+        self.pass_seconds(1, [audio(ALICE, LOUD)])
+        self.assertEqual((self.names(), self.alarms_written()), (["not_written"], []))
+        fill_disk(stream, full=False)
+        self.pass_seconds(5, [audio(ALICE, LOUD)])
+        self.assertEqual([alarm.until_us is None for alarm in self.alarms_written()], [True, False])
+
+
+class OfTheProcess(LookoutTestCase):
+    def test_is_logged_once_when_it_is_raised_and_when_it_is_over(self) -> None:
+        self.pass_seconds(1)
+        self.process = WELL._replace(disk_is_low=True)
+        with self.assertLogs("streams.live.alarm_monitor", "INFO") as logs:
+            (alarm,) = self.pass_seconds(10)
+            self.process = WELL
+            self.assertEqual(self.pass_seconds(10), [])
+        self.assertEqual((alarm["call"], alarm["participant"], alarm["alarm"]), (None, None, "disk_low"))
+        self.assertEqual(len(logs.output), 2)
+        self.assertEqual(self.alarms_written(), [])
+
+
+class News(LookoutTestCase):
+    def test_is_told_when_it_changes_and_is_repeated(self) -> None:
+        self.assertEqual(self.lookout.news(0.0), [], "at first, for who has heard of alarms that are none any more")
+        self.assertIsNone(self.lookout.news(REPEAT_SECONDS / 2))
+        self.process = WELL._replace(disk_is_low=True)
+        self.pass_seconds(1)
+        told = self.lookout.news(REPEAT_SECONDS / 2)
+        assert told, "it has changed"
+        told_at = REPEAT_SECONDS / 2
+        self.assertIsNone(self.lookout.news(told_at + 0.9))
+        self.assertEqual(self.lookout.news(told_at + 1.0), told, "who comes late knows within a second what is wrong")
+        self.process = WELL
+        self.pass_seconds(10)
+        self.assertEqual(self.lookout.news(20.0), [])
+        self.assertIsNone(self.lookout.news(20.0 + REPEAT_SECONDS - 0.1), "nothing is wrong: that is said seldom")
+        self.assertEqual(self.lookout.news(20.0 + REPEAT_SECONDS), [])
+
+    def test_keeps_the_last_minute_of_each_voice_in_steps(self) -> None:
+        stream = self.stream()
+        for second in range(70):
+            if second != 68:
+                stream.receive(audio(ALICE, LOUD if second == 67 else SILENT, at=second))
+                self.board.tick(float(second), START_US)
+            self.pass_seconds(1)
+        minute = "".join(stream.speakers[ALICE].minute)
+        self.assertEqual((len(minute), minute[-4:]), (60, "08.0"))
+
+    def test_has_a_bound(self) -> None:
+        for number in range(3):
+            self.stream(f"connection-{number}")
+        with mock.patch.object(module, "MOST_TOLD", 2):
+            self.assertEqual(len(self.pass_seconds(12)), 2)
+
+    def test_looks_are_due_once_a_second(self) -> None:
+        self.assertTrue(self.lookout.is_due(100.0))
+        self.pass_seconds(1)
+        self.assertEqual([self.lookout.is_due(101.0 + after) for after in (0.1, 0.9, 1.0)], [False, False, True])
+
+
+class Settings(SimpleTestCase):
+    def test_are_those_of_the_environment(self) -> None:
+        self.assertEqual(thresholds_from_settings(), Thresholds())
+        with override_settings(ALARM_DEAD_AIR_SECONDS=5.0, ALARM_SILENCE_DBFS=-60.0):
+            self.assertEqual(thresholds_from_settings(), Thresholds(dead_air_seconds=5.0, silence_dbfs=-60.0))

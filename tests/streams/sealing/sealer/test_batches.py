@@ -1,0 +1,384 @@
+"""Files of several calls are sealed together: what is one file's fault stays its own, and calls take turns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from calls import storage
+from calls.models import Call, Segment
+from calls.storage import StoreAway
+from streams.journal import spool
+from streams.sealing import rows
+from streams.sealing import steps as sealed_file
+from streams.sealing.overlaps import seated
+from streams.sealing.rows import Addition, Announcement
+from streams.sealing.sealer import BATCH_FILES, BATCH_SECONDS, HEARTBEAT_SECONDS, LOOK_SECONDS, TAKEOVER_SECONDS
+from streams.sealing.steps import SealedFile
+from tests.streams.journals import Socket, flipped
+from tests.streams.packets import START_US, Sent, speech
+from tests.streams.spools import SpoolTest
+
+
+class Batch(SpoolTest):
+    packets = speech(60)
+
+    def sockets(self, number: int = 5) -> list[Socket]:
+        """Each of another call, and closed."""
+        sockets = [Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(number)]
+        for socket in sockets:
+            socket.close()
+        return sockets
+
+    def journal_of(self, socket: Socket) -> Path:
+        return socket.path(".journal")
+
+    def written(self) -> list[list[str]]:
+        """Fills with the streams of every transaction of this test."""
+        batches: list[list[str]] = []
+        write = rows.write
+
+        def note(additions: Sequence[Addition], *rest: Any) -> None:
+            batches.append([one.handshake.stream_id for one in additions])
+            write(additions, *rest)
+
+        patcher = patch.object(rows, "write", note)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+        return batches
+
+
+class Together(Batch):
+    def test_files_of_several_calls_share_a_transaction(self) -> None:
+        batches = self.written()
+        sockets = self.sockets(BATCH_FILES + 3)
+        self.process.round()
+        self.assertEqual([len(batch) for batch in batches], [BATCH_FILES, 3])
+        for socket in sockets:
+            self.assert_recorded(self.packets, call_id=socket.call_id)
+        self.assertEqual((self.files(), self.process.sealer.segments_sealed), ([], BATCH_FILES + 3))
+
+    def test_a_batch_ends_with_what_is_many_bytes(self) -> None:
+        batches = self.written()
+        self.sockets(4)
+        with patch("streams.sealing.sealer.BATCH_BYTES", 40_000):  # one has more
+            self.process.round()
+        self.assertEqual([len(batch) for batch in batches], [1, 1, 1, 1])
+
+    def test_they_cost_few_questions_each(self) -> None:
+        sockets = [Socket(self.process.folder, f"call-{place}").say(speech(300)) for place in range(BATCH_FILES)]
+        for socket in sockets:
+            socket.rotate()
+        self.process.round()
+        for socket in sockets:
+            socket.say(speech(600)[300:]).rotate()
+        with CaptureQueriesContext(connection) as queries:
+            self.process.round()
+        self.assertEqual(Segment.objects.filter(journal=1).count(), BATCH_FILES)
+        self.assertLess(len(queries), BATCH_FILES)
+
+    def test_the_folder_is_synced_once_for_all(self) -> None:
+        """Once for the journals before anything is made of them, once for the states, once for the axes; which of the
+        two is last follows the ages of the files, and these may be equal."""
+        for socket in [Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)]:
+            socket.rotate()
+        Socket(self.process.folder, "over").say(self.packets).close()
+        with patch.object(spool, "fsync_folder") as synced:
+            self.process.round()
+        folder, axes = self.process.folder, self.spool / spool.AXES
+        first, *left = [call.args[0] for call in synced.call_args_list]
+        self.assertEqual(first, folder)
+        self.assertCountEqual(left, [folder, axes])
+
+    def test_states_are_on_disk_before_any_journal_is_deleted(self) -> None:
+        for socket in [Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)]:
+            socket.rotate()
+        steps: list[str] = []
+        unlink, write_whole = Path.unlink, spool.write_whole
+
+        def note_unlink(path: Path, **named: Any) -> None:
+            steps.append(path.suffix)
+            unlink(path, **named)
+
+        def note_states(contents: dict[Path, bytes]) -> None:
+            steps.extend("new " + path.suffix for path in contents)
+            write_whole(contents)
+
+        with patch.object(Path, "unlink", note_unlink), patch.object(spool, "write_whole", note_states):
+            self.process.round()
+        self.assertEqual(steps, ["new .state"] * 5 + [".journal"] * 5 + [".state"] * 5)
+
+
+class OneAtFault(Batch):
+    """One of the files fails in one of the steps; the others are sealed in the same round."""
+
+    def check(self, broken: Socket, sockets: list[Socket]) -> None:
+        for socket in sockets:
+            expected = [] if socket is broken else self.packets
+            self.assert_recorded(expected, call_id=socket.call_id)
+        self.assertEqual(self.files(), ["000000.journal"])
+        self.assertEqual(self.process.sealer.failures["journal"], 1)
+        self.process.round()
+        self.assertEqual(self.process.sealer.failures["journal"], 1, "it is not tried again so soon")
+        self.process.round(after_seconds=20.0)
+        self.assert_recorded(self.packets, call_id=broken.call_id)
+        self.assertEqual(self.files(), [])
+
+    def test_when_it_is_begun(self) -> None:
+        sockets = self.sockets()
+        begin = sealed_file.begin
+
+        def fail(files: Sequence[SealedFile], **named: Any) -> None:
+            if any(file.stream_id == str(sockets[2].stream_id) for file in files):
+                raise ValueError("no")
+            begin(files, **named)
+
+        with self.expected(), patch.object(sealed_file, "begin", fail):
+            self.assertTrue(self.process.round())
+        self.check(sockets[2], sockets)
+
+    def test_when_its_audio_is_stored(self) -> None:
+        sockets = self.sockets()
+        store = sealed_file.store
+
+        def fail(file: SealedFile) -> None:
+            if file.stream_id == str(sockets[2].stream_id):
+                raise ValueError("no")
+            store(file)
+
+        with self.expected(), patch.object(sealed_file, "store", fail):
+            self.assertTrue(self.process.round())
+        self.check(sockets[2], sockets)
+
+    def test_when_its_rows_are_written(self) -> None:
+        """The database itself refuses them."""
+        sockets = self.sockets()
+        segment_row = rows._segment_row
+
+        def fail(handshake: Any, *rest: Any) -> Segment:
+            row = segment_row(handshake, *rest)
+            if handshake.stream_id == str(sockets[2].stream_id):
+                row.subscription_id = uuid4()
+            return row
+
+        with self.expected(), patch.object(rows, "_segment_row", fail):
+            self.assertTrue(self.process.round())
+        self.check(sockets[2], sockets)
+
+    def test_when_its_state_is_left(self) -> None:
+        """Its rows are there; the second time it finds them."""
+        sockets = self.sockets()
+        write_whole = spool.write_whole
+
+        def fail(contents: dict[Path, bytes]) -> None:
+            if any(path.name == str(sockets[2].call_id) for path in contents):
+                raise OSError("no")
+            write_whole(contents)
+
+        with self.expected(), patch.object(spool, "write_whole", fail):
+            self.assertTrue(self.process.round())
+        for socket in sockets:
+            self.assert_recorded(self.packets, call_id=socket.call_id)
+        self.assertEqual(self.files(), ["000000.journal"])
+        self.process.round(after_seconds=20.0)
+        self.assert_recorded(self.packets, call_id=sockets[2].call_id)
+        self.assertEqual((self.files(), Segment.objects.count()), ([], 5))
+
+    def test_when_it_does_not_say_whose_it_is(self) -> None:
+        sockets = self.sockets()
+        path = next(self.process.folder.glob(f"{sockets[2].stream_id}*"))
+        path.write_bytes(flipped(path.read_bytes(), 30 * 8))
+        with self.expected():
+            self.assertTrue(self.process.round())
+        self.assertEqual((self.files(), Call.objects.count()), (["000000.unreadable"], 4))
+
+    def test_when_it_cannot_be_read_at_all(self) -> None:
+        sockets = self.sockets()
+        path = next(self.process.folder.glob(f"{sockets[2].stream_id}*"))
+        path.unlink()
+        path.mkdir()
+        with self.expected():
+            self.assertTrue(self.process.round())
+        self.assertEqual(Call.objects.count(), 4)
+        path.rmdir()
+
+
+class Away(Batch):
+    def test_a_database_that_goes_away_is_asked_once_for_all(self) -> None:
+        self.sockets()
+        with self.expected(), patch.object(rows, "write", side_effect=OperationalError("gone")) as write:
+            self.assertFalse(self.process.round())
+        self.assertEqual((write.call_count, self.process.sealer.failures["database"]), (1, 1))
+        self.assertTrue(self.process.round())
+        self.assertEqual((Segment.objects.count(), self.files()), (5, []))
+
+    def test_what_a_store_took_before_it_went_away_becomes_rows(self) -> None:
+        self.sockets()
+        self.store.fails_after = 2
+        with self.expected():
+            self.assertFalse(self.process.round())
+        self.assertEqual((Segment.objects.count(), len(self.files())), (2, 3))
+
+    def test_what_a_slow_store_has_taken_becomes_rows_before_it_is_given_more(self) -> None:
+        batches, write_object = self.written(), storage.write_object
+        self.sockets()
+
+        def slowly(*arguments: Any) -> None:
+            self.clock.forward(BATCH_SECONDS * 0.6)
+            write_object(*arguments)
+
+        with patch.object(storage, "write_object", slowly):
+            self.process.round()
+        self.assertEqual([len(batch) for batch in batches], [2, 2, 1])
+        self.assertEqual(self.files(), [])
+
+    def test_a_store_that_refuses_one_object_costs_that_file_its_turn(self) -> None:
+        sockets = self.sockets()
+        write_object = storage.write_object
+
+        def refuse(name: str, content: bytes) -> None:
+            if name.startswith(str(sockets[2].call_id)):
+                raise StoreAway("no")
+            write_object(name, content)
+
+        with self.expected(), patch.object(storage, "write_object", refuse):
+            self.assertFalse(self.process.round())
+        self.assertEqual((Segment.objects.count(), self.files()), (4, ["000000.journal"]))
+        self.assertTrue(self.process.round())
+        self.assert_recorded(self.packets, call_id=sockets[2].call_id)
+
+    def test_a_store_that_fails_now_and_then_does_not_end_a_round_with_a_backlog(self) -> None:
+        """What has failed waits for the next round; what is behind it does not."""
+        sockets = self.sockets(2 * BATCH_FILES)
+        write_object = storage.write_object
+        refused: list[str] = []
+
+        def refuse(name: str, content: bytes) -> None:
+            self.clock.forward(LOOK_SECONDS / 10)
+            if name.startswith(str(sockets[0].call_id)):
+                refused.append(name)
+                raise StoreAway("no")
+            write_object(name, content)
+
+        with self.expected(), patch.object(storage, "write_object", refuse):
+            self.assertFalse(self.process.round())
+        self.assertEqual((len(refused), Segment.objects.count()), (1, 2 * BATCH_FILES - 1))
+
+
+class Turns(Batch):
+    def flood(self, files: int) -> Socket:
+        """A socket that has left many files, all older than anybody else's."""
+        socket = Socket(self.process.folder, "flood")
+        packets = speech(files * 10)
+        for number in range(files):
+            path = socket.say(packets[number * 10 : number * 10 + 10]).rotate()
+            os.utime(path, (1000.0 + number, 1000.0 + number))
+        return socket
+
+    def test_the_backlog_of_one_call_keeps_no_other_waiting(self) -> None:
+        batches = self.written()
+        flood = self.flood(30)
+        others = self.sockets(3)
+        self.process.round()
+        waiting = {str(socket.stream_id) for socket in others}
+        self.assertEqual(set(batches[0]), {str(flood.stream_id), *waiting})
+        self.assertEqual(len(batches), 30)
+
+    def test_what_is_finished_meanwhile_has_its_turn_soon(self) -> None:
+        batches, write = self.written(), sealed_file.write
+        self.flood(30)
+        late: list[Socket] = []
+
+        def slowly(files: Sequence[SealedFile]) -> None:
+            self.clock.forward(LOOK_SECONDS / 4)
+            write(files)
+            if len(batches) == 5:
+                late.extend(self.sockets(1))
+
+        with patch.object(sealed_file, "write", slowly):
+            self.process.round()
+        (place,) = [number for number, batch in enumerate(batches) if str(late[0].stream_id) in batch]
+        self.assertLess(place, 12)
+
+    def test_more_files_than_are_listed_at_a_time_are_one_track(self) -> None:
+        socket = Socket(self.process.folder)
+        packets = speech(100)
+        for place in range(0, 100, 10):
+            socket.say(packets[place : place + 10]).rotate()
+        socket.close()
+        with patch("streams.journal.backlog.MOST_LISTED", 3):
+            self.process.round()
+        self.assert_recorded(packets)
+        self.assertEqual((len(self.recorded()), self.files()), (1, []))
+        self.assertEqual(self.ledger(), [])
+
+    def test_the_sockets_of_one_call_are_sealed_one_after_the_other(self) -> None:
+        """The second one's places rest on the axis that the first has left."""
+        packets = speech(100)
+        first = Socket(self.process.folder).say(packets[:30])
+        first.rotate()
+        first.say(packets[30:40]).close()
+        Socket(self.process.folder, connected_us=packets[40].spoken_us).say(packets[40:]).close()
+        batches = self.written()
+        self.sockets(2)
+        self.process.round()
+        self.assert_recorded(packets, call_id=first.call_id)
+        self.assertEqual([len(batch) for batch in batches], [3, 1, 1])
+        self.assertEqual(self.ledger("gap"), [])
+
+    def test_a_socket_at_fault_does_not_hold_up_the_next_one_of_its_call(self) -> None:
+        first = Socket(self.process.folder).say(self.packets)
+        first.close()
+        second = Socket(self.process.folder, connected_us=START_US + 60_000_000)
+        second.say(speech(50, start_us=START_US + 60_000_000)).close()
+        store = sealed_file.store
+
+        def fail(file: SealedFile) -> None:
+            if file.stream_id == str(first.stream_id):
+                raise ValueError("no")
+            store(file)
+
+        with self.expected(), patch.object(sealed_file, "store", fail):
+            self.process.round()
+        self.assertEqual(Segment.objects.filter(subscription__stream_id=second.stream_id).count(), 1)
+
+
+class TwoProcesses(Batch):
+    """Both seal several calls, and each has a socket of every one of them."""
+
+    def test_that_meet_in_every_call_keep_everything_once(self) -> None:
+        other = self.new_process()
+        other.sealer._is_due("takeover", 3600.0)
+        theirs = [Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us) for packet in self.packets]
+        ours = self.sockets(4)
+        for number in range(4):
+            Socket(other.folder, f"call-{number}", connected_us=START_US + 1).say(theirs).close()
+            rows.announce([Announcement(Socket(other.folder, f"call-{number}").handshake, [], [])])
+
+        def meet(*arguments: Any) -> Any:
+            answer = seated(*arguments)
+            with patch.object(sealed_file, "seated", seated):
+                self.process.round()
+            return answer
+
+        heartbeats: list[Sequence[str]] = []
+        notes = patch.object(rows, "vouch_for", lambda stream_ids, _: heartbeats.append(stream_ids))
+        with patch.object(sealed_file, "seated", meet), notes:
+            self.assertTrue(other.round())
+            self.clock.forward(HEARTBEAT_SECONDS)
+            other.sealer._tell_of_open_streams()
+        self.assertEqual(other.sealer.failures, {"store": 0, "database": 0, "journal": 0}, "nothing was away")
+        self.assertEqual(len(heartbeats), 2, "in the same round, after they have met")
+        for _ in range(3):
+            other.round(after_seconds=TAKEOVER_SECONDS)
+        for socket in ours:
+            heard = b"".join(pcm for _, pcm in self.recorded(socket.call_id))
+            for packet in [*self.packets, *theirs]:
+                self.assertEqual(heard.count(packet.pcm), 1)

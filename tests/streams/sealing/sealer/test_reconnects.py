@@ -1,0 +1,133 @@
+"""Several sockets of one call, in one process or in several: one axis, nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+from unittest.mock import patch
+
+from calls.models import LedgerEntry, Segment
+from streams.journal import spool
+from streams.sealing import rows
+from streams.sealing import steps as sealed_file
+from streams.sealing.overlaps import seated
+from streams.sealing.rows import Announcement
+from streams.sealing.sealer import TAKEOVER_SECONDS
+from tests.streams.journals import Socket
+from tests.streams.packets import RATE, START_US, Sent, speech
+from tests.streams.spools import SpoolTest
+
+START = START_US * RATE // 1_000_000
+
+
+class Reconnecting(SpoolTest):
+    """A second socket of the call goes on where the first has ended."""
+
+    packets = speech(600)
+
+    def two_sockets(self, first: list[Sent], second: list[Sent], code: int = 1006) -> Socket:
+        Socket(self.process.folder).say(first).close(code)
+        self.process.round()
+        socket = Socket(self.process.folder, connected_us=second[0].spoken_us).say(second)
+        socket.close()
+        return socket
+
+    def test_time_without_a_socket_is_a_gap_that_says_so(self) -> None:
+        self.two_sockets(self.packets[:200], self.packets[300:])
+        self.process.round()
+        self.assert_recorded(self.packets[:200] + self.packets[300:])
+        self.assertEqual(self.ledger("gap", "reconnect"), [("gap", "not_connected"), ("reconnect", "")])
+        gap = LedgerEntry.objects.get(kind="gap")
+        self.assertEqual((gap.start_sample, gap.sample_count), (START + 200 * 320, 100 * 320))
+
+    def test_what_the_second_socket_repeats_is_dropped_and_counted(self) -> None:
+        socket = self.two_sockets(self.packets[:200], self.packets[150:])
+        self.process.round()
+        self.assert_recorded(self.packets)
+        self.assertEqual(self.subscription(socket.stream_id).duplicate, 50)
+        self.assertEqual(len(self.recorded()), 1)
+
+    def test_without_its_file_the_axis_comes_from_the_database(self) -> None:
+        self.two_sockets(self.packets[:200], self.packets[300:])
+        (axis,) = (self.spool / spool.AXES).iterdir()
+        axis.unlink()
+        self.process.round()
+        self.assert_recorded(self.packets[:200] + self.packets[300:])
+        self.assertEqual(self.ledger("gap"), [("gap", "not_connected")])
+
+    def test_an_axis_that_cannot_be_read_is_as_good_as_none(self) -> None:
+        self.two_sockets(self.packets[:200], self.packets[300:])
+        (axis,) = (self.spool / spool.AXES).iterdir()
+        axis.write_bytes(b"\xff")
+        with self.assertLogs("streams.sealing.steps", "ERROR"):
+            self.process.round()
+        self.assertEqual(self.ledger("gap"), [("gap", "not_connected")])
+
+    def test_a_socket_that_is_sealed_after_a_younger_one_lies_before_it(self) -> None:
+        """Its process died, and the call went on in another one, which was over first."""
+        older = Socket(self.process.folder).say(self.packets[:200])
+        other = self.new_process()
+        other.round()
+        Socket(other.folder, connected_us=self.packets[300].spoken_us).say(self.packets[300:]).close()
+        other.round()
+        older.die()
+        self.process.die()
+        other.round(after_seconds=TAKEOVER_SECONDS)
+        self.assert_recorded(self.packets[:200] + self.packets[300:])
+        self.assertEqual([start for start, _ in self.recorded()], [START, START + 300 * 320])
+        self.assertEqual(self.ledger("clock_jump"), [])
+
+    def test_two_sockets_with_the_same_audio_at_the_same_time_keep_it_once(self) -> None:
+        other = self.new_process()
+        sockets = [Socket(process.folder).say(self.packets) for process in (self.process, other)]
+        for socket in sockets:
+            socket.close()
+        self.process.round()
+        (self.spool / spool.AXES / str(sockets[0].call_id)).unlink()
+        other.round()
+        self.assert_recorded(self.packets)
+        self.assertEqual(self.subscription(sockets[1].stream_id).duplicate, 600)
+
+    def test_two_sockets_with_other_audio_at_the_same_time_keep_both_behind_each_other(self) -> None:
+        other = self.new_process()
+        theirs = [Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us) for packet in self.packets[100:]]
+        first, second = Socket(self.process.folder), Socket(other.folder)
+        for start in range(0, 500, 100):
+            first.say(self.packets[start : start + 100]).rotate()
+            second.say(theirs[start : start + 100]).rotate()
+            self.process.round()
+            other.round()
+        first.say(self.packets[500:]).close()
+        second.close()
+        other.round()
+        self.process.round()
+        segments = list(Segment.objects.on_axis())
+        for before, after in pairwise(segments):
+            self.assertLessEqual(before.start_sample + before.sample_count, after.start_sample)
+        heard = b"".join(pcm for _, pcm in self.recorded())
+        for packet in [*self.packets, *theirs]:
+            self.assertEqual(heard.count(packet.pcm), 1)
+
+    def test_two_processes_that_meet_at_one_place_lose_nothing(self) -> None:
+        """Both have looked before either has written: the second one must not write over the first one's audio."""
+        other = self.new_process()
+        theirs = [Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us) for packet in self.packets]
+        Socket(self.process.folder).say(self.packets).close()
+        Socket(other.folder, connected_us=START_US + 1).say(theirs).close()
+        other.sealer._is_due("takeover", 3600.0)
+
+        def meet(*arguments: Any) -> Any:
+            answer = seated(*arguments)
+            with patch.object(sealed_file, "seated", seated):
+                self.process.round()
+            return answer
+
+        rows.announce([Announcement(Socket(other.folder, connected_us=START_US - 9).handshake, [], [])])
+        with patch.object(sealed_file, "seated", meet):
+            self.assertTrue(other.round())
+        self.assertEqual(other.sealer.failures, {"store": 0, "database": 0, "journal": 0})
+        self.assert_recorded(self.packets)
+        other.round()
+        heard = b"".join(pcm for _, pcm in self.recorded())
+        for packet in [*self.packets, *theirs]:
+            self.assertEqual(heard.count(packet.pcm), 1)

@@ -1,0 +1,328 @@
+"""The sealer: store first, rows second, journal last; journals wait while something is away."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from calls import storage
+from calls.models import Call, DiscardedAudio, Segment, Subscription
+from calls.times import EPOCH
+from streams.journal import spool
+from streams.journal.backlog import backlog_of, streams_in, waiting_calls
+from streams.journal.records import Counts
+from streams.sealing import rows
+from streams.sealing.sealer import (
+    GATHER_SECONDS,
+    HEARTBEAT_SECONDS,
+    LONGEST_BACKOFF_SECONDS,
+    LOOK_SECONDS,
+    LOOK_SHARE,
+    SWEEP_SECONDS,
+    Sealer,
+)
+from streams.sealing.steps import call_of
+from streams.stats import Backlog
+from tests.streams.journals import Socket
+from tests.streams.packets import RATE, START_US, speech
+from tests.streams.spools import SpoolTest, database_away
+from tests.waiting import wait_until
+
+START = START_US * RATE // 1_000_000
+
+
+class Sealing(SpoolTest):
+    def test_a_closed_socket_becomes_a_call_with_its_audio_and_nothing_is_left_on_disk(self) -> None:
+        packets = speech(700)
+        socket = Socket(self.process.folder).say(packets)
+        socket.close()
+        self.assertTrue(self.process.round())
+        self.assert_recorded(packets)
+        self.assertEqual(self.files(), [])
+        call = Call.objects.get()
+        self.assertEqual(
+            (call.id, call.call_connection_id, call.correlation_id), (socket.call_id, "connection", "correlation")
+        )
+        self.assertEqual(self.recorded()[0][0], START)
+        self.assertEqual(self.process.sealer.segments_sealed, Segment.objects.count())
+
+    def test_a_socket_in_several_files_is_one_track_without_a_seam(self) -> None:
+        packets = speech(900)
+        socket = Socket(self.process.folder)
+        for start in range(0, 900, 300):
+            socket.say(packets[start : start + 300]).rotate()
+            self.assertTrue(self.process.round())
+        self.assertEqual(self.files(), ["000003.open", "000003.state"])
+        self.assertEqual(sum(len(pcm) for _, pcm in self.recorded()), (900 - 125) * 640)
+        socket.close()
+        self.process.round()
+        self.assert_recorded(packets)
+        self.assertEqual(len(self.recorded()), 1)
+        self.assertEqual(self.files(), [])
+
+    def test_files_that_have_waited_are_sealed_in_one_round(self) -> None:
+        packets = speech(900)
+        socket = Socket(self.process.folder)
+        for start in range(0, 900, 300):
+            socket.say(packets[start : start + 300]).rotate()
+        socket.close()
+        self.process.round()
+        self.assert_recorded(packets)
+        self.assertEqual(set(Segment.objects.values_list("journal", flat=True)), {0, 1, 2, 3})
+
+    def test_an_open_file_is_left_alone(self) -> None:
+        Socket(self.process.folder).say(speech(300))
+        self.process.round()
+        self.assertEqual((self.files(), Segment.objects.count()), (["000000.open"], 0))
+
+    def test_audio_is_in_the_store_before_its_row_and_its_journal_goes_after_both(self) -> None:
+        socket = Socket(self.process.folder).say(speech(300))
+        path = socket.close()
+        seen: list[tuple[int, int, bool]] = []
+        write = rows.write
+
+        def look_and_write(*arguments: Any) -> None:
+            seen.append((len(self.store.held), Segment.objects.count(), path.exists()))
+            write(*arguments)
+            seen.append((len(self.store.held), Segment.objects.count(), path.exists()))
+
+        with patch.object(rows, "write", look_and_write):
+            self.process.round()
+        self.assertEqual(seen, [(1, 0, True), (1, 1, True)])
+
+    def test_the_subscription_knows_how_it_went(self) -> None:
+        socket = Socket(self.process.folder).say(speech(50))
+        socket.press("5", START_US + 1)
+        socket.count(Counts(0, 50, 1, 2, 3, {"not JSON": 3}))
+        socket.close(1001, at_us=START_US + 5_000_000)
+        self.process.round()
+        row = self.subscription(socket.stream_id)
+        self.assertEqual(row.counts, {"audio": 50, "dtmf": 1, "unknown": 2, "malformed": 3, "duplicate": 0, "late": 0})
+        self.assertEqual(
+            (row.close_code, row.disconnected_at), (1001, EPOCH + timedelta(microseconds=START_US + 5_000_000))
+        )
+        self.assertEqual(self.ledger(), [("dtmf", "")])
+
+    def test_a_socket_that_says_nothing_is_a_call_without_audio(self) -> None:
+        Socket(self.process.folder, announced=False).close()
+        self.process.round()
+        self.assertEqual((Call.objects.count(), Subscription.objects.count(), Segment.objects.count()), (1, 1, 0))
+        self.assertEqual(self.files(), [])
+
+
+class Away(SpoolTest):
+    def test_without_a_store_journals_wait_and_all_is_caught_up(self) -> None:
+        packets = speech(900)
+        socket = Socket(self.process.folder)
+        self.store.away = True
+        with self.expected():
+            for start in range(0, 900, 300):
+                socket.say(packets[start : start + 300]).rotate()
+                self.assertFalse(self.process.round())
+        socket.close()
+        self.assertEqual(Segment.objects.count(), 0)
+        self.assertEqual(self.files(), [f"00000{number}.journal" for number in range(4)])
+        self.assertEqual(self.process.sealer.failures, {"store": 3, "database": 0, "journal": 0})
+        self.store.away = False
+        self.assertTrue(self.process.round())
+        self.assert_recorded(packets)
+        self.assertEqual(len(self.recorded()), 1)
+
+    def test_a_store_that_goes_away_within_a_file_leaves_no_row(self) -> None:
+        packets = [*speech(50), *speech(50, participant="q")]
+        Socket(self.process.folder).say(packets).close()
+        self.store.fails_after = 1
+        with self.expected():
+            self.assertFalse(self.process.round())
+        self.assertEqual((Segment.objects.count(), len(self.store.held)), (0, 1))
+        self.store.fails_after = None
+        self.process.round()
+        self.assert_recorded(packets[:50])
+        self.assert_recorded(packets[50:], raw_id="q")
+        self.assertEqual(len(self.store.held), 2)
+
+    def test_without_a_database_journals_wait_and_all_is_caught_up(self) -> None:
+        packets = speech(600)
+        socket = Socket(self.process.folder).say(packets[:300])
+        socket.rotate()
+        with self.expected(), database_away():
+            self.assertFalse(self.process.round())
+            self.assertFalse(self.process.round())
+        self.assertEqual(self.files(), ["000000.journal", "000001.open"])
+        self.assertGreaterEqual(self.process.sealer.failures["database"], 2)
+        socket.say(packets[300:]).close()
+        self.assertTrue(self.process.round())
+        self.assert_recorded(packets)
+
+    def test_an_outage_costs_a_few_attempts_a_round_however_many_sockets_wait(self) -> None:
+        for number in range(20):
+            Socket(self.process.folder, f"call-{number}").say(speech(10)).close()
+        self.store.away = True
+        with self.expected():
+            self.process.round()
+        self.assertEqual(self.process.sealer.failures["store"], 3)
+        self.store.away = False
+        self.process.round()
+        self.assertEqual(Segment.objects.count(), 20)
+
+    def test_while_the_store_is_away_live_calls_are_vouched_for(self) -> None:
+        open_socket = Socket(self.process.folder, "live").say(speech(10))
+        dead = self.new_process()
+        for number in range(5):
+            Socket(dead.folder, f"call-{number}").say(speech(10)).close()
+        dead.die()
+        self.store.away = True
+        with self.expected():
+            self.process.round()
+            before = self.subscription(open_socket.stream_id).seen_at
+            self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.assertGreater(self.subscription(open_socket.stream_id).seen_at, before)
+
+    def test_the_thread_waits_longer_with_every_failure_and_is_back_at_once(self) -> None:
+        """Real time, the thread itself: only the waits are shortened and written down."""
+        Socket(self.process.folder).say(speech(10)).close()
+        sealer, waits, times = self.process.sealer, list[float](), threading.Event()
+        wait = sealer._stopping.wait
+
+        def note(seconds: float | None = None) -> bool:
+            waits.append(seconds or 0.0)
+            if len(waits) == 7:
+                self.store.away = False
+                times.set()
+            return wait(0.001)
+
+        self.store.away = True
+        with self.expected(), patch.object(sealer._stopping, "wait", note):
+            sealer.start()
+            self.assertTrue(times.wait(30))
+            wait_until(Segment.objects.exists, what=lambda: "the segment")
+            sealer.stop(30)
+        self.assertEqual(
+            waits[:7], [1.0, 2.0, 4.0, 8.0, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS]
+        )
+
+
+class LookingAfter(SpoolTest):
+    def test_old_axes_are_forgotten_and_young_ones_kept(self) -> None:
+        for name in ("old", "young"):
+            Socket(self.process.folder, name).say(speech(5)).close()
+        self.process.round()
+        old, young = sorted((self.spool / spool.AXES).iterdir())
+        os.utime(old, (time.time() - 3601, time.time() - 3601))
+        self.process.round(after_seconds=SWEEP_SECONDS)
+        self.assertEqual(list((self.spool / spool.AXES).iterdir()), [young])
+
+    def test_a_spool_without_axes_has_none_to_forget(self) -> None:
+        self.assertTrue(self.process.round(after_seconds=SWEEP_SECONDS))
+
+    def test_audio_of_deleted_calls_is_removed_now_and_then(self) -> None:
+        Socket(self.process.folder).say(speech(5)).close()
+        self.process.round()
+        segment = Segment.objects.get()
+        DiscardedAudio.objects.create(name=segment.audio_name, segment_id=segment.id)
+        Segment.objects.all().delete()
+        self.process.round(after_seconds=SWEEP_SECONDS - 1)
+        self.assertEqual(len(self.store.held), 1)
+        self.process.round(after_seconds=1)
+        self.assertEqual((self.store.held, DiscardedAudio.objects.count()), ({}, 0))
+
+    def test_a_store_that_is_away_when_audio_is_removed_is_tried_again(self) -> None:
+        with self.expected(), patch("calls.storage.deletion.sweep", side_effect=ConnectionError("away")):
+            self.assertFalse(self.process.round())
+        self.assertEqual(self.process.sealer.failures["store"], 1)
+
+    def test_the_backlog_is_what_waits_on_disk_for_every_process(self) -> None:
+        other = self.new_process()
+        finished = Socket(other.folder, "a").say(speech(5)).close()
+        open_file = Socket(self.process.folder, "b").path(".open")
+        os.utime(finished, (5_000.0, 5_000.0))
+        os.utime(open_file, (1_000.0, 1_000.0))
+        size = finished.stat().st_size + open_file.stat().st_size
+        self.assertEqual(backlog_of(self.spool, 5_060.0), Backlog(2, size, 60.0))
+        self.assertEqual(backlog_of(self.spool, 4_000.0).lag_seconds, 0.0, "the clock was set back")
+
+    def test_an_empty_spool_has_no_backlog(self) -> None:
+        self.assertEqual(backlog_of(self.spool, 1.0), Backlog())
+        (self.spool / "note").touch()
+        self.assertEqual(backlog_of(self.spool, 1.0), Backlog())
+
+    def test_a_file_that_is_sealed_while_the_backlog_is_counted_is_no_error(self) -> None:
+        path = Socket(self.process.folder).close()
+        with patch(
+            "streams.journal.backlog._files_below", lambda _: iter([path.with_name("gone.000000.journal"), path])
+        ):
+            self.assertEqual(backlog_of(self.spool, 1.0).files, 1)
+
+    def test_stop_lets_the_current_file_become_rows_and_leaves_the_rest(self) -> None:
+        for number in range(5):
+            Socket(self.process.folder, f"call-{number}").say(speech(5)).close()
+        sealer, write_object = self.process.sealer, storage.write_object
+
+        def stop_in_the_middle(*arguments: Any) -> None:
+            sealer.stop(0)
+            write_object(*arguments)
+
+        with patch.object(storage, "write_object", stop_in_the_middle):
+            sealer.round()
+        self.assertEqual((Segment.objects.count(), len(self.files())), (1, 4))
+
+    def test_the_thread_seals_when_it_is_woken(self) -> None:
+        sealer: Sealer = self.process.sealer
+        sealer.start()
+        packets = speech(50)
+        Socket(self.process.folder).say(packets).close()
+        sealer.wake()
+        wait_until(Segment.objects.exists, what=lambda: "the segment")
+        sealer.stop(30)
+        self.assertFalse(sealer._thread.is_alive())
+        self.assert_recorded(packets)
+
+    def test_the_thread_gathers_what_is_finished_soon_after(self) -> None:
+        """Real time, the thread itself: only the waits are shortened and written down."""
+        sealer, waits = self.process.sealer, list[float | None]()
+        wait = sealer._stopping.wait
+
+        def note(seconds: float | None = None) -> bool:
+            waits.append(seconds)
+            return wait(0.001)
+
+        with patch.object(sealer._stopping, "wait", note):
+            sealer.start()
+            sealer.wake()
+            wait_until(lambda: waits, what=lambda: "a pause")
+            sealer.stop(30)
+        self.assertEqual(waits[0], GATHER_SECONDS)
+
+    def test_everything_on_disk_is_counted_once_a_second(self) -> None:
+        """With thousands of open files that takes as long as all the rest of a round."""
+        self.process.round()
+        Socket(self.process.folder)
+        self.process.round(after_seconds=LOOK_SECONDS - 0.1)
+        self.assertEqual(self.process.sealer.backlog.files, 0)
+        self.process.round(after_seconds=0.1)
+        self.assertEqual(self.process.sealer.backlog.files, 1)
+
+    def test_what_takes_long_to_count_is_counted_less_often(self) -> None:
+        self.process.round()
+        counted: list[float] = []
+
+        def slowly(*_: object) -> Backlog:
+            counted.append(self.clock.now)
+            self.clock.forward(2.0)
+            return Backlog()
+
+        with patch("streams.sealing.sealer.backlog_of", slowly):
+            for _ in range(2 * LOOK_SHARE + 1):
+                self.process.round(after_seconds=1.0)
+        self.assertEqual(len(counted), 2)
+
+    def test_sockets_are_sealed_in_the_order_in_which_they_ended(self) -> None:
+        late = Socket(self.process.folder, "late").say(speech(1)).close()
+        early = Socket(self.process.folder, "early").say(speech(1)).close()
+        os.utime(early, (1.0, 1.0))
+        calls = waiting_calls(streams_in(self.process.folder, dead=False), call_of)
+        self.assertEqual([call.path for call in calls], [early, late])

@@ -1,0 +1,249 @@
+"""Gaps between sockets whose journals were not sealed in the order in which they were recorded."""
+
+from __future__ import annotations
+
+from itertools import pairwise, permutations
+from unittest import TestCase
+from unittest.mock import patch
+from uuid import uuid4
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calls.models import LedgerEntry, Segment
+from streams.journal import spool
+from streams.sealing import queries as recorded
+from streams.sealing.gaps import gap_between
+from streams.sealing.sealer import LONGEST_BACKOFF_SECONDS, TAKEOVER_SECONDS
+from streams.timeline.timeline import Gap, Timeline
+from tests.streams.journals import Socket
+from tests.streams.packets import RATE, START_US, Sent, speech
+from tests.streams.spools import Process, SpoolTest
+
+START = START_US * RATE // 1_000_000
+PACKET_SAMPLES = 320
+
+
+class OutOfOrder(SpoolTest):
+    packets = speech(600)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.survivor = self.new_process()
+        self.survivor.round()  # it has just looked for folders of dead processes
+
+    def gaps(self, **of: str) -> list[tuple[str, int, int]]:
+        """(reason, first packet that is missing, how many)."""
+        found = LedgerEntry.objects.filter(kind="gap", **of).order_by("start_sample")
+        return [
+            (reason, ((start or 0) - START) // PACKET_SAMPLES, (count or 0) // PACKET_SAMPLES)
+            for reason, start, count in found.values_list("reason", "start_sample", "sample_count")
+        ]
+
+    def seal_later_socket(self, packets: list[Sent], process: Process | None = None) -> None:
+        process = process or self.survivor
+        Socket(process.folder, connected_us=packets[0].spoken_us).say(packets).close()
+        process.round()
+
+    def take_over(self) -> None:
+        self.process.die()
+        self.survivor.round(after_seconds=TAKEOVER_SECONDS)
+
+
+class SealedOutOfOrder(OutOfOrder):
+    """One process dies in mid-call; another has recorded and sealed the call's next socket before it finds that out."""
+
+    def test_time_between_them_is_a_gap_once_the_first_is_sealed_too(self) -> None:
+        Socket(self.process.folder).say(self.packets[:200]).die()
+        self.seal_later_socket(self.packets[250:400])
+        self.assertEqual(self.gaps(), [], "what the dead one has recorded is not known yet")
+        self.take_over()
+        self.assertEqual(self.gaps(), [("recorder_stopped", 200, 50)])
+        self.assert_recorded(self.packets[:200] + self.packets[250:400])
+
+    def test_the_gap_begins_where_the_last_file_of_the_first_ends(self) -> None:
+        socket = Socket(self.process.folder).say(self.packets[:100])
+        socket.rotate()
+        self.process.round()
+        socket.say(self.packets[100:200]).die()
+        self.seal_later_socket(self.packets[300:400])
+        self.assertEqual(self.gaps(), [])
+        self.take_over()
+        self.assertEqual(self.gaps(), [("recorder_stopped", 200, 100)])
+
+    def test_one_that_closed_in_good_order_had_nobody_connected_behind_it(self) -> None:
+        Socket(self.process.folder).say(self.packets[:200]).close()
+        self.seal_later_socket(self.packets[250:400])
+        self.process.round()
+        self.assertEqual(self.gaps(), [("not_connected", 200, 50)])
+
+    def test_a_few_packets_are_no_gap(self) -> None:
+        Socket(self.process.folder).say(self.packets[:200]).die()
+        self.seal_later_socket(self.packets[203:])
+        self.take_over()
+        self.assertEqual(self.gaps(), [])
+
+    def test_two_that_seal_at_one_moment_find_it_all_the_same(self) -> None:
+        Socket(self.process.folder).say(self.packets[:200]).close()
+        self.process.round()
+        for axis in (self.spool / spool.AXES).iterdir():
+            axis.unlink()
+        with patch.object(recorded, "axes_of", side_effect=lambda asked: [Timeline() for _ in asked]):
+            self.seal_later_socket(self.packets[250:400])  # asked before the first was committed
+        self.assertEqual(self.gaps(), [("not_connected", 200, 50)])
+
+    def test_found_twice_it_is_there_once(self) -> None:
+        Socket(self.process.folder).say(self.packets[:200]).close()
+        self.process.round()
+        self.seal_later_socket(self.packets[250:400])
+        self.assertEqual(self.gaps(), [("not_connected", 200, 50)])
+
+    def test_every_voice_of_the_first_is_looked_at(self) -> None:
+        both = sorted(self.packets[:200] + speech(100, participant="q"), key=lambda packet: packet.spoken_us)
+        Socket(self.process.folder).say(both).die()
+        later = self.packets[250:] + speech(400, participant="q")[250:]
+        self.seal_later_socket(sorted(later, key=lambda packet: packet.spoken_us))
+        self.take_over()
+        self.assertEqual(sorted(self.gaps()), [("recorder_stopped", 100, 150), ("recorder_stopped", 200, 50)])
+
+
+class ThreeSockets(OutOfOrder):
+    """A: packets 0 to 200, closed. C: 250 to 450, its process died. B: 500 to 600, closed."""
+
+    expected_gaps = (("not_connected", 200, 50), ("recorder_stopped", 450, 50))
+
+    def seal(self, order: str) -> None:
+        parts = {"A": self.packets[:200], "C": self.packets[250:450], "B": self.packets[500:]}
+        for name in order:
+            socket = Socket(self.process.folder, order, connected_us=parts[name][0].spoken_us).say(parts[name])
+            _ = socket.end() if name == "C" else socket.close()
+            self.process.round()
+
+    def test_whatever_the_order_the_gaps_are_the_same(self) -> None:
+        for order in map("".join, permutations("ABC")):
+            with self.subTest(order=order):
+                self.seal(order)
+                self.assertEqual(self.gaps(call__call_connection_id=order), list(self.expected_gaps))
+
+    def test_the_process_of_the_one_between_dies_and_is_taken_over_last(self) -> None:
+        dead = self.process
+        between = Socket(dead.folder, connected_us=self.packets[250].spoken_us).say(self.packets[250:450])
+        dead.round()
+        self.seal_later_socket(self.packets[:200])
+        self.seal_later_socket(self.packets[500:])
+        self.assertEqual(self.gaps(), [("not_connected", 200, 300)])
+        between.die()
+        self.take_over()
+        self.assertEqual(self.gaps(), list(self.expected_gaps))
+
+    def test_one_that_goes_on_fills_it_file_by_file(self) -> None:
+        self.seal_later_socket(self.packets[:200])
+        self.seal_later_socket(self.packets[500:])
+        between = Socket(self.survivor.folder, connected_us=self.packets[250].spoken_us).say(self.packets[250:400])
+        between.rotate()
+        self.survivor.round()
+        self.assertEqual(self.gaps(), [("not_connected", 200, 50), ("not_connected", 275, 225)])
+        between.say(self.packets[400:450]).end()
+        self.survivor.round()
+        self.assertEqual(self.gaps(), list(self.expected_gaps))
+
+    def test_audio_that_fits_exactly_leaves_no_gap(self) -> None:
+        self.seal_later_socket(self.packets[:200])
+        self.seal_later_socket(self.packets[500:])
+        self.seal_later_socket(self.packets[200:500])
+        self.assertEqual(self.gaps(), [])
+        self.assert_recorded(self.packets)
+
+    def test_what_another_socket_has_recorded_is_missing_in_neither(self) -> None:
+        """The second one's digest finds a gap where the first one's audio is stored."""
+        self.seal_later_socket(self.packets[150:250])
+        self.seal_later_socket(self.packets[:100] + self.packets[300:])
+        self.assertEqual(self.gaps(), [("not_received", 100, 50), ("not_received", 250, 50)])
+        self.assert_recorded(self.packets[:100] + self.packets[150:250] + self.packets[300:])
+
+    def test_a_gap_that_no_audio_contradicts_stays_with_its_reason(self) -> None:
+        self.seal_later_socket(self.packets[:50] + self.packets[100:200])
+        self.seal_later_socket(self.packets[500:])
+        self.seal_later_socket(self.packets[300:500])
+        self.assertEqual(self.gaps(), [("not_received", 50, 50), ("not_connected", 200, 100)])
+
+    def test_the_gaps_of_other_voices_are_left_alone(self) -> None:
+        other = speech(600, participant="q")
+        both = sorted(self.packets[:200] + other[:200], key=lambda packet: packet.spoken_us)
+        self.seal_later_socket(both)
+        self.seal_later_socket(sorted(self.packets[500:] + other[500:], key=lambda packet: packet.spoken_us))
+        self.seal_later_socket(self.packets[200:500])
+        self.assertEqual(self.gaps(participant__raw_id="p"), [])
+        self.assertEqual(self.gaps(participant__raw_id="q"), [("not_connected", 200, 300)])
+
+    def test_sealed_again_after_a_crash_it_brings_no_gap_back(self) -> None:
+        """Its journal was not deleted; before it is read again, what it has found missing is sealed."""
+        self.seal_later_socket(self.packets[:200])
+        with self.expected(), patch.object(spool, "write_whole", side_effect=OSError("no")):
+            self.seal_later_socket(self.packets[500:])
+        self.assertEqual(self.gaps(), [("not_connected", 200, 300)])
+        self.seal_later_socket(self.packets[200:450])
+        self.survivor.round(after_seconds=LONGEST_BACKOFF_SECONDS)
+        self.assertEqual((self.files(), self.gaps()), ([], [("not_connected", 450, 50)]))
+
+
+Story = tuple[int, int, int, int, bool]
+"""Of one socket, in packets: where it begins, how many it hears (and one more), a pause, how many then; whether it is
+closed in good order."""
+
+
+class InAnyOrder(OutOfOrder):
+    """Sockets of one track, each in two files, sealed in any order; what they say may overlap."""
+
+    packets = speech(800)
+    sockets = st.lists(st.tuples(*[st.integers(0, 199)] * 4, st.booleans()), min_size=2, max_size=4)
+
+    def test_the_gaps_are_the_time_that_no_segment_covers(self) -> None:
+        @settings(max_examples=15)
+        @given(sockets=self.sockets, forgets=st.booleans(), data=st.data())
+        def check(sockets: list[Story], forgets: bool, data: st.DataObject) -> None:
+            connection = str(uuid4())
+            order = data.draw(st.permutations([*range(len(sockets))] * 2))
+            self.seal_in(order, connection, sockets, forgets=forgets)
+            self.assert_covered(connection)
+
+        check()
+
+    def seal_in(self, order: list[int], connection: str, stories: list[Story], *, forgets: bool) -> None:
+        opened: dict[int, Socket] = {}
+        for number in order:
+            first, count, pause, more, closes = stories[number]
+            begins, goes_on = first + count + 1, first + count + 1 + pause
+            if number in opened:
+                socket = opened[number].say(self.packets[goes_on : goes_on + more])
+                _ = socket.close() if closes else socket.end()
+            else:
+                opened[number] = self.open(connection, self.packets[first:begins])
+            self.survivor.round()
+            for axis in (self.spool / spool.AXES).glob("*") if forgets else ():
+                axis.unlink()
+
+    def open(self, connection: str, heard: list[Sent]) -> Socket:
+        socket = Socket(self.survivor.folder, connection, connected_us=heard[0].spoken_us).say(heard)
+        socket.rotate()
+        return socket
+
+    def assert_covered(self, connection: str) -> None:
+        segments = Segment.objects.filter(participant__call__call_connection_id=connection).order_by("start_sample")
+        ends = [(one.start_sample, one.start_sample + one.sample_count) for one in segments]
+        missing = [(end, start - end) for (_, end), (start, _) in pairwise(ends) if start - end > 960]
+        entries = LedgerEntry.objects.filter(kind="gap", call__call_connection_id=connection)
+        found = entries.order_by("start_sample").values_list("start_sample", "sample_count")
+        self.assertEqual(list(found), missing)
+
+
+class Between(TestCase):
+    def test_the_gap_is_counted_at_the_rate_of_the_audio_before_it(self) -> None:
+        self.assertEqual(gap_between(16_000, 16_000, 48_000, 24_000, "why"), Gap(16_000, 16_000, 16_000, "why"))
+
+    def test_sixty_milliseconds_are_none(self) -> None:
+        self.assertIsNone(gap_between(0, 16_000, 960, 16_000, "why"))
+        self.assertEqual(gap_between(0, 16_000, 961, 16_000, "why"), Gap(0, 961, 16_000, "why"))
+
+    def test_audio_that_overlaps_is_none(self) -> None:
+        self.assertIsNone(gap_between(16_000, 16_000, 15_000, 16_000, "why"))

@@ -1,0 +1,209 @@
+"""The sealer as a process: looked after, woken, ended, and never two on one folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import DEFAULT, patch
+
+from django.test import SimpleTestCase, TransactionTestCase, tag
+
+from calls.models import Segment
+from streams.journal import spool
+from streams.sealing.process import Lookout, SealerProcess
+from streams.stats import Backlog
+from tests.servers import database_url_of_the_test
+from tests.streams.journals import Socket
+from tests.streams.packets import speech
+from tests.waiting import wait_until
+
+REPORT = (
+    r'{"segments_sealed":%d,"failures":{"store":1,"database":0,"journal":2},'
+    r'"backlog":{"files":3,"size_bytes":4,"lag_seconds":5.5}}'
+)
+"""What a sealer says, in the words of the test's own child."""
+
+
+def child(body: str) -> list[str]:
+    """The command of a stand-in: `say(n)` reports n segments, `woken()` waits to be woken and is False at the end."""
+    head = (
+        "import os, sys, time\n"
+        f"def say(n): print('''{REPORT}''' % n, flush=True)\n"
+        "def woken(): return bool(os.read(0, 100))\n"
+    )
+    return [sys.executable, "-c", head + body]
+
+
+@tag("once")
+class LookedAfter(SimpleTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+
+    def start(self, body: str) -> SealerProcess:
+        made = SealerProcess(self.folder, self.folder / "own", child(body))
+        made.start()
+        self.addCleanup(made.stop, 5)
+        return made
+
+    def test_its_figures_are_those_of_its_last_report(self) -> None:
+        sealer = self.start("say(1); say(7); woken()")
+        expect(lambda: sealer.segments_sealed == 7)
+        self.assertEqual(sealer.failures, {"store": 1, "database": 0, "journal": 2})
+        self.assertEqual(sealer.backlog, Backlog(3, 4, 5.5))
+
+    def test_a_line_that_is_no_report_is_said_and_changes_nothing(self) -> None:
+        with self.assertLogs("streams.sealing.process", "WARNING"):
+            sealer = self.start("say(1); print('boo', flush=True); say(2); woken()")
+            expect(lambda: sealer.segments_sealed == 2)
+
+    def test_it_is_woken(self) -> None:
+        sealer = self.start("while woken(): say(1)")
+        expect(lambda: sealer._child)
+        sealer.wake()
+        expect(lambda: sealer.segments_sealed == 1)
+
+    def test_waking_one_that_does_not_listen_blocks_nobody(self) -> None:
+        sealer = self.start("time.sleep(60)")
+        expect(lambda: sealer._child)
+        for _ in range(100_000):  # more than a pipe holds
+            sealer.wake()
+        sealer.stop(0)  # it does not listen to that either
+
+    def test_waking_it_before_it_has_started_is_harmless(self) -> None:
+        SealerProcess(self.folder, self.folder).wake()
+
+    def test_one_that_dies_is_started_again_and_its_figures_go_on(self) -> None:
+        with self.assertLogs("streams.sealing.process", "ERROR"):
+            sealer = self.start("say(5); woken()")
+            expect(lambda: sealer.segments_sealed == 5)
+            first = sealer._child
+            assert first
+            first.kill()
+            expect(lambda: sealer._child is not first)
+            expect(lambda: sealer.segments_sealed == 10)
+        self.assertEqual(sealer.failures["journal"], 4)
+
+    def test_one_that_could_not_be_started_is_tried_again(self) -> None:
+        crowded = OSError(errno.EMFILE, "Too many open files")
+        really = subprocess.Popen
+        with (
+            patch("subprocess.Popen", side_effect=[crowded, DEFAULT], wraps=really),
+            self.assertLogs("streams.sealing.process", "ERROR") as logged,
+        ):
+            sealer = self.start("say(5); woken()")
+            expect(lambda: sealer.segments_sealed == 5)
+        self.assertIn("sealer not started", str(logged.records[0].msg))
+
+    def test_what_waits_is_known_although_none_is_there_to_say_it(self) -> None:
+        (self.folder / "process").mkdir()
+        (self.folder / "process" / "stream.000000.journal").write_bytes(b"audio")
+        with self.assertLogs("streams.sealing.process", "ERROR"):
+            sealer = self.start("sys.exit(3)")
+            expect(lambda: sealer.backlog.files == 1)
+        self.assertEqual(sealer.backlog.size_bytes, 5)
+
+    def test_what_waits_is_looked_at_beside_it(self) -> None:
+        lookout = Lookout(self.folder)
+        self.assertEqual(lookout.backlog().files, 0)
+        (self.folder / "process").mkdir()
+        (self.folder / "process" / "stream.000000.journal").touch()
+        expect(lambda: lookout.backlog().files == 1)
+
+    def test_it_ends_when_it_is_told(self) -> None:
+        sealer = self.start("woken()")
+        expect(lambda: sealer._child)
+        self.assertTrue(sealer.stop(20))
+        assert sealer._child
+        self.assertEqual(sealer._child.returncode, 0)
+
+    def test_one_that_hangs_is_killed(self) -> None:
+        sealer = self.start("time.sleep(60)")
+        expect(lambda: sealer._child)
+        self.assertTrue(sealer.stop(0.1))
+        assert sealer._child
+        self.assertEqual(sealer._child.returncode, -signal.SIGKILL)
+
+    def test_stopped_before_it_has_started_nothing_is_started(self) -> None:
+        sealer = SealerProcess(self.folder, self.folder, child("woken()"))
+        sealer.stop(1)
+        sealer._look_after()
+        self.assertIsNone(sealer._child)
+
+
+@tag("once")
+class ForReal(TransactionTestCase):
+    """`python -m streams.sealing.process` on the database of the test."""
+
+    def setUp(self) -> None:
+        self.spool = Path(self.enterContext(TemporaryDirectory())) / "spool"
+        self.own = spool.claim(self.spool)
+        self.addCleanup(self.own.release)
+        before = os.environ.get("DATABASE_URL")
+        os.environ["DATABASE_URL"] = database_url_of_the_test()
+        self.addCleanup(restore, before)
+
+    def start(self) -> SealerProcess:
+        sealer = SealerProcess(self.spool, self.own.path)
+        sealer.start()
+        self.addCleanup(sealer.stop, 20)
+        return sealer
+
+    def test_it_seals_what_is_finished(self) -> None:
+        Socket(self.own.path).say(speech(100)).close()
+        sealer = self.start()
+        sealer.wake()
+        expect(lambda: sealer.segments_sealed)
+        expect(lambda: Segment.objects.count() == sealer.segments_sealed)
+        self.assertEqual(list(self.own.path.glob("*.journal")), [])
+
+    def test_its_folder_is_nobody_elses_until_it_is_gone(self) -> None:
+        sealer = self.start()
+        expect(lambda: is_locked(self.own.path / spool.SEALER_LOCK))
+        assert sealer._child
+        os.kill(sealer._child.pid, signal.SIGSTOP)  # as if it hung, when its recorder dies
+        self.own.release()
+        self.assertEqual(list(spool.abandoned(self.spool)), [])
+        os.kill(sealer._child.pid, signal.SIGCONT)
+        sealer.stop(20)
+        (found,) = spool.abandoned(self.spool)
+        found.release(remove_empty=True)
+        self.assertFalse(self.own.path.exists())
+        self.own = spool.claim(self.spool)
+
+    def test_two_never_work_on_one_folder(self) -> None:
+        self.start()
+        expect(lambda: is_locked(self.own.path / spool.SEALER_LOCK))
+        with self.assertLogs("streams.sealing.process", "ERROR") as logged:
+            self.start()  # says nothing, ends, and is tried again
+            expect(lambda: logged.records)
+        self.assertIn("'code': 1", str(logged.records[0].msg))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock; it is not taken."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def expect(answer: Callable[[], object]) -> None:
+    wait_until(answer, what=lambda: "the sealer has not done it")
+
+
+def restore(database_url: str | None) -> None:
+    if database_url is None:
+        del os.environ["DATABASE_URL"]
+    else:
+        os.environ["DATABASE_URL"] = database_url

@@ -1,0 +1,146 @@
+"""What the rows know already: found in one question for many files, and only what concerns them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.test import TestCase
+from msgspec import structs
+
+from calls import identity
+from calls.models import Participant
+from streams.journal.records import Handshake
+from streams.sealing import digest as sealing
+from streams.sealing import queries as recorded
+from streams.sealing.ledger import moment
+from streams.timeline.timeline import Timeline
+from tests.streams.journals import handshake_of
+from tests.streams.packets import RATE, START_US
+from tests.streams.written import START, announce, later, open_facts, replace_facts, segment, write
+
+
+class Sealed(TestCase):
+    def test_a_file_is_sealed_when_its_segments_are_rows(self) -> None:
+        handshake, another = structs.replace(handshake_of(), sequence=3), handshake_of("another")
+        write(handshake, [segment(0, 10), segment(20, 10, 2)])
+        write(another, [segment(0, 10)])
+        asked = [(handshake.stream_id, 3), (handshake.stream_id, 0), (another.stream_id, 3), (another.stream_id, 0)]
+        with self.assertNumQueries(1):
+            found = recorded.sealed_among(asked)
+        self.assertEqual(found, {(handshake.stream_id, 3), (another.stream_id, 0)})
+
+    def test_of_no_files_nothing_is_asked(self) -> None:
+        with self.assertNumQueries(0):
+            self.assertEqual((recorded.sealed_among([]), recorded.axes_of([])), (set(), []))
+
+    def test_the_duplicates_that_are_counted_are_known(self) -> None:
+        handshake = handshake_of()
+        write(handshake, facts=replace_facts(open_facts(handshake), duplicate=12))
+        self.assertEqual(recorded.duplicates_of(handshake.stream_id, 0), 12)
+
+
+class Company(TestCase):
+    def test_calls_with_another_socket_are_told_with_the_earliest_of_those(self) -> None:
+        alone, first, unknown = handshake_of("alone"), handshake_of("several"), handshake_of("unknown")
+        for handshake in (alone, later(first, 60), later(first, 30), first):
+            announce(handshake, [open_facts(handshake)])
+        with self.assertNumQueries(1):
+            found = recorded.other_sockets([alone, first, unknown])
+        self.assertEqual(found, {first.call_id: moment(START_US + 30_000_000)})
+
+
+class Near(TestCase):
+    """What is stored where a file wants to put its audio."""
+
+    def setUp(self) -> None:
+        self.first = handshake_of()
+        self.second = later(self.first, 1)
+
+    def near(self, *segments: sealing.Segment) -> dict[str, list[tuple[int, int]]]:
+        names = {identity.participant_id_of(UUID(self.first.call_id), raw_id): raw_id for raw_id in "pqr"}
+        found = recorded.stored_near([(self.second, segments)])
+        return {names[key]: [(start - START, end - START) for start, end, _ in of] for key, of in found.items()}
+
+    def test_a_file_without_audio_asks_nothing(self) -> None:
+        write(self.first, [segment(0, 10)])
+        with self.assertNumQueries(0):
+            self.assertEqual(self.near(), {})
+
+    def test_many_files_are_one_question(self) -> None:
+        another = handshake_of("another")
+        for handshake in (self.first, another):
+            write(handshake, [segment(0, 10), segment(20, 10, 2)])
+        with self.assertNumQueries(1):
+            found = recorded.stored_near([(self.second, [segment(5, 10)]), (later(another, 1), [segment(5, 10)])])
+        self.assertEqual({key: len(of) for key, of in found.items()}, dict.fromkeys(self.participants(), 2))
+
+    def participants(self) -> list[UUID]:
+        return list(Participant.objects.values_list("id", flat=True))
+
+    def test_segments_of_the_same_voices_are_found_in_order(self) -> None:
+        write(self.first, [segment(20, 10), segment(0, 10, 2), segment(0, 10, raw_id="q"), segment(0, 10, raw_id="r")])
+        found = self.near(segment(5, 10), segment(5, 10, raw_id="q"))
+        self.assertEqual(found, {"p": [(0, 10), (20, 30)], "q": [(0, 10)]})
+
+    def test_the_longest_segment_that_reaches_into_the_place_is_found(self) -> None:
+        long = segment(0, 10 * RATE)
+        write(self.first, [long])
+        self.assertEqual(self.near(segment(10 * RATE - 1, 10)), {"p": [(0, 10 * RATE)]})
+
+    def test_the_whole_row_of_what_is_stored_behind_the_place_is_found(self) -> None:
+        write(self.first, [segment(RATE * number, RATE, number) for number in range(50)])
+        self.assertEqual(len(self.near(segment(5, 10))["p"]), 50)
+
+    def test_audio_of_the_socket_itself_is_among_it(self) -> None:
+        write(self.first, [segment(0, 10)])
+        write(self.second, [segment(10, 10)])
+        self.assertEqual(self.near(segment(5, 10)), {"p": [(0, 10), (10, 20)]})
+
+
+class Axis(TestCase):
+    """The axis of a call, as the database tells it."""
+
+    def setUp(self) -> None:
+        self.first = handshake_of()
+        self.second = later(self.first, 30)
+
+    def axis(self, handshake: Handshake | None = None) -> dict[str, tuple[int | None, int, str]]:
+        timeline = recorded.axes_of([handshake or self.second])[0]
+        return {raw_id: (track.end, track.sample_rate, track.gap_reason) for raw_id, track in timeline.tracks.items()}
+
+    def test_a_call_that_nobody_knows_has_an_empty_one(self) -> None:
+        self.assertEqual(recorded.axes_of([self.first]), [Timeline()])
+
+    def test_each_track_ends_with_its_last_segment(self) -> None:
+        write(self.first, [segment(0, 10), segment(50, 10, 2), segment(0, 5, raw_id="q")])
+        expected = {"p": (START + 60, RATE, "not_connected"), "q": (START + 5, RATE, "not_connected")}
+        self.assertEqual(self.axis(), expected)
+        self.assertEqual(recorded.axes_of([self.second])[0].latest_us, START_US + 60 * 1_000_000 // RATE)
+
+    def test_a_participant_without_audio_has_no_track(self) -> None:
+        announce(self.first, [], ["p"])
+        self.assertEqual(self.axis(), {})
+
+    def test_the_last_segment_is_the_last_in_time_whatever_the_rates(self) -> None:
+        """24 kHz counts higher numbers than 16 kHz."""
+        write(self.first, [segment(0, 24_000, rate=24_000), segment(2 * RATE, 10, 2)])
+        self.assertEqual(self.axis()["p"][:2], (START + 2 * RATE + 10, RATE))
+
+    def test_a_socket_that_is_still_open_does_not_count(self) -> None:
+        write(self.first, [segment(0, 10)], facts=open_facts(self.first))
+        self.assertEqual(self.axis(), {})
+
+    def test_a_younger_socket_does_not_count(self) -> None:
+        write(later(self.first, 60), [segment(60 * RATE, 10)])
+        self.assertEqual(self.axis(), {})
+
+    def test_the_socket_s_own_earlier_files_count_and_neither_this_one_nor_later_ones(self) -> None:
+        for sequence in range(3):
+            handshake = structs.replace(self.second, sequence=sequence)
+            write(handshake, [segment(sequence * 10, 10, sequence)], facts=open_facts(handshake))
+        self.assertEqual(self.axis(structs.replace(self.second, sequence=1)), {"p": (START + 10, RATE, "not_received")})
+        self.assertEqual(self.axis(self.second), {})
+
+    def test_another_call_has_another_axis(self) -> None:
+        write(handshake_of("another"), [segment(0, 10)])
+        self.assertEqual(self.axis(), {})

@@ -1,0 +1,323 @@
+"""Rows: derived, so written twice they are the same; in one transaction; never in a place that is taken."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+from django.db import DatabaseError, connection, connections, transaction
+from django.test import TestCase, TransactionTestCase, skipUnlessDBFeature
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from msgspec import structs
+
+from calls import identity
+from calls.audio import codec as audio
+from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.times import EPOCH
+from streams.journal.records import Closed, Dtmf, Handshake, Record
+from streams.sealing import digest as sealing
+from streams.sealing import queries as recorded
+from streams.sealing import rows
+from streams.sealing.digest import StreamState
+from streams.sealing.ledger import moment
+from streams.sealing.rows import Addition, Announcement, PlaceTaken
+from tests.streams.journals import handshake_of, metadata_of, records_of
+from tests.streams.packets import PACKET_SAMPLES, RATE, START_US, Sent, speech
+from tests.streams.written import (
+    NOW,
+    START,
+    addition,
+    announce,
+    everything,
+    later,
+    open_facts,
+    replace_facts,
+    segment,
+    stored,
+    write,
+)
+from tests.waiting import wait_until
+
+
+def write_file(records: list[Record], handshake: Handshake, state: StreamState | None = None) -> StreamState:
+    """All that the sealer does with a file but storing its audio."""
+    state = state or StreamState()
+    digest = sealing.digest(records, handshake, state, last=False)
+    facts, voices = list(state.subscriptions.values()), list(state.voices.values())
+    segments = [stored(one) for one in digest.segments]
+    rows.write([Addition(digest, facts, segments, voices, state.last_us)], NOW)
+    return state
+
+
+class Writing(TestCase):
+    def records(self, packets: list[Sent]) -> list[Record]:
+        return [*records_of(packets), Dtmf(START_US, "5"), Closed(START_US + 9_000_000, 1000)]
+
+    def test_a_file_becomes_call_subscription_participants_segments_and_entries(self) -> None:
+        handshake = handshake_of()
+        write_file(self.records([*speech(50), *speech(100, participant="")[70:]]), handshake)
+        call = Call.objects.get()
+        self.assertEqual((str(call.id), call.started_at), (handshake.call_id, moment(START_US)))
+        self.assertEqual(Subscription.objects.get().call, call)
+        self.assertEqual(set(Participant.objects.values_list("raw_id", "kind")), {("p", "unknown"), ("", "mixed")})
+        one = Segment.objects.get(participant__raw_id="p")
+        self.assertEqual((one.start_sample, one.sample_count, one.sample_rate), (START, 50 * PACKET_SAMPLES, RATE))
+        self.assertEqual((one.sha256, one.sealed_at), (audio.pcm_hash(b"".join(p.pcm for p in speech(50))), NOW))
+        self.assertEqual(LedgerEntry.objects.get().kind, "dtmf")
+
+    def test_writing_a_file_again_changes_nothing(self) -> None:
+        handshake, records = handshake_of(), self.records(speech(400)[:100] + speech(400)[150:])
+        write_file(records, handshake)
+        before = everything()
+        state = StreamState()
+        digest = sealing.digest(records, handshake, state, last=False)
+        facts, voices = list(state.subscriptions.values()), list(state.voices.values())
+        rows.write([Addition(digest, facts, [], voices, state.last_us)], NOW)
+        self.assertEqual(everything(), before)
+
+    def test_all_or_nothing(self) -> None:
+        handshake = handshake_of()
+        with (
+            patch.object(LedgerEntry._default_manager, "bulk_create", side_effect=RuntimeError("crash")),
+            self.assertRaises(RuntimeError),
+        ):
+            write_file(self.records(speech(50)), handshake)
+        self.assertEqual(everything(), [])
+
+    def test_a_participant_is_heard_from_its_first_to_its_last_sample(self) -> None:
+        handshake = handshake_of()
+        write(handshake, [segment(RATE, RATE)])
+        for start, first, last in ((3 * RATE, 1, 4), (0, 0, 4), (2 * RATE, 0, 4)):
+            handshake = structs.replace(handshake, sequence=handshake.sequence + 1)
+            write(handshake, [segment(start, RATE, fill=start // RATE)])
+            participant = Participant.objects.get()
+            heard = (participant.heard_at, participant.heard_until)
+            self.assertEqual(heard, tuple(moment(START_US + seconds * 1_000_000) for seconds in (first, last)))
+
+    def test_the_call_starts_with_its_earliest_socket_whichever_is_written_first(self) -> None:
+        first = handshake_of()
+        write(later(first, 30))
+        write(first)
+        write(later(first, 60))
+        self.assertEqual(Call.objects.get().started_at, moment(START_US))
+
+    def test_facts_of_a_subscription_follow_the_newest_file(self) -> None:
+        handshake = handshake_of()
+        write(handshake, facts=open_facts(handshake))
+        self.assertIsNone(Subscription.objects.get().disconnected_at)
+        write(handshake, facts=replace_facts(open_facts(handshake), audio=7, close_code=1001, disconnected_us=START_US))
+        row = Subscription.objects.get()
+        self.assertEqual((row.audio, row.close_code, row.disconnected_at), (7, 1001, moment(START_US)))
+
+    def test_a_second_socket_is_a_reconnect_and_the_first_is_none(self) -> None:
+        first = handshake_of()
+        second = later(first, 30)
+        write(first)
+        write(structs.replace(second, sequence=1))
+        self.assertEqual(LedgerEntry.objects.count(), 0)
+        write(second)
+        write(second)
+        entry = LedgerEntry.objects.get()
+        self.assertEqual((entry.kind, entry.started_at), ("reconnect", moment(START_US + 30_000_000)))
+
+
+class Announcing(TestCase):
+    def test_an_open_socket_has_rows_and_is_live(self) -> None:
+        handshake = handshake_of(connected_us=(timezone.now() - EPOCH) // timedelta(microseconds=1))
+        announce(handshake, [open_facts(handshake)], ["p"])
+        self.assertEqual(Call.objects.with_state(timezone.now()).get().state, "live")
+        self.assertEqual(Participant.objects.get().raw_id, "p")
+
+    def test_what_is_known_of_counts_and_closing_is_left_alone(self) -> None:
+        handshake = handshake_of()
+        facts = replace_facts(open_facts(handshake), audio=7, close_code=1000, disconnected_us=START_US, duplicate=1)
+        write(handshake, facts=facts)
+        before = everything()
+        announce(handshake, [replace_facts(open_facts(handshake))], [])
+        self.assertEqual(everything(), before)
+
+    def test_metadata_that_comes_later_is_added(self) -> None:
+        handshake = handshake_of()
+        announce(handshake, [open_facts(handshake)], [])
+        state = StreamState()
+        sealing.digest([metadata_of(rate=24_000)], handshake, state, last=False)
+        announce(handshake, state.subscriptions.values(), [])
+        row = Subscription.objects.get()
+        self.assertEqual((row.sample_rate, row.encoding, row.length), (24_000, "PCM", 960.0))
+
+    def test_one_statement_vouches_for_all_open_sockets_and_for_no_closed_one(self) -> None:
+        handshakes = [handshake_of(f"call-{number}") for number in range(5)]
+        for handshake in handshakes[:4]:
+            announce(handshake, [open_facts(handshake)], [])
+        write(handshakes[4])
+        with CaptureQueriesContext(connection) as queries:
+            rows.vouch_for([handshake.stream_id for handshake in handshakes], NOW)
+        self.assertEqual(len(queries), 1)
+        seen = {str(row.stream_id) for row in Subscription.objects.filter(seen_at=NOW)}
+        self.assertEqual(seen, {handshake.stream_id for handshake in handshakes[:4]})
+
+
+class Together(TestCase):
+    """Many files, each of another call, in one transaction."""
+
+    def setUp(self) -> None:
+        self.handshakes = [handshake_of(f"call-{number}") for number in range(10)]
+
+    def additions(self, sequence: int) -> list[Addition]:
+        files = [structs.replace(handshake, sequence=sequence) for handshake in self.handshakes]
+        return [
+            addition(
+                one, [segment(sequence * 100, 100, raw_id=raw_id) for raw_id in ("p", "q")], voices=["p", "q", "r"]
+            )
+            for one in files
+        ]
+
+    def test_are_what_they_are_one_after_the_other(self) -> None:
+        with transaction.atomic():
+            for sequence in range(3):
+                for one in self.additions(sequence):
+                    rows.write([one], NOW)
+            alone = everything()
+            transaction.set_rollback(True)
+        for sequence in range(3):
+            rows.write(reversed(self.additions(sequence)), NOW)
+        self.assertEqual(len(alone), 10 * (1 + 1 + 3 + 6))
+        self.assertEqual(everything(), alone)
+
+    def test_cost_as_many_statements_as_one(self) -> None:
+        rows.write(self.additions(0), NOW)
+        with CaptureQueriesContext(connection) as of_one:
+            rows.write(self.additions(1)[:1], NOW)
+        with CaptureQueriesContext(connection) as of_many:
+            rows.write(self.additions(1)[1:], NOW)
+        self.assertEqual(len(of_one), len(of_many))
+        self.assertLessEqual(len(of_many), 9)
+
+    def test_are_there_all_or_none(self) -> None:
+        rows.write(self.additions(0), NOW)
+        before = everything()
+        with (
+            patch.object(LedgerEntry._default_manager, "bulk_create", side_effect=RuntimeError("crash")),
+            self.assertRaises(RuntimeError),
+        ):
+            rows.write(self.additions(1), NOW)
+        self.assertEqual(everything(), before)
+
+    def test_two_files_of_one_call_are_not_written_together(self) -> None:
+        """The second one's places rest on the first one's rows."""
+        with self.assertRaises(AssertionError):
+            rows.write([*self.additions(0)[:1], *self.additions(1)[:1]], NOW)
+
+    def test_a_call_with_two_open_sockets_is_announced_at_once(self) -> None:
+        first = self.handshakes[0]
+        sockets = [later(first, 5), first, later(first, 9)]
+        rows.announce(Announcement(one, [open_facts(one)], ["p"]) for one in sockets)
+        self.assertEqual(Call.objects.get().started_at, moment(START_US))
+        self.assertEqual((Subscription.objects.count(), Participant.objects.count()), (3, 1))
+
+
+class Places(TransactionTestCase):
+    def test_audio_in_a_place_that_was_taken_meanwhile_is_not_written_and_neither_is_anything_else(self) -> None:
+        first = handshake_of()
+        write(first, [segment(0, 100)])
+        before = everything()
+        for start in (-50, 0, 50, 99):
+            with self.assertRaises(PlaceTaken):
+                write(later(first, 1), [segment(start, 100, fill=2)])
+            self.assertEqual(everything(), before)
+
+    def test_audio_beside_it_or_of_another_voice_is_written(self) -> None:
+        first = handshake_of()
+        write(first, [segment(0, 100)])
+        write(later(first, 1), [segment(-100, 100, 2), segment(100, 100, 3), segment(0, 100, 4, raw_id="q")])
+        self.assertEqual(Segment.objects.count(), 4)
+
+    def test_of_two_that_write_at_the_same_time_the_second_sees_the_first(self) -> None:
+        """The first has inserted and not committed when the second comes."""
+        first = handshake_of()
+        second = later(first, 1)
+        for handshake in (first, second):
+            announce(handshake, [open_facts(handshake)], [])
+        errors: list[BaseException | None] = []
+        looked = threading.Event()
+        extend, others = rows._write_participants, recorded.other_sockets
+
+        def write_second() -> None:
+            try:
+                write(second, [segment(50, 100, fill=2)])
+            except PlaceTaken as error:
+                errors.append(error)
+            finally:
+                looked.set()
+                connections.close_all()
+
+        thread = threading.Thread(target=write_second)
+
+        def note(*arguments: Any) -> Any:
+            answer = others(*arguments)
+            if threading.current_thread() is thread:
+                looked.set()
+            return answer
+
+        def let_the_other_come(additions: Any) -> None:
+            extend(additions)
+            if threading.current_thread() is not thread:
+                thread.start()
+                self.assertFalse(looked.wait(0.3), "it must wait, and look when we have committed")
+
+        with (
+            patch.object(rows, "_write_participants", let_the_other_come),
+            patch.object(recorded, "other_sockets", note),
+        ):
+            write(first, [segment(0, 100)])
+            thread.join(30)
+        self.assertEqual((len(errors), Segment.objects.count()), (1, 1))
+
+
+@skipUnlessDBFeature("has_select_for_no_key_update")  # SQLite has one writer at a time
+class Circles(TransactionTestCase):
+    def test_two_that_make_the_same_calls_in_opposite_order_do_not_wait_for_each_other(self) -> None:
+        """A third one makes the call in the middle, so that both have begun and neither can end."""
+        ours = sorted((handshake_of(f"call-{number}") for number in range(3)), key=lambda one: one.call_id)
+        theirs = [later(handshake, 1) for handshake in reversed(ours)]
+        errors: list[DatabaseError] = []
+
+        def write_all(handshakes: list[Handshake]) -> None:
+            try:
+                rows.write([addition(one, voices=["p"]) for one in handshakes], NOW)
+            except DatabaseError as error:
+                errors.append(error)
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=write_all, args=(handshakes,)) for handshakes in (ours, theirs)]
+        with transaction.atomic():
+            Call.objects.create(id=ours[1].call_id, started_at=NOW)
+            for thread in threads:
+                thread.start()
+            wait_until(self.both_wait, what=lambda: "two processes that wait")
+            transaction.set_rollback(True)
+        for thread in threads:
+            thread.join()
+        self.assertEqual((errors, Subscription.objects.count()), ([], 6))
+
+    def both_wait(self) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+            return bool(cursor.fetchone() == (2,))
+
+
+class Ids(TestCase):
+    def test_every_row_has_the_id_that_everybody_derives(self) -> None:
+        handshake = handshake_of()
+        write(handshake, [segment(0, 10)])
+        call_id, stream_id = UUID(handshake.call_id), UUID(handshake.stream_id)
+        participant_id = identity.participant_id_of(call_id, "p")
+        self.assertEqual(Call.objects.get().pk, identity.call_id_of("connection", stream_id))
+        self.assertEqual(Subscription.objects.get().pk, identity.subscription_row_id(stream_id, 0))
+        self.assertEqual(Participant.objects.get().pk, participant_id)
+        self.assertEqual(Segment.objects.get().pk, identity.segment_id_of(participant_id, START))
