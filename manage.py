@@ -1,5 +1,7 @@
 #!/usr/bin/env python
-"""Django's command line. `manage.py test` runs with the settings of the test suite unless told otherwise."""
+"""Django's command line. `manage.py test` runs with the settings of the test suite unless told
+otherwise.
+"""
 
 import os
 import sys
@@ -10,7 +12,9 @@ from django.core.management import execute_from_command_line
 
 def main() -> None:
     testing = sys.argv[1:2] == ["test"]
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings" if testing else "acsmedia.settings")
+    os.environ.setdefault(
+        "DJANGO_SETTINGS_MODULE", "tests.settings" if testing else "acsmedia.settings"
+    )
     try:
         import_module(os.environ["DJANGO_SETTINGS_MODULE"])
     except ValueError as error:  # environs': a wrong value, said with the name of its variable

@@ -1,7 +1,8 @@
-"""The application as servers see it: HTTP, the browser's socket, ACS's socket, and the server's own start and end.
+"""The application as servers see it: HTTP, the browser's socket, ACS's socket, and the server's own
+start and end.
 
-Daphne has no lifespan, so the recorder starts when a server imports this module, and stops at the end of the process
-where the server has not said so before.
+Daphne has no lifespan, so the recorder starts when a server imports this module, and stops at the
+end of the process where the server has not said so before.
 """
 
 from __future__ import annotations
@@ -22,26 +23,28 @@ from django.urls import path
 
 from acsmedia.monitoring import metrics
 from acsmedia.servers.daphne_abort import cut_broken_answers
-from acsmedia.servers.daphne_backpressure import hold_floods_and_crowds_back
-from acsmedia.warmup import settle_down
+from acsmedia.servers.daphne_backpressure import limit_intake
+from acsmedia.warmup import warm_up
 from calls.routing import listen_socket, live_socket
-from streams.acs.auth import Door
+from streams.acs.auth import HandshakeAuth
 from streams.acs.consumer import MediaConsumer, refuse
-from streams.checks import insist
-from streams.ingest.disk_quota import Room
+from streams.checks import require_valid_settings
+from streams.ingest.disk_quota import DiskQuota
 from streams.live.alarm_monitor import thresholds_from_settings
 from streams.recorder import Recorder
 from streams.sealing.process import SealerProcess
 from streams.sealing.sealer import Sealer
 
 cut_broken_answers()
-hold_floods_and_crowds_back()
+limit_intake()
 
 
 class Application:
-    """Routes by protocol and path. Its recorder starts with the server, or with the first connection."""
+    """Routes by protocol and path. Its recorder starts with the server, or with the first
+    connection.
+    """
 
-    def __init__(self, recorder: Recorder, door: Door) -> None:
+    def __init__(self, recorder: Recorder, door: HandshakeAuth) -> None:
         self._recorder = recorder
         self._door = door
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
@@ -66,7 +69,12 @@ class Application:
                 try:
                     self._recorder.start()
                 except OSError as error:  # said, or the server would serve on without a recorder
-                    await send({"type": "lifespan.startup.failed", "message": f"cannot record: {error.strerror}"})
+                    await send(
+                        {
+                            "type": "lifespan.startup.failed",
+                            "message": f"cannot record: {error.strerror}",
+                        }
+                    )
                     return
                 await self._door.warm()
                 await send({"type": "lifespan.startup.complete"})
@@ -90,23 +98,25 @@ nowhere: Any = _nowhere
 
 
 def build() -> Application:
-    """The application that the settings describe. Raises `ImproperlyConfigured` where they are wrong."""
-    insist()
+    """The application that the settings describe. Raises `ImproperlyConfigured` where they are
+    wrong.
+    """
+    require_valid_settings()
     recorder = Recorder(
         settings.SPOOL_DIR,
         segment_seconds=settings.SEGMENT_SECONDS,
         fsync_seconds=settings.JOURNAL_FSYNC_SECONDS,
         grace_seconds=settings.RECONNECT_GRACE_SECONDS,
-        room=Room.from_settings(),
+        room=DiskQuota.from_settings(),
         alarms=thresholds_from_settings(),
         sealer=SealerProcess if settings.SEALER_IS_A_PROCESS else Sealer,
     )
-    metrics.install(recorder.figures)
+    metrics.install(recorder.stats)
     atexit.register(recorder.stop)
     if settings.RECORDER_STARTS_AT_IMPORT:
-        settle_down()
+        warm_up()
         recorder.start()
-    return Application(recorder, Door.from_settings())
+    return Application(recorder, HandshakeAuth.from_settings())
 
 
 application = build()

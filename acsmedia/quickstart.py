@@ -4,9 +4,9 @@
     python -m acsmedia.quickstart demo
     python -m acsmedia.quickstart manage changepassword operator
 
-The first start makes what production asks a person for: SECRET_KEY and ACS_STREAM_TOKEN as files in DATA_DIR that only
-their owner can read, the database, and the user `operator`. Whatever the environment already sets is left as it is.
-`manage` is Django's command line with the same settings.
+The first start makes what production asks a person for: SECRET_KEY and ACS_STREAM_TOKEN as files in
+DATA_DIR that only their owner can read, the database, and the user `operator`. Whatever the
+environment already sets is left as it is. `manage` is Django's command line with the same settings.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from acsmedia.servers.commands import STOP_SECONDS, command
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 OPERATOR = "operator"
-PLAIN_HTTP = "acsmedia.W005"  # the check that warns of plain HTTP: here it is meant, and the greeting says it
+# the check that warns of plain HTTP: here it is meant, and the greeting says it
+PLAIN_HTTP = "acsmedia.W005"
 
 
 class CannotStart(Exception):
@@ -52,18 +53,26 @@ def main(arguments: list[str]) -> int:
         prepare_environment()
         if action == "manage":
             return manage(arguments[1:])
-        return look(demo=action == "demo")
+        return serve(demo=action == "demo")
     except CannotStart as error:
         sys.stderr.write(f"acsmedia: {error}\n")
         return 1
 
 
 def prepare_environment() -> None:
-    """Sets what production wants to be told and a first look can decide; makes the secrets at the first start."""
+    """Sets what production wants to be told and a first look can decide; makes the secrets at the
+    first start.
+    """
     data_dir = Path(os.environ.get("DATA_DIR") or ROOT / "var").resolve()
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # recordings are nobody else's business
     host = listening_host()
-    names = ["localhost", "127.0.0.1", "[::1]", socket.gethostname(), f"[{host}]" if ":" in host else host]
+    names = [
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        socket.gethostname(),
+        f"[{host}]" if ":" in host else host,
+    ]
     _set("DATA_DIR", str(data_dir))
     _set("DJANGO_SETTINGS_MODULE", "acsmedia.settings")
     _set("INSECURE_HTTP", "true")
@@ -87,20 +96,26 @@ def manage(arguments: list[str]) -> int:
     return 0
 
 
-def look(*, demo: bool) -> int:
-    """Prepares the data, starts the server (and the simulated calls), waits until one of them ends or Ctrl-C."""
+def serve(*, demo: bool) -> int:
+    """Prepares the data, starts the server (and the simulated calls), waits until one of them ends
+    or Ctrl-C.
+    """
     host, port = listening_host(), listening_port()
     refuse_a_port_in_use(host, port)
     migrate()
     try:
         with ended_by_signals(), running(server_command(host, port)) as server:
             wait_until_it_answers(server, host, port)
-            password = make_operator()  # not before all else went well: this is the only time that it is shown
+            password = (
+                make_operator()
+            )  # not before all else went well: this is the only time that it is shown
             sys.stdout.write(greeting(host, port, password, demo=demo))
             sys.stdout.flush()
             if not demo:
                 return server.wait()
-            with running(demo_command(host, port), log=Path(os.environ["DATA_DIR"]) / "demo.log") as calls:
+            with running(
+                demo_command(host, port), log=Path(os.environ["DATA_DIR"]) / "demo.log"
+            ) as calls:
                 return first_end({"the server": server, "the simulated calls": calls})
     except KeyboardInterrupt:
         sys.stdout.write("\nStopped.\n")
@@ -128,7 +143,17 @@ def server_command(host: str, port: int) -> list[str]:
 def demo_command(host: str, port: int) -> list[str]:
     """Three spoken calls in a loop; the simulator finds the stream token where the server does."""
     url = f"ws://{address(host, port)}/ws/acs/media"
-    return [sys.executable, str(ROOT / "manage.py"), "simulate", "--url", url, "--voices", "--loop", "--stagger", "3"]
+    return [
+        sys.executable,
+        str(ROOT / "manage.py"),
+        "simulate",
+        "--url",
+        url,
+        "--voices",
+        "--loop",
+        "--stagger",
+        "3",
+    ]
 
 
 def refuse_a_port_in_use(host: str, port: int) -> None:
@@ -138,13 +163,17 @@ def refuse_a_port_in_use(host: str, port: int) -> None:
         CannotStart: HOST is no address of this machine, or something listens there.
     """
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
+            0
+        ]
         with socket.socket(family, kind, protocol) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(place)
     except OSError as error:
         hint = f"stop what listens there, or choose another: make run PORT={port + 1}"
-        raise CannotStart(f"cannot listen on HOST {host}, PORT {port} ({error.strerror}): {hint}") from error
+        raise CannotStart(
+            f"cannot listen on HOST {host}, PORT {port} ({error.strerror}): {hint}"
+        ) from error
 
 
 def migrate() -> None:
@@ -157,7 +186,9 @@ def migrate() -> None:
     from django.core.management import call_command
 
     found = [message for message in checks.run_checks() if message.id != PLAIN_HTTP]
-    sys.stderr.write("".join(f"acsmedia: {message}\n" for message in found if not message.is_serious()))
+    sys.stderr.write(
+        "".join(f"acsmedia: {message}\n" for message in found if not message.is_serious())
+    )
     if errors := [str(message) for message in found if message.is_serious()]:
         raise CannotStart("\n".join(errors))
     call_command("migrate", verbosity=0)
@@ -169,7 +200,9 @@ def make_operator() -> str:
 
     if User.objects.filter(username=OPERATOR).exists():
         return ""
-    password: str = FileAwareEnv(strip_whitespace=True).str("OPERATOR_PASSWORD", "") or secrets.token_urlsafe(12)
+    password: str = FileAwareEnv(strip_whitespace=True).str(
+        "OPERATOR_PASSWORD", ""
+    ) or secrets.token_urlsafe(12)
     User.objects.create_superuser(OPERATOR, password=password)
     return password
 
@@ -186,25 +219,33 @@ def wait_until_it_answers(server: subprocess.Popen[bytes], host: str, port: int)
 
 
 def greeting(host: str, port: int, password: str, *, demo: bool) -> str:
-    """What a person needs to go on, the secrets included: it goes to their terminal and to no log."""
+    """What a person needs to go on, the secrets included: it goes to their terminal and to no
+    log.
+    """
     from django.conf import settings
 
     where = address(host, port)
-    reset = f'unchanged since the first start; a new one: make manage do="changepassword {OPERATOR}"'
-    token = f"?token={quote(settings.ACS_STREAM_TOKEN, safe='')}" if settings.ACS_STREAM_TOKEN else ""
+    reset = (
+        f'unchanged since the first start; a new one: make manage do="changepassword {OPERATOR}"'
+    )
+    token = (
+        f"?token={quote(settings.ACS_STREAM_TOKEN, safe='')}" if settings.ACS_STREAM_TOKEN else ""
+    )
+    token_command = f'make manage do="drf_create_token {OPERATOR}"'
     lines = [
         "",
-        "acsmedia is running, for a first look: over plain HTTP, with everything in " + os.environ["DATA_DIR"],
+        "acsmedia is running, for a first look: over plain HTTP, with everything in "
+        + os.environ["DATA_DIR"],
         "",
         f"  dashboard     http://{where}/",
         f"  user          {OPERATOR}",
         f"  password      {password or reset}",
         f"  admin         http://{where}/admin/",
-        f'  REST          http://{where}/api/docs/   (a token: make manage do="drf_create_token {OPERATOR}")',
+        f"  REST          http://{where}/api/docs/   (a token: {token_command})",
         f"  ACS connects  ws://{where}/ws/acs/media{token}",
     ]
     if demo:
-        lines += ["", "Three spoken calls play in a loop; the first ends within a minute and can then be played."]
+        lines += ["", "Three spoken calls play in a loop; the first can be played within a minute."]
     return "\n".join([*lines, "", "Ctrl-C stops it.", "", ""])
 
 
@@ -236,9 +277,13 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def running(arguments: list[str], *, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends when we leave. In a group of its own: Ctrl-C reaches us alone, and we stop it in order."""
+    """A process that ends when we leave. In a group of its own: Ctrl-C reaches us alone, and we
+    stop it in order.
+    """
     with log.open("wb") if log else nullcontext() as output:
-        process = subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=output, process_group=0)  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 - our own command lines
+            arguments, cwd=ROOT, stdout=output, stderr=output, process_group=0
+        )
     try:
         yield process
     finally:

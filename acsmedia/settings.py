@@ -1,8 +1,8 @@
 """Django settings: everything that differs between installations comes from the environment.
 
-Safe for production unless opened: without any variable the start stops and asks for SECRET_KEY. Every secret can be
-read from a file instead, by the same name with `_FILE` added (`SECRET_KEY_FILE=/run/secrets/key`). The table of all
-variables is in the README.
+Safe for production unless opened: without any variable the start stops and asks for SECRET_KEY.
+Every secret can be read from a file instead, by the same name with `_FILE` added
+(`SECRET_KEY_FILE=/run/secrets/key`). The table of all variables is in the README.
 """
 
 from __future__ import annotations
@@ -29,15 +29,19 @@ def _origins(origins: list[str]) -> None:
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- where things are -------------------------------------------------------------------------------------------------
-DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"), validate=validate.Length(min=1))).resolve()
+# --- where things are -----------------------------------------------------------------------------
+DATA_DIR = Path(
+    env.str("DATA_DIR", str(BASE_DIR / "var"), validate=validate.Length(min=1))
+).resolve()
 SPOOL_DIR = DATA_DIR / "spool"  # the journals: on this host's own disk, never on a network share
 AUDIO_DIR = DATA_DIR / "audio"  # sealed segments, when AUDIO_STORE=files
 
-# --- Django -----------------------------------------------------------------------------------------------------------
+# --- Django ---------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=1))
 DEBUG = env.bool("DEBUG", default=False)
-INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)  # plain HTTP, for a first look on this host: see the check
+INSECURE_HTTP = env.bool(
+    "INSECURE_HTTP", default=DEBUG
+)  # plain HTTP, for a first look on this host: see the check
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[], validate=_names_of_hosts)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_origins)
 
@@ -64,9 +68,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "acsmedia.monitoring.health.machines_first",  # probes ask by address, with any Host and without TLS or session
+    # probes ask by address, with any Host and without TLS or session
+    "acsmedia.monitoring.health.probes_first",
     # before all that runs in the thread of a request, which a lost database may hold
-    "acsmedia.monitoring.database_gate.Gate",
+    "acsmedia.monitoring.database_gate.DatabaseGate",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -76,7 +81,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",  # last: what it answers in the place of a login passes all the others
+    # last: what it answers in the place of a login passes all the others
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "acsmedia.urls"
@@ -118,7 +124,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
-# --- persistence ------------------------------------------------------------------------------------------------------
+# --- persistence ----------------------------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}"),
 }
@@ -126,7 +132,8 @@ _database = DATABASES["default"]
 if _database.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
     raise EnvError('Environment variable "DATABASE_URL" invalid: use postgres://… or sqlite:///….')
 if _database["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE takes the write lock when a transaction begins: with deferred ones 229 of 600 concurrent writes failed.
+    # IMMEDIATE takes the write lock when a transaction begins: with deferred ones 229 of 600
+    # concurrent writes failed.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -134,10 +141,12 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     _given = _database.get("OPTIONS", {})
-    # A pool instead of CONN_MAX_AGE: under ASGI every thread would otherwise keep a connection of its own.
+    # A pool instead of CONN_MAX_AGE: under ASGI every thread would otherwise keep a connection of
+    # its own.
     _database["OPTIONS"] = {
         "connect_timeout": 3,
-        # Over TCP a host that has vanished is noticed within 10 s; libpq would wait for a quarter of an hour.
+        # Over TCP a host that has vanished is noticed within 10 s; libpq would wait for a quarter
+        # of an hour.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
@@ -146,27 +155,38 @@ else:
             "min_size": 0,
             "max_size": env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
             "timeout": 3,
-            "reconnect_timeout": 1,  # or attempts that go on behind a lost database would come ever more rarely
+            # or attempts that go on behind a lost database would come ever more rarely
+            "reconnect_timeout": 1,
         },
         **_given,
-        # Postgres compiles what it believes to be long, and believes it of most lists: 80 to 290 ms for questions that
-        # take 1 to 30 (docs/capacity.md). What the address says comes later, and so counts.
+        # Postgres compiles what it believes to be long, and believes it of most lists: 80 to 290 ms
+        # for questions that take 1 to 30 (docs/capacity.md). What the address says comes later, and
+        # so counts.
         "options": " ".join(["-c jit=off", *filter(None, [_given.get("options")])]),
     }
 
 REDIS_URL = env.str("REDIS_URL", "")
-# pub/sub survives a restart of Redis and drops nothing above a capacity; it carries live news only, never the truth.
+# pub/sub survives a restart of Redis and drops nothing above a capacity; it carries live news only,
+# never the truth.
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": (
-        {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+        {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL]},
+        }
         if REDIS_URL
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     ),
 }
 
-AUDIO_STORE = env.str("AUDIO_STORE", "files", validate=validate.OneOf(["files", "database", "s3", "azure"]))
+AUDIO_STORE = env.str(
+    "AUDIO_STORE", "files", validate=validate.OneOf(["files", "database", "s3", "azure"])
+)
 _AUDIO_STORES: dict[str, dict[str, Any]] = {
-    "files": {"BACKEND": "calls.storage.local.DurableFileStorage", "OPTIONS": {"location": str(AUDIO_DIR)}},
+    "files": {
+        "BACKEND": "calls.storage.local.DurableFileStorage",
+        "OPTIONS": {"location": str(AUDIO_DIR)},
+    },
     "database": {"BACKEND": "calls.storage.local.DatabaseStorage"},
     "s3": {
         "BACKEND": "calls.storage.object_storage.S3AudioStorage",
@@ -187,7 +207,10 @@ _AUDIO_STORES: dict[str, dict[str, Any]] = {
     },
 }
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR)}},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(DATA_DIR)},
+    },
     "staticfiles": {"BACKEND": "calls.http.static_files.HashedModules"},
     "audio": _AUDIO_STORES[AUDIO_STORE],
 }
@@ -196,31 +219,47 @@ if DEBUG or INSECURE_HTTP:  # a first look needs no collectstatic
     WHITENOISE_USE_FINDERS = True
     STATIC_ROOT = None
 
-# --- recording --------------------------------------------------------------------------------------------------------
+# --- recording ------------------------------------------------------------------------------------
 SEGMENT_SECONDS = env.float("SEGMENT_SECONDS", 10.0, validate=validate.Range(1, 600))
-RECONNECT_GRACE_SECONDS = env.float("RECONNECT_GRACE_SECONDS", 10.0, validate=validate.Range(0, 3600))
+RECONNECT_GRACE_SECONDS = env.float(
+    "RECONNECT_GRACE_SECONDS", 10.0, validate=validate.Range(0, 3600)
+)
 JOURNAL_FSYNC_SECONDS = env.float("JOURNAL_FSYNC_SECONDS", 1.0, validate=validate.Range(0.05, 60))
 SEALER_IS_A_PROCESS = True  # in tests a thread, which sees the database of the test
-RECORDER_STARTS_AT_IMPORT = True  # of acsmedia.asgi, by a server; tests start it with the first connection
+RECORDER_STARTS_AT_IMPORT = (
+    True  # of acsmedia.asgi, by a server; tests start it with the first connection
+)
 
 # When an alarm is raised (streams/live/alarm_rules.py); seconds, and dBFS rms of 100 ms.
-ALARM_NO_AUDIO_SECONDS = env.float("ALARM_NO_AUDIO_SECONDS", 10.0, validate=validate.Range(1, 86_400))
-ALARM_DEAD_AIR_SECONDS = env.float("ALARM_DEAD_AIR_SECONDS", 20.0, validate=validate.Range(1, 86_400))
+ALARM_NO_AUDIO_SECONDS = env.float(
+    "ALARM_NO_AUDIO_SECONDS", 10.0, validate=validate.Range(1, 86_400)
+)
+ALARM_DEAD_AIR_SECONDS = env.float(
+    "ALARM_DEAD_AIR_SECONDS", 20.0, validate=validate.Range(1, 86_400)
+)
 ALARM_ONE_WAY_SECONDS = env.float("ALARM_ONE_WAY_SECONDS", 20.0, validate=validate.Range(1, 86_400))
 ALARM_SILENCE_DBFS = env.float("ALARM_SILENCE_DBFS", -50.0, validate=validate.Range(-96, 0))
 ALARM_LOW_DBFS = env.float("ALARM_LOW_DBFS", -40.0, validate=validate.Range(-96, 0))
 
 ACS_AUTH = env.str("ACS_AUTH", "jwt", validate=validate.OneOf(["jwt", "token", "off"]))
 ACS_RESOURCE_ID = env.str("ACS_RESOURCE_ID", "")
-ACS_JWKS_URL = env.str("ACS_JWKS_URL", "https://acscallautomation.communication.azure.com/calling/keys")
+ACS_JWKS_URL = env.str(
+    "ACS_JWKS_URL", "https://acscallautomation.communication.azure.com/calling/keys"
+)
 ACS_STREAM_TOKEN = env.str("ACS_STREAM_TOKEN", "")
 
-# --- machines that watch us -------------------------------------------------------------------------------------------
-METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # what Prometheus shows; without one only this host may ask
-MIN_FREE_DISK_MB = env.int("MIN_FREE_DISK_MB", 512, validate=validate.Range(0))  # /readyz says no below it
-SPOOL_LIMIT_GB = env.float("SPOOL_LIMIT_GB", 0.0, validate=validate.Range(0))  # of journals; 0: what the disk has
+# --- machines that watch us -----------------------------------------------------------------------
+METRICS_TOKEN = env.str(
+    "METRICS_TOKEN", ""
+)  # what Prometheus shows; without one only this host may ask
+MIN_FREE_DISK_MB = env.int(
+    "MIN_FREE_DISK_MB", 512, validate=validate.Range(0)
+)  # /readyz says no below it
+SPOOL_LIMIT_GB = env.float(
+    "SPOOL_LIMIT_GB", 0.0, validate=validate.Range(0)
+)  # of journals; 0: what the disk has
 
-# --- REST -------------------------------------------------------------------------------------------------------------
+# --- REST -----------------------------------------------------------------------------------------
 _RATE = validate.Regexp(r"^\d+/(s|sec|min|hour|day)$", error="a rate such as 60/min.")
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -231,7 +270,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "calls.http.errors.answer",
+    "EXCEPTION_HANDLER": "calls.http.errors.exception_handler",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
@@ -243,7 +282,8 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "acsmedia",
-    "DESCRIPTION": "Recordings of Azure Communication Services calls: find them, read their facts, pull their audio.",
+    "DESCRIPTION": "Recordings of Azure Communication Services calls: find them, read their "
+    "facts, pull their audio.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["calls.permissions.MaySee"],
@@ -253,21 +293,27 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- logins: whoever guesses has to wait (calls/lockout.py) -----------------------------------------------------------
+# --- logins: whoever guesses has to wait (calls/lockout.py) ---------------------------------------
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", 10, validate=validate.Range(1, 1000))
-AXES_COOLOFF_TIME = timedelta(minutes=env.float("LOGIN_LOCKED_MINUTES", 15.0, validate=validate.Range(0.1, 1440)))
+AXES_COOLOFF_TIME = timedelta(
+    minutes=env.float("LOGIN_LOCKED_MINUTES", 15.0, validate=validate.Range(0.1, 1440))
+)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # nobody elsewhere can lock an operator out
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "calls.lockout.address_of"
+AXES_CLIENT_IP_CALLABLE = "calls.lockout.client_address"
 AXES_LOCKOUT_CALLABLE = "calls.lockout.refusal"
 AXES_DISABLE_ACCESS_LOG = True  # who has logged in when is nobody's business
 AXES_VERBOSE = False
 
-# --- security ---------------------------------------------------------------------------------------------------------
+# --- security -------------------------------------------------------------------------------------
 # TLS ends in front of us (nginx, a load balancer); it says so in X-Forwarded-Proto.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not INSECURE_HTTP)
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # machines inside the network ask without TLS
+SECURE_REDIRECT_EXEMPT = [
+    r"^healthz$",
+    r"^readyz$",
+    r"^metrics$",
+]  # machines inside the network ask without TLS
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("SECURE_HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
@@ -292,8 +338,10 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-# --- logs: one JSON object a line (text over plain HTTP); our UUIDs, never numbers, names, tokens or payloads ---------
-LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+# --- logs: one JSON object a line (text over plain HTTP); our UUIDs, never numbers, names, tokens o
+LOG_LEVEL = env.str(
+    "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+)
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -301,13 +349,20 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        # Request lines would hold the query string of the media socket, and with it the stream token.
+        # Request lines would hold the query string of the media socket, and with it the stream
+        # token.
         "daphne": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING", "propagate": True},
         "uvicorn.access": {"level": "WARNING", "propagate": True},
         "uvicorn.error": {"level": "WARNING"},
-        "axes": {"level": "WARNING"},  # failures and locks, names and addresses masked; the admin shows them
-        "picows": {"level": "CRITICAL"},  # its lines name addresses; what a client does wrong is in the close code
-        "psycopg.pool": {"level": "ERROR"},  # tells every attempt to connect; who needs the database says it once
+        "axes": {
+            "level": "WARNING"
+        },  # failures and locks, names and addresses masked; the admin shows them
+        "picows": {
+            "level": "CRITICAL"
+        },  # its lines name addresses; what a client does wrong is in the close code
+        "psycopg.pool": {
+            "level": "ERROR"
+        },  # tells every attempt to connect; who needs the database says it once
     },
 }

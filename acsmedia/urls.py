@@ -1,4 +1,6 @@
-"""All addresses that are answered over HTTP; the two WebSocket addresses are in `acsmedia/asgi.py`."""
+"""All addresses that are answered over HTTP; the two WebSocket addresses are in
+`acsmedia/asgi.py`.
+"""
 
 from __future__ import annotations
 

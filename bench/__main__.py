@@ -1,4 +1,5 @@
-"""`make bench`, or `python -m bench [command] [--json FILE] …`: how much one core takes, and where it goes.
+"""`make bench`, or `python -m bench [command] [--json FILE] …`: how much one core takes, and where
+it goes.
 
 Without a command everything that needs no night. docs/capacity.md says how to read and repeat it.
 """
@@ -28,7 +29,9 @@ COMMANDS = {
     "pages": "bench.dashboard_browser",
     "paint": "bench.first_paint",
 }
-"""Each is a module with a docstring, `add_arguments(parser)` and `run(wanted, backends) -> JSON`."""
+"""Each is a module with a docstring, `add_arguments(parser)` and `run(wanted, backends) ->
+JSON`.
+"""
 
 
 def main() -> int:
@@ -42,7 +45,9 @@ def main() -> int:
             print(f"{found['machine']}; {backends.description}", flush=True)
             for name in names:
                 print(f"\n{name}", flush=True)
-                found[name] = import_module(COMMANDS[name]).run(_arguments_of(name, wanted), backends)
+                found[name] = import_module(COMMANDS[name]).run(
+                    _arguments_of(name, wanted), backends
+                )
                 write(wanted.json, found)
     except KeyboardInterrupt:
         print("ended; what it started is gone", file=sys.stderr)
@@ -64,8 +69,13 @@ def options() -> argparse.ArgumentParser:
 
 def machine() -> str:
     """What the figures hold for."""
-    named = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
-    return f"{named[0] if named else platform.machine()}, {len(cores.ALL)} cores, Python {platform.python_version()}"
+    named = [
+        line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")
+    ]
+    return (
+        f"{named[0] if named else platform.machine()}, {len(cores.ALL)} cores, Python "
+        f"{platform.python_version()}"
+    )
 
 
 def write(path: Path | None, found: dict[str, Any]) -> None:
@@ -78,8 +88,12 @@ def _cpu_lines() -> list[str]:
 
 
 def _add_common(parser: argparse.ArgumentParser, **default: Any) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the figures, to be compared", **default)
-    parser.add_argument("--sqlite", action="store_true", help="SQLite and no Redis, whatever is here", **default)
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="the figures, to be compared", **default
+    )
+    parser.add_argument(
+        "--sqlite", action="store_true", help="SQLite and no Redis, whatever is here", **default
+    )
 
 
 def _arguments_of(name: str, wanted: argparse.Namespace) -> argparse.Namespace:

@@ -1,9 +1,9 @@
 """From what journals say, and from when it could be seen in them: how long packets took. PURE.
 
-The recorder's own word is `arrived_us`. To hold it to the truth, files are looked at while they grow: by Little's law
-the number of packets that have arrived and are not in the file yet, on average over many moments, is their rate times
-the mean delay between the two. And the oldest packet that is due and not yet in its file is as old as it is, whatever
-the recorder says.
+The recorder's own word is `arrived_us`. To hold it to the truth, files are looked at while they
+grow: by Little's law the number of packets that have arrived and are not in the file yet, on
+average over many moments, is their rate times the mean delay between the two. And the oldest packet
+that is due and not yet in its file is as old as it is, whatever the recorder says.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Arrivals:
             return None
         return 1000 * (self.missing / self.looks) / (self.packets / self.seconds)
 
-    def add_file(self, heard: Sequence[Heard], fraction_us: int, window_us: tuple[int, int]) -> None:
+    def add_file(
+        self, heard: Sequence[Heard], fraction_us: int, window_us: tuple[int, int]
+    ) -> None:
         """A file's packets; `fraction_us` is what the timestamps leave out."""
         first, end = window_us
         within = [one for one in heard if first <= one.timestamp_us + fraction_us < end]
@@ -46,7 +48,9 @@ class Arrivals:
         if within:
             self.seconds += (within[-1].timestamp_us - within[0].timestamp_us) / 1_000_000
 
-    def add_looks(self, heard: Sequence[Heard], fraction_us: int, looks: Iterable[tuple[int, int]]) -> None:
+    def add_looks(
+        self, heard: Sequence[Heard], fraction_us: int, looks: Iterable[tuple[int, int]]
+    ) -> None:
         """Looks at the file: when, and how long it was. Looks after its last packet say nothing."""
         ends = [one.end for one in heard]
         for at_us, size in looks:

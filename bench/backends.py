@@ -34,7 +34,10 @@ class Backends:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
 
@@ -46,7 +49,11 @@ class Backends:
     @property
     def pids(self) -> list[int]:
         """Of the database; none of SQLite, which works in our own processes."""
-        return [process.pid for process in self.database.processes()] if isinstance(self.database, Postgres) else []
+        return (
+            [process.pid for process in self.database.processes()]
+            if isinstance(self.database, Postgres)
+            else []
+        )
 
     @property
     def description(self) -> str:

@@ -1,4 +1,5 @@
-"""An ASGI application that decodes every message and throws it away: what is left of a row when we do nothing.
+"""An ASGI application that decodes every message and throws it away: what is left of a row when we
+do nothing.
 
 `GET /figures` says what was decoded, and how late.
 """
@@ -10,7 +11,7 @@ import time
 from typing import Any
 
 from bench.histogram import Histogram
-from streams.acs import messages as protocol
+from streams.acs import messages
 from streams.ingest.packets import AudioData
 
 lag = Histogram()
@@ -27,7 +28,7 @@ async def listen(receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
-        decoded = protocol.decode(message.get("text") or message["bytes"])
+        decoded = messages.decode(message.get("text") or message["bytes"])
         if type(decoded) is AudioData and decoded.timestamp_us is not None:
             lag.add(time.time_ns() // 1000 - decoded.timestamp_us)
 

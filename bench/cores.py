@@ -1,7 +1,7 @@
 """Which core runs what, and what a process with all of its children has cost: read from /proc.
 
-The server has the first core for itself, with whatever it starts; generator, harness, Postgres and Redis share the
-others. Affinity is inherited at birth, so it is set before a process is started.
+The server has the first core for itself, with whatever it starts; generator, harness, Postgres and
+Redis share the others. Affinity is inherited at birth, so it is set before a process is started.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Cost:
 
 
 def cost_of(pids: Iterable[int]) -> Cost:
-    """Of processes and all their descendants; those that have ended count by what their parent knows of them."""
+    """Of processes and all their descendants; those that have ended count by what their parent
+    knows of them.
+    """
     cpu, children, memory, count = 0.0, 0.0, 0, 0
     ours = set(pids)
     for process in _with_descendants(ours):

@@ -1,10 +1,12 @@
-"""The dashboard in Chromium: frames, long tasks, script, bytes and nodes, while it scrolls over many live calls.
+"""The dashboard in Chromium: frames, long tasks, script, bytes and nodes, while it scrolls over
+many live calls.
 
     python -m bench pages [--calls 400] [--seconds 20]
 
-A real server; this process says the news of as many calls through Redis as a recording process would, ten times a
-second, and a headless Chromium scrolls up and down meanwhile. Without a graphics card Chromium paints with the
-processor, so frames are fewer than at a desk; what is to be compared is script, layout and long tasks.
+A real server; this process says the news of as many calls through Redis as a recording process
+would, ten times a second, and a headless Chromium scrolls up and down meanwhile. Without a graphics
+card Chromium paints with the processor, so frames are fewer than at a desk; what is to be compared
+is script, layout and long tasks.
 """
 
 from __future__ import annotations
@@ -49,7 +51,12 @@ SCROLL = """seconds => new Promise(done => {
     scrollBy(0, 24 * down);
     if (now < end) return requestAnimationFrame(frame);
     watch.disconnect();
-    done({ frames: frames / seconds, long_tasks: long / seconds, longest_task_ms: longest, longest_frame_ms: worst });
+    done({
+      frames: frames / seconds,
+      long_tasks: long / seconds,
+      longest_task_ms: longest,
+      longest_frame_ms: worst,
+    });
   }
   requestAnimationFrame(frame);
 })"""
@@ -73,14 +80,20 @@ def run(wanted: argparse.Namespace, backends: Backends) -> dict[str, Any]:
 
 
 class Teller:
-    """A recording process that has `count` calls and says so, from a thread of its own. `with` it."""
+    """A recording process that has `count` calls and says so, from a thread of its own. `with`
+    it.
+    """
 
     def __init__(self, count: int) -> None:
         self._chance = random.Random(1)
         self._over = threading.Event()
         began = datetime.now(UTC)
-        self._calls = [_call(number, began - timedelta(seconds=7 * number)) for number in range(count)]
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._tell()), name="teller", daemon=True)
+        self._calls = [
+            _call(number, began - timedelta(seconds=7 * number)) for number in range(count)
+        ]
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._tell()), name="teller", daemon=True
+        )
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -90,25 +103,32 @@ class Teller:
         self._thread.join()
 
     async def _tell(self) -> None:
-        from calls.live import channel as live  # needs Django set up
+        from calls.live import channel  # needs Django set up
 
         number, due = 0, time.monotonic()
         while not self._over.is_set():
             news: Any = {"process": "bench", "number": number, "levels": self._levels(number)}
             if number % round(REPEAT_SECONDS / TICK_SECONDS) == 0:
                 news["calls"] = self._calls
-            await live.publish(news)
+            await channel.publish(news)
             number, due = number + 1, due + TICK_SECONDS
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def _levels(self, tick: int) -> dict[str, list[float]]:
-        """One of two speaks for some seconds, then the other; who listens sends the noise of a quiet line."""
+        """One of two speaks for some seconds, then the other; who listens sends the noise of a
+        quiet line.
+        """
         levels = {}
         for place, call in enumerate(self._calls):
             for turn, participant in enumerate(call["participants"]):
                 speaks = (tick // 40 + place + turn) % 2
-                rms = round(self._chance.uniform(-34, -14) if speaks else self._chance.uniform(-78, -64), 1)
-                levels[participant["id"]] = [rms, min(0.0, round(rms + self._chance.uniform(4, 12), 1))]
+                rms = round(
+                    self._chance.uniform(-34, -14) if speaks else self._chance.uniform(-78, -64), 1
+                )
+                levels[participant["id"]] = [
+                    rms,
+                    min(0.0, round(rms + self._chance.uniform(4, 12), 1)),
+                ]
         return levels
 
 
@@ -143,8 +163,13 @@ def _measure(installation: Installation, wanted: argparse.Namespace) -> dict[str
     from playwright.sync_api import sync_playwright
 
     with ExitStack() as stack:
-        environment = {**installation.environment, "SECRET_KEY": os.environ["SECRET_KEY"]}  # it signs our session
-        server = stack.enter_context(Server("uvicorn", environment=environment, data_dir=installation.data_dir))
+        environment = {
+            **installation.environment,
+            "SECRET_KEY": os.environ["SECRET_KEY"],
+        }  # it signs our session
+        server = stack.enter_context(
+            Server("uvicorn", environment=environment, data_dir=installation.data_dir)
+        )
         session = session_key()
         stack.enter_context(Teller(wanted.calls))
         chromium = stack.enter_context(sync_playwright()).chromium
@@ -167,7 +192,9 @@ def _watch(page: Any, wanted: argparse.Namespace) -> dict[str, float]:
     page.locator("[data-call]").nth(wanted.calls - 1).wait_for(state="attached", timeout=60_000)
     page.wait_for_timeout(WARM_UP_SECONDS * 1000)
     cdp = page.context.new_cdp_session(page)
-    cdp.send("Performance.enable", {"timeDomain": "threadTicks"})  # of the processor: the machine may be shared
+    cdp.send(
+        "Performance.enable", {"timeDomain": "threadTicks"}
+    )  # of the processor: the machine may be shared
     before, (bytes_before, messages_before), began = _metrics(cdp), heard, time.monotonic()
     scrolled = page.evaluate(SCROLL, wanted.seconds)
     after, seconds = _metrics(cdp), time.monotonic() - began
@@ -182,7 +209,8 @@ def _watch(page: Any, wanted: argparse.Namespace) -> dict[str, float]:
         "layout, ms a second": share["LayoutDuration"],
         "all tasks, ms a second": share["TaskDuration"],
         "socket, bytes a second": (heard[0] - bytes_before) / seconds,
-        "messages a second": (heard[1] - messages_before) / seconds,  # 10 and more, else the machine was too busy
+        "messages a second": (heard[1] - messages_before)
+        / seconds,  # 10 and more, else the machine was too busy
         "nodes": after["Nodes"],
         "heap, MB": after["JSHeapUsedSize"] / 1e6,
     }

@@ -1,12 +1,13 @@
-"""Exports over HTTP from the real server: time to the first byte, speed, and the memory that they take.
+"""Exports over HTTP from the real server: time to the first byte, speed, and the memory that they
+take.
 
     python -m bench.export [--store files|database|s3 ...] [--hours 1 4] [--quick]
 
-A call of one hour with two tracks and one of four hours with four; as WAV and FLAC whole, as MP3 and Opus ten minutes
-of it (they are bound by their encoders), and the last megabyte. Speed is times real time: seconds of the call over
-seconds that the answer took. Memory is the highest of the server process during the answer, above what it held before.
-The last rows are the libraries alone, without store, HTTP or database, in one thread: what no export can beat on this
-machine.
+A call of one hour with two tracks and one of four hours with four; as WAV and FLAC whole, as MP3
+and Opus ten minutes of it (they are bound by their encoders), and the last megabyte. Speed is times
+real time: seconds of the call over seconds that the answer took. Memory is the highest of the
+server process during the answer, above what it held before. The last rows are the libraries alone,
+without store, HTTP or database, in one thread: what no export can beat on this machine.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import soundfile
 from bench import cores, recordings
 from bench.backends import Backends
 from bench.installation import TOKEN, Installation, installed
-from calls.audio import codec as audio
+from calls.audio import codec
 from tests.object_stores import S3
 from tests.servers import Server
 
@@ -55,7 +56,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Question:
-    """One request: its name in the table, its query, and how many seconds of audio the answer holds."""
+    """One request: its name in the table, its query, and how many seconds of audio the answer
+    holds.
+    """
 
     name: str
     query: str
@@ -73,7 +76,13 @@ class Answer:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", nargs="+", default=list(STORES), choices=STORES)
-    parser.add_argument("--hours", nargs="+", type=float, default=[1, 4], help="lengths of calls; above 1: four tracks")
+    parser.add_argument(
+        "--hours",
+        nargs="+",
+        type=float,
+        default=[1, 4],
+        help="lengths of calls; above 1: four tracks",
+    )
     parser.add_argument("--quick", action="store_true", help="without MP3 and Opus")
 
 
@@ -88,7 +97,9 @@ def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser)
     wanted = parser.parse_args()
     with Backends() as backends:
@@ -96,7 +107,9 @@ def main() -> int:
     return 0
 
 
-def _measure_store(installation: Installation, store: str, wanted: argparse.Namespace) -> list[dict[str, Any]]:
+def _measure_store(
+    installation: Installation, store: str, wanted: argparse.Namespace
+) -> list[dict[str, Any]]:
     found = []
     with ExitStack() as stack:
         place = stack.enter_context(S3()) if store == "s3" else None
@@ -104,9 +117,13 @@ def _measure_store(installation: Installation, store: str, wanted: argparse.Name
         calls = [_make(round(length * 3600)) for length in wanted.hours]
         more = place.environment() if place else {"AUDIO_STORE": store}
         environment = {**installation.environment, **more}
-        server = stack.enter_context(Server("uvicorn", environment=environment, data_dir=installation.data_dir))
+        server = stack.enter_context(
+            Server("uvicorn", environment=environment, data_dir=installation.data_dir)
+        )
         for call in calls:
-            ask(server, call, Question("", "?end=1", 1))  # what a process does once: connect, import
+            ask(
+                server, call, Question("", "?end=1", 1)
+            )  # what a process does once: connect, import
             for format_, question in questions(call, quick=wanted.quick):
                 answer = ask(server, call, question)
                 found.append(_shown(store, call, question, format_, answer))
@@ -128,17 +145,26 @@ def _make(seconds: int) -> Call:
 
     voices = VOICES if seconds > 3600 else VOICES[:2]
     call_id = recordings.make_call(seconds, voices)
-    return Call(call_id, seconds, len(voices), Participant.objects.get(call=call_id, raw_id=VOICES[0]).pk)
+    return Call(
+        call_id, seconds, len(voices), Participant.objects.get(call=call_id, raw_id=VOICES[0]).pk
+    )
 
 
 def questions(call: Call, *, quick: bool) -> Iterator[tuple[str, Question]]:
-    layouts = {"track": f"participant={call.first_track}", "mix": "layout=mix", "tracks": "layout=tracks"}
+    layouts = {
+        "track": f"participant={call.first_track}",
+        "mix": "layout=mix",
+        "tracks": "layout=tracks",
+    }
     for name, layout in layouts.items():
         for format_ in ("wav", "flac"):
             yield format_, Question(name, f"?format={format_}&{layout}", call.seconds)
         for format_ in () if quick else ("mp3", "opus"):
             if format_ != "mp3" or name != "tracks" or call.tracks <= 2:
-                yield format_, Question(name, f"?format={format_}&{layout}&end={SLOW_SECONDS}", SLOW_SECONDS)
+                yield (
+                    format_,
+                    Question(name, f"?format={format_}&{layout}&end={SLOW_SECONDS}", SLOW_SECONDS),
+                )
         last = MEGABYTE / (2 * recordings.RATE * (call.tracks if name == "tracks" else 1))
         yield "wav", Question(f"{name}, last MB", f"?{layout}", last, f"bytes=-{MEGABYTE}")
 
@@ -147,7 +173,9 @@ def ask(server: Server, call: Call, question: Question) -> Answer:
     """The whole answer, read as quickly as it comes."""
     before = _forget_peak(server.pid)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
-    headers = {"Authorization": f"Token {TOKEN}"} | ({"Range": question.range} if question.range else {})
+    headers = {"Authorization": f"Token {TOKEN}"} | (
+        {"Range": question.range} if question.range else {}
+    )
     begin = time.perf_counter()
     connection.request("GET", f"/api/v1/calls/{call.id}/audio{question.query}", headers=headers)
     response = connection.getresponse()
@@ -173,10 +201,14 @@ def _status(pid: int, name: str) -> int:
     return int(found.group(1)) * 1024
 
 
-def _shown(store: str, call: Call, question: Question, format_: str, answer: Answer) -> dict[str, Any]:
+def _shown(
+    store: str, call: Call, question: Question, format_: str, answer: Answer
+) -> dict[str, Any]:
     speed, rate = question.seconds / answer.seconds, answer.size / answer.seconds / MEGABYTE
     first, memory = f"{answer.first_ms:.0f} ms", f"{answer.memory / MEGABYTE:.0f} MB"
-    _print(store, call.name, question.name, format_, first, f"{speed:,.0f} x", f"{rate:.0f}", memory)
+    _print(
+        store, call.name, question.name, format_, first, f"{speed:,.0f} x", f"{rate:.0f}", memory
+    )
     named = {"store": store, "call": call.name, "what": question.name, "format": format_}
     return {**named, "first_ms": answer.first_ms, "speed": speed, "memory_bytes": answer.memory}
 
@@ -187,19 +219,34 @@ def _bounds() -> list[dict[str, Any]]:
     for channels in (1, 2, 4):
         spoken = [recordings.speech(seed, 6) for seed in range(channels)]
         blocks = [np.stack(parts, axis=1) for parts in zip(*spoken, strict=True)]
-        found.append(_bound(f"encode {channels}", "flac", _encoding(blocks, "FLAC", "PCM_16"), len(blocks)))
+        found.append(
+            _bound(f"encode {channels}", "flac", _encoding(blocks, "FLAC", "PCM_16"), len(blocks))
+        )
     found.append(_bound("encode 1", "mp3", _encoding(blocks[:1], "MP3", "MPEG_LAYER_III", 1), 1))
     found.append(_bound("encode 1", "opus", _encoding(blocks[:1], "OGG", "OPUS", 1), 1))
-    stored = [audio.encode(samples.tobytes(), recordings.RATE) for samples in recordings.speech(1, 6)]
+    stored = [
+        codec.encode(samples.tobytes(), recordings.RATE) for samples in recordings.speech(1, 6)
+    ]
     count = recordings.SEGMENT_SAMPLES
-    found.append(_bound("decode 1", "flac", lambda: [audio.decode(each, sample_count=count) for each in stored], 6))
+    found.append(
+        _bound(
+            "decode 1",
+            "flac",
+            lambda: [codec.decode(each, sample_count=count) for each in stored],
+            6,
+        )
+    )
     return found
 
 
-def _encoding(blocks: list[Any], kind: str, subtype: str, channels: int | None = None) -> Callable[[], object]:
+def _encoding(
+    blocks: list[Any], kind: str, subtype: str, channels: int | None = None
+) -> Callable[[], object]:
     chosen = [block if channels is None else block[:, :channels] for block in blocks]
     samples = np.concatenate(chosen)
-    return lambda: soundfile.write(BytesIO(), samples, recordings.RATE, format=kind, subtype=subtype)
+    return lambda: soundfile.write(
+        BytesIO(), samples, recordings.RATE, format=kind, subtype=subtype
+    )
 
 
 def _bound(what: str, format_: str, work: Callable[[], object], segments: int) -> dict[str, Any]:

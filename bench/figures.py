@@ -1,7 +1,7 @@
 """What one step has measured, and what is wrong with it. PURE.
 
-A step holds when nothing is lost, nothing is late, and what was begun is kept up with. A step whose generator was late
-itself says nothing of the server, and is not valid.
+A step holds when nothing is lost, nothing is late, and what was begun is kept up with. A step whose
+generator was late itself says nothing of the server, and is not valid.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ class Figures:
         found = []
         if _exceeds(self.seal_lag_seconds, SEAL_LAG_SECONDS):
             found.append(f"sealing {self.seal_lag_seconds:.0f} s behind")
-        if self.backlog and self.backlog[1] > self.backlog[0] * BACKLOG_GROWTH + self.calls / 10 + 2:
+        if (
+            self.backlog
+            and self.backlog[1] > self.backlog[0] * BACKLOG_GROWTH + self.calls / 10 + 2
+        ):
             found.append(f"backlog grows from {self.backlog[0]:.0f} to {self.backlog[1]:.0f}")
         return found
 

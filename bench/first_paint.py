@@ -1,9 +1,11 @@
-"""Every page on a cold cache in Chromium: bytes, requests, first paint, queries; and a call of four hours, moved along.
+"""Every page on a cold cache in Chromium: bytes, requests, first paint, queries; and a call of four
+hours, moved along.
 
     python -m bench paint [--rounds 5] [--hours 4]
 
-Each round is a browser context of its own, so nothing is cached; the real server answers from this machine, so what the
-network would add is missing. Without a graphics card Chromium paints with the processor.
+Each round is a browser context of its own, so nothing is cached; the real server answers from this
+machine, so what the network would add is missing. Without a graphics card Chromium paints with the
+processor.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ LISTED_CALLS = 60
 PAN_SECONDS = 5
 
 PAINTED = """() => {
-  const all = [...performance.getEntriesByType("resource"), ...performance.getEntriesByType("navigation")];
+  const all = ["resource", "navigation"].flatMap(type => performance.getEntriesByType(type));
   const first = performance.getEntriesByName("first-contentful-paint")[0];
   return {
     requests: all.length,
@@ -43,7 +45,8 @@ HAS_PAINTED = "performance.getEntriesByName('first-contentful-paint').length > 0
 
 PAN = """seconds => new Promise(done => {
   const lanes = document.querySelector("call-lanes"), stage = lanes.querySelector("canvas");
-  const nearer = () => lanes.dispatchEvent(new KeyboardEvent("keydown", { key: "+", bubbles: true }));
+  const plus = () => new KeyboardEvent("keydown", { key: "+", bubbles: true });
+  const nearer = () => lanes.dispatchEvent(plus());
   for (let step = 0; step < 6; step += 1) nearer();
   let frames = 0, long = 0, longest = 0, last = performance.now();
   const watch = new PerformanceObserver(list => {
@@ -73,7 +76,9 @@ class View:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--hours", type=float, default=4, help="length of the long call, of four tracks")
+    parser.add_argument(
+        "--hours", type=float, default=4, help="length of the long call, of four tracks"
+    )
 
 
 def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
@@ -82,7 +87,9 @@ def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
         call_id = recordings.make_call(round(wanted.hours * 3600), VOICES)
         for _ in range(LISTED_CALLS):
             recordings.make_call(10, VOICES[:2])
-        return _measure(installation, wanted, list(views_of(call_id)), has_redis=backends.redis is not None)
+        return _measure(
+            installation, wanted, list(views_of(call_id)), has_redis=backends.redis is not None
+        )
 
 
 def views_of(call_id: Any) -> Iterator[View]:
@@ -104,23 +111,38 @@ def _measure(
         {"page": view.name, "queries": _queries(view)} for view in views
     ]  # before playwright's loop runs here
     with ExitStack() as stack:
-        environment = {**installation.environment, "SECRET_KEY": os.environ["SECRET_KEY"]}  # it signs our session
+        environment = {
+            **installation.environment,
+            "SECRET_KEY": os.environ["SECRET_KEY"],
+        }  # it signs our session
         session = session_key()
-        server = stack.enter_context(Server("uvicorn", environment=environment, data_dir=installation.data_dir))
+        server = stack.enter_context(
+            Server("uvicorn", environment=environment, data_dir=installation.data_dir)
+        )
         stack.enter_context(Teller(LIVE_CALLS) if has_redis else nullcontext())
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=machine.chromium(), args=FLAGS)
         stack.callback(browser.close)
-        print(f"{'page':18}{'queries':>9}{'requests':>10}{'kB':>8}{'first paint ms':>16}{'ready ms':>10}")
+        print(
+            f"{'page':18}{'queries':>9}{'requests':>10}{'kB':>8}"
+            f"{'first paint ms':>16}{'ready ms':>10}"
+        )
         for row, view in zip(found, views, strict=True):
-            row.update(middle_of([_round(browser, server, session, view) for _ in range(wanted.rounds)]))
+            row.update(
+                middle_of([_round(browser, server, session, view) for _ in range(wanted.rounds)])
+            )
             print(
-                "{page:18}{queries:9}{requests:10.0f}{kilobytes:8.0f}{paint:16.0f}{ready:10.0f}".format(**row),
+                "{page:18}{queries:9}{requests:10.0f}{kilobytes:8.0f}{paint:16.0f}{ready:10.0f}".format(
+                    **row
+                ),
                 flush=True,
             )
-        panned = _panned(browser, server, session, next(view for view in views if view.name == "one call"))
+        panned = _panned(
+            browser, server, session, next(view for view in views if view.name == "one call")
+        )
     print(
-        "moved along: {frames:.1f} frames a second, {long_tasks} long tasks, the longest {longest} ms".format(**panned)
+        "moved along: {frames:.1f} frames a second, {long_tasks} long tasks, the longest "
+        "{longest} ms".format(**panned)
     )
     return [*found, {"page": "one call, moved along", **panned}]
 

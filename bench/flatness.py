@@ -22,12 +22,25 @@ PACKETS_A_CALL_SECOND = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS[:1]), help="default: ours-uvicorn")
-    parser.add_argument("--calls", nargs="*", type=int, default=[1, 10, 50, 100, 200], help="(1 10 50 100 200)")
-    parser.add_argument("--dashboards", nargs="*", type=int, default=[1, 10, 100], help="(1 10 100)")
-    parser.add_argument("--at", type=int, default=100, help="calls for dashboards and minutes: 80%% of capacity (100)")
+    parser.add_argument(
+        "--rows", nargs="+", choices=ROWS, default=list(ROWS[:1]), help="default: ours-uvicorn"
+    )
+    parser.add_argument(
+        "--calls", nargs="*", type=int, default=[1, 10, 50, 100, 200], help="(1 10 50 100 200)"
+    )
+    parser.add_argument(
+        "--dashboards", nargs="*", type=int, default=[1, 10, 100], help="(1 10 100)"
+    )
+    parser.add_argument(
+        "--at",
+        type=int,
+        default=100,
+        help="calls for dashboards and minutes: 80%% of capacity (100)",
+    )
     parser.add_argument("--seconds", type=float, default=30.0, help="measured, of each step (30)")
-    parser.add_argument("--minutes", type=int, default=0, help="length of the long run; 0 leaves it out (0)")
+    parser.add_argument(
+        "--minutes", type=int, default=0, help="length of the long run; 0 leaves it out (0)"
+    )
 
 
 def run(wanted: argparse.Namespace, backends: Backends) -> dict[str, Any]:
@@ -54,7 +67,10 @@ def long_run(row: str, backends: Backends, calls: int, minutes: int) -> dict[str
         figures = asyncio.run(step.run(calls, minutes * 60.0))
     print(step_line(figures))
     course = by_minute(step.moments, calls)
-    lines = [[str(one["minute"]), number(one["cpu_us"], 1), number(one["resident_mb"], 1)] for one in course]
+    lines = [
+        [str(one["minute"]), number(one["cpu_us"], 1), number(one["resident_mb"], 1)]
+        for one in course
+    ]
     print("", table(("minute", "CPU µs a packet", "memory MB"), lines), sep="\n", flush=True)
     return {"figures": figures.as_json(), "course": course}
 
@@ -80,6 +96,7 @@ def insist_on_room(calls: int, minutes: int) -> None:
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if needed > 0.8 * free:
         raise SystemExit(
-            f"{calls} calls for {minutes} minutes need {needed / 1e9:.0f} GB, {free / 1e9:.0f} GB are free; TMPDIR "
+            f"{calls} calls for {minutes} minutes need {needed / 1e9:.0f} GB, {free / 1e9:.0f} "
+            f"GB are free; TMPDIR "
             "names another disk"
         )

@@ -1,8 +1,9 @@
 """WebSocket frames of a call, built once: only the digits of their timestamps change. PURE.
 
-A mask of zeros is legal and leaves the payload as it is, so a timestamp is patched in place. Loud and quiet halves
-alternate, which lets a dashboard's levels tell of which moment they are (`bench.levels`). Samples are random: nothing
-compresses them, so no step of the path is cheaper than with speech.
+A mask of zeros is legal and leaves the payload as it is, so a timestamp is patched in place. Loud
+and quiet halves alternate, which lets a dashboard's levels tell of which moment they are
+(`bench.levels`). Samples are random: nothing compresses them, so no step of the path is cheaper
+than with speech.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _MILLISECONDS = [b"%03d" % number for number in range(1000)]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One packet of each voice of a call, ready to be sent at once; `stamps`: where their timestamps begin."""
+    """One packet of each voice of a call, ready to be sent at once; `stamps`: where their
+    timestamps begin.
+    """
 
     content: bytearray
     stamps: tuple[int, ...]
@@ -56,7 +59,9 @@ class Clock:
         second, rest = divmod(at_us, 1_000_000)
         if second != self._second:
             self._second = second
-            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
+            self._prefix = (
+                datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
+            )
         return self._prefix + _MILLISECONDS[rest // 1000]
 
 

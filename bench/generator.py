@@ -1,10 +1,11 @@
-"""The load: a process of its own that sends what a `LoadPlan` says, on time, and says how late it was itself.
+"""The load: a process of its own that sends what a `LoadPlan` says, on time, and says how late it
+was itself.
 
     python -m bench.generator < plan.json
 
-Standard output gets one JSON line when the measured window begins, one when it ends, and one with the report when all
-sockets are closed. One plain loop over non-blocking sockets: both packets of a call are one `send`, so that one core
-feeds more calls than the best server can take.
+Standard output gets one JSON line when the measured window begins, one when it ends, and one with
+the report when all sockets are closed. One plain loop over non-blocking sockets: both packets of a
+call are one `send`, so that one core feeds more calls than the best server can take.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from bench.frames import PACKET_SAMPLES, PACKET_US, SAMPLE_RATE, Clock, place_in
 from bench.histogram import Histogram
 from bench.plan import VOICES, CallPlan, LoadPlan
 from streams.simulator import wire
-from streams.simulator.scenario.schedule import Metadata
+from streams.simulator.scenario.schedule import AudioFormat
 from tests.torture.media_socket import CLOSE, PING, PONG, TEXT, frame, frame_in, request
 
 START_SECONDS = 1.0
 CLOSE_SECONDS = 15.0
-MOST_PENDING_BYTES = 8 * 1024 * 1024
+MAX_PENDING_BYTES = 8 * 1024 * 1024
 """A server that leaves so much of one call unread takes nothing any more."""
 POLL_US = 300
 """Less time than this before the next packet is not used for reading."""
@@ -58,7 +59,9 @@ class Call:
         self.socket.sendall(request(f"{parts.path}?{parts.query}", parts.netloc, headers))
 
     def send(self, moment: bytes, due_us: int) -> None:
-        """The next turn, stamped. What the kernel does not take now goes out before the next one."""
+        """The next turn, stamped. What the kernel does not take now goes out before the next
+        one.
+        """
         if self.turns_sent == 0:
             self.begun_us = due_us
         content = self.ring[place_in_ring(self.turns_sent)].stamp(moment)
@@ -119,7 +122,9 @@ class Call:
             return False
         self._received = rest
         self.talks = True
-        metadata = wire.audio_metadata(self.plan.connection_id, Metadata(SAMPLE_RATE, 2 * PACKET_SAMPLES))
+        metadata = wire.audio_metadata(
+            self.plan.connection_id, AudioFormat(SAMPLE_RATE, 2 * PACKET_SAMPLES)
+        )
         self._pending += frame(TEXT, metadata.encode())
         self._push()
         return True
@@ -137,7 +142,7 @@ class Call:
             del self._pending[:sent]
             self.bytes_sent += sent
         except BlockingIOError:
-            if len(self._pending) > MOST_PENDING_BYTES:
+            if len(self._pending) > MAX_PENDING_BYTES:
                 self._break("the server does not read")
         except OSError as error:
             self._break(f"broken: {error.strerror}")
@@ -178,7 +183,9 @@ class Generator:
             for call in self._calls:
                 self._serve(call, period, begun_us + period * PACKET_US + call.plan.offset_us)
         say({"event": "end"})
-        broken = {call.plan.index: call.broken or "not let in" for call in self._calls if not call.talks}
+        broken = {
+            call.plan.index: call.broken or "not let in" for call in self._calls if not call.talks
+        }
         self._leave()
         say(self._report(begun_us, broken))
 

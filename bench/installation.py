@@ -1,4 +1,6 @@
-"""An installation for a benchmark that writes rows itself: a data folder, and this process set up as Django."""
+"""An installation for a benchmark that writes rows itself: a data folder, and this process set up
+as Django.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,27 @@ class Installation:
 
 @contextmanager
 def installed(backends: Mapping[str, str]) -> Iterator[Installation]:
-    """With these DATABASE_URL and REDIS_URL; migrated, with one user who may do everything and whose token is `TOKEN`.
+    """With these DATABASE_URL and REDIS_URL; migrated, with one user who may do everything and
+    whose token is `TOKEN`.
 
     Once in a process: Django takes its settings once.
     """
     with TemporaryDirectory(prefix="acsmedia-bench-") as folder:
         data_dir = Path(folder)
         environment = {**backends, "REST_RATE_USER": "1000000/min", "LOG_LEVEL": "ERROR"}
-        ours = {"DATA_DIR": folder, "SECRET_KEY": "only-for-benchmarks-" + "0" * 40, "INSECURE_HTTP": "true"}
-        os.environ.update({**environment, **ours, "ACS_AUTH": "token", "ACS_STREAM_TOKEN": "stream-token-of-the-bench"})
+        ours = {
+            "DATA_DIR": folder,
+            "SECRET_KEY": "only-for-benchmarks-" + "0" * 40,
+            "INSECURE_HTTP": "true",
+        }
+        os.environ.update(
+            {
+                **environment,
+                **ours,
+                "ACS_AUTH": "token",
+                "ACS_STREAM_TOKEN": "stream-token-of-the-bench",
+            }
+        )
         os.environ["ALLOWED_HOSTS"] = "localhost,127.0.0.1,testserver"
         os.environ["DJANGO_SETTINGS_MODULE"] = "acsmedia.settings"
         django.setup()
@@ -47,5 +61,7 @@ def _make_user() -> None:
     from django.contrib.auth.models import User  # needs Django set up
     from rest_framework.authtoken.models import Token
 
-    user, _ = User.objects.get_or_create(username=NAME, defaults={"is_staff": True, "is_superuser": True})
+    user, _ = User.objects.get_or_create(
+        username=NAME, defaults={"is_staff": True, "is_superuser": True}
+    )
     Token.objects.get_or_create(user=user, defaults={"key": TOKEN})

@@ -1,9 +1,9 @@
 """How old levels are when a browser has them. PURE.
 
-Voices are loud for a second and quiet for a second (`bench.frames`). The message that shows one loud again can have
-learned it from no packet before the first loud one: from when that was due to when the message came is the latency.
-It is known up to `PERIOD_US`; what is older than that would look younger, so `bench.verdict` also asks how long levels
-went on after the last packet.
+Voices are loud for a second and quiet for a second (`bench.frames`). The message that shows one
+loud again can have learned it from no packet before the first loud one: from when that was due to
+when the message came is the latency. It is known up to `PERIOD_US`; what is older than that would
+look younger, so `bench.verdict` also asks how long levels went on after the last packet.
 """
 
 from __future__ import annotations
@@ -52,5 +52,7 @@ class Rises:
 def levels_of(text: bytes) -> Mapping[str, tuple[float, float]]:
     """By participant id, rms and peak in dBFS; of any other message nothing."""
     said: Any = _decode(text)
-    levels: Mapping[str, tuple[float, float]] = said["levels"] if said.get("type") == "levels" else {}
+    levels: Mapping[str, tuple[float, float]] = (
+        said["levels"] if said.get("type") == "levels" else {}
+    )
     return levels

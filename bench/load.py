@@ -1,4 +1,6 @@
-"""The harness's end of the generator: starts it, hears when the window begins and ends, reads its report."""
+"""The harness's end of the generator: starts it, hears when the window begins and ends, reads its
+report.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Report:
         return sum(self.packets.values())
 
     def fraction_us(self, index: int) -> int:
-        """What the call's timestamps, in whole milliseconds, leave out of the moments at which packets were due."""
+        """What the call's timestamps, in whole milliseconds, leave out of the moments at which
+        packets were due.
+        """
         return self.begun_us[index] % 1000
 
 
@@ -57,7 +61,11 @@ class Load:
     async def __aenter__(self) -> Self:
         with cores.pinned(cores.OTHERS):
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bench.generator"), cwd=ROOT, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES
+                *(sys.executable, "-m", "bench.generator"),
+                cwd=ROOT,
+                stdin=PIPE,
+                stdout=PIPE,
+                limit=LINE_BYTES,
             )
         assert self._process.stdin, "it was asked for"
         self._process.stdin.write(msgspec.json.encode(self._plan))

@@ -1,7 +1,8 @@
 """Which call sends when. PURE.
 
-Calls are spread evenly over the 20 ms between two packets, and begin one after the other over the length of a segment,
-as calls of a day do: otherwise all journals would be finished, and sealed, in one moment.
+Calls are spread evenly over the 20 ms between two packets, and begin one after the other over the
+length of a segment, as calls of a day do: otherwise all journals would be finished, and sealed, in
+one moment.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ SETTLE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Turn k of a call is due `offset_us + (first_period + k) * 20 ms` after the beginning of the load."""
+    """Turn k of a call is due `offset_us + (first_period + k) * 20 ms` after the beginning of the
+    load.
+    """
 
     index: int
     connection_id: str
@@ -40,13 +43,17 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """All calls, in the order in which they send; the window that is measured, in periods of 20 ms."""
+    """All calls, in the order in which they send; the window that is measured, in periods of 20
+    ms.
+    """
 
     calls: list[CallPlan]
     window: tuple[int, int]
 
 
-def plan(urls: list[str], calls: int, seconds: float, *, ramp_seconds: float = RAMP_SECONDS) -> LoadPlan:
+def plan(
+    urls: list[str], calls: int, seconds: float, *, ramp_seconds: float = RAMP_SECONDS
+) -> LoadPlan:
     """`calls` calls, dealt out to `urls` in turn, measured for `seconds` once all of them speak."""
     ramp = _periods(ramp_seconds)
     planned = [

@@ -1,4 +1,6 @@
-"""Where the time goes: CPU a packet in server, decode, journal, meter, board and sealer, for each server."""
+"""Where the time goes: CPU a packet in server, decode, journal, meter, board and sealer, for each
+server.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ WRITE_TRIES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", nargs="+", choices=list(SERVERS), default=list(SERVERS), help="which; default: both")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=list(SERVERS),
+        default=list(SERVERS),
+        help="which; default: both",
+    )
     parser.add_argument("--calls", type=int, default=100, help="(100)")
     parser.add_argument("--seconds", type=float, default=30.0, help="(30)")
 

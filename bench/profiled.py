@@ -2,12 +2,14 @@
 
     python -m bench.profiled uvicorn …       as `python -m uvicorn …`
 
-At every tick of the kernel that finds the process at work it is interrupted (SIGPROF), and the frame that is then on
-top is counted; the counts share out the CPU of the main thread. Python takes notice between two instructions: behind a
-call of C the caller is still on top, so C counts for whoever called it; and what comes before a function's first
-instruction counts for its caller, or for the server, which is often C. Unlike cProfile this costs calls nothing.
+At every tick of the kernel that finds the process at work it is interrupted (SIGPROF), and the
+frame that is then on top is counted; the counts share out the CPU of the main thread. Python takes
+notice between two instructions: behind a call of C the caller is still on top, so C counts for
+whoever called it; and what comes before a function's first instruction counts for its caller, or
+for the server, which is often C. Unlike cProfile this costs calls nothing.
 
-SIGUSR1 begins anew; SIGUSR2 writes what was found to BENCH_PROFILE, with the CPU of every other thread.
+SIGUSR1 begins anew; SIGUSR2 writes what was found to BENCH_PROFILE, with the CPU of every other
+thread.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from pathlib import Path
 from types import FrameType
 
 EVERY_SECONDS = 0.000_02
-"""Of CPU: far less than a tick. With a longer one, short pieces of work would be passed over and long ones counted."""
+"""Of CPU: far less than a tick. With a longer one, short pieces of work would be passed over and
+long ones counted.
+"""
 SERVER = "server"
 ROOMS = {
     "streams/acs/messages.py": "decode",
@@ -43,7 +47,9 @@ ROOMS = {
     "calls/live/view.py": "dashboards",
     "calls/live/outbox.py": "dashboards",
 }
-"""What each file's time is called. A frame in none of them (msgspec, redis) counts for the first below it that is."""
+"""What each file's time is called. A frame in none of them (msgspec, redis) counts for the first
+below it that is.
+"""
 
 _ROOT = f"{Path(__file__).resolve().parent.parent}/"
 _RESUME = dis.opmap["RESUME"]

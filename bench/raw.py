@@ -1,4 +1,5 @@
-"""A server that only reads: handshake, then `recv` until the close frame. Nobody can be cheaper from Python.
+"""A server that only reads: handshake, then `recv` until the close frame. Nobody can be cheaper
+from Python.
 
     python -m bench.raw PORT
 
@@ -78,7 +79,10 @@ class Reader:
         key = headers.get(b"Sec-WebSocket-Key")
         if key is None:
             body = json.dumps({"bytes": self._bytes, "lag": self._lag.trimmed()}).encode()
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+                + body
+            )
             self._sockets.pop(descriptor).close()
             return
         accept = b64encode(sha1(key + GUID, usedforsecurity=False).digest())

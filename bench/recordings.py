@@ -1,7 +1,8 @@
-"""Calls as long as a benchmark wants them, straight into audio store and rows: speech and noise, ten seconds a segment.
+"""Calls as long as a benchmark wants them, straight into audio store and rows: speech and noise,
+ten seconds a segment.
 
-Every track has `OBJECTS` objects that its segments share in turn, so that an eight-hour call is made in a second; each
-is read, decoded and checked as often as it is played.
+Every track has `OBJECTS` objects that its segments share in turn, so that an eight-hour call is
+made in a second; each is read, decoded and checked as often as it is played.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import soundfile
 
 from bench.segment_encoding import VOICES
 from calls import identity
-from calls.audio import codec as audio
-from calls.audio import waveform
+from calls.audio import codec, waveform
 from calls.audio.codec import Samples
 
 RATE = 16_000
@@ -28,12 +28,20 @@ STARTED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 def make_call(seconds: int, raw_ids: tuple[str, ...]) -> UUID:
-    """Every fourth track is noise, the others speak. All are heard from the first second to the last."""
+    """Every fourth track is noise, the others speak. All are heard from the first second to the
+    last.
+    """
     from calls.models import Call, Subscription  # need Django set up
 
     call = Call.objects.create(id=uuid4(), call_connection_id=str(uuid4()), started_at=STARTED)
-    times = {"connected_at": STARTED, "seen_at": STARTED, "disconnected_at": STARTED + timedelta(seconds=seconds)}
-    socket = Subscription.objects.create(id=uuid4(), call=call, stream_id=uuid4(), close_code=1000, **times)
+    times = {
+        "connected_at": STARTED,
+        "seen_at": STARTED,
+        "disconnected_at": STARTED + timedelta(seconds=seconds),
+    }
+    socket = Subscription.objects.create(
+        id=uuid4(), call=call, stream_id=uuid4(), close_code=1000, **times
+    )
     for number, raw_id in enumerate(raw_ids):
         _make_track(call, socket, raw_id, seconds, noisy=number % 4 == 3)
     return call.pk
@@ -51,7 +59,10 @@ def speech(seed: int, count: int) -> list[Samples]:
 def noise(seed: int, count: int) -> list[Samples]:
     """White, at -12 dBFS: what encoders like least."""
     random = np.random.default_rng(seed)
-    return [random.normal(0, 8_000, SEGMENT_SAMPLES).clip(-32_768, 32_767).astype(np.int16) for _ in range(count)]
+    return [
+        random.normal(0, 8_000, SEGMENT_SAMPLES).clip(-32_768, 32_767).astype(np.int16)
+        for _ in range(count)
+    ]
 
 
 def _make_track(call: Any, socket: Any, raw_id: str, seconds: int, *, noisy: bool) -> None:
@@ -59,7 +70,12 @@ def _make_track(call: Any, socket: Any, raw_id: str, seconds: int, *, noisy: boo
 
     until = STARTED + timedelta(seconds=seconds)
     participant = Participant.objects.create(
-        id=uuid4(), call=call, raw_id=raw_id, kind=identity.kind_of(raw_id), heard_at=STARTED, heard_until=until
+        id=uuid4(),
+        call=call,
+        raw_id=raw_id,
+        kind=identity.kind_of(raw_id),
+        heard_at=STARTED,
+        heard_until=until,
     )
     sounds = (noise if noisy else speech)(len(raw_id) + call.participants.count(), OBJECTS)
     stored = [_store(participant, index, sound) for index, sound in enumerate(sounds)]
@@ -89,8 +105,8 @@ def _store(participant: Any, index: int, samples: Samples) -> dict[str, Any]:
     from calls.storage import write_object
 
     pcm = samples.astype("<i2").tobytes()
-    content, sha256 = audio.encode(pcm, RATE), audio.pcm_hash(pcm)
-    name = f"{participant.call_id}/{participant.pk}/{index}-{sha256[:16]}.{audio.EXTENSION}"
+    content, sha256 = codec.encode(pcm, RATE), codec.pcm_hash(pcm)
+    name = f"{participant.call_id}/{participant.pk}/{index}-{sha256[:16]}.{codec.EXTENSION}"
     write_object(name, content)
     peaks = waveform.peaks_of(pcm, RATE)
     return {"audio_name": name, "stored_bytes": len(content), "sha256": sha256, "peaks": peaks}

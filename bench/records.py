@@ -1,7 +1,8 @@
-"""Audio records of a journal, as numbers: when each packet was stamped, when it arrived, where its record ends.
+"""Audio records of a journal, as numbers: when each packet was stamped, when it arrived, where its
+record ends.
 
-Only heads are read (docs/journal.md has the format): the bytes were checked by the sealer, and a run has millions.
-PURE.
+Only heads are read (docs/journal.md has the format): the bytes were checked by the sealer, and a
+run has millions. PURE.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _AUDIO = 4
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One packet: its timestamp and its arrival in microseconds since the epoch, its voice, the end of its record."""
+    """One packet: its timestamp and its arrival in microseconds since the epoch, its voice, the end
+    of its record.
+    """
 
     timestamp_us: int
     arrived_us: int
@@ -29,7 +32,9 @@ class Heard:
 
 
 def heard_in(content: bytes) -> Iterator[Heard]:
-    """Every audio record of a file, up to the first that is not whole. Raises `ValueError` where there is no record."""
+    """Every audio record of a file, up to the first that is not whole. Raises `ValueError` where
+    there is no record.
+    """
     place = len(MAGIC)
     while place + _HEAD.size <= len(content):
         marker, kind, _flags, length = _HEAD.unpack_from(content, place)

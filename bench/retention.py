@@ -16,12 +16,20 @@ from bench.recordings import RATE, SEGMENT_SAMPLES
 from bench.shelf_pages import pages
 from calls.models import Call, DiscardedAudio, Participant, Segment, Subscription
 
-READ = ("REST calls", "REST calls, deep cursor", "REST calls, search, 6 digits", "REST one call", "REST segments")
+READ = (
+    "REST calls",
+    "REST calls, deep cursor",
+    "REST calls, search, 6 digits",
+    "REST one call",
+    "REST segments",
+)
 PACKET_SECONDS = 0.1
 
 
 def delete_oldest(days: int, ask: Callable[[str], None]) -> None:
-    """The oldest days there are. `ask` asks for an address, and is called in a thread of its own."""
+    """The oldest days there are. `ask` asks for an address, and is called in a thread of its
+    own.
+    """
     oldest = Call.objects.order_by("started_at").first()
     assert oldest, "the shelf is filled"
     first_kept = (oldest.started_at + timedelta(days=days)).date()
@@ -41,7 +49,10 @@ def delete_oldest(days: int, ask: Callable[[str], None]) -> None:
     for thread in threads:
         thread.join()
     deleted = before - Call.objects.count()
-    print(f"retention: {deleted} calls in {seconds:.0f} s; left to sweep: {DiscardedAudio.objects.count()}")
+    print(
+        f"retention: {deleted} calls in {seconds:.0f} s; left to sweep: "
+        f"{DiscardedAudio.objects.count()}"
+    )
     print(f"  REST meanwhile:     {reading.said()}")
     print(f"  a segment's insert: {writing.said()}")
 
@@ -64,7 +75,8 @@ class _Timed:
         times = sorted(self._times_ms)
         p95 = times[len(times) * 95 // 100]
         return (
-            f"{len(times)} times, median {times[len(times) // 2]:.0f} ms, p95 {p95:.0f} ms, longest {times[-1]:.0f} ms"
+            f"{len(times)} times, median {times[len(times) // 2]:.0f} ms, p95 {p95:.0f} ms, "
+            f"longest {times[-1]:.0f} ms"
         )
 
 
@@ -73,10 +85,16 @@ class _LiveCall:
 
     def __init__(self) -> None:
         now = datetime.now(UTC)
-        self._call = Call.objects.create(id=uuid4(), call_connection_id=str(uuid4()), started_at=now)
+        self._call = Call.objects.create(
+            id=uuid4(), call_connection_id=str(uuid4()), started_at=now
+        )
         moments = {"connected_at": now, "seen_at": now}
-        self._socket = Subscription.objects.create(id=uuid4(), call=self._call, stream_id=uuid4(), **moments)
-        self._voice = Participant.objects.create(id=uuid4(), call=self._call, raw_id="4:+4930555010", kind="phone")
+        self._socket = Subscription.objects.create(
+            id=uuid4(), call=self._call, stream_id=uuid4(), **moments
+        )
+        self._voice = Participant.objects.create(
+            id=uuid4(), call=self._call, raw_id="4:+4930555010", kind="phone"
+        )
         self._start = int(now.timestamp()) * RATE
         self._count = 0
 

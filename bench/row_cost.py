@@ -1,10 +1,12 @@
-"""What the rows of a journal file cost the process that writes them: CPU and statements, by files a batch.
+"""What the rows of a journal file cost the process that writes them: CPU and statements, by files a
+batch.
 
     python -m bench.row_cost                                on SQLite
     python -m tests.backends -- python -m bench.row_cost    on a Postgres of its own
 
-Each file is one in the middle of a two-party call: its subscription and its two participants are known, it has two
-segments and nothing for the ledger. What is asked before the audio is stored counts as well. Ratios hold, times drift.
+Each file is one in the middle of a two-party call: its subscription and its two participants are
+known, it has two segments and nothing for the ledger. What is asked before the audio is stored
+counts as well. Ratios hold, times drift.
 """
 
 from __future__ import annotations
@@ -25,9 +27,8 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from streams.journal.records import Handshake  # noqa: E402
-from streams.sealing import queries as recorded  # noqa: E402
-from streams.sealing import rows  # noqa: E402
-from streams.sealing.digest import Digest, Segment, SubscriptionFacts  # noqa: E402
+from streams.sealing import queries, rows  # noqa: E402
+from streams.sealing.digest import Digest, SealedSegment, SubscriptionFacts  # noqa: E402
 from streams.sealing.rows import Addition, StoredSegment  # noqa: E402
 from tests.streams.journals import handshake_of  # noqa: E402
 
@@ -57,7 +58,10 @@ def main() -> None:
         with CaptureQueriesContext(connection) as statements:
             seal(files[:size])
         asked = len(statements) / size
-        print(f"{size:3} files a batch: {min(cpu):5.2f} ms CPU, {min(elapsed):6.2f} ms, {asked:5.2f} statements a file")
+        print(
+            f"{size:3} files a batch: {min(cpu):5.2f} ms CPU, {min(elapsed):6.2f} ms, "
+            f"{asked:5.2f} statements a file"
+        )
     connections.close_all()
 
 
@@ -72,19 +76,23 @@ def seal_in_batches(files: Sequence[Handshake], size: int) -> None:
 
 def seal(files: Sequence[Handshake]) -> None:
     """All that the sealer asks of the database for these files, and tells it."""
-    recorded.sealed_among([(handshake.stream_id, handshake.sequence) for handshake in files])
-    recorded.other_sockets(files)
+    queries.sealed_among([(handshake.stream_id, handshake.sequence) for handshake in files])
+    queries.other_sockets(files)
     rows.write([addition(handshake) for handshake in files], timezone.now())
 
 
 def addition(handshake: Handshake) -> Addition:
     began_us = handshake.connected_at_us + handshake.sequence * SECONDS * 1_000_000
-    segments = [Segment(raw_id, 0, began_us * RATE // 1_000_000, RATE, PCM, 500) for raw_id in VOICES]
+    segments = [
+        SealedSegment(raw_id, 0, began_us * RATE // 1_000_000, RATE, PCM, 500) for raw_id in VOICES
+    ]
     facts = SubscriptionFacts(0, handshake.connected_at_us, "subscription", "PCM", RATE, 1, 640.0)
-    return Addition(Digest(handshake), [facts], [stored(handshake, one) for one in segments], VOICES, began_us)
+    return Addition(
+        Digest(handshake), [facts], [stored(handshake, one) for one in segments], VOICES, began_us
+    )
 
 
-def stored(handshake: Handshake, segment: Segment) -> StoredSegment:
+def stored(handshake: Handshake, segment: SealedSegment) -> StoredSegment:
     name = f"{handshake.call_id}/{segment.raw_id}/{segment.start_sample}.flac"
     return StoredSegment(segment, "0" * 64, -6.0, -12.0, name, 100_000, bytes(20 * SECONDS))
 

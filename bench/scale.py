@@ -1,4 +1,6 @@
-"""Two ingest processes against one, at the same load: what sharing database, spool and channel layer costs."""
+"""Two ingest processes against one, at the same load: what sharing database, spool and channel
+layer costs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from bench.table import STEP_HEAD, number, spaced, step_line, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", nargs="+", choices=list(SERVERS), default=["ours-uvicorn"], help="(ours-uvicorn)")
+    parser.add_argument(
+        "--rows", nargs="+", choices=list(SERVERS), default=["ours-uvicorn"], help="(ours-uvicorn)"
+    )
     parser.add_argument("--calls", type=int, default=100, help="of all processes together (100)")
     parser.add_argument("--seconds", type=float, default=30.0, help="(30)")
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2], help="(1 2)")
@@ -33,7 +37,13 @@ def run(wanted: argparse.Namespace, backends: Backends) -> dict[str, Any]:
             (str(count), number(step.cpu_us, 1), number(step.cpu_us / first, 2), verdict(step))
             for count, step in steps.items()
         ]
-        print("", table(("processes", "CPU µs a packet", "ratio", "it"), lines), "", sep="\n", flush=True)
+        print(
+            "",
+            table(("processes", "CPU µs a packet", "ratio", "it"), lines),
+            "",
+            sep="\n",
+            flush=True,
+        )
         found[row] = {count: step.as_json() for count, step in steps.items()}
     return found
 

@@ -1,10 +1,12 @@
-"""What sealing costs in CPU, from the bytes of journals to encoded segments: µs a packet for each step.
+"""What sealing costs in CPU, from the bytes of journals to encoded segments: µs a packet for each
+step.
 
     python -m bench.sealing_cost [FILE ...]
 
-Two-party calls of three journal files of ten seconds, in memory: no disk, no database. FILE ...: the two voices of
-"speech", 16 kHz mono (the demo's speech otherwise); the other journals carry noise, which no codec makes smaller.
-The clock is CPU time of this thread, and the best of some rounds: ratios hold, times drift between machines.
+Two-party calls of three journal files of ten seconds, in memory: no disk, no database. FILE ...:
+the two voices of "speech", 16 kHz mono (the demo's speech otherwise); the other journals carry
+noise, which no codec makes smaller. The clock is CPU time of this thread, and the best of some
+rounds: ratios hold, times drift between machines.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from typing import NamedTuple
 
 import soundfile
 
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.audio.levels import level_of
 from streams.journal import records as journal
 from streams.journal.files import Journal
 from streams.journal.records import Audio, Handshake, Metadata, Record, Voice
 from streams.sealing import digest as sealing
-from streams.sealing.digest import Segment, StreamState
+from streams.sealing.digest import SealedSegment, StreamState
 from streams.timeline.timeline import Timeline
 
 RATE = 16_000
@@ -56,32 +58,48 @@ def main() -> None:
     print(f"{'µs a packet':12}", *(f"{step:>10}" for step in STEPS), f"{'state':>9}")
     for name, packets in journals(speech).items():
         costs, state_bytes = costs_of(packets)
-        print(f"{name:12}", *(f"{costs[step]:10.2f}" for step in STEPS), f"{state_bytes / 1000:6.0f} kB")
+        print(
+            f"{name:12}",
+            *(f"{costs[step]:10.2f}" for step in STEPS),
+            f"{state_bytes / 1000:6.0f} kB",
+        )
 
 
 def spoken(path: Path) -> list[bytes]:
     samples, rate = soundfile.read(path, dtype="int16")
     assert (rate, samples.ndim) == (RATE, 1), f"{path} is not 16 kHz mono"
     pcm = samples.astype("<i2").tobytes() * 4
-    return [pcm[at : at + PACKET_BYTES] for at in range(0, FILES * FILE_PACKETS * PACKET_BYTES, PACKET_BYTES)]
+    return [
+        pcm[at : at + PACKET_BYTES]
+        for at in range(0, FILES * FILE_PACKETS * PACKET_BYTES, PACKET_BYTES)
+    ]
 
 
 def journals(speech: Sequence[Sequence[bytes]]) -> dict[str, list[Packet]]:
     """The ordinary, the late, and what only a broken or hostile sender sends."""
     chance = random.Random(1)
-    noise = [[chance.randbytes(PACKET_BYTES) for _ in range(FILES * FILE_PACKETS)] for _ in range(2)]
+    noise = [
+        [chance.randbytes(PACKET_BYTES) for _ in range(FILES * FILE_PACKETS)] for _ in range(2)
+    ]
     even = call_of(noise)
-    repeated = [Packet(START_US + n % FILE_PACKETS * PACKET_US, 0, noise[0][n % FILE_PACKETS]) for n in range(15_000)]
+    repeated = [
+        Packet(START_US + n % FILE_PACKETS * PACKET_US, 0, noise[0][n % FILE_PACKETS])
+        for n in range(15_000)
+    ]
     return {
         "speech": call_of(speech),
         "noise": even,
         "jittered": jittered(even, 15_000, chance),
         "delayed": jittered(even, 120_000, chance),
-        "disordered": sorted(even, key=lambda packet: packet.timestamp_us + chance.uniform(0, 200_000)),
+        "disordered": sorted(
+            even, key=lambda packet: packet.timestamp_us + chance.uniform(0, 200_000)
+        ),
         "lossy": [packet for packet in even if chance.random() > 0.1],
         "repeated": repeated,
         "same bytes": [Packet(packet.timestamp_us, 0, noise[0][0]) for packet in repeated],
-        "stepping": [Packet(packet.timestamp_us, 0, chance.randbytes(PACKET_BYTES)) for packet in repeated],
+        "stepping": [
+            Packet(packet.timestamp_us, 0, chance.randbytes(PACKET_BYTES)) for packet in repeated
+        ],
         "standing": [Packet(START_US, 0, chance.randbytes(PACKET_BYTES)) for _ in range(15_000)],
         "tiny": [Packet(START_US, 0, n.to_bytes(2, "little")) for n in range(30_000)],
     }
@@ -90,12 +108,19 @@ def journals(speech: Sequence[Sequence[bytes]]) -> dict[str, list[Packet]]:
 def call_of(voices: Sequence[Sequence[bytes]]) -> list[Packet]:
     """The voices in turn, in steps of 20 ms."""
     pairs = enumerate(zip(*voices, strict=True))
-    return [Packet(START_US + n * PACKET_US, voice, pcm) for n, pair in pairs for voice, pcm in enumerate(pair)]
+    return [
+        Packet(START_US + n * PACKET_US, voice, pcm)
+        for n, pair in pairs
+        for voice, pcm in enumerate(pair)
+    ]
 
 
 def jittered(packets: Sequence[Packet], most_us: int, chance: random.Random) -> list[Packet]:
     """In order of arrival as before, with timestamps up to `most_us` too early or too late."""
-    return [packet._replace(timestamp_us=packet.timestamp_us + chance.randint(-most_us, most_us)) for packet in packets]
+    return [
+        packet._replace(timestamp_us=packet.timestamp_us + chance.randint(-most_us, most_us))
+        for packet in packets
+    ]
 
 
 def costs_of(packets: Sequence[Packet]) -> tuple[dict[str, float], int]:
@@ -108,7 +133,9 @@ def costs_of(packets: Sequence[Packet]) -> tuple[dict[str, float], int]:
         for step, seconds in stopwatch.seconds.items():
             best[step] = min(seconds, best.get(step, seconds))
     costs = {step: seconds / len(packets) * 1e6 for step, seconds in best.items()}
-    costs["sum"] = sum(cost for step, cost in costs.items() if step != "one by one")  # the digest has its own
+    costs["sum"] = sum(
+        cost for step, cost in costs.items() if step != "one by one"
+    )  # the digest has its own
     return costs, state_bytes
 
 
@@ -129,7 +156,9 @@ def written(packets: Sequence[Packet]) -> Iterator[bytes]:
     """The journals of a socket over which these packets came, as many of them in each file."""
     most = -(-len(packets) // FILES)
     with TemporaryDirectory(prefix="acsmedia-bench-") as folder:
-        target = Journal(Path(folder), Handshake("stream", "call", "", "", START_US, segment_seconds=10.0))
+        target = Journal(
+            Path(folder), Handshake("stream", "call", "", "", START_US, segment_seconds=10.0)
+        )
         target.append(Metadata(0, START_US, "", "PCM", RATE, 1, PACKET_BYTES))
         for voice in (0, 1):
             target.append(Voice(voice, f"4:+1555123456{voice}"))
@@ -137,13 +166,17 @@ def written(packets: Sequence[Packet]) -> Iterator[bytes]:
             if number % most == 0 and number:
                 os.close(target.rotate())
             arrived_us = START_US + number * PACKET_US // 2
-            target.append_audio([Audio(packet.timestamp_us, arrived_us, packet.voice, silent=False, pcm=packet.pcm)])
+            target.append_audio(
+                [Audio(packet.timestamp_us, arrived_us, packet.voice, silent=False, pcm=packet.pcm)]
+            )
         os.close(target.finish())
         yield from [path.read_bytes() for path in sorted(Path(folder).iterdir())]
 
 
 def seal(files: Sequence[bytes], stopwatch: Stopwatch) -> int:
-    """Seals the files one after the other, as the sealer does; bytes of the state before the last one."""
+    """Seals the files one after the other, as the sealer does; bytes of the state before the last
+    one.
+    """
     timeline, left = Timeline(), sealing.dump(StreamState())
     for content in files:
         with stopwatch.of("state"):
@@ -165,18 +198,20 @@ def seal(files: Sequence[bytes], stopwatch: Stopwatch) -> int:
 
 
 def place(records: Sequence[Record], timeline: Timeline) -> None:
-    """One by one: the way of what is not ordinary. A part of "digest" in hard times, beside it in ordinary ones."""
+    """One by one: the way of what is not ordinary. A part of "digest" in hard times, beside it in
+    ordinary ones.
+    """
     for record in records:
         if isinstance(record, Audio):
             timeline.push(str(record.voice), record.timestamp_us, record.pcm, RATE, START_US)
     timeline.take()
 
 
-def store(segment: Segment, stopwatch: Stopwatch) -> None:
+def store(segment: SealedSegment, stopwatch: Stopwatch) -> None:
     with stopwatch.of("hash"):
-        audio.pcm_hash(segment.pcm)
+        codec.pcm_hash(segment.pcm)
     with stopwatch.of("encode"):
-        audio.encode(segment.pcm, segment.sample_rate)
+        codec.encode(segment.pcm, segment.sample_rate)
     with stopwatch.of("level"):
         level_of(segment.pcm)
 

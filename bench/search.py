@@ -1,4 +1,6 @@
-"""The largest number of calls that holds: steps up until one fails, then halves the distance. PURE."""
+"""The largest number of calls that holds: steps up until one fails, then halves the distance.
+PURE.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ FACTOR = 1.25
 
 
 class Search:
-    """Ask `calls`, try so many, `note` whether they held; `calls` is None when the answer is known."""
+    """Ask `calls`, try so many, `note` whether they held; `calls` is None when the answer is
+    known.
+    """
 
     def __init__(self, first: int, step: int, most: int) -> None:
         """`step`: how exact the answer has to be; `most`: more are not tried."""
@@ -31,7 +35,11 @@ class Search:
 
     def _next(self) -> int | None:
         if self._failed is None:
-            return None if self.held >= self._most else min(self._most, max(self.held + 1, int(self.held * FACTOR)))
+            return (
+                None
+                if self.held >= self._most
+                else min(self._most, max(self.held + 1, int(self.held * FACTOR)))
+            )
         if self._failed <= 1:
             return None
         if self.held == 0:

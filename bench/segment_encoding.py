@@ -1,4 +1,5 @@
-"""FLAC or PCM at rest: size, time to encode, time to decode, with the demo's speech (or the files that are given).
+"""FLAC or PCM at rest: size, time to encode, time to decode, with the demo's speech (or the files
+that are given).
 
     python -m bench.segment_encoding [FILE ...]
 
@@ -40,12 +41,18 @@ def main() -> None:
         encoded = encode_all(segments, kind, level)
         decode_ms = best_ms(partial(decode_all, encoded))
         size = sum(map(len, encoded)) / pcm_bytes
-        print(f"{name:14} {size:6.1%} {encode_ms / len(segments):7.2f} ms {decode_ms / len(segments):7.2f} ms")
+        print(
+            f"{name:14} {size:6.1%} {encode_ms / len(segments):7.2f} ms "
+            f"{decode_ms / len(segments):7.2f} ms"
+        )
 
 
 def segments_of(path: Path) -> list[tuple[Samples, int]]:
     samples, rate = soundfile.read(path, dtype="int16")
-    return [(samples[start : start + SECONDS * rate], rate) for start in range(0, len(samples), SECONDS * rate)]
+    return [
+        (samples[start : start + SECONDS * rate], rate)
+        for start in range(0, len(samples), SECONDS * rate)
+    ]
 
 
 def encode_all(segments: list[tuple[Samples, int]], kind: str, level: float | None) -> list[bytes]:

@@ -1,11 +1,14 @@
-"""REST and admin over a year of calls in Postgres: how long each page takes, and which queries read a whole table.
+"""REST and admin over a year of calls in Postgres: how long each page takes, and which queries read
+a whole table.
 
     python -m bench.shelf [--calls 100000] [--rounds 20] [--only TEXT] [--plans] [--retention 30]
 
-100,000 calls have 5,000,000 segments, which take some minutes to write; with DATABASE_URL the rows are written once and
-found again. Each page is asked for through the whole application in this process, each round with other values. A query
-is an offender where its plan reads one of the large tables from end to end; --plans prints those. --retention then
-deletes the oldest days while pages are read and a call is recorded.
+100,000 calls have 5,000,000 segments, which take some minutes to write; with DATABASE_URL the rows
+are written once and found again. Each page is asked for through the whole application in this
+process, each round with other values. A query is an offender where its plan reads one of the large
+tables from end to end;
+--plans prints those.
+--retention then deletes the oldest days while pages are read and a call is recorded.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from acsmedia.warmup import settle_down
+from acsmedia.warmup import warm_up
 from bench import shelf_rows
 from bench.backends import Backends
 from bench.installation import NAME, installed
@@ -28,7 +31,7 @@ from bench.shelf_pages import Page, pages
 LARGE = "calls_call|calls_segment|calls_participant|calls_subscription|calls_ledgerentry"
 _SCAN = re.compile(rf"Seq Scan on (?:{LARGE})\b.*actual rows=([\d.]+) loops=(\d+)")
 _REMOVED = re.compile(r"Rows Removed by Filter: (\d+)")
-MOST_READ = 15_000
+MAX_READ = 15_000
 """Rows that a scan may read which ends early: lists are counted to 10,000."""
 
 
@@ -55,14 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="pages whose name contains this")
     parser.add_argument("--plans", action="store_true", help="print the plans of offenders")
-    parser.add_argument("--retention", type=int, default=0, metavar="DAYS", help="delete the oldest at the end")
+    parser.add_argument(
+        "--retention", type=int, default=0, metavar="DAYS", help="delete the oldest at the end"
+    )
 
 
 def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
     kept = os.environ.get("DATABASE_URL")
     with installed({"DATABASE_URL": kept} if kept else backends.environment()):
         _fill(wanted.calls)
-        settle_down()  # as servers do: else each twentieth answer has 100 ms of garbage collection
+        warm_up()  # as servers do: else each twentieth answer has 100 ms of garbage collection
         print(f"{'page':46}{'median':>9}{'p95':>9}{'limit':>8}  queries")
         asked = (page for page in pages() if wanted.only in page.name)
         found = [_shown(measure(page, wanted.rounds), plans=wanted.plans) for page in asked]
@@ -75,7 +80,9 @@ def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser)
     wanted = parser.parse_args()
     with Backends(sqlite="DATABASE_URL" in os.environ) as backends:
@@ -108,13 +115,17 @@ def _client() -> Any:
 
 def _ask(client: Any, address: str) -> None:
     response = client.get(address, HTTP_HOST="localhost")
-    assert response.status_code == 200, f"{address} is answered {response.status_code}: {response.content[:500]!r}"
+    assert response.status_code == 200, (
+        f"{address} is answered {response.status_code}: {response.content[:500]!r}"
+    )
     for _ in response:  # also what is streamed
         pass
 
 
 def _explained(client: Any, address: str) -> tuple[int, list[str]]:
-    """How many queries the page asks, and the plans of those that read a large table from end to end."""
+    """How many queries the page asks, and the plans of those that read a large table from end to
+    end.
+    """
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -126,7 +137,7 @@ def _explained(client: Any, address: str) -> tuple[int, list[str]]:
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + sql)
             plan = "\n".join(row[0] for row in cursor.fetchall())
-        if most_read(plan) > MOST_READ:
+        if most_read(plan) > MAX_READ:
             plans.append(f"{sql}\n{plan}")
     return len(asked), plans
 
@@ -148,8 +159,17 @@ def _shown(result: Result, *, plans: bool) -> dict[str, Any]:
     print(f"{result.page.name:46}{times}  {result.queries}{scans}{late}", flush=True)
     for plan in result.offenders if plans else ():
         print(plan, flush=True)
-    figures = {"median_ms": result.median_ms, "p95_ms": result.p95_ms, "limit_ms": result.page.limit_ms}
-    return {"page": result.page.name, **figures, "queries": result.queries, "offenders": len(result.offenders)}
+    figures = {
+        "median_ms": result.median_ms,
+        "p95_ms": result.p95_ms,
+        "limit_ms": result.page.limit_ms,
+    }
+    return {
+        "page": result.page.name,
+        **figures,
+        "queries": result.queries,
+        "offenders": len(result.offenders),
+    }
 
 
 def _fill(calls: int) -> None:

@@ -1,4 +1,6 @@
-"""The pages of the shelf: what is asked for, each time with other values, and how long it may take."""
+"""The pages of the shelf: what is asked for, each time with other values, and how long it may
+take.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +45,22 @@ class _Shelf:
         from calls.models import Call, Participant, Segment
 
         self.now = datetime.now(UTC)
-        kept = Call.objects.filter(started_at__gt=self.now - timedelta(days=300))  # whatever retention deletes
+        kept = Call.objects.filter(
+            started_at__gt=self.now - timedelta(days=300)
+        )  # whatever retention deletes
         self.calls = list(kept.order_by("id")[:400])
         self.ids = [call.pk for call in self.calls]
         voices = Participant.objects.filter(call__in=self.ids)
         self.numbers: list[str] = list(voices.filter(kind="phone").values_list("raw_id", flat=True))
         self.users = list(voices.filter(kind="acs").values_list("raw_id", flat=True))
         self.voices = list(voices.values_list("pk", flat=True))
-        long = Participant.objects.filter(pk__in=Segment.objects.filter(journal=59).values("participant")[:50])
+        long = Participant.objects.filter(
+            pk__in=Segment.objects.filter(journal=59).values("participant")[:50]
+        )
         self.long_calls = list(long.values_list("call_id", flat=True))
-        self.segments = list(Segment.objects.filter(participant__in=self.voices[:50]).values_list("pk", flat=True))
+        self.segments = list(
+            Segment.objects.filter(participant__in=self.voices[:50]).values_list("pk", flat=True)
+        )
 
     def day(self, random: Random) -> datetime:
         return self.now - timedelta(days=random.uniform(2, 360))
@@ -66,7 +74,9 @@ class _Shelf:
 def _rest_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     def calls(**makers: Any) -> Make:
         def path(random: Random) -> str:
-            values = {name: make(random) if callable(make) else make for name, make in makers.items()}
+            values = {
+                name: make(random) if callable(make) else make for name, make in makers.items()
+            }
             return f"/api/v1/calls/?{urlencode(values)}"
 
         return path
@@ -91,12 +101,18 @@ def _rest_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "calls, started_before", calls(started_before=day)
     yield "calls, started_after", calls(started_after=day)
     yield "calls, connection id", calls(call_connection_id=connection)
-    yield "calls, correlation id", calls(correlation_id=lambda random: random.choice(shelf.calls).correlation_id)
+    yield (
+        "calls, correlation id",
+        calls(correlation_id=lambda random: random.choice(shelf.calls).correlation_id),
+    )
     yield "calls, participant, whole number", calls(participant=number)
     yield "calls, participant, 6 digits", calls(participant=shelf.part)
     yield "calls, participant, 4 digits", calls(participant=lambda random: shelf.part(random, 4))
     yield "calls, participant, +49", calls(participant="+49")
-    yield "calls, participant, ACS user", calls(participant=lambda random: random.choice(shelf.users)[-12:])
+    yield (
+        "calls, participant, ACS user",
+        calls(participant=lambda random: random.choice(shelf.users)[-12:]),
+    )
     yield "calls, participant, nobody", calls(participant="987654321987")
     yield "calls, search, part of an id", calls(search=lambda random: connection(random)[3:15])
     yield "calls, search, 6 digits", calls(search=shelf.part)
@@ -107,7 +123,10 @@ def _rest_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "calls, search, our id", calls(search=lambda random: random.choice(shelf.ids))
     yield "calls, state and number", calls(state="ended", participant=shelf.part)
     yield "calls, search, deep cursor", calls(search="+49", cursor=cursor)
-    yield "calls, state, day, number", calls(state="interrupted", started_before=day, participant="+4915")
+    yield (
+        "calls, state, day, number",
+        calls(state="interrupted", started_before=day, participant="+4915"),
+    )
 
 
 def _rest_calls(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
@@ -124,7 +143,9 @@ def _rest_calls(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
 def _console_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     def calls(**makers: Any) -> Make:
         def path(random: Random) -> str:
-            values = {name: make(random) if callable(make) else make for name, make in makers.items()}
+            values = {
+                name: make(random) if callable(make) else make for name, make in makers.items()
+            }
             return f"/calls/?{urlencode(values)}"
 
         return path
@@ -150,13 +171,19 @@ def _console_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "calls, with alarms", calls(alarms="on")
     yield "calls, at least 5 minutes", calls(minutes=5)
     yield "calls, longer than any", calls(minutes=600)
-    yield "calls, all at once", calls(state="interrupted", q="+4915", gaps="on", until=day, minutes=1)
+    yield (
+        "calls, all at once",
+        calls(state="interrupted", q="+4915", gaps="on", until=day, minutes=1),
+    )
 
 
 def _console_pages(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "page of a call", lambda random: f"/calls/{random.choice(shelf.ids)}/"
     yield "page of a 10 min call", lambda random: f"/calls/{random.choice(shelf.long_calls)}/"
-    yield "timeline of a 10 min call", lambda random: f"/calls/{random.choice(shelf.long_calls)}/timeline"
+    yield (
+        "timeline of a 10 min call",
+        lambda random: f"/calls/{random.choice(shelf.long_calls)}/timeline",
+    )
     yield "dashboard", lambda _random: "/"
 
 
@@ -171,9 +198,15 @@ def _admin_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     for model, moment in dates.items():
         yield model, _admin(model)
         yield f"{model}, page 100", _admin(model, p=100)
-        yield f"{model}, a day", _admin(model, **{f"{moment}_{end}": _day(shelf) for end in ("since", "until")})
+        yield (
+            f"{model}, a day",
+            _admin(model, **{f"{moment}_{end}": _day(shelf) for end in ("since", "until")}),
+        )
         yield f"{model}, until a day", _admin(model, **{f"{moment}_until": _day(shelf)})
-        yield f"{model}, of a call", _admin(model, **{"q" if model == "call" else "call": _of(shelf.ids)})
+        yield (
+            f"{model}, of a call",
+            _admin(model, **{"q" if model == "call" else "call": _of(shelf.ids)}),
+        )
         yield (
             f"{model}, search, connection",
             _admin(model, q=lambda random: random.choice(shelf.calls).call_connection_id),
@@ -203,15 +236,23 @@ def _admin_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
 
 def _admin_pages(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "page of a call", lambda random: f"/admin/calls/call/{random.choice(shelf.ids)}/change/"
-    yield "page of a participant", lambda random: f"/admin/calls/participant/{random.choice(shelf.voices)}/change/"
-    yield "page of a segment", lambda random: f"/admin/calls/segment/{random.choice(shelf.segments)}/change/"
+    yield (
+        "page of a participant",
+        lambda random: f"/admin/calls/participant/{random.choice(shelf.voices)}/change/",
+    )
+    yield (
+        "page of a segment",
+        lambda random: f"/admin/calls/segment/{random.choice(shelf.segments)}/change/",
+    )
 
 
 def _admin(model: str, **makers: Any) -> Make:
     def path(random: Random) -> str:
         # One day for both ends of a span.
         day = random.random()
-        values = {name: make(Random(day)) if callable(make) else make for name, make in makers.items()}
+        values = {
+            name: make(Random(day)) if callable(make) else make for name, make in makers.items()
+        }
         return f"/admin/calls/{model}/?{urlencode(values)}"
 
     return path

@@ -1,8 +1,10 @@
-"""Rows of a year of calls, made by Postgres itself: nothing of the recorder runs, and no audio is stored.
+"""Rows of a year of calls, made by Postgres itself: nothing of the recorder runs, and no audio is
+stored.
 
-Calls are spread evenly over the year that ends now. Each has a caller with a phone number (60,000 of them call), an
-agent (200 ACS users), a socket and between 5 and 45 segments of ten seconds a track; every thousandth is ten minutes
-long. Everything follows from the number of the call, so that a second run measures the same rows.
+Calls are spread evenly over the year that ends now. Each has a caller with a phone number (60,000
+of them call), an agent (200 ACS users), a socket and between 5 and 45 segments of ten seconds a
+track; every thousandth is ten minutes long. Everything follows from the number of the call, so that
+a second run measures the same rows.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ STATEMENTS = Path(__file__).with_name("shelf.sql").read_text(encoding="utf-8").s
 
 
 def fill(connection: Any, calls: int) -> None:
-    """Writes the rows of so many calls, and has the planner look at them. `connection` is Django's."""
+    """Writes the rows of so many calls, and has the planner look at them. `connection` is
+    Django's.
+    """
     with connection.cursor() as cursor:
-        # Rows refer to each other as they must; looking at ten million references would take longer than writing them.
+        # Rows refer to each other as they must; looking at ten million references would take longer
+        # than writing them.
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET synchronous_commit = off")
         indexes = _without_indexes(cursor)

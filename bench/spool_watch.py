@@ -1,9 +1,10 @@
 """Watches the journals of a server while it is under load, from outside.
 
-- Some files are kept by a second name, so that their records can be read after the sealer has removed the first.
+- Some files are kept by a second name, so that their records can be read after the sealer has
+  removed the first.
 - What waits for the sealer is counted once a second.
-- Files are looked at at many moments: what should be in one and is not yet tells how much later a record is written
-  than it says (`arrived_us` is the recorder's own word).
+- Files are sampled at many moments: a record that should be there and is not yet shows how much
+  later it is written than it says (`arrived_us` is the recorder's own word).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from streams.journal import records as journal
+from streams.journal import records
 from streams.journal.records import Handshake
 
 LOOK_SECONDS = 1.0
@@ -95,7 +96,7 @@ class SpoolWatch:
             return
         with kept.open("rb") as file:
             head = file.read(HEAD_BYTES)
-        handshake = next(islice(journal.parse(head), 1), None)
+        handshake = next(islice(records.parse(head), 1), None)
         if not isinstance(handshake, Handshake) or handshake.call_connection_id not in self._keep:
             kept.unlink()
             return

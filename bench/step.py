@@ -56,7 +56,9 @@ class Step:
             await subject.drained()
             drained = time.time() - ended
         await browsers.close()
-        figures = Figures(subject.name, calls, seconds, report.packets_sent, drained_seconds=drained)
+        figures = Figures(
+            subject.name, calls, seconds, report.packets_sent, drained_seconds=drained
+        )
         self._note_cost(figures, report, before)
         subject.note(figures, report)
         if subject.live_url and self._dashboards:
@@ -66,13 +68,17 @@ class Step:
         return figures
 
     @asynccontextmanager
-    async def _watched(self, load_plan: LoadPlan, seconds: float) -> AsyncIterator[SpoolWatch | None]:
+    async def _watched(
+        self, load_plan: LoadPlan, seconds: float
+    ) -> AsyncIterator[SpoolWatch | None]:
         """The spool, where there is one."""
         if not (self._subject.spool and self._subject.data_dir):
             yield None
             return
         keep = to_keep([call.connection_id for call in load_plan.calls], seconds)
-        watch = SpoolWatch(self._subject.spool, self._subject.data_dir / f"kept-{time.time_ns()}", keep)
+        watch = SpoolWatch(
+            self._subject.spool, self._subject.data_dir / f"kept-{time.time_ns()}", keep
+        )
         task = asyncio.create_task(watch.run())
         try:
             yield watch
@@ -91,7 +97,9 @@ class Step:
         await ending
 
     def _moment(self) -> Moment:
-        return Moment(time.time(), cores.cost_of(self._subject.pids), cores.cost_of(self._backends.pids))
+        return Moment(
+            time.time(), cores.cost_of(self._subject.pids), cores.cost_of(self._backends.pids)
+        )
 
     def _note_cost(self, figures: Figures, report: Report, before: Moment) -> None:
         first, last = self.moments[0], self.moments[-1]
@@ -99,17 +107,26 @@ class Step:
         cpu = last.ours.cpu_seconds - first.ours.cpu_seconds
         figures.cpu_us = cpu / packets * 1e6
         if self._backends.pids:
-            figures.database_cpu_us = (last.database.cpu_seconds - first.database.cpu_seconds) / packets * 1e6
+            figures.database_cpu_us = (
+                (last.database.cpu_seconds - first.database.cpu_seconds) / packets * 1e6
+            )
         figures.server_busy = cpu / (last.at - first.at)
         figures.processes = last.ours.processes
-        figures.memory_kb_per_call = (last.ours.resident_bytes - before.ours.resident_bytes) / 1024 / figures.calls
+        figures.memory_kb_per_call = (
+            (last.ours.resident_bytes - before.ours.resident_bytes) / 1024 / figures.calls
+        )
         figures.late_p99_ms = report.late.quantile_ms(0.99) or 0.0
-        figures.generator_busy = report.cpu_seconds / (report.window_us[1] / 1e6 - report.started_us / 1e6)
+        figures.generator_busy = report.cpu_seconds / (
+            report.window_us[1] / 1e6 - report.started_us / 1e6
+        )
         figures.broken = report.broken
 
     def _note_levels(self, figures: Figures, report: Report, browsers: Browsers) -> None:
         found = browsers.rises.latencies(self._subject.participants(report), report.window_us)
-        figures.levels_p50_ms, figures.levels_p95_ms = found.quantile_ms(0.5), found.quantile_ms(0.95)
+        figures.levels_p50_ms, figures.levels_p95_ms = (
+            found.quantile_ms(0.5),
+            found.quantile_ms(0.95),
+        )
         last = browsers.rises.last_loud_us
         figures.levels_after_end_seconds = max(0.0, (last - report.window_us[1]) / 1e6)
         if not last:
@@ -126,8 +143,13 @@ def note_journals(figures: Figures, report: Report, watch: SpoolWatch) -> None:
         fraction_us = report.fraction_us(indexes[kept.connection_id])
         first, end = report.window_us
         arrivals.add_file(heard, fraction_us, report.window_us)
-        arrivals.add_looks(heard, fraction_us, [look for look in kept.probes if first <= look[0] < end])
-    figures.lag_p50_ms, figures.lag_p99_ms = arrivals.lag.quantile_ms(0.5), arrivals.lag.quantile_ms(0.99)
+        arrivals.add_looks(
+            heard, fraction_us, [look for look in kept.probes if first <= look[0] < end]
+        )
+    figures.lag_p50_ms, figures.lag_p99_ms = (
+        arrivals.lag.quantile_ms(0.5),
+        arrivals.lag.quantile_ms(0.99),
+    )
     figures.hidden_ms = arrivals.hidden_ms
     figures.unwritten_p99_ms = arrivals.unwritten.quantile_ms(0.99)
     first_at, end_at = (us / 1e6 for us in report.window_us)
@@ -140,4 +162,7 @@ def note_backlog(figures: Figures, waiting: list[Waiting]) -> None:
     if third:
         figures.seal_lag_seconds = max(one.lag_seconds for one in waiting)
         first, last = waiting[:third], waiting[-third:]
-        figures.backlog = sum(one.files for one in first) / third, sum(one.files for one in last) / third
+        figures.backlog = (
+            sum(one.files for one in first) / third,
+            sum(one.files for one in last) / third,
+        )

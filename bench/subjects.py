@@ -1,4 +1,6 @@
-"""What is measured: the rows of the tables. Each starts its processes on the server's core and says what it stored."""
+"""What is measured: the rows of the tables. Each starts its processes on the server's core and says
+what it stored.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ DRAIN_SECONDS = 180.0
 class Bare(Server):
     """A process that is not our application, with its own command line."""
 
-    def __init__(self, command_line: Sequence[str], *, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, command_line: Sequence[str], *, environment: dict[str, str] | None = None
+    ) -> None:
         super().__init__(environment={"DATABASE_URL": "sqlite:///:memory:", **(environment or {})})
         self._command = [part.replace("PORT", str(self.port)) for part in command_line]
 
@@ -48,7 +52,11 @@ class Profiled(Server):
 
     def __init__(self, server: str, *, environment: dict[str, str], data_dir: Path) -> None:
         self.profile = data_dir / "profile.json"
-        super().__init__(server, environment={**environment, "BENCH_PROFILE": str(self.profile)}, data_dir=data_dir)
+        super().__init__(
+            server,
+            environment={**environment, "BENCH_PROFILE": str(self.profile)},
+            data_dir=data_dir,
+        )
         self._command = [sys.executable, "-m", "bench.profiled", *self._command[2:]]
 
 
@@ -74,7 +82,10 @@ class Subject:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
 
@@ -110,9 +121,18 @@ class Subject:
 
 
 class Ours(Subject):
-    """The recorder on uvicorn or Daphne, in one process or in several that share database and spool."""
+    """The recorder on uvicorn or Daphne, in one process or in several that share database and
+    spool.
+    """
 
-    def __init__(self, name: str, backends: Backends, server: str, *, on: Sequence[set[int]] = (cores.SERVER,)) -> None:
+    def __init__(
+        self,
+        name: str,
+        backends: Backends,
+        server: str,
+        *,
+        on: Sequence[set[int]] = (cores.SERVER,),
+    ) -> None:
         super().__init__(name, backends)
         self._server = server
         self._on = on
@@ -121,7 +141,9 @@ class Ours(Subject):
     def _start(self) -> None:
         environment = self._backends.environment()
         self._url = environment["DATABASE_URL"]
-        self.data_dir = Path(self._stack.enter_context(TemporaryDirectory(prefix="acsmedia-bench-")))
+        self.data_dir = Path(
+            self._stack.enter_context(TemporaryDirectory(prefix="acsmedia-bench-"))
+        )
         self.spool = self.data_dir / "spool"
         for number, on in enumerate(self._on):
             self._run(self._made(environment, self.data_dir, number), on)
@@ -143,12 +165,15 @@ class Ours(Subject):
         samples = self._backends.database.query(
             self._url,
             "SELECT c.call_connection_id, SUM(s.sample_count) FROM calls_segment s"
-            " JOIN calls_participant p ON p.id = s.participant_id JOIN calls_call c ON c.id = p.call_id"
+            " JOIN calls_participant p ON p.id = s.participant_id JOIN calls_call c ON c.id = "
+            "p.call_id"
             " GROUP BY c.call_connection_id",
         )
         stored = {connection_id: int(total) // PACKET_SAMPLES for connection_id, total in samples}
         figures.packets_stored, figures.packets_too_many = compared(report, stored)
-        gaps = self._backends.database.query(self._url, "SELECT COUNT(*) FROM calls_ledgerentry WHERE kind = 'gap'")
+        gaps = self._backends.database.query(
+            self._url, "SELECT COUNT(*) FROM calls_ledgerentry WHERE kind = 'gap'"
+        )
         figures.gaps = int(gaps[0][0])
 
 
@@ -182,7 +207,11 @@ class Tutorial(Subject):
         """Until a second brings no more rows."""
         before = -1
         for _try in range(int(DRAIN_SECONDS)):
-            now = int(self._backends.database.query(self._url, "SELECT COUNT(*) FROM tutorial_chunk")[0][0])
+            now = int(
+                self._backends.database.query(self._url, "SELECT COUNT(*) FROM tutorial_chunk")[0][
+                    0
+                ]
+            )
             if now == before:
                 return
             before = now
@@ -193,7 +222,9 @@ class Tutorial(Subject):
         figures.packets_stored = int(query(self._url, "SELECT COUNT(*) FROM tutorial_chunk")[0][0])
         lag = Histogram()
         first, end = report.window_us
-        for timestamp, received_at in query(self._url, "SELECT timestamp, received_at FROM tutorial_chunk"):
+        for timestamp, received_at in query(
+            self._url, "SELECT timestamp, received_at FROM tutorial_chunk"
+        ):
             due_us = round(timestamp.timestamp() * 1_000_000)
             if first <= due_us < end:
                 lag.add(round(received_at.timestamp() * 1_000_000) - due_us)
@@ -229,11 +260,14 @@ class RawReader(Subject):
 
 
 def compared(report: Report, stored: Mapping[str, int]) -> tuple[int, int]:
-    """Packets that were sent and are stored, and packets beyond: one too many here makes up for none that lacks there.
+    """Packets that were sent and are stored, and packets beyond: one too many here makes up for
+    none that lacks there.
 
     `stored`: packets by connection id.
     """
-    each = [(report.packets[call.index], stored.get(call.connection_id, 0)) for call in report.calls]
+    each = [
+        (report.packets[call.index], stored.get(call.connection_id, 0)) for call in report.calls
+    ]
     return sum(min(pair) for pair in each), sum(max(0, there - sent) for sent, there in each)
 
 

@@ -31,7 +31,18 @@ def _line(cells: Cells, widths: Sequence[int]) -> str:
 
 STEP_WIDTHS = (16, 6, 8, 7, 6, 9, 14, 11, 14, 8, 9)
 STEP_HEAD = (
-    *("row", "calls", "CPU µs", "DB µs", "busy", "kB/call", "lag 50/99 ms", "unwritten", "levels 50/95", "seal s"),
+    *(
+        "row",
+        "calls",
+        "CPU µs",
+        "DB µs",
+        "busy",
+        "kB/call",
+        "lag 50/99 ms",
+        "unwritten",
+        "levels 50/95",
+        "seal s",
+    ),
     "late ms",
 )
 
@@ -59,4 +70,6 @@ def step_line(figures: Figures) -> str:
 def spaced(cells: Cells) -> str:
     first, *others = cells
     widths = STEP_WIDTHS[1:]
-    return first.ljust(STEP_WIDTHS[0]) + "".join(cell.rjust(width) for cell, width in zip(others, widths, strict=True))
+    return first.ljust(STEP_WIDTHS[0]) + "".join(
+        cell.rjust(width) for cell, width in zip(others, widths, strict=True)
+    )

@@ -1,7 +1,7 @@
 """Who and what: ids that every process derives alike, and what a raw id says of its owner.
 
-PURE. Ids are UUIDv5 (RFC 9562, section 5.5), so a process that sees a call names it as every other process does, a
-retry writes the same row again, and the path of a packet asks the database nothing.
+PURE. Ids are UUIDv5 (RFC 9562, section 5.5), so a process that sees a call names it as every other
+process does, a retry writes the same row again, and the path of a packet asks the database nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ NAMESPACE = UUID("6f1c1f0e-5a4b-4d0e-9a3c-6b1f3f1a7c11")
 """Root of all derived ids. Changing it would rename every call ever recorded."""
 
 RAW_ID_MAX_LENGTH = 512
-"""Longest raw id that is stored, in characters. The longest documented one (Teams extension user) has about 120."""
+"""Longest raw id that is stored, in characters. The longest documented one (Teams extension user)
+has about 120.
+"""
 
 KINDS = {
     "acs": "ACS user",
@@ -40,8 +42,12 @@ _PREFIXES = (
 
 
 def call_id_of(call_connection_id: str, stream_id: UUID) -> UUID:
-    """Every socket of one call connection belongs to one call; a socket that names none is a call of its own."""
-    return uuid5(NAMESPACE, f"call:{call_connection_id}" if call_connection_id else f"stream:{stream_id}")
+    """Every socket of one call connection belongs to one call; a socket that names none is a call
+    of its own.
+    """
+    return uuid5(
+        NAMESPACE, f"call:{call_connection_id}" if call_connection_id else f"stream:{stream_id}"
+    )
 
 
 def subscription_row_id(stream_id: UUID, index: int) -> UUID:
@@ -58,12 +64,16 @@ def segment_id_of(participant_id: UUID, start_sample: int) -> UUID:
 
 
 def entry_id_of(owner_id: UUID, kind: str, position: int) -> UUID:
-    """A ledger entry: `owner_id` is the participant, or the stream; `position` a sample, or a record's number."""
+    """A ledger entry: `owner_id` is the participant, or the stream; `position` a sample, or a
+    record's number.
+    """
     return uuid5(owner_id, f"{kind}:{position}")
 
 
 def kind_of(raw_id: str) -> str:
-    """One of `KINDS` for a `participantRawID` (ACS identifier formats, "Raw ID" in the identity reference)."""
+    """One of `KINDS` for a `participantRawID` (ACS identifier formats, "Raw ID" in the identity
+    reference).
+    """
     if not raw_id:
         return "mixed"
     if raw_id.startswith("8:acs:") and raw_id.count("_") == 2:  # resource, tenant, user
@@ -72,7 +82,9 @@ def kind_of(raw_id: str) -> str:
 
 
 def label_of(raw_id: str) -> str:
-    """A short name that an operator recognises: the number, or the kind and the last characters of the id."""
+    """A short name that an operator recognises: the number, or the kind and the last characters of
+    the id.
+    """
     kind = kind_of(raw_id)
     if kind == "mixed":
         return "Everyone (mixed)"

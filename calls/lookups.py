@@ -1,8 +1,10 @@
-"""Looking for a part of an identifier or a name: a lookup with an index, and how short or common a part may be.
+"""Looking for a part of an identifier or a name: a lookup with an index, and how short or common a
+part may be.
 
-A B-tree knows beginnings only, so part of a number used to read every participant there was. On Postgres `part` asks an
-index of trigrams first (`calls_trigrams`, made by migration 0005 in plain SQL, so that neither an extension nor a
-superuser is needed) and then compares as `icontains` does; what it finds is the same. Elsewhere it is `icontains`.
+A B-tree knows beginnings only, so part of a number used to read every participant there was. On
+Postgres `part` asks an index of trigrams first (`calls_trigrams`, made by migration 0005 in plain
+SQL, so that neither an extension nor a superuser is needed) and then compares as `icontains` does;
+what it finds is the same. Elsewhere it is `icontains`.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ SHORTEST = 3
 """Characters. Shorter parts are in no trigram, and in nearly every number."""
 
 COMMON = 5_000
-"""Rows with the part above which it is quicker to look at the newest rows one by one than to list all that have it."""
+"""Rows with the part above which it is quicker to look at the newest rows one by one than to list
+all that have it.
+"""
 
 
 @CharField.register_lookup
-class Part(_Lookup):
+class PartLookup(_Lookup):
     """`raw_id__part="55501"`: contains it, in either case."""
 
     lookup_name = "part"

@@ -1,4 +1,6 @@
-"""Questions that the domain asks of its rows. State is derived here from facts; it is stored nowhere."""
+"""Questions that the domain asks of its rows. State is derived here from facts; it is stored
+nowhere.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,19 @@ from django.db.models.functions import Coalesce
 from calls.lookups import is_common
 
 GOOD_CLOSE_CODES = (1000, 1001, 1005)
-"""Closed in good order (RFC 6455, section 7.4.1): normal, going away, no code given. All else is a break."""
+"""Closed in good order (RFC 6455, section 7.4.1): normal, going away, no code given. All else is a
+break.
+"""
 
 BROKEN = ~Q(close_code__in=GOOD_CLOSE_CODES)
-"""A socket that was not closed in good order: few of them, by the index subscription_broken. Open ones too."""
+"""A socket that was not closed in good order: few of them, by the index subscription_broken. Open
+ones too.
+"""
 
 SILENT_AFTER = timedelta(seconds=45)
-"""An open subscription that no process has vouched for this long is not live: its process or host has died."""
+"""An open subscription that no process has vouched for this long is not live: its process or host
+has died.
+"""
 
 
 class SubscriptionQuerySet(QuerySet[Any]):
@@ -80,7 +88,9 @@ class CallQuerySet(QuerySet[Any]):
         )
 
     def in_state(self, state: str, now: datetime) -> Self:
-        """Of calls `with_state` those in that state; the two rare ones are found by their sockets."""
+        """Of calls `with_state` those in that state; the two rare ones are found by their
+        sockets.
+        """
         calls = self
         if state == "live":
             calls = self.live(now)
@@ -89,7 +99,9 @@ class CallQuerySet(QuerySet[Any]):
         return calls.filter(state=state)
 
     def with_audio_extent(self) -> Self:
-        """Annotates `audio_started_at` and `audio_ended_at`: the first and last moment heard of any participant."""
+        """Annotates `audio_started_at` and `audio_ended_at`: the first and last moment heard of any
+        participant.
+        """
         # Subqueries, not a join: a list of 50 asks for 50 calls instead of grouping all there are.
         participants = _model("Participant").objects.all()
         return self.annotate(
@@ -98,15 +110,20 @@ class CallQuerySet(QuerySet[Any]):
         )
 
     def with_length(self) -> Self:
-        """Annotates `length`: between the two moments of `with_audio_extent`, in one look at each call's participants.
+        """Annotates `length`: between the two moments of `with_audio_extent`, in one look at each
+        call's participants.
 
         For a filter that may look at every call, where two looks cost twice as much.
         """
-        between = ExpressionWrapper(Max("heard_until") - Min("heard_at"), output_field=DurationField())
+        between = ExpressionWrapper(
+            Max("heard_until") - Min("heard_at"), output_field=DurationField()
+        )
         return self.annotate(length=_over(_model("Participant").objects.all(), "call", between))
 
     def with_recording(self) -> Self:
-        """Annotates `segment_count`, `stored_bytes`, `gap_count` and `gap_seconds` over all tracks."""
+        """Annotates `segment_count`, `stored_bytes`, `gap_count` and `gap_seconds` over all
+        tracks.
+        """
         segments = _model("Segment").objects.all()
         return self.annotate(
             segment_count=Coalesce(_over(segments, "participant__call", Count("*")), 0),
@@ -125,12 +142,17 @@ class CallQuerySet(QuerySet[Any]):
         )
 
     def for_rest(self, now: datetime) -> Self:
-        """All that `calls.serializers.CallSerializer` shows, in three queries however many calls there are.
+        """All that `calls.serializers.CallSerializer` shows, in three queries however many calls
+        there are.
 
-        Each call has `tracks` and `sockets`: its participants and subscriptions as lists, in the order of their models.
+        Each call has `tracks` and `sockets`: its participants and subscriptions as lists, in the
+        order of their models.
         """
-        # Lists: a queryset for each call and relation, as prefetching makes else, took a quarter of a page's time.
-        tracks = Prefetch("participants", _model("Participant").objects.with_lengths(), to_attr="tracks")
+        # Lists: a queryset for each call and relation, as prefetching makes else, took a quarter of
+        # a page's time.
+        tracks = Prefetch(
+            "participants", _model("Participant").objects.with_lengths(), to_attr="tracks"
+        )
         sockets = Prefetch("subscriptions", _subscriptions(), to_attr="sockets")
         return self.with_state(now).prefetch_related(tracks, sockets)
 
@@ -143,26 +165,40 @@ class CallQuerySet(QuerySet[Any]):
         return self.filter(pk__in=_subscriptions().filter(live).order_by().values("call"))
 
     def of_participant(self, text: str) -> Self:
-        """Calls with a participant whose raw id contains `text` (part of a number, or a whole raw id)."""
+        """Calls with a participant whose raw id contains `text` (part of a number, or a whole raw
+        id).
+        """
         return self._with_parts({}, {"Participant": {"raw_id": text}})
 
     def holding(self, text: str, raw_id: str) -> Self:
-        """Calls that have `text` in an identifier of ACS or in a participant's name, or `raw_id` in a raw id."""
+        """Calls that have `text` in an identifier of ACS or in a participant's name, or `raw_id` in
+        a raw id.
+        """
         own = {"call_connection_id": text, "correlation_id": text}
         voice = {"raw_id": raw_id, "display_name": text}
-        return self._with_parts(own, {"Participant": voice, "Subscription": {"subscription_id": text}})
+        return self._with_parts(
+            own, {"Participant": voice, "Subscription": {"subscription_id": text}}
+        )
 
     def _with_parts(self, own: dict[str, str], others: dict[str, dict[str, str]]) -> Self:
-        """Calls with one of these parts in a column of their own, or in one of a row of theirs, by the row's model.
+        """Calls with one of these parts in a column of their own, or in one of a row of theirs, by
+        the row's model.
 
-        A part that is rare is found by its indexes, and the calls that have it are listed; one that is common is met
-        soon whichever calls are looked at, so they are looked at one by one in the order that is wanted.
+        A part that is rare is found by its indexes, and the calls that have it are listed; one that
+        is common is met soon whichever calls are looked at, so they are looked at one by one in the
+        order that is wanted.
         """
         # One SELECT per column: for an OR the database would make the trigrams of every row again.
-        found = [self.model.objects.filter(**{f"{column}__part": part}).values("pk") for column, part in own.items()]
+        found = [
+            self.model.objects.filter(**{f"{column}__part": part}).values("pk")
+            for column, part in own.items()
+        ]
         for name, parts in others.items():
             rows = _model(name).objects
-            found += [rows.filter(**{f"{column}__part": part}).values("call") for column, part in parts.items()]
+            found += [
+                rows.filter(**{f"{column}__part": part}).values("call")
+                for column, part in parts.items()
+            ]
         if any(is_common(rows) for rows in found):
             return self._looked_at(own, others)
         first, *more = (rows.order_by() for rows in found)
@@ -172,7 +208,8 @@ class CallQuerySet(QuerySet[Any]):
         calls, wanted = self, _any_contains(own)
         for name, parts in others.items():
             rows = _model(name).objects.filter(_any_contains(parts), call=OuterRef("pk")).order_by()
-            # Not EXISTS: a database may answer that for all calls at once, which is what takes long here.
+            # Not EXISTS: a database may answer that for all calls at once, which is what takes long
+            # here.
             calls = calls.annotate(**{f"_{name}": Subquery(rows.values("pk")[:1])})
             wanted |= Q(**{f"_{name}__isnull": False})
         return calls.filter(wanted)
@@ -180,7 +217,9 @@ class CallQuerySet(QuerySet[Any]):
 
 class ParticipantQuerySet(QuerySet[Any]):
     def with_recording(self) -> Self:
-        """Annotates `segment_count`, `stored_bytes`, `recorded_seconds`, `gap_count` and `gap_seconds` of the track."""
+        """Annotates `segment_count`, `stored_bytes`, `recorded_seconds`, `gap_count` and
+        `gap_seconds` of the track.
+        """
         segments = _model("Segment").objects.all()
         return self.annotate(
             segment_count=Coalesce(_over(segments, "participant", Count("*")), 0),
@@ -191,7 +230,9 @@ class ParticipantQuerySet(QuerySet[Any]):
         )
 
     def with_lengths(self) -> Self:
-        """Annotates `recorded_seconds`, `gap_seconds` and `highest_rate` (Hz; None without segments) of the track."""
+        """Annotates `recorded_seconds`, `gap_seconds` and `highest_rate` (Hz; None without
+        segments) of the track.
+        """
         segments = _model("Segment").objects.all()
         return self.annotate(
             recorded_seconds=Coalesce(_over(segments, "participant", _SECONDS), 0.0),
@@ -210,8 +251,12 @@ _SECONDS = Sum(F("sample_count") * 1.0 / F("sample_rate"), output_field=FloatFie
 """Length of segments or gaps, each at its own rate."""
 
 
-def _over(rows: QuerySet[Any], owner: str, aggregate: Aggregate | ExpressionWrapper[Any]) -> Subquery:
-    """The aggregate over those `rows` whose `owner` is the row asked about; NULL where there are none."""
+def _over(
+    rows: QuerySet[Any], owner: str, aggregate: Aggregate | ExpressionWrapper[Any]
+) -> Subquery:
+    """The aggregate over those `rows` whose `owner` is the row asked about; NULL where there are
+    none.
+    """
     of_owner = rows.filter(**{owner: OuterRef("pk")}).order_by().values(owner)
     return Subquery(of_owner.annotate(_total=aggregate).values("_total"))
 

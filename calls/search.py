@@ -9,7 +9,9 @@ STATES = [("live", "live"), ("ended", "ended"), ("interrupted", "interrupted")]
 
 
 def as_raw_id(text: str) -> str:
-    """A `+` that was not written `%2B` arrives as a space; raw ids hold the one and never the other."""
+    """A `+` that was not written `%2B` arrives as a space; raw ids hold the one and never the
+    other.
+    """
     return text.replace(" ", "+")
 
 

@@ -1,4 +1,6 @@
-"""How rows look in REST and in live news. Nothing here asks the database: `CallQuerySet.for_rest` did."""
+"""How rows look in REST and in live news. Nothing here asks the database: `CallQuerySet.for_rest`
+did.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,24 @@ class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):
 
 
 class ParticipantSerializer(serializers.ModelSerializer[Participant]):
-    recorded_seconds = serializers.SerializerMethodField(help_text="Audio that is stored, silence included.")
-    gap_seconds = serializers.SerializerMethodField(help_text="Time that is missing from the track.")
+    recorded_seconds = serializers.SerializerMethodField(
+        help_text="Audio that is stored, silence included."
+    )
+    gap_seconds = serializers.SerializerMethodField(
+        help_text="Time that is missing from the track."
+    )
 
     class Meta:
         model = Participant
-        fields = ["id", "raw_id", "kind", "display_name", "label", "recorded_seconds", "gap_seconds"]
+        fields = [
+            "id",
+            "raw_id",
+            "kind",
+            "display_name",
+            "label",
+            "recorded_seconds",
+            "gap_seconds",
+        ]
         read_only_fields = fields
 
     def get_recorded_seconds(self, participant: Any) -> float:
@@ -62,12 +76,18 @@ class ParticipantSerializer(serializers.ModelSerializer[Participant]):
 
 
 class CallSerializer(serializers.ModelSerializer[Call]):
-    """A call of `CallQuerySet.for_rest`: the form that REST, the live socket and the pages share."""
+    """A call of `CallQuerySet.for_rest`: the form that REST, the live socket and the pages
+    share.
+    """
 
     state = serializers.ChoiceField(choices=["live", "ended", "interrupted"], read_only=True)
     ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
-    audio_started_at = serializers.SerializerMethodField(help_text="The zero of the axis of every track and export.")
-    duration_seconds = serializers.SerializerMethodField(help_text="Length of the recorded axis, as exports have it.")
+    audio_started_at = serializers.SerializerMethodField(
+        help_text="The zero of the axis of every track and export."
+    )
+    duration_seconds = serializers.SerializerMethodField(
+        help_text="Length of the recorded axis, as exports have it."
+    )
     participants = ParticipantSerializer(
         many=True, read_only=True, source="tracks", help_text="In order of being heard."
     )
@@ -103,9 +123,12 @@ class SegmentSerializer(serializers.ModelSerializer[Segment]):
 
     started_at = serializers.DateTimeField(read_only=True)
     start_sample = serializers.SerializerMethodField(
-        help_text="Place of the first sample on the call's axis, counted from its zero at this segment's rate."
+        help_text="Place of the first sample on the call's axis, counted from its zero at this "
+        "segment's rate."
     )
-    size_bytes = serializers.IntegerField(read_only=True, help_text="Of the PCM: 16-bit little-endian, mono.")
+    size_bytes = serializers.IntegerField(
+        read_only=True, help_text="Of the PCM: 16-bit little-endian, mono."
+    )
 
     class Meta:
         model = Segment
@@ -152,7 +175,9 @@ class ManifestSegmentSerializer(serializers.Serializer[Any]):
     ended_at = serializers.DateTimeField()
     start = serializers.FloatField(help_text="Seconds from `audio_started_at`.")
     end = serializers.FloatField()
-    start_sample = serializers.IntegerField(help_text="From the call's zero, at this segment's rate.")
+    start_sample = serializers.IntegerField(
+        help_text="From the call's zero, at this segment's rate."
+    )
     sample_count = serializers.IntegerField()
     sample_rate = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
@@ -201,11 +226,13 @@ class ManifestSerializer(serializers.Serializer[Any]):
 def _axis_seconds(participants: Any) -> float:
     """From the first to the last sealed moment of any track.
 
-    Moments are kept to the microsecond, which is finer than a sample, so rounding to whole samples of the rate that
-    exports have gives their length exactly.
+    Moments are kept to the microsecond, which is finer than a sample, so rounding to whole samples
+    of the rate that exports have gives their length exactly.
     """
     heard: list[tuple[datetime, datetime]] = [
-        (track.heard_at, track.heard_until) for track in participants if track.heard_at and track.heard_until
+        (track.heard_at, track.heard_until)
+        for track in participants
+        if track.heard_at and track.heard_until
     ]
     rate = max((track.highest_rate or 0 for track in participants), default=0)
     if not heard or not rate:

@@ -28,9 +28,15 @@ def words_of(kind: str, reason: str, detail: dict[str, Any]) -> str:
         case "reconnect":
             return "ACS connected again"
         case "clock_jump":
-            return f"The clock of the audio jumped {reason} by {abs(float(detail.get('seconds', 0.0))):.1f} s"
+            return (
+                f"The clock of the audio jumped {reason} by "
+                f"{abs(float(detail.get('seconds', 0.0))):.1f} s"
+            )
         case "rate_change":
-            return f"The sample rate changed from {detail.get('before', '?')} to {detail.get('after', '?')} Hz"
+            return (
+                f"The sample rate changed from {detail.get('before', '?')} to "
+                f"{detail.get('after', '?')} Hz"
+            )
         case "recovered":
             return "The recorder had stopped; what it had written was recovered"
         case "damage":

@@ -1,4 +1,5 @@
-"""System checks: wrong settings are said at the start, by the name of the variable, not found out in a call.
+"""System checks: wrong settings are said at the start, by the name of the variable, not found out
+in a call.
 
 | id | what is wrong |
 | --- | --- |
@@ -9,13 +10,13 @@
 | acsmedia.E005 | `ACS_JWKS_URL` is no https address (http is allowed with `DEBUG`) |
 | acsmedia.E006 | `DATA_DIR` cannot be written |
 | acsmedia.E007 | `AUDIO_STORE=s3` without `S3_BUCKET` |
-| acsmedia.E008 | `AUDIO_STORE=azure` without `AZURE_CONTAINER` or `AZURE_STORAGE_CONNECTION_STRING` |
+| acsmedia.E008 | `AUDIO_STORE=azure` without container name or connection string |
 | acsmedia.E009 | `REDIS_URL` has a scheme that the channel layer does not know |
 | acsmedia.W001 | `ACS_STREAM_TOKEN` is short; with `ACS_AUTH=jwt` it is the second lock |
-| acsmedia.W002 | Postgres with the in-memory channel layer: several processes would not see each other's calls |
-| acsmedia.W003 | SQLite with Redis: several processes seem to be meant, and SQLite lets one write at a time |
+| acsmedia.W002 | Postgres with the in-memory channel layer: no process sees another's calls |
+| acsmedia.W003 | SQLite with Redis: SQLite allows one writer, so several processes will wait |
 | acsmedia.W004 | `METRICS_TOKEN` is short |
-| acsmedia.W005 | `INSECURE_HTTP` without `DEBUG`: passwords and audio cross the network in plain text |
+| acsmedia.W005 | `INSECURE_HTTP` without `DEBUG`: passwords and audio are not encrypted |
 """
 
 from __future__ import annotations
@@ -37,14 +38,16 @@ MIN_SECRET_LENGTH = 16
 """Characters. Shorter secrets can be tried out by someone who has time."""
 
 
-def insist() -> None:
-    """Raises ImproperlyConfigured with every error found; for servers, which start without running the checks."""
+def require_valid_settings() -> None:
+    """Raises ImproperlyConfigured with every error found; for servers, which start without running
+    the checks.
+    """
     found = [message for check in _CHECKS for message in check() if message.is_serious()]
     if found:
         raise ImproperlyConfigured(" ".join(f"{message.msg} ({message.id})" for message in found))
 
 
-def check_access(**_: Any) -> list[CheckMessage]:
+def check_auth(**_: Any) -> list[CheckMessage]:
     """The door to the media socket."""
     return [*_LOCKS[settings.ACS_AUTH](), *_key_set_errors()]
 
@@ -55,7 +58,9 @@ def check_data_dir(**_: Any) -> list[CheckMessage]:
     why = _why_unwritable(folder) or _why_unwritable(Path(settings.SPOOL_DIR))
     if not why:
         return []
-    hint = "Give the user of this process the right to write there, or set DATA_DIR to another folder."
+    hint = (
+        "Give the user of this process the right to write there, or set DATA_DIR to another folder."
+    )
     return [Error(f"DATA_DIR={folder} cannot be written: {why}.", hint=hint, id="acsmedia.E006")]
 
 
@@ -65,31 +70,53 @@ def check_audio_store(**_: Any) -> list[CheckMessage]:
     if settings.AUDIO_STORE == "s3" and not options.get("bucket_name"):
         return [Error("AUDIO_STORE=s3 needs S3_BUCKET.", id="acsmedia.E007")]
     if settings.AUDIO_STORE == "azure":
-        wanted = {"AZURE_CONTAINER": "azure_container", "AZURE_STORAGE_CONNECTION_STRING": "connection_string"}
+        wanted = {
+            "AZURE_CONTAINER": "azure_container",
+            "AZURE_STORAGE_CONNECTION_STRING": "connection_string",
+        }
         missing = [variable for variable, option in wanted.items() if not options.get(option)]
-        return [Error(f"AUDIO_STORE=azure needs {variable}.", id="acsmedia.E008") for variable in missing]
+        return [
+            Error(f"AUDIO_STORE=azure needs {variable}.", id="acsmedia.E008")
+            for variable in missing
+        ]
     return []
 
 
 def check_processes(**_: Any) -> list[CheckMessage]:
     """Database and channel layer that several processes can share, or neither."""
     if settings.REDIS_URL and not _is_redis(settings.REDIS_URL):
-        return [Error("REDIS_URL must be redis://host, rediss://host or unix:///path.", id="acsmedia.E009")]
+        return [
+            Error(
+                "REDIS_URL must be redis://host, rediss://host or unix:///path.", id="acsmedia.E009"
+            )
+        ]
     if settings.DEBUG:
         return []
     sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
     if not sqlite and not settings.REDIS_URL:
         hint = "Set REDIS_URL, unless this is the only process."
-        return [Advice("Without REDIS_URL each process shows only its own calls.", hint=hint, id="acsmedia.W002")]
+        return [
+            Advice(
+                "Without REDIS_URL each process shows only its own calls.",
+                hint=hint,
+                id="acsmedia.W002",
+            )
+        ]
     if sqlite and settings.REDIS_URL:
         hint = "Set DATABASE_URL=postgres://…"
-        return [Advice("REDIS_URL is set, but DATABASE_URL is SQLite.", hint=hint, id="acsmedia.W003")]
+        return [
+            Advice("REDIS_URL is set, but DATABASE_URL is SQLite.", hint=hint, id="acsmedia.W003")
+        ]
     return []
 
 
 def check_metrics(**_: Any) -> list[CheckMessage]:
     if 0 < len(settings.METRICS_TOKEN) < MIN_SECRET_LENGTH:
-        return [Advice(f"METRICS_TOKEN has fewer than {MIN_SECRET_LENGTH} characters.", id="acsmedia.W004")]
+        return [
+            Advice(
+                f"METRICS_TOKEN has fewer than {MIN_SECRET_LENGTH} characters.", id="acsmedia.W004"
+            )
+        ]
     return []
 
 
@@ -97,11 +124,15 @@ def check_transport(**_: Any) -> list[CheckMessage]:
     if not settings.INSECURE_HTTP or settings.DEBUG:
         return []
     hint = "It is for a first look on this host; behind TLS leave it out."
-    return [Advice("INSECURE_HTTP sends passwords and audio in plain text.", hint=hint, id="acsmedia.W005")]
+    return [
+        Advice(
+            "INSECURE_HTTP sends passwords and audio in plain text.", hint=hint, id="acsmedia.W005"
+        )
+    ]
 
 
 _CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
-    check_access,
+    check_auth,
     check_data_dir,
     check_audio_store,
     check_processes,
@@ -116,7 +147,13 @@ def _lock_off() -> list[CheckMessage]:
     if settings.DEBUG:
         return []
     hint = "Use ACS_AUTH=jwt, or ACS_AUTH=token with ACS_STREAM_TOKEN."
-    return [Error("ACS_AUTH=off lets anyone connect; it is allowed only with DEBUG.", hint=hint, id="acsmedia.E001")]
+    return [
+        Error(
+            "ACS_AUTH=off lets anyone connect; it is allowed only with DEBUG.",
+            hint=hint,
+            id="acsmedia.E001",
+        )
+    ]
 
 
 def _lock_jwt() -> list[CheckMessage]:
@@ -137,7 +174,11 @@ def _lock_token() -> list[CheckMessage]:
     return []
 
 
-_LOCKS: dict[str, Callable[[], list[CheckMessage]]] = {"off": _lock_off, "jwt": _lock_jwt, "token": _lock_token}
+_LOCKS: dict[str, Callable[[], list[CheckMessage]]] = {
+    "off": _lock_off,
+    "jwt": _lock_jwt,
+    "token": _lock_token,
+}
 
 
 def _short_token() -> str:
@@ -155,7 +196,9 @@ def _key_set_errors() -> list[CheckMessage]:
 
 def _is_redis(url: str) -> bool:
     address = _split(url)
-    return address is not None and (address[0] == "unix" or (address[0] in {"redis", "rediss"} and bool(address[1])))
+    return address is not None and (
+        address[0] == "unix" or (address[0] in {"redis", "rediss"} and bool(address[1]))
+    )
 
 
 def _split(url: str) -> tuple[str, str] | None:
@@ -168,10 +211,14 @@ def _split(url: str) -> tuple[str, str] | None:
 
 
 def _why_unwritable(folder: Path) -> str:
-    """Empty if files can be made in `folder`; if it does not exist yet, whether it can be made is asked, not tried."""
+    """Empty if files can be made in `folder`; if it does not exist yet, whether it can be made is
+    asked, not tried.
+    """
     try:
         if folder.is_dir():
-            with tempfile.TemporaryFile(dir=folder):  # root may write by its rights what is mounted read-only
+            with tempfile.TemporaryFile(
+                dir=folder
+            ):  # root may write by its rights what is mounted read-only
                 return ""
         if folder.exists():
             return f"{folder} is not a folder"

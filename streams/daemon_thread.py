@@ -1,7 +1,8 @@
 """One blocking call in a thread of its own, for what may hang: a key server, a database, a disk.
 
-The thread is a daemon and belongs to nobody's pool: a call that never returns costs one thread, holds up neither the
-event loop nor the end of the process. Callers keep at most one such call of a kind in flight.
+The thread is a daemon and belongs to nobody's pool: a call that never returns costs one thread,
+holds up neither the event loop nor the end of the process. Callers keep at most one such call of a
+kind in flight.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """PURE. What a recording process counts, as one value taken at one moment.
 
-The recorder adds to plain integers, because a packet must cost nothing more; whoever shows the numbers asks for them.
+The recorder adds to plain integers, because a packet must cost nothing more; whoever shows the
+numbers asks for them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ SEAL_STAGES: tuple[SealStage, ...] = ("store", "database", "journal")
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """All journals on disk, of every process of this spool; `lag_seconds` is the age of the oldest finished one."""
+    """All journals on disk, of every process of this spool; `lag_seconds` is the age of the oldest
+    finished one.
+    """
 
     files: int = 0
     size_bytes: int = 0
@@ -28,8 +31,10 @@ class Backlog:
 
 
 @dataclass(frozen=True)
-class RecorderFigures:
-    """Totals since the process began, and what is the case now. An outcome that is left out counts 0."""
+class RecorderStats:
+    """Totals since the process began, and what is the case now. An outcome that is left out counts
+    0.
+    """
 
     packets: int = 0
     messages: Mapping[MessageOutcome, int] = field(default_factory=dict)
@@ -51,20 +56,22 @@ class RecorderFigures:
     """How many of each are on (`streams.live.alarm_rules`)."""
 
 
-PACE_SECONDS = 1.0
+RATE_SECONDS = 1.0
 
 
-class Pace:
-    """Ask `of` about once a second, when it `is_due`. Times are seconds of any monotonic clock."""
+class RateMeter:
+    """Ask `per_second` about once a second, when it `is_due`. Times are seconds of any monotonic
+    clock.
+    """
 
     def __init__(self) -> None:
         self._count = 0
         self._at: float | None = None
 
     def is_due(self, now: float) -> bool:
-        return self._at is None or now - self._at >= PACE_SECONDS
+        return self._at is None or now - self._at >= RATE_SECONDS
 
-    def of(self, count: int, now: float) -> float:
+    def per_second(self, count: int, now: float) -> float:
         """How many more a second since the last time; 0.0 at first."""
         before, since = self._count, self._at
         self._count, self._at = count, now

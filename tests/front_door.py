@@ -1,4 +1,6 @@
-"""The deployment's nginx in front of real processes: its own files, with places and ports of this machine."""
+"""The deployment's nginx in front of real processes: its own files, with places and ports of this
+machine.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ START_SECONDS = 20.0
 
 
 class FrontDoor:
-    """nginx with `site` ("tls" or "behind-proxy") before the ports of a web and an ingest process."""
+    """nginx with `site` ("tls" or "behind-proxy") before the ports of a web and an ingest
+    process.
+    """
 
     def __init__(self, site: str, *, web: int, ingest: int) -> None:
         self.program = machine.nginx()
@@ -77,7 +81,10 @@ class FrontDoor:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if self._process:
             self._process.terminate()
@@ -85,7 +92,15 @@ class FrontDoor:
         self._folder.cleanup()
 
     def _command(self) -> list[str]:
-        return [str(self.program), "-e", f"{self.folder}/error.log", "-p", str(self.folder), "-c", "nginx.conf"]
+        return [
+            str(self.program),
+            "-e",
+            f"{self.folder}/error.log",
+            "-p",
+            str(self.folder),
+            "-c",
+            "nginx.conf",
+        ]
 
 
 def listens(port: int) -> bool:
@@ -95,11 +110,15 @@ def listens(port: int) -> bool:
 
 
 def write_certificate(folder: Path) -> Path:
-    """fullchain.pem and privkey.pem for localhost, signed by itself, for a day; returns the certificate's path."""
+    """fullchain.pem and privkey.pem for localhost, signed by itself, for a day; returns the
+    certificate's path.
+    """
     folder.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName(
+        [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    )
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -1,6 +1,8 @@
-"""What the machine under the tests has: the path of a program, or a skip that names what is missing.
+"""What the machine under the tests has: the path of a program, or a skip that names what is
+missing.
 
-With CI=true nothing may be missing: there the same call fails instead of skipping, so that a green run has run it all.
+With CI=true nothing may be missing: there the same call fails instead of skipping, so that a green
+run has run it all.
 """
 
 from __future__ import annotations
@@ -50,8 +52,12 @@ def azurite() -> Path:
 
 
 def need(*names: str) -> Path:
-    """The first program of `names` that is there, on PATH or beside this Python; without one see `lacking`."""
-    places = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent), "/usr/sbin"])
+    """The first program of `names` that is there, on PATH or beside this Python; without one see
+    `lacking`.
+    """
+    places = os.pathsep.join(
+        [os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent), "/usr/sbin"]
+    )
     for name in names:
         if found := shutil.which(name, path=places):
             return Path(found)
@@ -59,7 +65,9 @@ def need(*names: str) -> Path:
 
 
 def lacking(reason: str) -> Exception:
-    """What to raise when the machine lacks something: a skip with its reason, with CI=true a failure."""
+    """What to raise when the machine lacks something: a skip with its reason, with CI=true a
+    failure.
+    """
     if os.environ.get("CI") == "true":
         return AssertionError(f"{reason}, and with CI=true nothing may be missing")
     return SkipTest(reason)

@@ -1,4 +1,5 @@
-"""S3 (moto's server) and Azure Blob (Azurite) in processes of their own, which a test can stop, pause and kill.
+"""S3 (moto's server) and Azure Blob (Azurite) in processes of their own, which a test can stop,
+pause and kill.
 
     with S3() as store, store.in_use():
         ...                                 # settings.AUDIO_STORE is "s3", and its bucket is there
@@ -33,7 +34,9 @@ from tests import machine
 from tests.servers import free_port
 
 START_SECONDS = 60.0
-AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+AZURE_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
 """The key of the account that every Azurite has; Microsoft publishes it."""
 
 
@@ -54,12 +57,17 @@ class ObjectStore(ABC):
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             assert self._process.poll() is None, f"it ended at its start:\n{self._log()}"
-            assert time.monotonic() < deadline, f"no answer after {START_SECONDS:.0f} s:\n{self._log()}"
+            assert time.monotonic() < deadline, (
+                f"no answer after {START_SECONDS:.0f} s:\n{self._log()}"
+            )
             time.sleep(0.05)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.kill()
         self._folder.cleanup()
@@ -84,7 +92,9 @@ class ObjectStore(ABC):
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """The audio store of the settings, with a place to store to."""
-        with override_settings(AUDIO_STORE=self.name, STORAGES={**settings.STORAGES, "audio": self.storage()}):
+        with override_settings(
+            AUDIO_STORE=self.name, STORAGES={**settings.STORAGES, "audio": self.storage()}
+        ):
             self._make_place(audio_store())
             yield
 
@@ -139,7 +149,11 @@ class S3(ObjectStore):
 
     def storage(self) -> dict[str, Any]:
         keys = {"access_key": "key", "secret_key": "secret", "region_name": "us-east-1"}
-        options = {"bucket_name": "recordings", "endpoint_url": f"http://127.0.0.1:{self.port}", **keys}
+        options = {
+            "bucket_name": "recordings",
+            "endpoint_url": f"http://127.0.0.1:{self.port}",
+            **keys,
+        }
         return {"BACKEND": "calls.storage.object_storage.S3AudioStorage", "OPTIONS": options}
 
     def name_at(self, path: str) -> str:
@@ -155,7 +169,15 @@ class S3(ObjectStore):
         }
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.port)]
+        return [
+            sys.executable,
+            "-m",
+            "moto.server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
 
     def _make_place(self, store: Any) -> None:
         with suppress(store.client.exceptions.BucketAlreadyOwnedByYou):
@@ -167,11 +189,16 @@ class Azure(ObjectStore):
 
     def _connection_string(self, port: int) -> str:
         endpoint = f"http://127.0.0.1:{port}/devstoreaccount1"
-        account = f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={AZURE_KEY}"
+        account = (
+            f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={AZURE_KEY}"
+        )
         return f"{account};BlobEndpoint={endpoint};"
 
     def storage(self) -> dict[str, Any]:
-        options = {"azure_container": "recordings", "connection_string": self._connection_string(self.port)}
+        options = {
+            "azure_container": "recordings",
+            "connection_string": self._connection_string(self.port),
+        }
         return {"BACKEND": "calls.storage.object_storage.AzureAudioStorage", "OPTIONS": options}
 
     def name_at(self, path: str) -> str:

@@ -1,4 +1,5 @@
-"""The whole way on one server: the simulator speaks, the recorder records, REST gives back what was said.
+"""The whole way on one server: the simulator speaks, the recorder records, REST gives back what was
+said.
 
 The statements of `test_end_to_end`, which says on which servers.
 """
@@ -16,26 +17,42 @@ import numpy as np
 import soundfile
 from django.test import SimpleTestCase
 
-from streams.simulator.plan import Call, Plan
+from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.play import play
 from streams.simulator.report import CallReport, Report
 from streams.simulator.scenario.faults import Faults, Stall
 from streams.simulator.scenario.schedule import Absence, Press
 from streams.timeline.track import LOOK_AHEAD_US
-from tests.end_to_end.installation import AGENT, CALLER, SEGMENT_SECONDS, Rest, noises, pcm_of, spoken
+from tests.end_to_end.installation import (
+    AGENT,
+    CALLER,
+    SEGMENT_SECONDS,
+    Rest,
+    noises,
+    pcm_of,
+    spoken,
+)
 from tests.servers import Server
 from tests.waiting import wait_until
 
 SECOND = 1_000_000
 BUSY_SECONDS = 3.0
-"""What a machine that does much besides may take longer, the start of the sealer's process among it."""
+"""What a machine that does much besides may take longer, the start of the sealer's process among
+it.
+"""
 
 SPOKEN = spoken(57.0)  # the demo's own call, whole
 MIXED = spoken(8.0, raw_ids=("",))
 HIGH = spoken(8.0, 24_000)
-BROKEN_OFF = noises(9.0, seed=2, absences=(Absence(3 * SECOND, SECOND),), presses=(Press(SECOND, "7"),))
+BROKEN_OFF = noises(
+    9.0, seed=2, absences=(Absence(3 * SECOND, SECOND),), presses=(Press(SECOND, "7"),)
+)
 DISTURBED = noises(
-    12.0, seed=3, faults=Faults(jitter_us=40_000, stalls=(Stall(4 * SECOND, 1_800_000),), reorder=0.05, duplicates=0.05)
+    12.0,
+    seed=3,
+    faults=Faults(
+        jitter_us=40_000, stalls=(Stall(4 * SECOND, 1_800_000),), reorder=0.05, duplicates=0.05
+    ),
 )
 LOSSY = noises(9.0, seed=4, faults=Faults(lose_every=100))
 LIVE = noises(8.0, seed=5)
@@ -69,18 +86,23 @@ class LiveExport:
 
 
 async def record(server: Server, rest: Rest) -> Recording:
-    """Plays all scripts as fast as they are taken, and beside them one call in real time that is looked at."""
-    calls = tuple(Call(script, connection_id=name) for name, script in SCRIPTS.items())
+    """Plays all scripts as fast as they are taken, and beside them one call in real time that is
+    looked at.
+    """
+    calls = tuple(PlannedCall(script, connection_id=name) for name, script in SCRIPTS.items())
     async with asyncio.TaskGroup() as tasks:
         played = tasks.create_task(play(Plan(server.media_url, calls, speed=0)))
-        tasks.create_task(play(Plan(server.media_url, (Call(LIVE, connection_id="live"),))))
+        tasks.create_task(play(Plan(server.media_url, (PlannedCall(LIVE, connection_id="live"),))))
         watched = tasks.create_task(asyncio.to_thread(watch_live, rest))
     return Recording(server, rest, played.result(), watched.result())
 
 
 def watch_live(rest: Rest) -> LiveExport:
     began = time.monotonic()
-    call = wait_until(lambda: _with_audio(rest.call("live")), what=lambda: "a call that goes on is sealed in pieces")
+    call = wait_until(
+        lambda: _with_audio(rest.call("live")),
+        what=lambda: "a call that goes on is sealed in pieces",
+    )
     return LiveExport(call, rest.track(call, CALLER), time.monotonic() - began)
 
 
@@ -94,7 +116,11 @@ class Recorded(SimpleTestCase):
     recording: ClassVar[Recording]
 
     def setUp(self) -> None:
-        self.server, self.rest, self.report = self.recording.server, self.recording.rest, self.recording.report
+        self.server, self.rest, self.report = (
+            self.recording.server,
+            self.recording.rest,
+            self.recording.report,
+        )
 
     def sent(self, name: str) -> CallReport:
         [call] = [call for call in self.report.calls if call.connection_id == name]
@@ -124,7 +150,9 @@ class Recorded(SimpleTestCase):
         call = self.rest.over("spoken")
         for name, tolerance in (("wav", 0.0), ("flac", 0.0), ("mp3", 0.2), ("opus", 0.2)):
             with self.subTest(name):
-                content = self.rest.body(f"/api/v1/calls/{call['id']}/audio", format=name, layout="mix")
+                content = self.rest.body(
+                    f"/api/v1/calls/{call['id']}/audio", format=name, layout="mix"
+                )
                 samples, rate = soundfile.read(BytesIO(content), always_2d=True)
                 self.assertEqual(samples.shape[1], 1)
                 self.assertAlmostEqual(len(samples) / rate, 57.0, delta=tolerance)
@@ -135,7 +163,10 @@ class Recorded(SimpleTestCase):
         for raw_id in (CALLER, AGENT):
             pcm, covered = pcm_of(SPOKEN, raw_id), 0
             for segment in manifest[raw_id]["segments"]:
-                start, end = segment["start_sample"], segment["start_sample"] + segment["sample_count"]
+                start, end = (
+                    segment["start_sample"],
+                    segment["start_sample"] + segment["sample_count"],
+                )
                 self.assertEqual(start, covered)
                 self.assertEqual(segment["sha256"], sha256(pcm[2 * start : 2 * end]).hexdigest())
                 covered = end
@@ -144,7 +175,9 @@ class Recorded(SimpleTestCase):
 
     def test_mixed_audio_is_one_track(self) -> None:
         call = self.rest.over("mixed")
-        self.assertEqual([(one["raw_id"], one["kind"]) for one in call["participants"]], [("", "mixed")])
+        self.assertEqual(
+            [(one["raw_id"], one["kind"]) for one in call["participants"]], [("", "mixed")]
+        )
         self.assertEqual(self.rest.track(call, ""), pcm_of(MIXED, ""))
 
     def test_24_khz_stays_24_khz(self) -> None:
@@ -172,11 +205,14 @@ class Recorded(SimpleTestCase):
         call = self.rest.over("disturbed")
         for voice in self.sent("disturbed").voices:
             track = self.rest.track(call, voice.voice.raw_id)
-            # One voice may begin some milliseconds after the other: their first packets were not delayed alike.
+            # One voice may begin some milliseconds after the other: their first packets were not
+            # delayed alike.
             self.assertIn(pcm_of(DISTURBED, voice.voice.raw_id), track)
             self.assertLess(len(track) - 2 * voice.samples, 2 * 16_000 * 0.04 + 2)
         counts = call["subscriptions"][0]["counts"]
-        self.assertEqual(counts["duplicate"], sum(voice.duplicates for voice in self.sent("disturbed").voices))
+        self.assertEqual(
+            counts["duplicate"], sum(voice.duplicates for voice in self.sent("disturbed").voices)
+        )
         self.assertGreater(counts["late"], 0)
 
     def test_a_single_lost_packet_is_no_gap_and_moves_nothing_by_more_than_60_ms(self) -> None:
@@ -185,7 +221,9 @@ class Recorded(SimpleTestCase):
             lost = voice.lost * 320
             length = len(self.rest.track(call, voice.voice.raw_id)) // 2
             self.assertLessEqual(abs(length - (voice.samples + lost)), 16_000 * 0.06)
-            self.assertEqual(self.rest.manifest(call)[voice.voice.raw_id]["counts"]["samples"], voice.samples)
+            self.assertEqual(
+                self.rest.manifest(call)[voice.voice.raw_id]["counts"]["samples"], voice.samples
+            )
 
     def test_a_call_that_goes_on_can_be_exported_as_far_as_it_is_sealed(self) -> None:
         call, pcm = self.recording.seen_live.call, self.recording.seen_live.pcm
@@ -193,7 +231,8 @@ class Recorded(SimpleTestCase):
         self.assertGreater(len(pcm), 0)
         self.assertTrue(pcm_of(LIVE, CALLER).startswith(pcm))
         self.assertLess(
-            self.recording.seen_live.after_seconds, 2 * SEGMENT_SECONDS + LOOK_AHEAD_US / SECOND + BUSY_SECONDS
+            self.recording.seen_live.after_seconds,
+            2 * SEGMENT_SECONDS + LOOK_AHEAD_US / SECOND + BUSY_SECONDS,
         )
 
     def test_and_is_whole_when_it_has_ended(self) -> None:

@@ -1,10 +1,13 @@
 """Django's runner, with a second pass on other backends and a closing line that says what was run.
 
-`manage.py test` runs everything. `manage.py test --again` is the pass on real Postgres and Redis: it leaves out what
-cannot come out differently there, and nothing else, so that a new test is in both passes unless somebody says so:
+`manage.py test` runs everything. `manage.py test --again` is the pass on real Postgres and Redis:
+it leaves out what cannot come out differently there, and nothing else, so that a new test is in
+both passes unless somebody says so:
 
-- the tests of the pure modules (`tests.coverage_of_pure.PURE`), which know neither database nor channel layer;
-- tests tagged "once": pages in a browser, JavaScript, the build, servers that bring their own database.
+- the tests of the pure modules (`tests.coverage_of_pure.PURE`), which use neither database nor
+  channel layer;
+- tests tagged "once": pages in a browser, JavaScript, the build, servers that bring their own
+  database.
 """
 
 from __future__ import annotations
@@ -23,15 +26,21 @@ from tests.coverage_of_pure import PURE
 ONCE = frozenset({"once", "browser", "javascript"})
 
 HUNG_SECONDS = 300.0
-"""No test takes a tenth of that. One that waits for ever ends the run, with the stacks of all threads."""
+"""No test takes a tenth of that. One that waits for ever ends the run, with the stacks of all
+threads.
+"""
 
 
 class Result(unittest.TextTestResult):
-    """Ends the process when a test hangs, so that nobody waits for the limit of a machine that says nothing of it."""
+    """Ends the process when a test hangs, so that nobody waits for the limit of a machine that says
+    nothing of it.
+    """
 
     def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
         super().startTest(test)
-        faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True, file=2)  # stderr, also under --buffer
+        faulthandler.dump_traceback_later(
+            HUNG_SECONDS, exit=True, file=2
+        )  # stderr, also under --buffer
 
     def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
         faulthandler.cancel_dump_traceback_later()
@@ -41,14 +50,18 @@ class Result(unittest.TextTestResult):
 class Runner(DiscoverRunner):
     """Discovers below the project's folder."""
 
-    def __init__(self, *, again: bool = False, exclude_tags: Iterable[str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, again: bool = False, exclude_tags: Iterable[str] | None = None, **options: Any
+    ) -> None:
         self._again = again
         super().__init__(exclude_tags=[*(exclude_tags or ()), *(ONCE if again else ())], **options)
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--again", action="store_true", help="Leave out what cannot differ on other backends.")
+        parser.add_argument(
+            "--again", action="store_true", help="Leave out what cannot differ on other backends."
+        )
 
     def load_tests_for_label(self, label: str, discover_kwargs: dict[str, str]) -> Any:
         """The tests of a label, without those of the pure modules in a second pass."""
@@ -56,12 +69,15 @@ class Runner(DiscoverRunner):
         if not self._again:
             return tests
         pure = {module for modules in PURE.values() for module in modules.split()}
-        return unittest.TestSuite(test for test in _each(tests) if type(test).__module__ not in pure)
+        return unittest.TestSuite(
+            test for test in _each(tests) if type(test).__module__ not in pure
+        )
 
     def teardown_databases(self, old_config: Any, **options: Any) -> None:
         """Ends what still holds the test database: Postgres drops none that is in use.
 
-        Channels' communicators keep the connections of worker threads open, so that tests can share theirs.
+        Channels' communicators keep the connections of worker threads open, so that tests can share
+        theirs.
         """
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
@@ -84,7 +100,8 @@ class Runner(DiscoverRunner):
 def closing_line(result: unittest.TestResult) -> str:
     """What became of the tests: "12 passed, 1 failed, 2 skipped".
 
-    A test with several failing subtests is one failure; a class that could not be set up, or was skipped, is one too.
+    A test with several failing subtests is one failure; a class that could not be set up, or was
+    skipped, is one too.
     """
     failed = {_name(test) for test, _ in [*result.failures, *result.errors]}
     failed |= {_name(test) for test in result.unexpectedSuccesses}
@@ -103,6 +120,8 @@ def _each(tests: unittest.TestSuite | unittest.TestCase) -> Iterator[unittest.Te
 
 
 def _name(test: unittest.TestCase) -> str:
-    """The id of a test, of a subtest's test, or "setUpClass (…)" of what unittest puts in its place."""
+    """The id of a test, of a subtest's test, or "setUpClass (…)" of what unittest puts in its
+    place.
+    """
     name = test.id()
     return name if name.startswith(("setUp", "tearDown")) else name.split(" ")[0]

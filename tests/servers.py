@@ -1,4 +1,5 @@
-"""The real application in a process of its own, for tests from end to end: two of them, killed, started again.
+"""The real application in a process of its own, for tests from end to end: two of them, killed,
+started again.
 
 with Server("uvicorn") as server:
     server.manage("drf_create_token", "operator")
@@ -36,8 +37,9 @@ STREAM_TOKEN = "stream-token-of-the-tests"
 class Server:
     """One process on Daphne or uvicorn, listening on a free port of loopback.
 
-    Without `DATABASE_URL` in `environment` it has a SQLite file of its own in its data folder, migrated at the first
-    start; with it the database is used as it is. `database_url_of_the_test()` is the database of the running test.
+    Without `DATABASE_URL` in `environment` it has a SQLite file of its own in its data folder,
+    migrated at the first start; with it the database is used as it is. `database_url_of_the_test()`
+    is the database of the running test.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Server:
         data_dir: Path | None = None,
         log_file: Path | None = None,
     ) -> None:
-        self._own_folder = TemporaryDirectory(prefix="acsmedia-server-") if data_dir is None else None
+        self._own_folder = (
+            TemporaryDirectory(prefix="acsmedia-server-") if data_dir is None else None
+        )
         self.data_dir = Path(self._own_folder.name) if self._own_folder else data_dir or Path()
         self._log_file = log_file or self.data_dir / "server.log"
         self.port = free_port()
@@ -62,7 +66,8 @@ class Server:
     @property
     def media_url(self) -> str:
         """Where ACS would connect, with the token it would carry."""
-        return f"{self.ws_url}/ws/acs/media?token={quote(self._environment.get('ACS_STREAM_TOKEN', ''))}"
+        token = quote(self._environment.get("ACS_STREAM_TOKEN", ""))
+        return f"{self.ws_url}/ws/acs/media?token={token}"
 
     @property
     def pid(self) -> int:
@@ -71,7 +76,9 @@ class Server:
 
     @property
     def runs(self) -> bool:
-        """Whether it has been started and not ended; a process that died by itself counts as started."""
+        """Whether it has been started and not ended; a process that died by itself counts as
+        started.
+        """
         return self._process is not None
 
     @property
@@ -87,20 +94,27 @@ class Server:
             raise
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.kill()
         if self._own_folder:
             self._own_folder.cleanup()
 
     def start(self) -> Self:
-        """Starts the process, the first time or again on the same port, and waits until it answers."""
+        """Starts the process, the first time or again on the same port, and waits until it
+        answers.
+        """
         assert self._process is None, "one process at a time"
         if self._migrates:
             self.manage("migrate", "--verbosity", "0")
             self._migrates = False
         with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+            )
         self._wait_until_it_answers()
         return self
 
@@ -122,7 +136,9 @@ class Server:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"manage.py {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        assert done.returncode == 0, (
+            f"manage.py {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
         return done.stdout
 
     def _wait_until_it_answers(self) -> None:
@@ -131,7 +147,9 @@ class Server:
         while not answers(self.port):
             code = self._process.poll()
             assert code is None, f"the server ended with {code} at its start:\n{self.log[-4000:]}"
-            assert time.monotonic() < deadline, f"no answer after {START_SECONDS:.0f} s:\n{self.log[-4000:]}"
+            assert time.monotonic() < deadline, (
+                f"no answer after {START_SECONDS:.0f} s:\n{self.log[-4000:]}"
+            )
             time.sleep(0.05)
 
     def _stop(self, number: signal.Signals, seconds: float = 20) -> None:
@@ -144,7 +162,9 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError(f"still running {seconds} s after {number.name}:\n{self.log[-4000:]}") from None
+            raise AssertionError(
+                f"still running {seconds} s after {number.name}:\n{self.log[-4000:]}"
+            ) from None
 
 
 def answers(port: int, path: str = "/healthz") -> bool:
@@ -160,8 +180,10 @@ def answers(port: int, path: str = "/healthz") -> bool:
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens now, and that no outgoing connection takes while its server is away:
-    it lies below those that the kernel gives (`ip_local_port_range` begins at 32768)."""
+    """A port of loopback on which nothing listens now, and that no outgoing connection takes while
+    its server is away: it lies below those that the kernel gives (`ip_local_port_range` begins at
+    32768).
+    """
     while True:
         port = random.randrange(12_000, 32_000)
         with socket.socket() as probe:
@@ -195,5 +217,7 @@ def _environment(data_dir: Path, wanted: Mapping[str, str]) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "acsmedia.settings",
         "PYTHONUNBUFFERED": "1",
     }
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
     return {**inherited, **ours, **wanted}

@@ -1,4 +1,6 @@
-"""uvicorn in a thread of the test, with a small application: for what is between the socket and ASGI."""
+"""uvicorn in a thread of the test, with a small application: for what is between the socket and
+ASGI.
+"""
 
 from __future__ import annotations
 

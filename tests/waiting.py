@@ -1,4 +1,6 @@
-"""Waiting for what another thread, process or task does: asked again and again, never longer than a deadline."""
+"""Waiting for what another thread, process or task does: asked again and again, never longer than a
+deadline.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,15 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.02
-LONG_PAUSE_SECONDS = 0.15  # where each look costs another process time that it needs for what is waited for
+LONG_PAUSE_SECONDS = (
+    0.15  # where each look costs another process time that it needs for what is waited for
+)
 
 
 async def until(answer: Callable[[], Any], *, what: str = "") -> Any:
-    """The first answer, awaited where it has to be, that is true; fails if there is none in `PATIENCE_SECONDS`."""
+    """The first answer, awaited where it has to be, that is true; fails if there is none in
+    `PATIENCE_SECONDS`.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         given = answer()
@@ -28,7 +34,9 @@ async def until(answer: Callable[[], Any], *, what: str = "") -> Any:
 
 
 def wait_until(answer: Callable[[], T | None], *, what: Callable[[], str]) -> T:
-    """The same where there is no event loop; `what` says at the end of the patience what was waited for."""
+    """The same where there is no event loop; `what` says at the end of the patience what was waited
+    for.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := answer()):
         assert time.monotonic() < deadline, f"not in {PATIENCE_SECONDS:.0f} s: {what()}"

@@ -1,8 +1,10 @@
-"""The middleware in front of all that needs the database: while it is away, 503 at once instead of a thread that hangs.
+"""The middleware in front of all that needs the database: while it is away, 503 at once instead of
+a thread that hangs.
 
-A request that comes while the database is away is turned back. One that was let in before is answered 503 as soon as
-the watch finds that out: its query may hang on in its thread, for nothing can end a query to a paused server, but the
-client has its answer. So an outage costs as many threads as there were requests under way, not one for each request.
+A request that comes while the database is away is turned back. One that was let in before is
+answered 503 as soon as the watch finds that out: its query may hang on in its thread, for nothing
+can end a query to a paused server, but the client has its answer. So an outage costs as many
+threads as there were requests under way, not one for each request.
 """
 
 from __future__ import annotations
@@ -21,23 +23,23 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.template.loader import render_to_string
 
-from acsmedia.monitoring import database_watch as database
-from calls.http.errors import RETRY_AFTER_SECONDS, answer_of_database_away
+from acsmedia.monitoring import database_watch
+from calls.http.errors import RETRY_AFTER_SECONDS, database_unavailable
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.25
+REFRESH_SECONDS = 0.25
 """How often a request that takes its time looks whether the database is still there."""
 
 Next = Callable[[HttpRequest], Any]
 
 
-class Gate:
+class DatabaseGate:
     """Of class form for `process_exception`, which only those have.
 
-    It is the first of those in the settings, because the others run in the thread of the request, which may hang; so it
-    gives its own answers the headers that theirs would have. It is never synchronous itself, which Django would
-    otherwise make of it for the sake of others that are.
+    It is the first of those in the settings, because the others run in the thread of the request,
+    which may hang; so it gives its own answers the headers that theirs would have. It is never
+    synchronous itself, which Django would otherwise make of it for the sake of others that are.
     """
 
     sync_capable = False
@@ -45,7 +47,9 @@ class Gate:
 
     def __init__(self, get_response: Next, away: Callable[[], str] | None = None) -> None:
         self._next = get_response
-        self._away = away or (database.postgres.away if connection.vendor == "postgresql" else str)
+        self._away = away or (
+            database_watch.postgres.outage if connection.vendor == "postgresql" else str
+        )
         self._turn_back: Next = SecurityMiddleware(CSPMiddleware(XFrameOptionsMiddleware(answer)))
         markcoroutinefunction(self)
 
@@ -57,9 +61,11 @@ class Gate:
             response = await self._unless_away(asyncio.ensure_future(self._next(request)))
         return self._turn_back(request) if response is None else response
 
-    async def _unless_away(self, answering: asyncio.Future[HttpResponseBase]) -> HttpResponseBase | None:
+    async def _unless_away(
+        self, answering: asyncio.Future[HttpResponseBase]
+    ) -> HttpResponseBase | None:
         try:
-            while not (await asyncio.wait({answering}, timeout=LOOK_SECONDS))[0]:
+            while not (await asyncio.wait({answering}, timeout=REFRESH_SECONDS))[0]:
                 if self._away():
                     return None
             return answering.result()
@@ -70,7 +76,9 @@ class Gate:
         """Of a view: one that came before the watch knew."""
         if not isinstance(error, OperationalError | InterfaceError):
             return None
-        log.warning("database away", view=request.resolver_match and request.resolver_match.view_name)
+        log.warning(
+            "database away", view=request.resolver_match and request.resolver_match.view_name
+        )
         return answer(request)
 
 
@@ -80,9 +88,11 @@ def needs_database(request: HttpRequest) -> bool:
 
 
 def answer(request: HttpRequest) -> HttpResponse:
-    """503: JSON for REST, a page for people. Rendered without a user, whom only the database knows."""
+    """503: JSON for REST, a page for people. Rendered without a user, whom only the database
+    knows.
+    """
     if request.path_info.startswith("/api/"):
-        return answer_of_database_away()
+        return database_unavailable()
     page = render_to_string("pages/away.html", {"seconds": RETRY_AFTER_SECONDS})
     headers = {"Retry-After": RETRY_AFTER_SECONDS, "Cache-Control": "no-store"}
     return HttpResponse(page, status=503, headers=headers)

@@ -1,8 +1,10 @@
-"""Whether the database answers, known without asking it: what keeps pages and REST from hanging while it is away.
+"""Whether the database answers, known without asking it: what keeps pages and REST from hanging
+while it is away.
 
-A paused Postgres, or one behind a broken network, neither answers nor refuses. Every query sent to it holds its thread,
-and a Unix socket knows no time limit. So one thread of its own tries the database (`Trial`), and whoever wants to know
-asks what that thread has found, or how long it has been waiting (`Watch.away`). That costs no round trip.
+A paused Postgres, or one behind a broken network, neither answers nor refuses. Every query sent to
+it holds its thread, and a Unix socket knows no time limit. So one thread of its own tries the
+database (`Trial`), and whoever wants to know asks what that thread has found, or how long it has
+been waiting (`DatabaseWatch.away`). That costs no round trip.
 """
 
 from __future__ import annotations
@@ -22,19 +24,27 @@ from streams.daemon_thread import in_daemon_thread
 log = structlog.get_logger(__name__)
 
 KEEP_SECONDS = 0.5
-"""How long it is believed that the database answers; whoever asks later has it tried again, and does not wait."""
+"""How long it is believed that the database answers; whoever asks later has it tried again, and
+does not wait.
+"""
 
 ANSWER_SECONDS = 2.0
 """A trial that takes longer: the database is away, until that trial comes back."""
 
 RETRY_SECONDS = 0.5
-"""Between two trials while it is away. They go on by themselves, so the first who asks after its return is let in."""
+"""Between two trials while it is away. They go on by themselves, so the first who asks after its
+return is let in.
+"""
 
 GIVE_UP_SECONDS = 30.0
-"""A trial that hangs for so long is left to itself and another one begun: its connection may be dead without a word."""
+"""A trial that hangs for so long is left to itself and another one begun: its connection may be
+dead without a word.
+"""
 
 POOL_SECONDS = 0.5
-"""A trial waits so long for a connection of the pool; then it makes one, to tell a busy pool from a lost database."""
+"""A trial waits so long for a connection of the pool; then it makes one, to tell a busy pool from a
+lost database.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,8 +58,10 @@ def _in_thread_of_its_own(work: Callable[[], None]) -> None:
     in_daemon_thread(work, name="database-watch")
 
 
-class Watch:
-    """What is known of one database. Asked by any thread, as often as one likes; nothing here blocks."""
+class DatabaseWatch:
+    """What is known of one database. Asked by any thread, as often as one likes; nothing here
+    blocks.
+    """
 
     def __init__(
         self,
@@ -69,13 +81,19 @@ class Watch:
         self._why = ""
         self._answered_at = float("-inf")
 
-    def away(self) -> str:
-        """Why nobody should ask the database now; "" when it answers, or when nothing is known yet."""
+    def outage(self) -> str:
+        """Why nobody should ask the database now; "" when it answers, or when nothing is known
+        yet.
+        """
         with self._lock:
             now, running = self._clock(), self._round
             if running is not None and now - running.begun_at >= ANSWER_SECONDS:
                 self._note("timeout")
-            since, most = (running.begun_at, GIVE_UP_SECONDS) if running else (self._answered_at, KEEP_SECONDS)
+            since, most = (
+                (running.begun_at, GIVE_UP_SECONDS)
+                if running
+                else (self._answered_at, KEEP_SECONDS)
+            )
             if now - since >= most:
                 begun = self._round = Round(now)
                 self._start(partial(self._go_on, begun))
@@ -111,7 +129,9 @@ class Watch:
 
 
 def try_postgres() -> None:
-    """One question over a connection of the pool, as requests do, or over a new one where the pool gives none."""
+    """One question over a connection of the pool, as requests do, or over a new one where the pool
+    gives none.
+    """
     from psycopg import Error
 
     pool: Any = connections[DEFAULT_DB_ALIAS].pool  # type: ignore[attr-defined]  # of the PostgreSQL backend
@@ -134,5 +154,7 @@ def _try_anew() -> None:
         connection.execute("SELECT 1")
 
 
-postgres = Watch(try_postgres)
-"""One for each process, asked only where the database is a Postgres: SQLite is a file, and never away."""
+postgres = DatabaseWatch(try_postgres)
+"""One for each process, asked only where the database is a Postgres: SQLite is a file, and never
+away.
+"""

@@ -1,11 +1,13 @@
 """What machines ask: is the process alive, and can it record now.
 
-`/healthz` answers 200 as long as the event loop turns; it touches nothing else. `/readyz` tries what the product stands
-on, each by name. Recording needs the journal folder, room in it, and nothing else: without database or layer calls are
-still recorded and are caught up later, so those are reported as degraded and the status stays 200. Who serves pages
-only asks `/readyz?require=database,layer` and gets 503 when one of these is away.
+`/healthz` answers 200 as long as the event loop turns; it touches nothing else. `/readyz` tries
+what the product stands on, each by name. Recording needs the journal folder, room in it, and
+nothing else: without database or layer calls are still recorded and are caught up later, so those
+are reported as degraded and the status stays 200. Who serves pages only asks
+`/readyz?require=database,layer` and gets 503 when one of these is away.
 
-Answers hold names, times and the kind of an error, no addresses and no messages: anyone may read them.
+Answers hold names, times and the kind of an error, no addresses and no messages: anyone may read
+them.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from streams.daemon_thread import in_daemon_thread
-from streams.ingest.disk_quota import Room
+from streams.ingest.disk_quota import DiskQuota
 from streams.journal.backlog import backlog_of
 
 PROBE_SECONDS = 2.0
@@ -48,7 +50,7 @@ PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """What a probe found; `why` is empty when it went well, `milliseconds` how long it took."""
 
     why: str
@@ -67,10 +69,14 @@ class CannotRecord(Exception):
     """What a probe itself found wrong; its message is shown to anyone."""
 
 
-class InThread:
-    """A blocking trial, awaited. While it hangs no second one is started, so an outage costs no pile of threads."""
+class ThreadedTrial:
+    """A blocking trial, awaited. While it hangs no second one is started, so an outage costs no
+    pile of threads.
+    """
 
-    def __init__(self, trial: Callable[[], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, trial: Callable[[], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._trial = trial
         self._clock = clock
         self._running: Future[Exception | None] | None = None
@@ -78,7 +84,11 @@ class InThread:
 
     async def __call__(self) -> None:
         """Raises what the trial raises."""
-        if self._running is None or self._running.done() or self._clock() - self._begun_at > GIVE_UP_SECONDS:
+        if (
+            self._running is None
+            or self._running.done()
+            or self._clock() - self._begun_at > GIVE_UP_SECONDS
+        ):
             self._begun_at = self._clock()
             self._running = in_daemon_thread(self._outcome, name="readyz")
         waiter = asyncio.wrap_future(self._running)
@@ -107,11 +117,13 @@ class Probe:
         self._trial = trial
         self._seconds = seconds
         self._clock = clock
-        self._last: Finding | None = None
+        self._last: ProbeResult | None = None
         self._last_at = 0.0
 
-    async def ask(self) -> Finding:
-        """Never raises: every failure is a finding, by its kind only, because its text may name hosts."""
+    async def ask(self) -> ProbeResult:
+        """Never raises: every failure is a finding, by its kind only, because its text may name
+        hosts.
+        """
         if self._last is not None and self._clock() - self._last_at < KEEP_SECONDS:
             return self._last
         begun_at = self._clock()
@@ -127,12 +139,14 @@ class Probe:
         else:
             why = ""
         self._last_at = self._clock()
-        self._last = Finding(why, (self._last_at - begun_at) * 1000)
+        self._last = ProbeResult(why, (self._last_at - begun_at) * 1000)
         return self._last
 
 
 def try_journal() -> None:
-    """Writes and syncs a nameless file where journals are written, and looks at the room that is left."""
+    """Writes and syncs a nameless file where journals are written, and looks at the room that is
+    left.
+    """
     folder = Path(settings.SPOOL_DIR)
     folder.mkdir(parents=True, exist_ok=True)
     free_megabytes = shutil.disk_usage(folder).free // 1_000_000
@@ -143,13 +157,13 @@ def try_journal() -> None:
         os.fsync(file.fileno())
 
 
-def try_room() -> None:
+def try_disk_quota() -> None:
     """Whether another call would be let in: see `streams.ingest.disk_quota`."""
     folder = Path(settings.SPOOL_DIR)
     folder.mkdir(parents=True, exist_ok=True)
-    room = Room.from_settings()
+    room = DiskQuota.from_settings()
     taken = backlog_of(folder, time.time()).size_bytes if room.limit_bytes else 0
-    if lacking := room.lacking(folder, taken):
+    if lacking := room.refusal_reason(folder, taken):
         raise CannotRecord(lacking)
 
 
@@ -171,7 +185,9 @@ async def try_layer() -> None:
 
 
 class Readiness:
-    """The answer of /readyz, from probes by name; `needed` are those without which nothing is recorded."""
+    """The answer of /readyz, from probes by name; `needed` are those without which nothing is
+    recorded.
+    """
 
     def __init__(self, probes: Mapping[str, Probe], *, needed: frozenset[str]) -> None:
         self._probes = probes
@@ -199,9 +215,9 @@ async def alive(request: HttpRequest) -> JsonResponse:
 
 _readiness = Readiness(
     {
-        "journal": Probe(InThread(try_journal)),
-        "room": Probe(InThread(try_room)),
-        "database": Probe(InThread(try_database)),
+        "journal": Probe(ThreadedTrial(try_journal)),
+        "room": Probe(ThreadedTrial(try_disk_quota)),
+        "database": Probe(ThreadedTrial(try_database)),
         "layer": Probe(try_layer),
     },
     needed=frozenset({"journal", "room"}),
@@ -211,10 +227,11 @@ readyz = never_cache(require_safe(_readiness.answer))
 
 
 @sync_and_async_middleware
-def machines_first(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def probes_first(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Answers `PATHS` before the other middleware, which would refuse a probe.
 
-    Load balancers ask by address, so the Host is none of ALLOWED_HOSTS; these answers use neither host nor session.
+    Load balancers ask by address, so the Host is none of ALLOWED_HOSTS; these answers use neither
+    host nor session.
     """
     if iscoroutinefunction(get_response):
 
@@ -233,5 +250,7 @@ def machines_first(get_response: Callable[[HttpRequest], Any]) -> Callable[[Http
     return answer
 
 
-def _view_for_machines(request: HttpRequest) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]] | None:
+def _view_for_machines(
+    request: HttpRequest,
+) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]] | None:
     return resolve(request.path_info).func if request.path_info in PATHS else None

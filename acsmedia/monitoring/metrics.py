@@ -1,8 +1,8 @@
 """`/metrics`: what Prometheus reads. Each process answers for itself; the scraper adds up.
 
-The recorder's numbers are read when they are asked for (`install`), so a packet touches no metric. The page is closed:
-with METRICS_TOKEN the scraper shows it as a bearer token; without one only this host itself may ask, and not through a
-proxy.
+The recorder's numbers are read when they are asked for (`install`), so a packet touches no metric.
+The page is closed: with METRICS_TOKEN the scraper shows it as a bearer token; without one only this
+host itself may ask, and not through a proxy.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from streams.live.alarm_rules import OF_PROCESSES, OF_STREAMS
-from streams.stats import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, RecorderFigures
+from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
+from streams.stats import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, RecorderStats
 
-__all__ = ["RecorderCollector", "RecorderFigures", "install", "metrics"]
+__all__ = ["RecorderCollector", "RecorderStats", "install", "metrics"]
 
 W = TypeVar("W", bound=str)
 
@@ -34,30 +39,46 @@ FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 class RecorderCollector(Collector):
     """Turns `figures()` into metrics, once a scrape."""
 
-    def __init__(self, figures: Callable[[], RecorderFigures]) -> None:
+    def __init__(self, figures: Callable[[], RecorderStats]) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         now = self._figures()
         yield _total("packets", "Audio packets received.", now.packets)
         yield _totals("messages", "Messages received.", "outcome", MESSAGE_OUTCOMES, now.messages)
-        yield _totals("handshakes", "Handshakes of media streams.", "outcome", HANDSHAKE_OUTCOMES, now.handshakes)
+        yield _totals(
+            "handshakes",
+            "Handshakes of media streams.",
+            "outcome",
+            HANDSHAKE_OUTCOMES,
+            now.handshakes,
+        )
         yield _total("journal_bytes", "Bytes appended to journals.", now.journal_bytes)
         yield _total("segments_sealed", "Segments stored, with their rows.", now.segments_sealed)
-        yield _totals("seal_failures", "Failed attempts to seal.", "stage", SEAL_STAGES, now.seal_failures)
+        yield _totals(
+            "seal_failures", "Failed attempts to seal.", "stage", SEAL_STAGES, now.seal_failures
+        )
         yield _gauge("open_streams", "Media streams that are open.", now.open_streams)
-        yield _gauge("seal_lag_seconds", "Age of the oldest journal waiting to be sealed.", now.seal_lag_seconds)
+        yield _gauge(
+            "seal_lag_seconds",
+            "Age of the oldest journal waiting to be sealed.",
+            now.seal_lag_seconds,
+        )
         yield _gauge("spool_bytes", "Bytes of journals on disk.", now.spool_bytes)
         yield _gauge("spool_files", "Journals on disk.", now.spool_files)
-        yield _gauge("spool_full", "1 while new media streams are refused for want of room.", now.lacks_room)
+        yield _gauge(
+            "spool_full", "1 while new media streams are refused for want of room.", now.lacks_room
+        )
         yield _gauge("live_dashboards", "Dashboards that are connected.", now.live_dashboards)
         alarms = GaugeMetricFamily("acsmedia_alarms", "Alarms that are on.", labels=["alarm"])
-        for name in (*OF_STREAMS, *OF_PROCESSES):
+        for name in (*STREAM_ALARMS, *PROCESS_ALARMS):
             alarms.add_metric([name], now.alarms.get(name, 0))
         yield alarms
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the registry would otherwise collect once to learn the names, before there is a recorder."""
+        """Nothing: the registry would otherwise collect once to learn the names, before there is a
+        recorder.
+        """
         return ()
 
 
@@ -69,15 +90,19 @@ class Exposition:
         self._recorder: RecorderCollector | None = None
         ProcessCollector(registry=self._registry)
 
-    def install(self, figures: Callable[[], RecorderFigures]) -> None:
-        """`figures` is called once a scrape, on the event loop: it must not block. Replaces an earlier one."""
+    def install(self, figures: Callable[[], RecorderStats]) -> None:
+        """`figures` is called once a scrape, on the event loop: it must not block. Replaces an
+        earlier one.
+        """
         if self._recorder is not None:
             self._registry.unregister(self._recorder)
         self._recorder = RecorderCollector(figures)
         self._registry.register(self._recorder)
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
-        """200 with the text format; 401 without the token, 403 from elsewhere when no token is set."""
+        """200 with the text format; 401 without the token, 403 from elsewhere when no token is
+        set.
+        """
         if settings.METRICS_TOKEN:
             if not _shows_token(request.headers.get("Authorization", ""), settings.METRICS_TOKEN):
                 return HttpResponse(
@@ -87,7 +112,9 @@ class Exposition:
                     headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
                 )
         elif not _is_this_host(request):
-            return HttpResponse("Elsewhere needs METRICS_TOKEN.\n", status=403, content_type="text/plain")
+            return HttpResponse(
+                "Elsewhere needs METRICS_TOKEN.\n", status=403, content_type="text/plain"
+            )
         return HttpResponse(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -116,8 +143,12 @@ def _total(name: str, help_text: str, value: float) -> Metric:
     return CounterMetricFamily(f"acsmedia_{name}", help_text, value=value)
 
 
-def _totals(name: str, help_text: str, label: str, words: Sequence[W], values: Mapping[W, int]) -> Metric:
-    """Every word is shown from the start, at 0: a series that appears with its first failure raises no alert."""
+def _totals(
+    name: str, help_text: str, label: str, words: Sequence[W], values: Mapping[W, int]
+) -> Metric:
+    """Every word is shown from the start, at 0: a series that appears with its first failure raises
+    no alert.
+    """
     family = CounterMetricFamily(f"acsmedia_{name}", help_text, labels=[label])
     for word in words:
         family.add_metric([word], values.get(word, 0))

@@ -1,8 +1,10 @@
-"""Daphne, when an application fails after its answer has begun: the connection is cut, so that the client sees it.
+"""Daphne, when an application fails after its answer has begun: the connection is cut, so that the
+client sees it.
 
-Daphne 4.2.3 tries to send an error page instead, which raises within the loop that looks after its applications
-(`Server.application_checker`). The client then waits for ever, and so does every connection that ends after it, because
-the loop is not started again. uvicorn cuts the connection by itself.
+Daphne 4.2.3 tries to send an error page instead, which raises within the loop that looks after its
+applications (`Server.application_checker`). The client then waits for ever, and so does every
+connection that ends after it, because the loop is not started again. uvicorn cuts the connection by
+itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What comes over an accepted WebSocket, from picows' callbacks to ASGI's events or straight to the application.
+"""What comes over an accepted WebSocket, from picows' callbacks to ASGI's events or straight to the
+application.
 
-A message may come in fragments; one that is not text in UTF-8 ends a socket whose application reads texts, while a
-`take` gets the bytes as they are, all those of one read of the socket together. What breaks the protocol ends the
-socket with the code of RFC 6455, section 7.4.1.
+A message may come in fragments; one that is not text in UTF-8 ends a socket whose application reads
+texts, while a `take` gets the bytes as they are, all those of one read of the socket together. What
+breaks the protocol ends the socket with the code of RFC 6455, section 7.4.1.
 """
 
 from __future__ import annotations
@@ -15,9 +16,19 @@ from typing import Any
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from uvicorn.protocols.utils import ClientDisconnected
 
-OK, OUT_OF_ORDER, NO_CODE, BROKEN, BAD_TEXT, TOO_BIG, FAILED, RESTART = 1000, 1002, 1005, 1006, 1007, 1009, 1011, 1012
-"""In this order: all is well; fragments that make no message; none was given; the connection broke; no UTF-8; a message
-beyond the bound; our own error; the server goes away."""
+OK, OUT_OF_ORDER, NO_CODE, BROKEN, BAD_TEXT, TOO_BIG, FAILED, RESTART = (
+    1000,
+    1002,
+    1005,
+    1006,
+    1007,
+    1009,
+    1011,
+    1012,
+)
+"""In this order: all is well; fragments that make no message; none was given; the connection broke;
+no UTF-8; a message beyond the bound; our own error; the server goes away.
+"""
 
 QUEUE_MESSAGES = 16
 """Messages that wait for `receive`; at that number reading is paused."""
@@ -33,7 +44,9 @@ Event = dict[str, Any]
 
 
 class Listener(WSListener):
-    """`deliver` or `receive` what comes, `send` what ASGI sends after the handshake; `leave` when the server ends."""
+    """`deliver` or `receive` what comes, `send` what ASGI sends after the handshake; `leave` when
+    the server ends.
+    """
 
     def __init__(self, max_bytes: int, on_gone: Callable[[], None]) -> None:
         self._max_bytes = max_bytes
@@ -83,8 +96,11 @@ class Listener(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         sent = transport.close_handshake.sent if transport.close_handshake else None
-        self._finish(sent.code.value if sent and sent.code.value in (OUT_OF_ORDER, TOO_BIG) else BROKEN)
-        self._writable.set()  # nobody else would wake a sender of a connection that broke while it was full
+        self._finish(
+            sent.code.value if sent and sent.code.value in (OUT_OF_ORDER, TOO_BIG) else BROKEN
+        )
+        # nobody else would wake a sender of a connection that broke while it was full
+        self._writable.set()
         if self._timer:
             self._timer.cancel()
         self._on_gone()
@@ -98,9 +114,16 @@ class Listener(WSListener):
     # --- the application ---
 
     async def deliver(self, take: Take) -> Event:
-        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take` has raised."""
+        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take`
+        has raised.
+        """
         if self._queue:
-            take([event["bytes"] if "bytes" in event else event["text"].encode() for event in self._queue])
+            take(
+                [
+                    event["bytes"] if "bytes" in event else event["text"].encode()
+                    for event in self._queue
+                ]
+            )
             self._queue.clear()
         self._take = take
         self._go_on_reading()
@@ -136,7 +159,9 @@ class Listener(WSListener):
             self._transport.send(BINARY, message["bytes"])
 
     def close(self, code: int, reason: str = "") -> None:
-        """Says goodbye; the client has `CLOSE_SECONDS` to answer. Again, or after its own goodbye, nothing."""
+        """Says goodbye; the client has `CLOSE_SECONDS` to answer. Again, or after its own goodbye,
+        nothing.
+        """
         if self._end or self._is_closed:
             return
         self._hand_over()

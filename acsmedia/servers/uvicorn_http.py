@@ -1,5 +1,7 @@
-"""uvicorn's HTTP protocol (`--http acsmedia.servers.uvicorn_http:PromptRequests`) with a limit on the time a request
-takes to arrive: uvicorn itself waits for ever for the rest of one, and each holds a descriptor."""
+"""uvicorn's HTTP protocol (`--http acsmedia.servers.uvicorn_http:HeadTimeoutProtocol`) with a limit on
+the time a request takes to arrive: uvicorn itself waits for ever for the rest of one, and each
+holds a descriptor.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,15 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 20.0
-"""From the connection, or the first byte of a later request on it, to the end of the request's head."""
+"""From the connection, or the first byte of a later request on it, to the end of the request's
+head.
+"""
 
 
-class PromptRequests(HttpToolsProtocol):
-    """Cuts a connection off whose request is not there in time. What is sent of a body may take as long as it likes."""
+class HeadTimeoutProtocol(HttpToolsProtocol):
+    """Cuts a connection off whose request is not there in time. What is sent of a body may take as
+    long as it likes.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

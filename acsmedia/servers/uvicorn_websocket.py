@@ -1,17 +1,20 @@
 """uvicorn's WebSocket protocol on picows, which reads frames in C
 (`--ws acsmedia.servers.uvicorn_websocket:PicowsProtocol`).
 
-uvicorn's own protocols cost 37 to 43 µs a message, most of it for parsing frames in Python and for waking a task with
-each message. Here frames are parsed and unmasked in C, and an application that wishes so is called with the messages
-right where they are read:
+uvicorn's own protocols cost 37 to 43 µs a message, most of it for parsing frames in Python and for
+waking a task with each message. Here frames are parsed and unmasked in C, and an application that
+wishes so is called with the messages right where they are read:
 
     deliver = scope["extensions"]["acsmedia.deliver"]
-    event = await deliver(take)     # `take(messages)`: those of one read, as bytes; the event: websocket.disconnect
+    event = await deliver(take)     # `take(messages)`: those of one read, as bytes; the event:
+    websocket.disconnect
 
-No message waits in a queue then, and TCP alone holds the sender back. `receive` and `send` work as ASGI has them.
+No message waits in a queue then, and TCP alone holds the sender back. `receive` and `send` work as
+ASGI has them.
 
-Until the application has accepted the handshake is HTTP, and this protocol speaks it. Then picows takes the connection
-over (RFC 6455: frames, masks, pings), and a `Listener` is told what comes (picows_listener.py).
+Until the application has accepted the handshake is HTTP, and this protocol speaks it. Then picows
+takes the connection over (RFC 6455: frames, masks, pings), and a `Listener` is told what comes
+(picows_listener.py).
 """
 
 from __future__ import annotations
@@ -36,8 +39,9 @@ from acsmedia.servers.picows_listener import BROKEN, FAILED, RESTART, Event, Lis
 log = structlog.get_logger(__name__)
 
 RECEIVE_BYTES = 64 * 1024
-"""The kernel's receive buffer of a socket (it takes twice as much, for its own bookkeeping): the most that one read can
-hold, so how long a flooded socket holds up the others, and what a killed process had not read. ACS sends 4 kB in 20 ms.
+"""The kernel's receive buffer of a socket (it takes twice as much, for its own bookkeeping): the
+most that one read can hold, so how long a flooded socket holds up the others, and what a killed
+process had not read. ACS sends 4 kB in 20 ms.
 """
 
 READ_BYTES = 4 * 1024
@@ -47,8 +51,9 @@ HEAD = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
 )
-"""What picows is shown of a request, whose key alone it needs: it knows no `Connection: keep-alive, Upgrade`, which
-Firefox sends, and no head of more than 16 kB."""
+"""What picows is shown of a request, whose key alone it needs: it knows no `Connection: keep-alive,
+Upgrade`, which Firefox sends, and no head of more than 16 kB.
+"""
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -81,7 +86,9 @@ class PicowsProtocol(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """The request, as uvicorn's HTTP parser has put it together again; nothing is read before it is answered."""
+        """The request, as uvicorn's HTTP parser has put it together again; nothing is read before
+        it is answered.
+        """
         self._transport.pause_reading()
         scope = self._scope(data)
         headers = dict(scope["headers"])
@@ -124,7 +131,9 @@ class PicowsProtocol(asyncio.Protocol):
             "raw_path": self._config.root_path.encode() + raw_path,
             "query_string": query_string,
             "headers": headers,
-            "subprotocols": [one.strip().decode("latin-1") for value in protocols for one in value.split(b",")],
+            "subprotocols": [
+                one.strip().decode("latin-1") for value in protocols for one in value.split(b",")
+            ],
             "state": self._app_state.copy(),
             "extensions": {"websocket.http.response": {}, "acsmedia.deliver": self._deliver},
         }
@@ -143,7 +152,9 @@ class PicowsProtocol(asyncio.Protocol):
                 self._respond(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _deliver(self, take: Take) -> Event:
-        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take` has raised."""
+        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take`
+        has raised.
+        """
         assert self._listener, "messages come once the application has accepted"
         return await self._listener.deliver(take)
 
@@ -180,7 +191,11 @@ class PicowsProtocol(asyncio.Protocol):
     def _respond(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:
         """Refuses with one part of body, as all of ours have."""
         self._is_answered = True
-        shown = [*_texts(headers or []), ("Content-Length", str(len(body))), ("Connection", "close")]
+        shown = [
+            *_texts(headers or []),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
         lines = "".join(f"{name}: {value}\r\n" for name, value in shown)
         head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n"
         self._transport.write(head.encode("latin-1") + body)
@@ -194,7 +209,9 @@ class PicowsProtocol(asyncio.Protocol):
         listener = Listener(self._config.ws_max_size, lambda: self.connection_lost(None))
         response = WSUpgradeResponse.create_101_response(extra)
         picows = self._picows(lambda _request: WSUpgradeResponseWithListener(response, listener))
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        self._transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES
+        )
         picows.connection_made(self._transport)
         _feed(picows, HEAD % self._key)
         assert listener.is_connected, "picows is shown a request that it accepts"

@@ -11,5 +11,8 @@ http = get_asgi_application()  # before anything that needs the app registry
 from bench.tutorial.consumers import DashboardConsumer, MediaConsumer
 
 # Typed Any in effect because `path` is typed for views; URLRouter takes ASGI applications.
-sockets = [path("ws/acs/media", MediaConsumer.as_asgi()), path("ws/live", DashboardConsumer.as_asgi())]
+sockets = [
+    path("ws/acs/media", MediaConsumer.as_asgi()),
+    path("ws/live", DashboardConsumer.as_asgi()),
+]
 application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(sockets)})

@@ -1,6 +1,7 @@
 """The admin: find a call, hear it, see what is missing, export it, delete it with its audio.
 
-Records are made by the recorder, so nothing can be added or changed here, and only a call can be deleted.
+Records are made by the recorder, so nothing can be added or changed here, and only a call can be
+deleted.
 
     records.py        what all pages have in common: read-only, bounded, searchable
     search.py         a term -> rows, by index first
@@ -9,7 +10,8 @@ Records are made by the recorder, so nothing can be added or changed here, and o
     display.py        moments, durations, sizes and identities as HTML
     recording.py      players and links to the export
     overview.py       how the installation is; configuration.py: how it is set
-    call.py           calls, with call_deletion.py; the other four: participant, subscription, segment, ledger
+    call.py           calls, with call_deletion.py; the other four: participant, subscription,
+    segment, ledger
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from calls.admin import display, recording
-from calls.admin.call_deletion import DeletesAudio
+from calls.admin.call_deletion import DeletionMixin
 from calls.admin.filters import KindFilter, SpanFilter, StateFilter
 from calls.admin.ledger import LedgerInline
 from calls.admin.participant import ParticipantInline
@@ -22,26 +22,39 @@ from calls.models import Call, Segment
 
 
 @admin.register(Call)
-class CallAdmin(DeletesAudio, RecordAdmin):
+class CallAdmin(DeletionMixin, RecordAdmin):
     search = CallSearch(
-        ids=("pk", "participants", "participants__segments", "subscriptions", "subscriptions__stream_id"),
+        ids=(
+            "pk",
+            "participants",
+            "participants__segments",
+            "subscriptions",
+            "subscriptions__stream_id",
+        ),
         whole=("call_connection_id", "correlation_id", "participants__raw_id"),
     )
     search_fields = search.whole
-    search_help_text = "Connection id, correlation id, raw id or part of a number, name, or any id of ours"
+    search_help_text = (
+        "Connection id, correlation id, raw id or part of a number, name, or any id of ours"
+    )
     ordering = ("-started_at", "-id")  # index call_newest_first
     list_display = ("started", "state_shown", "voices", "duration", "segments", "size", "gaps")
     list_filter = (StateFilter, ("started_at", SpanFilter), KindFilter)
     inlines = (ParticipantInline, SubscriptionInline, LedgerInline)
     fieldsets = (
         (None, {"fields": ("state_shown", "started", "ended", "connection", "correlation", "id")}),
-        ("Recording", {"fields": ("listen", "audio_started", "duration", "segments", "size", "gaps")}),
+        (
+            "Recording",
+            {"fields": ("listen", "audio_started", "duration", "segments", "size", "gaps")},
+        ),
         ("Export", {"fields": ("mix", "tracks", "proof")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         calls: Any = super().get_queryset(request)
-        described: QuerySet[Any] = calls.with_state(timezone.now()).with_audio_extent().with_recording()
+        described: QuerySet[Any] = (
+            calls.with_state(timezone.now()).with_audio_extent().with_recording()
+        )
         return described.prefetch_related("participants")
 
     @admin.display(description="Started", ordering="started_at")
@@ -108,4 +121,8 @@ class CallAdmin(DeletesAudio, RecordAdmin):
     @admin.display(description="Proof")
     def proof(self, call: Call) -> str:
         manifest = display.link(recording.address("call-manifest", call.pk), "Manifest")
-        return format_html("{} · {}", manifest, display.link(recording.address("call-segments", call.pk), "Segments"))
+        return format_html(
+            "{} · {}",
+            manifest,
+            display.link(recording.address("call-segments", call.pk), "Segments"),
+        )

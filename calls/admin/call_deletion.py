@@ -1,4 +1,6 @@
-"""Deleting calls in the admin: with their audio, after a page that says how much, and never while they are live."""
+"""Deleting calls in the admin: with their audio, after a page that says how much, and never while
+they are live.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,16 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = object
 
-MOST_AT_ONCE = 200
+MAX_AT_ONCE = 200
 """Calls that one request deletes; for more there is `manage.py delete_calls`."""
 
 REFUSAL = "A live call cannot be deleted: its recorder still writes. Wait until it has ended."
 
 
-class DeletesAudio(_ModelAdmin):
-    """Django's two ways to delete, without its collector: that would load every segment of a call."""
+class DeletionMixin(_ModelAdmin):
+    """Django's two ways to delete, without its collector: that would load every segment of a
+    call.
+    """
 
     actions = ("delete_selected",)
 
@@ -45,7 +49,9 @@ class DeletesAudio(_ModelAdmin):
             return redirect("admin:calls_call_change", object_id)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What goes is said by `Extent`, not row by row; what stands against it is that the call is live."""
+        """What goes is said by `Extent`, not row by row; what stands against it is that the call is
+        live.
+        """
         lacking = set() if self.has_delete_permission(request) else {"call"}
         live = deletion.live_among([call.pk for call in objs], timezone.now())
         return [], {}, lacking, [str(call) for call in live]
@@ -59,14 +65,20 @@ class DeletesAudio(_ModelAdmin):
         deletion.sweep_after_commit()
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        self.message_user(request, f"Deleted the call “{obj_display}” and its audio.", messages.SUCCESS)
-        return redirect("admin:calls_call_changelist")  # Django's own leads there only who may change calls
+        self.message_user(
+            request, f"Deleted the call “{obj_display}” and its audio.", messages.SUCCESS
+        )
+        return redirect(
+            "admin:calls_call_changelist"
+        )  # Django's own leads there only who may change calls
 
     @admin.action(permissions=["delete"], description="Delete selected calls and their audio")
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        ids: list[UUID] = list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
-        if len(ids) > MOST_AT_ONCE:
-            self.message_user(request, f"Select at most {MOST_AT_ONCE} calls to delete at once.", messages.ERROR)
+        ids: list[UUID] = list(queryset.values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
+        if len(ids) > MAX_AT_ONCE:
+            self.message_user(
+                request, f"Select at most {MAX_AT_ONCE} calls to delete at once.", messages.ERROR
+            )
             return None
         if request.POST.get("post"):
             self._delete(request, ids)
@@ -89,7 +101,9 @@ class DeletesAudio(_ModelAdmin):
             "live": live,
         }
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/calls/call/delete_selected_confirmation.html", context)
+        return TemplateResponse(
+            request, "admin/calls/call/delete_selected_confirmation.html", context
+        )
 
     def _delete(self, request: HttpRequest, ids: list[UUID]) -> None:
         deleted = 0

@@ -1,4 +1,6 @@
-"""Facts as HTML. Times are UTC and say so; what came over the wire is escaped and kept from turning the line around."""
+"""Facts as HTML. Times are UTC and say so; what came over the wire is escaped and kept from turning
+the line around.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,18 @@ def moment(when: datetime | None, *, milliseconds: bool = False) -> str:
     if when is None:
         return NOTHING
     at = when.astimezone(UTC)
-    precise = at.isoformat(sep=" ", timespec="milliseconds" if milliseconds else "seconds").removesuffix("+00:00")
-    return format_html('<time class="calls-fact" datetime="{}">{} UTC</time>', at.isoformat(), precise)
+    precise = at.isoformat(
+        sep=" ", timespec="milliseconds" if milliseconds else "seconds"
+    ).removesuffix("+00:00")
+    return format_html(
+        '<time class="calls-fact" datetime="{}">{} UTC</time>', at.isoformat(), precise
+    )
 
 
 def clock(seconds: float | None) -> str:
-    """Minutes and seconds as on a player; tenths below a minute, because gaps and segments are short."""
+    """Minutes and seconds as on a player; tenths below a minute, because gaps and segments are
+    short.
+    """
     if seconds is None:
         return NOTHING
     if seconds < 60:

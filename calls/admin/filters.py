@@ -55,7 +55,9 @@ class KindFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         if self.value() is None:
             return None
-        return queryset.filter(Exists(Participant.objects.filter(call=OuterRef("pk"), kind=self.value())))
+        return queryset.filter(
+            Exists(Participant.objects.filter(call=OuterRef("pk"), kind=self.value()))
+        )
 
 
 class SocketStateFilter(admin.SimpleListFilter):
@@ -73,19 +75,29 @@ class SocketStateFilter(admin.SimpleListFilter):
             case "open":
                 return queryset.filter(pk__in=still_open)
             case "closed":
-                return queryset.filter(disconnected_at__isnull=False, close_code__in=GOOD_CLOSE_CODES)
+                return queryset.filter(
+                    disconnected_at__isnull=False, close_code__in=GOOD_CLOSE_CODES
+                )
             case "broken":
                 return queryset.filter(BROKEN).exclude(pk__in=still_open)
         return None
 
 
 class SpanFilter(admin.FieldListFilter):
-    """A span of days in UTC, both inclusive: links for the usual ones, two date fields for any other."""
+    """A span of days in UTC, both inclusive: links for the usual ones, two date fields for any
+    other.
+    """
 
     template = "admin/calls/span_filter.html"
 
     def __init__(
-        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: _Admin, field_path: str
+        self,
+        field: Any,
+        request: HttpRequest,
+        params: Any,
+        model: Any,
+        model_admin: _Admin,
+        field_path: str,
     ) -> None:
         self.since_name, self.until_name = f"{field_path}_since", f"{field_path}_until"
         self.other_parameters: list[tuple[str, str]] = []
@@ -106,7 +118,9 @@ class SpanFilter(admin.FieldListFilter):
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         mine = {self.since_name, self.until_name}
         parameters = changelist.filter_params.items()
-        self.other_parameters = [(name, value) for name, values in parameters if name not in mine for value in values]
+        self.other_parameters = [
+            (name, value) for name, values in parameters if name not in mine for value in values
+        ]
         for text, since, until in _usual_spans(timezone.now().astimezone(UTC).date()):
             days = {self.since_name: since, self.until_name: until}
             yield {
@@ -129,7 +143,9 @@ class SpanFilter(admin.FieldListFilter):
 
 
 class OfRecord(admin.SimpleListFilter):
-    """Rows of one call, participant or socket, reached by a link from its page; shown only while it is in use."""
+    """Rows of one call, participant or socket, reached by a link from its page; shown only while it
+    is in use.
+    """
 
     model: type[Model]
     lookup: str
@@ -151,8 +167,15 @@ class OfRecord(admin.SimpleListFilter):
 
 
 def of(parameter: str, model: type[Model], lookup: str = "") -> type[OfRecord]:
-    """The filter `?<parameter>=<id>` on rows whose `lookup` (by default the parameter) is that record."""
-    attributes = {"title": parameter, "parameter_name": parameter, "model": model, "lookup": lookup or parameter}
+    """The filter `?<parameter>=<id>` on rows whose `lookup` (by default the parameter) is that
+    record.
+    """
+    attributes = {
+        "title": parameter,
+        "parameter_name": parameter,
+        "model": model,
+        "lookup": lookup or parameter,
+    }
     return type(f"Of{model.__name__}", (OfRecord,), attributes)
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from calls.admin import display
 from calls.admin.filters import SpanFilter, of
 from calls.admin.records import RecordAdmin, RecordInline, link_from, link_in_short, link_to
-from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
+from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
 from calls.models import Call, LedgerEntry, Participant
 
 
@@ -43,7 +43,11 @@ class EntryColumns:
 
     @admin.display(description="Detail")
     def detail_shown(self, entry: LedgerEntry) -> str:
-        return display.identifier(json.dumps(entry.detail, ensure_ascii=False)) if entry.detail else display.NOTHING
+        return (
+            display.identifier(json.dumps(entry.detail, ensure_ascii=False))
+            if entry.detail
+            else display.NOTHING
+        )
 
 
 class LedgerInline(EntryColumns, RecordInline):
@@ -60,20 +64,27 @@ class LedgerInline(EntryColumns, RecordInline):
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(EntryColumns, RecordAdmin):
-    search = Search(
+    search = TermSearch(
         ids=("pk", "call", "participant", "subscription"),
         whole=("call__call_connection_id", "call__correlation_id", "participant__raw_id"),
         places=(
-            Place("LedgerEntry", ("reason",), "pk", "-started_at"),
-            Place("Call", OF_CALL, "call", "-started_at"),
-            Place("Participant", OF_VOICE, "participant", "-heard_at"),
+            PartColumns("LedgerEntry", ("reason",), "pk", "-started_at"),
+            PartColumns("Call", OF_CALL, "call", "-started_at"),
+            PartColumns("Participant", OF_VOICE, "participant", "-heard_at"),
         ),
     )
     search_fields = search.whole
-    search_help_text = "Reason, connection id, correlation id, raw id or part of a number, or any id of ours"
+    search_help_text = (
+        "Reason, connection id, correlation id, raw id or part of a number, or any id of ours"
+    )
     ordering = ("-started_at",)
     list_display = ("at", "kind", "why", "length", "participant_link", "call_in_short")
-    list_filter = ("kind", ("started_at", SpanFilter), of("call", Call), of("participant", Participant))
+    list_filter = (
+        "kind",
+        ("started_at", SpanFilter),
+        of("call", Call),
+        of("participant", Participant),
+    )
     list_select_related = ("call", "participant")
     fieldsets = (
         (None, {"fields": ("kind", "why", "at", "until", "length", "detail_shown")}),

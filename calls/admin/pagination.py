@@ -13,10 +13,14 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts up to `most_rows`; `is_capped` says that there are more."""
 
     most_rows = 10_000
-    """Rows that can be paged through. Further ones are reached by search and filters, and quicker."""
+    """Rows that can be paged through. Further ones are reached by search and filters, and
+    quicker.
+    """
 
     def page(self, number: Any) -> Any:
-        """Finds the rows of the page first: what is counted and summed for a row is not for those that are skipped."""
+        """Finds the rows of the page first: what is counted and summed for a row is not for those
+        that are skipped.
+        """
         number = self.validate_number(number)
         begin = (number - 1) * self.per_page
         assert isinstance(self.object_list, QuerySet), "the admin paginates querysets"

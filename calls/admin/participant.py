@@ -12,7 +12,7 @@ from calls.admin import display, recording
 from calls.admin.filters import SpanFilter, of
 from calls.admin.ledger import LedgerInline
 from calls.admin.records import RecordAdmin, RecordInline, link_in_short, link_to, link_to_list
-from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
+from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
 from calls.models import Call, LedgerEntry, Participant, Segment
 
 
@@ -76,21 +76,48 @@ class ParticipantInline(TrackColumns, RecordInline):
 
 @admin.register(Participant)
 class ParticipantAdmin(TrackColumns, RecordAdmin):
-    search = Search(
+    search = TermSearch(
         ids=("pk", "call", "segments"),
         whole=("raw_id", "call__call_connection_id", "call__correlation_id"),
-        places=(Place("Participant", OF_VOICE, "pk", "-heard_at"), Place("Call", OF_CALL, "call", "-started_at")),
+        places=(
+            PartColumns("Participant", OF_VOICE, "pk", "-heard_at"),
+            PartColumns("Call", OF_CALL, "call", "-started_at"),
+        ),
     )
     search_fields = search.whole
-    search_help_text = "Raw id or part of a number, name, connection id, correlation id, or any id of ours"
+    search_help_text = (
+        "Raw id or part of a number, name, connection id, correlation id, or any id of ours"
+    )
     ordering = ("-heard_at",)
-    list_display = ("name", "kind", "heard_from", "recorded", "segments", "gaps", "size", "call_in_short")
+    list_display = (
+        "name",
+        "kind",
+        "heard_from",
+        "recorded",
+        "segments",
+        "gaps",
+        "size",
+        "call_in_short",
+    )
     list_filter = ("kind", ("heard_at", SpanFilter), of("call", Call))
     list_select_related = ("call",)
     inlines = (LedgerInline,)
     fieldsets = (
         (None, {"fields": ("name", "kind", "raw", "display_name", "of_call", "id")}),
-        ("Recording", {"fields": ("listen", "heard_from", "heard_to", "recorded", "segments", "size", "gaps")}),
+        (
+            "Recording",
+            {
+                "fields": (
+                    "listen",
+                    "heard_from",
+                    "heard_to",
+                    "recorded",
+                    "segments",
+                    "size",
+                    "gaps",
+                )
+            },
+        ),
         ("Export", {"fields": ("export",)}),
     )
 

@@ -1,4 +1,6 @@
-"""Players, and links to the export and the proof: everything that leads from the admin into REST."""
+"""Players, and links to the export and the proof: everything that leads from the admin into
+REST.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,17 @@ def address(name: str, pk: UUID, **query: Any) -> str:
 def player(source: str, of: str) -> SafeString:
     """A player that loads nothing until somebody presses play."""
     return format_html(
-        '<audio class="calls-player" controls preload="none" src="{}" aria-label="Recording of {}"></audio>', source, of
+        '<audio class="calls-player" controls preload="none" src="{}" aria-label="Recording of '
+        '{}"></audio>',
+        source,
+        of,
     )
 
 
 def downloads(call_id: UUID, channels: int = 1, **which: Any) -> SafeString:
-    """One link for each format that can hold so many channels; `which` says layout= or participant=."""
+    """One link for each format that can hold so many channels; `which` says layout= or
+    participant=.
+    """
     links = [
         link(address("call-audio", call_id, format=name, **which), NAMES[name])
         for name, audio_format in FORMATS.items()

@@ -1,4 +1,6 @@
-"""What all pages have in common: records are looked at, never edited, and no page grows with the tables."""
+"""What all pages have in common: records are looked at, never edited, and no page grows with the
+tables.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,18 @@ from django.utils.safestring import SafeString
 
 from calls.admin import display
 from calls.admin.pagination import CappedPaginator
-from calls.admin.search import Search
+from calls.admin.search import TermSearch
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
     _TabularInline = admin.TabularInline[Any, Any]
     _InlineFormSet = BaseInlineFormSet[Any, Any, Any]
 else:
-    _ModelAdmin, _TabularInline, _InlineFormSet = admin.ModelAdmin, admin.TabularInline, BaseInlineFormSet
+    _ModelAdmin, _TabularInline, _InlineFormSet = (
+        admin.ModelAdmin,
+        admin.TabularInline,
+        BaseInlineFormSet,
+    )
 
 
 class ReadOnly:
@@ -37,9 +43,11 @@ class ReadOnly:
 
 
 class RecordAdmin(ReadOnly, _ModelAdmin):
-    """A list that counts to ten thousand at most, searches by index first, and reads its rows in constant queries."""
+    """A list that counts to ten thousand at most, searches by index first, and reads its rows in
+    constant queries.
+    """
 
-    search: ClassVar[Search]
+    search: ClassVar[TermSearch]
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # counting per filter reads the whole table per filter
@@ -95,9 +103,13 @@ def link_to(record: Model | None) -> str:
 
 
 def link_in_short(record: Model) -> str:
-    """A link to the page of a record, by the beginning of its name: whole ones make every row of a list four high."""
+    """A link to the page of a record, by the beginning of its name: whole ones make every row of a
+    list four high.
+    """
     name = str(record)
-    return display.link(_page_of(record), display.isolated(name if len(name) <= 12 else f"{name[:8]}…"))
+    return display.link(
+        _page_of(record), display.isolated(name if len(name) <= 12 else f"{name[:8]}…")
+    )
 
 
 def link_from(text: object, record: Model) -> str:

@@ -1,4 +1,6 @@
-"""A search term as rows: whole identifiers through indexes first, parts of them only where no whole one matches."""
+"""A search term as rows: whole identifiers through indexes first, parts of them only where no whole
+one matches.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,17 @@ from django.utils.text import smart_split, unescape_string_literal
 
 from calls.lookups import SHORTEST
 
-MOST_OWNERS = 500
-"""Rows with a part of a term whose own rows are listed, the newest: so the list stays quick whatever is typed."""
+MAX_OWNERS = 500
+"""Rows with a part of a term whose own rows are listed, the newest: so the list stays quick
+whatever is typed.
+"""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Columns of a model that are looked through for parts, and where the listed rows name a row of it."""
+class PartColumns:
+    """Columns of a model that are looked through for parts, and where the listed rows name a row of
+    it.
+    """
 
     model: str
     columns: tuple[str, ...]
@@ -37,9 +43,13 @@ class Place:
         found: set[UUID] = set()
         is_cut = False
         for column in self.columns:  # one query each, for each has an index of its own
-            keys = list(rows.filter(**{f"{column}__part": part}).values_list("pk", flat=True)[: MOST_OWNERS + 1])
-            is_cut |= len(keys) > MOST_OWNERS
-            found.update(keys[:MOST_OWNERS])
+            keys = list(
+                rows.filter(**{f"{column}__part": part}).values_list("pk", flat=True)[
+                    : MAX_OWNERS + 1
+                ]
+            )
+            is_cut |= len(keys) > MAX_OWNERS
+            found.update(keys[:MAX_OWNERS])
         return list(found), is_cut
 
 
@@ -48,32 +58,40 @@ OF_VOICE = ("raw_id", "display_name")
 
 
 @dataclass(frozen=True)
-class Search:
+class TermSearch:
     """Where the terms of a search box are looked for in one model; several terms must all match."""
 
     ids: tuple[str, ...]
     """Lookups that are compared to a UUID of ours."""
     whole: tuple[str, ...]
     """Lookups with an index that are compared to text."""
-    places: tuple[Place, ...] = ()
+    places: tuple[PartColumns, ...] = ()
 
     def narrow(self, queryset: QuerySet[Any], text: str) -> tuple[QuerySet[Any], list[str]]:
-        """The rows that match, and what is to be said of terms that were not looked for everywhere."""
+        """The rows that match, and what is to be said of terms that were not looked for
+        everywhere.
+        """
         notes: list[str] = []
         for term in terms_of(text):
             whole = self._with_whole(queryset.model, term)
             if whole.exists():
                 queryset = queryset.filter(pk__in=whole)
             elif len(term) < SHORTEST:
-                notes.append(f"Parts of at least {SHORTEST} characters are looked for: “{term}” is none.")
+                notes.append(
+                    f"Parts of at least {SHORTEST} characters are looked for: “{term}” is none."
+                )
                 queryset = queryset.none()
             else:
                 queryset = self._with_part(queryset, term, notes)
         return queryset, notes
 
     def _with_whole(self, model: Any, term: str) -> QuerySet[Any]:
-        """Primary keys. One SELECT per lookup, united: a database cannot use several indexes for an OR over joins."""
-        conditions: list[dict[str, Any]] = [{lookup: uuid} for uuid in _uuids(term) for lookup in self.ids]
+        """Primary keys. One SELECT per lookup, united: a database cannot use several indexes for an
+        OR over joins.
+        """
+        conditions: list[dict[str, Any]] = [
+            {lookup: uuid} for uuid in _uuids(term) for lookup in self.ids
+        ]
         return _united(model, [*conditions, *({lookup: term} for lookup in self.whole)])
 
     def _with_part(self, queryset: QuerySet[Any], part: str, notes: list[str]) -> QuerySet[Any]:
@@ -83,12 +101,18 @@ class Search:
             if keys:
                 conditions.append({f"{place.lookup}__in": keys})
             if is_cut:
-                notes.append(f"“{part}” is in more than {MOST_OWNERS} of {place.said}: the newest are shown.")
-        return queryset.filter(pk__in=_united(queryset.model, conditions)) if conditions else queryset.none()
+                notes.append(
+                    f"“{part}” is in more than {MAX_OWNERS} of {place.said}: the newest are shown."
+                )
+        return (
+            queryset.filter(pk__in=_united(queryset.model, conditions))
+            if conditions
+            else queryset.none()
+        )
 
 
 @dataclass(frozen=True)
-class CallSearch(Search):
+class CallSearch(TermSearch):
     """Calls are found as REST finds them, however common a part is."""
 
     def _with_part(self, queryset: Any, part: str, notes: list[str]) -> QuerySet[Any]:
@@ -111,6 +135,8 @@ def _uuids(term: str) -> list[UUID]:
 
 
 def _united(model: Any, conditions: list[dict[str, Any]]) -> QuerySet[Any]:
-    first, *others = (model.objects.filter(**condition).order_by().values("pk") for condition in conditions)
+    first, *others = (
+        model.objects.filter(**condition).order_by().values("pk") for condition in conditions
+    )
     united: QuerySet[Any] = first.union(*others)
     return united

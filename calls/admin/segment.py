@@ -12,13 +12,13 @@ from django.http import HttpRequest
 from calls.admin import display, recording
 from calls.admin.filters import SpanFilter, of
 from calls.admin.records import RecordAdmin, link_in_short, link_to
-from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
+from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
 from calls.models import Call, Participant, Segment, Subscription
 
 
 @admin.register(Segment)
 class SegmentAdmin(RecordAdmin):
-    search = Search(
+    search = TermSearch(
         ids=("pk", "participant", "subscription", "participant__call"),
         whole=(
             "participant__raw_id",
@@ -26,12 +26,14 @@ class SegmentAdmin(RecordAdmin):
             "participant__call__correlation_id",
         ),
         places=(
-            Place("Participant", OF_VOICE, "participant", "-heard_at"),
-            Place("Call", OF_CALL, "participant__call", "-started_at"),
+            PartColumns("Participant", OF_VOICE, "participant", "-heard_at"),
+            PartColumns("Call", OF_CALL, "participant__call", "-started_at"),
         ),
     )
     search_fields = search.whole
-    search_help_text = "Connection id, correlation id, raw id or part of a number, or any id of ours"
+    search_help_text = (
+        "Connection id, correlation id, raw id or part of a number, or any id of ours"
+    )
     list_display = ("started", "length", "participant_link", "peak", "rms", "size", "call_in_short")
     list_filter = (
         ("sealed_at", SpanFilter),
@@ -42,7 +44,20 @@ class SegmentAdmin(RecordAdmin):
     list_select_related = ("participant__call",)
     fieldsets = (
         (None, {"fields": ("listen", "participant_link", "of_call", "subscription_link", "id")}),
-        ("Place", {"fields": ("started", "ended", "length", "start_sample", "sample_count", "sample_rate", "journal")}),
+        (
+            "Place",
+            {
+                "fields": (
+                    "started",
+                    "ended",
+                    "length",
+                    "start_sample",
+                    "sample_count",
+                    "sample_rate",
+                    "journal",
+                )
+            },
+        ),
         ("Level", {"fields": ("peak", "rms")}),
         ("Stored", {"fields": ("sealed", "sha256", "pcm_size", "size", "audio_name")}),
     )
@@ -58,7 +73,9 @@ class SegmentAdmin(RecordAdmin):
 
     @admin.display(description="Listen")
     def listen(self, segment: Segment) -> str:
-        return recording.player(recording.address("segment-audio", segment.pk), f"segment {segment}")
+        return recording.player(
+            recording.address("segment-audio", segment.pk), f"segment {segment}"
+        )
 
     @admin.display(description="Started")
     def started(self, segment: Segment) -> str:

@@ -1,4 +1,6 @@
-"""Subscriptions: the sockets of a call, what each announced, how it closed and what was counted on it."""
+"""Subscriptions: the sockets of a call, what each announced, how it closed and what was counted on
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,15 @@ from django.utils import timezone
 
 from calls.admin import display
 from calls.admin.filters import SocketStateFilter, SpanFilter, of
-from calls.admin.records import RecordAdmin, RecordInline, link_from, link_in_short, link_to, link_to_list
-from calls.admin.search import OF_CALL, OF_VOICE, Place, Search
+from calls.admin.records import (
+    RecordAdmin,
+    RecordInline,
+    link_from,
+    link_in_short,
+    link_to,
+    link_to_list,
+)
+from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
 from calls.models import Call, Segment, Subscription
 from calls.querysets import GOOD_CLOSE_CODES, SILENT_AFTER
 
@@ -66,19 +75,31 @@ class SubscriptionInline(SocketColumns, RecordInline):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(SocketColumns, RecordAdmin):
-    search = Search(
+    search = TermSearch(
         ids=("pk", "stream_id", "call"),
         whole=("call__call_connection_id", "call__correlation_id", "call__participants__raw_id"),
         places=(
-            Place("Subscription", ("subscription_id",), "pk", "-connected_at"),
-            Place("Call", OF_CALL, "call", "-started_at"),
-            Place("Participant", OF_VOICE, "call__participants", "-heard_at"),
+            PartColumns("Subscription", ("subscription_id",), "pk", "-connected_at"),
+            PartColumns("Call", OF_CALL, "call", "-started_at"),
+            PartColumns("Participant", OF_VOICE, "call__participants", "-heard_at"),
         ),
     )
     search_fields = search.whole
-    search_help_text = "Subscription id, connection id, correlation id, raw id or part of a number, or any id of ours"
+    search_help_text = (
+        "Subscription id, connection id, correlation id, raw id or part of a "
+        "number, or any id of ours"
+    )
     ordering = ("-connected_at",)
-    list_display = ("connected", "state", "duration", "audio_format", "segments", "audio", "troubles", "call_in_short")
+    list_display = (
+        "connected",
+        "state",
+        "duration",
+        "audio_format",
+        "segments",
+        "audio",
+        "troubles",
+        "call_in_short",
+    )
     list_filter = (SocketStateFilter, ("connected_at", SpanFilter), of("call", Call))
     list_select_related = ("call",)
     fieldsets = (
@@ -101,7 +122,10 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
 
     @admin.display(description="Faults")
     def troubles(self, subscription: Subscription) -> str:
-        counts = {name: subscription.counts[name] for name in ("unknown", "malformed", "duplicate", "late")}
+        counts = {
+            name: subscription.counts[name]
+            for name in ("unknown", "malformed", "duplicate", "late")
+        }
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
 
     @admin.display(description="Call")

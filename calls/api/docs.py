@@ -1,4 +1,6 @@
-"""The OpenAPI schema and its page. The page keeps the strict CSP: no CDN, no inline script, no inline style."""
+"""The OpenAPI schema and its page. The page keeps the strict CSP: no CDN, no inline script, no
+inline style.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pages by cursor: `{"next", "previous", "results"}`. A list that grows while it is read repeats and skips nothing."""
+"""Pages by cursor: `{"next", "previous", "results"}`. A list that grows while it is read repeats
+and skips nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +23,35 @@ class _Pages(CursorPagination):
         if asked is None:
             assert self.page_size is not None, "each kind of page has its size"
             return self.page_size
-        if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= (self.max_page_size or 0)):
-            raise ValidationError({"page_size": [f"A whole number from 1 to {self.max_page_size}."]})
+        if not (
+            asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= (self.max_page_size or 0)
+        ):
+            raise ValidationError(
+                {"page_size": [f"A whole number from 1 to {self.max_page_size}."]}
+            )
         return int(asked)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
             cursor: Cursor | None = super().decode_cursor(request)
         except NotFound as error:
-            raise ValidationError({"cursor": ["Not a cursor of this list: take it from next or previous."]}) from error
+            raise ValidationError(
+                {"cursor": ["Not a cursor of this list: take it from next or previous."]}
+            ) from error
         return cursor
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: Any = None
+    ) -> list[Any] | None:
         try:
             page: list[Any] | None = super().paginate_queryset(queryset, request, view)
-        except (ValueError, InvalidValue) as error:  # a cursor of another list: its position is not of our field's type
-            raise ValidationError({"cursor": ["Not a cursor of this list: take it from next or previous."]}) from error
+        except (
+            ValueError,
+            InvalidValue,
+        ) as error:  # a cursor of another list: its position is not of our field's type
+            raise ValidationError(
+                {"cursor": ["Not a cursor of this list: take it from next or previous."]}
+            ) from error
         return page
 
 

@@ -1,4 +1,6 @@
-"""What may be asked in a query string. A name that is not known is as wrong as a value that is not."""
+"""What may be asked in a query string. A name that is not known is as wrong as a value that is
+not.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from calls.export.formats import FORMATS, Layout
-from calls.export.plan import Wish
+from calls.export.plan import ExportRequest
 
 LONGEST_SECONDS = 10**9
-MOST_POINTS = 10_000
+MAX_POINTS = 10_000
 
 Parameters = TypeVar("Parameters", bound="serializers.Serializer[Any]")
 
@@ -24,36 +26,55 @@ class SecondsField(serializers.DecimalField):
     """Seconds from `audio_started_at`, exact: `0.1` is a tenth, not the float next to it."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_digits=None, decimal_places=None, min_value=0, max_value=LONGEST_SECONDS, **options)
+        super().__init__(
+            max_digits=None, decimal_places=None, min_value=0, max_value=LONGEST_SECONDS, **options
+        )
 
 
 class RangeParameters(serializers.Serializer[Any]):
-    participant = serializers.UUIDField(required=False, help_text="One track only: `participants[].id`.")
-    start = SecondsField(required=False, help_text="Seconds from `audio_started_at`; the beginning if absent.")
-    end = SecondsField(required=False, help_text="Seconds from `audio_started_at`; the end if absent or beyond it.")
+    participant = serializers.UUIDField(
+        required=False, help_text="One track only: `participants[].id`."
+    )
+    start = SecondsField(
+        required=False, help_text="Seconds from `audio_started_at`; the beginning if absent."
+    )
+    end = SecondsField(
+        required=False, help_text="Seconds from `audio_started_at`; the end if absent or beyond it."
+    )
 
 
 class AudioParameters(RangeParameters):
-    # `format` is a method name of DRF's base class nowhere, but a builtin: hence the declaration through get_fields.
+    # `format` is a method name of DRF's base class nowhere, but a builtin: hence the declaration
+    # through get_fields.
     layout = serializers.ChoiceField(
         choices=[layout.value for layout in Layout],
         default=Layout.MIX.value,
-        help_text="`mix`: mono, all tracks summed. `tracks`: a channel per participant, in order of being heard.",
+        help_text="`mix`: mono, all tracks summed. `tracks`: a channel per participant, in order "
+        "of being heard.",
     )
-    download = serializers.BooleanField(default=False, help_text="Ask the browser to save instead of to play.")
+    download = serializers.BooleanField(
+        default=False, help_text="Ask the browser to save instead of to play."
+    )
 
     def get_fields(self) -> dict[str, Any]:
-        format_ = serializers.ChoiceField(choices=list(FORMATS), default="wav", help_text="File format.")
+        format_ = serializers.ChoiceField(
+            choices=list(FORMATS), default="wav", help_text="File format."
+        )
         return {"format": format_, **super().get_fields()}
 
 
 class SegmentAudioParameters(serializers.Serializer[Any]):
-    download = serializers.BooleanField(default=False, help_text="Ask the browser to save instead of to play.")
+    download = serializers.BooleanField(
+        default=False, help_text="Ask the browser to save instead of to play."
+    )
 
 
 class PeaksParameters(RangeParameters):
     points = serializers.IntegerField(
-        default=1000, min_value=1, max_value=MOST_POINTS, help_text="Pairs wanted; a short recording gives fewer."
+        default=1000,
+        min_value=1,
+        max_value=MAX_POINTS,
+        help_text="Pairs wanted; a short recording gives fewer.",
     )
 
 
@@ -75,12 +96,14 @@ def refuse_unknown(request: Request, known: Iterable[str]) -> None:
     unknown = set(request.query_params) - set(known)
     if unknown:
         names = ", ".join(sorted(known)) or "none"
-        raise ValidationError({name: [f"Unknown parameter. Known here: {names}."] for name in sorted(unknown)})
+        raise ValidationError(
+            {name: [f"Unknown parameter. Known here: {names}."] for name in sorted(unknown)}
+        )
 
 
-def wish_of(values: dict[str, Any]) -> Wish:
+def wish_of(values: dict[str, Any]) -> ExportRequest:
     """What an export is planned from."""
-    return Wish(
+    return ExportRequest(
         format=FORMATS[values.get("format", "wav")],
         layout=Layout(values.get("layout", Layout.MIX)),
         participant=values.get("participant"),

@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
 
 from calls.api.parameters import AudioParameters, PeaksParameters, SegmentAudioParameters
 from calls.serializers import CallSerializer, ManifestSerializer, PeaksSerializer, SegmentSerializer
 
-_ERROR = {"type": "object", "additionalProperties": True, "description": "By parameter, or `detail`."}
+_ERROR = {
+    "type": "object",
+    "additionalProperties": True,
+    "description": "By parameter, or `detail`.",
+}
 _ERRORS = {
-    400: OpenApiResponse(_ERROR, description="A parameter is unknown or has a wrong value; it is named."),
+    400: OpenApiResponse(
+        _ERROR, description="A parameter is unknown or has a wrong value; it is named."
+    ),
     401: OpenApiResponse(_ERROR, description="Neither a session nor a valid token."),
     403: OpenApiResponse(_ERROR, description="The account lacks a permission; it is named."),
     429: OpenApiResponse(_ERROR, description="Too many requests."),
@@ -24,14 +35,18 @@ _CONDITIONS = {
     304: OpenApiResponse(description="If-None-Match names what is there."),
     412: OpenApiResponse(description="If-Match names something else."),
 }
-_DAMAGED = {500: OpenApiResponse(_ERROR, description="Stored audio is damaged; the segment is named.")}
+_DAMAGED = {
+    500: OpenApiResponse(_ERROR, description="Stored audio is damaged; the segment is named.")
+}
 
 
 def _audio(*content_types: str) -> dict[Any, Any]:
     return {
         **{(200, name): _BYTES for name in content_types},
         **{(206, name): _BYTES for name in content_types},
-        416: OpenApiResponse(_ERROR, description="Range behind the end; Content-Range has the size."),
+        416: OpenApiResponse(
+            _ERROR, description="Range behind the end; Content-Range has the size."
+        ),
         **_CONDITIONS,
         **_DAMAGED,
         **_ERRORS,
@@ -40,16 +55,36 @@ def _audio(*content_types: str) -> dict[Any, Any]:
 
 
 _HEADERS = [
-    OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="One range of bytes; several give the whole."),
-    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 where this ETag is still true."),
     OpenApiParameter(
-        "If-Range", str, OpenApiParameter.HEADER, description="The range where this ETag is still true, else all."
+        "Range",
+        str,
+        OpenApiParameter.HEADER,
+        description="One range of bytes; several give the whole.",
+    ),
+    OpenApiParameter(
+        "If-None-Match",
+        str,
+        OpenApiParameter.HEADER,
+        description="304 where this ETag is still true.",
+    ),
+    OpenApiParameter(
+        "If-Range",
+        str,
+        OpenApiParameter.HEADER,
+        description="The range where this ETag is still true, else all.",
     ),
 ]
 
 
-def _get(operation: str, responses: dict[Any, Any], parameters: list[Any] | None = None, summary: str = "") -> Any:
-    documented = extend_schema(operation_id=operation, responses=responses, parameters=parameters, summary=summary)
+def _get(
+    operation: str,
+    responses: dict[Any, Any],
+    parameters: list[Any] | None = None,
+    summary: str = "",
+) -> Any:
+    documented = extend_schema(
+        operation_id=operation, responses=responses, parameters=parameters, summary=summary
+    )
     return extend_schema_view(get=documented)
 
 
@@ -66,9 +101,13 @@ SEGMENTS = _get(
     {200: SegmentSerializer(many=True), **_ERRORS, **_NOT_FOUND},
     summary="What is sealed, in order of time",
 )
-SEGMENT_AUDIO = _get("segment_audio", _audio("audio/wav"), [SegmentAudioParameters, *_HEADERS], "One segment as WAV")
+SEGMENT_AUDIO = _get(
+    "segment_audio", _audio("audio/wav"), [SegmentAudioParameters, *_HEADERS], "One segment as WAV"
+)
 MANIFEST = _get(
-    "call_manifest", {200: ManifestSerializer, **_ERRORS, **_NOT_FOUND}, summary="The proof: segments, hashes, gaps"
+    "call_manifest",
+    {200: ManifestSerializer, **_ERRORS, **_NOT_FOUND},
+    summary="The proof: segments, hashes, gaps",
 )
 PEAKS = _get(
     "call_peaks",

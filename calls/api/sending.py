@@ -1,4 +1,6 @@
-"""Audio over HTTP: conditional requests (RFC 9110, section 13), ranges (section 14), bodies made in threads."""
+"""Audio over HTTP: conditional requests (RFC 9110, section 13), ranges (section 14), bodies made in
+threads.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 
 from calls.export.export import Export
-from calls.http.byte_ranges import ByteRange, RangeWish, Unsatisfiable, parse
+from calls.http.byte_ranges import ByteRange, RangeSpec, Unsatisfiable, parse
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Body, pieces_of_file, rendered, size_of
 
@@ -47,12 +49,13 @@ def not_modified(request: Request, headers: dict[str, str]) -> HttpResponseBase 
     return None if answer is current else answer
 
 
-def _range(request: Request, export: Export) -> RangeWish | None:
+def _range(request: Request, export: Export) -> RangeSpec | None:
     wish = parse(request.headers.get("Range"))
     condition = request.headers.get("If-Range")
     if wish is None or condition not in {None, export.etag}:
         return None
-    # Browsers ask for "all, as a range" first: encoding everything before the first byte would make them wait.
+    # Browsers ask for "all, as a range" first: encoding everything before the first byte would make
+    # them wait.
     return None if wish.is_whole and export.size is None else wish
 
 
@@ -60,7 +63,9 @@ def _head(export: Export, headers: dict[str, str]) -> HttpResponseBase:
     content_type = export.plan.format.content_type
     if export.size is None:  # streamed, for Django would say of an empty body that its length is 0
         return StreamingHttpResponse(Body(_nothing()), content_type=content_type, headers=headers)
-    return HttpResponse(content_type=content_type, headers={**headers, "Content-Length": str(export.size)})
+    return HttpResponse(
+        content_type=content_type, headers={**headers, "Content-Length": str(export.size)}
+    )
 
 
 def _nothing() -> Generator[bytes, None, None]:
@@ -68,13 +73,17 @@ def _nothing() -> Generator[bytes, None, None]:
 
 
 def _whole(export: Export, headers: dict[str, str]) -> Streamed:
-    response = Streamed(Body(export.pieces()), content_type=export.plan.format.content_type, headers=headers)
+    response = Streamed(
+        Body(export.pieces()), content_type=export.plan.format.content_type, headers=headers
+    )
     if export.size is not None:
         response["Content-Length"] = str(export.size)
     return response
 
 
-def _part_of_known(export: Export, wish: RangeWish, size: int, headers: dict[str, str]) -> HttpResponseBase:
+def _part_of_known(
+    export: Export, wish: RangeSpec, size: int, headers: dict[str, str]
+) -> HttpResponseBase:
     try:
         part = wish.of(size)
     except Unsatisfiable:
@@ -82,7 +91,9 @@ def _part_of_known(export: Export, wish: RangeWish, size: int, headers: dict[str
     return _part(Body(export.pieces_between(part.first, part.last)), export, part, headers)
 
 
-def _part_of_rendered(export: Export, wish: RangeWish, headers: dict[str, str], stop: Event) -> HttpResponseBase:
+def _part_of_rendered(
+    export: Export, wish: RangeSpec, headers: dict[str, str], stop: Event
+) -> HttpResponseBase:
     file = rendered(export.pieces(), stop)
     try:
         part = wish.of(size_of(file))
@@ -90,11 +101,18 @@ def _part_of_rendered(export: Export, wish: RangeWish, headers: dict[str, str], 
         size = size_of(file)
         file.close()
         return _unsatisfiable(size)
-    return _part(Body(pieces_of_file(file, part.first, part.last)), export, part, {**headers, "Accept-Ranges": "bytes"})
+    return _part(
+        Body(pieces_of_file(file, part.first, part.last)),
+        export,
+        part,
+        {**headers, "Accept-Ranges": "bytes"},
+    )
 
 
 def _part(body: Body, export: Export, part: ByteRange, headers: dict[str, str]) -> Streamed:
-    response = Streamed(body, status=206, content_type=export.plan.format.content_type, headers=headers)
+    response = Streamed(
+        body, status=206, content_type=export.plan.format.content_type, headers=headers
+    )
     response["Content-Range"] = part.content_range
     response["Content-Length"] = str(part.last - part.first)
     return response

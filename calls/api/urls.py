@@ -1,4 +1,6 @@
-"""Addresses below /api/. A path without its slash is redirected by Django before the last pattern is asked."""
+"""Addresses below /api/. A path without its slash is redirected by Django before the last pattern
+is asked.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,20 @@ urlpatterns = [
     path("v1/calls/<uuid:pk>/", views.CallDetail.as_view(), name="call-detail"),
     path("v1/calls/<uuid:pk>/audio", asynchronous(views.CallAudio.as_view()), name="call-audio"),
     path("v1/calls/<uuid:pk>/segments/", views.CallSegments.as_view(), name="call-segments"),
-    path("v1/calls/<uuid:pk>/manifest", asynchronous(views.CallManifest.as_view()), name="call-manifest"),
+    path(
+        "v1/calls/<uuid:pk>/manifest",
+        asynchronous(views.CallManifest.as_view()),
+        name="call-manifest",
+    ),
     path("v1/calls/<uuid:pk>/peaks", asynchronous(views.CallPeaks.as_view()), name="call-peaks"),
-    path("v1/segments/<uuid:pk>/audio", asynchronous(views.SegmentAudio.as_view()), name="segment-audio"),
+    path(
+        "v1/segments/<uuid:pk>/audio",
+        asynchronous(views.SegmentAudio.as_view()),
+        name="segment-audio",
+    ),
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
-    # Not for a slashless form of the above: those must stay unknown, so that CommonMiddleware redirects them.
+    # Not for a slashless form of the above: those must stay unknown, so that CommonMiddleware
+    # redirects them.
     re_path(r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/segments\Z)", views.NothingHere.as_view()),
 ]

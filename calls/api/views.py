@@ -29,10 +29,9 @@ from calls.api.parameters import (
     wish_of,
 )
 from calls.api.sending import not_modified, send
-from calls.export import file_names as naming
-from calls.export import manifest
+from calls.export import file_names, manifest
 from calls.export.export import Export
-from calls.export.plan import Plan, Wish, etag_of, plan_of
+from calls.export.plan import ExportRequest, Plan, etag_of, plan_of
 from calls.export.queries import axis_if_any, recording_of, recording_of_segment
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Abandoned, Body
@@ -49,7 +48,9 @@ class JsonForAll(BaseContentNegotiation):
     def select_parser(self, _request: Request, parsers: Iterable[Any]) -> Any:
         return next(iter(parsers))
 
-    def select_renderer(self, _request: Request, renderers: Iterable[Any], _suffix: str | None = None) -> Any:
+    def select_renderer(
+        self, _request: Request, renderers: Iterable[Any], _suffix: str | None = None
+    ) -> Any:
         renderer = next(iter(renderers))
         return renderer, renderer.media_type
 
@@ -95,7 +96,7 @@ class CallAudio(Resource):
         values = asked(request, AudioParameters)
         call = get_object_or_404(Call, pk=pk)
         plan = plan_of(recording_of(call), wish_of(values))
-        name = naming.of_call(plan, call.pk, values)
+        name = file_names.of_call(plan, call.pk, values)
         return send(request, Export.of(plan), file_name=name, download=values["download"])
 
 
@@ -127,8 +128,10 @@ class SegmentAudio(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = asked(request, SegmentAudioParameters)
         segment = get_object_or_404(Segment.objects.select_related("participant"), pk=pk)
-        export = Export.of(plan_of(recording_of_segment(segment), Wish()))
-        return send(request, export, file_name=naming.of_segment(segment), download=values["download"])
+        export = Export.of(plan_of(recording_of_segment(segment), ExportRequest()))
+        return send(
+            request, export, file_name=file_names.of_segment(segment), download=values["download"]
+        )
 
 
 @schema.MANIFEST
@@ -151,7 +154,9 @@ class CallPeaks(Resource):
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         if unchanged := not_modified(request, headers):
             return unchanged
-        return Deferred(lambda stop: JsonResponse(_waveform(pk, plan, values, stop), headers=headers))
+        return Deferred(
+            lambda stop: JsonResponse(_waveform(pk, plan, values, stop), headers=headers)
+        )
 
 
 class NothingHere(Resource):

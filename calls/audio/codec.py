@@ -1,7 +1,7 @@
 """How a segment lies in the audio store: FLAC, 16-bit mono, bit-exact. PURE.
 
-FLAC over raw PCM: measured on call-centre speech it takes about half the space; encoding ten seconds costs a few
-milliseconds, decoding less (figures in docs/architecture.md).
+FLAC over raw PCM: measured on call-centre speech it takes about half the space; encoding ten
+seconds costs a few milliseconds, decoding less (figures in docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ Samples = NDArray[np.int16]
 
 
 class DamagedAudio(Exception):
-    """The stored object is not what was sealed: it cannot be decoded, or its length or hash differs."""
+    """The stored object is not what was sealed: it cannot be decoded, or its length or hash
+    differs.
+    """
 
 
 def samples_of(pcm: bytes) -> Samples:
@@ -45,19 +47,25 @@ def encode(pcm: bytes, sample_rate: int) -> bytes:
 def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> Samples:
     """The samples of a stored object, shape (sample_count,).
 
-    Raises `DamagedAudio` where the object is not FLAC, has another length, or (where `sha256` is given) another hash.
+    Raises `DamagedAudio` where the object is not FLAC, has another length, or (where `sha256` is
+    given) another hash.
     """
     try:
         with soundfile.SoundFile(BytesIO(content)) as file:
             shape = (file.frames, file.channels)
-            # Asked before memory is taken: one flipped bit of the header can announce hundreds of gigabytes.
+            # Asked before memory is taken: one flipped bit of the header can announce hundreds of
+            # gigabytes.
             if shape != (sample_count, 1):
-                raise DamagedAudio(f"the stored object announces {shape} instead of ({sample_count}, 1)")
+                raise DamagedAudio(
+                    f"the stored object announces {shape} instead of ({sample_count}, 1)"
+                )
             samples = file.read(dtype="int16")
     except soundfile.SoundFileError as error:
         raise DamagedAudio("the stored object cannot be decoded") from error
     if samples.shape != (sample_count,):
-        raise DamagedAudio(f"the stored object has shape {samples.shape} instead of ({sample_count},)")
+        raise DamagedAudio(
+            f"the stored object has shape {samples.shape} instead of ({sample_count},)"
+        )
     if sha256 is not None and pcm_hash(samples.astype("<i2").tobytes()) != sha256:
         raise DamagedAudio("the hash of the stored audio differs from that of its row")
     decoded: Samples = samples
@@ -65,13 +73,16 @@ def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> S
 
 
 def announced(head: bytes) -> tuple[int, int]:
-    """Number of samples and rate in Hz, as the first `HEADER_BYTES` of an object say (RFC 9639, section 8.2).
+    """Number of samples and rate in Hz, as the first `HEADER_BYTES` of an object say (RFC 9639,
+    section 8.2).
 
     Raises `DamagedAudio` where they are not the beginning of a mono FLAC file.
     """
     if len(head) < HEADER_BYTES or not head.startswith(b"fLaC"):
         raise DamagedAudio("the stored object does not begin as FLAC does")
-    bits = int.from_bytes(head[18:26], "big")  # 20 rate, 3 channels - 1, 5 bits per sample - 1, 36 samples
+    bits = int.from_bytes(
+        head[18:26], "big"
+    )  # 20 rate, 3 channels - 1, 5 bits per sample - 1, 36 samples
     if bits >> 41 & 0b111:
         raise DamagedAudio("the stored object is not mono")
     return bits & (1 << 36) - 1, bits >> 44

@@ -20,7 +20,9 @@ FULL_SCALE = 32768.0
 
 
 BLOCK = 8_192
-"""Samples of a long window that are squared at a time: they stay in the cache, and no large memory is asked for."""
+"""Samples of a long window that are squared at a time: they stay in the cache, and no large memory
+is asked for.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,20 @@ def level_of(pcm: bytes) -> Level:
     samples = np.frombuffer(pcm, dtype="<i2")
     if not samples.size:
         return SILENCE
-    blocks = (samples[start : start + BLOCK].astype(np.float64) for start in range(0, samples.size, BLOCK))
+    blocks = (
+        samples[start : start + BLOCK].astype(np.float64) for start in range(0, samples.size, BLOCK)
+    )
     energy = sum(float(np.dot(block, block)) for block in blocks)
-    peak = max(int(samples.max()), -int(samples.min()))  # of -32768 there is no absolute value in 16 bits
+    peak = max(
+        int(samples.max()), -int(samples.min())
+    )  # of -32768 there is no absolute value in 16 bits
     return Level(*_dbfs(np.array([math.sqrt(energy / samples.size), peak])))
 
 
 def levels_of(windows: Sequence[bytes]) -> list[Level]:
-    """The level of each window of 16-bit little-endian PCM, in order. Windows of one length are measured together."""
+    """The level of each window of 16-bit little-endian PCM, in order. Windows of one length are
+    measured together.
+    """
     levels = [SILENCE] * len(windows)
     places: dict[int, list[int]] = {}
     for place, window in enumerate(windows):
@@ -64,7 +72,9 @@ def _measured(pcm: bytes, length: int) -> Iterator[Level]:
     samples = np.frombuffer(pcm, dtype="<i2").reshape(-1, length)
     floats = samples.astype(np.float64)
     rms = np.sqrt(np.einsum("ij,ij->i", floats, floats) / length)
-    peak = np.maximum(samples.max(axis=1).astype(np.float64), -samples.min(axis=1).astype(np.float64))
+    peak = np.maximum(
+        samples.max(axis=1).astype(np.float64), -samples.min(axis=1).astype(np.float64)
+    )
     return map(Level, _dbfs(rms), _dbfs(peak))
 
 

@@ -1,8 +1,10 @@
-"""A segment's waveform in small: lowest and highest sample of each tenth of a second, a byte each. PURE.
+"""A segment's waveform in small: lowest and highest sample of each tenth of a second, a byte each.
+PURE.
 
-Decoding four hours of audio to draw a thousand points takes tens of seconds; reading these takes none. They are made
-when a segment is sealed and lie in its row: 20 bytes for each second. A byte holds a sample divided by 256 and rounded
-outwards: what is drawn holds what was said, and at most 1/128 of full scale more on either side; silence is flat.
+Decoding four hours of audio to draw a thousand points takes tens of seconds; reading these takes
+none. They are made when a segment is sealed and lie in its row: 20 bytes for each second. A byte
+holds a sample divided by 256 and rounded outwards: what is drawn holds what was said, and at most
+1/128 of full scale more on either side; silence is flat.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def cells_of(samples: Samples, sample_rate: int) -> Cells:
     lowest = np.minimum.reduceat(samples, begins).astype(np.int32)
     highest = np.maximum.reduceat(samples, begins).astype(np.int32)
     # Within a byte also at full scale: 32767 / 256 rounds up to 128.
-    cells: Cells = np.stack([lowest // 256, np.minimum(-(-highest // 256), 127)], axis=1).astype(np.int8)
+    cells: Cells = np.stack([lowest // 256, np.minimum(-(-highest // 256), 127)], axis=1).astype(
+        np.int8
+    )
     return cells
 
 

@@ -5,7 +5,7 @@ ExportFault
  ├── NoAudio               404  nothing of the call is sealed
  ├── UnknownParticipant    404  nobody of that id in the call
  ├── SegmentDamaged        500  the stored audio is not what was sealed: it is never handed out
- └── StoreAway             503  the audio store does not answer
+ └── StoreUnavailable      503  the audio store does not answer
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from __future__ import annotations
 from uuid import UUID
 
 
-class ExportFault(Exception):
+class ExportError(Exception):
     status = 500
     parameter = "detail"
     """The name that the message stands under in the answer."""
 
 
-class WrongParameter(ExportFault):
+class WrongParameter(ExportError):
     status = 400
 
     def __init__(self, parameter: str, message: str) -> None:
@@ -27,14 +27,14 @@ class WrongParameter(ExportFault):
         self.parameter = parameter
 
 
-class NoAudio(ExportFault):
+class NoAudio(ExportError):
     status = 404
 
     def __init__(self) -> None:
         super().__init__("Nothing of this call is sealed, so there is no audio.")
 
 
-class UnknownParticipant(ExportFault):
+class UnknownParticipant(ExportError):
     status = 404
     parameter = "participant"
 
@@ -42,13 +42,15 @@ class UnknownParticipant(ExportFault):
         super().__init__("This call has no such participant.")
 
 
-class SegmentDamaged(ExportFault):
+class SegmentDamaged(ExportError):
     def __init__(self, segment_id: UUID) -> None:
-        super().__init__(f"The stored audio of segment {segment_id} is missing or not what was sealed.")
+        super().__init__(
+            f"The stored audio of segment {segment_id} is missing or not what was sealed."
+        )
         self.segment_id = segment_id
 
 
-class StoreAway(ExportFault):
+class StoreUnavailable(ExportError):
     status = 503
 
     def __init__(self) -> None:

@@ -1,4 +1,6 @@
-"""File names that say call and layout: `call-20261123T093000Z-1a2b3c4d-mix.wav`. Ids only: names travel."""
+"""File names that say call and layout: `call-20261123T093000Z-1a2b3c4d-mix.wav`. Ids only: names
+travel.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ from calls.times import EPOCH
 def of_call(plan: Plan, call_id: UUID, values: dict[str, Any]) -> str:
     """Begins with the moment of the call's zero; a part says from which second to which."""
     began = EPOCH + timedelta(seconds=float(plan.axis.zero))
-    what = f"track-{_short(plan.tracks[0].participant_id)}" if values.get("participant") else plan.layout.value
+    what = (
+        f"track-{_short(plan.tracks[0].participant_id)}"
+        if values.get("participant")
+        else plan.layout.value
+    )
     part = ""
     if plan.sample_count != plan.axis.length:
         part = f"-{plan.first / plan.sample_rate:.3f}s-{plan.last / plan.sample_rate:.3f}s"

@@ -27,7 +27,9 @@ class Format:
         return channels <= self.most_channels and channels not in self.spoiled
 
     def rate_for(self, highest: int) -> int:
-        """The rate of an export whose highest track has `highest` Hz: that one, or the next that the format knows."""
+        """The rate of an export whose highest track has `highest` Hz: that one, or the next that
+        the format knows.
+        """
         if not self.rates:
             return highest
         return next((rate for rate in self.rates if rate >= highest), self.rates[-1])
@@ -55,8 +57,9 @@ FORMATS = {
         Format("wav", "audio/wav", 65_535),
         Format("flac", "audio/flac", 8),
         Format("mp3", "audio/mpeg", 2, _MPEG_RATES),
-        # 5.1, 6.1 and 7.1 are surround sound to libsndfile (channel mapping family 1, RFC 7845, section 5.1.1.2): the
-        # last channel is a subwoofer's, and speech in it is gone (correlation 0.46 with its track).
+        # 5.1, 6.1 and 7.1 are surround sound to libsndfile (channel mapping family 1, RFC 7845,
+        # section 5.1.1.2): the last channel is a subwoofer's, and speech in it is gone (correlation
+        # 0.46 with its track).
         Format("opus", "audio/ogg; codecs=opus", 255, _OPUS_RATES, spoiled=range(6, 9)),
     )
 }

@@ -1,6 +1,8 @@
-"""The proof of a recording: every track with its segments, hashes, gaps, damage that is known, and counts.
+"""The proof of a recording: every track with its segments, hashes, gaps, damage that is known, and
+counts.
 
-A long call has tens of thousands of segments, so the document is written while the rows are read, a page at a time.
+A long call has tens of thousands of segments, so the document is written while the rows are read, a
+page at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ PAGE = 1000
 """Rows that are read, and turned into text, at a time."""
 
 
-def pieces(call: dict[str, Any], axis: Axis | None, generated_at: datetime) -> Generator[bytes, None, None]:
+def pieces(
+    call: dict[str, Any], axis: Axis | None, generated_at: datetime
+) -> Generator[bytes, None, None]:
     """The JSON document. `call` is a call as in REST; `axis` is None where nothing is sealed."""
     yield f'{{"call": {_json(call)}, "generated_at": {_json(generated_at)}, "tracks": ['.encode()
     for index, participant in enumerate(call["participants"]):
@@ -76,8 +80,12 @@ class _Counts:
 
 
 def _segments(track: UUID) -> Iterator[Segment]:
-    """In order of the track. Each page is a query of its own: pages are read in different threads."""
-    rows: QuerySet[Segment] = Segment.objects.filter(participant=track).defer("peaks").order_by("start_sample")
+    """In order of the track. Each page is a query of its own: pages are read in different
+    threads.
+    """
+    rows: QuerySet[Segment] = (
+        Segment.objects.filter(participant=track).defer("peaks").order_by("start_sample")
+    )
     page = list(rows[:PAGE])
     while page:
         yield from page
@@ -85,7 +93,9 @@ def _segments(track: UUID) -> Iterator[Segment]:
 
 
 def _gaps(track: UUID) -> Iterator[LedgerEntry]:
-    rows = LedgerEntry.objects.filter(participant=track, kind=LedgerEntry.Kind.GAP).order_by("started_at", "id")
+    rows = LedgerEntry.objects.filter(participant=track, kind=LedgerEntry.Kind.GAP).order_by(
+        "started_at", "id"
+    )
     begin = 0
     while page := list(rows[begin : begin + PAGE]):
         yield from page
@@ -93,8 +103,12 @@ def _gaps(track: UUID) -> Iterator[LedgerEntry]:
 
 
 def _damage(track: UUID) -> Iterator[dict[str, Any]]:
-    """What `check_recordings` has found wrong with stored audio. The segments of these cannot be handed out."""
-    rows = LedgerEntry.objects.filter(participant=track, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER)
+    """What `check_recordings` has found wrong with stored audio. The segments of these cannot be
+    handed out.
+    """
+    rows = LedgerEntry.objects.filter(
+        participant=track, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER
+    )
     for row in rows.order_by("started_at", "id").iterator():
         yield {
             "segment": row.detail["segment"],

@@ -1,4 +1,6 @@
-"""Which tracks, which samples, arranged how: all of an export that is known before any audio is read. PURE."""
+"""Which tracks, which samples, arranged how: all of an export that is known before any audio is
+read. PURE.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +10,25 @@ from decimal import ROUND_HALF_UP, Decimal
 from hashlib import sha256
 from uuid import UUID
 
-from calls.export.axis import Axis, Stretch
+from calls.export.axis import Axis, SegmentRef
 from calls.export.errors import NoAudio, UnknownParticipant, WrongParameter
 from calls.export.formats import FORMATS, Format, Layout
-from calls.export.track import Track
+from calls.export.track import ExportTrack
 
 REVISION = 2
-"""Part of every ETag. To be raised when the same request for the same segments begins to give other bytes."""
+"""Part of every ETag. To be raised when the same request for the same segments begins to give other
+bytes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All sealed segments of a call; participants in order of being heard, also those who were never heard."""
+    """All sealed segments of a call; participants in order of being heard, also those who were
+    never heard.
+    """
 
     call_id: UUID
-    stretches: Mapping[UUID, Sequence[Stretch]]
+    stretches: Mapping[UUID, Sequence[SegmentRef]]
 
     def axis(self, sample_rate: int | None = None) -> Axis:
         """Raises `NoAudio` where nothing is sealed."""
@@ -33,7 +39,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportRequest:
     """What was asked for; `start` and `end` in seconds from the zero."""
 
     format: Format = FORMATS["wav"]
@@ -45,11 +51,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Samples `first` to `last` (exclusive) of `tracks` on `axis`, each on its own channel or all on one."""
+    """Samples `first` to `last` (exclusive) of `tracks` on `axis`, each on its own channel or all
+    on one.
+    """
 
     format: Format
     axis: Axis
-    tracks: tuple[Track, ...]
+    tracks: tuple[ExportTrack, ...]
     layout: Layout
     first: int
     last: int
@@ -68,13 +76,16 @@ class Plan:
         return 1 if self.layout is Layout.MIX else len(self.tracks)
 
 
-def plan_of(recording: Recording, wish: Wish) -> Plan:
+def plan_of(recording: Recording, wish: ExportRequest) -> Plan:
     """Raises `NoAudio`, `UnknownParticipant` and `WrongParameter`."""
     axis = recording.axis()
     rate = wish.format.rate_for(axis.sample_rate)
     if rate != axis.sample_rate:
         axis = recording.axis(rate)
-    tracks = tuple(Track(owner, recording.stretches[owner], axis) for owner in _chosen(recording, wish.participant))
+    tracks = tuple(
+        ExportTrack(owner, recording.stretches[owner], axis)
+        for owner in _chosen(recording, wish.participant)
+    )
     first, last = _range_of(axis, wish)
     plan = Plan(wish.format, axis, tracks, wish.layout, first, last)
     wish.format.check_channels(plan.channels)
@@ -82,13 +93,17 @@ def plan_of(recording: Recording, wish: Wish) -> Plan:
 
 
 def etag_of(plan: Plan) -> str:
-    """A strong validator, in quotes: it changes with every byte that would be sent; no audio is read for it."""
+    """A strong validator, in quotes: it changes with every byte that would be sent; no audio is
+    read for it.
+    """
     digest = sha256(f"{REVISION} {plan.format.name} {plan.layout} {plan.sample_rate}".encode())
     digest.update(f" {plan.first} {plan.last} {plan.axis.zero}".encode())
     for track in plan.tracks:
         digest.update(b" track")
         for stretch in track.stretches:
-            digest.update(f" {stretch.start_sample} {stretch.sample_rate} {stretch.sha256}".encode())
+            digest.update(
+                f" {stretch.start_sample} {stretch.sample_rate} {stretch.sha256}".encode()
+            )
     return f'"{digest.hexdigest()[:32]}"'
 
 
@@ -100,12 +115,18 @@ def _chosen(recording: Recording, participant: UUID | None) -> list[UUID]:
     return [participant]
 
 
-def _range_of(axis: Axis, wish: Wish) -> tuple[int, int]:
+def _range_of(axis: Axis, wish: ExportRequest) -> tuple[int, int]:
     first = 0 if wish.start is None else _sample_at(wish.start, axis.sample_rate)
-    last = axis.length if wish.end is None else min(_sample_at(wish.end, axis.sample_rate), axis.length)
+    last = (
+        axis.length
+        if wish.end is None
+        else min(_sample_at(wish.end, axis.sample_rate), axis.length)
+    )
     if first >= axis.length:
         length = axis.length / axis.sample_rate
-        raise WrongParameter("start", f"The recording is {length:.3f} s long: start must lie before its end.")
+        raise WrongParameter(
+            "start", f"The recording is {length:.3f} s long: start must lie before its end."
+        )
     if last <= first:
         raise WrongParameter("end", "end must lie after start.")
     return first, last

@@ -1,11 +1,13 @@
-"""Samples of any stretch of a plan: missing time is digital silence, other rates are resampled, tracks are summed.
+"""Samples of any stretch of a plan: missing time is digital silence, other rates are resampled,
+tracks are summed.
 
-The mix is a plain sum with saturation at full scale: no gain follows the speech, so nothing pumps, and a single voice
-comes out as it went in. Samples of one track that lie at the same place (a clock stepped back) are summed alike, so
-that nothing that was recorded is inaudible.
+The mix is a plain sum with saturation at full scale: no gain follows the speech, so nothing pumps,
+and a single voice comes out as it went in. Samples of one track that lie at the same place (a clock
+stepped back) are summed alike, so that nothing that was recorded is inaudible.
 
-Resampling is done in windows of `WINDOW_SECONDS` counted from the start of the run, each with `MARGIN_SECONDS` of its
-neighbours on both sides. So any range gives the very samples that the whole gives, and needs no more audio than itself.
+Resampling is done in windows of `WINDOW_SECONDS` counted from the start of the run, each with
+`MARGIN_SECONDS` of its neighbours on both sides. So any range gives the very samples that the whole
+gives, and needs no more audio than itself.
 """
 
 from __future__ import annotations
@@ -20,28 +22,32 @@ import soxr
 from numpy.typing import NDArray
 
 from calls.audio.codec import Samples
-from calls.export.axis import Stretch
+from calls.export.axis import SegmentRef
 from calls.export.formats import Layout
 from calls.export.plan import Plan
 from calls.export.segments import Reader, read_stretch
-from calls.export.track import Piece, Track
+from calls.export.track import ExportTrack, Piece
 
 WINDOW_SECONDS = 10
-MARGIN_SECONDS = 1  # soxr's filter is a few milliseconds long; whole seconds keep both rates in phase
+MARGIN_SECONDS = (
+    1  # soxr's filter is a few milliseconds long; whole seconds keep both rates in phase
+)
 BLOCK_SECONDS = 10
 BLOCK_BYTES = 1 << 20
 """A block is as long as the shorter of these two says, whatever the number of channels."""
 
 Sums = NDArray[np.int32]
 
-Expect = Callable[[Iterator[Stretch]], None]
+Expect = Callable[[Iterator[SegmentRef]], None]
 """Is told, before blocks are rendered, which stretches they will need."""
 
 
 class Renderer:
     """Renders a plan, best from the front to the back: a track keeps the segments that it is in."""
 
-    def __init__(self, plan: Plan, read: Reader = read_stretch, expect: Expect = lambda _stretches: None) -> None:
+    def __init__(
+        self, plan: Plan, read: Reader = read_stretch, expect: Expect = lambda _stretches: None
+    ) -> None:
         self.plan = plan
         self._expect = expect
         self._tracks = [_TrackRenderer(track, plan.sample_rate, read) for track in plan.tracks]
@@ -49,7 +55,9 @@ class Renderer:
     def blocks(self, first: int, last: int) -> Iterator[Samples]:
         """Samples [first, last) of the axis in blocks of shape (samples, channels)."""
         self._expect(self._stretches(first, last))
-        step = max(1, min(BLOCK_SECONDS * self.plan.sample_rate, BLOCK_BYTES // (2 * self.plan.channels)))
+        step = max(
+            1, min(BLOCK_SECONDS * self.plan.sample_rate, BLOCK_BYTES // (2 * self.plan.channels))
+        )
         for start in range(first, last, step):
             yield self.render(start, min(start + step, last))
 
@@ -64,14 +72,16 @@ class Renderer:
             mix += saturated(track.sum(first, last))
         return saturated(mix).reshape(-1, 1)
 
-    def _stretches(self, first: int, last: int) -> Iterator[Stretch]:
+    def _stretches(self, first: int, last: int) -> Iterator[SegmentRef]:
         """Of all tracks, in the order in which blocks need them."""
-        placed = merge(*(track.stretches_in(first, last) for track in self.plan.tracks), key=itemgetter(0))
+        placed = merge(
+            *(track.stretches_in(first, last) for track in self.plan.tracks), key=itemgetter(0)
+        )
         return (stretch for _place, stretch in placed)
 
 
 class _TrackRenderer:
-    def __init__(self, track: Track, sample_rate: int, read: Reader) -> None:
+    def __init__(self, track: ExportTrack, sample_rate: int, read: Reader) -> None:
         self._track = track
         self._sample_rate = sample_rate
         self._stretches = _Held(read)
@@ -82,7 +92,9 @@ class _TrackRenderer:
         total = np.zeros(last - first, np.int32)
         for piece in self._track.pieces_in(first, last):
             begin, end = max(first, piece.first), min(last, piece.last)
-            total[begin - first : end - first] += self._samples(piece, begin - piece.first, end - piece.first)
+            total[begin - first : end - first] += self._samples(
+                piece, begin - piece.first, end - piece.first
+            )
         self._stretches.release_unused()
         return total
 
@@ -109,10 +121,14 @@ class _TrackRenderer:
     def _resampled(self, piece: Piece, index: int) -> Samples:
         start, rate = index * WINDOW_SECONDS, self._sample_rate
         begin, end = max(start - MARGIN_SECONDS, 0), start + WINDOW_SECONDS + MARGIN_SECONDS
-        source = self._source(piece, begin * piece.sample_rate, min(end * piece.sample_rate, piece.sample_count))
+        source = self._source(
+            piece, begin * piece.sample_rate, min(end * piece.sample_rate, piece.sample_count)
+        )
         resampled = soxr.resample(source.astype(np.float32), piece.sample_rate, rate)
         wanted = min(WINDOW_SECONDS * rate, piece.last - piece.first - start * rate)
-        window = np.zeros(wanted, np.float32)  # rounding can make the last window a sample longer than its source
+        window = np.zeros(
+            wanted, np.float32
+        )  # rounding can make the last window a sample longer than its source
         heard = resampled[(start - begin) * rate :][:wanted]
         window[: len(heard)] = heard
         return saturated(np.rint(window))
@@ -136,7 +152,7 @@ class _Held:
         self._held: dict[UUID, Samples] = {}
         self._used: set[UUID] = set()
 
-    def samples(self, stretch: Stretch) -> Samples:
+    def samples(self, stretch: SegmentRef) -> Samples:
         self._used.add(stretch.segment_id)
         if stretch.segment_id not in self._held:
             self._held[stretch.segment_id] = self._read(stretch)
@@ -144,7 +160,11 @@ class _Held:
 
     def release_unused(self) -> None:
         """Lets go what has not been used since the last call."""
-        self._held = {segment_id: samples for segment_id, samples in self._held.items() if segment_id in self._used}
+        self._held = {
+            segment_id: samples
+            for segment_id, samples in self._held.items()
+            if segment_id in self._used
+        }
         self._used.clear()
 
 

@@ -1,7 +1,7 @@
 """The Range header of HTTP (RFC 9110, section 14). PURE.
 
-A single range is served, several at once are answered with the whole, which the section allows. What is not a range of
-bytes, or is malformed, is ignored, as it asks.
+A single range is served, several at once are answered with the whole, which the section allows.
+What is not a range of bytes, or is malformed, is ignored, as it asks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 _RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 """More digits than any file has bytes; longer numbers are taken as "beyond the end"."""
 
 
@@ -32,7 +32,7 @@ class Unsatisfiable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RangeWish:
+class RangeSpec:
     """A range as it was asked for: from `first` to `last` inclusive, or the last `suffix` bytes."""
 
     first: int | None
@@ -57,21 +57,21 @@ class RangeWish:
         return ByteRange(self.first, last, size)
 
 
-def parse(header: str | None) -> RangeWish | None:
+def parse(header: str | None) -> RangeSpec | None:
     """The single range of a Range header; None where the whole is to be sent."""
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.group(1) == match.group(2) == "":
         return None
     first, last = (_number(text) for text in match.groups())
     if first is None:
-        return RangeWish(None, None, suffix=last)
+        return RangeSpec(None, None, suffix=last)
     if last is not None and last < first:
         return None
-    return RangeWish(first, last, suffix=None)
+    return RangeSpec(first, last, suffix=None)
 
 
 def _number(text: str) -> int | None:
     if not text:
         return None
     text = text.lstrip("0") or "0"
-    return int(text) if len(text) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    return int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS

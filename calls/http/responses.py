@@ -10,13 +10,15 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from calls.export.errors import ExportFault
-from calls.http.errors import answer_of_fault
+from calls.export.errors import ExportError
+from calls.http.errors import response_for
 from calls.http.streaming import Body, in_thread
 
 
 class Deferred(HttpResponse):
-    """No answer yet: `work` makes it in an export thread. Its event is set when the client has gone away."""
+    """No answer yet: `work` makes it in an export thread. Its event is set when the client has gone
+    away.
+    """
 
     def __init__(self, work: Callable[[Event], HttpResponseBase]) -> None:
         super().__init__()
@@ -38,21 +40,29 @@ def as_file(body: Body, name: str, content_type: str) -> Streamed:
 
 
 def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-    """A DRF view (which is synchronous) whose `Deferred` and `Streamed` answers are made in export threads."""
+    """A DRF view (which is synchronous) whose `Deferred` and `Streamed` answers are made in export
+    threads.
+    """
 
     async def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         response: HttpResponseBase = await sync_to_async(view)(request, **arguments)
         try:
             response = await _completed(response)
-        except ExportFault as fault:
+        except ExportError as fault:
             response.close()
-            return answer_of_fault(fault)
+            return response_for(fault)
         except BaseException:  # the client has gone away
             response.close()
             raise
         return response
 
-    for name in ("cls", "initkwargs", "csrf_exempt", "__name__", "__doc__"):  # what the schema asks a view for
+    for name in (
+        "cls",
+        "initkwargs",
+        "csrf_exempt",
+        "__name__",
+        "__doc__",
+    ):  # what the schema asks a view for
         setattr(answer, name, getattr(view, name, None))
     return answer
 

@@ -1,7 +1,7 @@
 """Static files whose names hold their content's hash, also where one module imports another.
 
-Without it the modules that dashboard.js imports keep their plain names, and for a minute after a deployment a browser
-could run a new page with old modules.
+Without it the modules that dashboard.js imports keep their plain names, and for a minute after a
+deployment a browser could run a new page with old modules.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The bytes of an export on their way to the client: made in threads, one piece ahead at most.
 
-Django reads a plain iterator whole into memory under ASGI, so the body is asynchronous; decoding, encoding and the
-audio store are in threads of their own, so that neither the event loop nor a journal ever waits for an export. When
-the client goes away Django closes the response, and with it the work.
+Django reads a plain iterator whole into memory under ASGI, so the body is asynchronous; decoding,
+encoding and the audio store are in threads of their own, so that neither the event loop nor a
+journal ever waits for an export. When the client goes away Django closes the response, and with it
+the work.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Abandoned(Exception):
 
 
 async def in_thread(work: Callable[[Event], T]) -> T:
-    """`work` in an export thread; when the caller is cancelled, the event that it was given is set."""
+    """`work` in an export thread; when the caller is cancelled, the event that it was given is
+    set.
+    """
     stop = Event()
     try:
         return await asyncio.wrap_future(_submit(lambda: work(stop)))
@@ -43,7 +46,9 @@ async def in_thread(work: Callable[[Event], T]) -> T:
 
 
 class Body(AsyncIterator[bytes]):
-    """Pieces of a generator, each made in an export thread. `close` ends the generator, whatever it is doing."""
+    """Pieces of a generator, each made in an export thread. `close` ends the generator, whatever it
+    is doing.
+    """
 
     def __init__(self, pieces: Generator[bytes, None, None]) -> None:
         self._pieces = pieces
@@ -78,7 +83,9 @@ class Body(AsyncIterator[bytes]):
 
 
 def rendered(pieces: Iterator[bytes], stop: Event) -> IO[bytes]:
-    """All pieces in a temporary file without a name: it is gone when it is closed. Raises `Abandoned`."""
+    """All pieces in a temporary file without a name: it is gone when it is closed. Raises
+    `Abandoned`.
+    """
     # The caller closes it, or here what goes wrong does.
     file = tempfile.TemporaryFile(prefix="acsmedia-export-")  # noqa: SIM115
     try:

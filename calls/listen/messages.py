@@ -1,4 +1,6 @@
-"""Audio of a live call on its way to ears: wishes to listen, parts of PCM, and what a browser gets. PURE."""
+"""Audio of a live call on its way to ears: wishes to listen, parts of PCM, and what a browser gets.
+PURE.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,10 @@ CONTIGUOUS_US = 1_000
 
 _HEADER = struct.Struct("<BBHIQ16s")
 VERSION = 1
-MOST_AGE_MS = 65_535
+MAX_AGE_MS = 65_535
 
 
-class Wish(TypedDict):
+class ListenRequest(TypedDict):
     """Of one listening (its id is `listener`) to one call; `listens` False: it is over."""
 
     call: str
@@ -27,10 +29,11 @@ class Wish(TypedDict):
     listens: bool
 
 
-class Part(TypedDict):
+class AudioChunk(TypedDict):
     """Contiguous audio of one participant. `pcm`: 16 bit, little endian, mono; `rate` in Hz.
 
-    `at_us`: ACS's timestamp of the first sample, `arrived_us`: when its packet came; both microseconds since the epoch.
+    `at_us`: ACS's timestamp of the first sample, `arrived_us`: when its packet came; both
+    microseconds since the epoch.
     """
 
     participant: str
@@ -46,12 +49,14 @@ def group_of(call_id: str) -> str:
     return f"heard.{call_id}"
 
 
-def end_us(part: Part) -> int:
+def end_us(part: AudioChunk) -> int:
     return part["at_us"] + len(part["pcm"]) // 2 * 1_000_000 // part["rate"]
 
 
-def binary_of(part: Part, now_us: int) -> bytes:
+def binary_of(part: AudioChunk, now_us: int) -> bytes:
     """What the browser gets (docs/listening.md): 32 bytes of header, then the PCM."""
-    age_ms = min(MOST_AGE_MS, max(0, (now_us - part["arrived_us"]) // 1000))
-    header = _HEADER.pack(VERSION, 0, age_ms, part["rate"], max(0, part["at_us"]), UUID(part["participant"]).bytes)
+    age_ms = min(MAX_AGE_MS, max(0, (now_us - part["arrived_us"]) // 1000))
+    header = _HEADER.pack(
+        VERSION, 0, age_ms, part["rate"], max(0, part["at_us"]), UUID(part["participant"]).bytes
+    )
     return header + part["pcm"]

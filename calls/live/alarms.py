@@ -1,9 +1,8 @@
 """The alarms of all processes, made into one picture, and what they are called. PURE.
 
-A process says all its alarms at once and repeats them (`calls.live.channel`). Two that know a call may both
-say the same of it:
-then it is shown once, since the earlier moment, until neither says it. What a process has said is believed for as long
-as it would be of a call.
+A process says all its alarms at once and repeats them (`calls.live.channel`). Two that know a call
+may both say the same of it: then it is shown once, since the earlier moment, until neither says it.
+What a process has said is believed for as long as it would be of a call.
 """
 
 from __future__ import annotations
@@ -33,24 +32,37 @@ class LiveAlarms:
         self._told: dict[str, tuple[datetime, list[AlarmNews]]] = {}
         self._shown: dict[Key, AlarmNews] = {}
 
-    def hear(self, process: str, alarms: list[AlarmNews], now: datetime) -> Changes:
+    def update(self, process: str, alarms: list[AlarmNews], now: datetime) -> Changes:
         """All that are on in this process."""
         self._told[process] = now, alarms
         return self._redraw()
 
-    def forget(self, now: datetime) -> Changes:
+    def expire(self, now: datetime) -> Changes:
         """Ends the alarms of processes that are gone."""
-        self._told = {process: told for process, told in self._told.items() if now - told[0] <= HELD_FOR}
+        self._told = {
+            process: told for process, told in self._told.items() if now - told[0] <= HELD_FOR
+        }
         return self._redraw()
 
-    def shown(self) -> list[AlarmNews]:
+    def as_list(self) -> list[AlarmNews]:
         """Oldest first."""
         return sorted(self._shown.values(), key=_since)
 
     def _redraw(self) -> Changes:
-        before, self._shown = self._shown, _united(alarm for _, alarms in self._told.values() for alarm in alarms)
-        cleared = [_message("alarm.cleared", alarm) for key, alarm in before.items() if key not in self._shown]
-        raised = [_message("alarm", alarm) for key, alarm in self._shown.items() if before.get(key) != alarm]
+        before, self._shown = (
+            self._shown,
+            _united(alarm for _, alarms in self._told.values() for alarm in alarms),
+        )
+        cleared = [
+            _message("alarm.cleared", alarm)
+            for key, alarm in before.items()
+            if key not in self._shown
+        ]
+        raised = [
+            _message("alarm", alarm)
+            for key, alarm in self._shown.items()
+            if before.get(key) != alarm
+        ]
         return Changes(cleared, raised)
 
 

@@ -1,7 +1,7 @@
 """What is happening now, on its way to the browsers: the only module that knows the channel layer.
 
-Each recording process publishes one `News` per tick to the group `live`; every dashboard socket is in that group.
-News are news: a lost one is not sent again, and the next one makes it good.
+Each recording process publishes one `News` per tick to the group `live`; every dashboard socket is
+in that group. News are news: a lost one is not sent again, and the next one makes it good.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ GROUP = "live"
 """Everyone who may see live calls may see all of them, so one group is enough."""
 
 RECORDERS = "recorders"
-"""All processes that record. What is said to them is rare: wishes to listen (calls/listen/consumer.py), and `ask`."""
+"""All processes that record. What is said to them is rare: wishes to listen
+(calls/listen/consumer.py), and `ask`.
+"""
 
 
-LAYER_AWAY = (RedisError, OSError)
+LAYER_ERRORS = (RedisError, OSError)
 """What a layer raises that is away. Refused connections and time-outs are `OSError`s."""
 
 ASK_SECONDS = 1.0
@@ -32,7 +34,9 @@ LEAVE_SECONDS = 1.0
 
 
 async def publish(news: News) -> None:
-    """Sends `news` to every dashboard of every process. Raises what the layer raises when it is away."""
+    """Sends `news` to every dashboard of every process. Raises what the layer raises when it is
+    away.
+    """
     await send(GROUP, {"type": "live.news", "news": news})
 
 
@@ -40,8 +44,9 @@ async def publish(news: News) -> None:
 async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
     """The news of every process from now on: a function to await, once for each.
 
-    It must be awaited without a pause, since the queue behind it may have no bound. Raises `LAYER_AWAY` when it cannot
-    be joined. Once joined, the layer comes back by itself after a loss; what was sent meanwhile is lost.
+    It must be awaited without a pause, since the queue behind it may have no bound. Raises
+    `LAYER_ERRORS` when it cannot be joined. Once joined, the layer comes back by itself after a
+    loss; what was sent meanwhile is lost.
     """
     async with messages_of(GROUP) as next_message:
 
@@ -53,9 +58,10 @@ async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
 
 
 async def ask() -> None:
-    """Asks every recording process to say at once what it repeats, for a dashboard that has just joined.
+    """Asks every recording process to say at once what it repeats, for a dashboard that has just
+    joined.
 
-    Raises `LAYER_AWAY`.
+    Raises `LAYER_ERRORS`.
     """
     async with asyncio.timeout(ASK_SECONDS):
         await send(RECORDERS, {"type": "live.asked"})
@@ -83,8 +89,9 @@ async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[s
             await layer.group_add(group, channel)
         yield next_message
     finally:
-        # Also when joining failed half-way: a channel that stays in the group is filled for ever and never read.
-        with _cancellation_kept(), suppress(*LAYER_AWAY):
+        # Also when joining failed half-way: a channel that stays in the group is filled for ever
+        # and never read.
+        with _cancellation_kept(), suppress(*LAYER_ERRORS):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await layer.group_discard(group, channel)
 
@@ -93,9 +100,11 @@ async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[s
 def _cancellation_kept() -> Iterator[None]:
     """Raises `CancelledError` at its end if somebody meanwhile wanted this task to end.
 
-    redis-py sends within `asyncio.wait_for`, which on Python 3.11 returns the result and forgets a cancellation that
-    comes in the same turn of the loop (https://github.com/python/cpython/issues/86296, mended in 3.12). A task that
-    goes on in spite of it would never end, and neither would whoever waits for it, at last the process.
+    redis-py sends within `asyncio.wait_for`, which on Python 3.11 returns the result and forgets a
+    cancellation that comes in the same turn of the loop
+    (https://github.com/python/cpython/issues/86296, mended in
+    3.12). A task that goes on in spite of it would never end, and neither would whoever waits for
+    it, at last the process.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0

@@ -1,14 +1,17 @@
-"""The browser's socket `/ws/live`: a snapshot, then what changes and the newest levels (product.md, "The live socket").
+"""The browser's socket `/ws/live`: a snapshot, then what changes and the newest levels (product.md,
+"The live socket").
 
-Four tasks for each socket, owned by one TaskGroup, with one mailbox between those that fill and the one that sends:
+Four tasks for each socket, owned by one TaskGroup, with one mailbox between those that fill and the
+one that sends:
 
     listen           channel layer ──▶ view ──▶ mailbox
     watch_database   database      ──▶ view ──▶ mailbox     also: does the login still hold?
     send_mail                                   mailbox ──▶ browser
     hear_out         the browser   ──▶ counted, never read
 
-The stock dispatch of Channels hops to a thread before every message; at ten news a second for each dashboard this has
-its own loops instead. Any of the tasks ends the socket by raising a `Leave`.
+The stock dispatch of Channels hops to a thread before every message; at ten news a second for each
+dashboard this has its own loops instead. Any of the tasks ends the socket by raising a
+`SocketClosed`.
 """
 
 from __future__ import annotations
@@ -24,24 +27,24 @@ import msgspec
 import structlog
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
-from django.db import Error as DatabaseAway
+from django.db import Error as DatabaseError
 
-from calls.live import channel as live
+from calls.live import channel
 from calls.live import messages as live_messages
-from calls.live.levels import SaidLevels
-from calls.live.outbox import Mailbox
+from calls.live.levels import SentLevels
+from calls.live.outbox import Outbox
 from calls.live.sockets import (
     BrowserLeft,
-    Leave,
     LoggedOut,
     NotAllowed,
     Receive,
     Send,
+    SocketClosed,
     TooSlow,
     _in_database_thread,
     _within,
     first_of,
-    hear_out,
+    ignore_input,
     user_of,
 )
 from calls.live.stored import stored_live_calls
@@ -56,7 +59,9 @@ JOIN_SECONDS = 1.0
 DATABASE_SECONDS = 2.0
 """A snapshot waits so long for the database; then it is made from news alone."""
 LOOK_SECONDS = live_messages.REPEAT_SECONDS
-"""Between two looks at what only the database knows, and the longest silence on the socket: it is the heartbeat."""
+"""Between two looks at what only the database knows, and the longest silence on the socket: it is
+the heartbeat.
+"""
 REJOIN_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts to join the channel layer; the last one repeats."""
 LEVELS_SECONDS = 0.08
@@ -65,7 +70,7 @@ LOGIN_SECONDS = 30.0
 """A session that has expired or was logged out is noticed within so long."""
 SEND_SECONDS = 30.0
 """A browser that does not take one message in so long is gone."""
-MOST_VOICES_TOLD = 10_000
+MAX_MINUTES_SENT = 10_000
 """Voices of which one browser is told the last minute before they are forgotten."""
 
 
@@ -75,7 +80,9 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
         if not scope["user"].is_authenticated:
             await send({"type": "websocket.close", "code": LoggedOut.code})
             return
-        if not await database_sync_to_async(scope["user"].has_perm)(SEE):  # where the session was read, too
+        if not await database_sync_to_async(scope["user"].has_perm)(
+            SEE
+        ):  # where the session was read, too
             await send({"type": "websocket.close", "code": NotAllowed.code})
             return
         await send({"type": "websocket.accept"})
@@ -91,8 +98,8 @@ class LiveSocket:
         self._receive = receive
         self._send = send
         self._view = LiveView()
-        self._mailbox = Mailbox()
-        self._levels = SaidLevels()
+        self._mailbox = Outbox()
+        self._levels = SentLevels()
         self._minutes_told: set[str] = set()
         self._wrote_at = time.monotonic()
         self._mail = asyncio.Event()
@@ -104,10 +111,10 @@ class LiveSocket:
         reason = BrowserLeft.__name__
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._listen, self._watch_database, self._send_mail):
+                for work in (self._listen, self._watch_database, self._send_outbox):
                     tasks.create_task(work())
-                tasks.create_task(hear_out(self._receive))
-        except* Leave as leaving:
+                tasks.create_task(ignore_input(self._receive))
+        except* SocketClosed as leaving:
             leave = first_of(leaving)
             reason = type(leave).__name__
             if leave.code is not None:
@@ -120,16 +127,18 @@ class LiveSocket:
         attempts = 0
         while True:
             try:
-                async with live.newsfeed() as next_news:
+                async with channel.newsfeed() as next_news:
                     attempts = 0
                     self._joined.set()
                     self._news_missed.set()  # whatever was said before we joined
-                    await live.ask()
+                    await channel.ask()
                     while True:
                         self._hear(await next_news())
-            except live.LAYER_AWAY as error:
+            except channel.LAYER_ERRORS as error:
                 if attempts == 0:
-                    log.warning("channel layer away", socket=str(self._id), error=type(error).__name__)
+                    log.warning(
+                        "channel layer away", socket=str(self._id), error=type(error).__name__
+                    )
             await asyncio.sleep(REJOIN_SECONDS[min(attempts, len(REJOIN_SECONDS) - 1)])
             attempts += 1
 
@@ -137,7 +146,7 @@ class LiveSocket:
         now = datetime.now(UTC)
         if self._view.missed(news, now):
             self._news_missed.set()
-        self._mailbox.put(self._view.hear(news, now))
+        self._mailbox.put(self._view.apply(news, now))
         self._mailbox.put_levels(news["process"], news["levels"])
         if "totals" in news:
             self._mailbox.put_totals(self._view.totals.message(now))
@@ -147,8 +156,12 @@ class LiveSocket:
 
     def _hear_minutes(self, minutes: dict[str, str]) -> None:
         """Said once of each voice: from then on the page sees for itself."""
-        new = {voice: minute for voice, minute in minutes.items() if voice not in self._minutes_told}
-        if len(self._minutes_told) > MOST_VOICES_TOLD:  # of a day: then it is said again, which does no harm
+        new = {
+            voice: minute for voice, minute in minutes.items() if voice not in self._minutes_told
+        }
+        if (
+            len(self._minutes_told) > MAX_MINUTES_SENT
+        ):  # of a day: then it is said again, which does no harm
             self._minutes_told.clear()
         self._minutes_told |= new.keys()
         self._mailbox.put_minutes(new)
@@ -161,7 +174,7 @@ class LiveSocket:
         while True:
             self._news_missed.clear()
             now = datetime.now(UTC)
-            if changes := self._view.forget(now):
+            if changes := self._view.expire(now):
                 self._mailbox.put(changes)
                 self._mail.set()
             if self._view.totals.has_lost(now):
@@ -174,7 +187,7 @@ class LiveSocket:
                 if snapshot_due or is_away or self._view.wants_database(now):
                     await self._ask_database(now, snapshot_due=snapshot_due)
                 is_away = False
-            except DatabaseAway as error:
+            except DatabaseError as error:
                 if not is_away:
                     log.warning("database away", socket=str(self._id), error=type(error).__name__)
                 is_away = True
@@ -191,7 +204,7 @@ class LiveSocket:
             stored = await asking
         finally:
             asking.cancel()
-        self._mailbox.put(self._view.settle(stored, datetime.now(UTC)))
+        self._mailbox.put(self._view.reconcile(stored, datetime.now(UTC)))
         self._mail.set()
 
     def _demand_snapshot(self) -> None:
@@ -202,7 +215,7 @@ class LiveSocket:
         if not await _in_database_thread(_may_see, self._session_key):
             raise LoggedOut
 
-    async def _send_mail(self) -> None:
+    async def _send_outbox(self) -> None:
         while True:
             is_due = await _within(LOOK_SECONDS, self._mail)
             self._mail.clear()
@@ -210,8 +223,10 @@ class LiveSocket:
             facts = [self._view.snapshot()] if snapshot_due else messages
             for message in [*facts, *self._mailbox.take_news()]:
                 await self._write(message)
-            worth = self._levels.worth_saying(levels, time.monotonic())
-            if worth or not is_due or time.monotonic() - self._wrote_at >= LOOK_SECONDS:  # empty ones: we are here
+            worth = self._levels.worth_sending(levels, time.monotonic())
+            if (
+                worth or not is_due or time.monotonic() - self._wrote_at >= LOOK_SECONDS
+            ):  # empty ones: we are here
                 await self._write({"type": "levels", "levels": worth})
             if levels:
                 await asyncio.sleep(LEVELS_SECONDS)

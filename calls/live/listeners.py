@@ -1,8 +1,8 @@
 """How many listen in on which call, as all processes say it, made into one picture. PURE.
 
-A process says all of its calls at once and repeats it (`calls.live.channel`). Two that hold one call, as
-after a reconnect,
-know of the same listeners: the higher number stands. What a process has said is believed for as long as of a call.
+A process says all of its calls at once and repeats it (`calls.live.channel`). Two that hold one
+call, as after a reconnect, know of the same listeners: the higher number stands. What a process has
+said is believed for as long as of a call.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ class LiveListeners:
         self._told: dict[str, tuple[datetime, dict[str, int]]] = {}
         self.shown: dict[str, int] = {}
 
-    def hear(self, process: str, listeners: dict[str, int], now: datetime) -> list[Message]:
+    def update(self, process: str, listeners: dict[str, int], now: datetime) -> list[Message]:
         """All calls of this process that somebody listens to."""
         self._told[process] = now, listeners
         return self._redraw()
 
-    def forget(self, now: datetime) -> list[Message]:
+    def expire(self, now: datetime) -> list[Message]:
         """Takes the marks of processes that are gone."""
         if not self._told:
             return []
-        self._told = {process: told for process, told in self._told.items() if now - told[0] <= HELD_FOR}
+        self._told = {
+            process: told for process, told in self._told.items() if now - told[0] <= HELD_FOR
+        }
         return self._redraw()
 
     def _redraw(self) -> list[Message]:

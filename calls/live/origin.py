@@ -1,4 +1,6 @@
-"""Whether a browser's WebSocket handshake comes from a page of ours. Browsers send cookies with any page's sockets."""
+"""Whether a browser's WebSocket handshake comes from a page of ours. Browsers send cookies with any
+page's sockets.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ from django.http.request import split_domain_port, validate_host
 
 
 class SameOrigin:
-    """ASGI: closes before accept where Origin is absent, or neither this host's nor in CSRF_TRUSTED_ORIGINS.
+    """ASGI: closes before accept where Origin is absent, or neither this host's nor in
+    CSRF_TRUSTED_ORIGINS.
 
-    Stricter than the validator of Channels, which takes any origin in ALLOWED_HOSTS, and with "*" simply any.
+    Stricter than the validator of Channels, which takes any origin in ALLOWED_HOSTS, and with "*"
+    simply any.
     """
 
     def __init__(self, application: Any) -> None:
@@ -31,7 +35,9 @@ def is_same_origin(scope: dict[str, Any]) -> bool:
     origin, host = headers.get(b"origin", ""), headers.get(b"host", "")
     if origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
-    allowed_hosts = settings.ALLOWED_HOSTS or ([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])
+    allowed_hosts = settings.ALLOWED_HOSTS or (
+        [".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else []
+    )
     if not validate_host(split_domain_port(host)[0], allowed_hosts):
         return False
     own = f"{'https' if _is_secure(scope, headers) else 'http'}://{host}"
@@ -49,7 +55,9 @@ def _is_secure(scope: dict[str, Any], headers: dict[bytes, str]) -> bool:
 
 
 def _parts_of(origin: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port, with the port that the scheme implies; None for what is no origin ("null", "")."""
+    """Scheme, host and port, with the port that the scheme implies; None for what is no origin
+    ("null", "").
+    """
     try:
         url = urlsplit(origin)
         port = url.port or {"http": 80, "https": 443}.get(url.scheme)

@@ -1,6 +1,8 @@
-"""What waits for one browser: a bounded queue of calls, and one place for the newest levels of each process. PURE.
+"""What waits for one browser: a bounded queue of calls, and one place for the newest levels of each
+process. PURE.
 
-A browser that reads slowly gets the newest, and costs the same memory whether it is late by a second or by an hour.
+A browser that reads slowly gets the newest, and costs the same memory whether it is late by a
+second or by an hour.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from collections.abc import Iterable
 from calls.live.view import Message
 
 CALL_MESSAGES = 256
-"""Most messages about calls that wait for one browser. One more, and it gets a snapshot instead of all of them."""
+"""Most messages about calls that wait for one browser. One more, and it gets a snapshot instead of
+all of them.
+"""
 
 LEVEL_PROCESSES = 64
 """Most processes whose newest levels wait."""
@@ -19,7 +23,7 @@ Levels = dict[str, list[float]]
 """Participant id -> [rms dBFS, peak dBFS]."""
 
 
-class Mailbox:
+class Outbox:
     """One for each socket, filled by the news and emptied by the sender."""
 
     def __init__(self) -> None:
@@ -54,7 +58,9 @@ class Mailbox:
         self._totals = totals
 
     def put_minutes(self, minutes: dict[str, str]) -> None:
-        """The last minute of voices, once for each browser; there are no more of them than voices."""
+        """The last minute of voices, once for each browser; there are no more of them than
+        voices.
+        """
         self._minutes |= minutes
 
     def take_news(self) -> list[Message]:
@@ -66,14 +72,18 @@ class Mailbox:
         return news
 
     def take(self) -> tuple[bool, list[Message], Levels]:
-        """Whether a snapshot is due, the messages after it, and the newest levels; then the mailbox is empty."""
+        """Whether a snapshot is due, the messages after it, and the newest levels; then the mailbox
+        is empty.
+        """
         taken = self._snapshot_due, self._messages, _loudest(self._levels.values())
         self._snapshot_due, self._messages, self._levels = False, [], {}
         return taken
 
 
 def _loudest(of_processes: Iterable[Levels]) -> Levels:
-    """One level for each participant. After a reconnect two processes may know it: the old one is silent."""
+    """One level for each participant. After a reconnect two processes may know it: the old one is
+    silent.
+    """
     united: Levels = {}
     for levels in of_processes:
         for participant, level in levels.items():

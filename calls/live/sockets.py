@@ -18,14 +18,18 @@ T = TypeVar("T")
 
 
 CLIENT_MESSAGES = 100
-"""A browser has nothing to say here; so many messages are ignored, the next one closes the socket."""
+"""A browser has nothing to say here; so many messages are ignored, the next one closes the
+socket.
+"""
 
 
 _database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-database")
-"""Not the thread that all consumers of a process share: a slow query would delay them all. And never more than two."""
+"""Not the thread that all consumers of a process share: a slow query would delay them all. And
+never more than two.
+"""
 
 
-class Leave(Exception):
+class SocketClosed(Exception):
     """The socket ends. Each class has the close code that the browser is told (docs/dashboard.md).
 
     Leave
@@ -39,27 +43,27 @@ class Leave(Exception):
     code: int | None = None
 
 
-class BrowserLeft(Leave):
+class BrowserLeft(SocketClosed):
     """The browser closed, or its connection broke."""
 
 
-class LoggedOut(Leave):
+class LoggedOut(SocketClosed):
     """Nobody is logged in: before accept, or the session ended since."""
 
     code = 4401
 
 
-class NotAllowed(Leave):
+class NotAllowed(SocketClosed):
     """The account lacks a permission."""
 
     code = 4403
 
 
-class TooSlow(Leave):
+class TooSlow(SocketClosed):
     code = 4408
 
 
-class TalksTooMuch(Leave):
+class TalksTooMuch(SocketClosed):
     code = 4429
 
 
@@ -72,8 +76,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 async def _within(seconds: float, event: asyncio.Event) -> bool:
     """Whether the event comes in time.
 
-    Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes together with the event, and the
-    task, and with it the socket, would never end.
+    Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes together with
+    the event, and the task, and with it the socket, would never end.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -81,14 +85,16 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
     return False
 
 
-def first_of(leaving: BaseExceptionGroup[Leave]) -> Leave:
+def first_of(leaving: BaseExceptionGroup[SocketClosed]) -> SocketClosed:
     """Why a socket ends whose tasks have ended by these."""
     first = leaving.exceptions[0]
     return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def hear_out(receive: Receive) -> None:
-    """A browser that has nothing to say: counted, never read. Raises `BrowserLeft` and `TalksTooMuch`."""
+async def ignore_input(receive: Receive) -> None:
+    """A browser that has nothing to say: counted, never read. Raises `BrowserLeft` and
+    `TalksTooMuch`.
+    """
     for _message in range(CLIENT_MESSAGES + 1):
         event = await receive()
         if event["type"] == "websocket.disconnect":
@@ -97,12 +103,15 @@ async def hear_out(receive: Receive) -> None:
 
 
 async def _in_database_thread(work: Callable[..., T], *arguments: Any) -> T:
-    result: T = await database_sync_to_async(work, thread_sensitive=False, executor=_database_threads)(*arguments)
+    result: T = await database_sync_to_async(
+        work, thread_sensitive=False, executor=_database_threads
+    )(*arguments)
     return result
 
 
 def user_of(session_key: str) -> Any:
-    """As the next request of this browser would find it: session alive, password unchanged, user active.
+    """As the next request of this browser would find it: session alive, password unchanged, user
+    active.
 
     The anonymous user where there is none. Permissions are read anew with it.
     """

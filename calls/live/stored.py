@@ -1,4 +1,6 @@
-"""The calls that are live in the database, as REST shows them: first paint and snapshot begin with them."""
+"""The calls that are live in the database, as REST shows them: first paint and snapshot begin with
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the recording processes say of themselves once a second, added up for one dashboard. PURE."""
+"""What the recording processes say of themselves once a second, added up for one dashboard.
+PURE.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Any
 from calls.live.messages import Totals
 
 SAID_FOR = timedelta(seconds=5)
-"""A process that has not spoken for so long drops out of the sums: it has no calls, or it is gone."""
+"""A process that has not spoken for so long drops out of the sums: it has no calls, or it is
+gone.
+"""
 
 
 class LiveTotals:
@@ -17,7 +21,7 @@ class LiveTotals:
     def __init__(self) -> None:
         self._told: dict[str, tuple[datetime, Totals]] = {}
 
-    def hear(self, process: str, totals: Totals, now: datetime) -> None:
+    def update(self, process: str, totals: Totals, now: datetime) -> None:
         self._told[process] = now, totals
 
     def has_lost(self, now: datetime) -> bool:
@@ -25,8 +29,12 @@ class LiveTotals:
         return any(now - at > SAID_FOR for at, _totals in self._told.values())
 
     def message(self, now: datetime) -> dict[str, Any]:
-        """Packets are summed; the lag is the longest, since processes of one spool may say the same one."""
-        self._told = {process: told for process, told in self._told.items() if now - told[0] <= SAID_FOR}
+        """Packets are summed; the lag is the longest, since processes of one spool may say the same
+        one.
+        """
+        self._told = {
+            process: told for process, told in self._told.items() if now - told[0] <= SAID_FOR
+        }
         totals = [totals for _at, totals in self._told.values()]
         return {
             "type": "totals",

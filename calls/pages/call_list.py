@@ -1,6 +1,8 @@
-"""The list of calls: found by what an operator remembers of one, shown a page at a time, handed out as CSV.
+"""The list of calls: found by what an operator remembers of one, shown a page at a time, handed out
+as CSV.
 
-Newest first, and pages by place (`before=<started_at>~<id>`): a list that grows while it is read repeats nothing.
+Newest first, and pages by place (`before=<started_at>~<id>`): a list that grows while it is read
+repeats nothing.
 """
 
 from __future__ import annotations
@@ -42,15 +44,23 @@ FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
 LONGEST_MINUTES = 100_000
 
 
-class Search(forms.Form):
+class CallSearchForm(forms.Form):
     """What is looked for. Everything may be left out; days are UTC."""
 
     q = forms.CharField(required=False, label="Number, name or id", max_length=256)
-    since = forms.DateField(required=False, label="From", validators=[validators.MinValueValidator(FIRST_DAY)])
-    until = forms.DateField(required=False, label="To", validators=[validators.MaxValueValidator(LAST_DAY)])
+    since = forms.DateField(
+        required=False, label="From", validators=[validators.MinValueValidator(FIRST_DAY)]
+    )
+    until = forms.DateField(
+        required=False, label="To", validators=[validators.MaxValueValidator(LAST_DAY)]
+    )
     state = forms.ChoiceField(required=False, label="State", choices=[("", "any"), *STATES])
-    minutes = forms.FloatField(required=False, label="Minutes, at least", min_value=0, max_value=LONGEST_MINUTES)
-    most = forms.FloatField(required=False, label="Minutes, at most", min_value=0, max_value=LONGEST_MINUTES)
+    minutes = forms.FloatField(
+        required=False, label="Minutes, at least", min_value=0, max_value=LONGEST_MINUTES
+    )
+    most = forms.FloatField(
+        required=False, label="Minutes, at most", min_value=0, max_value=LONGEST_MINUTES
+    )
     gaps = forms.BooleanField(required=False, label="Has gaps")
     alarms = forms.BooleanField(required=False, label="Had alarms")
 
@@ -60,12 +70,18 @@ class Search(forms.Form):
         super().__init__(*arguments, **options)
         for name, kind in self.input_types.items():
             self.fields[name].widget.input_type = kind
-        self.fields["q"].widget.attrs |= {"placeholder": "+1555…", "autocomplete": "off", "spellcheck": "false"}
+        self.fields["q"].widget.attrs |= {
+            "placeholder": "+1555…",
+            "autocomplete": "off",
+            "spellcheck": "false",
+        }
 
     def clean_q(self) -> str:
         text: str = self.cleaned_data["q"].strip()
         if 0 < len(text) < SHORTEST:
-            raise forms.ValidationError(f"At least {SHORTEST} characters: fewer are in nearly every number.")
+            raise forms.ValidationError(
+                f"At least {SHORTEST} characters: fewer are in nearly every number."
+            )
         return text
 
     def clean(self) -> dict[str, Any]:
@@ -86,7 +102,9 @@ class Search(forms.Form):
             calls = calls.in_state(wanted["state"], timezone.now())
         for name, kind in (("gaps", LedgerEntry.Kind.GAP), ("alarms", LedgerEntry.Kind.ALARM)):
             if wanted[name]:
-                calls = calls.filter(Exists(LedgerEntry.objects.filter(call=OuterRef("pk"), kind=kind)))
+                calls = calls.filter(
+                    Exists(LedgerEntry.objects.filter(call=OuterRef("pk"), kind=kind))
+                )
         calls = _of_length(calls, wanted["minutes"], wanted["most"])
         found: CallQuerySet = _holding(calls, wanted["q"]).order_by("-started_at", "-id")
         return found
@@ -101,7 +119,10 @@ class Search(forms.Form):
         """The same in words, for whoever finds nothing."""
         switches = ("gaps", "alarms")
         named = {name: str(self.fields[name].label).lower() for name in self.filters}
-        return [label if name in switches else f"{label} {self.filters[name]}" for name, label in named.items()]
+        return [
+            label if name in switches else f"{label} {self.filters[name]}"
+            for name, label in named.items()
+        ]
 
 
 @never_cache
@@ -110,7 +131,7 @@ class Search(forms.Form):
 @permission_required(SEE, raise_exception=True)
 def call_list(request: HttpRequest) -> HttpResponse:
     """The page, or with `part=rows` what is below the form."""
-    form = Search(request.GET)
+    form = CallSearchForm(request.GET)
     rows, has_more, is_whole = [], False, True
     if form.is_valid():
         found = form.found()
@@ -127,7 +148,9 @@ def call_list(request: HttpRequest) -> HttpResponse:
         "selection": Selection() if request.user.has_perms(NEEDED) else None,
         "is_empty": not form.filters and not rows and is_whole,
     }
-    template = "calls/_call_rows.html" if request.GET.get("part") == "rows" else "calls/call_list.html"
+    template = (
+        "calls/_call_rows.html" if request.GET.get("part") == "rows" else "calls/call_list.html"
+    )
     return render(request, template, context)
 
 
@@ -135,9 +158,11 @@ def call_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @permission_required([SEE, EXPORT], raise_exception=True)
 def _call_csv(request: HttpRequest) -> HttpResponseBase:
-    form = Search(request.GET)
+    form = CallSearchForm(request.GET)
     if not form.is_valid():
-        return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
+        )
     name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.csv"
     return as_file(Body(_lines(form.found())), name, "text/csv; charset=utf-8")
 
@@ -145,13 +170,23 @@ def _call_csv(request: HttpRequest) -> HttpResponseBase:
 call_csv = asynchronous(_call_csv)
 
 COLUMNS = (
-    *("id", "call_connection_id", "correlation_id", "state", "started_at", "ended_at", "audio_started_at"),
+    *(
+        "id",
+        "call_connection_id",
+        "correlation_id",
+        "state",
+        "started_at",
+        "ended_at",
+        "audio_started_at",
+    ),
     *("duration_seconds", "participants", "gaps", "gap_seconds", "alarms"),
 )
 
 
 def _lines(found: CallQuerySet) -> Generator[bytes, None, None]:
-    """CSV (RFC 4180), a page of rows in each piece, each page a query of its own: it may take minutes."""
+    """CSV (RFC 4180), a page of rows in each piece, each page a query of its own: it may take
+    minutes.
+    """
     yield _csv([COLUMNS])
     place: tuple[datetime, UUID] | None = None
     while page := list((_before(found, place) if place else found)[:CSV_PAGE]):
@@ -180,7 +215,9 @@ def _cells(row: dict[str, Any]) -> list[Any]:
 
 def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:
     """As in REST, and what only the list shows."""
-    described = CallSerializer(calls, many=True).data  # at once: a serializer of its own costs more than the row
+    described = CallSerializer(
+        calls, many=True
+    ).data  # at once: a serializer of its own costs more than the row
     return [{**facts, **_only_here(call)} for facts, call in zip(described, calls, strict=True)]
 
 
@@ -190,7 +227,9 @@ def _only_here(call: Any) -> dict[str, Any]:
 
 
 def _of_length(calls: CallQuerySet, least: float | None, most: float | None) -> CallQuerySet:
-    """Minutes from the first to the last moment heard. Calls that nobody was heard in have none, and fit neither."""
+    """Minutes from the first to the last moment heard. Calls that nobody was heard in have none,
+    and fit neither.
+    """
     if not least and most is None:
         return calls
     found = calls.with_length()
@@ -226,8 +265,9 @@ def _place_in(text: str) -> tuple[datetime, UUID] | None:
         return None
 
 
-def _address(form: Search, last: Any) -> str:
-    return f"?{urlencode({**form.filters, PLACE: f'{last.started_at.astimezone(UTC).isoformat()}~{last.pk}'})}"
+def _address(form: CallSearchForm, last: Any) -> str:
+    place = f"{last.started_at.astimezone(UTC).isoformat()}~{last.pk}"
+    return f"?{urlencode({**form.filters, PLACE: place})}"
 
 
 def _midnight(day: Any) -> datetime:

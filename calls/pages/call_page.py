@@ -24,15 +24,19 @@ from calls.wording import CLOSE_CODES, words_of
 
 ENTRIES = 100
 """Of the ledger, until somebody wants all."""
-MOST_ENTRIES = 5_000
+MAX_ENTRIES = 5_000
 
 LISTENS_FOR = timedelta(seconds=12)
-"""Who listens writes so every 5 s (calls/listen/consumer.py); whoever has not for so long is gone."""
+"""Who listens writes so every 5 s (calls/listen/consumer.py); whoever has not for so long is
+gone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger as the page shows it; `at` in seconds from the first sample, for a link into the lanes."""
+    """A line of the ledger as the page shows it; `at` in seconds from the first sample, for a link
+    into the lanes.
+    """
 
     kind: str
     kind_words: str
@@ -66,7 +70,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     now = timezone.now()
     row = _call_of(Call.objects.for_rest(now).with_audio_extent(), pk)
     call = dict(CallSerializer(row).data)
-    wanted = MOST_ENTRIES if request.GET.get("ledger") == "all" else ENTRIES
+    wanted = MAX_ENTRIES if request.GET.get("ledger") == "all" else ENTRIES
     entries = LedgerEntry.objects.filter(call=row).select_related("participant")
     shown = list(entries[: wanted + 1])
     return {
@@ -74,9 +78,12 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "row": row,
         "participants": _with_tracks(row, call["participants"]),
         "subscriptions": [
-            {**each, "closed_words": CLOSE_CODES.get(each["close_code"], "closed")} for each in call["subscriptions"]
+            {**each, "closed_words": CLOSE_CODES.get(each["close_code"], "closed")}
+            for each in call["subscriptions"]
         ],
-        "entries": [_entry(entry, row.audio_started_at or row.started_at) for entry in shown[:wanted]],
+        "entries": [
+            _entry(entry, row.audio_started_at or row.started_at) for entry in shown[:wanted]
+        ],
         "has_more_entries": len(shown) > wanted,
         "most_entries": wanted,
         "is_begun": wanted == ENTRIES,
@@ -102,8 +109,15 @@ def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:
 
 def _listeners(call: Call, now: datetime) -> list[str]:
     """Names of those who listen in, each once."""
-    listening = LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.LISTENING, ended_at__gt=now - LISTENS_FOR)
-    return sorted({str(detail.get("user", "somebody")) for detail in listening.values_list("detail", flat=True)})
+    listening = LedgerEntry.objects.filter(
+        call=call, kind=LedgerEntry.Kind.LISTENING, ended_at__gt=now - LISTENS_FOR
+    )
+    return sorted(
+        {
+            str(detail.get("user", "somebody"))
+            for detail in listening.values_list("detail", flat=True)
+        }
+    )
 
 
 def _with_tracks(call: Call, participants: list[dict[str, Any]]) -> list[dict[str, Any]]:

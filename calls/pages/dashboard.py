@@ -6,7 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_required, permission_required
-from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeDoneView, PasswordChangeView
+from django.contrib.auth.views import (
+    LoginView,
+    LogoutView,
+    PasswordChangeDoneView,
+    PasswordChangeView,
+)
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse_lazy
@@ -24,7 +29,9 @@ from calls.wording import WORDS
 @login_required
 @permission_required(SEE, raise_exception=True)
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """First paint: what the database knows. The live socket takes over from there (calls/live/consumer.py)."""
+    """First paint: what the database knows. The live socket takes over from there
+    (calls/live/consumer.py).
+    """
     now = datetime.now(UTC)
     calls = stored_live_calls(now)
     context: dict[str, Any] = {
@@ -41,6 +48,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 login = LoginView.as_view(template_name="pages/login.html", redirect_authenticated_user=True)
 logout = LogoutView.as_view()
 password = PasswordChangeView.as_view(
-    template_name="pages/password.html", success_url=reverse_lazy("password-changed"), extra_context={"is_done": False}
+    template_name="pages/password.html",
+    success_url=reverse_lazy("password-changed"),
+    extra_context={"is_done": False},
 )
-password_changed = PasswordChangeDoneView.as_view(template_name="pages/password.html", extra_context={"is_done": True})
+password_changed = PasswordChangeDoneView.as_view(
+    template_name="pages/password.html", extra_context={"is_done": True}
+)

@@ -1,7 +1,8 @@
-"""A call on one time axis: its tracks and what happened meanwhile, as the lanes of its page want it.
+"""A call on one time axis: its tracks and what happened meanwhile, as the lanes of its page want
+it.
 
-Seconds count from `audio_started_at`, as in REST. What happened before the first sample, or to a call without any, has
-places before 0.
+Seconds count from `audio_started_at`, as in REST. What happened before the first sample, or to a
+call without any, has places before 0.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from calls.models import Call, LedgerEntry, Participant, Segment
 from calls.times import EPOCH
 from calls.wording import GAPS, words_of
 
-MOST_MARKS = 2_000
+MAX_MARKS = 2_000
 """More could be neither seen nor drawn. Gaps are no marks: what is missing is always drawn."""
 
 JOINT_SECONDS = 0.001
-"""Segments of a track follow each other without a gap where they were cut; what is closer than this is one piece."""
+"""Segments of a track follow each other without a gap where they were cut; what is closer than this
+is one piece.
+"""
 
 
 def timeline_of(call: Any) -> dict[str, Any]:
-    """JSON of a call of `Call.objects.with_state`: `call, state, audio_started_at, duration_seconds, tracks, marks`.
+    """JSON of a call of `Call.objects.with_state`: `call, state, audio_started_at,
+    duration_seconds, tracks, marks`.
 
     Five queries: the extent, participants, segments, gaps, marks.
     """
@@ -37,7 +41,9 @@ def timeline_of(call: Any) -> dict[str, Any]:
         axis = None
     participants = list(Participant.objects.filter(call=call))
     recorded, gaps = (_recorded(call, axis), _gaps(call, axis)) if axis else ({}, {})
-    marks = list(LedgerEntry.objects.filter(call=call).exclude(kind=LedgerEntry.Kind.GAP)[: MOST_MARKS + 1])
+    marks = list(
+        LedgerEntry.objects.filter(call=call).exclude(kind=LedgerEntry.Kind.GAP)[: MAX_MARKS + 1]
+    )
     zero = _moment_of(axis.zero) if axis else call.started_at
     return {
         "call": str(call.pk),
@@ -45,9 +51,11 @@ def timeline_of(call: Any) -> dict[str, Any]:
         "started_at": call.started_at.isoformat(),
         "audio_started_at": zero.isoformat() if axis else None,
         "duration_seconds": round(axis.length / axis.sample_rate, 6) if axis else 0.0,
-        "tracks": [_track(each, recorded.get(each.pk, []), gaps.get(each.pk, [])) for each in participants],
-        "marks": [_mark(entry, zero) for entry in marks[:MOST_MARKS]],
-        "has_more_marks": len(marks) > MOST_MARKS,
+        "tracks": [
+            _track(each, recorded.get(each.pk, []), gaps.get(each.pk, [])) for each in participants
+        ],
+        "marks": [_mark(entry, zero) for entry in marks[:MAX_MARKS]],
+        "has_more_marks": len(marks) > MAX_MARKS,
     }
 
 
@@ -86,7 +94,9 @@ def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
     return gaps
 
 
-def _track(participant: Participant, pieces: list[tuple[float, float]], gaps: list[dict[str, Any]]) -> dict[str, Any]:
+def _track(
+    participant: Participant, pieces: list[tuple[float, float]], gaps: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "participant": str(participant.pk),
         "label": participant.label,

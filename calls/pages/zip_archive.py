@@ -1,10 +1,13 @@
-"""Several calls as one zip, made while it is sent: audio and manifest of each in a folder, and at last what is in it.
+"""Several calls as one zip, made while it is sent: audio and manifest of each in a folder, and at
+last what is in it.
 
-Entries are stored as they are, for audio does not shrink, and each is followed by its size and CRC: nothing is held
-back to know them (APPNOTE.TXT, section 4.3.9; Zip64 throughout, for sizes are not known beforehand).
+Entries are stored as they are, for audio does not shrink, and each is followed by its size and CRC:
+nothing is held back to know them (APPNOTE.TXT, section 4.3.9; Zip64 throughout, for sizes are not
+known beforehand).
 
-A call whose audio cannot be had is a line in the contents that says why. What fails once a file has begun breaks the
-zip: without the directory at its end it opens nowhere, so no file is ever shorter than it looks.
+A call whose audio cannot be had is a line in the contents that says why. What fails once a file has
+begun breaks the zip: without the directory at its end it opens nowhere, so no file is ever shorter
+than it looks.
 """
 
 from __future__ import annotations
@@ -24,11 +27,10 @@ from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 from zipstream import ZipStream
 
-from calls.export import file_names as naming
-from calls.export import manifest
-from calls.export.errors import ExportFault, StoreAway
+from calls.export import file_names, manifest
+from calls.export.errors import ExportError, StoreUnavailable
 from calls.export.export import Export
-from calls.export.plan import Plan, Wish, plan_of
+from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
 from calls.export.segments import read_stretch
 from calls.models import Call, LedgerEntry
@@ -38,7 +40,9 @@ from calls.storage.integrity import IN_THE_LEDGER
 log = structlog.get_logger(__name__)
 
 KNOWN_DAMAGE = 20
-"""Segments of a call that the ledger calls damaged and that are read before: some, for they may have been restored."""
+"""Segments of a call that the ledger calls damaged and that are read before: some, for they may
+have been restored.
+"""
 
 GONE = "There is no such call, or no more."
 
@@ -59,14 +63,14 @@ class Line:
 COLUMNS = tuple(field.name for field in fields(Line))
 
 
-def pieces(call_ids: Sequence[UUID], wish: Wish) -> Generator[bytes, None, None]:
-    """The zip. Raises `StoreAway`, and after the first piece all that an export raises."""
+def pieces(call_ids: Sequence[UUID], wish: ExportRequest) -> Generator[bytes, None, None]:
+    """The zip. Raises `StoreUnavailable`, and after the first piece all that an export raises."""
     archive, lines = ZipStream(), []
     for call_id in call_ids:
         line = Line(call_id)
         try:
             yield from _call(archive, line, wish)
-        except ExportFault as fault:
+        except ExportError as fault:
             log.error("zip broken off", call=str(call_id), reason=type(fault).__name__)
             raise
         lines.append(line)
@@ -74,10 +78,15 @@ def pieces(call_ids: Sequence[UUID], wish: Wish) -> Generator[bytes, None, None]
     archive.add(_csv(lines), "manifest.csv")
     yield from archive.finalize()
     whole = sum(not line.left_out for line in lines)
-    log.info("zip complete", calls=len(lines), with_audio=whole, audio_bytes=sum(line.audio_bytes for line in lines))
+    log.info(
+        "zip complete",
+        calls=len(lines),
+        with_audio=whole,
+        audio_bytes=sum(line.audio_bytes for line in lines),
+    )
 
 
-def _call(archive: ZipStream, line: Line, wish: Wish) -> Generator[bytes, None, None]:
+def _call(archive: ZipStream, line: Line, wish: ExportRequest) -> Generator[bytes, None, None]:
     now = timezone.now()
     call = Call.objects.for_rest(now).filter(pk=line.call).first()
     if call is None:
@@ -85,32 +94,43 @@ def _call(archive: ZipStream, line: Line, wish: Wish) -> Generator[bytes, None, 
         return
     yield from _audio(archive, line, call, wish)
     # After the audio: of a live call it says what the file holds, and perhaps a little more.
-    line.manifest = f"{naming.of_folder(call)}/manifest.json"
-    archive.add(manifest.pieces(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest)
+    line.manifest = f"{file_names.of_folder(call)}/manifest.json"
+    archive.add(
+        manifest.pieces(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
+    )
     yield from archive.all_files()
 
 
-def _audio(archive: ZipStream, line: Line, call: Call, wish: Wish) -> Generator[bytes, None, None]:
+def _audio(
+    archive: ZipStream, line: Line, call: Call, wish: ExportRequest
+) -> Generator[bytes, None, None]:
     try:
         plan = plan_of(recording_of(call), wish)
         _read_damaged(call, plan)
         audio = Export.of(plan).pieces()
         first = next(audio)  # what is wrong at the beginning shows before the file has one
-    except StoreAway:  # not of this call: it would be said of all of them
+    except StoreUnavailable:  # not of this call: it would be said of all of them
         raise
-    except ExportFault as fault:
+    except ExportError as fault:
         line.left_out = str(fault)
         return
     with closing(audio):
-        line.audio = f"{naming.of_folder(call)}/{naming.of_call(plan, call.pk, {})}"
+        line.audio = f"{file_names.of_folder(call)}/{file_names.of_call(plan, call.pk, {})}"
         archive.add(_summed(chain([first], audio), line), line.audio)
         yield from archive.all_files()
 
 
 def _read_damaged(call: Call, plan: Plan) -> None:
-    """Raises `SegmentDamaged` where a check has found so and it still is: known before anything is sent."""
-    found = LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER)
-    damaged = {UUID(entry.detail["segment"]) for entry in found.order_by("-started_at", "-id")[:KNOWN_DAMAGE]}
+    """Raises `SegmentDamaged` where a check has found so and it still is: known before anything is
+    sent.
+    """
+    found = LedgerEntry.objects.filter(
+        call=call, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER
+    )
+    damaged = {
+        UUID(entry.detail["segment"])
+        for entry in found.order_by("-started_at", "-id")[:KNOWN_DAMAGE]
+    }
     for track in plan.tracks:
         for stretch in track.stretches:
             if stretch.segment_id in damaged:
@@ -126,7 +146,7 @@ def _summed(audio: Iterable[bytes], line: Line) -> Generator[bytes, None, None]:
     line.audio_sha256 = digest.hexdigest()
 
 
-def _json(lines: Sequence[Line], wish: Wish) -> str:
+def _json(lines: Sequence[Line], wish: ExportRequest) -> str:
     document = {
         "generated_at": timezone.now(),
         "format": wish.format.name,

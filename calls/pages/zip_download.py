@@ -13,14 +13,14 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from calls.export.formats import FORMATS, Layout
-from calls.export.plan import Wish
+from calls.export.plan import ExportRequest
 from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
-from calls.pages import zip_archive as archive
+from calls.pages import zip_archive
 from calls.permissions import EXPORT, HEAR, SEE
 from calls.search import uuid_in
 
-MOST_CALLS = 100
+MAX_CALLS = 100
 NEEDED = [SEE, HEAR, EXPORT]
 FORMAT_CHOICES = [("flac", "FLAC"), ("wav", "WAV"), ("mp3", "MP3"), ("opus", "Opus")]
 LAYOUTS = [(Layout.MIX.value, "mix"), (Layout.TRACKS.value, "a channel each")]
@@ -32,7 +32,7 @@ class CallIds(forms.Field):
     widget = forms.MultipleHiddenInput
     default_error_messages = {
         "required": "Tick at least one call.",
-        "many": f"At most {MOST_CALLS} calls at once.",
+        "many": f"At most {MAX_CALLS} calls at once.",
         "invalid": "Not the id of a call: a UUID is.",
     }
 
@@ -41,7 +41,7 @@ class CallIds(forms.Field):
         ids = [call_id for call_id in given if call_id]
         if len(ids) < len(given):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
-        if len(ids) > MOST_CALLS:
+        if len(ids) > MAX_CALLS:
             raise forms.ValidationError(self.error_messages["many"], code="many")
         return list(dict.fromkeys(ids))
 
@@ -66,10 +66,10 @@ class Selection(forms.Form):
     format = Choice(FORMAT_CHOICES, label="Format")
     layout = Choice(LAYOUTS, label="Layout")
 
-    def wish(self) -> Wish:
+    def wish(self) -> ExportRequest:
         """Asked of a valid form."""
         chosen = self.cleaned_data
-        return Wish(format=FORMATS[chosen["format"]], layout=Layout(chosen["layout"]))
+        return ExportRequest(format=FORMATS[chosen["format"]], layout=Layout(chosen["layout"]))
 
 
 @require_POST
@@ -78,9 +78,13 @@ class Selection(forms.Form):
 def _call_zip(request: HttpRequest) -> HttpResponseBase:
     form = Selection(request.POST)
     if not form.is_valid():
-        return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
+        )
     name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.zip"
-    return as_file(Body(archive.pieces(form.cleaned_data["call"], form.wish())), name, "application/zip")
+    return as_file(
+        Body(zip_archive.pieces(form.cleaned_data["call"], form.wish())), name, "application/zip"
+    )
 
 
 call_zip = asynchronous(_call_zip)

@@ -1,4 +1,6 @@
-"""Min/max pairs for a waveform: from what is stored of it where that is fine enough, otherwise from the samples."""
+"""Min/max pairs for a waveform: from what is stored of it where that is fine enough, otherwise from
+the samples.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calls.audio.waveform import Cells, cells_of
-from calls.export.axis import Stretch
+from calls.export.axis import SegmentRef
 from calls.export.plan import Plan
 from calls.export.queries import stored_cells
 from calls.export.rendering import Renderer
@@ -30,17 +32,21 @@ def waveform(
         return extremes(plan, Renderer(plan, read), points, on_step)
     stored = stored_cells(track.participant_id for track in plan.tracks)
 
-    def cells(stretch: Stretch) -> Cells:
+    def cells(stretch: SegmentRef) -> Cells:
         found = stored.get(stretch.segment_id)
         return cells_of(read(stretch), stretch.sample_rate) if found is None else found
 
     return coarse.extremes(plan, cells, points, on_step)
 
 
-def extremes(plan: Plan, renderer: Renderer, points: int, on_block: Callable[[], None] = lambda: None) -> Extremes:
-    """Divides the plan's samples among `points`; fewer come out where there are fewer samples than points.
+def extremes(
+    plan: Plan, renderer: Renderer, points: int, on_block: Callable[[], None] = lambda: None
+) -> Extremes:
+    """Divides the plan's samples among `points`; fewer come out where there are fewer samples than
+    points.
 
-    The plan has one channel. `on_block` is called before each block is rendered; what it raises ends the work.
+    The plan has one channel. `on_block` is called before each block is rendered; what it raises
+    ends the work.
     """
     assert plan.channels == 1, "a waveform is drawn of one channel"
     points = min(points, plan.sample_count)
@@ -51,7 +57,9 @@ def extremes(plan: Plan, renderer: Renderer, points: int, on_block: Callable[[],
     on_block()
     for block in renderer.blocks(plan.first, plan.last):
         end = place + len(block)
-        touched = slice(np.searchsorted(bounds, place, "right") - 1, np.searchsorted(bounds, end, "left"))
+        touched = slice(
+            np.searchsorted(bounds, place, "right") - 1, np.searchsorted(bounds, end, "left")
+        )
         begins = np.maximum(bounds[touched] - place, 0)
         lowest[touched] = np.minimum(lowest[touched], np.minimum.reduceat(block[:, 0], begins))
         highest[touched] = np.maximum(highest[touched], np.maximum.reduceat(block[:, 0], begins))

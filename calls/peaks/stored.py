@@ -1,8 +1,8 @@
 """Stored waveforms -> min/max pairs: a long call is drawn without decoding it. PURE.
 
-The points hold what `calls.peaks.peaks` would find, and at most a tenth of a second more at each end, 1/128 of full
-scale more on either side. Of the mix they are the sum of what the tracks reach, which is what the mix reaches where one
-speaks at a time.
+The points hold what `calls.peaks.peaks` would find, and at most a tenth of a second more at each
+end, 1/128 of full scale more on either side. Of the mix they are the sum of what the tracks reach,
+which is what the mix reaches where one speaks at a time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calls.audio.waveform import CELLS_PER_SECOND, Cells, cell_size
-from calls.export.axis import Stretch
+from calls.export.axis import SegmentRef
 from calls.export.plan import Plan
 
 Places = NDArray[np.int64]
 Pairs = NDArray[np.int32]
 """Lowest and highest, in cells' bytes, shape (n, 2)."""
 
-CellsOf = Callable[[Stretch], Cells]
+CellsOf = Callable[[SegmentRef], Cells]
 
 CELLS_PER_POINT = 2
 """Points of fewer cells than this are found from the samples: they would show their neighbours."""
@@ -59,29 +59,38 @@ def extremes(
 class _Placed:
     """A stretch, and where it lies on the plan's axis: samples `first` to `last` (exclusive)."""
 
-    stretch: Stretch
+    stretch: SegmentRef
     first: int
     last: int
     step: float
     """Length of a cell there."""
 
 
-def _placed(plan: Plan, stretch: Stretch) -> _Placed | None:
+def _placed(plan: Plan, stretch: SegmentRef) -> _Placed | None:
     rate = stretch.sample_rate
-    first, last = plan.axis.place(stretch.start_sample, rate), plan.axis.place(stretch.end_sample, rate)
+    first, last = (
+        plan.axis.place(stretch.start_sample, rate),
+        plan.axis.place(stretch.end_sample, rate),
+    )
     if last <= plan.first or plan.last <= first:
         return None
     return _Placed(stretch, first, last, cell_size(rate) * plan.sample_rate / rate)
 
 
 def _track(bounds: Places, heard: Sequence[_Placed], values: Sequence[Cells]) -> Pairs:
-    lowest, highest = np.full(len(bounds) - 1, 127, np.int32), np.full(len(bounds) - 1, -128, np.int32)
+    lowest, highest = (
+        np.full(len(bounds) - 1, 127, np.int32),
+        np.full(len(bounds) - 1, -128, np.int32),
+    )
     begins, ends = _cell_places(heard, [len(cells) for cells in values])
     begins, ends = np.maximum(begins, bounds[0]), np.minimum(ends, bounds[-1])
     inside = begins < ends
     pairs = np.concatenate(values)[inside]
     # A cell is narrower than a point, so it lies in two at most.
-    for point in (np.searchsorted(bounds, begins[inside], "right") - 1, np.searchsorted(bounds, ends[inside]) - 1):
+    for point in (
+        np.searchsorted(bounds, begins[inside], "right") - 1,
+        np.searchsorted(bounds, ends[inside]) - 1,
+    ):
         np.minimum.at(lowest, point, pairs[:, 0])
         np.maximum.at(highest, point, pairs[:, 1])
     silent = _covered(bounds, heard) < np.diff(bounds)
@@ -91,7 +100,10 @@ def _track(bounds: Places, heard: Sequence[_Placed], values: Sequence[Cells]) ->
 
 def _cell_places(heard: Sequence[_Placed], counts: Sequence[int]) -> tuple[Places, Places]:
     """Where each cell begins and ends; the last of a stretch ends with it."""
-    firsts, lasts = (np.array(places) for places in zip(*((each.first, each.last) for each in heard), strict=True))
+    firsts, lasts = (
+        np.array(places)
+        for places in zip(*((each.first, each.last) for each in heard), strict=True)
+    )
     steps = np.repeat(np.array([each.step for each in heard]), counts)
     index = np.arange(len(steps)) - np.repeat(np.cumsum(counts) - counts, counts)
     origin = np.repeat(firsts, counts)
@@ -102,7 +114,9 @@ def _cell_places(heard: Sequence[_Placed], counts: Sequence[int]) -> tuple[Place
 
 def _covered(bounds: Places, heard: Sequence[_Placed]) -> Places:
     """Samples of each point that some stretch covers."""
-    edges = np.maximum.accumulate(np.array([edge for each in heard for edge in (each.first, each.last)]))
+    edges = np.maximum.accumulate(
+        np.array([edge for each in heard for edge in (each.first, each.last)])
+    )
     lengths = np.diff(edges, prepend=edges[0])
     lengths[::2] = 0  # from the end of one to the beginning of the next
     before = np.interp(bounds, edges, np.cumsum(lengths))

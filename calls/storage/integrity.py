@@ -1,13 +1,15 @@
 """Is what the rows say really in the audio store, and does everything in the store have a row?
 
-Two passes, a page at a time, so that memory stays flat however much there is and an interrupted check goes on where it
-was: `segments` reads every object that a row names, `objects` looks for the row of every object. What is found wrong
-with a segment goes to the ledger (`enter`), once. An object without a row can be removed (`remove`), with three
-precautions, because a seal stores the object first and writes its row later: objects younger than `YOUNG` are passed
-over, none is removed while a journal has been waiting in the spool for that long (`journals_wait`), and the row is
-looked for again before.
+Two passes, a page at a time, so that memory stays flat however much there is and an interrupted
+check goes on where it was: `segments` reads every object that a row names, `objects` looks for the
+row of every object. What is found wrong with a segment goes to the ledger (`enter`), once. An
+object without a row can be removed (`remove`), with three precautions, because a seal stores the
+object first and writes its row later: objects younger than `YOUNG` are passed over, none is removed
+while a journal has been waiting in the spool for that long (`journals_wait`), and the row is looked
+for again before.
 
-A store that does not answer is no finding: `calls.storage.StoreAway` and `django.db.Error` are raised.
+A store that does not answer is no finding: `calls.storage.StoreUnreachable` and `django.db.Error`
+are raised.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from calls import identity
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.audio.codec import DamagedAudio
 from calls.models import Call, DiscardedAudio, LedgerEntry, Segment
 from calls.storage import StoredObject, audio_store, deletion, read_object
@@ -41,7 +43,7 @@ YOUNG = timedelta(hours=1)
 """An object may be so much older than its row, in the worst case."""
 
 _NAME = re.compile(
-    rf"[0-9a-f-]{{36}}/(?P<participant>[0-9a-f-]{{36}})/(?P<start>-?\d+)(-[0-9a-f]{{16}})?\.{audio.EXTENSION}"
+    rf"[0-9a-f-]{{36}}/(?P<participant>[0-9a-f-]{{36}})/(?P<start>-?\d+)(-[0-9a-f]{{16}})?\.{codec.EXTENSION}"
 )
 _PARTIAL = re.compile(r"(.*/)?\.[^/]+\.partial")
 """What a process that died in the middle of writing leaves in a store of files."""
@@ -80,7 +82,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is checked: everything, or what was sealed since a moment, or one call. `quick`: only sizes and headers."""
+    """What is checked: everything, or what was sealed since a moment, or one call. `quick`: only
+    sizes and headers.
+    """
 
     since: datetime | None = None
     call_id: UUID | None = None
@@ -108,11 +112,17 @@ def segments(scope: Scope, after: str = "") -> Iterator[Page]:
     with ThreadPoolExecutor(THREADS, thread_name_prefix="integrity") as threads:
         while page := [_Row(*row) for row in (rows.filter(pk__gt=after) if after else rows)[:PAGE]]:
             found = threads.map(partial(_examined, quick=scope.quick), page)
-            yield Page(after := str(page[-1].pk), len(page), _still_there([finding for finding in found if finding]))
+            yield Page(
+                after := str(page[-1].pk),
+                len(page),
+                _still_there([finding for finding in found if finding]),
+            )
 
 
 def objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page]:
-    """Every stored object has a row. In order of the store's names; what is `YOUNG` is counted and passed over."""
+    """Every stored object has a row. In order of the store's names; what is `YOUNG` is counted and
+    passed over.
+    """
     prefix = f"{scope.call_id}/" if scope.call_id else ""
     listed = audio_store().objects(prefix, after)
     while page := list(islice(listed, PAGE)):
@@ -122,27 +132,40 @@ def objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page]:
 
 
 def enter(findings: Iterable[Finding]) -> None:
-    """Writes what is wrong with segments into the ledgers of their calls; what stands there already is left."""
+    """Writes what is wrong with segments into the ledgers of their calls; what stands there already
+    is left.
+    """
     for finding in findings:
         if finding.segment_id is None or finding.fault not in IN_THE_LEDGER:
             continue
         with transaction.atomic():
-            # Locked as a deletion locks it, so that no entry comes into a call that is being taken apart.
-            list(Call.objects.select_for_update().filter(participants__segments=finding.segment_id).values_list("pk"))
-            segment = Segment.objects.select_related("participant").filter(pk=finding.segment_id).first()
+            # Locked as a deletion locks it, so that no entry comes into a call that is being taken
+            # apart.
+            list(
+                Call.objects.select_for_update()
+                .filter(participants__segments=finding.segment_id)
+                .values_list("pk")
+            )
+            segment = (
+                Segment.objects.select_related("participant").filter(pk=finding.segment_id).first()
+            )
             if segment is not None:
                 LedgerEntry.objects.bulk_create([_entry(segment, finding)], ignore_conflicts=True)
 
 
 def journals_wait(spool: Path, now: datetime) -> bool:
-    """Whether a journal has been waiting for longer than `YOUNG`: its objects may be in the store without rows."""
+    """Whether a journal has been waiting for longer than `YOUNG`: its objects may be in the store
+    without rows.
+    """
     oldest = (now - YOUNG).timestamp()
     waiting = (path for path in spool.glob("*/*") if path.suffix in {".journal", ".open"})
     return any(_modified(path, oldest) < oldest for path in waiting)
 
 
 def remove(findings: Iterable[Finding]) -> int:
-    """Removes the orphans of one page from the store; how many. Those that have got a row meanwhile are left."""
+    """Removes the orphans of one page from the store; how many. Those that have got a row meanwhile
+    are left.
+    """
     orphans = [finding for finding in findings if finding.fault is Fault.ORPHAN]
     rowless = _without_row_now([orphan.name for orphan in orphans])
     named = [
@@ -152,7 +175,9 @@ def remove(findings: Iterable[Finding]) -> int:
     ]
     DiscardedAudio.objects.bulk_create(named, ignore_conflicts=True)
     deletion.sweep()  # looks for the row once more, right before it deletes
-    partial_ones = [orphan for orphan in orphans if orphan.segment_id is None]  # half written: no row can name them
+    partial_ones = [
+        orphan for orphan in orphans if orphan.segment_id is None
+    ]  # half written: no row can name them
     for orphan in partial_ones:
         audio_store().delete(orphan.name)
     return len(named) + len(partial_ones)
@@ -170,7 +195,9 @@ def _examined(row: _Row, *, quick: bool) -> Finding | None:
         if quick:
             _look_at(row)
         else:
-            audio.decode(read_object(row.audio_name), sample_count=row.sample_count, sha256=row.sha256)
+            codec.decode(
+                read_object(row.audio_name), sample_count=row.sample_count, sha256=row.sha256
+            )
     except FileNotFoundError:
         return Finding(Fault.AUDIO_MISSING, row.audio_name, row.pk)
     except DamagedAudio as error:
@@ -186,15 +213,20 @@ def _look_at(row: _Row) -> None:
     size = store.size(row.audio_name)
     if size != row.stored_bytes:
         raise DamagedAudio(f"the stored object has {size} bytes instead of {row.stored_bytes}")
-    announced = audio.announced(store.read_range(row.audio_name, 0, audio.HEADER_BYTES))
+    announced = codec.announced(store.read_range(row.audio_name, 0, codec.HEADER_BYTES))
     if announced != (row.sample_count, row.sample_rate):
-        raise DamagedAudio(f"the stored object announces {announced} instead of {row.sample_count, row.sample_rate}")
+        raise DamagedAudio(
+            f"the stored object announces {announced} instead of "
+            f"{row.sample_count, row.sample_rate}"
+        )
 
 
 def _still_there(findings: Sequence[Finding]) -> Sequence[Finding]:
     """Without those whose call was deleted since the page was read."""
     there = set(
-        Segment.objects.filter(pk__in=[finding.segment_id for finding in findings]).values_list("pk", flat=True)
+        Segment.objects.filter(pk__in=[finding.segment_id for finding in findings]).values_list(
+            "pk", flat=True
+        )
     )
     return [finding for finding in findings if finding.segment_id in there]
 
@@ -213,10 +245,14 @@ def _finding(name: str) -> Finding:
 def _without_row_now(names: Sequence[str]) -> set[str]:
     """Those of the names that neither a segment nor a pending removal knows."""
     ids = [segment_id for name in names if (segment_id := _segment_id_of(name))]
-    rowless = set(names) - set(Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True))
+    rowless = set(names) - set(
+        Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True)
+    )
     rowless -= set(DiscardedAudio.objects.filter(name__in=rowless).values_list("name", flat=True))
     if rowless:  # by name as well, which has no index: few get here, and a mistake would cost audio
-        rowless -= set(Segment.objects.filter(audio_name__in=rowless).values_list("audio_name", flat=True))
+        rowless -= set(
+            Segment.objects.filter(audio_name__in=rowless).values_list("audio_name", flat=True)
+        )
     return rowless
 
 
@@ -224,7 +260,11 @@ def _segment_id_of(name: str) -> UUID | None:
     """Names are derived as ids are, so the one tells the other."""
     parts = _NAME.fullmatch(name)
     try:
-        return identity.segment_id_of(UUID(parts["participant"]), int(parts["start"])) if parts else None
+        return (
+            identity.segment_id_of(UUID(parts["participant"]), int(parts["start"]))
+            if parts
+            else None
+        )
     except ValueError:
         return None
 
@@ -239,7 +279,11 @@ def _entry(segment: Segment, finding: Finding) -> LedgerEntry:
         reason=finding.fault,
         started_at=segment.started_at,
         ended_at=segment.ended_at,
-        detail={"segment": str(segment.pk), "found_at": timezone.now().isoformat(), "why": finding.why},
+        detail={
+            "segment": str(segment.pk),
+            "found_at": timezone.now().isoformat(),
+            "why": finding.why,
+        },
     )
 
 

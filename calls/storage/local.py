@@ -16,7 +16,7 @@ from django.db.models import BinaryField
 from django.db.models.functions import Substr
 from django.utils import timezone
 
-from calls.storage import AudioStorage, StoreAway, StoredObject
+from calls.storage import AudioStorage, StoredObject, StoreUnreachable
 
 PAGE = 1000
 """Names that are held in memory at a time when a store is listed."""
@@ -25,7 +25,8 @@ PAGE = 1000
 class DurableFileStorage(AudioStorage, FileSystemStorage):
     """Files in a folder, written whole: to a temporary name, fsync, rename, fsync of the folder.
 
-    Django's `FileSystemStorage` never fsyncs, so after a power cut a row could point at an empty file.
+    Django's `FileSystemStorage` never fsyncs, so after a power cut a row could point at an empty
+    file.
     """
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
@@ -45,16 +46,19 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
         try:
             file: File[Any] = super()._open(name, mode)  # type: ignore[misc] # the stubs leave it out
         except FileNotFoundError:
-            if not Path(self.location).is_dir():  # a volume that is not mounted is no proof that audio is missing
-                raise StoreAway("the folder of the audio store is not there") from None
+            if not Path(
+                self.location
+            ).is_dir():  # a volume that is not mounted is no proof that audio is missing
+                raise StoreUnreachable("the folder of the audio store is not there") from None
             raise
         return file
 
     def _save(self, name: str, content: File[Any]) -> str:
         target = Path(self.path(name))
         _make_folders(target.parent)
-        # One name for whoever writes this object: what a crash has left half written, the next try writes over. Two
-        # that meet here write the same bytes, and whoever comes too late to rename tries again.
+        # One name for whoever writes this object: what a crash has left half written, the next try
+        # writes over. Two that meet here write the same bytes, and whoever comes too late to rename
+        # tries again.
         partial = target.with_name(f".{target.name}.partial")
         try:
             with partial.open("wb") as file:
@@ -83,7 +87,9 @@ class DatabaseStorage(AudioStorage):
     """Objects as rows of `AudioBlob`: one backup holds everything; for small installations."""
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
-        from calls.models import AudioBlob  # the app registry is not ready when settings name this class
+        from calls.models import (
+            AudioBlob,  # the app registry is not ready when settings name this class
+        )
 
         part = Substr("content", start + 1, max(end - start, 0), output_field=BinaryField())
         try:
@@ -94,7 +100,8 @@ class DatabaseStorage(AudioStorage):
     def objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
         from calls.models import AudioBlob
 
-        # Read by key, a page at a time: a cursor over all of them would hold a transaction open for hours.
+        # Read by key, a page at a time: a cursor over all of them would hold a transaction open for
+        # hours.
         blobs = AudioBlob.objects.filter(name__startswith=prefix).order_by("name")
         rows = blobs.values_list("name", "size", "created_at")
         while page := list(rows.filter(name__gt=after)[:PAGE]):
@@ -138,7 +145,9 @@ class DatabaseStorage(AudioStorage):
 
 
 def _files_below(folder: Path, path: str, after: str) -> Iterator[StoredObject]:
-    """Files in order of the parts of their names. `path` is the folder's own name, "" or with a slash at its end."""
+    """Files in order of the parts of their names. `path` is the folder's own name, "" or with a
+    slash at its end.
+    """
     first, _, rest = after.partition("/")
     for name in _names_in(folder, first):
         entry = folder / name
@@ -147,11 +156,15 @@ def _files_below(folder: Path, path: str, after: str) -> Iterator[StoredObject]:
         elif name != after:
             with suppress(FileNotFoundError):  # renamed or removed this moment
                 status = entry.stat()
-                yield StoredObject(path + name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+                yield StoredObject(
+                    path + name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)
+                )
 
 
 def _names_in(folder: Path, first: str) -> Iterator[str]:
-    """Names in a folder from `first` on, in order, a page in memory at a time: it can hold millions."""
+    """Names in a folder from `first` on, in order, a page in memory at a time: it can hold
+    millions.
+    """
     if first and (folder / first).exists():
         yield first
     while page := _page_of(folder, first):
@@ -177,7 +190,9 @@ def _make_folders(folder: Path) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """When it returns, the names in the folder are on disk: what was made, renamed or removed in it stays so."""
+    """When it returns, the names in the folder are on disk: what was made, renamed or removed in it
+    stays so.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,10 +1,12 @@
-"""Audio stores in object storage: S3 (and what speaks like it) and Azure Blob, on top of django-storages.
+"""Audio stores in object storage: S3 (and what speaks like it) and Azure Blob, on top of
+django-storages.
 
-What django-storages leaves to chance is fixed here. A store that hangs fails within seconds (`S3_PATIENCE`,
-`AZURE_PATIENCE`): the sealer tries again later, an export answers 503. An object is sent in one request with its MD5,
-which the service compares before it says yes, and `holds` asks afterwards what is really there. Errors are those of
-`calls.storage`, so nobody else needs to know what a botocore or an Azure exception is. Clients are shared between
-threads, which both makers allow; boto3's resources, which django-storages shares, are not made for it.
+What django-storages leaves to chance is fixed here. A store that hangs fails within seconds
+(`S3_PATIENCE`, `AZURE_PATIENCE`): the sealer tries again later, an export answers 503. An object is
+sent in one request with its MD5, which the service compares before it says yes, and `holds` asks
+afterwards what is really there. Errors are those of `calls.storage`, so nobody else needs to know
+what a botocore or an Azure exception is. Clients are shared between threads, which both makers
+allow; boto3's resources, which django-storages shares, are not made for it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from storages.backends.azure_storage import AzureStorage
 from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError
 
-from calls.storage import AudioStorage, StoreAway, StoredObject
+from calls.storage import AudioStorage, StoredObject, StoreUnreachable
 
 CONTENT_TYPE = "audio/flac"
 CONNECT_SECONDS = 2
@@ -39,7 +41,8 @@ S3_PATIENCE = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
     retries={"total_max_attempts": 1 + RETRIES, "mode": "standard"},
-    # Many that speak S3 do not know AWS's newer checksums; Content-MD5, which is sent instead, all do.
+    # Many that speak S3 do not know AWS's newer checksums; Content-MD5, which is sent instead, all
+    # do.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
@@ -62,7 +65,9 @@ class _RemoteStorage(AudioStorage):
 
 
 class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-storages is untyped
-    """One bucket. An object is verified by its ETag where that is its MD5, otherwise it is read back."""
+    """One bucket. An object is verified by its ETag where that is its MD5, otherwise it is read
+    back.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"client_config": S3_PATIENCE, **options})
@@ -84,7 +89,7 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
             return b""
         try:
             return self._read(name, Range=f"bytes={start}-{end - 1}")
-        except StoreAway as error:
+        except StoreUnreachable as error:
             if _s3_code(error.__cause__) == "InvalidRange":  # it begins where the object has ended
                 return b""
             raise
@@ -126,7 +131,9 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
     def _read(self, name: str, **options: str) -> bytes:
         with _s3_words(name):
             answer = self.client.get_object(**self._named(name), **options)
-            content: bytes = answer["Body"].read()  # raises where fewer bytes come than were announced
+            content: bytes = answer[
+                "Body"
+            ].read()  # raises where fewer bytes come than were announced
         return content
 
     def _head(self, name: str) -> dict[str, Any]:
@@ -139,7 +146,9 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
 
 
 class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # django-storages is untyped
-    """One container. An object is verified by the MD5 that the service made of it, or else it is read back."""
+    """One container. An object is verified by the MD5 that the service made of it, or else it is
+    read back.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"timeout": READ_SECONDS, "upload_max_conn": 1, **options})
@@ -150,7 +159,7 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # d
             return b""
         try:
             return self._read(name, offset=start, length=end - start)
-        except StoreAway as error:
+        except StoreUnreachable as error:
             if _azure_code(error.__cause__) == "InvalidRange":
                 return b""
             raise
@@ -166,7 +175,9 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # d
             properties = self._blob(name).get_blob_properties(timeout=self.timeout)
         if properties.size != len(content):
             return False
-        made_by_service = properties.content_settings.content_md5  # none for what was sent in blocks (above 64 MiB)
+        made_by_service = (
+            properties.content_settings.content_md5
+        )  # none for what was sent in blocks (above 64 MiB)
         return bytes(made_by_service or b"") == _md5(content) or super().holds(name, content)
 
     def size(self, name: str) -> int:
@@ -185,9 +196,13 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # d
 
     def _save(self, name: str, content: File[Any]) -> str:
         body = content.read()
-        settings = ContentSettings(**{"content_type": CONTENT_TYPE, **self.get_object_parameters(name)})
-        # All are for the whole of the body: until the kernel has it (urllib3 sends it under the timeout of the
-        # connection), until the service has taken it from there, and what the service itself allows.
+        settings = ContentSettings(
+            **{"content_type": CONTENT_TYPE, **self.get_object_parameters(name)}
+        )
+        # All are for the whole of the body: until the kernel has it (urllib3 sends it under the
+        # timeout of the connection), until the service has taken it from there, and what the
+        # service itself
+        # allows.
         seconds = len(body) // SLOWEST_BYTES_PER_SECOND
         patience = {
             "connection_timeout": CONNECT_SECONDS + seconds,
@@ -209,7 +224,10 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # d
         return blob
 
     def _get_service_client(self) -> BlobServiceClient:
-        options = {**AZURE_PATIENCE, **self.client_options}  # django-storages drops them where there is a string
+        options = {
+            **AZURE_PATIENCE,
+            **self.client_options,
+        }  # django-storages drops them where there is a string
         return BlobServiceClient.from_connection_string(self.connection_string, **options)
 
 
@@ -220,12 +238,16 @@ def _s3_words(name: str) -> Iterator[None]:
     except (ClientError, BotoCoreError, HTTPError) as error:
         if _s3_code(error) in {"404", "NoSuchKey"}:
             raise FileNotFoundError(name) from error
-        raise StoreAway(_s3_code(error) or type(error).__name__) from error
+        raise StoreUnreachable(_s3_code(error) or type(error).__name__) from error
 
 
 def _s3_code(error: BaseException | None) -> str:
     """The service's own word, such as `NoSuchKey`; "" where it did not answer."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+    return (
+        str(error.response.get("Error", {}).get("Code", ""))
+        if isinstance(error, ClientError)
+        else ""
+    )
 
 
 @contextmanager
@@ -235,7 +257,7 @@ def _azure_words(name: str) -> Iterator[None]:
     except AzureError as error:
         if _azure_code(error) == "BlobNotFound":  # and not: no such container
             raise FileNotFoundError(name) from error
-        raise StoreAway(_azure_code(error) or type(error).__name__) from error
+        raise StoreUnreachable(_azure_code(error) or type(error).__name__) from error
 
 
 def _azure_code(error: BaseException | None) -> str:

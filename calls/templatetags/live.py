@@ -1,4 +1,6 @@
-"""What a page says of a live call on first paint; calls/static/calls/js says the same from then on."""
+"""What a page says of a live call on first paint; calls/static/calls/js says the same from then
+on.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def short_id(text: str) -> str:
 @register.filter
 def clock_since(now: str, started_at: str) -> str:
     """The time between two ISO 8601 times as a running clock: 0:07, 4:05, 1:02:09."""
-    seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(started_at)).total_seconds()))
+    seconds = max(
+        0, int((datetime.fromisoformat(now) - datetime.fromisoformat(started_at)).total_seconds())
+    )
     return _running(seconds)
 
 

@@ -3,7 +3,7 @@
     Refused
      ├── Unauthenticated   nothing was shown, or it cannot be read
      ├── Forbidden         what was shown does not let in
-     └── Undecided         no key server, or a crowd at the door: not the client's fault, it may try again
+     └── Undecided         no key server, or too many handshakes at once: the client may try again
 
 | class             | HTTP status | close code |
 | ---               | ---         | ---        |
@@ -11,8 +11,9 @@
 | `Forbidden`       | 403         | 4403       |
 | `Undecided`       | 503         | 4503       |
 
-`ACS_AUTH=jwt` takes ACS's own token (RS256, issuer, audience, expiry), and the stream token as well if one is set;
-`token` takes the stream token in the query string; `off` takes everyone. Neither token is ever logged.
+`ACS_AUTH=jwt` takes ACS's own token (RS256, issuer, audience, expiry), and the stream token as well
+if one is set; `token` takes the stream token in the query string; `off` takes everyone. Neither
+token is ever logged.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from streams.acs.jwks import KeySet, KeysUnavailable, UnknownKey, from_url
-from streams.checks import check_access
-from streams.ingest.loop_limiter import Crowded, Turns
+from streams.checks import check_auth
+from streams.ingest.loop_limiter import LoopLimiter, Overloaded
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ MAX_HEADER_BYTES = 16 * 1024
 """Longest Authorization header that is looked at. ACS's tokens have about 1 kB."""
 
 MAX_QUERY_BYTES = 8 * 1024
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 """Handshakes that wait for their turn; one more is refused."""
 
 WAIT_SECONDS = 4.0
@@ -104,8 +105,9 @@ class Undecided(Refused):
     status, close_code = 503, 4503
 
 
-class Door:
-    """Decides who comes in. One per process, because it holds the key set; may be shared by event loops.
+class HandshakeAuth:
+    """Decides who comes in. One per process, because it holds the key set; may be shared by event
+    loops.
 
     `audience` and `keys` are needed with mode "jwt", `stream_token` with mode "token".
     """
@@ -119,56 +121,73 @@ class Door:
         keys: KeySet | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        assert mode != "jwt" or (audience and keys is not None), "a JWT is checked against an audience and keys"
+        assert mode != "jwt" or (audience and keys is not None), (
+            "a JWT is checked against an audience and keys"
+        )
         assert mode != "token" or stream_token, "an empty token would let everyone in"
         self._mode = mode
         self._audience = audience
         self._stream_token = stream_token.encode()
         self._keys = keys
         self._refusals = RefusalLog(clock)
-        self._arrivals = Turns(most_waiting=MOST_WAITING, most_seconds=WAIT_SECONDS)
-        self._departures = Turns()
+        self._arrivals = LoopLimiter(most_waiting=MAX_WAITING, most_seconds=WAIT_SECONDS)
+        self._departures = LoopLimiter()
 
     @classmethod
-    def from_settings(cls) -> Door:
-        """The door that the environment describes; raises ImproperlyConfigured where it would stand open.
+    def from_settings(cls) -> HandshakeAuth:
+        """The door that the environment describes; raises ImproperlyConfigured where it would stand
+        open.
 
-        A server that is started directly runs no system checks, so the ones that concern access are run here.
+        A server that is started directly runs no system checks, so the ones that concern access are
+        run here.
         """
-        if errors := [found.msg for found in check_access() if found.is_serious()]:
+        if errors := [found.msg for found in check_auth() if found.is_serious()]:
             raise ImproperlyConfigured(" ".join(errors))
         mode = cast("Mode", settings.ACS_AUTH)  # settings.py lets no other word pass
         keys = KeySet(from_url(settings.ACS_JWKS_URL)) if mode == "jwt" else None
-        return cls(mode, audience=settings.ACS_RESOURCE_ID, stream_token=settings.ACS_STREAM_TOKEN, keys=keys)
+        return cls(
+            mode,
+            audience=settings.ACS_RESOURCE_ID,
+            stream_token=settings.ACS_STREAM_TOKEN,
+            keys=keys,
+        )
 
     async def warm(self) -> None:
-        """Fetches the keys ahead of the first call, which otherwise waits for them. Never raises."""
+        """Fetches the keys ahead of the first call, which otherwise waits for them. Never
+        raises.
+        """
         if self._keys is not None:
             await self._keys.renew()
 
     async def admit(self, scope: Mapping[str, Any]) -> None:
-        """Returns if the handshake `scope` (ASGI, type "websocket") may be accepted; raises `Refused` if not."""
+        """Returns if the handshake `scope` (ASGI, type "websocket") may be accepted; raises
+        `Refused` if not.
+        """
         try:
-            await self._wait_for_a_turn()
+            await self._acquire()
             await self._decide(scope)
         except Refused as refused:
             self._refusals.note(refused.reason)
             raise
 
-    async def leave(self) -> None:
-        """Waits until a socket that has closed may be looked after: a crowd may leave at once as well."""
-        await self._departures.mine()
+    async def wait_to_close(self) -> None:
+        """Waits until a socket that has closed may be looked after: a crowd may leave at once as
+        well.
+        """
+        await self._departures.acquire()
 
-    async def _wait_for_a_turn(self) -> None:
+    async def _acquire(self) -> None:
         try:
-            await self._arrivals.mine()
-        except Crowded:
+            await self._arrivals.acquire()
+        except Overloaded:
             raise Undecided(Reason.CROWD) from None
 
     async def _decide(self, scope: Mapping[str, Any]) -> None:
         if self._mode == "off":
             return
-        if self._stream_token:  # first: it costs nothing, and the key server is not asked for strangers
+        if (
+            self._stream_token
+        ):  # first: it costs nothing, and the key server is not asked for strangers
             check_stream_token(scope.get("query_string", b""), self._stream_token)
         if self._mode == "jwt":
             token = bearer_token(scope.get("headers", ()))
@@ -188,7 +207,8 @@ class Door:
 def check_stream_token(query_string: bytes, expected: bytes) -> None:
     """Raises `Refused` unless the query string holds `token` exactly once, with that value.
 
-    A plus sign stands for itself, so that a secret in base64 may be pasted into the address as it is.
+    A plus sign stands for itself, so that a secret in base64 may be pasted into the address as it
+    is.
     """
     if len(query_string) > MAX_QUERY_BYTES:
         raise Forbidden(Reason.QUERY_TOO_LONG)
@@ -201,7 +221,9 @@ def check_stream_token(query_string: bytes, expected: bytes) -> None:
 
 
 def bearer_token(headers: Any) -> str:
-    """The token of `Authorization: Bearer …` in ASGI headers (pairs of bytes, names in lower case)."""
+    """The token of `Authorization: Bearer …` in ASGI headers (pairs of bytes, names in lower
+    case).
+    """
     shown = [value for name, value in headers if name == b"authorization"]
     if not shown:
         raise Unauthenticated(Reason.NO_HEADER)
@@ -247,24 +269,33 @@ _REASONS: tuple[tuple[type[Exception], type[Refused], Reason], ...] = (
 
 
 def check_claims(token: str, key: RSAPublicKey, audience: str) -> None:
-    """Raises `Refused` unless `key` signed the token and its issuer, audience and times are right."""
+    """Raises `Refused` unless `key` signed the token and its issuer, audience and times are
+    right.
+    """
     try:
         jwt.decode(
             token,
             key,
             algorithms=[ALGORITHM],
-            audience=[audience, audience.lower()],  # a GUID is the same in either case; portals show both
+            audience=[
+                audience,
+                audience.lower(),
+            ],  # a GUID is the same in either case; portals show both
             issuer=ISSUER,
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud"]},
         )
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        refused, reason = next((refused, reason) for kind, refused, reason in _REASONS if isinstance(error, kind))
+        refused, reason = next(
+            (refused, reason) for kind, refused, reason in _REASONS if isinstance(error, kind)
+        )
         raise refused(reason) from None
 
 
 class RefusalLog:
-    """One line a reason in `LOG_INTERVAL_SECONDS`, with the number of those that were kept back since the last."""
+    """One line a reason in `LOG_INTERVAL_SECONDS`, with the number of those that were kept back
+    since the last.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -2,15 +2,16 @@
 
 | close code | when |
 | --- | --- |
-| 4401, 4403, 4503 | refused at the handshake (`streams.acs.auth`): HTTP 401, 403 or 503 where the server can say so |
+| 4401, 4403, 4503 | refused at the handshake (`streams.acs.auth`): HTTP 401, 403, 503 if possible |
 | 4400 | the headers of the handshake are not what ACS sends |
-| 4415 | AudioMetadata announced what cannot be recorded: encoding, channels or rate; or came more than 256 times |
+| 4415 | unsupported encoding, channels or rate in AudioMetadata, or more than 256 of them |
 | 4422 | the first 1,000 messages held nothing that we know |
 | 4503 | nothing can be recorded: the journal cannot be written |
 | 1012 | the server is going away (said by the server itself) |
 
-Otherwise the client closes, and its code is kept. Channels' own dispatch would hop to a thread before every message
-(220 to 530 µs); this consumer has its own loop, and still is a Channels consumer with `as_asgi`.
+Otherwise the client closes, and its code is kept. Channels' own dispatch would hop to a thread
+before every message (220 to 530 µs); this consumer has its own loop, and still is a Channels
+consumer with `as_asgi`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ import structlog
 from channels.consumer import AsyncConsumer
 
 from streams.acs import messages as protocol
-from streams.acs.auth import Door, Refused
+from streams.acs.auth import HandshakeAuth, Refused
 from streams.ingest.packets import Malformed, UnsupportedAudio
-from streams.ingest.stream import Fruitless, Stream
+from streams.ingest.stream import NoMedia, Stream
 from streams.journal.files import JournalUnwritable
 from streams.recorder import Recorder
 
@@ -35,14 +36,14 @@ log = structlog.get_logger(__name__)
 BAD_HANDSHAKE, UNSUPPORTED_AUDIO, NO_MEDIA, NOT_RECORDING = 4400, 4415, 4422, 4503
 HTTP_STATUS = {BAD_HANDSHAKE: 400, NOT_RECORDING: 503}
 
-BREATH_MESSAGES = 64
+YIELD_EVERY = 64
 """A flooded socket lets the others have a turn after so many messages."""
 
 
 class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
     """One media socket. `recorder` and `door` are the process's; they come through `as_asgi`."""
 
-    def __init__(self, *, recorder: Recorder, door: Door) -> None:
+    def __init__(self, *, recorder: Recorder, door: HandshakeAuth) -> None:
         super().__init__()
         self._recorder = recorder
         self._door = door
@@ -59,10 +60,11 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         try:
             await send({"type": "websocket.accept"})
             code, reason = await self._record(stream, scope, receive)
-            await self._door.leave()
+            await self._door.wait_to_close()
             if reason:
                 await send({"type": "websocket.close", "code": code, "reason": reason})
-        finally:  # also when the server ends this task: what was read is in the journal, and its end is said
+        # also when the server ends this task: what was read is in the journal, and its end is said
+        finally:
             self._recorder.close(stream, code, reason)
             _log_totals(stream)
 
@@ -86,24 +88,36 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
         else:
             self._recorder.note_handshake("accepted")
-            log.info("stream opened", stream=stream.handshake.stream_id, call=stream.handshake.call_id)
+            log.info(
+                "stream opened", stream=stream.handshake.stream_id, call=stream.handshake.call_id
+            )
             return stream
         return None
 
-    async def _record(self, stream: Stream, scope: dict[str, Any], receive: Any) -> tuple[int | None, str]:
-        """Reads until the socket closes or must be closed: the close code, and our reason if it is we who close."""
-        deliver = scope.get("extensions", {}).get("acsmedia.deliver") or partial(each_message, receive)
+    async def _record(
+        self, stream: Stream, scope: dict[str, Any], receive: Any
+    ) -> tuple[int | None, str]:
+        """Reads until the socket closes or must be closed: the close code, and our reason if it is
+        we who close.
+        """
+        deliver = scope.get("extensions", {}).get("acsmedia.deliver") or partial(
+            each_message, receive
+        )
         try:
             disconnect = await deliver(lambda messages: stream.receive(*messages))
         except UnsupportedAudio as unsupported:
             return UNSUPPORTED_AUDIO, unsupported.reason
-        except Fruitless:
+        except NoMedia:
             return NO_MEDIA, "no media in the first messages"
         return disconnect.get("code"), ""
 
 
-async def each_message(receive: Any, take: Callable[[Sequence[str | bytes]], None]) -> dict[str, Any]:
-    """Hands every message of ASGI's `receive` to `take`; the event that is none. For servers that cannot themselves."""
+async def each_message(
+    receive: Any, take: Callable[[Sequence[str | bytes]], None]
+) -> dict[str, Any]:
+    """Hands every message of ASGI's `receive` to `take`; the event that is none. For servers that
+    cannot themselves.
+    """
     count = 0
     while True:
         message: dict[str, Any] = await receive()
@@ -111,12 +125,14 @@ async def each_message(receive: Any, take: Callable[[Sequence[str | bytes]], Non
             return message
         take((message.get("text") or message.get("bytes") or b"",))
         count += 1
-        if count % BREATH_MESSAGES == 0:
+        if count % YIELD_EVERY == 0:
             await asyncio.sleep(0)
 
 
 async def refuse(scope: dict[str, Any], send: Any, code: int, status: int) -> None:
-    """Ends the handshake: with an HTTP status where the server can send one, else with 403 by closing before accept."""
+    """Ends the handshake: with an HTTP status where the server can send one, else with 403 by
+    closing before accept.
+    """
     if "websocket.http.response" in scope.get("extensions", {}):
         await send({"type": "websocket.http.response.start", "status": status, "headers": []})
         await send({"type": "websocket.http.response.body", "body": b""})

@@ -1,12 +1,14 @@
-"""The public keys that ACS signs its tokens with: fetched when needed, kept, renewed, never awaited twice.
+"""The public keys that ACS signs its tokens with: fetched when needed, kept, renewed, never awaited
+twice.
 
     NoKey
      ├── UnknownKey        the key set is known and does not hold this key
      └── KeysUnavailable   nobody can tell: the key server does not answer
 
-The key server is asked from a thread of its own, by one request at a time that all waiting handshakes share, and at
-most once in `MIN_INTERVAL_SECONDS`: key ids are chosen by whoever connects, and a stranger must not be able to make us
-hammer Microsoft. A set that cannot be renewed stays in use, because a call that is not recorded is the greater damage.
+The key server is asked from a thread of its own, by one request at a time that all waiting
+handshakes share, and at most once in `MIN_INTERVAL_SECONDS`: key ids are chosen by whoever
+connects, and a stranger must not be able to make us hammer Microsoft. A set that cannot be renewed
+stays in use, because a call that is not recorded is the greater damage.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ from streams.daemon_thread import in_daemon_thread
 log = structlog.get_logger(__name__)
 
 LIFETIME_SECONDS = 3600.0
-"""How long a set is used without asking again; so long a key that was withdrawn is still accepted."""
+"""How long a set is used without asking again; so long a key that was withdrawn is still
+accepted.
+"""
 
 MIN_INTERVAL_SECONDS = 10.0
 """Least time from one request to the next, whatever comes in."""
@@ -74,14 +78,18 @@ class KeySet:
         self._fetch = fetch
         self._clock = clock
         self._patience = patience_seconds
-        self._lock = Lock()  # around the four below: written by the fetching thread, read by event loops
+        self._lock = (
+            Lock()
+        )  # around the four below: written by the fetching thread, read by event loops
         self._keys: Mapping[str, RSAPublicKey] = {}
         self._asked_at: float | None = None
         self._answered_at: float | None = None
         self._fetching: Future[None] | None = None
 
     async def find(self, key_id: str) -> RSAPublicKey:
-        """The key of that id. Waits for the key server at most twice `patience_seconds`; raises `NoKey`."""
+        """The key of that id. Waits for the key server at most twice `patience_seconds`; raises
+        `NoKey`.
+        """
         if self._is_old():
             await self.renew()
         if key_id not in self._keys:
@@ -94,7 +102,9 @@ class KeySet:
         raise KeysUnavailable
 
     async def renew(self) -> None:
-        """Asks the key server, or waits for the request that is under way; does nothing if it was asked just now."""
+        """Asks the key server, or waits for the request that is under way; does nothing if it was
+        asked just now.
+        """
         fetching = self._begin()
         if fetching is not None:  # `wait` leaves the request alone when this handshake is cancelled
             await asyncio.wait({asyncio.wrap_future(fetching)}, timeout=self._patience)
@@ -116,7 +126,9 @@ class KeySet:
         except Exception as error:
             unforeseen = not isinstance(error, (OSError, HTTPException, ValueError))
             kind = type(error).__name__
-            log.warning("key set not renewed", reason=kind, keys_in_use=len(self._keys), exc_info=unforeseen)
+            log.warning(
+                "key set not renewed", reason=kind, keys_in_use=len(self._keys), exc_info=unforeseen
+            )
             with self._lock:
                 self._fetching = None
             return
@@ -132,7 +144,8 @@ class KeySet:
 
 
 def parse_key_set(document: bytes) -> dict[str, RSAPublicKey]:
-    """The RSA signing keys of a JSON Web Key Set (RFC 7517, section 5) by id; raises ValueError if there are none.
+    """The RSA signing keys of a JSON Web Key Set (RFC 7517, section 5) by id; raises ValueError if
+    there are none.
 
     Keys of other kinds, without an id, or too short are left out.
     """
@@ -143,7 +156,11 @@ def parse_key_set(document: bytes) -> dict[str, RSAPublicKey]:
     entries = members.get("keys") if isinstance(members, dict) else None
     if not isinstance(entries, list):
         raise ValueError("the key set has no list of keys")  # noqa: TRY004 - a wrong document, not a wrong argument
-    keys = {entry["kid"]: key for entry in entries[:MAX_KEYS] if (key := _signing_key(entry)) is not None}
+    keys = {
+        entry["kid"]: key
+        for entry in entries[:MAX_KEYS]
+        if (key := _signing_key(entry)) is not None
+    }
     if not keys:
         raise ValueError("the key set holds no usable RSA key")
     return keys
@@ -176,7 +193,9 @@ def from_url(url: str, *, timeout_seconds: float = PATIENCE_SECONDS) -> Fetch:
 
 
 def _read(answer: Any, deadline: float) -> bytes:
-    """The whole body; a timeout of the socket alone would let a server drip one byte at a time for ever."""
+    """The whole body; a timeout of the socket alone would let a server drip one byte at a time for
+    ever.
+    """
     body = bytearray()
     while piece := answer.read1(64 * 1024):
         body += piece
@@ -191,6 +210,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Keys come from the configured address or not at all."""
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
     ) -> None:
         return None

@@ -1,14 +1,15 @@
 """The wire of ACS media streaming: one WebSocket message in, one value out. PURE.
 
-Every wire name of ACS lives here and nowhere else. Sources: Microsoft's "Audio streaming concept" and the SDKs'
-`StreamingData` parsers; the variants accepted beyond them are listed in docs/protocol.md.
+Every wire name of ACS lives here and nowhere else. Sources: Microsoft's "Audio streaming concept"
+and the SDKs' `StreamingData` parsers; the variants accepted beyond them are listed in
+docs/protocol.md.
 
 `decode` answers `AudioMetadata`, `AudioData`, `DtmfData` or `Other`, or raises a `Skipped`:
 
     Skipped                  the message is counted and the next one is read
      ├─ Unknown              a JSON object with neither a known kind nor a known member
-     └─ Malformed            no JSON object, or a known kind whose member is wrong; `reason` names what
-         └─ UnsupportedAudio metadata that announces what we cannot record: the connection is refused
+     └─ Malformed            no JSON object, or a known kind with a wrong member; `reason` names it
+         └─ UnsupportedAudio metadata for audio that cannot be recorded: the connection is refused
 
 Nothing else is raised, whatever arrives. Reasons name the field and never repeat the payload.
 """
@@ -134,7 +135,9 @@ def _fields_of(message: str | bytes) -> dict[str, Any]:
 
 def _typed(member: str, shape: type[Struct], value: dict[str, Any]) -> Message:
     spelling = {name.lower(): name for name in reversed(shape.__struct_fields__)}
-    named = {spelling.get(key.lower(), key): item for key, item in value.items() if item is not None}
+    named = {
+        spelling.get(key.lower(), key): item for key, item in value.items() if item is not None
+    }
     try:
         typed = msgspec.convert(named, shape, strict=True)
     except (ValueError, RecursionError) as error:
@@ -171,7 +174,8 @@ def _audio(audio: _Audio) -> AudioData:
 
 
 def microseconds_of(timestamp: str) -> int:
-    """Microseconds since the Unix epoch of an ISO 8601 moment; fraction digits beyond six are cut off.
+    """Microseconds since the Unix epoch of an ISO 8601 moment; fraction digits beyond six are cut
+    off.
 
     Without an offset it is UTC. Raises `Malformed`.
     """
@@ -210,7 +214,9 @@ def _dtmf(dtmf: _Dtmf) -> DtmfData:
 
 
 def identifier(field: str, value: str) -> str:
-    """`value`, fit to be stored: bounded and without control characters. Raises `Malformed` naming `field`."""
+    """`value`, fit to be stored: bounded and without control characters. Raises `Malformed` naming
+    `field`.
+    """
     if len(value) > ID_MAX_LENGTH:
         raise Malformed(f"{field}: too long")
     if _CONTROL.search(value):

@@ -6,7 +6,9 @@ from msgspec import Struct
 
 
 class Skipped(Exception):
-    """The message holds nothing to record; `reason` is a short fixed phrase, fit for logs and metrics."""
+    """The message holds nothing to record; `reason` is a short fixed phrase, fit for logs and
+    metrics.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,7 +28,9 @@ class UnsupportedAudio(Malformed):
 
 
 class AudioMetadata(Struct, frozen=True):
-    """What the following packets are: `sample_rate` in Hz; `length` in bytes per packet, as announced: may be wrong."""
+    """What the following packets are: `sample_rate` in Hz; `length` in bytes per packet, as
+    announced: may be wrong.
+    """
 
     subscription_id: str
     encoding: str
@@ -36,10 +40,12 @@ class AudioMetadata(Struct, frozen=True):
 
 
 class AudioData(Struct, frozen=True, gc=False):
-    """One packet: PCM, signed 16-bit little-endian mono, of one participant ("" = mixed audio of everyone).
+    """One packet: PCM, signed 16-bit little-endian mono, of one participant ("" = mixed audio of
+    everyone).
 
-    `timestamp_us`: microseconds since the Unix epoch, when the service received the media; None where absent.
-    `odd_byte`: the payload had an odd last byte, which is no sample and has been cut off.
+    `timestamp_us`: microseconds since the Unix epoch, when the service received the media; None
+    where absent. `odd_byte`: the payload had an odd last byte, which is no sample and has been cut
+    off.
     """
 
     participant: str

@@ -1,7 +1,9 @@
-"""One open media socket: what arrives is appended to its journal, metered, and counted. No I/O but the journal's.
+"""One open media socket: what arrives is appended to its journal, metered, and counted. No I/O but
+the journal's.
 
-`receive` is the path of every packet: decode, one `write` for all that one read of the socket brought, remember the
-bytes for the meter. It awaits nothing, asks no database and hops to no thread.
+`receive` is the path of every packet: decode, one `write` for all that one read of the socket
+brought, remember the bytes for the meter. It awaits nothing, asks no database and hops to no
+thread.
 """
 
 from __future__ import annotations
@@ -29,22 +31,40 @@ from streams.ingest.packets import (
     UnsupportedAudio,
 )
 from streams.journal.files import Journal, JournalUnwritable
-from streams.journal.records import Alarm, Audio, Closed, Counts, Dtmf, Handshake, Metadata, Unwritten, Voice
+from streams.journal.records import (
+    Alarm,
+    Audio,
+    Closed,
+    Counts,
+    Dtmf,
+    Handshake,
+    Metadata,
+    Unwritten,
+    Voice,
+)
 
-MOST_VOICES = 512
-"""Participants per socket. ACS sends at most four at a time; a call may have some hundreds over its life."""
+MAX_VOICES = 512
+"""Participants per socket. ACS sends at most four at a time; a call may have some hundreds over its
+life.
+"""
 
-MOST_SUBSCRIPTIONS = 256
-"""AudioMetadata per socket; each is a row. Streaming stopped and started again every minute takes four hours to it."""
+MAX_SUBSCRIPTIONS = 256
+"""AudioMetadata per socket; each is a row. Streaming stopped and started again every minute takes
+four hours to it.
+"""
 
-MOST_OWED = 2_048
+MAX_DEFERRED = 2_048
 """Records that wait for a disk that takes nothing; more are lost, and counted."""
 
-MOST_REASONS = 32
-"""Different reasons for malformed messages that are counted apart; they are fixed phrases, so this is never reached."""
+MAX_REASONS = 32
+"""Different reasons for malformed messages that are counted apart; they are fixed phrases, so this
+is never reached.
+"""
 
-FRUITLESS_MESSAGES = 1_000
-"""A connection whose first so many messages hold nothing that we know is closed (20 s of one participant)."""
+NO_MEDIA_MESSAGES = 1_000
+"""A connection whose first so many messages hold nothing that we know is closed (20 s of one
+participant).
+"""
 
 INFERRED_RATES = {640: 16_000, 960: 24_000}
 """Hz by bytes per packet, as ACS documents them: for audio that comes before any metadata."""
@@ -54,7 +74,7 @@ Decode = Callable[[str | bytes], Message]
 """One WebSocket message of a sender -> a packet. Raises `Skipped` and nothing else."""
 
 
-class Fruitless(Exception):
+class NoMedia(Exception):
     """Nothing but unknown and malformed messages has come."""
 
 
@@ -70,9 +90,13 @@ class Speaker:
     seconds_before: float = 0.0  # heard before the rate was announced
     audible: bool = False  # whether the board has shown a level since it last showed silence
     quiet_ticks: int = 0  # of the board, without a packet
-    loudest_dbfs: float = NOTHING  # rms, of the windows that the board has measured since the lookout looked
+    loudest_dbfs: float = (
+        NOTHING  # rms, of the windows that the board has measured since the lookout looked
+    )
     clipped: int = 0  # of these windows
-    minute: deque[str] = field(default_factory=lambda: deque(maxlen=60))  # `calls.live.messages.step_of` of each second
+    minute: deque[str] = field(
+        default_factory=lambda: deque(maxlen=60)
+    )  # `calls.live.messages.step_of` of each second
 
     @property
     def seconds(self) -> float:
@@ -110,7 +134,11 @@ class Stream:
     """`receive` all messages, `rotate` when told, `close` once."""
 
     def __init__(
-        self, journal: Journal, handshake: Handshake, decode: Decode, clock: Callable[[], int] = microseconds_now
+        self,
+        journal: Journal,
+        handshake: Handshake,
+        decode: Decode,
+        clock: Callable[[], int] = microseconds_now,
     ) -> None:
         self.handshake = handshake
         self.journal = journal
@@ -120,31 +148,37 @@ class Stream:
         self.closed: Closed | None = None
         self._decode = decode
         self._clock = clock
-        self._counts_before = Counts(0, 0, 0, 0, 0, {})  # totals when the subscription in force began
+        self._counts_before = Counts(
+            0, 0, 0, 0, 0, {}
+        )  # totals when the subscription in force began
         self._counts_of: list[Counts] = []  # subscriptions that are over
-        self._heard: list[tuple[Speaker, Audio]] = []  # of the read that is being looked at
-        self._owed: deque[_Fact] = deque()
-        self.ears: deque[tuple[Speaker, Audio]] | None = None  # packets for who listens in; None: nobody does
+        self._received: list[tuple[Speaker, Audio]] = []  # of the read that is being looked at
+        self._deferred: deque[_Fact] = deque()
+        self.tapped: deque[tuple[Speaker, Audio]] | None = (
+            None  # packets for who listens in; None: nobody does
+        )
         self.changed = True  # something of the call's facts is news
 
     def receive(self, *messages: str | bytes) -> None:
-        """Takes the WebSocket messages of one read; when it returns, or raises, they are in the journal.
+        """Takes the WebSocket messages of one read; when it returns, or raises, they are in the
+        journal.
 
-        Raises `UnsupportedAudio` and `Fruitless`: the socket must be closed, and what follows is not looked at.
+        Raises `UnsupportedAudio` and `NoMedia`: the socket must be closed, and what follows is not
+        looked at.
         """
         try:
             for message in messages:
                 self._take(message)
         finally:
-            self._write_heard()
+            self._write_received()
 
     def _take(self, message: str | bytes) -> None:
         try:
             decoded = self._decode(message)
             if type(decoded) is AudioData:
-                self._hear(decoded)
+                self._receive_audio(decoded)
                 return
-            self._write_heard()  # what follows may say what it was
+            self._write_received()  # what follows may say what it was
             if type(decoded) is AudioMetadata:
                 self._subscribe(decoded)
             elif type(decoded) is DtmfData:
@@ -156,63 +190,71 @@ class Stream:
             self._skip(skipped)
 
     def note(self, alarm: Alarm) -> None:
-        """Of this stream: raised, or over. While the disk takes nothing it is owed, as all that is not audio."""
+        """Of this stream: raised, or over. While the disk takes nothing it is owed, as all that is
+        not audio.
+        """
         self._append(alarm)
 
     def rotate(self) -> int | None:
-        """Goes on in a new file if the current one has audio; the finished one's descriptor, for the syncer."""
+        """Goes on in a new file if the current one has audio; the finished one's descriptor, for
+        the syncer.
+        """
         if not self.journal.has_audio:
             return None
         self._append(self._counts())
         return self.journal.rotate()
 
     def close(self, code: int | None, reason: str = "") -> int:
-        """Writes the last records; the descriptor of the finished file, to be synced and closed. Called once."""
+        """Writes the last records; the descriptor of the finished file, to be synced and closed.
+        Called once.
+        """
         assert self.closed is None, "a socket closes once"
         self.closed = Closed(self._clock(), code, reason)
         self.changed = True
         self._append(self._counts())
         self._append(self.closed)
         finished = self.journal.finish()
-        self.journal.descriptor = -1  # the number is the next file's; a message after the end must not land in that
+        self.journal.descriptor = (
+            -1
+        )  # the number is the next file's; a message after the end must not land in that
         return finished
 
     def counts(self) -> list[Counts]:
         """Of each subscription in order, the one in force last."""
         return [*self._counts_of, self._counts()]
 
-    def _hear(self, packet: AudioData) -> None:
+    def _receive_audio(self, packet: AudioData) -> None:
         speaker = self.speakers.get(packet.participant)
         if speaker is None:
             speaker = self._introduce(packet)
         audio = Audio(packet.timestamp_us, self._clock(), speaker.index, packet.silent, packet.pcm)
-        self._heard.append((speaker, audio))
+        self._received.append((speaker, audio))
         self.tally.odd_bytes += packet.odd_byte
 
-    def _write_heard(self) -> None:
+    def _write_received(self) -> None:
         """Packets are heard when they are in the journal, and not before."""
-        if not self._heard:
+        if not self._received:
             return
-        heard, self._heard = self._heard, []
+        heard, self._received = self._received, []
         try:
-            if self._owed:
-                self._pay()
+            if self._deferred:
+                self._flush_deferred()
             self.journal.append_audio([audio for _, audio in heard])
         except JournalUnwritable:
             self.tally.unwritten += len(heard)
             for _, audio in heard:
-                self._owe(audio)
+                self._defer_packet(audio)
             return
         self.tally.audio += len(heard)
         for speaker, audio in heard:
             speaker.samples += len(audio.pcm) // 2
             speaker.meter.add(audio.pcm)
-        if self.ears is not None:
-            self.ears.extend(heard)
+        if self.tapped is not None:
+            self.tapped.extend(heard)
 
     def _introduce(self, packet: AudioData) -> Speaker:
-        self._write_heard()
-        if len(self.speakers) >= MOST_VOICES:
+        self._write_received()
+        if len(self.speakers) >= MAX_VOICES:
             raise Malformed("audioData: participantRawID: too many participants")
         if not self.metadata:
             self._infer_metadata(packet)
@@ -233,7 +275,7 @@ class Stream:
         self._announce(AudioMetadata("", "PCM", rate, 1, float(len(packet.pcm))))
 
     def _subscribe(self, announced: AudioMetadata) -> None:
-        if len(self.metadata) >= MOST_SUBSCRIPTIONS:
+        if len(self.metadata) >= MAX_SUBSCRIPTIONS:
             raise UnsupportedAudio("audioMetadata: too many on one socket")
         self.tally.metadata += 1
         self._announce(announced)
@@ -241,7 +283,9 @@ class Stream:
             speaker.announce(announced.sample_rate)
 
     def _announce(self, announced: AudioMetadata) -> None:
-        """The first metadata is that of the connection; each later one begins another subscription on the socket."""
+        """The first metadata is that of the connection; each later one begins another subscription
+        on the socket.
+        """
         if self.metadata:
             self._counts_of.append(self._counts())
             self._append(self._counts_of[-1])
@@ -257,43 +301,63 @@ class Stream:
             tally.unknown += 1
         else:
             tally.malformed += 1
-            if len(tally.reasons) < MOST_REASONS or skipped.reason in tally.reasons:
+            if len(tally.reasons) < MAX_REASONS or skipped.reason in tally.reasons:
                 tally.reasons[skipped.reason] += 1
         if isinstance(skipped, UnsupportedAudio):
             raise skipped
-        fruitful = self._heard or tally.audio or tally.metadata or tally.dtmf or tally.other or tally.unwritten
-        if not fruitful and tally.unknown + tally.malformed >= FRUITLESS_MESSAGES:
-            raise Fruitless from skipped
+        fruitful = (
+            self._received
+            or tally.audio
+            or tally.metadata
+            or tally.dtmf
+            or tally.other
+            or tally.unwritten
+        )
+        if not fruitful and tally.unknown + tally.malformed >= NO_MEDIA_MESSAGES:
+            raise NoMedia from skipped
 
     def _append(self, record: _Fact) -> None:
-        """What the disk does not take is owed: packets that follow mean nothing without their metadata and voice."""
-        if len(self._owed) >= MOST_OWED and not isinstance(record, Metadata | Voice):  # those are bounded already
+        """What the disk does not take is owed: packets that follow mean nothing without their
+        metadata and voice.
+        """
+        if len(self._deferred) >= MAX_DEFERRED and not isinstance(
+            record, Metadata | Voice
+        ):  # those are bounded already
             self.tally.unwritten += 1
             return
-        self._owed.append(record)
+        self._deferred.append(record)
         with suppress(JournalUnwritable):
-            self._pay()
+            self._flush_deferred()
 
-    def _owe(self, packet: Audio) -> None:
-        """The packet is lost; that it is, and when it was heard, is owed: one record for all in a row."""
+    def _defer_packet(self, packet: Audio) -> None:
+        """The packet is lost; that it is, and when it was heard, is owed: one record for all in a
+        row.
+        """
         at_us = packet.arrived_us if packet.timestamp_us is None else packet.timestamp_us
-        last = self._owed[-1] if self._owed else None
+        last = self._deferred[-1] if self._deferred else None
         if isinstance(last, Unwritten):
             first_us, last_us = min(last.first_us, at_us), max(last.last_us, at_us)
-            self._owed[-1] = Unwritten(first_us, last_us, last.packets + 1)
-        elif len(self._owed) < MOST_OWED:
-            self._owed.append(Unwritten(at_us, at_us, 1))
+            self._deferred[-1] = Unwritten(first_us, last_us, last.packets + 1)
+        elif len(self._deferred) < MAX_DEFERRED:
+            self._deferred.append(Unwritten(at_us, at_us, 1))
 
-    def _pay(self) -> None:
-        """Writes what is owed, in order. Raises `JournalUnwritable`; what is not written then is still owed."""
-        while self._owed:
-            self.journal.append(self._owed[0])
-            self._owed.popleft()
+    def _flush_deferred(self) -> None:
+        """Writes what is owed, in order. Raises `JournalUnwritable`; what is not written then is
+        still owed.
+        """
+        while self._deferred:
+            self.journal.append(self._deferred[0])
+            self._deferred.popleft()
 
     def _totals(self) -> Counts:
         tally = self.tally
         return Counts(
-            max(0, len(self.metadata) - 1), tally.audio, tally.dtmf, tally.unknown, tally.malformed, dict(tally.reasons)
+            max(0, len(self.metadata) - 1),
+            tally.audio,
+            tally.dtmf,
+            tally.unknown,
+            tally.malformed,
+            dict(tally.reasons),
         )
 
     def _counts(self) -> Counts:

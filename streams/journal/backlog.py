@@ -1,7 +1,8 @@
-"""What lies in the spool, as names, sizes and times tell: finished files, in what order, and how much of everything.
+"""What lies in the spool, as names, sizes and times tell: finished files, in what order, and how
+much of everything.
 
-A folder can hold thousands of open files, and it is looked at twice a second: names are read in one go, and only what
-is finished is looked at further.
+A folder can hold thousands of open files, and it is looked at twice a second: names are read in one
+go, and only what is finished is looked at further.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from pathlib import Path
 from streams.journal.spool import JOURNALS
 from streams.stats import Backlog
 
-MOST_LISTED = 64
-"""Files of one socket that are listed at a time. What is beyond them is there when these are sealed."""
+MAX_LISTED = 64
+"""Files of one socket that are listed at a time. What is beyond them is there when these are
+sealed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFiles:
-    """What lies in a folder of one socket: finished files in order; `is_over`: none will follow them."""
+    """What lies in a folder of one socket: finished files in order; `is_over`: none will follow
+    them.
+    """
 
     stream_id: str
     finished: list[Path]
@@ -30,7 +35,9 @@ class StreamFiles:
 
 
 class WaitingCall:
-    """The sockets of one call that have finished files, one after the other: where one has ended the next goes on."""
+    """The sockets of one call that have finished files, one after the other: where one has ended
+    the next goes on.
+    """
 
     def __init__(self) -> None:
         self._streams: deque[StreamFiles] = deque()
@@ -56,7 +63,9 @@ class WaitingCall:
             self.socket_waits()
 
     def socket_waits(self) -> None:
-        """What follows in the socket needs the state that the next file leaves; other sockets of the call do not."""
+        """What follows in the socket needs the state that the next file leaves; other sockets of
+        the call do not.
+        """
         self._streams.popleft()
         self._place = 0
 
@@ -69,7 +78,8 @@ def stream_of(name: str) -> str:
 def streams_in(folder: Path, *, dead: bool) -> Iterator[StreamFiles]:
     """The sockets with finished files.
 
-    Of a living process only what lies before the file that is being written is finished; of a dead one everything.
+    Of a living process only what lies before the file that is being written is finished; of a dead
+    one everything.
     """
     names = [name for name in os.listdir(folder) if name.endswith(JOURNALS)]  # noqa: PTH208 - thousands of names
     concerned = {stream_of(name) for name in names if dead or name.endswith(".journal")}
@@ -77,16 +87,21 @@ def streams_in(folder: Path, *, dead: bool) -> Iterator[StreamFiles]:
     for name in sorted(name for name in names if stream_of(name) in concerned):
         files.setdefault(stream_of(name), []).append(name)
     for stream_id, of_stream in files.items():
-        finished = of_stream if dead else list(takewhile(lambda name: name.endswith(".journal"), of_stream))
+        finished = (
+            of_stream
+            if dead
+            else list(takewhile(lambda name: name.endswith(".journal"), of_stream))
+        )
         if finished:
-            paths = [folder / name for name in finished[:MOST_LISTED]]
+            paths = [folder / name for name in finished[:MAX_LISTED]]
             is_all = len(paths) == len(of_stream)
             yield StreamFiles(stream_id, paths, is_all and (dead or not is_followed(paths[-1])))
 
 
 def is_followed(path: Path) -> bool:
-    """Whether the socket's next file is there. It is begun before this one is finished, so this is no race; a list of
-    the folder could have missed it."""
+    """Whether the socket's next file is there. It is begun before this one is finished, so this is
+    no race; a list of the folder could have missed it.
+    """
     stream_id, number = path.name.split(".")[:2]
     following = path.with_name(f"{stream_id}.{int(number) + 1:06d}.open")
     return following.exists() or following.with_suffix(".journal").exists()
@@ -100,7 +115,9 @@ def size_of(path: Path) -> int | None:
         return None
 
 
-def waiting_calls(streams: Iterable[StreamFiles], call_of: Callable[[Path], str]) -> list[WaitingCall]:
+def waiting_calls(
+    streams: Iterable[StreamFiles], call_of: Callable[[Path], str]
+) -> list[WaitingCall]:
     """Oldest first, so that a call's axis is there when its next socket is sealed."""
     calls: dict[str, WaitingCall] = {}
     for stream in sorted(streams, key=lambda stream: stream.finished[0].stat().st_mtime_ns):

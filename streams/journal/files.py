@@ -35,16 +35,22 @@ from streams.journal.records import (
 
 
 class JournalUnwritable(Exception):
-    """The record is not in the journal: the disk is full, gone or read-only. What was there before is whole."""
+    """The record is not in the journal: the disk is full, gone or read-only. What was there before
+    is whole.
+    """
 
 
 class Journal:
-    """Writes the journal of one stream. Raises `JournalUnwritable`; the file then ends with the last whole record."""
+    """Writes the journal of one stream. Raises `JournalUnwritable`; the file then ends with the
+    last whole record.
+    """
 
     def __init__(self, folder: Path, handshake: Handshake) -> None:
         self._folder = folder
         self._handshake = handshake
-        self._preamble: dict[tuple[int, int], bytes] = {}  # metadata in force and voices, by (kind, index)
+        self._preamble: dict[
+            tuple[int, int], bytes
+        ] = {}  # metadata in force and voices, by (kind, index)
         self.sequence = handshake.sequence
         self.bytes_written = 0
         self.descriptor = self._open_next()
@@ -60,7 +66,9 @@ class Journal:
         return self._size
 
     def append_audio(self, packets: Iterable[Audio]) -> None:
-        """The hot path: packets of one read of the socket, one system call. All of them are in the journal, or none."""
+        """The hot path: packets of one read of the socket, one system call. All of them are in the
+        journal, or none.
+        """
         pieces: list[bytes] = []
         for packet in packets:
             pcm = packet.pcm
@@ -86,7 +94,9 @@ class Journal:
             self._preamble[3, record.index] = body
 
     def rotate(self) -> int:
-        """Finishes the current file and goes on in the next; returns the finished file's descriptor, still open."""
+        """Finishes the current file and goes on in the next; returns the finished file's
+        descriptor, still open.
+        """
         finished, path = self.descriptor, self._path(".open")
         self.sequence += 1
         try:
@@ -98,7 +108,9 @@ class Journal:
         return finished
 
     def finish(self) -> int:
-        """Finishes the last file; returns its descriptor, still open: whoever syncs it closes it."""
+        """Finishes the last file; returns its descriptor, still open: whoever syncs it closes
+        it.
+        """
         _finish_file(self._path(".open"))
         return self.descriptor
 
@@ -107,7 +119,9 @@ class Journal:
         preamble = MAGIC + _record(msgspec.structs.replace(self._handshake, sequence=self.sequence))
         preamble += b"".join(self._preamble[key] for key in sorted(self._preamble))
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
+            )
         except OSError as error:
             raise JournalUnwritable(f"cannot create a journal: {error.strerror}") from error
         try:
@@ -126,8 +140,12 @@ class Journal:
             written = os.write(self.descriptor, content)
         except OSError as error:
             raise JournalUnwritable(f"cannot append to a journal: {error.strerror}") from error
-        if written != len(content):  # the disk is full: take the piece away, that nothing is behind a torn record
-            with suppress(OSError):  # a reader finds what follows by its marker, and says what is torn
+        if written != len(
+            content
+        ):  # the disk is full: take the piece away, that nothing is behind a torn record
+            with suppress(
+                OSError
+            ):  # a reader finds what follows by its marker, and says what is torn
                 os.ftruncate(self.descriptor, self._size)
             raise JournalUnwritable("cannot append to a journal: No space left on device")
         self._size += written
@@ -138,11 +156,15 @@ class Journal:
 
 
 def _finish_file(path: Path) -> None:
-    """Renames; a folder that cannot be written leaves it `.open`, which is sealed when this process has ended."""
+    """Renames; a folder that cannot be written leaves it `.open`, which is sealed when this process
+    has ended.
+    """
     with suppress(OSError):
         path.rename(path.with_suffix(".journal"))
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The records of a file, with a `Damage` wherever bytes are none. Never raises for what the file holds."""
+    """The records of a file, with a `Damage` wherever bytes are none. Never raises for what the
+    file holds.
+    """
     yield from parse(path.read_bytes())

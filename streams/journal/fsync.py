@@ -1,7 +1,8 @@
 """Makes journals safe against a power cut: one thread that fsyncs all open ones every second.
 
-`fdatasync` takes about 0.8 ms and may take much longer: never on the event loop. The thread alone closes descriptors
-of finished journals, so none is closed, or worse reused, while it is being synced.
+`fdatasync` takes about 0.8 ms and may take much longer: never on the event loop. The thread alone
+closes descriptors of finished journals, so none is closed, or worse reused, while it is being
+synced.
 """
 
 from __future__ import annotations

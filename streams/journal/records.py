@@ -1,17 +1,20 @@
-"""The journal: one append-only file per stream, rotated; every message that counts is in it before anything else.
+"""The journal: one append-only file per stream, rotated; every message that counts is in it before
+anything else.
 
 A file is a magic word and records. A record is
 
-    marker "\\xacJ" | kind (1 byte) | flags (1) | length of body (4, little-endian) | body | CRC-32 (4) of all before
+    marker "\\xacJ" | kind (1 byte) | flags (1) | length of body (4, little-endian) | body | CRC-32
+    (4) of all before
 
-so a torn tail is recognised, and after a damaged record the next good one is found by its marker. Audio has a binary
-body: timestamp in µs (8), arrival in µs (8), voice (2), PCM; all other records are JSON. Every file repeats the
-handshake, the metadata in force and the voices, so each can be read alone; it is also the capture format that
-`manage.py simulate --replay` sends again and `manage.py journal` prints.
+so a torn tail is recognised, and after a damaged record the next good one is found by its marker.
+Audio has a binary body: timestamp in µs (8), arrival in µs (8), voice (2), PCM; all other records
+are JSON. Every file repeats the handshake, the metadata in force and the voices, so each can be
+read alone; it is also the capture format that `manage.py simulate --replay` sends again and
+`manage.py journal` prints.
 
-While it is written a file is called `<stream>.<sequence>.open`, and `.journal` when it is finished: what is on disk
-tells what is to do. Packets of one read of the socket are one unbuffered `write` (2 to 4 µs): what was appended
-survives the process. PURE.
+While it is written a file is called `<stream>.<sequence>.open`, and `.journal` when it is finished:
+what is on disk tells what is to do. Packets of one read of the socket are one unbuffered `write` (2
+to 4 µs): what was appended survives the process. PURE.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ _NO_TIMESTAMP = -(2**63)
 
 
 class Handshake(Struct, frozen=True):
-    """The socket: ids as text UUIDs, ACS's ids from the headers, when it was accepted, which file of it this is."""
+    """The socket: ids as text UUIDs, ACS's ids from the headers, when it was accepted, which file
+    of it this is.
+    """
 
     stream_id: str
     call_id: str
@@ -52,7 +57,9 @@ class Handshake(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """The `index`-th AudioMetadata of the socket; index 0 may be inferred from packets that came before any."""
+    """The `index`-th AudioMetadata of the socket; index 0 may be inferred from packets that came
+    before any.
+    """
 
     index: int
     at_us: int
@@ -71,7 +78,9 @@ class Voice(Struct, frozen=True):
 
 
 class Audio(Struct, frozen=True, gc=False):
-    """One packet as it arrived; `timestamp_us` None where the message had none. A silent packet may have no PCM."""
+    """One packet as it arrived; `timestamp_us` None where the message had none. A silent packet may
+    have no PCM.
+    """
 
     timestamp_us: int | None
     arrived_us: int
@@ -86,7 +95,9 @@ class Dtmf(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """Messages of the subscription `index` so far; `reasons` counts what was malformed by reason, bounded."""
+    """Messages of the subscription `index` so far; `reasons` counts what was malformed by reason,
+    bounded.
+    """
 
     index: int
     audio: int
@@ -105,7 +116,8 @@ class Closed(Struct, frozen=True):
 
 
 class Unwritten(Struct, frozen=True):
-    """Packets that this journal did not take, the disk being full, gone or read-only; written when it takes again.
+    """Packets that this journal did not take, the disk being full, gone or read-only; written when
+    it takes again.
 
     `first_us` and `last_us` are their timestamps; of packets without one, when they arrived.
     """
@@ -116,10 +128,11 @@ class Unwritten(Struct, frozen=True):
 
 
 class Alarm(Struct, frozen=True):
-    """Something was wrong with the stream, or with one voice of it (`streams.live.alarm_rules` has the names).
+    """Something was wrong with the stream, or with one voice of it (`streams.live.alarm_rules` has
+    the names).
 
-    Written when it is raised, with `until_us` None, and again when it is over; one without an end lasted to the end of
-    the stream.
+    Written when it is raised, with `until_us` None, and again when it is over; one without an end
+    lasted to the end of the stream.
     """
 
     name: str
@@ -129,7 +142,9 @@ class Alarm(Struct, frozen=True):
 
 
 class Damage(Struct, frozen=True):
-    """Only read, never written: bytes `start` to `end` of the file are no records. `torn`: they are its tail."""
+    """Only read, never written: bytes `start` to `end` of the file are no records. `torn`: they are
+    its tail.
+    """
 
     start: int
     end: int
@@ -151,7 +166,9 @@ _JSON_KINDS: dict[int, type[Struct]] = {
 }
 _KIND_OF: dict[type[Struct], int] = {shape: kind for kind, shape in _JSON_KINDS.items()}
 _encode = msgspec.json.Encoder().encode
-_decoders: dict[int, Any] = {kind: msgspec.json.Decoder(shape) for kind, shape in _JSON_KINDS.items()}
+_decoders: dict[int, Any] = {
+    kind: msgspec.json.Decoder(shape) for kind, shape in _JSON_KINDS.items()
+}
 
 
 def _record(record: Struct) -> bytes:
@@ -179,13 +196,22 @@ def parse(content: bytes) -> Iterator[Record]:
 
 
 def _packet_at(content: bytes, view: memoryview, place: int) -> tuple[Audio, int] | None:
-    """The whole packet at `place` and where it ends, in few steps: nearly all records are packets."""
+    """The whole packet at `place` and where it ends, in few steps: nearly all records are
+    packets.
+    """
     if place + _AUDIO_HEAD.size > len(content):
         return None
-    marker, kind, flags, length, timestamp, arrived_us, voice = _AUDIO_HEAD.unpack_from(content, place)
+    marker, kind, flags, length, timestamp, arrived_us, voice = _AUDIO_HEAD.unpack_from(
+        content, place
+    )
     end = place + _HEAD.size + length
     after = end + _CRC.size
-    if kind != _AUDIO or marker != MARKER or after > len(content) or not _AUDIO_BODY.size <= length <= MAX_BODY_BYTES:
+    if (
+        kind != _AUDIO
+        or marker != MARKER
+        or after > len(content)
+        or not _AUDIO_BODY.size <= length <= MAX_BODY_BYTES
+    ):
         return None
     if crc32(view[place:after]) != _CRC_OF_WHOLE:
         return None

@@ -1,15 +1,17 @@
-"""The spool: where journals lie until they are sealed. One folder per process, owned by a file lock.
+"""The spool: where journals lie until they are sealed. One folder per process, owned by a file
+lock.
 
     <spool>/<process>/owner.lock               held for as long as the process lives
-    <spool>/<process>/sealer.lock              held by its sealer, where that is a process of its own
-    <spool>/<process>/<stream>.<nnnnnn>.open     being written
+    <spool>/<process>/sealer.lock              held by its sealer, where that is a process of its
+    own <spool>/<process>/<stream>.<nnnnnn>.open     being written
     <spool>/<process>/<stream>.<nnnnnn>.journal  finished, waiting to be sealed
     <spool>/<process>/<stream>.<nnnnnn>.unreadable  set aside: it does not say whose it is
     <spool>/<process>/<stream>.<nnnnnn>.state    the timeline after that many files of the stream
-    <spool>/axes/<call>                         the timeline after a call's last socket, for a reconnect
+    <spool>/axes/<call>                         the timeline after a call's last socket, for a
+    reconnect
 
-A lock of a dead process is free at once, whatever killed it, so whoever finds a folder with free locks takes it over,
-and two processes never take the same one.
+A lock of a dead process is free at once, whatever killed it, so whoever finds a folder with free
+locks takes it over, and two processes never take the same one.
 """
 
 from __future__ import annotations
@@ -45,15 +47,20 @@ class Folder:
     def release(self, *, remove_empty: bool = False) -> None:
         """Gives the folder up; with `remove_empty` an emptied one is taken away first."""
         try:
-            if remove_empty and not any(entry.name not in {LOCK, SEALER_LOCK} for entry in self.path.iterdir()):
+            if remove_empty and not any(
+                entry.name not in {LOCK, SEALER_LOCK} for entry in self.path.iterdir()
+            ):
                 _take_away(self.path)
-        finally:  # a lock that stays behind would keep everyone away for as long as this process lives
+        # a lock that stays behind would keep everyone away for as long as this process lives
+        finally:
             for lock in self._locks:
                 os.close(lock)
 
 
 def claim(spool: Path) -> Folder:
-    """A new folder of our own. It appears under its name with its lock already held, so nobody can take it over."""
+    """A new folder of our own. It appears under its name with its lock already held, so nobody can
+    take it over.
+    """
     if not spool.is_dir():
         spool.mkdir(parents=True, exist_ok=True)
         fsync_folder(spool.parent)
@@ -68,7 +75,9 @@ def claim(spool: Path) -> Folder:
 
 
 def abandoned(spool: Path) -> Iterator[Folder]:
-    """Folders whose process is dead, each held by us while it is looked at; the caller releases it."""
+    """Folders whose process is dead, each held by us while it is looked at; the caller releases
+    it.
+    """
     if not spool.is_dir():
         return
     for path in sorted(spool.iterdir()):
@@ -83,7 +92,9 @@ def abandoned(spool: Path) -> Iterator[Folder]:
 
 
 def sync_files(paths: Iterable[Path]) -> None:
-    """When it returns, the files are on disk under their names, with all that was written to them."""
+    """When it returns, the files are on disk under their names, with all that was written to
+    them.
+    """
     paths = list(paths)
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -95,7 +106,8 @@ def sync_files(paths: Iterable[Path]) -> None:
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:
-    """Replaces files: whoever reads one, also after a power cut, finds the old content or the new one.
+    """Replaces files: whoever reads one, also after a power cut, finds the old content or the new
+    one.
 
     When it returns all are on disk. Where one fails, those before it may have been replaced.
     """
@@ -105,8 +117,9 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
 
 
 def forget_leftovers(folder: Path) -> None:
-    """Removes what a crash between two steps has left beside journals, once they are all sealed: without it the folder
-    would never be empty. Journals that were set aside stay."""
+    """Removes what a crash between two steps has left beside journals, once they are all sealed:
+    without it the folder would never be empty. Journals that were set aside stay.
+    """
     left = list(folder.iterdir())
     if any(path.suffix in JOURNALS for path in left):
         return
@@ -145,9 +158,13 @@ def _sync_folders_of(paths: Iterable[Path]) -> None:
 
 
 def lock_for_sealing(folder: Path) -> bool:
-    """Holds the second lock of a folder until this process ends; False where the folder is gone, or taken over."""
+    """Holds the second lock of a folder until this process ends; False where the folder is gone, or
+    taken over.
+    """
     lock = _locked(folder / SEALER_LOCK) if (folder / LOCK).exists() else None
-    if lock is not None and not (folder / LOCK).exists():  # taken away this moment, which our new file must not hinder
+    if (
+        lock is not None and not (folder / LOCK).exists()
+    ):  # taken away this moment, which our new file must not hinder
         _take_away(folder)
         os.close(lock)
         return False
@@ -170,7 +187,9 @@ def _take(path: Path) -> Folder | None:
 
 
 def _take_away(folder: Path) -> None:
-    """Removes an emptied folder; one in which somebody has made a file this moment is theirs to remove."""
+    """Removes an emptied folder; one in which somebody has made a file this moment is theirs to
+    remove.
+    """
     for name in (SEALER_LOCK, LOCK):
         (folder / name).unlink(missing_ok=True)
     try:
@@ -181,7 +200,9 @@ def _take_away(folder: Path) -> None:
 
 
 def _locked(path: Path, *, create: bool = True) -> int | None:
-    """The descriptor that holds the lock; None where another process holds it, or the folder is being taken away."""
+    """The descriptor that holds the lock; None where another process holds it, or the folder is
+    being taken away.
+    """
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
     except FileNotFoundError:

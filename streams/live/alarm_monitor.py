@@ -1,4 +1,5 @@
-"""The lookout of one process: once a second it looks at every open stream and at the process, and knows what is on.
+"""The lookout of one process: once a second it looks at every open stream and at the process, and
+knows what is on.
 
 streams, sealer, disk ──▶ alarms.py ──┬──▶ the stream's journal, and from there the ledger
                                       └──▶ news for the dashboards, log, /metrics
@@ -15,15 +16,24 @@ from django.conf import settings
 from calls.audio.levels import NOTHING
 from calls.live.messages import REPEAT_SECONDS, AlarmNews, step_of
 from streams.ingest.stream import Stream
-from streams.live.alarm_rules import ProcessSeen, ProcessWatch, StreamSeen, StreamWatch, Thresholds, VoiceSeen
+from streams.live.alarm_rules import (
+    ProcessReading,
+    ProcessRules,
+    StreamReading,
+    StreamRules,
+    Thresholds,
+    VoiceReading,
+)
 from streams.live.board import text_of
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+EVALUATE_SECONDS = 1.0
 
-MOST_TOLD = 1_000
-"""Alarms of one process that dashboards are told of, the oldest first: a socket may invent 512 voices."""
+MAX_PUBLISHED = 1_000
+"""Alarms of one process that dashboards are told of, the oldest first: a socket may invent 512
+voices.
+"""
 
 
 def thresholds_from_settings() -> Thresholds:
@@ -36,13 +46,15 @@ def thresholds_from_settings() -> Thresholds:
     )
 
 
-class Lookout:
-    """`look` when it `is_due`; `news` at every tick. Times are seconds of any monotonic clock."""
+class AlarmMonitor:
+    """`evaluate` when it `is_due`; `news` at every tick. Times are seconds of any monotonic
+    clock.
+    """
 
     def __init__(self, limits: Thresholds) -> None:
         self._limits = limits
-        self._watches: dict[Stream, StreamWatch] = {}
-        self._process = ProcessWatch(limits)
+        self._watches: dict[Stream, StreamRules] = {}
+        self._process = ProcessRules(limits)
         self._looked_at = self._told_at = float("-inf")
         self._is_news = False
         self.on: list[AlarmNews] = []
@@ -53,9 +65,11 @@ class Lookout:
         return Counter(alarm["alarm"] for alarm in self.on)
 
     def is_due(self, now: float) -> bool:
-        return now - self._looked_at >= LOOK_SECONDS
+        return now - self._looked_at >= EVALUATE_SECONDS
 
-    def look(self, streams: Iterable[Stream], process: ProcessSeen, now: float, now_us: int) -> None:
+    def evaluate(
+        self, streams: Iterable[Stream], process: ProcessReading, now: float, now_us: int
+    ) -> None:
         """`streams`: all that are open, in the order in which they were opened."""
         self._looked_at = now
         streams = list(streams)
@@ -63,14 +77,16 @@ class Lookout:
         before, self._watches = self._watches, {}
         changed = False
         for stream in streams:
-            watch = before.pop(stream) if stream in before else StreamWatch(self._limits)
+            watch = before.pop(stream) if stream in before else StreamRules(self._limits)
             self._watches[stream] = watch
-            seen = _seen_of(stream, is_newest=newest[stream.handshake.call_id] is stream)
-            for alarm in watch.look(seen, now, now_us):
+            seen = _reading_of(stream, is_newest=newest[stream.handshake.call_id] is stream)
+            for alarm in watch.evaluate(seen, now, now_us):
                 stream.note(alarm)
                 changed = True
-        changed = self._look_at_process(process, now, now_us) or changed
-        if changed or any(lamp.on_since_us for watch in before.values() for lamp in watch.lamps):  # closed with it
+        changed = self._evaluate_process(process, now, now_us) or changed
+        if changed or any(
+            lamp.on_since_us for watch in before.values() for lamp in watch.latches
+        ):  # closed with it
             self._redraw()
 
     def repeat(self) -> None:
@@ -78,17 +94,21 @@ class Lookout:
         self._is_news = self._is_news or bool(self.on)
 
     def news(self, now: float) -> list[AlarmNews] | None:
-        """All that are on, when that has changed, every second while any is, and else every `REPEAT_SECONDS`.
+        """All that are on, when that has changed, every second while any is, and else every
+        `REPEAT_SECONDS`.
 
-        None where there is nothing to say. Who opens a dashboard late is to know what is wrong within a second.
+        None where there is nothing to say. Who opens a dashboard late is to know what is wrong
+        within a second.
         """
-        if not self._is_news and now - self._told_at < (LOOK_SECONDS if self.on else REPEAT_SECONDS):
+        if not self._is_news and now - self._told_at < (
+            EVALUATE_SECONDS if self.on else REPEAT_SECONDS
+        ):
             return None
         self._is_news, self._told_at = False, now
         return self.on
 
-    def _look_at_process(self, seen: ProcessSeen, now: float, now_us: int) -> bool:
-        changes = self._process.look(seen, now, now_us)
+    def _evaluate_process(self, seen: ProcessReading, now: float, now_us: int) -> bool:
+        changes = self._process.evaluate(seen, now, now_us)
         for alarm in changes:
             if alarm.until_us is None:
                 log.warning("alarm raised", alarm=alarm.name)
@@ -99,17 +119,19 @@ class Lookout:
     def _redraw(self) -> None:
         on: dict[tuple[str | None, str | None, str], AlarmNews] = {}
         for alarm in sorted(self._all_on(), key=lambda alarm: alarm["since"]):
-            on.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)  # of two sockets, the elder
-        self.on = list(on.values())[:MOST_TOLD]
+            on.setdefault(
+                (alarm["call"], alarm["participant"], alarm["alarm"]), alarm
+            )  # of two sockets, the elder
+        self.on = list(on.values())[:MAX_PUBLISHED]
         self._is_news = True
 
     def _all_on(self) -> Iterator[AlarmNews]:
-        for lamp in self._process.lamps:
+        for lamp in self._process.latches:
             if lamp.on_since_us is not None:
                 yield _news(None, None, lamp.name, lamp.on_since_us)
         for stream, watch in self._watches.items():
             participants = [speaker.participant_id for speaker in stream.speakers.values()]
-            for lamp in watch.lamps:
+            for lamp in watch.latches:
                 if lamp.on_since_us is not None:
                     whose = None if lamp.voice is None else participants[lamp.voice]
                     yield _news(stream.handshake.call_id, whose, lamp.name, lamp.on_since_us)
@@ -119,12 +141,12 @@ def _news(call: str | None, participant: str | None, name: str, since_us: int) -
     return {"call": call, "participant": participant, "alarm": name, "since": text_of(since_us)}
 
 
-def _seen_of(stream: Stream, *, is_newest: bool) -> StreamSeen:
+def _reading_of(stream: Stream, *, is_newest: bool) -> StreamReading:
     """Takes what the voices have heard since the last look."""
     voices = []
     for speaker in stream.speakers.values():
-        voices.append(VoiceSeen(speaker.loudest_dbfs, speaker.clipped))
+        voices.append(VoiceReading(speaker.loudest_dbfs, speaker.clipped))
         speaker.minute.append(step_of(speaker.loudest_dbfs))
         speaker.loudest_dbfs, speaker.clipped = NOTHING, 0
     tally = stream.tally
-    return StreamSeen(tally.audio, tally.unwritten, tally.malformed, voices, is_newest)
+    return StreamReading(tally.audio, tally.unwritten, tally.malformed, voices, is_newest)

@@ -1,10 +1,12 @@
-"""What is wrong with a stream, or with this process, decided once a second from plain numbers. PURE.
+"""What is wrong with a stream, or with this process, decided once a second from plain numbers.
+PURE.
 
     what was counted and heard  ──▶  StreamWatch, ProcessWatch  ──▶  Alarm: raised, or over
 
-A rule says whether something was wrong in the second that has passed. A `Lamp` goes on when it has been so for long
-enough, and off when it has not been so for long enough: none flaps. Times are seconds of any monotonic clock; the wall
-clock (µs since the Unix epoch) is only written down. docs/dashboard.md has the table of all alarms.
+A rule says whether something was wrong in the second that has passed. A `AlarmLatch` goes on when
+it has been so for long enough, and off when it has not been so for long enough: none flaps. Times
+are seconds of any monotonic clock; the wall clock (µs since the Unix epoch) is only written down.
+docs/dashboard.md has the table of all alarms.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from calls.audio.levels import NOTHING
 from streams.journal.records import Alarm
 from streams.stats import SealStage
 
-OF_STREAMS = (
+STREAM_ALARMS = (
     *("not_written", "no_audio", "stalled", "dead_air"),
     *("one_way", "clipping", "too_low", "malformed"),
 )
-OF_PROCESSES = ("disk_low", "sealing_behind", "store_away", "database_away")
+PROCESS_ALARMS = ("disk_low", "sealing_behind", "store_away", "database_away")
 
 
 FULL_SCALE_DBFS = -0.1
@@ -31,8 +33,10 @@ FULL_SCALE_DBFS = -0.1
 CLIPPING_SECONDS = 10.0
 MALFORMED_SECONDS = 60.0
 
-LONGEST_LOOK_SECONDS = 2.0
-"""Where a look comes later than this the process stood still itself: the time before says nothing about a stream."""
+MAX_INTERVAL_SECONDS = 2.0
+"""Where a look comes later than this the process stood still itself: the time before says nothing
+about a stream.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +56,31 @@ class Thresholds:
     away_seconds: float = 5.0
 
 
-class VoiceSeen(NamedTuple):
-    """What was heard of a voice since the last look: its loudest window (rms, or `NOTHING`), and how many clipped."""
+class VoiceReading(NamedTuple):
+    """What was heard of a voice since the last look: its loudest window (rms, or `NOTHING`), and
+    how many clipped.
+    """
 
     loudest_dbfs: float
     clipped: int
 
 
-class StreamSeen(NamedTuple):
-    """Totals of an open stream; `voices` by index. `is_newest`: its call has no socket here that opened later."""
+class StreamReading(NamedTuple):
+    """Totals of an open stream; `voices` by index. `is_newest`: its call has no socket here that
+    opened later.
+    """
 
     written: int
     unwritten: int
     malformed: int
-    voices: Sequence[VoiceSeen]
+    voices: Sequence[VoiceReading]
     is_newest: bool = True
 
 
-class ProcessSeen(NamedTuple):
-    """`lag_segments`: age of the oldest journal that waits, in segment lengths. The last three are totals."""
+class ProcessReading(NamedTuple):
+    """`lag_segments`: age of the oldest journal that waits, in segment lengths. The last three are
+    totals.
+    """
 
     disk_is_low: bool
     lag_segments: float
@@ -79,7 +89,7 @@ class ProcessSeen(NamedTuple):
     failures: Mapping[SealStage, int]
 
 
-class Look(NamedTuple):
+class Evaluation(NamedTuple):
     """The time from the last look to this one, and the wall clock at its end."""
 
     began: float
@@ -91,7 +101,7 @@ class Look(NamedTuple):
 
 
 @dataclass(slots=True)
-class Lamp:
+class AlarmLatch:
     """One alarm of one stream, voice or process."""
 
     name: str
@@ -102,7 +112,7 @@ class Lamp:
     wrong_at: float | None = None
     right_at: float | None = None
 
-    def see(self, look: Look, *, wrong: bool, since: float | None = None) -> Alarm | None:
+    def update(self, look: Evaluation, *, wrong: bool, since: float | None = None) -> Alarm | None:
         """What changes. `since`: when it began, where the rule knows better than by this look."""
         if wrong:
             self.right_at = None
@@ -114,21 +124,23 @@ class Lamp:
         elif self.on_since_us is None:
             self.wrong_at = None
         else:
-            return self._see_right(look, self.on_since_us)
+            return self._update(look, self.on_since_us)
         return None
 
-    def _see_right(self, look: Look, on_since_us: int) -> Alarm | None:
+    def _update(self, look: Evaluation, on_since_us: int) -> Alarm | None:
         if self.right_at is None:
             self.right_at = look.began
         if look.now - self.right_at < self.clear_seconds:
             return None
-        over_us = max(on_since_us, look.us_of(self.right_at))  # the wall clock may have been set back
+        over_us = max(
+            on_since_us, look.us_of(self.right_at)
+        )  # the wall clock may have been set back
         self.on_since_us = self.wrong_at = self.right_at = None
         return Alarm(self.name, self.voice, on_since_us, over_us)
 
 
 @dataclass(slots=True)
-class Lately:
+class SlidingCount:
     """How many there were within so many seconds."""
 
     seconds: float
@@ -145,116 +157,142 @@ class Lately:
         return self.total
 
 
-class Watch:
+class Evaluator:
     """Looks come about once a second; the first one only begins."""
 
     def __init__(self) -> None:
         self._looked_at: float | None = None
 
-    def _look(self, now: float, now_us: int) -> Look:
+    def _interval(self, now: float, now_us: int) -> Evaluation:
         before, self._looked_at = self._looked_at, now
-        return Look(now if before is None else max(before, now - LONGEST_LOOK_SECONDS), now, now_us)
+        return Evaluation(
+            now if before is None else max(before, now - MAX_INTERVAL_SECONDS), now, now_us
+        )
 
 
-class VoiceWatch:
+class VoiceRules:
     """Of one voice on one stream."""
 
     def __init__(self, voice: int, limits: Thresholds) -> None:
         self._limits = limits
-        self._one_way = Lamp("one_way", clear_seconds=3.0, voice=voice)
-        self._clipping = Lamp("clipping", clear_seconds=CLIPPING_SECONDS, voice=voice)
-        self._too_low = Lamp("too_low", voice=voice)
-        self._clipped = Lately(CLIPPING_SECONDS)
+        self._one_way = AlarmLatch("one_way", clear_seconds=3.0, voice=voice)
+        self._clipping = AlarmLatch("clipping", clear_seconds=CLIPPING_SECONDS, voice=voice)
+        self._too_low = AlarmLatch("too_low", voice=voice)
+        self._clipped = SlidingCount(CLIPPING_SECONDS)
         self._ever_heard = False
-        self._unheard: tuple[float, float] | None = None  # since when others are heard and it is not; how long in all
-        self._low: tuple[float, float] | None = None  # since when it is heard, and too low; how long in all
+        self._unheard: tuple[float, float] | None = (
+            None  # since when others are heard and it is not; how long in all
+        )
+        self._low: tuple[float, float] | None = (
+            None  # since when it is heard, and too low; how long in all
+        )
 
     @property
-    def lamps(self) -> tuple[Lamp, ...]:
+    def latches(self) -> tuple[AlarmLatch, ...]:
         return self._one_way, self._clipping, self._too_low
 
-    def look(self, seen: VoiceSeen, look: Look, *, others_heard: bool) -> list[Alarm | None]:
+    def evaluate(
+        self, seen: VoiceReading, look: Evaluation, *, others_heard: bool
+    ) -> list[Alarm | None]:
         heard = seen.loudest_dbfs > self._limits.silence_dbfs
-        clipped = self._clipped.add(seen.clipped, look.now) if seen.clipped or self._clipped.total else 0
+        clipped = (
+            self._clipped.add(seen.clipped, look.now) if seen.clipped or self._clipped.total else 0
+        )
         return [
-            self._hear_nothing(seen, look, heard=heard, others_heard=others_heard),
-            self._clipping.see(look, wrong=clipped >= self._limits.clipped_windows),
-            self._hear_little(seen, look, heard=heard),
+            self._update_one_way(seen, look, heard=heard, others_heard=others_heard),
+            self._clipping.update(look, wrong=clipped >= self._limits.clipped_windows),
+            self._update_low_speech(seen, look, heard=heard),
         ]
 
-    def _hear_nothing(self, seen: VoiceSeen, look: Look, *, heard: bool, others_heard: bool) -> Alarm | None:
-        """Of a voice that was never heard; who has spoken before and listens now is not what is meant."""
+    def _update_one_way(
+        self, seen: VoiceReading, look: Evaluation, *, heard: bool, others_heard: bool
+    ) -> Alarm | None:
+        """Of a voice that was never heard; who has spoken before and listens now is not what is
+        meant.
+        """
         self._ever_heard = self._ever_heard or heard
         sends = seen.loudest_dbfs > NOTHING
         if sends and others_heard and not self._ever_heard:
             self._unheard = _longer(self._unheard, look)
         since, seconds = self._unheard or (look.now, 0.0)
         wrong = sends and not self._ever_heard and seconds >= self._limits.one_way_seconds
-        return self._one_way.see(look, wrong=wrong, since=since)
+        return self._one_way.update(look, wrong=wrong, since=since)
 
-    def _hear_little(self, seen: VoiceSeen, look: Look, *, heard: bool) -> Alarm | None:
+    def _update_low_speech(
+        self, seen: VoiceReading, look: Evaluation, *, heard: bool
+    ) -> Alarm | None:
         """One second that is loud enough ends it; pauses count neither way."""
         if heard:
-            self._low = _longer(self._low, look) if seen.loudest_dbfs < self._limits.low_dbfs else None
+            self._low = (
+                _longer(self._low, look) if seen.loudest_dbfs < self._limits.low_dbfs else None
+            )
         since, seconds = self._low or (look.now, 0.0)
-        return self._too_low.see(look, wrong=seconds >= self._limits.low_seconds, since=since)
+        return self._too_low.update(look, wrong=seconds >= self._limits.low_seconds, since=since)
 
 
-def _longer(spell: tuple[float, float] | None, look: Look) -> tuple[float, float]:
+def _longer(spell: tuple[float, float] | None, look: Evaluation) -> tuple[float, float]:
     since, seconds = spell or (look.began, 0.0)
     return since, seconds + look.now - look.began
 
 
-class StreamWatch(Watch):
+class StreamRules(Evaluator):
     """Of one open stream. What is on when it closes is over with it."""
 
     def __init__(self, limits: Thresholds) -> None:
         super().__init__()
         self._limits = limits
-        self._seen = StreamSeen(0, 0, 0, ())
-        self._voices: list[VoiceWatch] = []
-        self._malformed_lately = Lately(MALFORMED_SECONDS)
-        self._not_written = Lamp("not_written", clear_seconds=5.0)
-        self._no_audio = Lamp("no_audio", raise_seconds=limits.no_audio_seconds)
-        self._stalled = Lamp("stalled", raise_seconds=limits.stalled_seconds, clear_seconds=3.0)
-        self._malformed = Lamp("malformed", clear_seconds=MALFORMED_SECONDS)
-        self._dead_air = Lamp("dead_air", raise_seconds=limits.dead_air_seconds)
+        self._seen = StreamReading(0, 0, 0, ())
+        self._voices: list[VoiceRules] = []
+        self._malformed_lately = SlidingCount(MALFORMED_SECONDS)
+        self._not_written = AlarmLatch("not_written", clear_seconds=5.0)
+        self._no_audio = AlarmLatch("no_audio", raise_seconds=limits.no_audio_seconds)
+        self._stalled = AlarmLatch(
+            "stalled", raise_seconds=limits.stalled_seconds, clear_seconds=3.0
+        )
+        self._malformed = AlarmLatch("malformed", clear_seconds=MALFORMED_SECONDS)
+        self._dead_air = AlarmLatch("dead_air", raise_seconds=limits.dead_air_seconds)
 
     @property
-    def lamps(self) -> list[Lamp]:
+    def latches(self) -> list[AlarmLatch]:
         own = [self._not_written, self._no_audio, self._stalled, self._malformed, self._dead_air]
-        return own + [lamp for voice in self._voices for lamp in voice.lamps]
+        return own + [lamp for voice in self._voices for lamp in voice.latches]
 
-    def look(self, seen: StreamSeen, now: float, now_us: int) -> list[Alarm]:
+    def evaluate(self, seen: StreamReading, now: float, now_us: int) -> list[Alarm]:
         """What has changed."""
-        look = self._look(now, now_us)
+        look = self._interval(now, now_us)
         before, self._seen = self._seen, seen
         packets, packets_before = seen.written + seen.unwritten, before.written + before.unwritten
         malformed = seen.malformed - before.malformed
-        lately = self._malformed_lately.add(malformed, now) if malformed or self._malformed_lately.total else 0
+        lately = (
+            self._malformed_lately.add(malformed, now)
+            if malformed or self._malformed_lately.total
+            else 0
+        )
         changes = [
-            self._not_written.see(look, wrong=seen.unwritten > before.unwritten),
-            self._no_audio.see(look, wrong=seen.is_newest and not packets),
-            self._stalled.see(look, wrong=seen.is_newest and 0 < packets <= packets_before),
-            self._malformed.see(look, wrong=lately > self._limits.malformed_messages),
-            *self._listen(seen.voices, look),
+            self._not_written.update(look, wrong=seen.unwritten > before.unwritten),
+            self._no_audio.update(look, wrong=seen.is_newest and not packets),
+            self._stalled.update(look, wrong=seen.is_newest and 0 < packets <= packets_before),
+            self._malformed.update(look, wrong=lately > self._limits.malformed_messages),
+            *self._update_dead_air(seen.voices, look),
         ]
         return [change for change in changes if change]
 
-    def _listen(self, voices: Sequence[VoiceSeen], look: Look) -> list[Alarm | None]:
+    def _update_dead_air(
+        self, voices: Sequence[VoiceReading], look: Evaluation
+    ) -> list[Alarm | None]:
         levels = [voice.loudest_dbfs for voice in voices]
         heard = sum(level > self._limits.silence_dbfs for level in levels)
         sends = max(levels, default=NOTHING) > NOTHING
-        changes = [self._dead_air.see(look, wrong=sends and not heard)]
+        changes = [self._dead_air.update(look, wrong=sends and not heard)]
         while len(self._voices) < len(voices):
-            self._voices.append(VoiceWatch(len(self._voices), self._limits))
+            self._voices.append(VoiceRules(len(self._voices), self._limits))
         for watch, seen in zip(self._voices, voices, strict=True):
             others = heard - (seen.loudest_dbfs > self._limits.silence_dbfs)
-            changes += watch.look(seen, look, others_heard=others > 0)
+            changes += watch.evaluate(seen, look, others_heard=others > 0)
         return changes
 
 
-class ProcessWatch(Watch):
+class ProcessRules(Evaluator):
     """Of the process: what concerns no call alone."""
 
     def __init__(self, limits: Thresholds) -> None:
@@ -263,31 +301,33 @@ class ProcessWatch(Watch):
         self._sealed = 0
         self._failures: dict[SealStage, int] = {}
         self._failing: set[SealStage] = set()
-        self._disk_low = Lamp("disk_low", clear_seconds=5.0)
-        self._behind = Lamp("sealing_behind", clear_seconds=5.0)
-        self._away: dict[SealStage, Lamp] = {
-            "store": Lamp("store_away", raise_seconds=limits.away_seconds),
-            "database": Lamp("database_away", raise_seconds=limits.away_seconds),
+        self._disk_low = AlarmLatch("disk_low", clear_seconds=5.0)
+        self._behind = AlarmLatch("sealing_behind", clear_seconds=5.0)
+        self._away: dict[SealStage, AlarmLatch] = {
+            "store": AlarmLatch("store_away", raise_seconds=limits.away_seconds),
+            "database": AlarmLatch("database_away", raise_seconds=limits.away_seconds),
         }
 
     @property
-    def lamps(self) -> list[Lamp]:
+    def latches(self) -> list[AlarmLatch]:
         return [self._disk_low, self._behind, *self._away.values()]
 
-    def look(self, seen: ProcessSeen, now: float, now_us: int) -> list[Alarm]:
+    def evaluate(self, seen: ProcessReading, now: float, now_us: int) -> list[Alarm]:
         """What has changed."""
-        look = self._look(now, now_us)
+        look = self._interval(now, now_us)
         changes = [
-            self._disk_low.see(look, wrong=seen.disk_is_low),
-            self._behind.see(look, wrong=seen.lag_segments > self._limits.behind_segments),
+            self._disk_low.update(look, wrong=seen.disk_is_low),
+            self._behind.update(look, wrong=seen.lag_segments > self._limits.behind_segments),
         ]
         for stage, lamp in self._away.items():
-            changes.append(lamp.see(look, wrong=self._fails(stage, seen)))
+            changes.append(lamp.update(look, wrong=self._fails(stage, seen)))
         self._sealed = seen.sealed
         return [change for change in changes if change]
 
-    def _fails(self, stage: SealStage, seen: ProcessSeen) -> bool:
-        """From a failure on, for as long as journals wait and none is sealed: tries come ever more rarely."""
+    def _fails(self, stage: SealStage, seen: ProcessReading) -> bool:
+        """From a failure on, for as long as journals wait and none is sealed: tries come ever more
+        rarely.
+        """
         failures = seen.failures.get(stage, 0)
         if failures > self._failures.get(stage, 0):
             self._failing.add(stage)

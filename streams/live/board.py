@@ -1,6 +1,8 @@
-"""The live board of one process: all its streams, one `News` per tick for all of them together. No I/O.
+"""The live board of one process: all its streams, one `News` per tick for all of them together. No
+I/O.
 
-Audio must never be lost, levels must never queue: what is not taken in time is replaced by what is newer.
+Audio must never be lost, levels must never queue: what is not taken in time is replaced by what is
+newer.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class LiveCall:
 
 
 class Board:
-    """`add` a stream when it opens; `tick` answers what is new. Times are seconds of any monotonic clock."""
+    """`add` a stream when it opens; `tick` answers what is new. Times are seconds of any monotonic
+    clock.
+    """
 
     def __init__(self, process: str, grace_seconds: float) -> None:
         self._process = process
@@ -67,15 +71,17 @@ class Board:
         totals: Totals | None = None,
         listeners: dict[str, int] | None = None,
     ) -> News:
-        """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the grace time.
+        """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the
+        grace time.
 
-        `alarms` are all that are on, where there is something to say of them (`streams.live.alarm_monitor`);
-        so are `totals` and
-        `listeners` (`streams.live.audio_tap`).
+        `alarms` are all that are on, where there is something to say of them
+        (`streams.live.alarm_monitor`); so are `totals` and `listeners` (`streams.live.audio_tap`).
         """
         levels = self._levels()
-        calls, ended, minutes = self._calls_told(now, now_us)
-        news = News(process=self._process, number=self._number, levels=levels, calls=calls, ended=ended)
+        calls, ended, minutes = self._call_news(now, now_us)
+        news = News(
+            process=self._process, number=self._number, levels=levels, calls=calls, ended=ended
+        )
         if alarms is not None:
             news["alarms"] = alarms
         if totals is not None:
@@ -84,18 +90,26 @@ class Board:
             news["listeners"] = listeners
         if minutes:
             news["minutes"] = minutes
-        if is_worth_telling(news):  # empty news are not sent, and must leave no hole in the numbers
+        if is_worth_publishing(
+            news
+        ):  # empty news are not sent, and must leave no hole in the numbers
             news["number"] = self._number = self._number + 1
         return news
 
-    def _calls_told(self, now: float, now_us: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
-        """Calls that are new, changed or due again, those that have ended, and minutes of the former."""
+    def _call_news(
+        self, now: float, now_us: int
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
+        """Calls that are new, changed or due again, those that have ended, and minutes of the
+        former.
+        """
         calls, ended, minutes = [], [], dict[str, str]()
         for call_id, call in list(self._calls.items()):
             if not call.is_open and now_us - call.last_close_us >= self._grace_us:
                 del self._calls[call_id]
                 ended.append(as_in_rest(call))
-            elif now - call.told_at >= REPEAT_SECONDS or any(stream.changed for stream in call.streams):
+            elif now - call.told_at >= REPEAT_SECONDS or any(
+                stream.changed for stream in call.streams
+            ):
                 call.told_at = now
                 calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
                 minutes |= _minutes(call)
@@ -104,9 +118,16 @@ class Board:
         return calls, ended, minutes
 
     def _levels(self) -> dict[str, list[float]]:
-        """The newest window of each voice; a voice that has gone quiet is said to be silent once."""
+        """The newest window of each voice; a voice that has gone quiet is said to be silent
+        once.
+        """
         levels: dict[str, list[float]] = {}
-        speakers = [one for call in self._calls.values() for stream in call.streams for one in stream.speakers.values()]
+        speakers = [
+            one
+            for call in self._calls.values()
+            for stream in call.streams
+            for one in stream.speakers.values()
+        ]
         windows = [speaker.meter.take() for speaker in speakers]
         measured = iter(levels_of([window for window in windows if window is not None]))
         for speaker, window in zip(speakers, windows, strict=True):
@@ -115,8 +136,13 @@ class Board:
                 speaker.audible, speaker.quiet_ticks = True, 0
                 speaker.loudest_dbfs = max(speaker.loudest_dbfs, level.rms_dbfs)
                 speaker.clipped += level.peak_dbfs >= FULL_SCALE_DBFS
-                heard = [level.rms_dbfs, level.peak_dbfs]  # the louder one, where two sockets carry the voice
-                levels[speaker.participant_id] = max(heard, levels.get(speaker.participant_id, heard))
+                heard = [
+                    level.rms_dbfs,
+                    level.peak_dbfs,
+                ]  # the louder one, where two sockets carry the voice
+                levels[speaker.participant_id] = max(
+                    heard, levels.get(speaker.participant_id, heard)
+                )
             elif speaker.audible:
                 speaker.quiet_ticks += 1
                 speaker.audible = speaker.quiet_ticks < QUIET_TICKS
@@ -129,20 +155,27 @@ class Board:
         return levels
 
 
-def is_worth_telling(news: News) -> bool:
+def is_worth_publishing(news: News) -> bool:
     has_facts = bool(news["levels"] or news.get("calls") or news.get("ended"))
     return has_facts or "alarms" in news or "totals" in news or "listeners" in news
 
 
 def _minutes(call: LiveCall) -> dict[str, str]:
     """By participant; of a voice on two sockets what the newer one heard."""
-    speakers = [speaker for stream in call.streams for speaker in stream.speakers.values() if speaker.minute]
+    speakers = [
+        speaker for stream in call.streams for speaker in stream.speakers.values() if speaker.minute
+    ]
     return {speaker.participant_id: "".join(speaker.minute) for speaker in speakers}
 
 
 def as_in_rest(call: LiveCall) -> dict[str, Any]:
-    """The call as `GET /api/v1/calls/<id>/` shows it, as far as this process knows before anything is sealed."""
-    first = min((stream.handshake for stream in call.streams), key=lambda handshake: handshake.connected_at_us)
+    """The call as `GET /api/v1/calls/<id>/` shows it, as far as this process knows before anything
+    is sealed.
+    """
+    first = min(
+        (stream.handshake for stream in call.streams),
+        key=lambda handshake: handshake.connected_at_us,
+    )
     participants = list(_participants(call).values())
     return {
         "id": first.call_id,
@@ -152,14 +185,18 @@ def as_in_rest(call: LiveCall) -> dict[str, Any]:
         "started_at": text_of(first.connected_at_us),
         "ended_at": None if call.is_open else text_of(call.last_close_us),
         "audio_started_at": None,
-        "duration_seconds": max((participant["recorded_seconds"] for participant in participants), default=0.0),
+        "duration_seconds": max(
+            (participant["recorded_seconds"] for participant in participants), default=0.0
+        ),
         "participants": participants,
         "subscriptions": [facts for stream in call.streams for facts in _subscriptions(stream)],
     }
 
 
 def _state_of(call: LiveCall) -> str:
-    last = max((stream.closed for stream in call.streams if stream.closed), key=lambda closed: closed.at_us)
+    last = max(
+        (stream.closed for stream in call.streams if stream.closed), key=lambda closed: closed.at_us
+    )
     return "ended" if last.code in GOOD_CLOSE_CODES else "interrupted"
 
 
@@ -198,7 +235,9 @@ def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
             "sample_rate": metadata.sample_rate if metadata else None,
             "channels": metadata.channels if metadata else None,
             "length": metadata.length if metadata else None,
-            "connected_at": text_of(metadata.at_us if metadata and index else handshake.connected_at_us),
+            "connected_at": text_of(
+                metadata.at_us if metadata and index else handshake.connected_at_us
+            ),
             "disconnected_at": None if ended_us is None else text_of(ended_us),
             "close_code": closed.code if closed and not following else None,
             "counts": {

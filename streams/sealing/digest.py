@@ -1,8 +1,8 @@
 """What one journal file says, together with what came before it on the same socket. PURE.
 
-`digest` takes the records of a file and the state after the files before, and answers the segments, gaps and facts to
-be stored; the state goes on to the next file. Running it again on the same input gives the same answer, which is what
-makes a retry and a recovery harmless.
+`digest` takes the records of a file and the state after the files before, and answers the segments,
+gaps and facts to be stored; the state goes on to the next file. Running it again on the same input
+gives the same answer, which is what makes a retry and a recovery harmless.
 """
 
 from __future__ import annotations
@@ -27,23 +27,29 @@ from streams.journal.records import (
     Unwritten,
     Voice,
 )
-from streams.timeline.timeline import Gap, Jump, RateChange, Run, Taken, Timeline
+from streams.timeline.timeline import Decided, Gap, Jump, RateChange, Run, Timeline
 
 PACKETS_PER_SECOND = 50
 """ACS sends 20 ms a packet; a silent packet without PCM stands for so much silence."""
 
 FALLBACK_RATE = 16_000
-"""Hz, ACS's default: for audio whose metadata record is damaged in the very first file of a socket."""
+"""Hz, ACS's default: for audio whose metadata record is damaged in the very first file of a
+socket.
+"""
 
 PACKETS_AT_ONCE = 200
 """Two seconds of two voices: where one of them is out of the ordinary all go the long way."""
 
-MOST_UNWRITTEN = 64
-"""Times when the disk took nothing that are remembered per socket: a gap is decided seconds after its end."""
+MAX_UNWRITTEN = 64
+"""Times when the disk took nothing that are remembered per socket: a gap is decided seconds after
+its end.
+"""
 
 
 class SubscriptionFacts(Struct):
-    """One AudioMetadata of the socket, as it stands after the files read so far. Times in µs since the Unix epoch."""
+    """One AudioMetadata of the socket, as it stands after the files read so far. Times in µs since
+    the Unix epoch.
+    """
 
     index: int
     connected_us: int
@@ -63,7 +69,9 @@ class SubscriptionFacts(Struct):
 
 
 class StreamState(Struct):
-    """Everything that the next file of a socket needs to know of those before. Plain data, written to disk."""
+    """Everything that the next file of a socket needs to know of those before. Plain data, written
+    to disk.
+    """
 
     timeline: Timeline = msgspec.field(default_factory=Timeline)
     handshake: Handshake | None = None
@@ -82,7 +90,7 @@ class StreamState(Struct):
 
 
 @dataclass(slots=True)
-class Segment:
+class SealedSegment:
     """Contiguous audio of one voice, to be stored; `packets` is how many it is made of."""
 
     raw_id: str
@@ -106,12 +114,14 @@ class Digest:
     """What a file adds to what is remembered."""
 
     handshake: Handshake
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[SealedSegment] = field(default_factory=list)
     gaps: list[tuple[str, Gap]] = field(default_factory=list)
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
     dtmf: list[Dtmf] = field(default_factory=list)
-    alarms: list[tuple[str | None, Alarm]] = field(default_factory=list)  # that are over, and whose they were
+    alarms: list[tuple[str | None, Alarm]] = field(
+        default_factory=list
+    )  # that are over, and whose they were
     damage: list[Damage] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     closed: Closed | None = None
@@ -130,8 +140,12 @@ def handshake_in(records: Iterable[Record]) -> Handshake | None:
     return next((record for record in records if isinstance(record, Handshake)), None)
 
 
-def digest(records: Sequence[Record], handshake: Handshake, state: StreamState, *, last: bool) -> Digest:
-    """Reads one file on top of `state`, which it changes. `last`: no further file of this socket will come."""
+def digest(
+    records: Sequence[Record], handshake: Handshake, state: StreamState, *, last: bool
+) -> Digest:
+    """Reads one file on top of `state`, which it changes. `last`: no further file of this socket
+    will come.
+    """
     answer = Digest(handshake)
     state.handshake = handshake
     state.last_us = max(state.last_us, handshake.connected_at_us)
@@ -154,9 +168,16 @@ def _push(stretch: Sequence[Audio], state: StreamState) -> None:
     facts.audio += len(stretch)
     rate = facts.sample_rate or FALLBACK_RATE
     silence = bytes(2 * (rate // PACKETS_PER_SECOND))
-    names = {voice: state.voices.get(voice, f"damaged:{voice}") for voice in {packet.voice for packet in stretch}}
+    names = {
+        voice: state.voices.get(voice, f"damaged:{voice}")
+        for voice in {packet.voice for packet in stretch}
+    }
     packets = [
-        (names[packet.voice], packet.timestamp_us, packet.pcm or (silence if packet.silent else b""))
+        (
+            names[packet.voice],
+            packet.timestamp_us,
+            packet.pcm or (silence if packet.silent else b""),
+        )
         for packet in stretch
     ]
     connected_us = state.subscriptions[0].connected_us
@@ -176,9 +197,11 @@ def _apply(record: Record, state: StreamState, answer: Digest) -> None:
             state.subscriptions[state.current].dtmf += 1
             state.last_us = record.arrived_us
         case Counts():
-            facts = state.subscriptions.setdefault(record.index, SubscriptionFacts(record.index, state.last_us))
-            # Records are counted as they are read, so a socket that broke off is counted to its end; where some were
-            # damaged the count of the socket itself knows better.
+            facts = state.subscriptions.setdefault(
+                record.index, SubscriptionFacts(record.index, state.last_us)
+            )
+            # Records are counted as they are read, so a socket that broke off is counted to its
+            # end; where some were damaged the count of the socket itself knows better.
             facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
             facts.unknown, facts.malformed = record.unknown, record.malformed
             answer.reasons = record.reasons
@@ -186,7 +209,7 @@ def _apply(record: Record, state: StreamState, answer: Digest) -> None:
             answer.closed = record
             state.last_us = max(state.last_us, record.at_us)
         case Unwritten():
-            state.unwritten = [*state.unwritten, record][-MOST_UNWRITTEN:]
+            state.unwritten = [*state.unwritten, record][-MAX_UNWRITTEN:]
         case Alarm():
             _note_alarm(record, state, answer)
         case Damage():
@@ -194,12 +217,18 @@ def _apply(record: Record, state: StreamState, answer: Digest) -> None:
 
 
 def _note_alarm(alarm: Alarm, state: StreamState, answer: Digest) -> None:
-    """It is told once, when it is over. Until then it is remembered, for a process that dies before it is."""
-    state.alarms = [one for one in state.alarms if (one.name, one.voice) != (alarm.name, alarm.voice)]
+    """It is told once, when it is over. Until then it is remembered, for a process that dies before
+    it is.
+    """
+    state.alarms = [
+        one for one in state.alarms if (one.name, one.voice) != (alarm.name, alarm.voice)
+    ]
     if alarm.until_us is None:
         state.alarms.append(alarm)
     else:
-        answer.alarms.append((None if alarm.voice is None else state.voices.get(alarm.voice), alarm))
+        answer.alarms.append(
+            (None if alarm.voice is None else state.voices.get(alarm.voice), alarm)
+        )
 
 
 def _subscribe(metadata: Metadata, state: StreamState, answer: Digest) -> None:
@@ -212,7 +241,11 @@ def _subscribe(metadata: Metadata, state: StreamState, answer: Digest) -> None:
         state.current = metadata.index
     facts = known or SubscriptionFacts(metadata.index, metadata.at_us)
     facts.subscription_id, facts.encoding = metadata.subscription_id, metadata.encoding
-    facts.sample_rate, facts.channels, facts.length = metadata.sample_rate, metadata.channels, metadata.length
+    facts.sample_rate, facts.channels, facts.length = (
+        metadata.sample_rate,
+        metadata.channels,
+        metadata.length,
+    )
     state.subscriptions[metadata.index] = facts
 
 
@@ -222,12 +255,14 @@ def _close(state: StreamState, answer: Digest) -> None:
     facts.disconnected_us = max(state.last_us, facts.connected_us)
     facts.close_code = answer.closed.code if answer.closed else None
     for alarm in state.alarms:
-        _note_alarm(structs.replace(alarm, until_us=max(alarm.since_us, state.last_us)), state, answer)
+        _note_alarm(
+            structs.replace(alarm, until_us=max(alarm.since_us, state.last_us)), state, answer
+        )
     state.timeline.finish(next_gap=answer.ending or "")
 
 
 def _take(state: StreamState, answer: Digest) -> None:
-    taken: Taken = state.timeline.take()
+    taken: Decided = state.timeline.take()
     facts = state.subscriptions[state.current]
     facts.duplicate += taken.duplicate
     facts.late += taken.late
@@ -236,7 +271,9 @@ def _take(state: StreamState, answer: Digest) -> None:
     for raw_id, track in taken.tracks.items():
         answer.gaps += [(raw_id, _explained(gap, state.unwritten)) for gap in track.gaps]
         for run in track.runs:
-            answer.segments += segments_of(run, raw_id, state.current, answer.handshake.segment_seconds)
+            answer.segments += segments_of(
+                run, raw_id, state.current, answer.handshake.segment_seconds
+            )
 
 
 def _explained(gap: Gap, unwritten: Iterable[Unwritten]) -> Gap:
@@ -248,7 +285,9 @@ def _explained(gap: Gap, unwritten: Iterable[Unwritten]) -> Gap:
     return gap
 
 
-def segments_of(run: Run, raw_id: str, subscription: int, segment_seconds: float) -> list[Segment]:
+def segments_of(
+    run: Run, raw_id: str, subscription: int, segment_seconds: float
+) -> list[SealedSegment]:
     """A run in equal pieces of at most `segment_seconds`, cut between samples."""
     pcm = b"".join(run.pieces)
     most = max(1, int(segment_seconds * run.sample_rate))
@@ -256,7 +295,7 @@ def segments_of(run: Run, raw_id: str, subscription: int, segment_seconds: float
     size = -(-run.sample_count // number) * 2
     packets = max(1, len(run.pieces) // number)
     return [
-        Segment(
+        SealedSegment(
             raw_id,
             subscription,
             run.start_sample + start // 2,

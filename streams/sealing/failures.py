@@ -1,7 +1,9 @@
-"""What could not be sealed, and the process that says so, as rows: the overview in the admin is on another host.
+"""What could not be sealed, and the process that says so, as rows: the overview in the admin is on
+another host.
 
-Rows follow the files: a file that is there no more has been sealed, and its row goes. Nothing depends on these rows
-but the wish to try again, so what cannot be written now is written five seconds later.
+Rows follow the files: a file that is there no more has been sealed, and its row goes. Nothing
+depends on these rows but the wish to try again, so what cannot be written now is written five
+seconds later.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from streams.stats import Backlog, SealStage
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY = timedelta(seconds=30)
+CHECK_SECONDS = timedelta(seconds=30)
 """Names of all files are read for what others have set aside."""
-MOST_NOTED = 1_000
-"""Failed files that one process remembers; beyond that something is wrong with all of them, and a thousand show it."""
+MAX_NOTED = 1_000
+"""Failed files that one process remembers; beyond that something is wrong with all of them, and a
+thousand show it.
+"""
 FORGOTTEN_AFTER = timedelta(hours=1)
 """A process that has said nothing for so long is no more in the overview."""
 
@@ -40,7 +44,7 @@ class _Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ProcessStatus:
     """What a process says of itself. `last_error`: of the newest attempt to seal that failed."""
 
     open_streams: int
@@ -50,10 +54,11 @@ class Said:
     last_error: str
 
 
-class FailedWork:
-    """`note` what fails, `exchange` it with the database from time to time.
+class FailureLog:
+    """`note` what fails, `sync` it with the database from time to time.
 
-    Files are remembered without their last suffix, which changes when one is set aside and when it is tried again.
+    Files are remembered without their last suffix, which changes when one is set aside and when it
+    is tried again.
     """
 
     def __init__(self, spool_folder: Path, own: Path, began: datetime) -> None:
@@ -62,27 +67,31 @@ class FailedWork:
         self._failures: dict[Path, _Failure] = {}
         self._began = began
         self._looked_at: datetime | None = None
-        self._told: set[str] = set()  # folders of which there were rows: a sealed one is taken away, its rows stay
+        self._told: set[str] = (
+            set()
+        )  # folders of which there were rows: a sealed one is taken away, its rows stay
 
     def note(self, path: Path, error: str, now: datetime) -> None:
         stem = path.with_suffix("")
-        if stem not in self._failures and len(self._failures) >= MOST_NOTED:
+        if stem not in self._failures and len(self._failures) >= MAX_NOTED:
             return
         failure = self._failures.setdefault(stem, _Failure())
         failure.error, failure.tries = error, failure.tries + 1
         failure.failed_at = failure.failed_at or now
 
-    def exchange(self, said: Said, now: datetime) -> set[Path]:
-        """Writes what is so, reads what is wished: files that are to be tried now. Raises what the database does."""
-        self._tell_of_process(said, now)
-        if self._looked_at is None or now - self._looked_at >= LOOK_EVERY:
+    def sync(self, said: ProcessStatus, now: datetime) -> set[Path]:
+        """Writes what is so, reads what is wished: files that are to be tried now. Raises what the
+        database does.
+        """
+        self._write_process(said, now)
+        if self._looked_at is None or now - self._looked_at >= CHECK_SECONDS:
             self._looked_at = now
-            for stem in islice(self._set_aside(), MOST_NOTED - len(self._failures)):
+            for stem in islice(self._set_aside(), MAX_NOTED - len(self._failures)):
                 self._failures.setdefault(stem, _Failure())
-        self._tell_of_files(now)
-        return self._fulfil(self._known())
+        self._write_failures(now)
+        return self._retry_requested(self._known())
 
-    def _tell_of_process(self, said: Said, now: datetime) -> None:
+    def _write_process(self, said: ProcessStatus, now: datetime) -> None:
         row = RecorderProcess(
             id=UUID(self._own.name),
             host=socket.gethostname()[:255],
@@ -97,7 +106,9 @@ class FailedWork:
             last_error=said.last_error,
         )
         columns = [field.name for field in RecorderProcess._meta.fields if not field.primary_key]
-        RecorderProcess.objects.bulk_create([row], update_conflicts=True, unique_fields=["id"], update_fields=columns)
+        RecorderProcess.objects.bulk_create(
+            [row], update_conflicts=True, unique_fields=["id"], update_fields=columns
+        )
         RecorderProcess.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
 
     def _set_aside(self) -> Iterator[Path]:
@@ -107,14 +118,22 @@ class FailedWork:
                 names = os.listdir(self._spool / folder)  # noqa: PTH208 - thousands of names
             except FileNotFoundError:  # taken away this moment
                 continue
-            yield from ((self._spool / folder / name).with_suffix("") for name in names if name.endswith(SET_ASIDE))
+            yield from (
+                (self._spool / folder / name).with_suffix("")
+                for name in names
+                if name.endswith(SET_ASIDE)
+            )
 
     def _folders(self) -> set[str]:
-        """Those of processes, that are there. A file system may have folders of its own, such as lost+found."""
+        """Those of processes, that are there. A file system may have folders of its own, such as
+        lost+found.
+        """
         return {path.name for path in self._spool.iterdir() if _is_id(path.name)}
 
-    def _tell_of_files(self, now: datetime) -> None:
-        """What this process has tried, with the outcome; of what it has only found, that it is still there."""
+    def _write_failures(self, now: datetime) -> None:
+        """What this process has tried, with the outcome; of what it has only found, that it is
+        still there.
+        """
         rows: dict[bool, list[FailedJournal]] = {True: [], False: []}
         for stem, failure in list(self._failures.items()):
             if path := _file_of(stem):
@@ -128,9 +147,12 @@ class FailedWork:
             )
 
     def _known(self) -> dict[Path, FailedJournal]:
-        """Rows of this spool, by what is remembered of a file. Those of files that have been sealed are deleted."""
+        """Rows of this spool, by what is remembered of a file. Those of files that have been sealed
+        are deleted.
+        """
         known = {
-            self._place_of(row): row for row in FailedJournal.objects.filter(process__in=self._folders() | self._told)
+            self._place_of(row): row
+            for row in FailedJournal.objects.filter(process__in=self._folders() | self._told)
         }
         self._told = {stem.parent.name for stem in known}
         sealed = [known.pop(stem).id for stem in list(known) if _file_of(stem) is None]
@@ -138,12 +160,17 @@ class FailedWork:
             FailedJournal.objects.filter(id__in=sealed).delete()
         return known
 
-    def _fulfil(self, known: Mapping[Path, FailedJournal]) -> set[Path]:
+    def _retry_requested(self, known: Mapping[Path, FailedJournal]) -> set[Path]:
         """Has files tried again of which that is wished, and takes the wish back.
 
-        Only what this process has tried or found: a wish for what another one has tried is for that one.
+        Only what this process has tried or found: a wish for what another one has tried is for that
+        one.
         """
-        wished = {stem: row.id for stem, row in known.items() if row.retry_asked_at and stem in self._failures}
+        wished = {
+            stem: row.id
+            for stem, row in known.items()
+            if row.retry_asked_at and stem in self._failures
+        }
         if wished:
             FailedJournal.objects.filter(id__in=wished.values()).update(retry_asked_at=None)
         return {path for stem in wished if (path := _tried_again(stem))}

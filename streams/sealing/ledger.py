@@ -1,4 +1,6 @@
-"""Ledger entries for what a journal file says besides audio. Ids are derived, so an entry is written once."""
+"""Ledger entries for what a journal file says besides audio. Ids are derived, so an entry is
+written once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def moment(microseconds: int) -> datetime:
 
 
 def entries_of(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
-    """All but the gaps. `last_us`: when the socket was last heard, for what has no time of its own."""
+    """All but the gaps. `last_us`: when the socket was last heard, for what has no time of its
+    own.
+    """
     yield from _clock_entries(digest)
     yield from _socket_entries(digest, last_us)
     yield from _alarms(digest)
@@ -77,10 +81,14 @@ def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
 
 
 def _socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
-    """DTMF, damage and recovery: they belong to the socket, because the wire names no participant for them."""
+    """DTMF, damage and recovery: they belong to the socket, because the wire names no participant
+    for them.
+    """
     stream_id, sequence = UUID(digest.handshake.stream_id), digest.handshake.sequence
 
-    def entry(kind: Kind, position: int, at_us: int, reason: str = "", **detail: object) -> LedgerEntry:
+    def entry(
+        kind: Kind, position: int, at_us: int, reason: str = "", **detail: object
+    ) -> LedgerEntry:
         return LedgerEntry(
             id=identity.entry_id_of(stream_id, kind, position),
             call_id=UUID(digest.handshake.call_id),
@@ -94,18 +102,29 @@ def _socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
         yield entry(Kind.DTMF, sequence << 32 | number, tone.arrived_us, tone=tone.tone)
     for damage in digest.damage:
         reason, size = "torn_tail" if damage.torn else "damaged_record", damage.end - damage.start
-        yield entry(Kind.DAMAGE, sequence << 32 | damage.start, last_us, reason, journal=sequence, bytes=size)
+        yield entry(
+            Kind.DAMAGE,
+            sequence << 32 | damage.start,
+            last_us,
+            reason,
+            journal=sequence,
+            bytes=size,
+        )
     if digest.broken_off:
         yield entry(Kind.RECOVERED, sequence, last_us, "recorder_stopped")
 
 
 def _alarms(digest: Digest) -> Iterator[LedgerEntry]:
-    """Each belongs to the socket that raised it: another socket of the call that raised the same has its own."""
+    """Each belongs to the socket that raised it: another socket of the call that raised the same
+    has its own.
+    """
     stream_id, call_id = UUID(digest.handshake.stream_id), UUID(digest.handshake.call_id)
     for raw_id, alarm in digest.alarms:
         assert alarm.until_us is not None, "alarms are told when they are over"
         yield LedgerEntry(
-            id=identity.entry_id_of(stream_id, f"{Kind.ALARM}:{alarm.name}:{alarm.voice}", alarm.since_us),
+            id=identity.entry_id_of(
+                stream_id, f"{Kind.ALARM}:{alarm.name}:{alarm.voice}", alarm.since_us
+            ),
             call_id=call_id,
             participant_id=None if raw_id is None else identity.participant_id_of(call_id, raw_id),
             kind=Kind.ALARM,

@@ -1,15 +1,16 @@
 """The sealer in a process of its own, so that FLAC and rows cost the sockets nothing.
 
-In a thread it shares the interpreter with the event loop: each time a packet is written the loop lets go of the lock,
-and waits up to 5 ms to have it back. As a process it has a lower priority besides, so sockets come first when there is
-one core for all.
+In a thread it shares the interpreter with the event loop: each time a packet is written the loop
+lets go of the lock, and waits up to 5 ms to have it back. As a process it has a lower priority
+besides, so sockets come first when there is one core for all.
 
     recorder ── stdin: a byte wakes, the end of the pipe ends ──▶ sealer
-             ◀── stdout: a `Report` in a line, twice a second ──
+             ◀── stdout: a `SealerReport` in a line, twice a second ──
 
-The pipe ends with the recorder's process, whatever has killed it, so no sealer outlives its recorder by more than the
-file it is at. Until it is gone it holds a lock of its own (`spool.SEALER_LOCK`), so that nobody takes the folder over
-while it still works there. One that dies is started again.
+The pipe ends with the recorder's process, whatever has killed it, so no sealer outlives its
+recorder by more than the file it is at. Until it is gone it holds a lock of its own
+(`spool.SEALER_LOCK`), so that nobody takes the folder over while it still works there. One that
+dies is started again.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ REPORT_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 3.0
 """What the file that is being sealed gets to end, when the recorder has gone."""
-LOOK_SHARE = 20
+CHECK_SHARE = 20
 NICE = 5
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class SealerLike(Protocol):
+class SealerHandle(Protocol):
     """What a recorder asks of its sealer, wherever that runs."""
 
     @property
@@ -66,7 +67,7 @@ class SealerLike(Protocol):
         """False when it still works on a file: its folder must not be given up."""
 
 
-class Report(Struct, frozen=True):
+class SealerReport(Struct, frozen=True):
     """What a sealer has done since it began, and what lies before it."""
 
     segments_sealed: int
@@ -75,18 +76,22 @@ class Report(Struct, frozen=True):
 
 
 class SealerProcess:
-    """`start` it, `wake` it when a journal has been finished, `stop` it. Its figures are those of its last report."""
+    """`start` it, `wake` it when a journal has been finished, `stop` it. Its figures are those of
+    its last report.
+    """
 
     def __init__(self, spool_folder: Path, own: Path, command: Sequence[str] | None = None) -> None:
         here = [sys.executable, "-m", "streams.sealing.process", str(spool_folder), str(own)]
         self._command = list(command or here)
         self._spool = spool_folder
-        self._thread = threading.Thread(target=self._look_after, name="sealer-watch", daemon=True)
+        self._thread = threading.Thread(target=self._supervise, name="sealer-watch", daemon=True)
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()  # none is started once `stop` has begun, none woken whose pipe is closed
+        self._lock = (
+            threading.Lock()
+        )  # none is started once `stop` has begun, none woken whose pipe is closed
         self._before: Counter[str] = Counter()  # totals of sealers that have died
-        self._report = Report(0, {}, Backlog())
+        self._report = SealerReport(0, {}, Backlog())
 
     @property
     def backlog(self) -> Backlog:
@@ -99,7 +104,9 @@ class SealerProcess:
     @property
     def failures(self) -> dict[SealStage, int]:
         stages: tuple[SealStage, ...] = ("store", "database", "journal")
-        return {stage: self._before[stage] + self._report.failures.get(stage, 0) for stage in stages}
+        return {
+            stage: self._before[stage] + self._report.failures.get(stage, 0) for stage in stages
+        }
 
     def start(self) -> None:
         self._thread.start()
@@ -111,7 +118,9 @@ class SealerProcess:
                     os.write(self._child.stdin.fileno(), b".")
 
     def stop(self, timeout_seconds: float) -> bool:
-        """Lets the current file end, and kills what has not ended in time: that is harmless at any moment."""
+        """Lets the current file end, and kills what has not ended in time: that is harmless at any
+        moment.
+        """
         with self._lock:
             self._stopping.set()
             child = self._child
@@ -126,7 +135,7 @@ class SealerProcess:
             self._thread.join()
         return True
 
-    def _look_after(self) -> None:
+    def _supervise(self) -> None:
         """Starts the sealer, again whenever it has died, and listens to it."""
         while not self._stopping.is_set():
             try:
@@ -137,13 +146,13 @@ class SealerProcess:
                 if child is None:
                     return
                 self._listen(child)
-                self._bury(child)
+                self._reap(child)
             if not self._stopping.is_set():
                 # A sealer that is not there must not look like one that has nothing to do.
-                self._report = Report(0, {}, backlog_of(self._spool, time.time()))
+                self._report = SealerReport(0, {}, backlog_of(self._spool, time.time()))
             self._stopping.wait(RESTART_SECONDS)
 
-    def _bury(self, child: subprocess.Popen[bytes]) -> None:
+    def _reap(self, child: subprocess.Popen[bytes]) -> None:
         code = child.wait()
         with self._lock:
             for pipe in (child.stdin, child.stdout):
@@ -168,13 +177,15 @@ class SealerProcess:
         assert child.stdout, "it was asked for"
         for line in child.stdout:
             try:
-                self._report = msgspec.json.decode(line, type=Report)
+                self._report = msgspec.json.decode(line, type=SealerReport)
             except msgspec.DecodeError:
                 log.warning("sealer said something else")
 
 
-class Lookout:
-    """What lies before the sealer, looked at beside it: it may hang in a query of a database that answers nothing."""
+class BacklogWatch:
+    """What lies before the sealer, looked at beside it: it may hang in a query of a database that
+    answers nothing.
+    """
 
     def __init__(self, spool_folder: Path) -> None:
         self._spool = spool_folder
@@ -186,12 +197,14 @@ class Lookout:
         began = time.monotonic()
         if began >= self._due:
             self._seen = backlog_of(self._spool, time.time())
-            self._due = began + max(1.0, LOOK_SHARE * (time.monotonic() - began))
+            self._due = began + max(1.0, CHECK_SHARE * (time.monotonic() - began))
         return self._seen
 
 
 def main(spool_folder: Path, own: Path) -> int:
-    """Seals until standard input ends. 1 when a file had not ended in time, or the folder is somebody else's."""
+    """Seals until standard input ends. 1 when a file had not ended in time, or the folder is
+    somebody else's.
+    """
     import django
 
     django.setup()
@@ -199,22 +212,25 @@ def main(spool_folder: Path, own: Path) -> int:
     from streams.sealing.sealer import Sealer  # models, which need the app registry
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # told to all of a terminal or a service; the recorder says when to end
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # told to all of a terminal or a service; the recorder says when to end
     os.nice(NICE)
     if not spool.lock_for_sealing(own):
         return 1
     gc.collect()
-    gc.freeze()  # what is imported is never garbage, and a full collection would look at all of it: 90 ms
+    # what is imported is never garbage, and a full collection would look at all of it: 90 ms
+    gc.freeze()
     sealer = Sealer(spool_folder, own)
     sealer.start()
-    lookout = Lookout(spool_folder)
+    lookout = BacklogWatch(spool_folder)
     with suppress(BrokenPipeError):  # the recorder has gone
         while _is_wanted(sealer):
-            _tell(Report(sealer.segments_sealed, sealer.failures, lookout.backlog()))
+            _tell(SealerReport(sealer.segments_sealed, sealer.failures, lookout.backlog()))
     return 0 if sealer.stop(STOP_SECONDS) else 1
 
 
-def _is_wanted(sealer: SealerLike) -> bool:
+def _is_wanted(sealer: SealerHandle) -> bool:
     """Waits to be woken, at most for `REPORT_SECONDS`. False at the end of the pipe."""
     if not select.select([sys.stdin], [], [], REPORT_SECONDS)[0]:
         return True
@@ -222,10 +238,12 @@ def _is_wanted(sealer: SealerLike) -> bool:
     return bool(os.read(sys.stdin.fileno(), 65_536))
 
 
-def _tell(report: Report) -> None:
+def _tell(report: SealerReport) -> None:
     os.write(sys.stdout.fileno(), msgspec.json.encode(report) + b"\n")
 
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "acsmedia.settings")
-    os._exit(main(Path(sys.argv[1]), Path(sys.argv[2])))  # a thread that hangs in the database must not hold it
+    os._exit(
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    )  # a thread that hangs in the database must not hold it

@@ -1,10 +1,12 @@
 """From what journals say to rows: every row derived, so writing it again changes nothing.
 
-Audio is in the store before any of this runs. State is never stored; times and counts are taken from the journal.
+Audio is in the store before any of this runs. State is never stored; times and counts are taken
+from the journal.
 
-What is written for many files takes one statement for each table, because a statement costs more than its rows. Two
-processes may write to the same calls at the same time. They never wait for each other in a circle: calls are made in
-the order of their ids, then locked in it, and what comes after concerns rows of locked calls only.
+What is written for many files takes one statement for each table, because a statement costs more
+than its rows. Two processes may write to the same calls at the same time. They never wait for each
+other in a circle: calls are made in the order of their ids, then locked in it, and what comes after
+concerns rows of locked calls only.
 """
 
 from __future__ import annotations
@@ -21,9 +23,7 @@ from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 from calls.times import moment_of
 from streams.journal.records import Handshake
 from streams.sealing import digest as sealing
-from streams.sealing import gaps as seams
-from streams.sealing import ledger
-from streams.sealing import queries as recorded
+from streams.sealing import gaps, ledger, queries
 from streams.sealing.digest import Digest, SubscriptionFacts
 from streams.sealing.ledger import moment
 
@@ -50,7 +50,7 @@ Heard = tuple[datetime | None, datetime | None]
 class StoredSegment:
     """A segment whose audio is in the store."""
 
-    segment: sealing.Segment
+    segment: sealing.SealedSegment
     sha256: str
     peak_dbfs: float
     rms_dbfs: float
@@ -87,20 +87,30 @@ class Addition:
         return UUID(self.handshake.call_id)
 
 
-class PlaceTaken(DatabaseError):
-    """Two sockets of a call met at one place: nothing was written, the next try sees the other's audio."""
+class OverlapFound(DatabaseError):
+    """Two sockets of a call met at one place: nothing was written, the next try sees the other's
+    audio.
+    """
 
 
 def announce(announcements: Iterable[Announcement]) -> None:
-    """Calls, their subscriptions and their voices, as soon as a socket is open. Counts and closing are not touched."""
+    """Calls, their subscriptions and their voices, as soon as a socket is open. Counts and closing
+    are not touched.
+    """
     announcements = list(announcements)
     with transaction.atomic():
         _lock_calls(one.handshake for one in announcements)
         _write_subscriptions(
-            (_subscription_row(one.handshake, facts) for one in announcements for facts in one.subscriptions),
+            (
+                _subscription_row(one.handshake, facts)
+                for one in announcements
+                for facts in one.subscriptions
+            ),
             _ANNOUNCED_FACTS,
         )
-        unheard = {key: (None, None) for one in announcements for key in _voices(one.handshake, one.voices)}
+        unheard = {
+            key: (None, None) for one in announcements for key in _voices(one.handshake, one.voices)
+        }
         Participant.objects.bulk_create(
             _participant_rows(unheard), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
         )
@@ -114,22 +124,38 @@ def vouch_for(stream_ids: Sequence[str], now: datetime) -> None:
 def write(additions: Iterable[Addition], now: datetime) -> None:
     """Everything that the journal files add, each of another call. All or nothing."""
     additions = list(additions)
-    assert len({one.call_id for one in additions}) == len(additions), "what a file adds rests on the one before it"
+    assert len({one.call_id for one in additions}) == len(additions), (
+        "what a file adds rests on the one before it"
+    )
     with transaction.atomic():
         _lock_calls(one.handshake for one in additions)
-        others = recorded.other_sockets([one.handshake for one in additions])
-        _insist_on_places([one for one in additions if one.handshake.call_id in others])
+        others = queries.other_sockets([one.handshake for one in additions])
+        _check_overlaps([one for one in additions if one.handshake.call_id in others])
         _write_subscriptions(
-            (_subscription_row(one.handshake, facts) for one in additions for facts in one.subscriptions),
+            (
+                _subscription_row(one.handshake, facts)
+                for one in additions
+                for facts in one.subscriptions
+            ),
             _SUBSCRIPTION_FACTS,
         )
         _write_participants(additions)
-        rows = [_segment_row(one.handshake, stored, now) for one in additions for stored in one.segments]
+        rows = [
+            _segment_row(one.handshake, stored, now) for one in additions for stored in one.segments
+        ]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
-        entries = [entry for one in additions for entry in ledger.entries_of(one.digest, one.last_us)]
-        entries += [gap for one in additions for gap in _gaps(one, has_company=one.handshake.call_id in others)]
+        entries = [
+            entry for one in additions for entry in ledger.entries_of(one.digest, one.last_us)
+        ]
+        entries += [
+            gap
+            for one in additions
+            for gap in _gaps(one, has_company=one.handshake.call_id in others)
+        ]
         entries += _reconnect_entries(additions, others)
-        LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+        LedgerEntry.objects.bulk_create(
+            entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
+        )
 
 
 def _gaps(addition: Addition, *, has_company: bool) -> Iterable[LedgerEntry]:
@@ -137,14 +163,15 @@ def _gaps(addition: Addition, *, has_company: bool) -> Iterable[LedgerEntry]:
     if not has_company:
         return ledger.gaps_of(addition.digest)
     segments = [stored.segment for stored in addition.segments]
-    return seams.gaps_anew(addition.digest, segments, addition.voices)
+    return gaps.reconciled_gaps(addition.digest, segments, addition.voices)
 
 
 def _lock_calls(handshakes: Iterable[Handshake]) -> None:
-    """Makes the calls where they are not there yet, and keeps other processes out of them until our rows are committed.
+    """Makes the calls where they are not there yet, and keeps other processes out of them until our
+    rows are committed.
 
-    The lock comes before any row that refers to a call, and not in a mode that such rows conflict with: otherwise two
-    processes could wait for each other.
+    The lock comes before any row that refers to a call, and not in a mode that such rows conflict
+    with: otherwise two processes could wait for each other.
     """
     calls: dict[UUID, Call] = {}
     for handshake in sorted(handshakes, key=lambda one: (one.call_id, one.connected_at_us)):
@@ -163,15 +190,19 @@ def _lock_calls(handshakes: Iterable[Handshake]) -> None:
             Call.objects.filter(id=call_id).update(started_at=calls[call_id].started_at)
 
 
-def _insist_on_places(additions: Sequence[Addition]) -> None:
-    """Raises `PlaceTaken` where another process has stored audio in a place of ours since it was chosen."""
+def _check_overlaps(additions: Sequence[Addition]) -> None:
+    """Raises `OverlapFound` where another process has stored audio in a place of ours since it was
+    chosen.
+    """
     segments = [[stored.segment for stored in one.segments] for one in additions]
-    near = recorded.stored_near(zip((one.handshake for one in additions), segments, strict=True))
+    near = queries.stored_near(zip((one.handshake for one in additions), segments, strict=True))
     for one, of_file in zip(additions, segments, strict=True):
         for segment in of_file:
-            for start, end, _ in near.get(identity.participant_id_of(one.call_id, segment.raw_id), ()):
+            for start, end, _ in near.get(
+                identity.participant_id_of(one.call_id, segment.raw_id), ()
+            ):
                 if start < segment.end_sample and segment.start_sample < end:
-                    raise PlaceTaken
+                    raise OverlapFound
 
 
 def _write_subscriptions(rows: Iterable[Subscription], facts: Sequence[str]) -> None:
@@ -210,9 +241,11 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
 
 
 def _write_participants(additions: Sequence[Addition]) -> None:
-    """Those that are not there yet, and `heard_at` and `heard_until` of those that were heard: both only grow.
+    """Those that are not there yet, and `heard_at` and `heard_until` of those that were heard: both
+    only grow.
 
-    They are read and written again, rather than compared by the database: the lock on the call keeps all others away.
+    They are read and written again, rather than compared by the database: the lock on the call
+    keeps all others away.
     """
     heard = {key: extent for one in additions for key, extent in _extents(one)}
     ids = {participant_id for _, participant_id, _ in heard}
@@ -243,7 +276,10 @@ Voice = tuple[UUID, UUID, str]
 
 def _voices(handshake: Handshake, raw_ids: Iterable[str]) -> list[Voice]:
     call_id = UUID(handshake.call_id)
-    return [(call_id, identity.participant_id_of(call_id, raw_id), raw_id) for raw_id in sorted(set(raw_ids))]
+    return [
+        (call_id, identity.participant_id_of(call_id, raw_id), raw_id)
+        for raw_id in sorted(set(raw_ids))
+    ]
 
 
 def _extents(addition: Addition) -> Iterator[tuple[Voice, Heard]]:
@@ -283,7 +319,9 @@ def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> 
     return Segment(
         id=identity.segment_id_of(participant_id, segment.start_sample),
         participant_id=participant_id,
-        subscription_id=identity.subscription_row_id(UUID(handshake.stream_id), segment.subscription),
+        subscription_id=identity.subscription_row_id(
+            UUID(handshake.stream_id), segment.subscription
+        ),
         journal=handshake.sequence,
         start_sample=segment.start_sample,
         sample_count=segment.sample_count,
@@ -298,7 +336,9 @@ def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> 
     )
 
 
-def _reconnect_entries(additions: Iterable[Addition], others: Mapping[str, datetime]) -> Iterator[LedgerEntry]:
+def _reconnect_entries(
+    additions: Iterable[Addition], others: Mapping[str, datetime]
+) -> Iterator[LedgerEntry]:
     """Sockets of calls that had another one before, each with its first file."""
     for one in additions:
         handshake = one.handshake

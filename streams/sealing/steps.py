@@ -2,16 +2,17 @@
 
 The order of the steps is what makes a crash between any two of them harmless, and a power cut:
 
-    0. the journals are synced     what is made of one must not outlive it: read again after a power cut, and shorter,
-                                   it would be cut into other segments, over those that are rows already
+    0. the journals are synced     segments must not outlive their journal: read again after a power
+                                   cut, and shorter, it would be cut into other segments
     1. audio -> store              trying again writes the same objects
     2. rows, one transaction       trying again finds them, and stores nothing
     3. state for the next files    or, where a socket is over, the call's axis for its next socket
     4. the journals are deleted    nothing is left to be tried again
     5. the states that they began with are deleted
 
-Every step is done for all files before the next one begins, because what it costs is paid once for all: one sync of the
-folder, one question to the database, one transaction. Where a step fails, any of the files can go on without the rest.
+Every step is done for all files before the next one begins, because what it costs is paid once for
+all: one sync of the folder, one question to the database, one transaction. Where a step fails, any
+of the files can go on without the rest.
 """
 
 from __future__ import annotations
@@ -27,20 +28,18 @@ from django.utils import timezone
 from msgspec import structs
 
 from calls import identity, storage
-from calls.audio import codec as audio
-from calls.audio import waveform
+from calls.audio import codec, waveform
 from calls.audio.levels import level_of
-from calls.storage import StoreAway
+from calls.storage import StoreUnreachable
 from streams.journal import files as journal_files
 from streams.journal import records as journal
 from streams.journal import spool
 from streams.journal.backlog import stream_of
 from streams.journal.records import Damage, Handshake, Record
 from streams.sealing import digest as sealing
-from streams.sealing import queries as recorded
-from streams.sealing import rows
+from streams.sealing import queries, rows
 from streams.sealing.digest import Digest, StreamState
-from streams.sealing.overlaps import Stored, seated
+from streams.sealing.overlaps import Stored, without_overlaps
 from streams.sealing.rows import Addition, StoredSegment
 
 log = structlog.get_logger(__name__)
@@ -50,12 +49,16 @@ HEAD_BYTES = 8192
 
 
 class UnreadableJournal(Exception):
-    """The file does not say whose it is, and none before it does. It is set aside, and stays on disk."""
+    """The file does not say whose it is, and none before it does. It is set aside, and stays on
+    disk.
+    """
 
 
 @dataclass(slots=True, eq=False)
-class SealedFile:
-    """One journal file, and what the steps so far have made of it. `is_last`: no other file of its socket follows."""
+class SealJob:
+    """One journal file, and what the steps so far have made of it. `is_last`: no other file of its
+    socket follows.
+    """
 
     path: Path
     is_last: bool
@@ -87,8 +90,10 @@ def call_of(path: Path) -> str:
     return handshake.call_id if handshake else stream_of(path.name)
 
 
-def begin(files: Sequence[SealedFile], spool_folder: Path) -> None:
-    """Step 0, and what was known before: the states that the files before have left, and what the rows say."""
+def prepare(files: Sequence[SealJob], spool_folder: Path) -> None:
+    """Step 0, and what was known before: the states that the files before have left, and what the
+    rows say.
+    """
     spool.sync_files(file.path for file in files)
     without_axis = []
     for file in files:
@@ -98,22 +103,25 @@ def begin(files: Sequence[SealedFile], spool_folder: Path) -> None:
             file.handshake = structs.replace(left.handshake, sequence=file.sequence)
         if left is None and file.handshake and not _takes_axis_left(file, spool_folder):
             without_axis.append((file, file.handshake))
-    for (file, _), axis in zip(without_axis, recorded.axes_of([one for _, one in without_axis]), strict=True):
+    for (file, _), axis in zip(
+        without_axis, queries.axes_of([one for _, one in without_axis]), strict=True
+    ):
         file.state.timeline = axis
     handshakes = [file.handshake for file in files if file.handshake]
-    sealed = recorded.sealed_among([(one.stream_id, one.sequence) for one in handshakes])
-    others = recorded.other_sockets(handshakes)
+    sealed = queries.sealed_among([(one.stream_id, one.sequence) for one in handshakes])
+    others = queries.other_sockets(handshakes)
     for file in files:
         if file.handshake:
             file.is_sealed = (file.handshake.stream_id, file.handshake.sequence) in sealed
             file.has_company = file.handshake.call_id in others
 
 
-def store(file: SealedFile) -> None:
-    """Step 1: the file's segments are in the store. One that was never begun is removed, and adds nothing.
+def store_audio(file: SealJob) -> None:
+    """Step 1: the file's segments are in the store. One that was never begun is removed, and adds
+    nothing.
 
-    Raises, as the others do, `StoreAway`, `UnreadableJournal`, `django.db.Error`, `OSError`; all of it can be begun
-    again.
+    Raises, as the others do, `StoreUnreachable`, `UnreadableJournal`, `django.db.Error`, `OSError`;
+    all of it can be begun again.
     """
     records = list(journal_files.read(file.path))
     if file.handshake is None:
@@ -123,37 +131,47 @@ def store(file: SealedFile) -> None:
     stored = _stored(digest, file)
     state = file.state
     file.addition = Addition(
-        digest, list(state.subscriptions.values()), stored, list(state.voices.values()), state.last_us
+        digest,
+        list(state.subscriptions.values()),
+        stored,
+        list(state.voices.values()),
+        state.last_us,
     )
 
 
-def write(files: Iterable[SealedFile]) -> None:
+def write_rows(files: Iterable[SealJob]) -> None:
     """Step 2."""
     rows.write([file.addition for file in files if file.addition], timezone.now())
 
 
-def leave(files: Sequence[SealedFile], spool_folder: Path) -> None:
+def finish(files: Sequence[SealJob], spool_folder: Path) -> None:
     """Steps 3 to 5: the journals are deleted, once what comes after them can go on without them."""
-    spool.write_whole({_place_of_state(file, spool_folder): sealing.dump(file.state) for file in files})
+    spool.write_whole(
+        {_place_of_state(file, spool_folder): sealing.dump(file.state) for file in files}
+    )
     for file in files:
         file.path.unlink(missing_ok=True)
     for file in files:
         _state_path(file.path).unlink(missing_ok=True)
-        log.debug("journal sealed", stream=file.stream_id, journal=file.sequence, segments=file.segments)
+        log.debug(
+            "journal sealed", stream=file.stream_id, journal=file.sequence, segments=file.segments
+        )
 
 
 def _handshake_at(path: Path) -> Handshake | None:
     """None where it is damaged."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    return sealing.handshake_in(journal.parse(head)) or sealing.handshake_in(journal_files.read(path))
+    return sealing.handshake_in(journal.parse(head)) or sealing.handshake_in(
+        journal_files.read(path)
+    )
 
 
 def _handshake_left(state: StreamState | None) -> Handshake | None:
     return state.handshake if state else None
 
 
-def _takes_axis_left(file: SealedFile, spool_folder: Path) -> bool:
+def _takes_axis_left(file: SealJob, spool_folder: Path) -> bool:
     """Goes on with the call's axis as its socket before this one has left it, where a file tells.
 
     Not as this one has left it: then only its deletion was missing.
@@ -175,13 +193,17 @@ def _state_left(path: Path) -> StreamState | None:
         return sealing.load(path.read_bytes())
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:  # written by another version, or damaged: the database knows most of it
+    except (
+        msgspec.DecodeError
+    ) as error:  # written by another version, or damaged: the database knows most of it
         log.error("state unreadable", name=path.name, error=str(error))
         return None
 
 
 def _set_aside(path: Path, records: list[Record]) -> None:
-    if all(isinstance(record, Damage) for record in records):  # its process died before it had written anything
+    if all(
+        isinstance(record, Damage) for record in records
+    ):  # its process died before it had written anything
         log.info("empty journal removed", journal=path.name)
         path.unlink()
         return
@@ -190,43 +212,47 @@ def _set_aside(path: Path, records: list[Record]) -> None:
     raise UnreadableJournal(path.name)
 
 
-def _stored(digest: Digest, file: SealedFile) -> list[StoredSegment]:
+def _stored(digest: Digest, file: SealJob) -> list[StoredSegment]:
     """The file's segments, in the store; none where their rows are there already."""
     handshake, facts = digest.handshake, file.state.subscriptions[file.state.current]
     if file.is_sealed:
-        facts.duplicate = recorded.duplicates_of(handshake.stream_id, facts.index)
+        facts.duplicate = queries.duplicates_of(handshake.stream_id, facts.index)
         return []
     near = _stored_near(digest) if file.has_company else {}
-    segments, duplicate = seated(digest.segments, near)
+    segments, duplicate = without_overlaps(digest.segments, near)
     facts.duplicate += duplicate
     return [_store(handshake, segment) for segment in segments]
 
 
 def _stored_near(digest: Digest) -> dict[str, list[Stored]]:
     """Per raw id."""
-    near = recorded.stored_near([(digest.handshake, digest.segments)])
+    near = queries.stored_near([(digest.handshake, digest.segments)])
     call_id = UUID(digest.handshake.call_id)
     voices = {segment.raw_id for segment in digest.segments}
     return {raw_id: near.get(identity.participant_id_of(call_id, raw_id), []) for raw_id in voices}
 
 
-def _store(handshake: Handshake, segment: sealing.Segment) -> StoredSegment:
-    """The name holds the hash: two processes that meet at one place must not write over each other's audio."""
+def _store(handshake: Handshake, segment: sealing.SealedSegment) -> StoredSegment:
+    """The name holds the hash: two processes that meet at one place must not write over each
+    other's audio.
+    """
     call_id = handshake.call_id
     participant_id = identity.participant_id_of(UUID(call_id), segment.raw_id)
-    sha256 = audio.pcm_hash(segment.pcm)
-    name = f"{call_id}/{participant_id}/{segment.start_sample}-{sha256[:16]}.{audio.EXTENSION}"
-    content = audio.encode(segment.pcm, segment.sample_rate)
+    sha256 = codec.pcm_hash(segment.pcm)
+    name = f"{call_id}/{participant_id}/{segment.start_sample}-{sha256[:16]}.{codec.EXTENSION}"
+    content = codec.encode(segment.pcm, segment.sample_rate)
     try:
         storage.write_object(name, content)
     except OSError as error:  # of whatever kind: it is the store's, not the spool's
-        raise StoreAway(f"not stored: {error}") from error
+        raise StoreUnreachable(f"not stored: {error}") from error
     level = level_of(segment.pcm)
     peaks = waveform.peaks_of(segment.pcm, segment.sample_rate)
-    return StoredSegment(segment, sha256, level.peak_dbfs, level.rms_dbfs, name, len(content), peaks)
+    return StoredSegment(
+        segment, sha256, level.peak_dbfs, level.rms_dbfs, name, len(content), peaks
+    )
 
 
-def _place_of_state(file: SealedFile, spool_folder: Path) -> Path:
+def _place_of_state(file: SealJob, spool_folder: Path) -> Path:
     assert file.state.handshake, "a digest has been made"
     if not file.state.is_over:
         return _state_path(file.path, file.sequence + 1)

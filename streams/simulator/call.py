@@ -11,13 +11,15 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from streams.simulator import wire
 from streams.simulator.pacing import Pace
-from streams.simulator.plan import Call, Plan
+from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.report import GOOD_CLOSE, CallReport, VoiceReport
 from streams.simulator.scenario.audio import PACKET_US
-from streams.simulator.scenario.schedule import Announce, Event, Leave, Press, Return, Say
+from streams.simulator.scenario.schedule import Announce, Disconnect, Event, Press, Reconnect, Say
 
 HANDSHAKE_SECONDS = 10
-CLOSE_SECONDS = 30  # a server that is still reading what was sent faster than real time answers a close late
+CLOSE_SECONDS = (
+    30  # a server that is still reading what was sent faster than real time answers a close late
+)
 HURRIED_CLOSE_SECONDS = 5  # after an interruption
 RETRY_SECONDS = 0.25  # between two attempts at an address that nobody answers
 
@@ -31,9 +33,11 @@ class Unreachable(Exception):
 
 
 class CallPlayer:
-    """Plays one call of a plan and writes down in `report` what happened; a call that fails raises nothing."""
+    """Plays one call of a plan and writes down in `report` what happened; a call that fails raises
+    nothing.
+    """
 
-    def __init__(self, plan: Plan, call: Call) -> None:
+    def __init__(self, plan: Plan, call: PlannedCall) -> None:
         self.plan = plan
         self.call = call
         self.metadata = call.script.metadata
@@ -47,7 +51,9 @@ class CallPlayer:
         self._socket: ClientConnection | None = None
 
     async def play(self, run: Pace) -> None:
-        """From handshake to close; `run` is the pace of the whole run. Cancelled, it closes its socket with 1000."""
+        """From handshake to close; `run` is the pace of the whole run. Cancelled, it closes its
+        socket with 1000.
+        """
         began = asyncio.get_running_loop().time()
         try:
             await run.until(self.call.begin_us)
@@ -96,9 +102,9 @@ class CallPlayer:
                 case Announce(metadata=metadata):
                     self.metadata = metadata
                     await self._announce()
-                case Leave():
+                case Disconnect():
                     await self._leave(CLOSE_SECONDS)
-                case Return():
+                case Reconnect():
                     await self._open(self.plan.wait_seconds)
 
     async def _say(self, say: Say) -> None:
@@ -201,7 +207,7 @@ class CallPlayer:
 
     def _settle(self) -> None:
         for voice in self.report.voices:
-            voice.settle(hashed=self.plan.hashes)
+            voice.finalize(hashed=self.plan.hashes)
 
     def _started_us(self, in_seconds: float) -> int:
         """The moment that time 0 of the call stands for; it lies `in_seconds` ahead."""

@@ -11,12 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from streams.simulator.errors import BadPlan
-from streams.simulator.plan import Call, Plan, new_id
+from streams.simulator.plan import Plan, PlannedCall, new_id
 from streams.simulator.scenario import identities
-from streams.simulator.scenario.audio import PACKET_MS, PACKET_US, SAMPLE_RATES, Clip, Samples, mixed, read_file, tone
+from streams.simulator.scenario.audio import (
+    PACKET_MS,
+    PACKET_US,
+    SAMPLE_RATES,
+    Clip,
+    Samples,
+    mixed,
+    read_file,
+    tone,
+)
 from streams.simulator.scenario.capture import read_capture
 from streams.simulator.scenario.faults import Faults, Stall
-from streams.simulator.scenario.schedule import Absence, Conversation, Press, Script, Voice, presses
+from streams.simulator.scenario.schedule import (
+    Absence,
+    Conversation,
+    Press,
+    Script,
+    ScriptedVoice,
+    presses,
+)
 from streams.simulator.token import Signer, read_key
 
 VOICES = Path(__file__).resolve().parent / "voices"
@@ -28,7 +44,11 @@ DTMF_TONES = frozenset("0123456789*#ABCD")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", default="ws://127.0.0.1:8000/ws/acs/media", help="media socket (default: %(default)s)")
+    parser.add_argument(
+        "--url",
+        default="ws://127.0.0.1:8000/ws/acs/media",
+        help="media socket (default: %(default)s)",
+    )
     _add_audio(parser.add_argument_group("what is said"))
     _add_calls(parser.add_argument_group("calls"))
     _add_faults(parser.add_argument_group("faults (the same --seed gives the same faults)"))
@@ -37,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str = "") -> Plan:
-    """The plan that the parsed options ask for; `stream_token` and `resource_id` where no option says otherwise.
+    """The plan that the parsed options ask for; `stream_token` and `resource_id` where no option
+    says otherwise.
 
     Raises `BadPlan`.
     """
@@ -61,44 +82,112 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
 
 
 def _add_audio(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("files", nargs="*", type=Path, metavar="FILE", help="audio, one file per participant")
     group.add_argument(
-        "--audio", action="append", default=[], type=Path, metavar="FILE", help="the same as a positional FILE"
+        "files", nargs="*", type=Path, metavar="FILE", help="audio, one file per participant"
     )
-    group.add_argument("--tone", action="append", default=[], type=_whole, metavar="HZ", help="a tone per participant")
-    group.add_argument("--voices", action="store_true", help="the spoken demo calls: call i plays pair i")
-    group.add_argument("--replay", nargs="+", type=Path, metavar="FILE", help="journals of one call, sent again")
+    group.add_argument(
+        "--audio",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="the same as a positional FILE",
+    )
+    group.add_argument(
+        "--tone",
+        action="append",
+        default=[],
+        type=_whole,
+        metavar="HZ",
+        help="a tone per participant",
+    )
+    group.add_argument(
+        "--voices", action="store_true", help="the spoken demo calls: call i plays pair i"
+    )
+    group.add_argument(
+        "--replay", nargs="+", type=Path, metavar="FILE", help="journals of one call, sent again"
+    )
     group.add_argument("--seconds", type=_positive, help="cut or repeat the audio to this length")
-    group.add_argument("--rate", type=int, choices=SAMPLE_RATES, default=16000, help="Hz (default: %(default)s)")
-    channel = group.add_mutually_exclusive_group()
-    channel.add_argument("--mixed", action="store_true", help="one track with everyone in it, as ACS mixes it")
-    channel.add_argument("--unmixed", action="store_false", dest="mixed", help="a track per participant (default)")
     group.add_argument(
-        "--dtmf", action="append", default=[], type=_dtmf, metavar="[AT:]TONES", help="tones pressed (default at 1 s)"
+        "--rate", type=int, choices=SAMPLE_RATES, default=16000, help="Hz (default: %(default)s)"
     )
-    group.add_argument("--no-silence-flag", action="store_true", help="leave the member `silent` out")
+    channel = group.add_mutually_exclusive_group()
+    channel.add_argument(
+        "--mixed", action="store_true", help="one track with everyone in it, as ACS mixes it"
+    )
+    channel.add_argument(
+        "--unmixed", action="store_false", dest="mixed", help="a track per participant (default)"
+    )
+    group.add_argument(
+        "--dtmf",
+        action="append",
+        default=[],
+        type=_dtmf,
+        metavar="[AT:]TONES",
+        help="tones pressed (default at 1 s)",
+    )
+    group.add_argument(
+        "--no-silence-flag", action="store_true", help="leave the member `silent` out"
+    )
 
 
 def _add_calls(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--calls", type=_whole, help="calls at once (default: 1; 3 with --voices)")
-    group.add_argument("--participants", type=_whole, help="per call (default: one per file or tone, else 2)")
-    group.add_argument("--raw-id", action="append", default=[], help="participantRawID, one per participant")
-    group.add_argument("--stagger", type=_not_negative, default=0.0, help="seconds from one call to the next")
-    group.add_argument("--speed", type=_not_negative, default=1.0, help="1 is real time, 0 as fast as it goes")
-    group.add_argument("--loop", action="store_true", help="play the calls again and again until interrupted")
-    group.add_argument("--pause", type=_not_negative, default=3.0, help="seconds between two rounds of --loop")
-    group.add_argument("--start-timestamp", type=_moment, metavar="ISO", help="timestamps begin here, not now")
+    group.add_argument(
+        "--participants", type=_whole, help="per call (default: one per file or tone, else 2)"
+    )
+    group.add_argument(
+        "--raw-id", action="append", default=[], help="participantRawID, one per participant"
+    )
+    group.add_argument(
+        "--stagger", type=_not_negative, default=0.0, help="seconds from one call to the next"
+    )
+    group.add_argument(
+        "--speed", type=_not_negative, default=1.0, help="1 is real time, 0 as fast as it goes"
+    )
+    group.add_argument(
+        "--loop", action="store_true", help="play the calls again and again until interrupted"
+    )
+    group.add_argument(
+        "--pause", type=_not_negative, default=3.0, help="seconds between two rounds of --loop"
+    )
+    group.add_argument(
+        "--start-timestamp", type=_moment, metavar="ISO", help="timestamps begin here, not now"
+    )
 
 
 def _add_faults(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, default=1)
-    group.add_argument("--jitter", type=_not_negative, default=0.0, metavar="MS", help="packets come up to MS late")
-    group.add_argument("--loss", type=_share, default=0.0, metavar="SHARE", help="share of packets lost, 0 to 1")
-    group.add_argument("--lose-every", type=_whole, default=0, metavar="N", help="lose every n-th packet of a voice")
-    group.add_argument("--reorder", type=_share, default=0.0, metavar="SHARE", help="share of packets overtaken")
-    group.add_argument("--duplicates", type=_share, default=0.0, metavar="SHARE", help="share of packets sent twice")
     group.add_argument(
-        "--stall", action="append", default=[], type=_stretch, metavar="AT:SECONDS", help="silence, then a burst"
+        "--jitter", type=_not_negative, default=0.0, metavar="MS", help="packets come up to MS late"
+    )
+    group.add_argument(
+        "--loss", type=_share, default=0.0, metavar="SHARE", help="share of packets lost, 0 to 1"
+    )
+    group.add_argument(
+        "--lose-every",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="lose every n-th packet of a voice",
+    )
+    group.add_argument(
+        "--reorder", type=_share, default=0.0, metavar="SHARE", help="share of packets overtaken"
+    )
+    group.add_argument(
+        "--duplicates",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of packets sent twice",
+    )
+    group.add_argument(
+        "--stall",
+        action="append",
+        default=[],
+        type=_stretch,
+        metavar="AT:SECONDS",
+        help="silence, then a burst",
     )
     group.add_argument(
         "--reconnect",
@@ -115,23 +204,49 @@ def _add_faults(group: argparse._ArgumentGroup) -> None:
         metavar="MS",
         help="between stamps in a burst (default: %(default)s)",
     )
-    group.add_argument("--drop", action="store_true", help="break the TCP connection at the end, without a close")
+    group.add_argument(
+        "--drop", action="store_true", help="break the TCP connection at the end, without a close"
+    )
 
 
 def _add_handshake(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--connection-id", default="", help="x-ms-call-connection-id (further calls: with -2, -3 …)")
+    group.add_argument(
+        "--connection-id", default="", help="x-ms-call-connection-id (further calls: with -2, -3 …)"
+    )
     group.add_argument("--correlation-id", default="", help="x-ms-call-correlation-id")
-    group.add_argument("--no-headers", action="store_true", help="send neither of the two x-ms- headers")
-    group.add_argument("--header", action="append", default=[], type=_header, metavar="NAME=VALUE", help="another one")
-    group.add_argument("--token", help="?token= of the address (default: ACS_STREAM_TOKEN; '' for none)")
-    group.add_argument("--jwt-key", type=Path, metavar="FILE", help="RSA private key (PEM): show a JWT signed with it")
-    group.add_argument("--jwt-kid", default="simulator", help="its key id in the key set (default: %(default)s)")
+    group.add_argument(
+        "--no-headers", action="store_true", help="send neither of the two x-ms- headers"
+    )
+    group.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="NAME=VALUE",
+        help="another one",
+    )
+    group.add_argument(
+        "--token", help="?token= of the address (default: ACS_STREAM_TOKEN; '' for none)"
+    )
+    group.add_argument(
+        "--jwt-key",
+        type=Path,
+        metavar="FILE",
+        help="RSA private key (PEM): show a JWT signed with it",
+    )
+    group.add_argument(
+        "--jwt-kid", default="simulator", help="its key id in the key set (default: %(default)s)"
+    )
     group.add_argument("--jwt-audience", help="audience of the JWT (default: ACS_RESOURCE_ID)")
-    group.add_argument("--wait", type=_not_negative, default=0.0, help="seconds to wait for the server to answer")
+    group.add_argument(
+        "--wait", type=_not_negative, default=0.0, help="seconds to wait for the server to answer"
+    )
 
 
 def _add_account(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--ledger", type=Path, metavar="FILE", help="write what was sent, with hashes, as JSON")
+    group.add_argument(
+        "--ledger", type=Path, metavar="FILE", help="write what was sent, with hashes, as JSON"
+    )
     group.add_argument("--quiet", action="store_true", help="no progress bar and no table")
 
 
@@ -144,18 +259,20 @@ class _Cast:
     seconds: float | None
 
 
-def _calls(options: dict[str, Any]) -> tuple[Call, ...]:
+def _calls(options: dict[str, Any]) -> tuple[PlannedCall, ...]:
     casts = _demo_casts(options) if options["voices"] else _casts(options)
     return tuple(_call(options, cast, index, len(casts)) for index, cast in enumerate(casts))
 
 
-def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> Call:
+def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> PlannedCall:
     rate = options["rate"]
     clips = [Clip(samples, rate, cast.seconds) for samples in cast.samples]
     if options["mixed"]:
-        voices: tuple[Voice, ...] = (Voice("", mixed(clips, rate)),)
+        voices: tuple[ScriptedVoice, ...] = (ScriptedVoice("", mixed(clips, rate)),)
     else:
-        voices = tuple(Voice(raw_id, clip) for raw_id, clip in zip(cast.raw_ids, clips, strict=True))
+        voices = tuple(
+            ScriptedVoice(raw_id, clip) for raw_id, clip in zip(cast.raw_ids, clips, strict=True)
+        )
     script = Conversation(
         voices,
         rate,
@@ -167,28 +284,37 @@ def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> Call:
     return _named(options, script, index, count)
 
 
-def _named(options: dict[str, Any], script: Script, index: int, count: int) -> Call:
-    begin_us = int(index * options["stagger"] * 1e6) + index * PACKET_US // count  # spread over the 20 ms
+def _named(options: dict[str, Any], script: Script, index: int, count: int) -> PlannedCall:
+    begin_us = (
+        int(index * options["stagger"] * 1e6) + index * PACKET_US // count
+    )  # spread over the 20 ms
 
     def name(option: str) -> str:
         given: str = options[option]
         return f"{given}-{index + 1}" if given and index else given or new_id()
 
-    return Call(script, name("connection_id"), name("correlation_id"), begin_us=begin_us)
+    return PlannedCall(script, name("connection_id"), name("correlation_id"), begin_us=begin_us)
 
 
 def _casts(options: dict[str, Any]) -> list[_Cast]:
     rate = options["rate"]
     files = options["files"] + options["audio"]
-    said = [read_file(path, rate) for path in files] + [tone(hertz, rate) for hertz in options["tone"]]
+    said = [read_file(path, rate) for path in files] + [
+        tone(hertz, rate) for hertz in options["tone"]
+    ]
     participants = options["participants"] or len(options["raw_id"]) or len(said) or 2
     if not said:
         said = [tone(hertz, rate) for hertz in TONES]
-    seconds = options["seconds"] or (None if files and not options["tone"] else _longest(said, rate, files))
+    seconds = options["seconds"] or (
+        None if files and not options["tone"] else _longest(said, rate, files)
+    )
     return [
         _Cast(
             tuple(_raw_id(options, call, participant) for participant in range(participants)),
-            tuple(said[(call * participants + participant) % len(said)] for participant in range(participants)),
+            tuple(
+                said[(call * participants + participant) % len(said)]
+                for participant in range(participants)
+            ),
             seconds,
         )
         for call in range(options["calls"] or 1)
@@ -206,8 +332,16 @@ def _raw_id(options: dict[str, Any], call: int, participant: int) -> str:
 
 
 def _demo_casts(options: dict[str, Any]) -> list[_Cast]:
-    if options["files"] or options["audio"] or options["tone"] or options["participants"] not in (None, 2):
-        raise BadPlan("--voices brings its own two participants per call; leave FILE, --tone and --participants out")
+    if (
+        options["files"]
+        or options["audio"]
+        or options["tone"]
+        or options["participants"] not in (None, 2)
+    ):
+        raise BadPlan(
+            "--voices brings its own two participants per call; leave FILE, --tone and "
+            "--participants out"
+        )
     rate = options["rate"]
     said = {
         (name, who): read_file(VOICES / f"{name}-{who}.flac", rate)
@@ -223,11 +357,33 @@ def _demo_casts(options: dict[str, Any]) -> list[_Cast]:
     return casts
 
 
-def _replayed(options: dict[str, Any]) -> tuple[Call, ...]:
-    beside = ("files", "audio", "tone", "voices", "seconds", "mixed", "dtmf", "calls", "participants", "raw_id")
-    for option in (*beside, "jitter", "loss", "lose_every", "reorder", "duplicates", "stall", "reconnect"):
+def _replayed(options: dict[str, Any]) -> tuple[PlannedCall, ...]:
+    beside = (
+        "files",
+        "audio",
+        "tone",
+        "voices",
+        "seconds",
+        "mixed",
+        "dtmf",
+        "calls",
+        "participants",
+        "raw_id",
+    )
+    for option in (
+        *beside,
+        "jitter",
+        "loss",
+        "lose_every",
+        "reorder",
+        "duplicates",
+        "stall",
+        "reconnect",
+    ):
         if options[option]:
-            raise BadPlan(f"--replay sends what was captured as it came; leave {option.replace('_', '-')} out")
+            raise BadPlan(
+                f"--replay sends what was captured as it came; leave {option.replace('_', '-')} out"
+            )
     return (_named(options, read_capture(options["replay"], options["start_timestamp"]), 0, 1),)
 
 
@@ -248,16 +404,22 @@ def _faults(options: dict[str, Any], index: int) -> Faults:
 
 
 def _absences(options: dict[str, Any]) -> tuple[Absence, ...]:
-    absences = (Absence(at, AWAY_US if length is None else length) for at, length in options["reconnect"])
+    absences = (
+        Absence(at, AWAY_US if length is None else length) for at, length in options["reconnect"]
+    )
     return tuple(sorted(absences, key=lambda absence: absence.at_us))
 
 
 def _check_absences(script: Conversation) -> None:
     ends = [absence.at_us + absence.length_us for absence in script.absences]
-    if any(end > after.at_us for end, (_, after) in zip(ends, pairwise(script.absences), strict=False)):
+    if any(
+        end > after.at_us for end, (_, after) in zip(ends, pairwise(script.absences), strict=False)
+    ):
         raise BadPlan("--reconnect: one begins before the one before it is over")
     if any(absence.at_us >= script.length_us for absence in script.absences):
-        raise BadPlan(f"--reconnect: lies after the end of the call ({script.length_us / 1e6:.1f} s)")
+        raise BadPlan(
+            f"--reconnect: lies after the end of the call ({script.length_us / 1e6:.1f} s)"
+        )
 
 
 def _signer(options: dict[str, Any], resource_id: str) -> Signer | None:
@@ -265,7 +427,9 @@ def _signer(options: dict[str, Any], resource_id: str) -> Signer | None:
         return None
     audience = options["jwt_audience"] or resource_id
     if not audience:
-        raise BadPlan("--jwt-key needs --jwt-audience (or ACS_RESOURCE_ID): the token is for one resource")
+        raise BadPlan(
+            "--jwt-key needs --jwt-audience (or ACS_RESOURCE_ID): the token is for one resource"
+        )
     return Signer(read_key(options["jwt_key"]), options["jwt_kid"], audience)
 
 
@@ -288,7 +452,9 @@ def _not_negative(text: str) -> float:
 
 
 def _spacing(text: str) -> float:
-    return _number(text, lambda number: 0 <= number <= PACKET_MS, "a number of milliseconds between 0 and 20")
+    return _number(
+        text, lambda number: 0 <= number <= PACKET_MS, "a number of milliseconds between 0 and 20"
+    )
 
 
 def _share(text: str) -> float:
@@ -296,7 +462,9 @@ def _share(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    return int(_number(text, lambda number: number >= 1 and number.is_integer(), "a whole number above 0"))
+    return int(
+        _number(text, lambda number: number >= 1 and number.is_integer(), "a whole number above 0")
+    )
 
 
 def _stretch(text: str) -> tuple[int, int | None]:

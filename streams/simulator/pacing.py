@@ -1,4 +1,6 @@
-"""Absolute deadlines on the monotonic clock: an error of one packet is not carried into the next."""
+"""Absolute deadlines on the monotonic clock: an error of one packet is not carried into the
+next.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class Pace:
     speed: float
 
     async def until(self, at_us: int) -> float:
-        """Sleeps until `at_us`; how late that is, in seconds, 0 or more. Lets other tasks run even when it is late."""
+        """Sleeps until `at_us`; how late that is, in seconds, 0 or more. Lets other tasks run even
+        when it is late.
+        """
         if not self.speed:
             await asyncio.sleep(0)
             return 0.0
@@ -28,7 +32,8 @@ class Pace:
         return max(0.0, loop.time() - deadline)
 
     def starting(self, planned_us: int, now: float, grid_us: int) -> Pace:
-        """The pace of a call that was to begin at `planned_us` and can begin `now`, on the grid or after it.
+        """The pace of a call that was to begin at `planned_us` and can begin `now`, on the grid or
+        after it.
 
         Calls keep their places within the 20 ms although handshakes take their time.
         """

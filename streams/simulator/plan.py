@@ -15,7 +15,7 @@ def new_id() -> str:
 
 
 @dataclass(frozen=True)
-class Call:
+class PlannedCall:
     """One call: its script and its names. It begins `begin_us` after the run."""
 
     script: Script
@@ -24,23 +24,26 @@ class Call:
     subscription_id: str = field(default_factory=new_id)
     begin_us: int = 0
 
-    def again(self) -> Call:
+    def again(self) -> PlannedCall:
         """The same script as another call."""
-        return replace(self, connection_id=new_id(), correlation_id=new_id(), subscription_id=new_id())
+        return replace(
+            self, connection_id=new_id(), correlation_id=new_id(), subscription_id=new_id()
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
     """A run against the media socket at `url`.
 
-    `speed` 1 is real time, 0 as fast as it goes. `headers` come on top of the two x-ms- headers (`name_calls`).
-    `drop` breaks the TCP connection at the end instead of closing it. `started_us`: what the timestamps begin with,
-    microseconds since the epoch; None = the moment it is. `wait_seconds`: how long an address that nobody answers is
-    tried again. `hashes`: keep account of the PCM sent, for the ledger.
+    `speed` 1 is real time, 0 as fast as it goes. `headers` come on top of the two x-ms- headers
+    (`name_calls`). `drop` breaks the TCP connection at the end instead of closing it. `started_us`:
+    what the timestamps begin with, microseconds since the epoch; None = the moment it is.
+    `wait_seconds`: how long an address that nobody answers is tried again. `hashes`: keep account
+    of the PCM sent, for the ledger.
     """
 
     url: str
-    calls: tuple[Call, ...]
+    calls: tuple[PlannedCall, ...]
     speed: float = 1.0
     headers: tuple[tuple[str, str], ...] = ()
     name_calls: bool = True

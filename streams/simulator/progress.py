@@ -41,7 +41,9 @@ async def show_progress(report: Report, *, endless: bool) -> None:
 def table_of(report: Report) -> str:
     """The closing table: a row per call, the totals below."""
     table = Table(show_footer=True)
-    table.add_column("call", f"{len(report.calls)} call{'s' * (len(report.calls) != 1)}", no_wrap=True)
+    table.add_column(
+        "call", f"{len(report.calls)} call{'s' * (len(report.calls) != 1)}", no_wrap=True
+    )
     table.add_column("packets sent", f"{report.packets}", justify="right")
     table.add_column("not sent", f"{sum(call.lost for call in report.calls)}", justify="right")
     table.add_column("refused", f"{report.refused}", justify="right")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from streams.simulator.scenario.schedule import Voice
+from streams.simulator.scenario.schedule import ScriptedVoice
 
 GOOD_CLOSE = 1000
 _HASH_PACKETS = 512  # hashed in one go: large enough that hashing lets other threads run
@@ -15,10 +15,11 @@ _HASH_PACKETS = 512  # hashed in one go: large enough that hashing lets other th
 
 @dataclass
 class VoiceReport:
-    """One participant of one call. `packets` counts each packet once; `sha256` is over their PCM in the order spoken,
-    "" until the call is closed."""
+    """One participant of one call. `packets` counts each packet once; `sha256` is over their PCM in
+    the order spoken, "" until the call is closed.
+    """
 
-    voice: Voice
+    voice: ScriptedVoice
     packets: int = 0
     duplicates: int = 0
     samples: int = 0
@@ -44,8 +45,10 @@ class VoiceReport:
         """Numbers of the packets that were sent, rising."""
         return (number for number, sent in enumerate(self._sent) if sent)
 
-    def settle(self, *, hashed: bool) -> None:
-        """The call is closed: makes the hash where it is wanted, forgets which packets were sent."""
+    def finalize(self, *, hashed: bool) -> None:
+        """The call is closed: makes the hash where it is wanted, forgets which packets were
+        sent.
+        """
         if hashed:
             self.sha256 = self._hash()
         self._sent = bytearray()
@@ -76,8 +79,9 @@ class VoiceReport:
 class CallReport:
     """One call, filled while it is played.
 
-    `refused` counts handshakes that were not accepted; `problem` says in words what went wrong, "" = nothing.
-    `close_code` is that of the last socket, None where it was broken on purpose or never opened.
+    `refused` counts handshakes that were not accepted; `problem` says in words what went wrong, ""
+    = nothing. `close_code` is that of the last socket, None where it was broken on purpose or never
+    opened.
     """
 
     connection_id: str
@@ -111,7 +115,9 @@ class CallReport:
     @property
     def complete(self) -> bool:
         """Everything was sent, and the server took it."""
-        return self.finished and not self.problem and (self.dropped or self.close_code == GOOD_CLOSE)
+        return (
+            self.finished and not self.problem and (self.dropped or self.close_code == GOOD_CLOSE)
+        )
 
     def ledger(self) -> dict[str, Any]:
         return {

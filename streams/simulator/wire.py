@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
-from streams.simulator.scenario.schedule import Metadata
+from streams.simulator.scenario.schedule import AudioFormat
 
 CONNECTION_ID_HEADER = "x-ms-call-connection-id"
 CORRELATION_ID_HEADER = "x-ms-call-correlation-id"
@@ -14,7 +14,7 @@ CORRELATION_ID_HEADER = "x-ms-call-correlation-id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def audio_metadata(subscription_id: str, metadata: Metadata) -> str:
+def audio_metadata(subscription_id: str, metadata: AudioFormat) -> str:
     members: dict[str, object] = {
         "subscriptionId": subscription_id,
         "encoding": metadata.encoding,
@@ -45,7 +45,9 @@ def dtmf_data(tone: str) -> str:
 
 
 def timestamp(timestamp_us: int) -> str:
-    """Microseconds since the epoch as ACS writes them: `2022-10-03T19:16:12.925Z`, milliseconds, rounded down."""
+    """Microseconds since the epoch as ACS writes them: `2022-10-03T19:16:12.925Z`, milliseconds,
+    rounded down.
+    """
     moment = _EPOCH + timedelta(microseconds=timestamp_us)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -1,9 +1,11 @@
-"""The way of ordinary packets onto the axis: many at once, for a fraction of what one by one costs. PURE.
+"""The way of ordinary packets onto the axis: many at once, for a fraction of what one by one costs.
+PURE.
 
-Packets are ordinary where the laws of the timeline have nothing to decide: each has a timestamp, comes for the first
-time, and is at most 60 ms older than the youngest before it; and none that is placed lies more than 60 ms ahead of the
-contiguous audio, so that none of them can be the end of a gap, whatever the envelope says. Everything else goes through
-`Track` packet by packet. Both ways end in the same state (tests/streams/timeline/test_fast_path.py).
+Packets are ordinary where the laws of the timeline have nothing to decide: each has a timestamp,
+comes for the first time, and is at most 60 ms older than the youngest before it; and none that is
+placed lies more than 60 ms ahead of the contiguous audio, so that none of them can be the end of a
+gap, whatever the envelope says. Everything else goes through `Track` packet by packet. Both ways
+end in the same state (tests/streams/timeline/test_fast_path.py).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from streams.timeline.duplicates import fingerprint
 from streams.timeline.track import (
     LONGEST_WAIT_SECONDS,
     LOOK_AHEAD_US,
-    MOST_WAITING,
+    MAX_WAITING,
     TOLERANCE_US,
     Streak,
     Track,
@@ -33,8 +35,10 @@ class Arrived:
 
 
 @dataclass(slots=True)
-class Foreseen:
-    """What becomes of a track with the packets that have `arrived`. `held`: samples that have waited or arrived."""
+class Batch:
+    """What becomes of a track with the packets that have `arrived`. `held`: samples that have
+    waited or arrived.
+    """
 
     track: Track
     arrived: Arrived
@@ -46,16 +50,23 @@ class Foreseen:
     fingerprints: list[int] = field(default_factory=list)
 
     @property
-    def ready(self) -> int:
+    def due(self) -> int:
         """How many of those that wait are to be placed."""
         return bisect_right(self.waiting, self.youngest.place_us - LOOK_AHEAD_US, key=place_of)
 
 
-def foresee(track: Track, arrived: Arrived) -> Foreseen | None:
-    """What will become of the track; None where one of the packets is not ordinary. Changes nothing."""
+def plan(track: Track, arrived: Arrived) -> Batch | None:
+    """What will become of the track; None where one of the packets is not ordinary. Changes
+    nothing.
+    """
     if track.newest_us is None or track.strays:
         return None
-    waiting, newest_us, arrival, held = track.waiting.copy(), track.newest_us, track.arrivals, track.held
+    waiting, newest_us, arrival, held = (
+        track.waiting.copy(),
+        track.newest_us,
+        track.arrivals,
+        track.held,
+    )
     youngest, streak, late = None, Streak(), 0
     for stamp_us, pcm in zip(arrived.stamps, arrived.pcms, strict=True):
         arrival += 1
@@ -76,13 +87,17 @@ def foresee(track: Track, arrived: Arrived) -> Foreseen | None:
         waiting.sort(key=place_of)
     if youngest is None:
         return None
-    foreseen = Foreseen(track, arrived, waiting, held, youngest, streak, late)
-    return foreseen if _is_bounded(foreseen) and _is_contiguous(foreseen) and _is_new(foreseen) else None
+    foreseen = Batch(track, arrived, waiting, held, youngest, streak, late)
+    return (
+        foreseen
+        if _is_bounded(foreseen) and _is_contiguous(foreseen) and _is_new(foreseen)
+        else None
+    )
 
 
-def take(foreseen: Foreseen) -> None:
+def apply(foreseen: Batch) -> None:
     """Makes it true."""
-    track, ready = foreseen.track, foreseen.ready
+    track, ready = foreseen.track, foreseen.due
     track.remembered.add(foreseen.fingerprints, foreseen.arrived.stamps)
     track.arrivals += len(foreseen.arrived.stamps)
     track.newest_us = foreseen.youngest.place_us
@@ -90,7 +105,7 @@ def take(foreseen: Foreseen) -> None:
     track.late += foreseen.late
     track.late_streak = foreseen.late_streak
     track.waiting, track.held = foreseen.waiting[ready:], foreseen.held
-    track.forget_count()
+    track.invalidate_envelope()
     if ready:
         pieces = [packet.pcm for packet in foreseen.waiting[:ready]]
         count = sum(len(pcm) // 2 for pcm in pieces)
@@ -98,15 +113,15 @@ def take(foreseen: Foreseen) -> None:
         track.place(pieces, count)
 
 
-def _is_bounded(foreseen: Foreseen) -> bool:
+def _is_bounded(foreseen: Batch) -> bool:
     """Whether the queue could take all of them before one is placed."""
     longest = foreseen.track.sample_rate * LONGEST_WAIT_SECONDS
-    return len(foreseen.waiting) <= MOST_WAITING and foreseen.held <= longest
+    return len(foreseen.waiting) <= MAX_WAITING and foreseen.held <= longest
 
 
-def _is_contiguous(foreseen: Foreseen) -> bool:
+def _is_contiguous(foreseen: Batch) -> bool:
     """Whether those that are ready follow one another without a decision to be made."""
-    track, packets = foreseen.track, foreseen.waiting[: foreseen.ready]
+    track, packets = foreseen.track, foreseen.waiting[: foreseen.due]
     if track.end is None:
         return not packets
     rate, furthest = track.sample_rate, track.end + track.reach
@@ -117,7 +132,7 @@ def _is_contiguous(foreseen: Foreseen) -> bool:
     return True
 
 
-def _is_new(foreseen: Foreseen) -> bool:
+def _is_new(foreseen: Batch) -> bool:
     """Whether all come for the first time."""
     foreseen.fingerprints = list(map(fingerprint, foreseen.arrived.stamps, foreseen.arrived.pcms))
     return foreseen.track.remembered.are_new(foreseen.fingerprints)

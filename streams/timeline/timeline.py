@@ -1,10 +1,11 @@
 """Packets of a call in the order they arrived -> runs of samples and gaps on one axis. PURE.
 
-The seven laws (docs/timeline.md tells each with its test): conservation, no cuts, alignment, gaps are facts, order,
-a clock that jumps, one zero. The axis is counted in samples since the Unix epoch at each track's rate, so tracks,
-sockets and processes agree on it without talking to each other.
+The seven laws (docs/timeline.md tells each with its test): conservation, no cuts, alignment, gaps
+are facts, order, a clock that jumps, one zero. The axis is counted in samples since the Unix epoch
+at each track's rate, so tracks, sockets and processes agree on it without talking to each other.
 
-`Timeline` is plain data: written to disk between two journal files and read back, it goes on as if nothing had been.
+`Timeline` is plain data: written to disk between two journal files and read back, it goes on as if
+nothing had been.
 """
 
 from __future__ import annotations
@@ -16,19 +17,23 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct, field
 
-from streams.timeline import fast_path as ordinary
-from streams.timeline.fast_path import Arrived, Foreseen
+from streams.timeline import fast_path
+from streams.timeline.fast_path import Arrived, Batch
 from streams.timeline.track import LOOK_AHEAD_US, Gap, Run, Track
 
-__all__ = ["Gap", "Jump", "RateChange", "Run", "Taken", "Timeline", "TrackAudio", "dump", "load"]
+__all__ = ["Decided", "Gap", "Jump", "RateChange", "Run", "Timeline", "TrackAudio", "dump", "load"]
 
 JUMP_US = 3_600_000_000
-"""Law 6: a timestamp further ahead than this of everything heard on the call is a clock that jumped, no silence."""
+"""Law 6: a timestamp further ahead than this of everything heard on the call is a clock that
+jumped, no silence.
+"""
 
 CONFIRMATION = 5
-"""Packets in a row (100 ms) that must agree before a jump is believed; fewer are strays, kept in order of arrival."""
+"""Packets in a row (100 ms) that must agree before a jump is believed; fewer are strays, kept in
+order of arrival.
+"""
 
-MOST_EPOCHS = 64
+MAX_EPOCHS = 64
 """Clock epochs remembered per call; a clock that jumps more often loses the oldest."""
 
 
@@ -37,7 +42,9 @@ Packet = tuple[str, int | None, bytes]
 
 
 class Jump(Struct, frozen=True):
-    """Law 6, for the ledger: timestamps went from `expected_us` to `timestamp_us`; the audio goes on at `place_us`."""
+    """Law 6, for the ledger: timestamps went from `expected_us` to `timestamp_us`; the audio goes
+    on at `place_us`.
+    """
 
     participant: str
     place_us: int
@@ -61,7 +68,7 @@ class TrackAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Decided:
     """What was decided since the last look. `duplicate` and `late` are counts of packets."""
 
     tracks: dict[str, TrackAudio]
@@ -72,19 +79,31 @@ class Taken:
 
 
 class Timeline(Struct):
-    """The axis of one call: `push` packets as they arrived, `take` what is decided, `finish` when a socket closes.
+    """The axis of one call: `push` packets as they arrived, `take` what is decided, `finish` when a
+    socket closes.
 
     After `finish` it may go on with the packets of the call's next socket.
     """
 
     tracks: dict[str, Track] = field(default_factory=dict)
-    epochs: list[int] = field(default_factory=lambda: [0])  # shifts in µs that clocks of this call have followed
+    epochs: list[int] = field(
+        default_factory=lambda: [0]
+    )  # shifts in µs that clocks of this call have followed
     latest_us: int | None = None  # the youngest place on any track
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
 
-    def push(self, participant: str, timestamp_us: int | None, pcm: bytes, sample_rate: int, connected_us: int) -> None:
-        """One packet. `connected_us` places a first packet without timestamp when nothing else is known."""
+    def push(
+        self,
+        participant: str,
+        timestamp_us: int | None,
+        pcm: bytes,
+        sample_rate: int,
+        connected_us: int,
+    ) -> None:
+        """One packet. `connected_us` places a first packet without timestamp when nothing else is
+        known.
+        """
         if not pcm:
             return
         track = self._track_of(participant, sample_rate)
@@ -94,38 +113,41 @@ class Timeline(Struct):
             track.insert_repeated(timestamp_us + track.shift_us, pcm, repeats)
         else:
             self._push_timed(participant, track, timestamp_us, pcm)
-        self._hear(track)
-        track.settle()
+        self._resolve(track)
+        track.place_due()
 
     def push_all(self, packets: Sequence[Packet], sample_rate: int, connected_us: int) -> None:
         """Packets as `push` takes them, one after the other, and with the same result.
 
-        Many at once where all are ordinary: tracks know of each other only how far the call was heard.
+        Many at once where all are ordinary: tracks know of each other only how far the call was
+        heard.
         """
-        foreseen = self._foreseen(packets, sample_rate)
+        foreseen = self._plan(packets, sample_rate)
         if foreseen is None:
             for participant, timestamp_us, pcm in packets:
                 self.push(participant, timestamp_us, pcm, sample_rate, connected_us)
             return
         for one in foreseen:
-            ordinary.take(one)
-            self._hear(one.track)
+            fast_path.apply(one)
+            self._resolve(one.track)
 
     def finish(self, next_gap: str = "not_received") -> None:
-        """The socket has closed: everything that waits is placed. The next gap, if any, has reason `next_gap`."""
+        """The socket has closed: everything that waits is placed. The next gap, if any, has reason
+        `next_gap`.
+        """
         for track in self.tracks.values():
             self._resolve_strays(track)
-            track.settle_all()
+            track.place_all()
             track.gap_reason = next_gap
 
-    def take(self) -> Taken:
+    def take(self) -> Decided:
         """What was decided since the last look; it is handed out once."""
         tracks = {
             participant: TrackAudio(track.runs, track.gaps)
             for participant, track in self.tracks.items()
             if track.runs or track.gaps
         }
-        taken = Taken(
+        taken = Decided(
             tracks,
             self.jumps,
             self.rate_changes,
@@ -134,12 +156,12 @@ class Timeline(Struct):
         )
         for track in self.tracks.values():
             track.runs, track.gaps, track.duplicate, track.late = [], [], 0, 0
-            track.forget_count()
-            track.remembered.settle()
+            track.invalidate_envelope()
+            track.remembered.drop_cache()
         self.jumps, self.rate_changes = [], []
         return taken
 
-    def _foreseen(self, packets: Sequence[Packet], sample_rate: int) -> list[Foreseen] | None:
+    def _plan(self, packets: Sequence[Packet], sample_rate: int) -> list[Batch] | None:
         """What becomes of the tracks; None where one of these packets is not ordinary."""
         arrived: defaultdict[str, Arrived] = defaultdict(Arrived)
         for participant, timestamp_us, pcm in packets:
@@ -151,7 +173,11 @@ class Timeline(Struct):
         foreseen = []
         for participant, of_track in arrived.items():
             track = self.tracks.get(participant)
-            if track is None or track.sample_rate != sample_rate or not (one := ordinary.foresee(track, of_track)):
+            if (
+                track is None
+                or track.sample_rate != sample_rate
+                or not (one := fast_path.plan(track, of_track))
+            ):
                 return None
             foreseen.append(one)
         return foreseen
@@ -181,9 +207,11 @@ class Timeline(Struct):
             self._jump(participant, track, displaced)
 
     def _is_plausible(self, track: Track, place_us: int) -> bool:
-        """Whether the track's clock explains this place: not far ahead of the call, not behind what may be disorder.
+        """Whether the track's clock explains this place: not far ahead of the call, not behind what
+        may be disorder.
 
-        What would be placed at once is behind: it could not be taken back when the packets after it show a step.
+        What would be placed at once is behind: it could not be taken back when the packets after it
+        show a step.
         """
         newest_us, latest_us = track.newest_us, self.latest_us
         if newest_us is None:
@@ -192,18 +220,25 @@ class Timeline(Struct):
         return newest_us - LOOK_AHEAD_US < place_us <= ahead_of + JUMP_US
 
     def _jump(self, participant: str, track: Track, packets: list[tuple[int, bytes]]) -> None:
-        """Law 6: the clock has stepped; the audio goes on without a gap, in the epoch that explains the packets."""
+        """Law 6: the clock has stepped; the audio goes on without a gap, in the epoch that explains
+        the packets.
+        """
         timestamp_us = packets[0][0]
-        known = [place for place in (track.newest_end_us or None, self.latest_us) if place is not None]
+        known = [
+            place for place in (track.newest_end_us or None, self.latest_us) if place is not None
+        ]
         goes_on_us = max(known, default=timestamp_us)
         expected_us = goes_on_us - track.shift_us
         track.shift_us = self._epoch_of(track, timestamp_us, goes_on_us)
-        self.jumps.append(Jump(participant, timestamp_us + track.shift_us, expected_us, timestamp_us))
+        self.jumps.append(
+            Jump(participant, timestamp_us + track.shift_us, expected_us, timestamp_us)
+        )
         for timestamp, pcm in packets:
             self._push_timed(participant, track, timestamp, pcm)
 
     def _epoch_of(self, track: Track, timestamp_us: int, goes_on_us: int) -> int:
-        """A known epoch that brings the timestamp to where the audio goes on or later, else a new one.
+        """A known epoch that brings the timestamp to where the audio goes on or later, else a new
+        one.
 
         The second track of a call to see a jump follows the first, and stays aligned with it.
         """
@@ -211,18 +246,22 @@ class Timeline(Struct):
         for shift_us in reversed(self.epochs):
             if shift_us != track.shift_us and 0 <= timestamp_us + shift_us - least <= JUMP_US:
                 return shift_us
-        self.epochs = [*self.epochs, goes_on_us - timestamp_us][-MOST_EPOCHS:]
+        self.epochs = [*self.epochs, goes_on_us - timestamp_us][-MAX_EPOCHS:]
         return self.epochs[-1]
 
     def _resolve_strays(self, track: Track) -> None:
         """No clock explained them and none was confirmed: they are kept where they came (law 1)."""
         for timestamp_us, pcm in track.strays:
             track.late += 1
-            track.keep(pcm, timestamp_us + track.shift_us if self.latest_us is None else self.latest_us)
+            track.keep(
+                pcm, timestamp_us + track.shift_us if self.latest_us is None else self.latest_us
+            )
         track.strays.clear()
 
-    def _hear(self, track: Track) -> None:
-        if track.newest_us is not None and (self.latest_us is None or track.newest_us > self.latest_us):
+    def _resolve(self, track: Track) -> None:
+        if track.newest_us is not None and (
+            self.latest_us is None or track.newest_us > self.latest_us
+        ):
             self.latest_us = track.newest_us
 
 

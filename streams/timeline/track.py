@@ -1,9 +1,11 @@
-"""One participant's packets on their way to the axis: a queue of what is not decided yet, then runs and gaps. PURE.
+"""One participant's packets on their way to the axis: a queue of what is not decided yet, then runs
+and gaps. PURE.
 
-A packet waits until the track has been heard `LOOK_AHEAD_US` further. Only then is it known whether it was merely
-delayed (a later packet lies closer to the contiguous audio) or whether time is missing (all later ones agree): the
-lower envelope of place minus contiguous position, over what waits. Decisions depend on the packets alone, never on
-when somebody looks, so sealing in pieces or in one go places every sample alike.
+A packet waits until the track has been heard `LOOK_AHEAD_US` further. Only then is it known whether
+it was merely delayed (a later packet lies closer to the contiguous audio) or whether time is
+missing (all later ones agree): the lower envelope of place minus contiguous position, over what
+waits. Decisions depend on the packets alone, never on when somebody looks, so sealing in pieces or
+in one go places every sample alike.
 """
 
 from __future__ import annotations
@@ -13,20 +15,26 @@ from operator import attrgetter
 
 from msgspec import Struct, field
 
-from streams.timeline.duplicates import Recent
+from streams.timeline.duplicates import DuplicateFilter
 
 TOLERANCE_US = 60_000
 """Law 3 and 4: what is off by more is moved, and missing time of more is a gap."""
 
 CROWDED_US = 40_000
-"""Law 5: late packets that are longer (than two) and overlap the audio already there by more are no disorder."""
+"""Law 5: late packets that are longer (than two) and overlap the audio already there by more are no
+disorder.
+"""
 
 LOOK_AHEAD_US = 2_500_000
-"""Law 2 and 5: stalls and disorder of up to 2 s change nothing; half a second more covers jitter on top."""
+"""Law 2 and 5: stalls and disorder of up to 2 s change nothing; half a second more covers jitter on
+top.
+"""
 
 LONGEST_WAIT_SECONDS = 40
-MOST_WAITING = 8_192
-"""Bounds of the queue in seconds of audio and in packets: a sender whose clock stands still is placed as it comes."""
+MAX_WAITING = 8_192
+"""Bounds of the queue in seconds of audio and in packets: a sender whose clock stands still is
+placed as it comes.
+"""
 
 FEW = 16
 """Packets that are looked at one by one, before all that wait are counted for the envelope."""
@@ -36,7 +44,9 @@ LONGEST_STREAK = 256
 
 
 class Run(Struct):
-    """Contiguous audio: `pieces` of PCM that start at `start_sample` (since the Unix epoch, at `sample_rate`)."""
+    """Contiguous audio: `pieces` of PCM that start at `start_sample` (since the Unix epoch, at
+    `sample_rate`).
+    """
 
     start_sample: int
     sample_rate: int
@@ -67,7 +77,9 @@ place_of = attrgetter("place_us")
 
 
 class Streak(Struct):
-    """Packets that came late one after another, and what tells without a search that they are no step of the clock."""
+    """Packets that came late one after another, and what tells without a search that they are no
+    step of the clock.
+    """
 
     arrivals: list[int] = field(default_factory=list)
     lowest_us: int = 0  # place of the one that is the furthest behind
@@ -81,21 +93,31 @@ class Streak(Struct):
 
 
 class Track(Struct):
-    """State and rules of one track. Everything in it is plain data, so that it can be written to disk as it is."""
+    """State and rules of one track. Everything in it is plain data, so that it can be written to
+    disk as it is.
+    """
 
     sample_rate: int
     shift_us: int = 0  # added to timestamps: the clock's epoch that this track follows (law 6)
-    end: int | None = None  # where contiguous audio ends, in samples on the axis; None: nothing placed yet
+    end: int | None = (
+        None  # where contiguous audio ends, in samples on the axis; None: nothing placed yet
+    )
     newest_us: int | None = None  # the youngest place heard
     newest_end_us: int = 0  # its place and its length: where an untimed packet goes
     held: int = 0  # samples that wait
     waiting: list[Waiting] = field(default_factory=list)  # ordered by place, then arrival
-    counted: bool = False  # whether `queued` and `lows` are those of what waits: counted when they are needed
+    counted: bool = (
+        False  # whether `queued` and `lows` are those of what waits: counted when they are needed
+    )
     queued: int = 0  # samples queued, from any start: only differences matter
-    lows: list[tuple[int, int]] = field(default_factory=list)  # lower envelope: (place - before, before), both rising
+    lows: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # lower envelope: (place - before, before), both rising
     late_streak: Streak = field(default_factory=Streak)
-    strays: list[tuple[int, bytes]] = field(default_factory=list)  # (timestamp, PCM) no clock explains yet
-    remembered: Recent = field(default_factory=Recent)
+    strays: list[tuple[int, bytes]] = field(
+        default_factory=list
+    )  # (timestamp, PCM) no clock explains yet
+    remembered: DuplicateFilter = field(default_factory=DuplicateFilter)
     arrivals: int = 0
     gap_reason: str = "not_received"
     duplicate: int = 0
@@ -121,9 +143,9 @@ class Track(Struct):
     def insert_repeated(self, place_us: int, pcm: bytes, repeats: int) -> None:
         """Law 1: an exact duplicate is dropped, and counted.
 
-        But a burst of silence, or a clock of whole seconds, gives many packets one timestamp and the same bytes. What
-        is silent, or comes for the third time (a network repeats a packet once), waits: when its turn comes it is known
-        whether there is time for it.
+        But a burst of silence, or a clock of whole seconds, gives many packets one timestamp and
+        the same bytes. What is silent, or comes for the third time (a network repeats a packet
+        once), waits: when its turn comes it is known whether there is time for it.
         """
         in_reach = self.newest_us is not None and place_us >= self.newest_us - LOOK_AHEAD_US
         if in_reach and (repeats > 1 or not pcm.strip(b"\0")):
@@ -132,14 +154,18 @@ class Track(Struct):
             self.duplicate += 1
 
     def append(self, pcm: bytes, otherwise_us: int) -> None:
-        """Queues a packet without a usable place behind the youngest one (law 7); a first one at `otherwise_us`."""
+        """Queues a packet without a usable place behind the youngest one (law 7); a first one at
+        `otherwise_us`.
+        """
         place_us = otherwise_us if self.newest_us is None else self.newest_end_us
         self._append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
 
     def keep(self, pcm: bytes, otherwise_us: int) -> None:
-        """Queues a packet that no clock explains where it came. It does not tell that the track was heard further.
+        """Queues a packet that no clock explains where it came. It does not tell that the track was
+        heard further.
 
-        If it did, the late packets behind it would be placed at once, before enough of them show a step of the clock.
+        If it did, the late packets behind it would be placed at once, before enough of them show a
+        step of the clock.
         """
         if self.newest_us is None:
             self.append(pcm, otherwise_us)
@@ -150,15 +176,19 @@ class Track(Struct):
         self.counted = False
 
     def take_displaced(self) -> list[tuple[int, bytes]]:
-        """Late packets whose place is taken by other audio (law 5), as (timestamp, PCM); they leave the queue.
+        """Late packets whose place is taken by other audio (law 5), as (timestamp, PCM); they leave
+        the queue.
 
-        In true disorder the late packets fill holes. After a step back of the clock they and the audio already there
-        are together longer than the time they span, and than the time that has passed: the first alone may be a burst.
+        In true disorder the late packets fill holes. After a step back of the clock they and the
+        audio already there are together longer than the time they span, and than the time that has
+        passed: the first alone may be a burst.
         """
         if not self._may_have_stepped():
             return []
         late = self._late_that_wait()
-        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._is_crowded(late)):
+        if not self._may_have_stepped() or not (
+            len(late) > LONGEST_STREAK or self._is_crowded(late)
+        ):
             return []
         late.sort(key=lambda packet: packet.arrival)
         displaced = set(self.late_streak.arrivals)
@@ -169,7 +199,9 @@ class Track(Struct):
         return [(packet.place_us - self.shift_us, packet.pcm) for packet in late]
 
     def _may_have_stepped(self) -> bool:
-        """What the streak alone says: a flood of late packets makes a long queue, and must not search it each time."""
+        """What the streak alone says: a flood of late packets makes a long queue, and must not
+        search it each time.
+        """
         streak, newest_us = self.late_streak, self.newest_us or 0
         if newest_us - streak.lowest_us <= TOLERANCE_US:
             return False
@@ -177,7 +209,9 @@ class Track(Struct):
         return len(streak.arrivals) > LONGEST_STREAK or (is_crowd and self._is_overfull())
 
     def _late_that_wait(self) -> list[Waiting]:
-        """The late packets in the order of their places; those that have been placed are forgotten."""
+        """The late packets in the order of their places; those that have been placed are
+        forgotten.
+        """
         arrivals = set(self.late_streak.arrivals)
         first = bisect_left(self.waiting, self.late_streak.lowest_us, key=place_of)
         late = [packet for packet in self.waiting[first:] if packet.arrival in arrivals]
@@ -196,27 +230,31 @@ class Track(Struct):
 
     def _is_overfull(self) -> bool:
         """Whether all that waits would end later than the youngest packet says."""
-        start = self.waiting[0].place_us * self.sample_rate // 1_000_000 if self.end is None else self.end
+        start = (
+            self.waiting[0].place_us * self.sample_rate // 1_000_000
+            if self.end is None
+            else self.end
+        )
         return (start + self.held) * 1_000_000 // self.sample_rate - self.newest_end_us > CROWDED_US
 
-    def settle(self) -> None:
+    def place_due(self) -> None:
         """Places what has waited long enough, and half of a queue that has reached its bounds."""
         longest = self.sample_rate * LONGEST_WAIT_SECONDS
-        if self.held > longest or len(self.waiting) > MOST_WAITING:
-            while self.held > longest // 2 or len(self.waiting) > MOST_WAITING // 2:
+        if self.held > longest or len(self.waiting) > MAX_WAITING:
+            while self.held > longest // 2 or len(self.waiting) > MAX_WAITING // 2:
                 self._place_first()
         horizon_us = (self.newest_us or 0) - LOOK_AHEAD_US
         while self.waiting and self.waiting[0].place_us <= horizon_us:
             self._place_first()
 
-    def settle_all(self) -> None:
+    def place_all(self) -> None:
         """Places everything that waits: nothing more comes."""
         while self.waiting:
             self._place_first()
 
     def change_rate(self, sample_rate: int) -> None:
         """Continues the axis at another rate (law 7)."""
-        self.settle_all()
+        self.place_all()
         if self.end is not None:
             self.end = -(-self.end * sample_rate // self.sample_rate)  # the next whole sample
         self.sample_rate = sample_rate
@@ -225,7 +263,11 @@ class Track(Struct):
         """Appends PCM to contiguous audio."""
         assert self.end is not None, "contiguous audio has begun"
         last = self.runs[-1] if self.runs else None
-        if last and last.sample_rate == self.sample_rate and last.start_sample + last.sample_count == self.end:
+        if (
+            last
+            and last.sample_rate == self.sample_rate
+            and last.start_sample + last.sample_count == self.end
+        ):
             last.pieces += pieces
             last.sample_count += sample_count
         else:
@@ -233,7 +275,7 @@ class Track(Struct):
         self.end += sample_count
         self.gap_reason = "not_received"
 
-    def forget_count(self) -> None:
+    def invalidate_envelope(self) -> None:
         """Leaves it to whoever needs the envelope to count anew."""
         self.counted, self.queued, self.lows = False, 0, []
 
@@ -264,7 +306,7 @@ class Track(Struct):
 
     def _count_all(self) -> None:
         """Counts anew after the order has changed, however often it has."""
-        self.forget_count()
+        self.invalidate_envelope()
         for packet in self.waiting:
             self._count(packet)
         self.counted = True
@@ -273,12 +315,18 @@ class Track(Struct):
         """Where the first that waits lies by the lower envelope of all that wait."""
         if not self.counted:
             self._count_all()
-        return self.lows[0][0] + self.queued - self.held if self.lows else self._sample_of(self.waiting[0])
+        return (
+            self.lows[0][0] + self.queued - self.held
+            if self.lows
+            else self._sample_of(self.waiting[0])
+        )
 
     def _missing(self, first: Waiting) -> int:
-        """Samples between contiguous audio and the first that waits, by the envelope; or what is near enough.
+        """Samples between contiguous audio and the first that waits, by the envelope; or what is
+        near enough.
 
-        The envelope never lies behind a packet, so often its own place is enough, or that of one of the next.
+        The envelope never lies behind a packet, so often its own place is enough, or that of one of
+        the next.
         """
         if self.end is None:
             self.end = self._envelope()

@@ -17,7 +17,7 @@ from django.test import TransactionTestCase, override_settings, tag
 from acsmedia import asgi
 from acsmedia.asgi import Application
 from acsmedia.warmup import THRESHOLDS
-from streams.acs.auth import Door
+from streams.acs.auth import HandshakeAuth
 from streams.acs.jwks import KeySet
 from tests.servers import ROOT
 from tests.streams.media_sockets import MediaSocketTestCase
@@ -43,7 +43,9 @@ class Lifespan(MediaSocketTestCase):
         self.assertFalse(self.is_running())
         self.assertEqual(await self.said(server, "startup"), {"type": "lifespan.startup.complete"})
         self.assertTrue(self.is_running())
-        self.assertEqual(await self.said(server, "shutdown"), {"type": "lifespan.shutdown.complete"})
+        self.assertEqual(
+            await self.said(server, "shutdown"), {"type": "lifespan.shutdown.complete"}
+        )
         await server.wait(timeout=10)
         self.assertFalse(self.is_running())
 
@@ -55,7 +57,9 @@ class Lifespan(MediaSocketTestCase):
             loop.call_soon_threadsafe(fetched.set)
             return key_set()
 
-        self.application = Application(self.recorder, Door("jwt", audience=AUDIENCE, keys=KeySet(fetch)))
+        self.application = Application(
+            self.recorder, HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(fetch))
+        )
         server = self.server()
         await self.said(server, "startup")
         async with asyncio.timeout(10):
@@ -84,7 +88,17 @@ class Lifespan(MediaSocketTestCase):
 
 class Addresses(MediaSocketTestCase):
     async def test_that_are_none_of_ours_are_refused_before_accept(self) -> None:
-        for path in ("/", "/ws", "/ws/", "/ws/acs/media/", "/ws/acs/media/x", "/ws/acs", "//", "/%00", "/healthz"):
+        for path in (
+            "/",
+            "/ws",
+            "/ws/",
+            "/ws/acs/media/",
+            "/ws/acs/media/x",
+            "/ws/acs",
+            "//",
+            "/%00",
+            "/healthz",
+        ):
             with self.subTest(path):
                 socket = self.socket(path=path)
                 self.assertEqual(await socket.connect(timeout=10), (False, 4404))
@@ -93,9 +107,15 @@ class Addresses(MediaSocketTestCase):
         self.assertEqual(records_in(self.spool), [])
 
     async def test_of_the_browser_and_of_http_go_their_own_ways(self) -> None:
-        self.assertEqual(await self.socket(path="/ws/live").connect(timeout=10), (False, 4403), "it shows no origin")
+        self.assertEqual(
+            await self.socket(path="/ws/live").connect(timeout=10),
+            (False, 4403),
+            "it shows no origin",
+        )
         headers = [(b"host", b"localhost")]
-        answer = await HttpCommunicator(self.application, "GET", "/healthz", headers=headers).get_response(timeout=10)
+        answer = await HttpCommunicator(
+            self.application, "GET", "/healthz", headers=headers
+        ).get_response(timeout=10)
         self.assertEqual(answer["status"], 200)
 
     async def test_the_first_connection_starts_the_recorder_where_no_server_did(self) -> None:
@@ -108,8 +128,12 @@ class Addresses(MediaSocketTestCase):
 class TheModule(TransactionTestCase):
     KIND_AND_THREADS = "type(a.application).__name__, threading.active_count()"
 
-    def imported(self, tell: str = KIND_AND_THREADS, **environment: str) -> subprocess.CompletedProcess[str]:
-        """What importing it says, as a server does it, in a process of its own; `tell`: expressions to print."""
+    def imported(
+        self, tell: str = KIND_AND_THREADS, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """What importing it says, as a server does it, in a process of its own; `tell`: expressions
+        to print.
+        """
         code = f"import acsmedia.asgi as a, gc, sys, threading; print({tell})"
         return subprocess.run(
             [sys.executable, "-c", code],
@@ -124,13 +148,20 @@ class TheModule(TransactionTestCase):
         with TemporaryDirectory() as folder:
             done = self.imported(DATA_DIR=folder)
             self.assertEqual((done.returncode, done.stdout), (0, "Application 3\n"), done.stderr)
-            self.assertEqual([*Path(folder).glob("spool/*/*")], [], "at its end it has given its folder up")
+            self.assertEqual(
+                [*Path(folder).glob("spool/*/*")], [], "at its end it has given its folder up"
+            )
 
     def test_has_imported_its_views_and_looks_at_no_garbage_of_theirs_later(self) -> None:
         with TemporaryDirectory() as folder:
-            asked = "'calls.api.views' in sys.modules, gc.get_freeze_count() > 10_000, gc.get_threshold()"
+            asked = (
+                "'calls.api.views' in sys.modules, gc.get_freeze_count() > 10_000, "
+                "gc.get_threshold()"
+            )
             done = self.imported(asked, DATA_DIR=folder)
-            self.assertEqual((done.returncode, done.stdout), (0, f"True True {THRESHOLDS}\n"), done.stderr)
+            self.assertEqual(
+                (done.returncode, done.stdout), (0, f"True True {THRESHOLDS}\n"), done.stderr
+            )
 
     def test_does_not_start_with_the_door_open(self) -> None:
         with TemporaryDirectory() as folder:
@@ -147,8 +178,14 @@ class TheModule(TransactionTestCase):
         self.assertIn(f"DATA_DIR={file} cannot be written", done.stderr)
 
     def test_builds_from_the_settings(self) -> None:
-        with TemporaryDirectory() as folder, override_settings(SPOOL_DIR=Path(folder) / "spool", SEGMENT_SECONDS=3.0):
+        with (
+            TemporaryDirectory() as folder,
+            override_settings(SPOOL_DIR=Path(folder) / "spool", SEGMENT_SECONDS=3.0),
+        ):
             built = asgi.build()
             self.assertEqual(built._recorder._segment_seconds, 3.0)
-        with override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=""), self.assertRaises(ImproperlyConfigured):
+        with (
+            override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=""),
+            self.assertRaises(ImproperlyConfigured),
+        ):
             asgi.build()

@@ -1,4 +1,6 @@
-"""`make run` and `make demo` as a newcomer meets them: from nothing to a login, and again without a second secret."""
+"""`make run` and `make demo` as a newcomer meets them: from nothing to a login, and again without a
+second secret.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Place:
         )
 
     @contextmanager
-    def first_look(self, action: str = "run", **wanted: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    def first_look(
+        self, action: str = "run", **wanted: str
+    ) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """The running process, and all it printed until it was ready; ended with Ctrl-C."""
         process = subprocess.Popen(
             [sys.executable, "-m", "acsmedia.quickstart", action],
@@ -71,7 +75,12 @@ class Place:
         assert process.returncode == 0, f"it ended with {process.returncode}:\n{rest[-2000:]}"
 
     def _environment(self, wanted: dict[str, str]) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "DATA_DIR": str(self.data_dir), "PORT": str(self.port), **wanted}
+        return {
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+            **wanted,
+        }
 
 
 @tag("once")
@@ -137,7 +146,9 @@ class FromStartToEnd(TestCase):
         with self.place.first_look("demo"):
             deadline = time.monotonic() + 60
             while self.open_streams() < 3:
-                self.assertLess(time.monotonic(), deadline, (self.place.data_dir / "demo.log").read_text())
+                self.assertLess(
+                    time.monotonic(), deadline, (self.place.data_dir / "demo.log").read_text()
+                )
                 time.sleep(0.2)
         self.assertIn("3 calls", (self.place.data_dir / "demo.log").read_text())
 
@@ -149,7 +160,9 @@ class FromStartToEnd(TestCase):
 
     def open_streams(self) -> int:
         with build_opener().open(f"{self.place.url}/metrics") as answer:
-            accepted = re.search(r'handshakes_total\{outcome="accepted"\} (\d+)', answer.read().decode())
+            accepted = re.search(
+                r'handshakes_total\{outcome="accepted"\} (\d+)', answer.read().decode()
+            )
         return int(accepted[1]) if accepted else 0
 
     def test_a_port_in_use_by_another_program_is_said_before_anything_is_made(self) -> None:
@@ -159,7 +172,12 @@ class FromStartToEnd(TestCase):
         self.assertFalse((self.place.data_dir / "db.sqlite3").exists())
 
     def test_a_wrong_value_is_said_by_its_name(self) -> None:
-        wrong = {"PORT": "eighty", "SERVER": "apache", "SEGMENT_SECONDS": "soon", "ACS_STREAM_TOKEN": "short"}
+        wrong = {
+            "PORT": "eighty",
+            "SERVER": "apache",
+            "SEGMENT_SECONDS": "soon",
+            "ACS_STREAM_TOKEN": "short",
+        }
         for name, value in wrong.items():
             with self.subTest(name):
                 done = self.place.run("run", **{name: value})
@@ -170,7 +188,12 @@ class FromStartToEnd(TestCase):
 
 class Words(TestCase):
     def test_an_address_is_one_that_a_browser_here_can_open(self) -> None:
-        said = {"127.0.0.1": "127.0.0.1:80", "0.0.0.0": "127.0.0.1:80", "::": "[::1]:80", "a.example": "a.example:80"}
+        said = {
+            "127.0.0.1": "127.0.0.1:80",
+            "0.0.0.0": "127.0.0.1:80",
+            "::": "[::1]:80",
+            "a.example": "a.example:80",
+        }
         self.assertEqual(said, {host: address(host, 80) for host in said})
 
     def test_an_unknown_server_is_refused(self) -> None:

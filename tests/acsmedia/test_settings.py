@@ -39,14 +39,21 @@ class SettingsCase(SimpleTestCase):
 
     def read(self, expression: str, **values: str) -> str:
         """An expression over the settings, as the process prints it."""
-        done = start(["-c", f"from acsmedia import settings; print({expression})"], {**self.values, **values})
+        done = start(
+            ["-c", f"from acsmedia import settings; print({expression})"], {**self.values, **values}
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
 
     def assert_stops(self, variable: str, **values: str) -> None:
-        """`manage.py` ends with one line that names the variable, without a traceback or the value."""
+        """`manage.py` ends with one line that names the variable, without a traceback or the
+        value.
+        """
         environment = {**self.values, **values}
-        done = start(["manage.py", "check"], {name: value for name, value in environment.items() if value != "unset"})
+        done = start(
+            ["manage.py", "check"],
+            {name: value for name, value in environment.items() if value != "unset"},
+        )
         self.assertNotEqual(done.returncode, 0)
         self.assertNotIn("Traceback", done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
@@ -80,7 +87,9 @@ class WrongValueTests(SettingsCase):
                     self.assert_stops(variable, **{variable: value})
 
     def test_a_pool_that_is_too_large_stops_the_start(self) -> None:
-        self.assert_stops("DATABASE_POOL_SIZE", DATABASE_URL="postgres://db/calls", DATABASE_POOL_SIZE="0")
+        self.assert_stops(
+            "DATABASE_POOL_SIZE", DATABASE_URL="postgres://db/calls", DATABASE_POOL_SIZE="0"
+        )
 
     def test_a_secret_file_that_is_not_there_stops_the_start(self) -> None:
         self.assert_stops("ACS_STREAM_TOKEN_FILE", ACS_STREAM_TOKEN_FILE=str(self.folder / "none"))
@@ -96,7 +105,9 @@ class WrongValueTests(SettingsCase):
             "REDIS_URL": "cache:6379",
             "DATA_DIR": "/dev/null/data",
         }
-        self.assert_errors(*wrong, **wrong)  # all in one process: a start with all checks takes a second
+        self.assert_errors(
+            *wrong, **wrong
+        )  # all in one process: a start with all checks takes a second
         self.assert_errors("ACS_STREAM_TOKEN", ACS_AUTH="token")
 
     def assert_errors(self, *variables: str, **values: str) -> None:
@@ -117,24 +128,31 @@ class RightValueTests(SettingsCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_without_a_word_everything_is_closed(self) -> None:
-        shown = self.read("settings.DEBUG, settings.ALLOWED_HOSTS, settings.ACS_AUTH, settings.SESSION_COOKIE_SECURE")
+        shown = self.read(
+            "settings.DEBUG, settings.ALLOWED_HOSTS, settings.ACS_AUTH, "
+            "settings.SESSION_COOKIE_SECURE"
+        )
         self.assertEqual(shown, "False [] jwt True")
 
     def test_a_secret_is_read_from_a_file(self) -> None:
         secret = self.folder / "token"
         secret.write_text("from-a-file-of-secrets\n")
         self.assertEqual(
-            self.read("settings.ACS_STREAM_TOKEN", ACS_STREAM_TOKEN_FILE=str(secret)), "from-a-file-of-secrets"
+            self.read("settings.ACS_STREAM_TOKEN", ACS_STREAM_TOKEN_FILE=str(secret)),
+            "from-a-file-of-secrets",
         )
 
     def test_everything_local_is_in_the_data_folder(self) -> None:
         folder = self.folder.resolve()
-        shown = self.read("settings.SPOOL_DIR, settings.AUDIO_DIR, settings.DATABASES['default']['NAME']")
+        shown = self.read(
+            "settings.SPOOL_DIR, settings.AUDIO_DIR, settings.DATABASES['default']['NAME']"
+        )
         self.assertEqual(shown, f"{folder}/spool {folder}/audio {folder}/db.sqlite3")
 
     def test_lists_are_separated_by_commas(self) -> None:
         self.assertEqual(
-            self.read("settings.ALLOWED_HOSTS", ALLOWED_HOSTS="a.example,b.example"), "['a.example', 'b.example']"
+            self.read("settings.ALLOWED_HOSTS", ALLOWED_HOSTS="a.example,b.example"),
+            "['a.example', 'b.example']",
         )
 
     def test_redis_is_the_layer_when_it_is_named(self) -> None:

@@ -38,13 +38,17 @@ class Records(TestCase):
         journal = Journal(folder, Handshake("s", "c", "bench-1", "", 0, 10.0))
         journal.append(Voice(0, "4:+1555"))
         for number in range(3):
-            journal.append_audio([Audio(number * 20_000, number * 20_000 + 7, 0, silent=False, pcm=bytes(640))])
+            journal.append_audio(
+                [Audio(number * 20_000, number * 20_000 + 7, 0, silent=False, pcm=bytes(640))]
+            )
         [path] = folder.iterdir()
         found = list(heard_in(path.read_bytes()))
         self.assertEqual([one.timestamp_us for one in found], [0, 20_000, 40_000])
         self.assertEqual([one.arrived_us for one in found], [7, 20_007, 40_007])
         self.assertEqual(found[-1].end, path.stat().st_size)
-        self.assertEqual(list(heard_in(path.read_bytes()[:-1])), found[:-1], "a torn tail is no record")
+        self.assertEqual(
+            list(heard_in(path.read_bytes()[:-1])), found[:-1], "a torn tail is no record"
+        )
         os.close(journal.finish())
 
     def test_what_is_no_record_is_said(self) -> None:

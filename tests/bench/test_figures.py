@@ -79,5 +79,6 @@ class Tables(TestCase):
     def test_a_table_is_markdown_that_is_aligned(self) -> None:
         self.assertEqual(
             table(("row", "calls"), [("ours", "120"), ("the other", "9")]),
-            "| row       | calls |\n| --------- | ----: |\n| ours      |   120 |\n| the other |     9 |",
+            "| row       | calls |\n| --------- | ----: |\n| ours      |   120 |\n| the other |  "
+            "   9 |",
         )

@@ -1,4 +1,6 @@
-"""The benchmark of pages asks for pages that exist, and gives what is in the middle of its rounds."""
+"""The benchmark of pages asks for pages that exist, and gives what is in the middle of its
+rounds.
+"""
 
 from __future__ import annotations
 

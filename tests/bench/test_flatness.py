@@ -42,7 +42,9 @@ class Cores(TestCase):
         before = os.sched_getaffinity(0)
         with cores.pinned(cores.SERVER):
             print_affinity = "import os; print(*os.sched_getaffinity(0))"
-            done = subprocess.run([sys.executable, "-c", print_affinity], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", print_affinity], capture_output=True, text=True, check=True
+            )
         self.assertEqual({int(core) for core in done.stdout.split()}, cores.SERVER)
         self.assertEqual(os.sched_getaffinity(0), before)
 

@@ -7,7 +7,7 @@ from unittest import TestCase
 
 from bench.frames import HALF_PACKETS, PACKET_US, Clock, place_in_ring, turns
 from calls.audio.levels import level_of
-from streams.acs import messages as protocol
+from streams.acs import messages
 from streams.ingest.packets import AudioData
 from tests.torture.media_socket import TEXT, frame_in
 
@@ -25,7 +25,7 @@ def packets_in(content: bytes) -> list[AudioData]:
         unmasked = bytes([content[0], 126]) + content[2:4] + content[8 : 8 + length]
         whole = frame_in(unmasked)
         assert whole, "the frame is whole"
-        decoded = protocol.decode(whole[1])
+        decoded = messages.decode(whole[1])
         assert isinstance(decoded, AudioData), "a packet"
         found.append(decoded)
         content = content[8 + length :]
@@ -48,7 +48,10 @@ class Turns(TestCase):
 
     def test_a_packet_differs_from_the_one_before_it(self) -> None:
         ring = turns(RAW_IDS, 1)
-        sent = [packets_in(bytes(ring[place_in_ring(number)].content))[0].pcm for number in range(2 * HALF_PACKETS)]
+        sent = [
+            packets_in(bytes(ring[place_in_ring(number)].content))[0].pcm
+            for number in range(2 * HALF_PACKETS)
+        ]
         self.assertTrue(all(one != following for one, following in pairwise(sent)))
 
     def test_voices_are_loud_for_a_second_and_quiet_for_a_second(self) -> None:

@@ -20,7 +20,8 @@ from tests.servers import ROOT
 def small_plan(url: str, calls: int = 3) -> LoadPlan:
     """Half a second."""
     return LoadPlan(
-        [CallPlan(index, f"bench-{index}", url, 5000 * index, 1 + index) for index in range(calls)], (5, 25)
+        [CallPlan(index, f"bench-{index}", url, 5000 * index, 1 + index) for index in range(calls)],
+        (5, 25),
     )
 
 
@@ -41,7 +42,9 @@ class AgainstRawSockets(TestCase):
             self.assertEqual(server.figures()["bytes"], report.bytes_sent)
 
     def test_a_server_that_decodes_finds_every_packet(self) -> None:
-        with Bare([sys.executable, "-m", "uvicorn", "--port", "PORT", "bench.bare:application"]) as server:
+        with Bare(
+            [sys.executable, "-m", "uvicorn", "--port", "PORT", "bench.bare:application"]
+        ) as server:
             report = asyncio.run(sent(small_plan(server.media_url)))
             self.assertEqual(server.figures()["packets"], report.packets_sent)
 
@@ -49,7 +52,9 @@ class AgainstRawSockets(TestCase):
         with socket.create_server(("127.0.0.1", 0)) as listening:
             refusing = threading.Thread(target=refuse_one, args=(listening,))
             refusing.start()
-            report = asyncio.run(sent(small_plan(f"ws://127.0.0.1:{listening.getsockname()[1]}/media", calls=1)))
+            report = asyncio.run(
+                sent(small_plan(f"ws://127.0.0.1:{listening.getsockname()[1]}/media", calls=1))
+            )
             refusing.join()
         self.assertEqual(report.broken, {"0": "refused: 503"})
         self.assertEqual(report.packets_sent, 0)
@@ -67,7 +72,13 @@ class Comparison(TestCase):
     def test_one_too_many_does_not_make_up_for_one_that_lacks(self) -> None:
         plan = small_plan("ws://a")
         calls = [{"index": index, "packets": 10, "begun_us": 0} for index in range(3)]
-        said = {"window_us": [0, 1], "window_packets": 0, "started_us": 0, "bytes_sent": 0, "late": []}
+        said = {
+            "window_us": [0, 1],
+            "window_packets": 0,
+            "started_us": 0,
+            "bytes_sent": 0,
+            "late": [],
+        }
         report = Report(plan, {**said, "cpu_seconds": 0, "broken": {}, "calls": calls})
         self.assertEqual(compared(report, {"bench-0": 10, "bench-1": 12, "bench-2": 7}), (27, 2))
         self.assertEqual(compared(report, {"bench-0": 10}), (10, 0))
@@ -78,7 +89,11 @@ class CommandLine(TestCase):
     def test_help_is_there_throughout(self) -> None:
         for arguments in (["--help"], ["capacity", "--help"]):
             done = subprocess.run(
-                [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+                [sys.executable, "-m", "bench", *arguments],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("usage:", done.stdout)

@@ -29,7 +29,9 @@ def heard(told: list[tuple[int, bytes]]) -> Rises:
     return rises
 
 
-def latencies(told: list[tuple[int, bytes]], begun_us: dict[str, int], window_us: tuple[int, int]) -> Histogram:
+def latencies(
+    told: list[tuple[int, bytes]], begun_us: dict[str, int], window_us: tuple[int, int]
+) -> Histogram:
     return heard(told).latencies(begun_us, window_us)
 
 

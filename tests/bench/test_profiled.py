@@ -17,7 +17,9 @@ from tests.servers import ROOT
 
 
 def frame_of(code: CodeType) -> FrameType:
-    """The frame at the first line of a function of that code; it must call nothing that is not given."""
+    """The frame at the first line of a function of that code; it must call nothing that is not
+    given.
+    """
     found: list[FrameType] = []
 
     def trace(frame: FrameType, event: str, _argument: object) -> object:
@@ -68,7 +70,9 @@ class Threads(TestCase):
             worked.set()
             over.wait()
 
-        workers = [threading.Thread(target=work, name=f"bench-worker_{number}") for number in range(2)]
+        workers = [
+            threading.Thread(target=work, name=f"bench-worker_{number}") for number in range(2)
+        ]
         for worker in workers:
             worker.start()
         worked.wait()
@@ -80,12 +84,17 @@ class Threads(TestCase):
 
 class Parts(TestCase):
     def test_samples_share_out_the_cpu_of_the_main_thread(self) -> None:
-        self.assertEqual(shared_out(2.0, {"server": 30, "decode": 10}), {"server": 1.5, "decode": 0.5})
+        self.assertEqual(
+            shared_out(2.0, {"server": 30, "decode": 10}), {"server": 1.5, "decode": 0.5}
+        )
         self.assertEqual(shared_out(2.0, {}), {})
 
     def test_seconds_become_microseconds_a_packet_and_nothing_is_left_out(self) -> None:
         figures = Figures("ours-uvicorn", 10, 30, packets_measured=1_000_000, cpu_us=9.0)
-        said = {"rooms": {"server": 5.0, "decode": 2.0}, "threads": {"journal-syncer": 1.0, "idle": 0.0}}
+        said = {
+            "rooms": {"server": 5.0, "decode": 2.0},
+            "threads": {"journal-syncer": 1.0, "idle": 0.0},
+        }
         self.assertEqual(
             parts_of(said, figures, 1.0),
             {

@@ -1,4 +1,5 @@
-"""What axe-core finds wrong with a page for people who cannot see it, or see little, or use no mouse.
+"""What axe-core finds wrong with a page for people who cannot see it, or see little, or use no
+mouse.
 
 axe-core (MPL-2.0, Deque) comes with axe-playwright-python, for tests only.
 """

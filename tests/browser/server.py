@@ -1,7 +1,8 @@
-"""The pages and the live socket in this process, on uvicorn in a thread, and a real Chromium that looks at them.
+"""The pages and the live socket in this process, on uvicorn in a thread, and a real Chromium that
+looks at them.
 
-The server shares the database of the running test, and its channel layer: a test says news by `self.say(...)` as a
-recording process would.
+The server shares the database of the running test, and its channel layer: a test says news by
+`self.say(...)` as a recording process would.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from django.test import TransactionTestCase
 from django.urls import path
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from calls.live import channel as live
+from calls.live import channel
 from calls.live.messages import News
 from tests import machine
 from tests.people import person
@@ -41,7 +42,9 @@ START_SECONDS = 20.0
 
 
 class ServerThread:
-    """The ASGI application on a port of loopback; `stop` cuts every connection, `start` brings it back there."""
+    """The ASGI application on a port of loopback; `stop` cuts every connection, `start` brings it
+    back there.
+    """
 
     def __init__(self) -> None:
         self._port = 0
@@ -56,10 +59,14 @@ class ServerThread:
     def start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
-        config = uvicorn.Config(_application(), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            _application(), log_config=None, lifespan="off", timeout_graceful_shutdown=1
+        )
         self._server = uvicorn.Server(config)
         is_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(listener, is_up), name="server", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(listener, is_up), name="server", daemon=True
+        )
         self._thread.start()
         assert is_up.wait(START_SECONDS), "the server has started"
 
@@ -83,7 +90,7 @@ class ServerThread:
 
     def say(self, news: News) -> None:
         """Publishes as a recording process would, and returns when the layer has taken it."""
-        self.run(live.publish(news)).result(timeout=5)
+        self.run(channel.publish(news)).result(timeout=5)
 
     def run(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         """On the server's loop."""
@@ -101,7 +108,9 @@ class ServerThread:
 
 
 class BrowserTestCase(TransactionTestCase):
-    """One server and one browser for the class; a fresh window, already logged in, for each test."""
+    """One server and one browser for the class; a fresh window, already logged in, for each
+    test.
+    """
 
     server: ClassVar[ServerThread]
     browser: ClassVar[Browser]
@@ -131,16 +140,22 @@ class BrowserTestCase(TransactionTestCase):
 
     @contextmanager
     def window(self, *, logged_in: bool = True, **options: Any) -> Iterator[Page]:
-        """A page of a browser with no memory of others. What it says on its console is in `self.console`."""
+        """A page of a browser with no memory of others. What it says on its console is in
+        `self.console`.
+        """
         context = self.browser.new_context(base_url=self.server.url, **options)
         try:
             if logged_in:
                 self.client.force_login(self.operator)
                 session = self.client.cookies["sessionid"].value
-                context.add_cookies([{"name": "sessionid", "value": session, "url": self.server.url}])
+                context.add_cookies(
+                    [{"name": "sessionid", "value": session, "url": self.server.url}]
+                )
             page = context.new_page()
             page.set_default_timeout(10_000)
-            page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+            page.on(
+                "console", lambda message: self.console.append(f"{message.type}: {message.text}")
+            )
             page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
             yield page
         finally:
@@ -154,6 +169,8 @@ def _application() -> Any:
     return ProtocolTypeRouter(
         {
             "http": get_asgi_application(),
-            "websocket": URLRouter([path("ws/live", live_socket), path("ws/listen/<uuid:call_id>", listen_socket)]),
+            "websocket": URLRouter(
+                [path("ws/live", live_socket), path("ws/listen/<uuid:call_id>", listen_socket)]
+            ),
         }
     )

@@ -23,7 +23,9 @@ class EveryPage(BrowserTestCase):
         self.call, self.alice, _bob = make_conversation()
         make_gap(self.alice, at=2.0, seconds=0.5)
 
-    def check(self, address: str, ready: Ready = lambda _page: None, *, logged_in: bool = True) -> None:
+    def check(
+        self, address: str, ready: Ready = lambda _page: None, *, logged_in: bool = True
+    ) -> None:
         for scheme, width in LOOKS:
             size = {"width": width, "height": 900}
             with (
@@ -37,7 +39,9 @@ class EveryPage(BrowserTestCase):
     def test_the_check_finds_what_is_wrong(self) -> None:
         with self.window() as page:
             page.goto("/password/")
-            page.evaluate("document.querySelector('main').innerHTML = '<img src=/favicon.ico><input>'")
+            page.evaluate(
+                "document.querySelector('main').innerHTML = '<img src=/favicon.ico><input>'"
+            )
             found = " ".join(violations(page))
         self.assertIn("image-alt", found)
         self.assertIn("label", found)
@@ -50,7 +54,9 @@ class EveryPage(BrowserTestCase):
 
     def test_the_dashboard(self) -> None:
         self.call.subscriptions.update(disconnected_at=None, seen_at=START.replace(year=9000))
-        self.check("/", lambda page: expect(page.locator("[data-connection=live]")).to_be_attached())
+        self.check(
+            "/", lambda page: expect(page.locator("[data-connection=live]")).to_be_attached()
+        )
 
     def test_the_list_of_calls(self) -> None:
         self.check("/calls/")
@@ -59,7 +65,10 @@ class EveryPage(BrowserTestCase):
 
     def test_the_page_of_a_call(self) -> None:
         address = reverse("call", args=[self.call.pk])
-        self.check(address, lambda page: expect(page.locator("call-lanes[data-state=shown]")).to_be_attached())
+        self.check(
+            address,
+            lambda page: expect(page.locator("call-lanes[data-state=shown]")).to_be_attached(),
+        )
 
     def test_what_is_not_here(self) -> None:
         self.check("/nowhere/")

@@ -1,4 +1,6 @@
-"""The list of calls in a real Chromium: columns are hidden, kept by the browser, and shown again."""
+"""The list of calls in a real Chromium: columns are hidden, kept by the browser, and shown
+again.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,8 @@ class Columns(BrowserTestCase):
     def test_a_browser_that_keeps_nothing_hides_them_as_long_as_the_page(self) -> None:
         with self.window() as page:
             page.add_init_script(
-                "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no') } })"
+                "Object.defineProperty(window, 'localStorage', { get() { throw new "
+                "DOMException('no') } })"
             )
             page.goto("/calls/")
             self.hide(page, "Length")
@@ -79,5 +82,7 @@ class Columns(BrowserTestCase):
                     self.hide(page, *hidden)
                     page.get_by_text("Columns", exact=True).click()
                     with self.subTest(width=width, hidden=hidden):
-                        self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), width)
+                        self.assertEqual(
+                            page.evaluate("document.documentElement.scrollWidth"), width
+                        )
                     page.keyboard.press("Escape")

@@ -1,4 +1,6 @@
-"""The list of calls in a real Chromium: it finds while one types, and the address says what is shown."""
+"""The list of calls in a real Chromium: it finds while one types, and the address says what is
+shown.
+"""
 
 from __future__ import annotations
 

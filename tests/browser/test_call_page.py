@@ -1,4 +1,6 @@
-"""The page of one call in a real Chromium: lanes show what is stored, and play it; a range is what was dragged."""
+"""The page of one call in a real Chromium: lanes show what is stored, and play it; a range is what
+was dragged.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,22 @@ from playwright.sync_api import Page, expect
 
 from calls.models import Call, LedgerEntry, Participant
 from tests.browser.server import BrowserTestCase
-from tests.calls.rows import ALICE, BOB, START, make_call, make_gap, make_participant, make_segment, noise, tone
+from tests.calls.rows import (
+    ALICE,
+    BOB,
+    START,
+    make_call,
+    make_gap,
+    make_participant,
+    make_segment,
+    noise,
+    tone,
+)
 
 WAVE = """(canvas, [from, to]) => {
   const pen = canvas.getContext("2d"), ratio = canvas.width / canvas.clientWidth;
-  const left = Math.round(canvas.width * from), wide = Math.max(1, Math.round(canvas.width * (to - from)));
+  const left = Math.round(canvas.width * from);
+  const wide = Math.max(1, Math.round(canvas.width * (to - from)));
   const bytes = pen.getImageData(left, 0, wide, canvas.height).data;
   let drawn = 0;
   for (let at = 3; at < bytes.length; at += 4) drawn += bytes[at] > 100 ? 1 : 0;
@@ -68,7 +81,9 @@ class CallPage(BrowserTestCase):
 
     def drawn(self, page: Page, participant: Participant, start: float, end: float) -> float:
         """Between two seconds, when the whole call is in sight."""
-        share: float = self.lane(page, participant).locator("canvas").evaluate(WAVE, [start / 10, end / 10])
+        share: float = (
+            self.lane(page, participant).locator("canvas").evaluate(WAVE, [start / 10, end / 10])
+        )
         return share
 
     def until_drawn(self, page: Page) -> None:
@@ -99,7 +114,9 @@ class TheLanes(CallPage):
         with self.window() as page:
             self.open(page, "#t=1")
             self.until_drawn(page)
-            with page.expect_request(lambda request: "/peaks" in request.url and "start=" in request.url):
+            with page.expect_request(
+                lambda request: "/peaks" in request.url and "start=" in request.url
+            ):
                 for _ in range(6):
                     page.locator("call-lanes").press("+")
 
@@ -112,7 +129,9 @@ class TheLanes(CallPage):
 
     def test_a_call_that_grows_grows_on_the_page(self) -> None:
         with self.window() as page:
-            self.call.subscriptions.update(disconnected_at=None, seen_at=START + timedelta(days=9_999))
+            self.call.subscriptions.update(
+                disconnected_at=None, seen_at=START + timedelta(days=9_999)
+            )
             self.open(page)
             expect(page.locator("[data-part=length]")).to_have_text("0:10.0")
             make_segment(self.bob, at=10.0, samples=noise(2.0, seed=8))
@@ -121,7 +140,10 @@ class TheLanes(CallPage):
 
     def test_marks_are_buttons_that_lead_to_their_second(self) -> None:
         LedgerEntry.objects.create(
-            call=self.call, kind="dtmf", started_at=START + timedelta(seconds=8), detail={"tone": "7"}
+            call=self.call,
+            kind="dtmf",
+            started_at=START + timedelta(seconds=8),
+            detail={"tone": "7"},
         )
         with self.window() as page:
             self.open(page)
@@ -184,15 +206,23 @@ class ThePlayer(CallPage):
             link = page.locator("[data-part=range-download]").get_attribute("href")
             content = downloading.value.path().read_bytes()
         assert link, "the link has an address"
-        start, end = (float(link.partition(f"{name}=")[2].partition("&")[0]) for name in ("start", "end"))
+        start, end = (
+            float(link.partition(f"{name}=")[2].partition("&")[0]) for name in ("start", "end")
+        )
         samples, rate = soundfile.read(BytesIO(content), dtype="int16")
         first, last = round(start * rate), round(end * rate)
-        alice, bob = (0, 1) if self.alice.pk < self.bob.pk else (1, 0)  # both are heard from the same moment on
-        np.testing.assert_array_equal(samples[:, bob], noise(3.0, seed=7)[first - 7 * rate : last - 7 * rate])
+        alice, bob = (
+            (0, 1) if self.alice.pk < self.bob.pk else (1, 0)
+        )  # both are heard from the same moment on
+        np.testing.assert_array_equal(
+            samples[:, bob], noise(3.0, seed=7)[first - 7 * rate : last - 7 * rate]
+        )
         self.assertTrue(samples[:, alice].any())
 
     def test_who_may_not_hear_is_told_why(self) -> None:
-        self.operator.user_permissions.remove(*self.operator.user_permissions.filter(codename="hear_recording"))
+        self.operator.user_permissions.remove(
+            *self.operator.user_permissions.filter(codename="hear_recording")
+        )
         with self.window() as page:
             self.open(page)
             expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
@@ -205,8 +235,12 @@ class TheFacts(CallPage):
         with self.window(permissions=["clipboard-read", "clipboard-write"]) as page:
             self.open(page)
             page.get_by_role("button", name="Copy Call connection id").click()
-            expect(page.get_by_role("button", name="Copy Call connection id")).to_have_text("Copied")
-            self.assertEqual(page.evaluate("navigator.clipboard.readText()"), self.call.call_connection_id)
+            expect(page.get_by_role("button", name="Copy Call connection id")).to_have_text(
+                "Copied"
+            )
+            self.assertEqual(
+                page.evaluate("navigator.clipboard.readText()"), self.call.call_connection_id
+            )
 
     def test_an_entry_of_the_ledger_leads_to_its_second(self) -> None:
         with self.window() as page:

@@ -49,10 +49,14 @@ class Downloading(ListTestCase):
             page.get_by_label("Layout").select_option("tracks")
             zipped = self.downloaded(page)
             lines = json.loads(zipped.read("manifest.json"))["calls"]
-            self.assertEqual({line["call"] for line in lines}, {str(call.pk) for call in self.calls[:2]})
+            self.assertEqual(
+                {line["call"] for line in lines}, {str(call.pk) for call in self.calls[:2]}
+            )
             for line in lines:
                 address = f"/api/v1/calls/{line['call']}/audio?format=wav&layout=tracks"
-                rest, _rate = soundfile.read(BytesIO(page.request.get(address).body()), dtype="int16")
+                rest, _rate = soundfile.read(
+                    BytesIO(page.request.get(address).body()), dtype="int16"
+                )
                 samples, _rate = soundfile.read(BytesIO(zipped.read(line["audio"])), dtype="int16")
                 self.assertEqual(samples.shape, (48_000, 2))
                 np.testing.assert_array_equal(samples, rest)

@@ -74,7 +74,9 @@ class TheCalls(DashboardTestCase):
         with self.window() as page:
             self.opened(page)
             expect(page.locator("[data-call]")).to_have_count(1)
-            self.say(calls=[a_call(call.id.int, CUSTOMER, AGENT, started_at=call.started_at.isoformat())])
+            self.say(
+                calls=[a_call(call.id.int, CUSTOMER, AGENT, started_at=call.started_at.isoformat())]
+            )
             expect(page.locator("[data-call]")).to_have_count(1)
             expect(page.locator("[data-participant]")).to_have_count(2)
 
@@ -103,7 +105,9 @@ class TheCalls(DashboardTestCase):
             label = page.locator("[data-part=label]").first
             expect(label).to_have_text(HOSTILE)
             expect(page.locator("main img")).to_have_count(0)
-            self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), page.evaluate("innerWidth"))
+            self.assertEqual(
+                page.evaluate("document.documentElement.scrollWidth"), page.evaluate("innerWidth")
+            )
         self.assertEqual(self.console, [])
 
 
@@ -115,7 +119,9 @@ BAR = """meter => {
   context.drawImage(canvas, 0, 0);
   const row = place => context.getImageData(0, Math.round(middle + place * ratio), width, 1).data;
   const last = (pixels, paints) => {
-    for (let x = width - 1; x >= 0; x -= 1) if (paints(pixels, 4 * x)) return Math.round(60 - 60 * (x + 1) / width);
+    for (let x = width - 1; x >= 0; x -= 1) {
+      if (paints(pixels, 4 * x)) return Math.round(60 - 60 * (x + 1) / width);
+    }
     return 60;
   };
   const colourful = (data, at) => Math.abs(data[at] - data[at + 1]) > 40;
@@ -126,7 +132,9 @@ BAR = """meter => {
 
 class TheMeters(DashboardTestCase):
     def bar_of(self, page: Page, participant: str) -> dict[str, int]:
-        found: dict[str, int] = page.locator(f'[data-participant="{participant}"] level-meter').evaluate(BAR)
+        found: dict[str, int] = page.locator(
+            f'[data-participant="{participant}"] level-meter'
+        ).evaluate(BAR)
         return found
 
     def test_clipping_is_marked_until_it_is_clicked(self) -> None:
@@ -146,11 +154,16 @@ class TheMeters(DashboardTestCase):
         call = a_call(1, CUSTOMER)
         with self.window() as page:
             self.opened(page)
-            self.say(calls=[call], minutes={participant_ids(call)[0]: "0" * 20 + "7" * 30 + "." * 10})
+            self.say(
+                calls=[call], minutes={participant_ids(call)[0]: "0" * 20 + "7" * 30 + "." * 10}
+            )
             strip = page.locator("activity-strip")
-            expect(strip).to_have_attribute("aria-label", re.compile(r"^Spoke in (30|29) of the last 60 seconds$"))
+            expect(strip).to_have_attribute(
+                "aria-label", re.compile(r"^Spoke in (30|29) of the last 60 seconds$")
+            )
             heights = strip.evaluate(
-                """strip => { const canvas = strip.querySelector("canvas"), context = canvas.getContext("2d");
+                """strip => { const canvas = strip.querySelector("canvas");
+                const context = canvas.getContext("2d");
                 return [0.1, 0.6, 0.95].map(place => { const x = Math.round(place * canvas.width);
                 const data = context.getImageData(x, 0, 3, canvas.height).data;
                 return data.filter((value, at) => at % 4 === 3 && value > 60).length / 3; }); }"""
@@ -170,7 +183,9 @@ class TheMeters(DashboardTestCase):
             expect(meters.first).to_have_accessible_name("Level of +15551234567")
             expect(meters.first).to_have_attribute("aria-valuetext", "-30 dBFS")
             expect(meters.last).to_have_attribute("aria-valuetext", "silent")
-            expect(page.locator(f'[data-participant="{customer}"]')).to_have_attribute("data-talking", "")
+            expect(page.locator(f'[data-participant="{customer}"]')).to_have_attribute(
+                "data-talking", ""
+            )
             expect(page.locator("[data-part=status]")).to_have_text("speaking")
             self.assertEqual(self.bar_of(page, customer), {"bar": 30, "peak": 12})
             self.assertEqual(self.bar_of(page, agent), {"bar": 60, "peak": 60})
@@ -194,7 +209,9 @@ class TheAlarms(DashboardTestCase):
     def test_a_call_that_stalls_is_listed_marked_and_said_until_it_goes_on(self) -> None:
         call = a_call(1, CUSTOMER)
         stalled = an_alarm("stalled", call)
-        low = an_alarm("too_low", call, participant=participant_ids(call)[0], since="2026-11-23T10:00:09Z")
+        low = an_alarm(
+            "too_low", call, participant=participant_ids(call)[0], since="2026-11-23T10:00:09Z"
+        )
         with self.window() as page:
             self.opened(page)
             self.say(calls=[call])
@@ -205,7 +222,9 @@ class TheAlarms(DashboardTestCase):
             rows = alarms.get_by_role("listitem")
             expect(rows).to_have_count(2)
             expect(rows.filter(has_text="Too quiet")).to_contain_text("+15551234567")
-            expect(page.locator("#alarm-news")).to_contain_text("Alarm: Audio has stopped coming, Call …ection-1.")
+            expect(page.locator("#alarm-news")).to_contain_text(
+                "Alarm: Audio has stopped coming, Call …ection-1."
+            )
             expect(card.locator("[data-part=alarms]")).to_have_text(
                 "Audio has stopped coming · Too quiet (+15551234567)"
             )
@@ -216,11 +235,17 @@ class TheAlarms(DashboardTestCase):
             self.say(alarms=[])
             expect(alarms).to_be_hidden()
             expect(card.locator("[data-part=alarms]")).to_be_hidden()
-            expect(page.locator("#alarm-news")).to_contain_text("Over: Audio has stopped coming, Call …ection-1.")
+            expect(page.locator("#alarm-news")).to_contain_text(
+                "Over: Audio has stopped coming, Call …ection-1."
+            )
             self.say(alarms=[stalled])
-            expect(page.locator("#alarm-news")).to_contain_text("Alarm: Audio has stopped coming, Call …ection-1.")
+            expect(page.locator("#alarm-news")).to_contain_text(
+                "Alarm: Audio has stopped coming, Call …ection-1."
+            )
             self.say(ended=[ended(call)], alarms=[])
-            expect(page.locator("#alarm-news")).to_contain_text("Over: Audio has stopped coming, Call …ection-1.")
+            expect(page.locator("#alarm-news")).to_contain_text(
+                "Over: Audio has stopped coming, Call …ection-1."
+            )
         self.assertEqual(self.console, [])
 
     def test_one_of_the_recorder_names_no_call(self) -> None:
@@ -309,9 +334,9 @@ class TheConnection(DashboardTestCase):
             self.say(calls=[a_call(1, CUSTOMER)])
             expect(page.locator("[data-call]")).to_have_count(1)
             self.server.stop()
-            expect(page.get_by_role("status").filter(has=page.locator("#connection"))).to_contain_text(
-                "Connection lost."
-            )
+            expect(
+                page.get_by_role("status").filter(has=page.locator("#connection"))
+            ).to_contain_text("Connection lost.")
             expect(page.locator(".pulse-lost")).to_be_visible()
             self.server.start()
             expect(page.locator("#live")).to_have_attribute("data-connection", "live")
@@ -341,12 +366,23 @@ class OnASmallScreen(DashboardTestCase):
     def test_nothing_is_wider_than_390_pixels(self) -> None:
         names = [CUSTOMER, AGENT, "x" * 300, "8:teamsvisitor:somebody", "8:acs:a_b_c"]
         for scheme in ("light", "dark"):
-            with self.subTest(scheme), self.window(viewport={"width": 390, "height": 844}, color_scheme=scheme) as page:
+            with (
+                self.subTest(scheme),
+                self.window(viewport={"width": 390, "height": 844}, color_scheme=scheme) as page,
+            ):
                 self.opened(page)
                 call = a_call(1, *names, started_at=begun(400_000))
                 whose = participant_ids(call)[2]
-                self.say(calls=[call], alarms=[an_alarm("stalled", call), an_alarm("one_way", call, participant=whose)])
-                expect(page.get_by_role("region", name="Alarms").get_by_role("listitem")).to_have_count(2)
+                self.say(
+                    calls=[call],
+                    alarms=[
+                        an_alarm("stalled", call),
+                        an_alarm("one_way", call, participant=whose),
+                    ],
+                )
+                expect(
+                    page.get_by_role("region", name="Alarms").get_by_role("listitem")
+                ).to_have_count(2)
                 expect(page.locator("[data-participant]")).to_have_count(5)
                 self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 390)
         self.assertEqual(self.console, [])

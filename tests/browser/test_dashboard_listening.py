@@ -1,4 +1,6 @@
-"""Listening in as the dashboard has it: the mark on the row of a call, and the control that lets one hear it."""
+"""Listening in as the dashboard has it: the mark on the row of a call, and the control that lets
+one hear it.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class TheMark(DashboardTestCase):
             self.opened(page)
             self.say(calls=[call], listeners={call["id"]: 1})
             expect(page.get_by_text("1 listening")).to_be_visible()
-            page.locator("[data-call] [data-part=title]").focus()  # a row that is read stays for a while
+            page.locator(
+                "[data-call] [data-part=title]"
+            ).focus()  # a row that is read stays for a while
             self.say(ended=[ended(call)])
             expect(page.locator("[data-part=status]")).to_have_text("ended")
             expect(page.get_by_text("1 listening")).to_be_hidden()
@@ -73,7 +77,9 @@ class TheControl(SpokenCallsTestCase):
             self.row(page, OTHER).get_by_role("button", name="Listen to this call").click()
             self.hears(page, OTHER_HERTZ)
             self.hears_no_more(page, HERTZ)
-            expect(self.row(page, MINE).get_by_role("button", name="Listen to this call")).to_be_visible()
+            expect(
+                self.row(page, MINE).get_by_role("button", name="Listen to this call")
+            ).to_be_visible()
             expect(self.row(page, MINE).locator("[data-part=ears]")).to_be_hidden()
             expect(self.row(page, OTHER).locator("[data-part=ears]")).to_contain_text("1 listening")
             expect(bar.locator("[data-voice]")).to_have_count(1)
@@ -81,7 +87,9 @@ class TheControl(SpokenCallsTestCase):
             self.row(page, OTHER).get_by_role("button", name="Stop listening to this call").click()
             expect(bar).to_be_hidden()
             expect(page.locator("[data-part=ears]:visible")).to_have_count(0)
-        self.assertEqual({entry.call for entry in LedgerEntry.objects.all()}, {*self.calls.values()})
+        self.assertEqual(
+            {entry.call for entry in LedgerEntry.objects.all()}, {*self.calls.values()}
+        )
         self.assertEqual(self.console, [])
 
     def test_a_key_on_the_row_begins_and_ends_it(self) -> None:
@@ -116,7 +124,9 @@ class TheControl(SpokenCallsTestCase):
             expect(self.row(page, MINE)).to_have_count(0)
             self.hears(page, HERTZ)
             page.locator("#filter").fill("")
-            expect(self.row(page, MINE).get_by_role("button", name="Stop listening to this call")).to_be_visible()
+            expect(
+                self.row(page, MINE).get_by_role("button", name="Stop listening to this call")
+            ).to_be_visible()
 
     def test_without_the_permission_there_is_none(self) -> None:
         self.operator.user_permissions.remove(Permission.objects.get(codename="listen_live"))
@@ -129,7 +139,8 @@ class TheControl(SpokenCallsTestCase):
             page.keyboard.press("l")
             refused = page.evaluate(
                 """(call) => new Promise((done) => {
-                  const socket = new WebSocket(`${location.origin.replace("http", "ws")}/ws/listen/${call}`);
+                  const origin = location.origin.replace("http", "ws");
+                  const socket = new WebSocket(`${origin}/ws/listen/${call}`);
                   socket.onopen = () => done(false);
                   socket.onclose = () => done(true);
                 })""",

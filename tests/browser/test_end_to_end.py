@@ -1,4 +1,6 @@
-"""From ACS's socket to a moving meter: the real server in a process of its own, the simulator, a browser."""
+"""From ACS's socket to a moving meter: the real server in a process of its own, the simulator, a
+browser.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class ACall(SimpleTestCase):
             for meter in page.get_by_role("meter").all():
                 expect(meter).not_to_have_attribute("aria-valuetext", "silent")
             expect(page.locator("[data-part=status]")).to_have_text("speaking")
-            expect(page.locator("#packet-count")).to_have_text(re.compile(r"^(9\d|10\d)$"))  # two voices of 20 ms
+            expect(page.locator("#packet-count")).to_have_text(
+                re.compile(r"^(9\d|10\d)$")
+            )  # two voices of 20 ms
             self.assertEqual(acs.wait(60), 0)
             expect(page.locator("[data-call]")).to_have_count(0, timeout=20_000)
             expect(page.get_by_text("No live calls")).to_be_visible()
@@ -46,7 +50,9 @@ class ACall(SimpleTestCase):
             acs = self.simulate(server, "--seconds", "14", "--stall", "1:7")
             alarms = page.get_by_role("region", name="Alarms")
             expect(alarms).to_contain_text("Audio has stopped coming", timeout=30_000)
-            expect(page.locator("[data-call] [data-part=alarms]")).to_have_text("Audio has stopped coming")
+            expect(page.locator("[data-call] [data-part=alarms]")).to_have_text(
+                "Audio has stopped coming"
+            )
             meter = page.get_by_role("meter").first
             expect(meter).to_have_attribute("aria-valuetext", "silent")
             expect(alarms).to_be_hidden(timeout=20_000)
@@ -74,9 +80,26 @@ class ACall(SimpleTestCase):
 
     def simulate(self, server: Server, *shape: str) -> subprocess.Popen[bytes]:
         """One call of two voices, in real time."""
-        voices = ("--tone", "440", "--tone", "300", "--raw-id", "4:+15551234567", "--raw-id", "8:acs:7f3b_c2d81a")
+        voices = (
+            "--tone",
+            "440",
+            "--tone",
+            "300",
+            "--raw-id",
+            "4:+15551234567",
+            "--raw-id",
+            "8:acs:7f3b_c2d81a",
+        )
         options = ("--quiet", "--token", "", *shape)  # the token is in the URL already
-        command = [sys.executable, "manage.py", "simulate", "--settings", "tests.settings", "--url", server.media_url]
+        command = [
+            sys.executable,
+            "manage.py",
+            "simulate",
+            "--settings",
+            "tests.settings",
+            "--url",
+            server.media_url,
+        ]
         acs = subprocess.Popen([*command, *options, *voices], cwd=ROOT, stdout=subprocess.DEVNULL)
         self.addCleanup(acs.kill)
         return acs

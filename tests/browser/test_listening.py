@@ -1,4 +1,6 @@
-"""Listening in with a real Chromium: a tone that is being recorded is heard, soon, and stops being heard."""
+"""Listening in with a real Chromium: a tone that is being recorded is heard, soon, and stops being
+heard.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,16 @@ HEARS = """async (hertz) => {
 NOTES_WORDS = """() => {
   const state = document.querySelector("listen-in [data-part=state]");
   window.words = [];
-  new MutationObserver(() => window.words.push(state.textContent)).observe(state, { childList: true });
+  const keep = () => window.words.push(state.textContent);
+  new MutationObserver(keep).observe(state, { childList: true });
 }"""
 """Keeps all that the bar says, however short."""
 
 
 class SpokenCallsTestCase(BrowserTestCase):
-    """Calls in which everybody speaks a tone: live in the database, and recorded in the server's own process."""
+    """Calls in which everybody speaks a tone: live in the database, and recorded in the server's
+    own process.
+    """
 
     spoken: ClassVar = {"connection": TONES}
 
@@ -57,7 +62,10 @@ class SpokenCallsTestCase(BrowserTestCase):
         folder = Path(self.enterContext(TemporaryDirectory()))
         self.recorder = Recorder(folder, segment_seconds=60, fsync_seconds=1, grace_seconds=0)
         self.recorder.start()
-        self.calls = {connection: self.live_call(connection, *tones) for connection, tones in self.spoken.items()}
+        self.calls = {
+            connection: self.live_call(connection, *tones)
+            for connection, tones in self.spoken.items()
+        }
         self.is_over = False
         speaking = self.server.run(self.speak())
         self.addCleanup(lambda: speaking.result(timeout=20))
@@ -72,7 +80,9 @@ class SpokenCallsTestCase(BrowserTestCase):
 
     async def speak(self) -> None:
         """All speak at the pace of the clock, a packet each every 20 ms, until the test is over."""
-        streams = {connection: self.recorder.open(connection, "", decode) for connection in self.spoken}
+        streams = {
+            connection: self.recorder.open(connection, "", decode) for connection in self.spoken
+        }
         for stream in streams.values():
             stream.receive(metadata())
         began, number = time.monotonic(), 0
@@ -101,7 +111,9 @@ class ListeningIn(SpokenCallsTestCase):
         self.bob = self.call.participants.get(raw_id=BOB)
 
     def says(self, page: Page, words: str) -> None:
-        wait_until(lambda: words in page.evaluate("window.words"), what=lambda: f"the bar says: {words}")
+        wait_until(
+            lambda: words in page.evaluate("window.words"), what=lambda: f"the bar says: {words}"
+        )
 
     def test_after_a_break_it_goes_on_by_itself_with_what_was_chosen(self) -> None:
         with self.window() as page:
@@ -126,7 +138,9 @@ class ListeningIn(SpokenCallsTestCase):
             self.hears(page, HERTZ)
             over = {"connected_at": START, "disconnected_at": START, "seen_at": START}
             Subscription.objects.update(**over, close_code=1000)
-            expect(page.locator("listen-in [data-part=state]")).to_have_text("The call is over.", timeout=15_000)
+            expect(page.locator("listen-in [data-part=state]")).to_have_text(
+                "The call is over.", timeout=15_000
+            )
             page.evaluate(NOTES_WORDS)
             page.get_by_role("button", name="Listen in").click()  # refused: why, the page finds out
             self.says(page, "The call is over.")

@@ -14,14 +14,22 @@ Query = dict[str, Any]
 
 
 class RestTests(TransactionTestCase):
-    """Transactions are real: exports read in threads of their own, which see only what is committed."""
+    """Transactions are real: exports read in threads of their own, which see only what is
+    committed.
+    """
 
     def setUp(self) -> None:
         engineer = person("engineer", password="a secret of the tests")
         self.token = Token.objects.create(user=engineer).key
 
     async def ask(
-        self, url: str, query: dict[str, Any] | None = None, /, *, method: str = "GET", **headers: str
+        self,
+        url: str,
+        query: dict[str, Any] | None = None,
+        /,
+        *,
+        method: str = "GET",
+        **headers: str,
     ) -> Any:
         """The response; headers as keywords (`If_Range`), a streamed body is not read yet."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -32,7 +40,10 @@ class RestTests(TransactionTestCase):
     async def body(self, url: str, query: Query | None = None, /, **headers: str) -> bytes:
         """The whole body of an answer that must be good."""
         response = await self.ask(url, query, **headers)
-        assert response.status_code in {200, 206}, (response.status_code, content_of_error(response))
+        assert response.status_code in {200, 206}, (
+            response.status_code,
+            content_of_error(response),
+        )
         return await read(response)
 
     async def json(self, url: str, query: Query | None = None, /, **headers: str) -> Any:

@@ -18,9 +18,16 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from calls import identity
-from calls.audio import codec as audio
-from calls.audio import waveform
-from calls.models import Call, FailedJournal, LedgerEntry, Participant, RecorderProcess, Segment, Subscription
+from calls.audio import codec, waveform
+from calls.models import (
+    Call,
+    FailedJournal,
+    LedgerEntry,
+    Participant,
+    RecorderProcess,
+    Segment,
+    Subscription,
+)
 from calls.storage import write_object
 from calls.times import moment_of
 
@@ -32,7 +39,9 @@ BOB = "8:acs:3d20e1de-0f28-41c5-84a0-4960fde5f411_0000000b-c5f0-6a4f-8b23-3a3a0d
 Samples = NDArray[np.int16]
 
 
-def tone(seconds: float, hertz: float = 440.0, *, rate: int = RATE, amplitude: float = 0.3) -> Samples:
+def tone(
+    seconds: float, hertz: float = 440.0, *, rate: int = RATE, amplitude: float = 0.3
+) -> Samples:
     """A sine; shape (seconds * rate,)."""
     phase = 2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate
     return np.round(amplitude * 32_767 * np.sin(phase)).astype(np.int16)
@@ -40,20 +49,28 @@ def tone(seconds: float, hertz: float = 440.0, *, rate: int = RATE, amplitude: f
 
 def noise(seconds: float, seed: int = 1, *, rate: int = RATE) -> Samples:
     """Every sample its own: a shift by one sample cannot go unseen. Shape (seconds * rate,)."""
-    values: Samples = np.random.default_rng(seed).integers(-20_000, 20_000, round(seconds * rate), dtype=np.int16)
+    values: Samples = np.random.default_rng(seed).integers(
+        -20_000, 20_000, round(seconds * rate), dtype=np.int16
+    )
     return values
 
 
 def make_call(connection: str = "", *, started_at: datetime = START, **values: Any) -> Call:
     """A call with no rows below it."""
-    values = {"call_connection_id": connection or f"connection-{uuid4()}", "correlation_id": str(uuid4()), **values}
+    values = {
+        "call_connection_id": connection or f"connection-{uuid4()}",
+        "correlation_id": str(uuid4()),
+        **values,
+    }
     call_id = identity.call_id_of(values["call_connection_id"], uuid4())
     call: Call = Call.objects.create(id=call_id, started_at=started_at, **values)
     return call
 
 
 def make_subscription(call: Call, **values: Any) -> Subscription:
-    """A socket of `call` that was open for a minute and closed in good order, unless `values` say otherwise."""
+    """A socket of `call` that was open for a minute and closed in good order, unless `values` say
+    otherwise.
+    """
     stream_id = uuid4()
     end = call.started_at + timedelta(minutes=1)
     defaults = {
@@ -110,11 +127,15 @@ def make_segment(
     pcm = samples.astype("<i2").tobytes()
     stored_bytes = len(pcm) // 2
     if name is None:
-        name = f"{participant.call_id}/{participant.id}/{start}.{audio.EXTENSION}"
-        stored = audio.encode(pcm, rate)
+        name = f"{participant.call_id}/{participant.id}/{start}.{codec.EXTENSION}"
+        stored = codec.encode(pcm, rate)
         stored_bytes = len(stored)
         write_object(name, stored)
-    subscription = subscription or participant.call.subscriptions.first() or make_subscription(participant.call)
+    subscription = (
+        subscription
+        or participant.call.subscriptions.first()
+        or make_subscription(participant.call)
+    )
     segment: Segment = Segment.objects.create(
         id=identity.segment_id_of(participant.id, start),
         participant=participant,
@@ -123,7 +144,7 @@ def make_segment(
         start_sample=start,
         sample_count=len(samples),
         sample_rate=rate,
-        sha256=audio.pcm_hash(pcm),
+        sha256=codec.pcm_hash(pcm),
         peak_dbfs=-6.0,
         rms_dbfs=-12.0,
         audio_name=name,
@@ -136,7 +157,12 @@ def make_segment(
 
 
 def make_gap(
-    participant: Participant, *, at: float, seconds: float, rate: int = RATE, reason: str = "not_received"
+    participant: Participant,
+    *,
+    at: float,
+    seconds: float,
+    rate: int = RATE,
+    reason: str = "not_received",
 ) -> LedgerEntry:
     """Missing time on a track, as the sealer enters it in the ledger."""
     start, count = place(at, rate), round(seconds * rate)
@@ -195,6 +221,11 @@ def make_process(**values: Any) -> RecorderProcess:
 
 def make_failed(**values: Any) -> FailedJournal:
     now = timezone.now()
-    facts = {"id": uuid4(), "process": uuid4(), "name": f"{uuid4()}.000000.unreadable", "error": "UnreadableJournal"}
+    facts = {
+        "id": uuid4(),
+        "process": uuid4(),
+        "name": f"{uuid4()}.000000.unreadable",
+        "error": "UnreadableJournal",
+    }
     more = {"tries": 1, "is_set_aside": True, "failed_at": now, "seen_at": now}
     return FailedJournal.objects.create(**{**facts, **more, **values})

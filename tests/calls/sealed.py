@@ -1,4 +1,6 @@
-"""Recordings in memory, for the tests of planning and rendering: segments and a reader that counts what it reads."""
+"""Recordings in memory, for the tests of planning and rendering: segments and a reader that counts
+what it reads.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from calls.audio.codec import Samples, pcm_hash
-from calls.export.axis import Stretch
+from calls.export.axis import SegmentRef
 from calls.export.formats import FORMATS, Layout
-from calls.export.plan import Plan, Recording, Wish, plan_of
+from calls.export.plan import ExportRequest, Plan, Recording, plan_of
 from calls.export.rendering import Renderer
 
 EPOCH_SECONDS = 1_795_426_200
@@ -22,34 +24,49 @@ Placed = tuple[int, Samples]
 
 
 class Sealed:
-    """Tracks of segments: `Sealed([[(0, samples), …], …])`, all at `rate` unless a track is (rate, segments)."""
+    """Tracks of segments: `Sealed([[(0, samples), …], …])`, all at `rate` unless a track is (rate,
+    segments).
+    """
 
-    def __init__(self, tracks: Sequence[Sequence[Placed] | tuple[int, Sequence[Placed]]], rate: int = 16_000) -> None:
+    def __init__(
+        self, tracks: Sequence[Sequence[Placed] | tuple[int, Sequence[Placed]]], rate: int = 16_000
+    ) -> None:
         self.samples: dict[UUID, Samples] = {}
         self.reads: Counter[UUID] = Counter()
         stretches = {}
         for track in tracks:
             own_rate, segments = track if isinstance(track, tuple) else (rate, track)
-            stretches[uuid4()] = [self._stretch(start, samples, own_rate) for start, samples in segments]
+            stretches[uuid4()] = [
+                self._stretch(start, samples, own_rate) for start, samples in segments
+            ]
         self.recording = Recording(uuid4(), stretches)
 
     @property
     def participants(self) -> list[UUID]:
         return list(self.recording.stretches)
 
-    def read(self, stretch: Stretch) -> Samples:
+    def read(self, stretch: SegmentRef) -> Samples:
         self.reads[stretch.segment_id] += 1
         return self.samples[stretch.segment_id]
 
-    def plan(self, name: str = "wav", layout: Layout = Layout.TRACKS, participant: UUID | None = None) -> Plan:
-        return plan_of(self.recording, Wish(FORMATS[name], layout, participant))
+    def plan(
+        self, name: str = "wav", layout: Layout = Layout.TRACKS, participant: UUID | None = None
+    ) -> Plan:
+        return plan_of(self.recording, ExportRequest(FORMATS[name], layout, participant))
 
     def rendered(self, plan: Plan) -> Samples:
         """All samples of a plan, shape (samples, channels)."""
         return np.concatenate(list(Renderer(plan, self.read).blocks(plan.first, plan.last)))
 
-    def _stretch(self, start: int, samples: Samples, rate: int) -> Stretch:
+    def _stretch(self, start: int, samples: Samples, rate: int) -> SegmentRef:
         samples = np.asarray(samples, np.int16)
-        stretch = Stretch(uuid4(), EPOCH_SECONDS * rate + start, len(samples), rate, "", pcm_hash(samples.tobytes()))
+        stretch = SegmentRef(
+            uuid4(),
+            EPOCH_SECONDS * rate + start,
+            len(samples),
+            rate,
+            "",
+            pcm_hash(samples.tobytes()),
+        )
         self.samples[stretch.segment_id] = samples
         return stretch

@@ -1,4 +1,6 @@
-"""Ids are the same in every process and for ever; a raw id says who somebody is as far as it is known."""
+"""Ids are the same in every process and for ever; a raw id says who somebody is as far as it is
+known.
+"""
 
 from __future__ import annotations
 
@@ -55,13 +57,17 @@ class DerivedIds(TestCase):
 
     def test_every_socket_of_a_connection_is_the_same_call(self) -> None:
         self.assertEqual(identity.call_id_of("one", uuid4()), identity.call_id_of("one", uuid4()))
-        self.assertNotEqual(identity.call_id_of("one", UUID(int=0)), identity.call_id_of("two", UUID(int=0)))
+        self.assertNotEqual(
+            identity.call_id_of("one", UUID(int=0)), identity.call_id_of("two", UUID(int=0))
+        )
 
     def test_a_socket_that_names_no_connection_is_a_call_of_its_own(self) -> None:
         stream = uuid4()
         self.assertEqual(identity.call_id_of("", stream), identity.call_id_of("", stream))
         self.assertNotEqual(identity.call_id_of("", stream), identity.call_id_of("", uuid4()))
-        self.assertNotEqual(identity.call_id_of("", stream), identity.call_id_of(str(stream), stream))
+        self.assertNotEqual(
+            identity.call_id_of("", stream), identity.call_id_of(str(stream), stream)
+        )
 
 
 class Kinds(TestCase):

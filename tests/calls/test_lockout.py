@@ -8,7 +8,7 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.test import Client, RequestFactory, SimpleTestCase, TestCase, override_settings
 
-from calls.lockout import address_of
+from calls.lockout import client_address
 
 LIMIT = 3
 PASSWORD = "correct horse"
@@ -19,7 +19,9 @@ class Guessing(TestCase):
     def setUp(self) -> None:
         self.user = User.objects.create_user("olga", password=PASSWORD, is_staff=True)
 
-    def log_in(self, password: str, *, name: str = "olga", at: str = "/login/", **headers: Any) -> Any:
+    def log_in(
+        self, password: str, *, name: str = "olga", at: str = "/login/", **headers: Any
+    ) -> Any:
         return Client().post(at, {"username": name, "password": password}, **headers)
 
     def guess(self, times: int = LIMIT, **where: Any) -> Any:
@@ -50,7 +52,9 @@ class Guessing(TestCase):
         User.objects.create_user("anna", password=PASSWORD)
         self.guess()
         self.assertEqual(self.log_in(PASSWORD, name="anna").status_code, 302)
-        self.assertEqual(self.log_in(PASSWORD, HTTP_X_FORWARDED_FOR="198.51.100.7").status_code, 302)
+        self.assertEqual(
+            self.log_in(PASSWORD, HTTP_X_FORWARDED_FOR="198.51.100.7").status_code, 302
+        )
 
     def test_behind_a_proxy_addresses_are_told_apart(self) -> None:
         self.guess(HTTP_X_FORWARDED_FOR="203.0.113.9")
@@ -106,12 +110,16 @@ class TheAddress(SimpleTestCase):
             "203.0.113.9:5000": "203.0.113.9",
             "[2001:db8::1]:99": "2001:db8::1",
             "2001:DB8::1%eth0": "2001:db8::1",
-            **dict.fromkeys(("", "unknown", "x y", "[]", "1.2.3", "203.0.113.9,", "a" * 10_000), connected),
+            **dict.fromkeys(
+                ("", "unknown", "x y", "[]", "1.2.3", "203.0.113.9,", "a" * 10_000), connected
+            ),
         }
         for claimed, address in counts.items():
             with self.subTest(claimed[:40]):
-                request = RequestFactory().get("/", HTTP_X_FORWARDED_FOR=claimed, REMOTE_ADDR=connected)
-                self.assertEqual(address_of(request), address)
+                request = RequestFactory().get(
+                    "/", HTTP_X_FORWARDED_FOR=claimed, REMOTE_ADDR=connected
+                )
+                self.assertEqual(client_address(request), address)
 
     def test_is_none_behind_a_unix_socket(self) -> None:
-        self.assertIsNone(address_of(RequestFactory().get("/", REMOTE_ADDR="")))
+        self.assertIsNone(client_address(RequestFactory().get("/", REMOTE_ADDR="")))

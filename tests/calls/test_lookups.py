@@ -1,4 +1,6 @@
-"""Looking for parts: the same is found with and without an index, and on Postgres the index is used."""
+"""Looking for parts: the same is found with and without an index, and on Postgres the index is
+used.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,12 @@ class PartTests(TestCase):
             make_participant(call, f"4:+4930555{number}", display_name=name)
 
     def test_a_part_is_what_contains_says(self) -> None:
-        texts = {name[begin:end].swapcase() for name in NAMES for begin in range(3) for end in range(begin + 1, 9)}
+        texts = {
+            name[begin:end].swapcase()
+            for name in NAMES
+            for begin in range(3)
+            for end in range(begin + 1, 9)
+        }
         for text in (*texts, "%", "_", "\\", "'", "zzz", "5550"):
             for column in ("display_name", "raw_id"):
                 with self.subTest(text=text, column=column):
@@ -61,8 +68,12 @@ class PlanTests(TestCase):
             with self.subTest(index):
                 plan = self._plan(model.objects.filter(**{f"{column}__part": "55501"}))
                 self.assertIn(index, plan)
-                filters = [line for line in plan.splitlines() if line.lstrip().startswith("Filter:")]
-                self.assertNotIn("calls_trigrams", "".join(filters))  # not made again for what was found
+                filters = [
+                    line for line in plan.splitlines() if line.lstrip().startswith("Filter:")
+                ]
+                self.assertNotIn(
+                    "calls_trigrams", "".join(filters)
+                )  # not made again for what was found
 
     def test_a_rare_part_is_found_by_its_indexes_alone(self) -> None:
         for calls in (Call.objects.of_participant("55501"), Call.objects.holding("55501", "55501")):
@@ -72,7 +83,9 @@ class PlanTests(TestCase):
 
     def _plan(self, rows: QuerySet[Any]) -> str:
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")  # tables of a test are so small that they are read whole
+            cursor.execute(
+                "SET LOCAL enable_seqscan = off"
+            )  # tables of a test are so small that they are read whole
             cursor.execute("SET LOCAL enable_indexscan = off")
             return rows.order_by().explain()
 
@@ -85,7 +98,11 @@ class CommonTests(TestCase):
 
     def test_common_parts_are_found_like_rare_ones(self) -> None:
         socket = self.first.subscriptions.get()
-        wanted = {"555": {self.first, self.second}, "conn-": {self.first}, socket.subscription_id[3:20]: {self.first}}
+        wanted = {
+            "555": {self.first, self.second},
+            "conn-": {self.first},
+            socket.subscription_id[3:20]: {self.first},
+        }
         for common in (parts.COMMON, 0):
             with patch.object(parts, "COMMON", common):
                 for text, calls in wanted.items():
@@ -111,13 +128,17 @@ class AdminTests(AdminPageTestCase):
     def test_a_part_that_is_too_short_is_said_to_be(self) -> None:
         for model in ("call", "segment"):
             response = self.get_list(model, q="55")
-            self.assertContains(response, "Parts of at least 3 characters are looked for: “55” is none.")
+            self.assertContains(
+                response, "Parts of at least 3 characters are looked for: “55” is none."
+            )
             self.assertEqual(self.listed(model, q="55"), set())
 
     def test_of_a_part_that_many_have_the_newest_are_shown_and_it_is_said(self) -> None:
-        with patch.object(search, "MOST_OWNERS", 2):
+        with patch.object(search, "MAX_OWNERS", 2):
             response = self.get_list("segment", q="555010")
-            self.assertContains(response, "“555010” is in more than 2 of the participants: the newest are shown.")
+            self.assertContains(
+                response, "“555010” is in more than 2 of the participants: the newest are shown."
+            )
             self.assertEqual(len(self.listed("segment", q="555010")), 2)
             self.assertNotContains(self.get_list("call", q="555010"), "the newest are shown")
         self.assertEqual(self.listed("call", q="555010"), {call.pk for call in self.calls})

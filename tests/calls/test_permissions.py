@@ -1,4 +1,6 @@
-"""Who may what, at every door: pages, the live socket, REST; and the groups that a site begins with."""
+"""Who may what, at every door: pages, the live socket, REST; and the groups that a site begins
+with.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ class Doors(TestCase):
         return ["/", f"/calls/{self.call.pk}/", f"/calls/{self.call.pk}/timeline"]
 
     def facts(self) -> list[str]:
-        return ["/api/v1/calls/", *(url_of(self.call, rest) for rest in ("", "manifest", "peaks", "segments/"))]
+        return [
+            "/api/v1/calls/",
+            *(url_of(self.call, rest) for rest in ("", "manifest", "peaks", "segments/")),
+        ]
 
     def audio(self) -> list[str]:
         return [url_of(self.call, "audio"), f"/api/v1/segments/{self.segment.pk}/audio"]
@@ -45,7 +50,12 @@ class Doors(TestCase):
 
     def test_who_may_see_sees_everything_and_hears_nothing(self) -> None:
         viewer = person("viewer", "view_call")
-        for address in (*self.pages(), "/api/v1/calls/", url_of(self.call), url_of(self.call, "segments/")):
+        for address in (
+            *self.pages(),
+            "/api/v1/calls/",
+            url_of(self.call),
+            url_of(self.call, "segments/"),
+        ):
             with self.subTest(address):
                 self.assertEqual(self.status(viewer, address), 200)
         for address in self.audio():
@@ -55,7 +65,9 @@ class Doors(TestCase):
     def test_a_refusal_names_what_is_lacking(self) -> None:
         self.client.force_login(person("viewer", "view_call"))
         response = self.client.get(url_of(self.call, "audio"))
-        self.assertEqual(response.json(), {"detail": "Your account lacks the permission calls.hear_recording."})
+        self.assertEqual(
+            response.json(), {"detail": "Your account lacks the permission calls.hear_recording."}
+        )
         self.client.force_login(person("nobody", "nothing"))
         self.assertContains(self.client.get("/"), "may not see this page", status_code=403)
 
@@ -93,7 +105,9 @@ class Groups(TestCase):
     def test_administrators_look_after_users(self) -> None:
         user = User.objects.create_user("head")
         user.groups.add(Group.objects.get(name="Administrators"))
-        self.assertTrue(user.has_perms(["auth.add_user", "auth.change_group", "authtoken.add_token"]))
+        self.assertTrue(
+            user.has_perms(["auth.add_user", "auth.change_group", "authtoken.add_token"])
+        )
 
 
 class TheLiveSocket(TransactionTestCase):

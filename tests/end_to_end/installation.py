@@ -1,4 +1,6 @@
-"""What the tests from end to end share: servers that start quickly, REST by token, voices that can be compared."""
+"""What the tests from end to end share: servers that start quickly, REST by token, voices that can
+be compared.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from streams.simulator.options import VOICES
 from streams.simulator.scenario.audio import Clip, read_file
-from streams.simulator.scenario.schedule import Conversation, Voice
+from streams.simulator.scenario.schedule import Conversation, ScriptedVoice
 from tests.servers import Server
 from tests.waiting import wait_until
 
@@ -56,7 +58,9 @@ class Account:
 
 def make_account(server: Server) -> Account:
     """Of the user `ENGINEER`, new in the server's database."""
-    printed = re.search(r"^account (\w+) (\w+)$", server.manage("shell", "-c", MAKE_ACCOUNT), re.MULTILINE)
+    printed = re.search(
+        r"^account (\w+) (\w+)$", server.manage("shell", "-c", MAKE_ACCOUNT), re.MULTILINE
+    )
     assert printed, "the account is printed"
     return Account(printed[1], printed[2])
 
@@ -72,14 +76,18 @@ def database_with_account() -> tuple[bytes, Account]:
 
 
 @contextmanager
-def running(kind: str, environment: Mapping[str, str] | None = None) -> Iterator[tuple[Server, Rest]]:
+def running(
+    kind: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[Server, Rest]]:
     """A server of that kind with a data folder of its own, and REST of it."""
     content, account = database_with_account()
     with TemporaryDirectory(prefix="acsmedia-server-") as folder:
         database = Path(folder) / "db.sqlite3"
         database.write_bytes(content)
         url = {"DATABASE_URL": f"sqlite:///{database}"}
-        with Server(kind, environment={**QUICK, **url, **(environment or {})}, data_dir=Path(folder)) as server:
+        with Server(
+            kind, environment={**QUICK, **url, **(environment or {})}, data_dir=Path(folder)
+        ) as server:
             yield server, Rest(server, account)
 
 
@@ -102,20 +110,24 @@ class Rest:
         return json.loads(self.body(path, **query))
 
     def calls(self, connection_id: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.json("/api/v1/calls/", call_connection_id=connection_id)["results"]
+        found: list[dict[str, Any]] = self.json("/api/v1/calls/", call_connection_id=connection_id)[
+            "results"
+        ]
         return found
 
     def call(self, connection_id: str) -> dict[str, Any]:
         """The one call of that connection, once it is there."""
         [call] = wait_until(
-            lambda: self.calls(connection_id), what=lambda: f"{connection_id} is listed\n{self.server.log[-4000:]}"
+            lambda: self.calls(connection_id),
+            what=lambda: f"{connection_id} is listed\n{self.server.log[-4000:]}",
         )
         return call
 
     def over(self, connection_id: str) -> dict[str, Any]:
         """The call when its grace time is over and nothing of this server waits to be sealed."""
         return wait_until(
-            lambda: self._over(connection_id), what=lambda: f"{connection_id} is over\n{self.server.log[-4000:]}"
+            lambda: self._over(connection_id),
+            what=lambda: f"{connection_id} is over\n{self.server.log[-4000:]}",
         )
 
     def _over(self, connection_id: str) -> dict[str, Any] | None:
@@ -144,12 +156,16 @@ class Rest:
 
     def packets(self) -> int:
         """Audio packets that are in journals of this process, by its metrics."""
-        counted = re.search(r"^acsmedia_packets_total (\S+)$", self.body("/metrics").decode(), re.MULTILINE)
+        counted = re.search(
+            r"^acsmedia_packets_total (\S+)$", self.body("/metrics").decode(), re.MULTILINE
+        )
         assert counted, "the metric is shown"
         return int(float(counted[1]))
 
     def ledger(self) -> set[tuple[str, str]]:
-        """(kind, reason) of all entries there are; read from the file, because REST shows gaps only."""
+        """(kind, reason) of all entries there are; read from the file, because REST shows gaps
+        only.
+        """
         with sqlite3.connect(self.server.data_dir / "db.sqlite3") as database:
             return {*database.execute("SELECT kind, reason FROM calls_ledgerentry")}
 
@@ -160,17 +176,21 @@ def spoken(
     """The first seconds of the demo call `order`, by as many of its two people."""
     names = ("order-caller", "order-agent")
     voices = [
-        Voice(raw_id, Clip(read_file(VOICES / f"{name}.flac", rate), rate, seconds))
+        ScriptedVoice(raw_id, Clip(read_file(VOICES / f"{name}.flac", rate), rate, seconds))
         for raw_id, name in zip(raw_ids, names, strict=False)
     ]
     return Conversation(tuple(voices), rate)
 
 
 def noises(seconds: float, rate: int = 16_000, *, seed: int = 1, **faults: Any) -> Conversation:
-    """Noise of two participants: a shift by one sample, or a packet in another's place, cannot go unseen."""
+    """Noise of two participants: a shift by one sample, or a packet in another's place, cannot go
+    unseen.
+    """
     random = np.random.default_rng(seed)
     voices = [
-        Voice(raw_id, Clip(random.integers(-20_000, 20_000, round(seconds * rate), np.int16), rate))
+        ScriptedVoice(
+            raw_id, Clip(random.integers(-20_000, 20_000, round(seconds * rate), np.int16), rate)
+        )
         for raw_id in (CALLER, AGENT)
     ]
     return Conversation(tuple(voices), rate, **faults)

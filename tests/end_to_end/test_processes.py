@@ -1,5 +1,6 @@
-"""Two processes, Daphne and uvicorn, on one Postgres and one Redis: a call over both, a dashboard that sees both, and
-somebody who listens in by the one on what the other records."""
+"""Two processes, Daphne and uvicorn, on one Postgres and one Redis: a call over both, a dashboard
+that sees both, and somebody who listens in by the one on what the other records.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +19,20 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from calls.identity import participant_id_of
-from streams.simulator.plan import Call, Plan
+from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.play import play
 from streams.simulator.report import Report
 from tests.backends import Redis, postgres
-from tests.end_to_end.installation import AGENT, CALLER, QUICK, Account, Rest, make_account, noises, pcm_of
+from tests.end_to_end.installation import (
+    AGENT,
+    CALLER,
+    QUICK,
+    Account,
+    Rest,
+    make_account,
+    noises,
+    pcm_of,
+)
 from tests.servers import Server
 from tests.waiting import LONG_PAUSE_SECONDS, PATIENCE_SECONDS
 
@@ -51,7 +61,9 @@ class Dashboard:
     async def shown(self) -> None:
         """Waits for the first picture: what begins from now on is told, and not part of it."""
         async with asyncio.timeout(PATIENCE_SECONDS), self._news:
-            await self._news.wait_for(lambda: any(one["type"] == "snapshot" for one in self.messages))
+            await self._news.wait_for(
+                lambda: any(one["type"] == "snapshot" for one in self.messages)
+            )
 
     async def told(self, kind: str, connection_id: str) -> dict[str, Any]:
         """The first message of that kind on the call; waits for it."""
@@ -72,20 +84,31 @@ class Dashboard:
     def listening(self) -> dict[str, int]:
         """As it was said last."""
         said = {"snapshot": "listening", "listening": "calls"}
-        found: list[dict[str, int]] = [one[said[one["type"]]] for one in self.messages if one["type"] in said]
+        found: list[dict[str, int]] = [
+            one[said[one["type"]]] for one in self.messages if one["type"] in said
+        ]
         return found[-1] if found else {}
 
     def heard(self) -> set[str]:
         """Participants whose level was above silence at some time."""
         levels = (one["levels"] for one in self.messages if one["type"] == "levels")
-        return {participant for level in levels for participant, (rms, _peak) in level.items() if rms > -96.0}
+        return {
+            participant
+            for level in levels
+            for participant, (rms, _peak) in level.items()
+            if rms > -96.0
+        }
 
 
 @asynccontextmanager
 async def dashboard(server: Server, account: Account) -> AsyncIterator[Dashboard]:
     """Logged in by cookie, on a page of that server."""
     headers = {"Cookie": f"sessionid={account.session}"}
-    async with connect(f"{server.ws_url}/ws/live", origin=server.url, additional_headers=headers) as socket:  # type: ignore[arg-type]
+    async with connect(
+        f"{server.ws_url}/ws/live",
+        origin=server.url,  # type: ignore[arg-type]
+        additional_headers=headers,
+    ) as socket:
         board = Dashboard(socket)
         listening = asyncio.create_task(board.listen())
         try:
@@ -97,7 +120,9 @@ async def dashboard(server: Server, account: Account) -> AsyncIterator[Dashboard
 
 @dataclass(frozen=True)
 class Heard:
-    """One message of a listening socket with audio: of whom, from when, and how long after that moment it came."""
+    """One message of a listening socket with audio: of whom, from when, and how long after that
+    moment it came.
+    """
 
     participant: str
     at_us: int
@@ -106,8 +131,12 @@ class Heard:
 
 
 @asynccontextmanager
-async def listening(server: Server, account: Account, call_id: str) -> AsyncIterator[ClientConnection]:
-    """A listener's socket; the call is live when its row is written, so the first ones may be refused."""
+async def listening(
+    server: Server, account: Account, call_id: str
+) -> AsyncIterator[ClientConnection]:
+    """A listener's socket; the call is live when its row is written, so the first ones may be
+    refused.
+    """
     headers = {"Cookie": f"sessionid={account.session}"}
     address = f"{server.ws_url}/ws/listen/{call_id}"
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -130,7 +159,9 @@ async def hear(socket: ClientConnection, parts: int) -> list[Heard]:
             if isinstance(message, bytes):
                 at_us = int.from_bytes(message[8:16], "little")
                 delay_seconds = time.time() - at_us / SECOND
-                heard.append(Heard(str(UUID(bytes=message[16:32])), at_us, message[32:], delay_seconds))
+                heard.append(
+                    Heard(str(UUID(bytes=message[16:32])), at_us, message[32:], delay_seconds)
+                )
     return heard
 
 
@@ -150,14 +181,20 @@ class TwoProcessesTestCase(SimpleTestCase):
             "REDIS_URL": cls.enterClassContext(Redis()).url,
             "AUDIO_STORE": "database",
         }
-        cls.daphne, cls.uvicorn = (Server(kind, environment=shared) for kind in ("daphne", "uvicorn"))
+        cls.daphne, cls.uvicorn = (
+            Server(kind, environment=shared) for kind in ("daphne", "uvicorn")
+        )
         cls.daphne.manage("migrate", "--verbosity", "0")
         cls.account = make_account(cls.daphne)
         for server in (cls.daphne, cls.uvicorn):
             cls.enterClassContext(server)
 
-    async def played(self, server: Server, script: Any, connection_id: str, **settings: Any) -> Report:
-        report = await play(Plan(server.media_url, (Call(script, connection_id=connection_id),), **settings))
+    async def played(
+        self, server: Server, script: Any, connection_id: str, **settings: Any
+    ) -> Report:
+        report = await play(
+            Plan(server.media_url, (PlannedCall(script, connection_id=connection_id),), **settings)
+        )
         self.assertTrue(report.complete, [call.problem for call in report.calls])
         return report
 
@@ -166,15 +203,22 @@ class ACall(TwoProcessesTestCase):
     async def test_one_dashboard_sees_the_calls_of_both(self) -> None:
         async with dashboard(self.daphne, self.account) as board:
             await asyncio.gather(
-                self.played(self.daphne, ON_DAPHNE, "on-daphne"), self.played(self.uvicorn, ON_UVICORN, "on-uvicorn")
+                self.played(self.daphne, ON_DAPHNE, "on-daphne"),
+                self.played(self.uvicorn, ON_UVICORN, "on-uvicorn"),
             )
             for connection_id in ("on-daphne", "on-uvicorn"):
                 with self.subTest(connection_id):
                     await board.told("call.started", connection_id)
                     ended = await board.told("call.ended", connection_id)
                     self.assertEqual((ended["state"], len(ended["participants"])), ("ended", 2))
-                    self.assertLessEqual({one["id"] for one in ended["participants"]}, board.heard())
-            self.assertEqual(len([one for one in board.messages if one["type"] == "snapshot"]), 1, "nothing was lost")
+                    self.assertLessEqual(
+                        {one["id"] for one in ended["participants"]}, board.heard()
+                    )
+            self.assertEqual(
+                len([one for one in board.messages if one["type"] == "snapshot"]),
+                1,
+                "nothing was lost",
+            )
 
     async def test_a_call_that_reconnects_to_the_other_process_stays_one_call(self) -> None:
         began_us = int(time.time() * SECOND)
@@ -185,7 +229,10 @@ class ACall(TwoProcessesTestCase):
             ended = await board.told("call.ended", "both")
             self.assertEqual(len(board.of("call.started", "both")), 1)
             self.assertEqual(len(board.of("call.ended", "both")), 1)
-            self.assertEqual((ended["state"], len(ended["participants"]), len(ended["subscriptions"])), ("ended", 2, 2))
+            self.assertEqual(
+                (ended["state"], len(ended["participants"]), len(ended["subscriptions"])),
+                ("ended", 2, 2),
+            )
         await asyncio.to_thread(self.is_whole)
 
     def is_whole(self) -> None:
@@ -197,19 +244,26 @@ class ACall(TwoProcessesTestCase):
                 spoken = pcm_of(FIRST, raw_id) + bytes(32_000) + pcm_of(SECOND_HALF, raw_id)
                 self.assertEqual(rest.track(call, raw_id), spoken)
                 [gap] = rest.manifest(call)[raw_id]["gaps"]
-                self.assertEqual((gap["start"], gap["end"], gap["reason"]), (3.0, 4.0, "not_connected"))
+                self.assertEqual(
+                    (gap["start"], gap["end"], gap["reason"]), (3.0, 4.0, "not_connected")
+                )
 
 
 class AListener(TwoProcessesTestCase):
     """On Daphne, of a call that uvicorn records; the dashboard is on uvicorn."""
 
     @asynccontextmanager
-    async def spoken_call(self, connection_id: str) -> AsyncIterator[tuple[Dashboard, dict[str, Any], int]]:
-        """A call that goes on, as the dashboard was told of it, and when its first sample was spoken."""
+    async def spoken_call(
+        self, connection_id: str
+    ) -> AsyncIterator[tuple[Dashboard, dict[str, Any], int]]:
+        """A call that goes on, as the dashboard was told of it, and when its first sample was
+        spoken.
+        """
         began_us = int(time.time() * 1000) * 1000  # ACS's timestamps have milliseconds
         async with dashboard(self.uvicorn, self.account) as board:
             playing = asyncio.create_task(
-                self.played(self.uvicorn, LONG_ENOUGH, connection_id, started_us=began_us), name="call"
+                self.played(self.uvicorn, LONG_ENOUGH, connection_id, started_us=began_us),
+                name="call",
             )
             try:
                 yield board, await board.told("call.started", connection_id), began_us
@@ -225,12 +279,18 @@ class AListener(TwoProcessesTestCase):
                 async with dashboard(self.daphne, self.account) as late:
                     await late.marks({call["id"]: 1})
             await board.marks({})
-            self.assertEqual(board.of("call.ended", "listened"), [], "the listener left, the call goes on")
-        ids = {str(participant_id_of(UUID(call["id"]), raw_id)): raw_id for raw_id in (CALLER, AGENT)}
+            self.assertEqual(
+                board.of("call.ended", "listened"), [], "the listener left, the call goes on"
+            )
+        ids = {
+            str(participant_id_of(UUID(call["id"]), raw_id)): raw_id for raw_id in (CALLER, AGENT)
+        }
         self.assertEqual({part.participant for part in heard}, {*ids})
         for part in heard:
             first = 2 * ((part.at_us - began_us) * RATE // SECOND)
-            self.assertEqual(part.pcm, pcm_of(LONG_ENOUGH, ids[part.participant])[first:][: len(part.pcm)])
+            self.assertEqual(
+                part.pcm, pcm_of(LONG_ENOUGH, ids[part.participant])[first:][: len(part.pcm)]
+            )
         self.assertLess(median(part.delay_seconds for part in heard), 1.0)
 
     async def test_is_marked_no_more_when_its_process_has_died(self) -> None:
@@ -242,6 +302,8 @@ class AListener(TwoProcessesTestCase):
             await asyncio.to_thread(self.daphne.kill)
             try:
                 await board.marks({})
-                self.assertEqual(board.of("call.ended", "outlived"), [], "the lease ran out, the call goes on")
+                self.assertEqual(
+                    board.of("call.ended", "outlived"), [], "the lease ran out, the call goes on"
+                )
             finally:
                 await asyncio.to_thread(self.daphne.start)

@@ -1,4 +1,6 @@
-"""A server that ends in mid-call and starts again, on both servers: what is lost, and what is said of it."""
+"""A server that ends in mid-call and starts again, on both servers: what is lost, and what is said
+of it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any, ClassVar
 
 from django.test import SimpleTestCase, tag
 
-from streams.simulator.plan import Call, Plan
+from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.play import play
 from streams.simulator.report import Report
 from tests.end_to_end.installation import (
@@ -26,7 +28,9 @@ from tests.end_to_end.installation import (
 from tests.waiting import until
 
 SCRIPT = noises(60.0, seed=7)
-SPOKEN_SECONDS = 4.5  # long enough for sealed segments, a journal in waiting, and one that is being written
+SPOKEN_SECONDS = (
+    4.5  # long enough for sealed segments, a journal in waiting, and one that is being written
+)
 ALLOWED_PACKETS = 10  # 200 ms of one voice may have been in buffers
 
 
@@ -73,7 +77,10 @@ class Stopped(SimpleTestCase):
         try:
             report = Report()
             playing = asyncio.create_task(
-                play(Plan(server.media_url, (Call(SCRIPT, connection_id="call"),)), report=report)
+                play(
+                    Plan(server.media_url, (PlannedCall(SCRIPT, connection_id="call"),)),
+                    report=report,
+                )
             )
             packets = round(SPOKEN_SECONDS * 50) * 2
             await until(lambda: report.packets >= packets)
@@ -86,9 +93,14 @@ class Stopped(SimpleTestCase):
             await playing
             await asyncio.to_thread(server.start)
             call = await asyncio.to_thread(rest.over, "call")
-            tracks = {raw_id: await asyncio.to_thread(rest.track, call, raw_id) for raw_id in (CALLER, AGENT)}
+            tracks = {
+                raw_id: await asyncio.to_thread(rest.track, call, raw_id)
+                for raw_id in (CALLER, AGENT)
+            }
             manifest = await asyncio.to_thread(rest.manifest, call)
-            return Outcome(sent, counted, seconds, sealed, call, tracks, manifest, rest.ledger(), server.log)
+            return Outcome(
+                sent, counted, seconds, sealed, call, tracks, manifest, rest.ledger(), server.log
+            )
         finally:
             await asyncio.to_thread(context.__exit__, None, None, None)
 
@@ -110,7 +122,9 @@ class AServerInMidCall(Stopped):
         for which, outcome in self.outcomes.items():
             for raw_id, track in outcome.tracks.items():
                 with self.subTest(which, voice=raw_id):
-                    self.assertGreaterEqual(len(track) // 640, outcome.sent[raw_id] - ALLOWED_PACKETS)
+                    self.assertGreaterEqual(
+                        len(track) // 640, outcome.sent[raw_id] - ALLOWED_PACKETS
+                    )
 
     def test_gives_back_to_the_packet_what_was_said_until_then(self) -> None:
         for which, outcome in self.outcomes.items():
@@ -120,7 +134,9 @@ class AServerInMidCall(Stopped):
                     samples = outcome.manifest[raw_id]["counts"]["samples"]
                     self.assertEqual(samples % 320, 0)
                     self.assertEqual(track[: 2 * samples], pcm_of(SCRIPT, raw_id)[: 2 * samples])
-                    self.assertLessEqual(longest - 2 * samples, 640, "one voice may have had one packet more")
+                    self.assertLessEqual(
+                        longest - 2 * samples, 640, "one voice may have had one packet more"
+                    )
 
     def test_proves_it_in_the_manifest(self) -> None:
         for which, outcome in self.outcomes.items():

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { BROKE, codeOfRefusal, GIVEN_UP, SLOW, wordsOfEnd } from "../../calls/static/calls/js/listen/ending.js";
-import { ListenSocket, MOST_ATTEMPTS, OPEN_WITHIN_MS, SILENT_AFTER_MS } from "../../calls/static/calls/js/listen/listen-socket.js";
+import { ListenSocket, MAX_ATTEMPTS, OPEN_WITHIN_MS, SILENT_AFTER_MS } from "../../calls/static/calls/js/listen/listen-socket.js";
 import { World } from "./socket-world.mjs";
 
 /** A world whose time passes when the test says so, and where REST answers `call`. */
@@ -70,7 +70,7 @@ test("pauses grow up to a bound, and after many attempts it is given up", async 
     await world.close();
   }
   assert.deepEqual(waits.slice(0, 6), [250, 500, 1000, 2000, 4000, 5000]);
-  assert.deepEqual([waits.length, Math.max(...waits)], [MOST_ATTEMPTS, 5000]);
+  assert.deepEqual([waits.length, Math.max(...waits)], [MAX_ATTEMPTS, 5000]);
   assert.equal(world.heard.at(-1), `over: ${GIVEN_UP}`);
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { Mixer, MOST_AHEAD_SECONDS, RESERVE_SECONDS } from "../../calls/static/calls/js/listen/mixer.js";
+import { Mixer, MAX_AHEAD_SECONDS, RESERVE_SECONDS } from "../../calls/static/calls/js/listen/mixer.js";
 import { readPart } from "../../calls/static/calls/js/listen/part.js";
 import { Voices } from "../../calls/static/calls/js/listen/voices.js";
 
@@ -94,7 +94,7 @@ test("after a stall that was longer the reserve is built again", () => {
 test("a burst is cut to its newest part: the delay does not grow", () => {
   const mixer = new Mixer(16_000);
   for (let count = 0; count < 50; count += 1) mixer.put(part("a", count / 10, level(0.5, 1600)));
-  assert.ok(mixer.delay <= MOST_AHEAD_SECONDS + 0.11, `${mixer.delay}`);
+  assert.ok(mixer.delay <= MAX_AHEAD_SECONDS + 0.11, `${mixer.delay}`);
 });
 
 test("what came before, from a second socket of the call, is heard once", () => {

@@ -1,4 +1,6 @@
-"""The production shape without an engine: what compose says, what the image holds, and the processes behind nginx."""
+"""The production shape without an engine: what compose says, what the image holds, and the
+processes behind nginx.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,13 @@ from tests.servers import ROOT, STREAM_TOKEN, Server, free_port
 SEALED_SECONDS = 30.0
 METADATA = {
     "kind": "AudioMetadata",
-    "audioMetadata": {"subscriptionId": "s", "encoding": "PCM", "sampleRate": 16000, "channels": 1, "length": 640},
+    "audioMetadata": {
+        "subscriptionId": "s",
+        "encoding": "PCM",
+        "sampleRate": 16000,
+        "channels": 1,
+        "length": 640,
+    },
 }
 
 
@@ -55,7 +63,9 @@ class Compose(TestCase):
         done = self.compose(dict.fromkeys(self.required, "/x"))
         self.assertEqual(0, done.returncode, done.stderr)
         services = yaml.safe_load(done.stdout)["services"]
-        self.assertLessEqual({"postgres", "redis", "objects", "migrate", "web", "ingest", "nginx"}, set(services))
+        self.assertLessEqual(
+            {"postgres", "redis", "objects", "migrate", "web", "ingest", "nginx"}, set(services)
+        )
 
     def test_each_required_variable_is_asked_for_by_name(self) -> None:
         for name in self.required:
@@ -66,21 +76,29 @@ class Compose(TestCase):
 
     def test_the_example_names_every_required_variable_and_no_secret(self) -> None:
         example = dict(
-            line.split("=", 1) for line in (ROOT / ".env.example").read_text().splitlines() if re.match(r"\w+=", line)
+            line.split("=", 1)
+            for line in (ROOT / ".env.example").read_text().splitlines()
+            if re.match(r"\w+=", line)
         )
         self.assertLessEqual(set(self.required), set(example))
         self.assertEqual({"SITE": "tls"}, {name: value for name, value in example.items() if value})
 
     def test_our_processes_get_no_variable_that_the_settings_do_not_read(self) -> None:
-        given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-acsmedia"]["environment"]
-        read = set(re.findall(r'env\.\w+\(\s*"(\w+)"', (ROOT / "acsmedia" / "settings.py").read_text()))
+        given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-acsmedia"][
+            "environment"
+        ]
+        read = set(
+            re.findall(r'env\.\w+\(\s*"(\w+)"', (ROOT / "acsmedia" / "settings.py").read_text())
+        )
         self.assertLessEqual(set(given), read)
 
 
 @tag("once")
 class Image(TestCase):
     def test_what_is_copied_is_enough_to_start(self) -> None:
-        """What .dockerignore lets through, in an empty folder: static files are built, the settings pass."""
+        """What .dockerignore lets through, in an empty folder: static files are built, the settings
+        pass.
+        """
         app, data = (self.enterContext(TemporaryDirectory()) for _ in range(2))
         for name in re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -106,7 +124,9 @@ class Image(TestCase):
 
 @tag("once")
 class BehindNginx(TestCase):
-    """Web on Daphne and ingest on uvicorn share a database; ACS and browsers know only nginx, over TLS."""
+    """Web on Daphne and ingest on uvicorn share a database; ACS and browsers know only nginx, over
+    TLS.
+    """
 
     web: Server
     ingest: Server
@@ -145,7 +165,9 @@ class BehindNginx(TestCase):
         with self.assertRaises(HTTPError) as caught:
             build_opener(NoRedirect).open(f"http://localhost:{self.door.http}/calls/")
         with caught.exception as answer:
-            self.assertEqual((301, "https://localhost/calls/"), (answer.code, answer.headers["Location"]))
+            self.assertEqual(
+                (301, "https://localhost/calls/"), (answer.code, answer.headers["Location"])
+            )
 
     def test_a_page_over_tls_leads_to_the_login_and_asks_for_tls_from_now_on(self) -> None:
         with self.https.open(f"https://localhost:{self.door.https}/") as answer:
@@ -159,8 +181,16 @@ class BehindNginx(TestCase):
 
     def test_a_call_comes_in_through_it_and_is_found_by_rest(self) -> None:
         key = self.operator_key()
-        asyncio.run(stream(self.media_url(STREAM_TOKEN), self.door.trust, {"x-ms-call-connection-id": "through-nginx"}))
-        request = Request(f"https://localhost:{self.door.https}/api/v1/calls/?call_connection_id=through-nginx")
+        asyncio.run(
+            stream(
+                self.media_url(STREAM_TOKEN),
+                self.door.trust,
+                {"x-ms-call-connection-id": "through-nginx"},
+            )
+        )
+        request = Request(
+            f"https://localhost:{self.door.https}/api/v1/calls/?call_connection_id=through-nginx"
+        )
         request.add_header("Authorization", f"Token {key}")
         deadline = time.monotonic() + SEALED_SECONDS
         found: list[Any] = []
@@ -168,7 +198,9 @@ class BehindNginx(TestCase):
             with self.https.open(request) as answer:
                 found = json.load(answer)["results"]
             time.sleep(0.1)
-        self.assertEqual(["through-nginx"], [call["call_connection_id"] for call in found], self.ingest.log)
+        self.assertEqual(
+            ["through-nginx"], [call["call_connection_id"] for call in found], self.ingest.log
+        )
 
     def test_a_dashboard_gets_its_snapshot_through_it_and_another_origin_does_not(self) -> None:
         origin = f"https://localhost:{self.door.https}"
@@ -176,11 +208,19 @@ class BehindNginx(TestCase):
             "from tests.people import person; from django.test import Client; client = Client();"
             "client.force_login(person('watcher')); print(client.cookies['sessionid'].value)"
         )
-        cookie = {"Cookie": f"sessionid={self.web.manage('shell', '--command', script).split()[-1]}"}
-        first = asyncio.run(first_message(f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": origin}))
+        cookie = {
+            "Cookie": f"sessionid={self.web.manage('shell', '--command', script).split()[-1]}"
+        }
+        first = asyncio.run(
+            first_message(f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": origin})
+        )
         self.assertEqual("snapshot", json.loads(first)["type"])
         with self.assertRaises(InvalidStatus):
-            asyncio.run(first_message(f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": "https://b.example"}))
+            asyncio.run(
+                first_message(
+                    f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": "https://b.example"}
+                )
+            )
 
     def test_the_wrong_token_is_refused_through_it(self) -> None:
         with self.assertRaises(InvalidStatus) as caught:
@@ -191,7 +231,9 @@ class BehindNginx(TestCase):
         asyncio.run(stream(self.media_url(STREAM_TOKEN), self.door.trust, {}))
         for server in (self.web, self.ingest):
             asyncio.run(stream(server.media_url, None, {}))
-        with FrontDoor("tls", web=free_port(), ingest=free_port()) as door:  # nobody answers behind this one
+        with FrontDoor(
+            "tls", web=free_port(), ingest=free_port()
+        ) as door:  # nobody answers behind this one
             address = f"wss://localhost:{door.https}/ws/acs/media?token={STREAM_TOKEN}"
             with self.assertRaises(InvalidStatus) as caught:
                 asyncio.run(stream(address, door.trust, {}))
@@ -208,7 +250,9 @@ class BehindNginx(TestCase):
                 opener.open(f"http://localhost:{door.http}/")
             with caught.exception as answer:
                 self.assertEqual(301, answer.code)
-            secure = Request(f"http://localhost:{door.http}/login/", headers={"X-Forwarded-Proto": "https"})
+            secure = Request(
+                f"http://localhost:{door.http}/login/", headers={"X-Forwarded-Proto": "https"}
+            )
             with opener.open(secure) as page:
                 self.assertEqual(200, page.status)
 
@@ -221,7 +265,9 @@ class BehindNginx(TestCase):
                 return error.code
 
     def operator_key(self) -> str:
-        script = "from django.contrib.auth.models import User; User.objects.create_superuser('rest')"
+        script = (
+            "from django.contrib.auth.models import User; User.objects.create_superuser('rest')"
+        )
         self.web.manage("shell", "--command", script)
         return self.web.manage("drf_create_token", "rest").split()[2]
 
@@ -231,13 +277,21 @@ class NoRedirect(HTTPSHandler):
 
     handler_order = 100  # before the one that follows
 
-    def http_error_301(self, request: Request, answer: Any, code: int, message: str, headers: Any) -> None:
+    def http_error_301(
+        self, request: Request, answer: Any, code: int, message: str, headers: Any
+    ) -> None:
         raise HTTPError(request.full_url, code, message, headers, answer)
 
 
 async def stream(url: str, trust: ssl.SSLContext | None, headers: dict[str, str]) -> None:
-    """Connects as ACS does, sends a metadata message and one packet, closes, and waits for the server's close."""
-    packet = {"timestamp": "2026-01-01T00:00:00Z", "participantRawID": "4:+15551230000", "data": "AAAA"}
+    """Connects as ACS does, sends a metadata message and one packet, closes, and waits for the
+    server's close.
+    """
+    packet = {
+        "timestamp": "2026-01-01T00:00:00Z",
+        "participantRawID": "4:+15551230000",
+        "data": "AAAA",
+    }
     async with connect(url, ssl=trust, additional_headers=headers, proxy=None) as socket:
         await socket.send(json.dumps(METADATA))
         await socket.send(json.dumps({"kind": "AudioData", "audioData": packet}))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from unittest import TestCase
 
-from streams.live.alarm_rules import OF_PROCESSES, OF_STREAMS
+from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -17,7 +17,9 @@ OF_A_TEST = {"STATIC_ROOT"}
 class Links(TestCase):
     def test_every_link_within_the_project_leads_to_a_file(self) -> None:
         for page in PAGES:
-            for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            for target in re.findall(
+                r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")
+            ):
                 with self.subTest(page=page.name, target=target):
                     self.assertTrue((page.parent / target).exists())
 
@@ -25,7 +27,9 @@ class Links(TestCase):
         texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
         for page in PAGES[2:]:
             with self.subTest(page.name):
-                self.assertTrue(any(page.name in text for other, text in texts.items() if other != page))
+                self.assertTrue(
+                    any(page.name in text for other, text in texts.items() if other != page)
+                )
 
 
 class Architecture(TestCase):
@@ -34,12 +38,19 @@ class Architecture(TestCase):
         for room in ("streams", "calls", "acsmedia"):
             table = re.search(rf"^\| {room}/ \|.*?\n\n", page, re.MULTILINE | re.DOTALL)
             assert table, f"there is a table of {room}/"
-            modules = {path.name for path in (ROOT / room).glob("*.py")} - {"__init__.py", "apps.py"}
+            modules = {path.name for path in (ROOT / room).glob("*.py")} - {
+                "__init__.py",
+                "apps.py",
+            }
             self.assertEqual({name for name in modules if f"`{name}`" not in table[0]}, set(), room)
 
     def test_every_module_that_is_named_exists(self) -> None:
         page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-        ours = [path for room in ("streams", "calls", "acsmedia") for path in (ROOT / room).rglob("*.py")]
+        ours = [
+            path
+            for room in ("streams", "calls", "acsmedia")
+            for path in (ROOT / room).rglob("*.py")
+        ]
         for name in re.findall(r"`(?:\w+/)*(\w+\.py)`", page):
             with self.subTest(name):
                 self.assertIn(name, {path.name for path in ours})
@@ -58,9 +69,12 @@ class Alarms(TestCase):
     def test_every_alarm_is_in_the_table(self) -> None:
         page = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
         named = re.findall(
-            r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\| (?:call|participant|process) \|", page, re.MULTILINE))
+            r"`(\w+)`",
+            "".join(
+                re.findall(r"^\|([^|]+)\| (?:call|participant|process) \|", page, re.MULTILINE)
+            ),
         )
-        self.assertEqual(sorted(named), sorted((*OF_STREAMS, *OF_PROCESSES)))
+        self.assertEqual(sorted(named), sorted((*STREAM_ALARMS, *PROCESS_ALARMS)))
 
 
 class MakeTargets(TestCase):

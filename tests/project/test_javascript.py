@@ -22,7 +22,11 @@ class JavaScript(SimpleTestCase):
         files = sorted(str(file) for file in TESTS.glob("*.test.mjs"))
         self.assertGreater(len(files), 4)
         done = subprocess.run(
-            [machine.node(), "--test", *files], capture_output=True, text=True, check=False, timeout=120
+            [machine.node(), "--test", *files],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         self.assertEqual(done.returncode, 0, done.stdout[-8000:] + done.stderr[-2000:])
 

@@ -1,4 +1,6 @@
-"""Who may know whom: `calls` never imports `streams`; pure modules know no Django, no event loop, no clock, no file."""
+"""Who may know whom: `calls` never imports `streams`; pure modules know no Django, no event loop,
+no clock, no file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,18 @@ from django.test import tag
 from tests.servers import ROOT
 
 IMPURE = (
-    *("asyncio", "channels", "django", "logging", "os", "pathlib", "redis", "rest_framework", "shutil", "socket"),
+    *(
+        "asyncio",
+        "channels",
+        "django",
+        "logging",
+        "os",
+        "pathlib",
+        "redis",
+        "rest_framework",
+        "shutil",
+        "socket",
+    ),
     *("sqlite3", "structlog", "subprocess", "tempfile", "threading", "time"),
 )
 CLOCKS_AND_FILES = {"open", "print", "input", "now", "utcnow", "today", "time", "monotonic"}
@@ -21,7 +34,9 @@ CLOCKS_AND_FILES = {"open", "print", "input", "now", "utcnow", "today", "time", 
 
 
 def modules(folder: str) -> Iterator[Path]:
-    return (path for path in sorted((ROOT / folder).rglob("*.py")) if "migrations" not in path.parts)
+    return (
+        path for path in sorted((ROOT / folder).rglob("*.py")) if "migrations" not in path.parts
+    )
 
 
 def imports_of(path: Path) -> set[str]:
@@ -58,12 +73,16 @@ class Layers(TestCase):
         self.assertGreater(len(paths), 10)
         for path in paths:
             with self.subTest(path.relative_to(ROOT)):
-                self.assertEqual([name for name in imports_of(path) if belongs_to(name, "streams")], [])
+                self.assertEqual(
+                    [name for name in imports_of(path) if belongs_to(name, "streams")], []
+                )
 
     def test_the_product_imports_nothing_of_its_tests(self) -> None:
         for path in (*modules("calls"), *modules("streams"), *modules("acsmedia")):
             with self.subTest(path.relative_to(ROOT)):
-                self.assertEqual([name for name in imports_of(path) if belongs_to(name, "tests")], [])
+                self.assertEqual(
+                    [name for name in imports_of(path) if belongs_to(name, "tests")], []
+                )
 
     def test_only_one_module_knows_the_channel_layer(self) -> None:
         knowing = [
@@ -87,7 +106,11 @@ class PureModules(TestCase):
     def test_import_nothing_that_touches_the_world(self) -> None:
         for path in pure_modules():
             with self.subTest(path.relative_to(ROOT)):
-                touched = {name for name in imports_of(path) if any(belongs_to(name, package) for package in IMPURE)}
+                touched = {
+                    name
+                    for name in imports_of(path)
+                    if any(belongs_to(name, package) for package in IMPURE)
+                }
                 self.assertEqual(touched, set())
 
     def test_await_nothing_and_look_at_no_clock_and_no_file(self) -> None:
@@ -97,5 +120,9 @@ class PureModules(TestCase):
                     self.assertNotIsInstance(node, ast.Await | ast.AsyncFunctionDef)
                     if isinstance(node, ast.Call):
                         called = node.func
-                        name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+                        name = (
+                            called.id
+                            if isinstance(called, ast.Name)
+                            else getattr(called, "attr", "")
+                        )
                         self.assertNotIn(name, CLOCKS_AND_FILES)

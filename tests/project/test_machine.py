@@ -19,9 +19,15 @@ class Machine(TestCase):
                 self.assertEqual(program, machine.need("no-such-program", "a-program-of-the-test"))
 
     def test_a_missing_program_skips_with_its_name(self) -> None:
-        with mock.patch.dict("os.environ", CI=""), self.assertRaisesRegex(SkipTest, "no-such-program is not installed"):
+        with (
+            mock.patch.dict("os.environ", CI=""),
+            self.assertRaisesRegex(SkipTest, "no-such-program is not installed"),
+        ):
             machine.need("no-such-program")
 
     def test_a_missing_program_fails_in_ci(self) -> None:
-        with mock.patch.dict("os.environ", CI="true"), self.assertRaisesRegex(AssertionError, "no-such-program"):
+        with (
+            mock.patch.dict("os.environ", CI="true"),
+            self.assertRaisesRegex(AssertionError, "no-such-program"),
+        ):
             machine.need("no-such-program")

@@ -1,4 +1,6 @@
-"""`make` on a machine that has never seen the project: what it needs it says, and it installs once."""
+"""`make` on a machine that has never seen the project: what it needs it says, and it installs
+once.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +81,9 @@ class FreshClone(TestCase):
         self.pretend_it_is_installed()
         plan = self.make("-n", "test").stdout
         self.assertIn("manage.py test --tag once --tag browser --tag javascript\n", plan)
-        self.assertIn("manage.py test --exclude-tag once --exclude-tag browser --exclude-tag javascript\n", plan)
+        self.assertIn(
+            "manage.py test --exclude-tag once --exclude-tag browser --exclude-tag javascript\n",
+            plan,
+        )
         self.assertIn("manage.py test --again\n", plan)
         self.assertEqual(ONCE, {"once", "browser", "javascript"})

@@ -67,8 +67,12 @@ class ClosingLine(TestCase):
         self.assertEqual("1 passed, 4 failed, 1 skipped", line_of(*map(Examples, ends)))
 
     def test_a_class_that_cannot_begin_is_one_failure_and_a_skipped_one_is_one_skip(self) -> None:
-        self.assertEqual("1 passed, 1 failed, 0 skipped", line_of(Examples("passes"), CannotBegin("passes")))
-        self.assertEqual("0 passed, 0 failed, 1 skipped", line_of(Lacking("passes"), Lacking("fails")))
+        self.assertEqual(
+            "1 passed, 1 failed, 0 skipped", line_of(Examples("passes"), CannotBegin("passes"))
+        )
+        self.assertEqual(
+            "0 passed, 0 failed, 1 skipped", line_of(Lacking("passes"), Lacking("fails"))
+        )
 
 
 class Again(TestCase):
@@ -78,7 +82,10 @@ class Again(TestCase):
             "tests.project.test_deploy.Compose",
             "tests.project.test_machine",
         )
-        found = {label: Runner(again=True, verbosity=0).build_suite([label]).countTestCases() for label in (pure, both)}
+        found = {
+            label: Runner(again=True, verbosity=0).build_suite([label]).countTestCases()
+            for label in (pure, both)
+        }
         self.assertEqual([0, 3], list(found.values()))
         self.assertEqual(0, Runner(again=True, verbosity=0).build_suite([tagged]).countTestCases())
         self.assertLess(0, Runner(verbosity=0).build_suite([pure]).countTestCases())
@@ -99,6 +106,8 @@ unittest.TextTestRunner(resultclass=runner.Result).run(Hanging("waits_for_ever")
 
 class HangingTest(TestCase):
     def test_it_ends_the_run_and_says_where_it_hung(self) -> None:
-        ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False
+        )
         self.assertEqual(ended.returncode, 1)
         self.assertIn("waits_for_ever", ended.stderr)

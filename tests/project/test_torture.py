@@ -1,4 +1,6 @@
-"""The harness of `make torture` sees what it is there to see; and the short form of it, on a real server."""
+"""The harness of `make torture` sees what it is there to see; and the short form of it, on a real
+server.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from unittest import SkipTest
 import numpy as np
 from django.test import SimpleTestCase, tag
 
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.audio.codec import Samples
 from calls.storage.local import DurableFileStorage
 from tests.torture import integrity
@@ -39,12 +41,15 @@ class ANumberedVoice(SimpleTestCase):
 
     def test_shows_a_loss_of_one_sample(self) -> None:
         self.assertEqual(
-            self.pieces(np.delete(SPOKEN, 1000)), [Piece(0, 0, 1000), Piece(1000, 1001, len(SPOKEN) - 1001)]
+            self.pieces(np.delete(SPOKEN, 1000)),
+            [Piece(0, 0, 1000), Piece(1000, 1001, len(SPOKEN) - 1001)],
         )
 
     def test_shows_a_shift_into_silence(self) -> None:
         shifted = np.concatenate([SPOKEN[:500], np.zeros(7, np.int16), SPOKEN[500:]])
-        self.assertEqual(self.pieces(shifted), [Piece(0, 0, 500), Piece(507, 500, len(SPOKEN) - 500)])
+        self.assertEqual(
+            self.pieces(shifted), [Piece(0, 0, 500), Piece(507, 500, len(SPOKEN) - 500)]
+        )
 
     def test_shows_a_sample_of_nobody(self) -> None:
         changed = SPOKEN.copy()
@@ -74,13 +79,21 @@ class AVerdict(SimpleTestCase):
         self.assertEqual(self.judge(SPOKEN[: -2 * PACKET_SAMPLES], allowed_ms=40).broken, [])
 
     def test_tells_what_had_been_read(self) -> None:
-        self.assertEqual(self.judge(SPOKEN[: -5 * PACKET_SAMPLES], allowed_ms=1000, read=47).worst_read_lost_ms, 40)
+        self.assertEqual(
+            self.judge(SPOKEN[: -5 * PACKET_SAMPLES], allowed_ms=1000, read=47).worst_read_lost_ms,
+            40,
+        )
 
     def test_on_a_repetition_says_what_comes_again(self) -> None:
-        self.assert_broken(np.concatenate([SPOKEN[:3200], SPOKEN[2880:]]), "sample 2880 comes again")
+        self.assert_broken(
+            np.concatenate([SPOKEN[:3200], SPOKEN[2880:]]), "sample 2880 comes again"
+        )
 
     def test_on_a_swap_says_what_comes_late(self) -> None:
-        self.assert_broken(np.concatenate([SPOKEN[:640], SPOKEN[960:1280], SPOKEN[640:960], SPOKEN[1280:]]), "or late")
+        self.assert_broken(
+            np.concatenate([SPOKEN[:640], SPOKEN[960:1280], SPOKEN[640:960], SPOKEN[1280:]]),
+            "or late",
+        )
 
     def test_on_a_shift_says_how_far(self) -> None:
         self.assert_broken(SPOKEN, "lies +80 ms from its place", zero_us=BEGAN_US + 80_000)
@@ -94,7 +107,9 @@ class AVerdict(SimpleTestCase):
 
     def test_on_a_wrong_hash_says_which_segment(self) -> None:
         segment = {"start_sample": 0, "sample_count": 100, "sha256": "0" * 64}
-        self.assert_broken(SPOKEN, "segment at 0: the export does not have its hash", segments=[segment])
+        self.assert_broken(
+            SPOKEN, "segment at 0: the export does not have its hash", segments=[segment]
+        )
 
     def test_on_packets_that_were_never_sent_says_so(self) -> None:
         self.assert_broken(SPOKEN, "1 packets stored that were never sent", left_out=10)
@@ -117,10 +132,14 @@ class AVerdict(SimpleTestCase):
         caller = Caller("", 1, voices=1)
         (raw_id,) = caller.voices
         caller.began_us = BEGAN_US
-        caller.sent[raw_id] = [Sent(number, 0, 1, number + 1) for number in range(PACKETS) if number != left_out]
+        caller.sent[raw_id] = [
+            Sent(number, 0, 1, number + 1) for number in range(PACKETS) if number != left_out
+        ]
         caller.read_up_to = {1: read}
         track = Track(raw_id, recorded, segments or [], gaps or [])
-        return judge(caller, Recording("ended", zero_us, {raw_id: track}, PACKETS), allowed_ms=allowed_ms)
+        return judge(
+            caller, Recording("ended", zero_us, {raw_id: track}, PACKETS), allowed_ms=allowed_ms
+        )
 
 
 class RowsAndObjects(SimpleTestCase):
@@ -129,8 +148,8 @@ class RowsAndObjects(SimpleTestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         pcm = SPOKEN[:100].tobytes()
-        (self.folder / "a.flac").write_bytes(audio.encode(pcm, SAMPLE_RATE))
-        self.row = ("track", 0, 100, audio.pcm_hash(pcm), "a.flac")
+        (self.folder / "a.flac").write_bytes(codec.encode(pcm, SAMPLE_RATE))
+        self.row = ("track", 0, 100, codec.pcm_hash(pcm), "a.flac")
 
     def test_that_belong_together_are_well(self) -> None:
         self.assertEqual(self.faults(self.row), [])
@@ -148,7 +167,10 @@ class RowsAndObjects(SimpleTestCase):
         self.assertIn("is damaged", "".join(self.faults(self.row)))
 
     def test_with_two_rows_at_one_place_are_told(self) -> None:
-        self.assertEqual(self.faults(self.row, ("track", 99, *self.row[2:])), ["two segments of a track at sample 99"])
+        self.assertEqual(
+            self.faults(self.row, ("track", 99, *self.row[2:])),
+            ["two segments of a track at sample 99"],
+        )
 
     def faults(self, *rows: tuple[Any, ...]) -> list[str]:
         return list(integrity.faults_of(rows, DurableFileStorage(location=str(self.folder))))

@@ -1,4 +1,6 @@
-"""The gateway of `make torture` before a real S3: what each order means to the product's own client."""
+"""The gateway of `make torture` before a real S3: what each order means to the product's own
+client.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from botocore.config import Config
 from django.core.files.base import ContentFile
 from django.test import SimpleTestCase, tag
 
-from calls.storage import AudioStorage, StoreAway
+from calls.storage import AudioStorage, StoreUnreachable
 from calls.storage.object_storage import S3_PATIENCE, S3AudioStorage
 from tests.object_stores import S3
 from tests.torture import gateway, integrity
@@ -59,7 +61,7 @@ class AGateway(SimpleTestCase):
         async def try_twice(client: S3AudioStorage, way: Gateway) -> None:
             for order in (gateway.REFUSE, gateway.BREAK_OFF, gateway.BUSY):
                 await way.obey(order)
-                with self.assertRaises(StoreAway):
+                with self.assertRaises(StoreUnreachable):
                     await asyncio.to_thread(save, client)
                 await way.obey(gateway.PASS_ON)
                 await asyncio.to_thread(save, client)
@@ -71,9 +73,14 @@ class AGateway(SimpleTestCase):
         self.tried(gateway.PASS_ON)
         row = ("track", 0, 10, "0" * 64, NAME)
         self.assertIn("is damaged", "".join(integrity.faults_of([row], self.opened)))
-        self.assertEqual(list(integrity.faults_of([], self.opened)), [f"audio without a row left behind: {NAME}"])
+        self.assertEqual(
+            list(integrity.faults_of([], self.opened)), [f"audio without a row left behind: {NAME}"]
+        )
         lost = ("track", 0, 10, "0" * 64, "call/lost.flac")
-        self.assertIn("a row whose audio is not there: call/lost.flac", integrity.faults_of([lost], self.opened))
+        self.assertIn(
+            "a row whose audio is not there: call/lost.flac",
+            integrity.faults_of([lost], self.opened),
+        )
 
     def tried(self, order: str) -> list[str]:
         """What a client says of a store that follows an order."""
@@ -83,13 +90,15 @@ class AGateway(SimpleTestCase):
             await way.obey(order)
             try:
                 await asyncio.to_thread(save, client)
-            except StoreAway as error:
+            except StoreUnreachable as error:
                 said.append(str(error))
 
         self.behind_a_gateway(attempt)
         return said
 
-    def behind_a_gateway(self, attempt: Callable[[S3AudioStorage, Gateway], Awaitable[None]]) -> None:
+    def behind_a_gateway(
+        self, attempt: Callable[[S3AudioStorage, Gateway], Awaitable[None]]
+    ) -> None:
         async def keep_half(path: str) -> None:
             await asyncio.to_thread(halve, self.opened, self.store.name_at(path))
 
@@ -97,7 +106,12 @@ class AGateway(SimpleTestCase):
             async with Gateway(self.store.port, keep_half) as way:
                 options: dict[str, Any] = self.store.storage()["OPTIONS"]
                 endpoint = f"http://127.0.0.1:{way.port}"
-                await attempt(S3AudioStorage(**{**options, "endpoint_url": endpoint, "client_config": IMPATIENT}), way)
+                await attempt(
+                    S3AudioStorage(
+                        **{**options, "endpoint_url": endpoint, "client_config": IMPATIENT}
+                    ),
+                    way,
+                )
 
         asyncio.run(run())
 

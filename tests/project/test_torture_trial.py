@@ -1,4 +1,6 @@
-"""The trials of `make torture`: one that hangs is ended, children of a server count, and nothing is left behind."""
+"""The trials of `make torture`: one that hangs is ended, children of a server count, and nothing is
+left behind.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,9 @@ class AServerWithAChild(SimpleTestCase):
         self.have(STUBBORN)
         everyone = memory.family(self.process)
         self.site.cut_power(
-            lambda: self.assertEqual({each.status() for each in everyone}, {psutil.STATUS_STOPPED}, "they stand still")
+            lambda: self.assertEqual(
+                {each.status() for each in everyone}, {psutil.STATUS_STOPPED}, "they stand still"
+            )
         )
         self.assertTrue(all(has_ended(each) for each in everyone))
 
@@ -148,7 +152,10 @@ class ATrial(SimpleTestCase):
 
 class ARun(SimpleTestCase):
     def test_goes_on_from_a_fault(self) -> None:
-        names = [fault.name for fault, *_ in trials(options().parse_args(["--long", "--from", "evil-ids"]))]
+        names = [
+            fault.name
+            for fault, *_ in trials(options().parse_args(["--long", "--from", "evil-ids"]))
+        ]
         self.assertEqual(names[0], "evil-ids")
         self.assertEqual(names[-1], list(FAULTS)[-1])
         self.assertNotIn("kill-9", names)
@@ -178,7 +185,9 @@ class ARun(SimpleTestCase):
         async def inject(trial: Trial) -> None:
             raise AssertionError("it is not tried")
 
-        self.assertEqual(self.row_of(Fault("of a test", "", inject, missing=missing)).verdict, "BROKEN")
+        self.assertEqual(
+            self.row_of(Fault("of a test", "", inject, missing=missing)).verdict, "BROKEN"
+        )
 
     def test_starts_servers_on_ports_that_no_client_is_given(self) -> None:
         lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
@@ -186,7 +195,9 @@ class ARun(SimpleTestCase):
 
     def row_of(self, fault: Fault, wanted: argparse.Namespace | None = None) -> Any:
         wanted = wanted or options().parse_args([])
-        return asyncio.run(try_fault(fault, "uvicorn", "none", {"none": cast("Database", NoDatabase())}, 7, wanted))
+        return asyncio.run(
+            try_fault(fault, "uvicorn", "none", {"none": cast("Database", NoDatabase())}, 7, wanted)
+        )
 
 
 @tag("once")
@@ -194,9 +205,19 @@ class AnInterruptedRun(SimpleTestCase):
     def test_leaves_nothing_behind(self) -> None:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        command = [sys.executable, "-m", "tests.torture", "--fault", "sigterm", "--server", "uvicorn"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.torture",
+            "--fault",
+            "sigterm",
+            "--server",
+            "uvicorn",
+        ]
         environment = {**os.environ, "TMPDIR": folder.name}
-        run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        run = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        )
         self.addCleanup(run.kill)
         started = self.server_of(run)
         run.send_signal(signal.SIGTERM)

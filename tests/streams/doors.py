@@ -6,22 +6,28 @@ from typing import Any
 
 from django.test import SimpleTestCase
 
-from streams.acs.auth import Door, Forbidden, Reason, Refused
+from streams.acs.auth import Forbidden, HandshakeAuth, Reason, Refused
 
 SECRET = "a-secret+of/the=address"
 
 
 class DoorCase(SimpleTestCase):
-    door: Door
+    door: HandshakeAuth
 
-    async def assert_admitted(self, handshake: dict[str, Any], door: Door | None = None) -> None:
+    async def assert_admitted(
+        self, handshake: dict[str, Any], door: HandshakeAuth | None = None
+    ) -> None:
         try:
             await (door or self.door).admit(handshake)
         except Refused as refused:
             self.fail(f"refused: {refused}")
 
     async def assert_refused(
-        self, reason: Reason, handshake: dict[str, Any], kind: type[Refused] = Forbidden, door: Door | None = None
+        self,
+        reason: Reason,
+        handshake: dict[str, Any],
+        kind: type[Refused] = Forbidden,
+        door: HandshakeAuth | None = None,
     ) -> None:
         with self.assertRaises(kind) as caught:
             await (door or self.door).admit(handshake)

@@ -28,8 +28,12 @@ class RecordedSocket:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def packets(self, raw_id: str | None = None) -> list[dict[str, Any]]:
-        """The `audioData` members, of one participant where `raw_id` says so ("" = those who name nobody)."""
-        audio = [message["audioData"] for message in self.messages if message["kind"] == "AudioData"]
+        """The `audioData` members, of one participant where `raw_id` says so ("" = those who name
+        nobody).
+        """
+        audio = [
+            message["audioData"] for message in self.messages if message["kind"] == "AudioData"
+        ]
         return [one for one in audio if raw_id is None or one.get("participantRawID", "") == raw_id]
 
     def pcm(self, raw_id: str | None = None) -> bytes:
@@ -38,7 +42,9 @@ class RecordedSocket:
 
 @dataclass
 class FakeRecorder:
-    """`close_after` n closes each socket after n messages with `close_code`; `refuse` answers the next handshakes."""
+    """`close_after` n closes each socket after n messages with `close_code`; `refuse` answers the
+    next handshakes.
+    """
 
     sockets: list[RecordedSocket] = field(default_factory=list)
     refuse: list[HTTPStatus] = field(default_factory=list)
@@ -49,7 +55,9 @@ class FakeRecorder:
 
     async def receive(self, connection: ServerConnection) -> None:
         assert connection.request is not None
-        socket = RecordedSocket(connection.request.path, list(connection.request.headers.raw_items()))
+        socket = RecordedSocket(
+            connection.request.path, list(connection.request.headers.raw_items())
+        )
         self.sockets.append(socket)
         try:
             async for message in connection:
@@ -71,11 +79,15 @@ class FakeRecorder:
 
 
 @asynccontextmanager
-async def recording(recorder: FakeRecorder | None = None, *, port: int = 0) -> AsyncIterator[FakeRecorder]:
+async def recording(
+    recorder: FakeRecorder | None = None, *, port: int = 0
+) -> AsyncIterator[FakeRecorder]:
     """Serves until the block ends, and then waits for every socket to be over."""
     recorder = recorder or FakeRecorder()
     server: Server
-    async with serve(recorder.receive, "127.0.0.1", port, process_request=recorder.answer) as server:
+    async with serve(
+        recorder.receive, "127.0.0.1", port, process_request=recorder.answer
+    ) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         recorder.url = f"ws://127.0.0.1:{port}/ws/acs/media"
         yield recorder

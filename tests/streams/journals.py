@@ -19,7 +19,17 @@ from msgspec import structs
 from calls import identity
 from streams.journal import files as journal_files
 from streams.journal.files import Journal
-from streams.journal.records import Audio, Closed, Counts, Damage, Dtmf, Handshake, Metadata, Record, Voice
+from streams.journal.records import (
+    Audio,
+    Closed,
+    Counts,
+    Damage,
+    Dtmf,
+    Handshake,
+    Metadata,
+    Record,
+    Voice,
+)
 from tests.streams.packets import RATE, START_US, Sent
 
 CONNECTION = "connection"
@@ -31,7 +41,9 @@ def handshake_of(
     """A new socket of the call."""
     stream_id = uuid4()
     call_id = str(identity.call_id_of(connection, stream_id))
-    return Handshake(str(stream_id), call_id, connection, "correlation", connected_us, segment_seconds)
+    return Handshake(
+        str(stream_id), call_id, connection, "correlation", connected_us, segment_seconds
+    )
 
 
 def metadata_of(index: int = 0, rate: int = RATE, at_us: int = START_US) -> Metadata:
@@ -55,15 +67,21 @@ def records_of(packets: Iterable[Sent], metadata: Metadata | None = None) -> lis
     return records
 
 
-def files_of(records: Sequence[Record], cuts: Iterable[int], handshake: Handshake) -> list[list[Record]]:
-    """The records in files that end at `cuts`; each begins with the handshake and repeats what is in force."""
+def files_of(
+    records: Sequence[Record], cuts: Iterable[int], handshake: Handshake
+) -> list[list[Record]]:
+    """The records in files that end at `cuts`; each begins with the handshake and repeats what is
+    in force.
+    """
     places = [0, *sorted(cuts), len(records)]
     files = []
     for sequence, (start, end) in enumerate(pairwise(places)):
         before = records[:start]
         metadata = [record for record in before if isinstance(record, Metadata)][-1:]
         voices = [record for record in before if isinstance(record, Voice)]
-        files.append([structs.replace(handshake, sequence=sequence), *metadata, *voices, *records[start:end]])
+        files.append(
+            [structs.replace(handshake, sequence=sequence), *metadata, *voices, *records[start:end]]
+        )
     return files
 
 
@@ -75,7 +93,9 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 
 class Socket:
-    """One media socket and its journal in `folder`. `announced`: metadata comes before anything else."""
+    """One media socket and its journal in `folder`. `announced`: metadata comes before anything
+    else.
+    """
 
     def __init__(
         self,
@@ -88,7 +108,9 @@ class Socket:
         announced: bool = True,
     ) -> None:
         self.folder = folder
-        self.handshake = handshake_of(connection, connected_us=connected_us, segment_seconds=segment_seconds)
+        self.handshake = handshake_of(
+            connection, connected_us=connected_us, segment_seconds=segment_seconds
+        )
         self.journal = Journal(folder, self.handshake)
         self._voices: dict[str, int] = {}
         self._newest_us = connected_us
@@ -113,7 +135,9 @@ class Socket:
                 self.journal.append(Voice(self._voices[packet.participant], packet.participant))
             voice, arrived_us = self._voices[packet.participant], packet.spoken_us
             self._newest_us = max(self._newest_us, arrived_us)
-            self.journal.append_audio([Audio(packet.timestamp_us, arrived_us, voice, silent=False, pcm=packet.pcm)])
+            self.journal.append_audio(
+                [Audio(packet.timestamp_us, arrived_us, voice, silent=False, pcm=packet.pcm)]
+            )
         return self
 
     def press(self, tone: str, at_us: int) -> None:
@@ -150,7 +174,11 @@ class Socket:
 
 def names_in(folder: Path) -> list[str]:
     """Names of journal files without the id of their stream, in order."""
-    return sorted(path.name.partition(".")[2] for path in folder.iterdir() if path.suffix in {".open", ".journal"})
+    return sorted(
+        path.name.partition(".")[2]
+        for path in folder.iterdir()
+        if path.suffix in {".open", ".journal"}
+    )
 
 
 def intact(records: Iterable[Record]) -> list[Record]:

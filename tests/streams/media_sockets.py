@@ -1,4 +1,6 @@
-"""ACS's socket over the real application, without a server: what connects, and where it is recorded."""
+"""ACS's socket over the real application, without a server: what connects, and where it is
+recorded.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,16 @@ from django.test import TransactionTestCase
 
 from acsmedia.asgi import Application
 from calls.live.messages import News
-from streams.acs.auth import Door
+from streams.acs.auth import HandshakeAuth
 from streams.ingest.stream import Stream
 from streams.recorder import Recorder
 from tests.waiting import until
 
 CONNECTION, CORRELATION = "411f0b00-1", "8f3e"
-NAMED = ((b"x-ms-call-connection-id", CONNECTION.encode()), (b"x-ms-call-correlation-id", CORRELATION.encode()))
+NAMED = (
+    (b"x-ms-call-connection-id", CONNECTION.encode()),
+    (b"x-ms-call-correlation-id", CORRELATION.encode()),
+)
 MEDIA = "/ws/acs/media"
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -30,7 +35,9 @@ async def nobody(_news: News) -> None:
 
 
 class MediaSocketTestCase(TransactionTestCase):
-    """`self.application` records into `self.spool`; everyone is let in unless `self.door` is another one."""
+    """`self.application` records into `self.spool`; everyone is let in unless `self.door` is
+    another one.
+    """
 
     def setUp(self) -> None:
         self.spool = Path(self.enterContext(TemporaryDirectory())) / "spool"
@@ -38,10 +45,12 @@ class MediaSocketTestCase(TransactionTestCase):
             self.spool, segment_seconds=10.0, fsync_seconds=0.02, grace_seconds=0.0, publish=nobody
         )
         self.addCleanup(self.stop)
-        self.application = Application(self.recorder, Door("off"))
+        self.application = Application(self.recorder, HandshakeAuth("off"))
 
     def stop(self) -> None:
-        """Ends the recorder, and waits for a file that is still being sealed: it would write into the next test."""
+        """Ends the recorder, and waits for a file that is still being sealed: it would write into
+        the next test.
+        """
         running = self.recorder._running
         self.recorder.stop()
         if running:
@@ -57,7 +66,9 @@ class MediaSocketTestCase(TransactionTestCase):
         return socket
 
     @asynccontextmanager
-    async def connected(self, headers: Headers = NAMED, *, path: str = MEDIA) -> AsyncIterator[WebsocketCommunicator]:
+    async def connected(
+        self, headers: Headers = NAMED, *, path: str = MEDIA
+    ) -> AsyncIterator[WebsocketCommunicator]:
         """A socket that has been accepted; at the end the application is over with it."""
         socket = self.socket(headers, path=path)
         accepted, _subprotocol = await socket.connect(timeout=10)
@@ -73,7 +84,9 @@ class MediaSocketTestCase(TransactionTestCase):
         start = await socket.receive_output(timeout=10)
         self.assertEqual(start["type"], "websocket.http.response.start")
         body = await socket.receive_output(timeout=10)
-        self.assertEqual((body["type"], body.get("more_body", False)), ("websocket.http.response.body", False))
+        self.assertEqual(
+            (body["type"], body.get("more_body", False)), ("websocket.http.response.body", False)
+        )
         await socket.wait(timeout=10)
         status: int = start["status"]
         return status

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from streams.journal.records import Closed, Handshake, Record
 from streams.sealing import digest as sealing
-from streams.sealing.digest import Digest, Segment, StreamState, SubscriptionFacts
+from streams.sealing.digest import Digest, SealedSegment, StreamState, SubscriptionFacts
 from streams.timeline.timeline import Gap
 from tests.streams.journals import handshake_of
 from tests.streams.packets import START_US
@@ -21,7 +21,7 @@ class Sealed:
     digests: list[Digest] = field(default_factory=list)
 
     @property
-    def segments(self) -> list[Segment]:
+    def segments(self) -> list[SealedSegment]:
         return [segment for digest in self.digests for segment in digest.segments]
 
     @property
@@ -34,7 +34,11 @@ class Sealed:
         for one in self.segments:
             if one.raw_id != raw_id:
                 continue
-            if glued and glued[-1][1] == one.sample_rate and glued[-1][0] + len(glued[-1][2]) // 2 == one.start_sample:
+            if (
+                glued
+                and glued[-1][1] == one.sample_rate
+                and glued[-1][0] + len(glued[-1][2]) // 2 == one.start_sample
+            ):
                 glued[-1] = (glued[-1][0], one.sample_rate, glued[-1][2] + one.pcm)
             else:
                 glued.append((one.start_sample, one.sample_rate, one.pcm))
@@ -52,8 +56,12 @@ class Sealed:
         ]
 
 
-def seal(files: Sequence[Sequence[Record]], handshake: Handshake | None = None, *, last: bool = True) -> Sealed:
-    """Digests the files one after the other; between them the state is written out and read back."""
+def seal(
+    files: Sequence[Sequence[Record]], handshake: Handshake | None = None, *, last: bool = True
+) -> Sealed:
+    """Digests the files one after the other; between them the state is written out and read
+    back.
+    """
     sealed = Sealed()
     for number, records in enumerate(files):
         sealed.state = sealing.load(sealing.dump(sealed.state))
@@ -64,7 +72,9 @@ def seal(files: Sequence[Sequence[Record]], handshake: Handshake | None = None, 
     return sealed
 
 
-def seal_one(records: Sequence[Record], *, last: bool = True, segment_seconds: float = 10.0) -> Sealed:
+def seal_one(
+    records: Sequence[Record], *, last: bool = True, segment_seconds: float = 10.0
+) -> Sealed:
     return seal([[handshake_of(segment_seconds=segment_seconds), *records]], last=last)
 
 

@@ -1,4 +1,6 @@
-"""A spool of several processes, their sealers, a store that fails on demand, and what is recorded in the end."""
+"""A spool of several processes, their sealers, a store that fails on demand, and what is recorded
+in the end.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from django.db import OperationalError, connections
 from django.test import TransactionTestCase, override_settings
 
 from calls import identity
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.models import Call, LedgerEntry, Segment, Subscription
-from calls.storage import AudioStorage, StoreAway, audio_store, read_object
+from calls.storage import AudioStorage, StoreUnreachable, audio_store, read_object
 from streams.journal import spool
 from streams.journal.spool import Folder
 from streams.sealing.sealer import Sealer
@@ -37,7 +39,7 @@ class FakeStore(AudioStorage):
 
     def _save(self, name: str, content: Any) -> str:
         if self.away or self.fails_after == 0:
-            raise StoreAway("the store is away")
+            raise StoreUnreachable("the store is away")
         if self.fails_after is not None:
             self.fails_after -= 1
         self.held[name] = content.read()
@@ -70,7 +72,9 @@ class Clock:
 
 
 class Process:
-    """A recording process as its sealer and its files see it: a folder of its own, and one round after the other."""
+    """A recording process as its sealer and its files see it: a folder of its own, and one round
+    after the other.
+    """
 
     def __init__(self, spool_folder: Path, clock: Clock) -> None:
         self.owned: Folder = spool.claim(spool_folder)
@@ -83,7 +87,9 @@ class Process:
         return self.sealer.round()
 
     def die(self) -> None:
-        """The process is gone, whatever it was doing: its lock is free, its files are as they are."""
+        """The process is gone, whatever it was doing: its lock is free, its files are as they
+        are.
+        """
         self.owned.release()
 
 
@@ -115,17 +121,33 @@ class SpoolTest(TransactionTestCase):
             yield
 
     def files(self) -> list[str]:
-        """Everything in the folders of processes, by name without the stream's id; locks are left out."""
-        found = [path for path in self.spool.rglob("*") if path.is_file() and path.parent.name != spool.AXES]
-        return sorted(path.name.partition(".")[2] for path in found if path.name not in {spool.LOCK, spool.SEALER_LOCK})
+        """Everything in the folders of processes, by name without the stream's id; locks are left
+        out.
+        """
+        found = [
+            path
+            for path in self.spool.rglob("*")
+            if path.is_file() and path.parent.name != spool.AXES
+        ]
+        return sorted(
+            path.name.partition(".")[2]
+            for path in found
+            if path.name not in {spool.LOCK, spool.SEALER_LOCK}
+        )
 
     def recorded(self, call_id: UUID | None = None, raw_id: str = "p") -> list[tuple[int, bytes]]:
-        """(start, PCM) of the track as rows and store have it, contiguous segments glued together."""
+        """(start, PCM) of the track as rows and store have it, contiguous segments glued
+        together.
+        """
         call_id = call_id or Call.objects.get().id
         glued: list[tuple[int, bytes]] = []
-        for segment in Segment.objects.filter(participant_id=identity.participant_id_of(call_id, raw_id)).on_axis():
-            samples = audio.decode(
-                read_object(segment.audio_name), sample_count=segment.sample_count, sha256=segment.sha256
+        for segment in Segment.objects.filter(
+            participant_id=identity.participant_id_of(call_id, raw_id)
+        ).on_axis():
+            samples = codec.decode(
+                read_object(segment.audio_name),
+                sample_count=segment.sample_count,
+                sha256=segment.sha256,
             )
             pcm = samples.astype("<i2").tobytes()
             if glued and glued[-1][0] + len(glued[-1][1]) // 2 == segment.start_sample:
@@ -134,12 +156,15 @@ class SpoolTest(TransactionTestCase):
                 glued.append((segment.start_sample, pcm))
         return glued
 
-    def assert_recorded(self, packets: list[Sent], *, call_id: UUID | None = None, raw_id: str = "p") -> None:
+    def assert_recorded(
+        self, packets: list[Sent], *, call_id: UUID | None = None, raw_id: str = "p"
+    ) -> None:
         """Each of the packets' samples exactly once, in order, whole in the store."""
         recorded = b"".join(pcm for _, pcm in self.recorded(call_id, raw_id))
         self.assertTrue(
             recorded == b"".join(packet.pcm for packet in packets),
-            f"{len(recorded) // 2} samples are recorded of {sum(len(packet.pcm) // 2 for packet in packets)}",
+            f"{len(recorded) // 2} samples are recorded of "
+            f"{sum(len(packet.pcm) // 2 for packet in packets)}",
         )
 
     def ledger(self, *kinds: str) -> list[tuple[str, str]]:
@@ -148,7 +173,9 @@ class SpoolTest(TransactionTestCase):
         return [(one.kind, one.reason) for one in entries if not kinds or one.kind in kinds]
 
     def subscription(self, stream_id: UUID, index: int = 0) -> Subscription:
-        row: Subscription = Subscription.objects.get(id=identity.subscription_row_id(stream_id, index))
+        row: Subscription = Subscription.objects.get(
+            id=identity.subscription_row_id(stream_id, index)
+        )
         return row
 
 
@@ -158,6 +185,8 @@ def database_away() -> Iterator[None]:
     connections.close_all()
     # Not `connect`: every SimpleTestCase that ran before has left one of its own on the connection.
     refused = OperationalError("the server is down")
-    with patch("django.db.backends.base.base.BaseDatabaseWrapper.ensure_connection", side_effect=refused):
+    with patch(
+        "django.db.backends.base.base.BaseDatabaseWrapper.ensure_connection", side_effect=refused
+    ):
         yield
     connections.close_all()

@@ -1,4 +1,6 @@
-"""Streams with journals in a folder of their own, what they are told, and what is then in their journals."""
+"""Streams with journals in a folder of their own, what they are told, and what is then in their
+journals.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,11 @@ from uuid import UUID, uuid4
 from calls import identity
 from streams.acs.messages import decode
 from streams.ingest.stream import Stream
-from streams.journal import files as journal_files
-from streams.journal import records as journal
+from streams.journal import files, records
 from streams.journal.files import Journal, JournalUnwritable
 from streams.journal.records import Handshake, Record
 from streams.simulator import wire
-from streams.simulator.scenario.schedule import Metadata
+from streams.simulator.scenario.schedule import AudioFormat
 
 ALICE = "4:+15551234567"
 BOB = "8:acs:3d20e1de-0f28-41c5-84a0-4960fde5f411_0000000b-c5f0-6a4f-8b23-3a3a0d00a1b2"
@@ -25,10 +26,12 @@ PACKET = bytes(range(256)) * 2 + bytes(128)
 
 
 def metadata(rate: int = 16_000, subscription: str = "sub-1", encoding: str = "PCM") -> str:
-    return wire.audio_metadata(subscription, Metadata(rate, rate // 25, encoding))
+    return wire.audio_metadata(subscription, AudioFormat(rate, rate // 25, encoding))
 
 
-def audio(raw_id: str = ALICE, pcm: bytes = PACKET, *, at: int = 0, silent: bool | None = False) -> str:
+def audio(
+    raw_id: str = ALICE, pcm: bytes = PACKET, *, at: int = 0, silent: bool | None = False
+) -> str:
     """Packet `at`, counted from 0, of a speaker who makes no pause."""
     return wire.audio_data(START_US + at * 20_000, raw_id, pcm, silent=silent)
 
@@ -88,7 +91,9 @@ def open_stream(
 
 
 def fill_disk(stream: Stream, *, full: bool = True) -> None:
-    assert isinstance(stream.journal, FragileJournal), "the streams of these tests have fragile journals"
+    assert isinstance(stream.journal, FragileJournal), (
+        "the streams of these tests have fragile journals"
+    )
     stream.journal.full = full
 
 
@@ -103,7 +108,7 @@ def records_in(folder: Path) -> list[Record]:
 
 
 def read(path: Path) -> list[Record]:
-    return list(journal_files.read(path)) if path.suffix in {".open", ".journal"} else []
+    return list(files.read(path)) if path.suffix in {".open", ".journal"} else []
 
 
 def heard_in(folder: Path) -> dict[str, bytes]:
@@ -111,9 +116,9 @@ def heard_in(folder: Path) -> dict[str, bytes]:
     voices: dict[int, str] = {}
     heard: dict[str, bytes] = {}
     for record in records_in(folder):
-        if isinstance(record, journal.Voice):
+        if isinstance(record, records.Voice):
             voices[record.index] = record.raw_id
-        elif isinstance(record, journal.Audio) and record.voice in voices:
+        elif isinstance(record, records.Audio) and record.voice in voices:
             heard[voices[record.voice]] = heard.get(voices[record.voice], b"") + record.pcm
     return heard
 

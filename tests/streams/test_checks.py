@@ -82,7 +82,14 @@ class AccessTests(ChecksCase):
             self.assertNotIn("swordfish", str(found(ACS_AUTH=mode, ACS_STREAM_TOKEN="swordfish")))
 
     def test_keys_come_over_https(self) -> None:
-        for url in ("http://example.com/keys", "file:///etc/keys", "https://", "keys", "", "https://[broken"):
+        for url in (
+            "http://example.com/keys",
+            "file:///etc/keys",
+            "https://",
+            "keys",
+            "",
+            "https://[broken",
+        ):
             with self.subTest(url):
                 self.assert_found("E005", "ACS_JWKS_URL", ACS_JWKS_URL=url)
 
@@ -112,7 +119,10 @@ class FolderTests(ChecksCase):
         self.assert_found("E006", "DATA_DIR", **self.data_dir(self.root / "taken" / "below"))
         self.assert_found("E006", "DATA_DIR", DATA_DIR=self.root, SPOOL_DIR=self.root / "taken")
 
-    @skipIf(not Path("/proc/self").is_dir(), "needs a file system that nobody can write to, such as /proc")
+    @skipIf(
+        not Path("/proc/self").is_dir(),
+        "needs a file system that nobody can write to, such as /proc",
+    )
     def test_a_folder_that_cannot_be_written_is_an_error_even_for_root(self) -> None:
         self.assert_found("E006", "DATA_DIR", DATA_DIR=Path("/proc/self"), SPOOL_DIR=self.root)
 
@@ -121,7 +131,10 @@ class StoreTests(ChecksCase):
     def assert_store(self, identities: list[str], store: str, **options: str) -> None:
         storages = {"audio": {"BACKEND": "any", "OPTIONS": options}}
         messages = found(AUDIO_STORE=store, STORAGES=storages)
-        self.assertEqual([message.id for message in messages], [f"acsmedia.{identity}" for identity in identities])
+        self.assertEqual(
+            [message.id for message in messages],
+            [f"acsmedia.{identity}" for identity in identities],
+        )
 
     def test_s3_needs_a_bucket(self) -> None:
         self.assert_store(["E007"], "s3", bucket_name="")
@@ -164,16 +177,16 @@ class InsistTests(ChecksCase):
 
     def test_right_settings_start(self) -> None:
         with settings_with():
-            checks.insist()
+            checks.require_valid_settings()
 
     def test_warnings_start(self) -> None:
         with settings_with(DATABASES=POSTGRES):
-            checks.insist()
+            checks.require_valid_settings()
 
     def test_all_errors_are_named_at_once(self) -> None:
         wrong = {"ACS_AUTH": "off", "REDIS_URL": "http://cache"}
         with settings_with(**wrong), self.assertRaises(ImproperlyConfigured) as caught:
-            checks.insist()
+            checks.require_valid_settings()
         self.assertIn("ACS_AUTH", str(caught.exception))
         self.assertIn("REDIS_URL", str(caught.exception))
         self.assertIn("acsmedia.E009", str(caught.exception))
@@ -181,7 +194,10 @@ class InsistTests(ChecksCase):
     def test_every_id_is_in_the_documentation(self) -> None:
         source = Path(checks.__file__).read_text()
         security = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
-        for number in (*(f"E{index:03}" for index in range(1, 10)), *(f"W{index:03}" for index in range(1, 6))):
+        for number in (
+            *(f"E{index:03}" for index in range(1, 10)),
+            *(f"W{index:03}" for index in range(1, 6)),
+        ):
             with self.subTest(number):
                 self.assertIn(f'id="acsmedia.{number}"', source)
                 self.assertIn(f"acsmedia.{number}", security)

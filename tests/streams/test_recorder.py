@@ -59,8 +59,15 @@ class RecorderTestCase(TransactionTestCase):
         self.recorder = self.make()
         self.addCleanup(self.recorder.stop)
 
-    def make(self, publish: Callable[[News], Awaitable[None]] | None = None, **settings: Any) -> Recorder:
-        shape = {"segment_seconds": SEGMENT_SECONDS, "fsync_seconds": 0.05, "grace_seconds": 0.0, **settings}
+    def make(
+        self, publish: Callable[[News], Awaitable[None]] | None = None, **settings: Any
+    ) -> Recorder:
+        shape = {
+            "segment_seconds": SEGMENT_SECONDS,
+            "fsync_seconds": 0.05,
+            "grace_seconds": 0.0,
+            **settings,
+        }
         return Recorder(self.spool, publish=publish or self.dashboards, **shape)
 
     def files(self, suffix: str) -> list[Path]:
@@ -93,7 +100,10 @@ class Opening(RecorderTestCase):
         self.recorder.start()
 
     async def test_sockets_of_one_connection_belong_to_one_call(self) -> None:
-        first, second = self.recorder.open("connection", "", decode), self.recorder.open("connection", "", decode)
+        first, second = (
+            self.recorder.open("connection", "", decode),
+            self.recorder.open("connection", "", decode),
+        )
         self.assertEqual(first.handshake.call_id, second.handshake.call_id)
         self.assertNotEqual(first.handshake.stream_id, second.handshake.stream_id)
 
@@ -105,7 +115,9 @@ class Opening(RecorderTestCase):
         other = self.make()
         other.start()
         self.addCleanup(other.stop)
-        calls = {one.open("connection", "", decode).handshake.call_id for one in (self.recorder, other)}
+        calls = {
+            one.open("connection", "", decode).handshake.call_id for one in (self.recorder, other)
+        }
         self.assertEqual(len(calls), 1)
 
 
@@ -122,7 +134,9 @@ class Closing(RecorderTestCase):
         await until(Segment.objects.filter(sample_count=5 * 320).aexists)
         await until(lambda: not self.files(".journal") and not self.files(".open"))
         call = await Call.objects.aget()
-        self.assertEqual((call.call_connection_id, call.correlation_id), ("connection", "correlation"))
+        self.assertEqual(
+            (call.call_connection_id, call.correlation_id), ("connection", "correlation")
+        )
 
     async def test_again_changes_nothing(self) -> None:
         stream = self.recorder.open("connection", "", decode)
@@ -164,7 +178,7 @@ class Rotating(RecorderTestCase):
         self.assertEqual(self.stream.journal.sequence, 0)
 
     async def test_happens_when_a_file_is_large_enough(self) -> None:
-        with mock.patch.object(module, "MOST_FILE_BYTES", 10_000):
+        with mock.patch.object(module, "MAX_FILE_BYTES", 10_000):
             self.open().receive(audio())
             self.tick(0.1)
             self.assertEqual(self.stream.journal.sequence, 0)
@@ -186,7 +200,8 @@ class Rotating(RecorderTestCase):
         number = self.stream.journal.descriptor
         self.assertIn(".000000.", name_of(number))
         self.tick(SEGMENT_SECONDS)
-        # The number may be another file's by then. A file that is deleted while it is open keeps its name.
+        # The number may be another file's by then. A file that is deleted while it is open keeps
+        # its name.
         await until(lambda: ".000000." not in name_of(number))
 
     async def test_of_one_stream_that_fails_keeps_no_other_from_it(self) -> None:
@@ -194,7 +209,10 @@ class Rotating(RecorderTestCase):
         for stream in (self.open(), other):
             stream.receive(audio())
         for turn, failure in enumerate((JournalUnwritable("full"), OSError("gone")), start=1):
-            with mock.patch.object(self.stream, "rotate", side_effect=failure), self.assertLogs(level="ERROR"):
+            with (
+                mock.patch.object(self.stream, "rotate", side_effect=failure),
+                self.assertLogs(level="ERROR"),
+            ):
                 self.tick(turn * (SEGMENT_SECONDS + 1))
             self.assertEqual((self.stream.journal.sequence, other.journal.sequence), (0, turn))
             other.receive(audio(at=turn))
@@ -246,7 +264,9 @@ class Ticking(RecorderTestCase):
             await self.sequence_reaches(2)
         self.assertEqual(len(logs.output), 1, "said once, not ten times a second")
 
-    async def test_rotates_although_the_news_cannot_be_sent_for_a_reason_nobody_thought_of(self) -> None:
+    async def test_rotates_although_the_news_cannot_be_sent_for_a_reason_nobody_thought_of(
+        self,
+    ) -> None:
         self.dashboards.failure = TypeError("can not serialize")
         with self.assertLogs("streams.recorder", "WARNING") as logs:
             await self.sequence_reaches(2)
@@ -254,7 +274,10 @@ class Ticking(RecorderTestCase):
 
     async def test_rotates_although_the_layer_hangs(self) -> None:
         self.dashboards.hangs = True
-        with mock.patch.object(module, "PUBLISH_TIMEOUT_SECONDS", 0.05), self.assertLogs("streams.recorder", "WARNING"):
+        with (
+            mock.patch.object(module, "PUBLISH_TIMEOUT_SECONDS", 0.05),
+            self.assertLogs("streams.recorder", "WARNING"),
+        ):
             await self.sequence_reaches(2)
         self.assertGreaterEqual(self.dashboards.asked, 2)
 
@@ -270,7 +293,7 @@ class Ticking(RecorderTestCase):
 
 class TheFigures(RecorderTestCase):
     async def test_are_all_zero_before_the_start(self) -> None:
-        figures = self.recorder.figures()
+        figures = self.recorder.stats()
         self.assertEqual((figures.packets, figures.open_streams, figures.journal_bytes), (0, 0, 0))
 
     async def test_count_open_and_closed_streams_alike(self) -> None:
@@ -279,27 +302,31 @@ class TheFigures(RecorderTestCase):
         for stream in (first, second):
             for message in (metadata(), audio(), "no JSON", "{}"):
                 stream.receive(message)
-        before = self.recorder.figures()
+        before = self.recorder.stats()
         self.assertEqual((before.packets, before.open_streams), (2, 2))
-        self.assertEqual(before.messages, {"audio": 2, "dtmf": 0, "metadata": 2, "unknown": 2, "malformed": 2})
+        self.assertEqual(
+            before.messages, {"audio": 2, "dtmf": 0, "metadata": 2, "unknown": 2, "malformed": 2}
+        )
         self.assertGreater(before.journal_bytes, 2 * len(PACKET))
         self.recorder.close(first, 1000)
-        after = self.recorder.figures()
+        after = self.recorder.stats()
         self.assertEqual((after.messages, after.open_streams), (before.messages, 1))
-        self.assertGreater(after.journal_bytes, before.journal_bytes, "the counts and the close are records too")
+        self.assertGreater(
+            after.journal_bytes, before.journal_bytes, "the counts and the close are records too"
+        )
 
     async def test_count_handshakes(self) -> None:
         for outcome in ("accepted", "refused", "refused"):
             self.recorder.note_handshake(outcome)
-        self.assertEqual(self.recorder.figures().handshakes, {"accepted": 1, "refused": 2})
+        self.assertEqual(self.recorder.stats().handshakes, {"accepted": 1, "refused": 2})
 
     async def test_say_what_has_been_sealed(self) -> None:
         self.recorder.start()
         stream = self.recorder.open("connection", "", decode)
         stream.receive(audio())
         self.recorder.close(stream, 1000)
-        await until(lambda: self.recorder.figures().segments_sealed == 1)
-        await until(lambda: self.recorder.figures().spool_files == 0)
+        await until(lambda: self.recorder.stats().segments_sealed == 1)
+        await until(lambda: self.recorder.stats().spool_files == 0)
 
 
 class Stopping(RecorderTestCase):
@@ -320,7 +347,9 @@ class Stopping(RecorderTestCase):
         stream = self.recorder.open("connection", "", decode)
         stream.receive(audio())
         assert self.recorder._running
-        self.recorder._running.sealer.stop(PATIENCE_SECONDS)  # so that it is not faster than what is tested
+        self.recorder._running.sealer.stop(
+            PATIENCE_SECONDS
+        )  # so that it is not faster than what is tested
         self.recorder.stop()
         self.assertIsInstance(records_in(self.spool)[-1], Closed)
         self.assertEqual(heard_in(self.spool), {ALICE: PACKET})

@@ -1,4 +1,6 @@
-"""Alarms of a recorder: looked for in its rhythm, with the sealer and the disk that it really has."""
+"""Alarms of a recorder: looked for in its rhythm, with the sealer and the disk that it really
+has.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from itertools import pairwise
 
 from django.test import override_settings
 
-from calls.listen.messages import Wish
+from calls.listen.messages import ListenRequest
 from calls.models import LedgerEntry
 from calls.storage import audio_store
 from streams.acs.messages import decode
-from streams.ingest.disk_quota import Room
+from streams.ingest.disk_quota import DiskQuota
 from streams.live.alarm_rules import Thresholds
 from tests.streams.spools import STORAGES, FakeStore
 from tests.streams.streams import START_US, audio, metadata
@@ -22,7 +24,7 @@ from tests.waiting import until
 class Alarms(RecorderTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.recorder = self.make(room=Room(limit_bytes=1))
+        self.recorder = self.make(room=DiskQuota(limit_bytes=1))
         self.addCleanup(self.recorder.stop)
         self.recorder.start()
 
@@ -36,8 +38,10 @@ class Alarms(RecorderTestCase):
         self.assertIn("no_audio", told[max(told)])
         for before, after in pairwise(told):
             if told[before] == told[after]:
-                self.assertGreaterEqual(after - before, 9, "what has not changed is repeated once a second")
-        self.assertEqual(self.recorder.figures().alarms["no_audio"], 1)
+                self.assertGreaterEqual(
+                    after - before, 9, "what has not changed is repeated once a second"
+                )
+        self.assertEqual(self.recorder.stats().alarms["no_audio"], 1)
         self.recorder.close(stream, 1000)
         await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
 
@@ -46,14 +50,18 @@ class Alarms(RecorderTestCase):
         call = stream.handshake.call_id
         for tick in range(120):
             self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
-        self.recorder.take({"type": "listen.wish", "wish": Wish(call=call, listener="one", listens=True)})
+        self.recorder.accept_request(
+            {"type": "listen.wish", "wish": ListenRequest(call=call, listener="one", listens=True)}
+        )
         now = time.monotonic()  # leases count by it
         first = self.recorder.tick(now, START_US + 12_000_000)
-        self.assertEqual((first["alarms"], first["listeners"]), (self.recorder._lookout.on, {call: 1}))
+        self.assertEqual(
+            (first["alarms"], first["listeners"]), (self.recorder._lookout.on, {call: 1})
+        )
         quiet = self.recorder.tick(now + 0.1, START_US + 12_100_000)
         self.assertNotIn("alarms", quiet)
         self.assertNotIn("listeners", quiet)
-        self.recorder.take({"type": "live.asked"})
+        self.recorder.accept_request({"type": "live.asked"})
         asked = self.recorder.tick(now + 0.2, START_US + 12_200_000)
         self.assertEqual((asked["alarms"], asked["listeners"]), (first["alarms"], {call: 1}))
         self.recorder.close(stream, 1000)
@@ -79,7 +87,7 @@ class Alarms(RecorderTestCase):
         (left / "stream.000000.journal").write_bytes(bytes(1000))
         stream = self.recorder.open("connection", "", decode)
         with self.assertLogs("streams.live.alarm_monitor", "WARNING"):
-            await until(lambda: self.recorder.figures().alarms["disk_low"])
+            await until(lambda: self.recorder.stats().alarms["disk_low"])
         self.recorder.close(stream, 1000)
         await until(lambda: any(news.get("ended") for news in self.dashboards.news))
         ticker = self.recorder._ticker
@@ -93,7 +101,9 @@ class Alarms(RecorderTestCase):
 @override_settings(STORAGES=STORAGES)
 class AnOutage(RecorderTestCase):
     async def test_of_the_store_is_said_until_something_is_sealed_again(self) -> None:
-        recorder = self.make(alarms=Thresholds(away_seconds=1.0), grace_seconds=600.0)  # the board keeps the call
+        recorder = self.make(
+            alarms=Thresholds(away_seconds=1.0), grace_seconds=600.0
+        )  # the board keeps the call
         self.addCleanup(recorder.stop)
         recorder.start()
         store = audio_store()
@@ -103,8 +113,8 @@ class AnOutage(RecorderTestCase):
         stream.receive(metadata(), audio())
         with self.assertLogs(level="WARNING"):
             recorder.close(stream, 1000)
-            await until(lambda: recorder.figures().alarms["store_away"])
-        self.assertFalse(recorder.figures().alarms["database_away"])
+            await until(lambda: recorder.stats().alarms["store_away"])
+        self.assertFalse(recorder.stats().alarms["database_away"])
         store.away = False
-        await until(lambda: not recorder.figures().alarms["store_away"])
-        self.assertEqual(recorder.figures().segments_sealed, 1)
+        await until(lambda: not recorder.stats().alarms["store_away"])
+        self.assertEqual(recorder.stats().segments_sealed, 1)

@@ -1,4 +1,6 @@
-"""Tokens as ACS signs them, and wrong in every way; a key server that counts, stalls and fails on request."""
+"""Tokens as ACS signs them, and wrong in every way; a key server that counts, stalls and fails on
+request.
+"""
 
 from __future__ import annotations
 
@@ -39,19 +41,34 @@ def public_jwk(name: str = KEY_ID, bits: int = 2048, **members: Any) -> dict[str
 
 
 def public_pem(name: str = KEY_ID) -> bytes:
-    return private_key(name).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return (
+        private_key(name).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def key_set(*names: str) -> bytes:
     return json.dumps({"keys": [public_jwk(name) for name in names or (KEY_ID,)]}).encode()
 
 
-def token(*, key: str = KEY_ID, header: dict[str, Any] | None = None, without: str = "", **claims: Any) -> str:
-    """What ACS would send, with `claims` changed and `without` left out; `header` changes the header."""
+def token(
+    *, key: str = KEY_ID, header: dict[str, Any] | None = None, without: str = "", **claims: Any
+) -> str:
+    """What ACS would send, with `claims` changed and `without` left out; `header` changes the
+    header.
+    """
     now = time.time()
-    whole = {"iss": ISSUER, "aud": AUDIENCE, "iat": int(now), "nbf": int(now), "exp": int(now) + 86400, **claims}
+    whole = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "iat": int(now),
+        "nbf": int(now),
+        "exp": int(now) + 86400,
+        **claims,
+    }
     whole.pop(without, None)
-    return jwt.encode(whole, private_key(key), algorithm="RS256", headers={"kid": key, **(header or {})})
+    return jwt.encode(
+        whole, private_key(key), algorithm="RS256", headers={"kid": key, **(header or {})}
+    )
 
 
 def handmade(header: Any, claims: Any, signature: bytes = b"") -> str:
@@ -64,7 +81,12 @@ def scope(*, bearer: str | bytes | None = None, query: bytes = b"") -> dict[str,
     """The handshake of ACS as an ASGI scope; `bearer` is the token."""
     headers = [(b"host", b"media.example.com"), (b"x-ms-call-connection-id", b"411f0b00-1")]
     if bearer is not None:
-        headers.append((b"authorization", b"Bearer " + (bearer.encode() if isinstance(bearer, str) else bearer)))
+        headers.append(
+            (
+                b"authorization",
+                b"Bearer " + (bearer.encode() if isinstance(bearer, str) else bearer),
+            )
+        )
     return {"type": "websocket", "path": "/ws/acs/media", "headers": headers, "query_string": query}
 
 

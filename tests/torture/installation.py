@@ -26,7 +26,9 @@ HEAL_SECONDS = 60.0
 TIDY_SECONDS = 15.0
 """How long a folder of the spool may outlive the last file in it: somebody has to come by."""
 ORPHAN_SECONDS = 20.0
-"""How long a child may outlive its server: the file in its hands, in a store that does not answer."""
+"""How long a child may outlive its server: the file in its hands, in a store that does not
+answer.
+"""
 SEGMENT_SECONDS = 1
 GRACE_SECONDS = 1
 SEGMENT_COUNT = "SELECT COUNT(*) FROM calls_segment"
@@ -43,7 +45,9 @@ class NotHealed(Exception):
 
 
 class Installation:
-    """Made for one trial and thrown away after it. `server` is the one that is asked; there may be more of them."""
+    """Made for one trial and thrown away after it. `server` is the one that is asked; there may be
+    more of them.
+    """
 
     def __init__(
         self,
@@ -55,7 +59,9 @@ class Installation:
         route: Callable[[str], str] = str,
         store: AudioStorage | None = None,
     ) -> None:
-        """`route` turns the URL of the fresh database into the one that is used; `store`: the objects, unless files."""
+        """`route` turns the URL of the fresh database into the one that is used; `store`: the
+        objects, unless files.
+        """
         self._folder = TemporaryDirectory(prefix="acsmedia-torture-")
         self.data_dir = data_dir or Path(self._folder.name)
         self.database = database
@@ -63,7 +69,11 @@ class Installation:
         self.kind = kind
         self.store = store or DurableFileStorage(location=str(self.audio))
         self.orphan_seconds = ORPHAN_SECONDS
-        self._environment = {**ENVIRONMENT, "DATABASE_URL": self.database_url, **(environment or {})}
+        self._environment = {
+            **ENVIRONMENT,
+            "DATABASE_URL": self.database_url,
+            **(environment or {}),
+        }
         self._children: set[psutil.Process] = set()
         self._starting: set[asyncio.Task[Server]] = set()
         self.servers: list[Server] = []
@@ -83,16 +93,24 @@ class Installation:
 
     def add_server(self) -> Server:
         """Another one, not started, on the same database, spool and store."""
-        log = Path(self._folder.name) / f"server-{len(self.servers)}.log"  # not on a disk that a fault fills
-        made = Server(self.kind, environment=self._environment, data_dir=self.data_dir, log_file=log)
+        log = (
+            Path(self._folder.name) / f"server-{len(self.servers)}.log"
+        )  # not on a disk that a fault fills
+        made = Server(
+            self.kind, environment=self._environment, data_dir=self.data_dir, log_file=log
+        )
         self.servers.append(made)
         return made
 
     async def start(self, server: Server | None = None) -> None:
-        """Starts it, again on the same port, and waits until it answers. Raises `AssertionError` when it does not."""
+        """Starts it, again on the same port, and waits until it answers. Raises `AssertionError`
+        when it does not.
+        """
         starting = asyncio.create_task(asyncio.to_thread((server or self.server).start))
         self._starting.add(starting)
-        await asyncio.shield(starting)  # a thread cannot be cancelled: `stop` waits for what it starts
+        await asyncio.shield(
+            starting
+        )  # a thread cannot be cancelled: `stop` waits for what it starts
 
     async def kill(self, server: Server | None = None) -> None:
         """kill -9. Of the process alone, as in reality: its children see to their own end."""
@@ -105,7 +123,9 @@ class Installation:
         await asyncio.to_thread((server or self.server).terminate, seconds=seconds)
 
     async def stop(self) -> list[str]:
-        """Ends what still runs; again, nothing. What it had to do that should not have been needed."""
+        """Ends what still runs; again, nothing. What it had to do that should not have been
+        needed.
+        """
         starting, self._starting = self._starting, set()
         await asyncio.gather(*starting, return_exceptions=True)
         self._note_children()
@@ -114,13 +134,18 @@ class Installation:
         children, self._children = self._children, set()
         alive = await asyncio.to_thread(left_of, children, self.orphan_seconds)
         await asyncio.to_thread(end, alive)
-        return [f"a child was there {self.orphan_seconds:.0f} s after its server: {each.pid}" for each in alive]
+        return [
+            f"a child was there {self.orphan_seconds:.0f} s after its server: {each.pid}"
+            for each in alive
+        ]
 
     def remove(self) -> None:
         self._folder.cleanup()
 
     def keep_log(self, name: str) -> Path:
-        """Puts what the servers logged where it outlives the trial, under a name that no other run takes."""
+        """Puts what the servers logged where it outlives the trial, under a name that no other run
+        takes.
+        """
         prefix = f"acsmedia-torture-{name}-{self.kind}-{self.database.name}-"
         descriptor, path = mkstemp(prefix=prefix, suffix=".log")
         with os.fdopen(descriptor, "w") as file:
@@ -133,7 +158,9 @@ class Installation:
         stand_still([psutil.Process((server or self.server).pid)])
 
     def cut_power(self, cut: Callable[[], object]) -> None:
-        """Every process stands still, children too; `cut` takes what the disk holds; then none of them is there."""
+        """Every process stands still, children too; `cut` takes what the disk holds; then none of
+        them is there.
+        """
         everyone = [each for server in self.servers if server.runs for each in family_of(server)]
         stand_still(everyone)
         try:
@@ -143,7 +170,9 @@ class Installation:
             for server in self.servers:
                 server.kill()
 
-    async def until(self, answer: Callable[[], Any], what: str, *, seconds: float = HEAL_SECONDS) -> None:
+    async def until(
+        self, answer: Callable[[], Any], what: str, *, seconds: float = HEAL_SECONDS
+    ) -> None:
         """Waits until `answer()` is true. Raises `NotHealed` after `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -153,7 +182,9 @@ class Installation:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def warm(self) -> None:
-        """Waits for a first segment: with it a sealer has imported and allocated what it will. Raises `NotHealed`."""
+        """Waits for a first segment: with it a sealer has imported and allocated what it will.
+        Raises `NotHealed`.
+        """
         await self.until(lambda: self.segment_count() > 0, "a first segment")
 
     def segment_count(self) -> int:
@@ -167,7 +198,9 @@ class Installation:
     def journals(self) -> list[Path]:
         found: list[Path] = []
         for folder in self.spool.iterdir() if self.spool.is_dir() else ():
-            with suppress(FileNotFoundError):  # emptied, and taken away this moment; `glob` raises that as well
+            with suppress(
+                FileNotFoundError
+            ):  # emptied, and taken away this moment; `glob` raises that as well
                 found += [path for path in folder.iterdir() if path.suffix in {".journal", ".open"}]
         return found
 
@@ -204,7 +237,9 @@ class Installation:
         return list(integrity.leftovers(self.spool, sum(server.runs for server in self.servers)))
 
     def _note_children(self) -> None:
-        self._children.update(child for server in self.servers if server.runs for child in family_of(server)[1:])
+        self._children.update(
+            child for server in self.servers if server.runs for child in family_of(server)[1:]
+        )
 
 
 def family_of(server: Server) -> list[psutil.Process]:
@@ -247,7 +282,9 @@ def left_of(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Also when nobody has asked for its exit code yet, as it is with children whose parent was killed."""
+    """Also when nobody has asked for its exit code yet, as it is with children whose parent was
+    killed.
+    """
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

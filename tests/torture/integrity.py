@@ -1,4 +1,6 @@
-"""Rows, objects and spool folders against each other: nothing without its other half, nothing left behind."""
+"""Rows, objects and spool folders against each other: nothing without its other half, nothing left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.storage import AudioStorage
 from streams.journal.spool import AXES
 
@@ -21,7 +23,9 @@ SEGMENTS = (
 
 
 def faults_of(rows: Sequence[Sequence[Any]], store: AudioStorage) -> Iterator[str]:
-    """`rows` as `SEGMENTS` selects them: every promise between rows and objects that does not hold."""
+    """`rows` as `SEGMENTS` selects them: every promise between rows and objects that does not
+    hold.
+    """
     for before, after in pairwise(rows):
         if before[0] == after[0] and before[1] + before[2] > after[1]:
             yield f"two segments of a track at sample {after[1]}"
@@ -35,8 +39,14 @@ def faults_of(rows: Sequence[Sequence[Any]], store: AudioStorage) -> Iterator[st
 
 
 def leftovers(spool_folder: Path, processes: int = 1) -> Iterator[str]:
-    """What lies in the spool when all is sealed, besides the axes and one empty folder for each living process."""
-    folders = [path for path in spool_folder.iterdir() if path.name != AXES] if spool_folder.is_dir() else []
+    """What lies in the spool when all is sealed, besides the axes and one empty folder for each
+    living process.
+    """
+    folders = (
+        [path for path in spool_folder.iterdir() if path.name != AXES]
+        if spool_folder.is_dir()
+        else []
+    )
     if len(folders) > processes:
         yield f"{len(folders)} folders in the spool of {processes} processes"
     for folder in folders:
@@ -57,9 +67,9 @@ def _entries(folder: Path) -> list[Path]:
 def _fault_of(store: AudioStorage, name: str, sample_count: int, sha256: str) -> str:
     try:
         with store.open(name) as file:
-            audio.decode(file.read(), sample_count=sample_count, sha256=sha256)
+            codec.decode(file.read(), sample_count=sample_count, sha256=sha256)
     except FileNotFoundError:
         return "is not there"
-    except audio.DamagedAudio as error:
+    except codec.DamagedAudio as error:
         return f"is damaged ({error})"
     return ""

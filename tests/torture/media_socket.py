@@ -1,8 +1,9 @@
-"""A WebSocket client on a bare socket: it sends what no library would, and knows how much of it the server has read.
+"""A WebSocket client on a bare socket: it sends what no library would, and knows how much of it the
+server has read.
 
-What the kernel has taken, less what is still under way (TIOCOUTQ) and what lies unread at the server's end
-(/proc/net/tcp), is what the server process has read: to the byte, at the moment one asks. Frames are masked with
-zeros, which the protocol allows and which leaves the payload as it is.
+What the kernel has taken, less what is still under way (TIOCOUTQ) and what lies unread at the
+server's end (/proc/net/tcp), is what the server process has read: to the byte, at the moment one
+asks. Frames are masked with zeros, which the protocol allows and which leaves the payload as it is.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class MediaSocket:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 await made._loop.sock_connect(connection, (parts.hostname, parts.port))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await made.send_raw(request(f"{parts.path}?{parts.query}", parts.netloc, headers or {}))
+                await made.send_raw(
+                    request(f"{parts.path}?{parts.query}", parts.netloc, headers or {})
+                )
                 rest = await made._read_answer()
         except BaseException:
             connection.close()
@@ -68,7 +71,9 @@ class MediaSocket:
 
     async def send(self, message: str | bytes) -> int:
         """One text message; the number of bytes of this connection up to its end."""
-        return await self.send_raw(frame(TEXT, message.encode() if isinstance(message, str) else message))
+        return await self.send_raw(
+            frame(TEXT, message.encode() if isinstance(message, str) else message)
+        )
 
     async def send_raw(self, content: bytes) -> int:
         """Bytes as they are; all of them are the kernel's when it returns."""
@@ -80,7 +85,9 @@ class MediaSocket:
         """Bytes of this connection that the server process has taken out of its socket."""
         under_way = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)))[0]
         return (
-            self.bytes_sent - int(under_way) - _unread_at(self._socket.getpeername()[1], self._socket.getsockname()[1])
+            self.bytes_sent
+            - int(under_way)
+            - _unread_at(self._socket.getpeername()[1], self._socket.getsockname()[1])
         )
 
     async def close(self, code: int = 1000) -> None:
@@ -113,7 +120,9 @@ class MediaSocket:
         await asyncio.wait([self._listening])
 
     async def drip(self, bytes_a_second: int) -> None:
-        """After `stop_reading`: takes so little that what comes piles up, until the connection breaks."""
+        """After `stop_reading`: takes so little that what comes piles up, until the connection
+        breaks.
+        """
         with suppress(OSError):
             while await self._loop.sock_recv(self._socket, bytes_a_second):  # noqa: ASYNC110 - it is there to be slow
                 await asyncio.sleep(1)
@@ -142,7 +151,9 @@ class MediaSocket:
                 rest = left + received
         except OSError:
             pass
-        finally:  # also when what was heard cannot be understood: a socket that nobody reads must not look open
+        # also when what was heard cannot be understood: a socket that nobody reads must not look
+        # open
+        finally:
             if self.close_code is None:
                 self.close_code = ABNORMAL
             self.closed.set()
@@ -203,7 +214,10 @@ def request(target: str, host: str, headers: Mapping[str, str]) -> bytes:
         "Sec-WebSocket-Key": b64encode(os.urandom(16)).decode(),
         "Sec-WebSocket-Version": "13",
     }
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in {**ours, **headers}.items())]
+    lines = [
+        f"GET {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in {**ours, **headers}.items()),
+    ]
     return "\r\n".join([*lines, "", ""]).encode()
 
 

@@ -1,4 +1,6 @@
-"""What a server takes: memory at its highest, threads, descriptors; of its process and the children it works with."""
+"""What a server takes: memory at its highest, threads, descriptors; of its process and the children
+it works with.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ LOOK_SECONDS = 0.1
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
-    """The process and all below it, at this moment. Raises `psutil.NoSuchProcess` when it is gone itself."""
+    """The process and all below it, at this moment. Raises `psutil.NoSuchProcess` when it is gone
+    itself.
+    """
     return [process, *process.children(recursive=True)]
 
 
@@ -46,7 +50,10 @@ class Peak:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])

@@ -1,4 +1,6 @@
-"""File systems of our own, as root: one that is small enough to be full, one whose power can be cut."""
+"""File systems of our own, as root: one that is small enough to be full, one whose power can be
+cut.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from tempfile import mkdtemp
 
 IMAGE_MB = 48
 BUSY_SECONDS = 10.0
-"""A process that was killed counts as ended when its first thread has; the others hold its files a moment longer."""
+"""A process that was killed counts as ended when its first thread has; the others hold its files a
+moment longer.
+"""
 
 
 def missing() -> str:
@@ -49,7 +53,9 @@ class SmallDisk:
 
 
 class PowerCutDisk:
-    """An ext4 in an image file. What is not synced lies in memory only: a copy of the image is the disk after a cut."""
+    """An ext4 in an image file. What is not synced lies in memory only: a copy of the image is the
+    disk after a cut.
+    """
 
     def __init__(self) -> None:
         self._folder = Path(mkdtemp(prefix="acsmedia-power-"))
@@ -86,7 +92,9 @@ def mount(*arguments: str) -> None:
 
 
 def unmount(path: Path, *, keep: bool = False) -> None:
-    """Raises `OSError` where it stays busy; it is gone all the same, as soon as nobody uses it any more."""
+    """Raises `OSError` where it stays busy; it is gone all the same, as soon as nobody uses it any
+    more.
+    """
     deadline = time.monotonic() + BUSY_SECONDS
     busy = False
     while path.is_mount() and not busy:

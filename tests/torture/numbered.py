@@ -1,7 +1,9 @@
-"""Audio that carries its own sequence: any four samples in a row tell which samples of which voice they are.
+"""Audio that carries its own sequence: any four samples in a row tell which samples of which voice
+they are.
 
-A voice is noise from its seed, without a single zero, so that silence is told from it. Whatever is stored of it is
-taken apart into pieces that are contiguous in the voice: a loss, repetition, swap or shift shows to the sample.
+A voice is noise from its seed, without a single zero, so that silence is told from it. Whatever is
+stored of it is taken apart into pieces that are contiguous in the voice: a loss, repetition, swap
+or shift shows to the sample.
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ PACKET_SAMPLES = 320
 PACKET_MS = 20
 PAGE_PACKETS = 500
 WINDOW = 4
-"""Samples that name their place: 64 bits, so two places alike in an hour of a voice are one in a million runs."""
+"""Samples that name their place: 64 bits, so two places alike in an hour of a voice are one in a
+million runs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`count` samples at `place` of a recording are samples `first`, `first + 1`, … of the voice; None: of no voice."""
+    """`count` samples at `place` of a recording are samples `first`, `first + 1`, … of the voice;
+    None: of no voice.
+    """
 
     place: int
     first: int | None
@@ -53,7 +59,9 @@ class NumberedVoice:
     def _page(self, number: int) -> Samples:
         while len(self._pages) <= number:
             noise = np.random.default_rng((self._seed, len(self._pages)))
-            page = noise.integers(-32_768, 32_767, size=PAGE_PACKETS * PACKET_SAMPLES, dtype=np.int16)
+            page = noise.integers(
+                -32_768, 32_767, size=PAGE_PACKETS * PACKET_SAMPLES, dtype=np.int16
+            )
             page[page == 0] = 1
             self._pages.append(page)
         return self._pages[number]
@@ -67,7 +75,11 @@ class Sequence:
 
     def pieces(self, recorded: Samples) -> list[Piece]:
         """In order of place; silence between them is left out."""
-        return [piece for start, end in _sounding(recorded) for piece in self._pieces(recorded, start, end)]
+        return [
+            piece
+            for start, end in _sounding(recorded)
+            for piece in self._pieces(recorded, start, end)
+        ]
 
     def _pieces(self, recorded: Samples, start: int, end: int) -> Iterator[Piece]:
         foreign = 0
@@ -104,7 +116,9 @@ class Sequence:
 
 def _sounding(recorded: Samples) -> Iterator[tuple[int, int]]:
     """Stretches without a zero, as (start, end)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], recorded != 0, [False]]).astype(np.int8)))
+    edges = np.flatnonzero(
+        np.diff(np.concatenate([[False], recorded != 0, [False]]).astype(np.int8))
+    )
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 

@@ -1,4 +1,6 @@
-"""A call read from a script, as fast as the socket goes: the timeline follows timestamps, so an hour takes a minute."""
+"""A call read from a script, as fast as the socket goes: the timeline follows timestamps, so an
+hour takes a minute.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from streams.simulator import wire
 from tests.torture.caller import METADATA, Caller
 
 Stamps = Callable[[int], int | None]
-"""Packet number -> milliseconds after the beginning of the call that its timestamp says; None: it is never sent."""
+"""Packet number -> milliseconds after the beginning of the call that its timestamp says; None: it
+is never sent.
+"""
 
 
 class Recital(Caller):

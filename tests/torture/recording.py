@@ -91,6 +91,8 @@ def _track(port: int, call_id: UUID, track: dict[str, Any]) -> Track:
     participant = track["participant"]
     samples = np.empty(0, np.int16)
     if track["segments"]:
-        content = get(port, f"/api/v1/calls/{call_id}/audio?format=wav&participant={participant['id']}")
+        content = get(
+            port, f"/api/v1/calls/{call_id}/audio?format=wav&participant={participant['id']}"
+        )
         samples = np.frombuffer(content[WAV_HEADER_BYTES:], dtype="<i2")
     return Track(participant["raw_id"], samples, track["segments"], track["gaps"])

@@ -26,7 +26,10 @@ class SlowRelay:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._server.close()
         self._folder.cleanup()
@@ -38,7 +41,9 @@ class SlowRelay:
             both.create_task(_pass_on(behind_reader, writer, self._seconds))
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+async def _pass_on(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float
+) -> None:
     with suppress(OSError):
         while content := await reader.read(65_536):
             await asyncio.sleep(seconds)

@@ -1,4 +1,6 @@
-"""An audio store that does as it is told: a file beside it holds its orders, so that they can change at any moment."""
+"""An audio store that does as it is told: a file beside it holds its orders, so that they can
+change at any moment.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ HANG_SECONDS = 3.0
 class FaultyStorage(DurableFileStorage):
     """Well unless `orders` says otherwise.
 
-    refuse: raises at once. hang: raises after a timeout. break-off: stores half, then raises. keep-half: stores half
-    and says that all is well, as a disk or a gateway does that lies.
+    refuse: raises at once. hang: raises after a timeout. break-off: stores half, then raises.
+    keep-half: stores half and says that all is well, as a disk or a gateway does that lies.
     """
 
     def __init__(self, *, location: str, orders: str) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HEAD = ("fault", "server", "database", "rounds", "sent", "stored", "lost, ms (worst)", "promised", "verdict")
+HEAD = (
+    "fault",
+    "server",
+    "database",
+    "rounds",
+    "sent",
+    "stored",
+    "lost, ms (worst)",
+    "promised",
+    "verdict",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +40,18 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         numbers = (self.rounds, self.sent, self.stored, self.lost_ms)
-        return (self.fault, self.server, self.database, *map(str, numbers), self.promised, self.verdict)
+        return (
+            self.fault,
+            self.server,
+            self.database,
+            *map(str, numbers),
+            self.promised,
+            self.verdict,
+        )
 
 
 WIDTHS = (22, 7, 8, 6, 7, 7, 16, 52, 7)
-MOST_BROKEN = 8
+MAX_BROKEN = 8
 
 
 def head() -> str:
@@ -44,9 +61,9 @@ def head() -> str:
 def lines(row: Row) -> str:
     """The row, and what there is to say about it."""
     said = [f"    {figure}" for figure in row.figures]
-    said += [f"  ! {sentence}" for sentence in row.broken[:MOST_BROKEN]]
-    if len(row.broken) > MOST_BROKEN:
-        said.append(f"  ! and {len(row.broken) - MOST_BROKEN} more")
+    said += [f"  ! {sentence}" for sentence in row.broken[:MAX_BROKEN]]
+    if len(row.broken) > MAX_BROKEN:
+        said.append(f"  ! and {len(row.broken) - MAX_BROKEN} more")
     return "\n".join([_line(row.cells()), *said])
 
 

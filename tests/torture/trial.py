@@ -22,7 +22,8 @@ from tests.torture.verdict import Findings, judge
 
 BOTH = ("sqlite", "postgres")
 SHORT_SECONDS, LONG_SECONDS = 5 * 60.0, 60 * 60.0
-"""A row that takes longer hangs: it is ended, with a finding. The longest takes a minute, or a quarter of an hour.
+"""A row that takes longer hangs: it is ended, with a finding. The longest takes a minute, or a
+quarter of an hour.
 
 After twice as long it is not even at an `await`: an alarm interrupts what it is at.
 """
@@ -66,7 +67,9 @@ def alarm(seconds: float) -> Iterator[None]:
 class Trial:
     """What a fault works with. `expect` and `end_calls` collect what is broken."""
 
-    def __init__(self, kind: str, database: Database, random: Random, *, rounds: int, long: bool) -> None:
+    def __init__(
+        self, kind: str, database: Database, random: Random, *, rounds: int, long: bool
+    ) -> None:
         self.kind = kind
         self.database = database
         self.random = random
@@ -94,7 +97,9 @@ class Trial:
                     await fault.inject(self)
         except TimeoutError as error:
             hangs = deadline.expired() or isinstance(error, Stuck)
-            self.findings.broken.append(f"not over after {limit:.0f} s" if hangs else f"TimeoutError: {error}")
+            self.findings.broken.append(
+                f"not over after {limit:.0f} s" if hangs else f"TimeoutError: {error}"
+            )
         except Exception as error:  # noqa: BLE001 - one fault that cannot be tried must not hide the others
             self.findings.broken.append(f"{type(error).__name__}: {error}")
         finally:
@@ -110,7 +115,14 @@ class Trial:
     ) -> Installation:
         """An installation of its own for this trial, not started yet."""
         wanted = {**self._fault.environment, **(environment or {})}
-        made = Installation(self.kind, self.database, environment=wanted, data_dir=data_dir, route=route, store=store)
+        made = Installation(
+            self.kind,
+            self.database,
+            environment=wanted,
+            data_dir=data_dir,
+            route=route,
+            store=store,
+        )
         self._installation = made
         return made
 
@@ -140,11 +152,19 @@ class Trial:
             made.remove()
 
     def call(
-        self, number: int = 1, *, voices: int = 2, goes_on: bool = True, server: Server | None = None
+        self,
+        number: int = 1,
+        *,
+        voices: int = 2,
+        goes_on: bool = True,
+        server: Server | None = None,
     ) -> list[Caller]:
         """Begins `number` calls, on one server."""
         url = (server or self.site.server).media_url
-        made = [Caller(url, self.random.getrandbits(40), voices=voices, goes_on=goes_on) for _ in range(number)]
+        made = [
+            Caller(url, self.random.getrandbits(40), voices=voices, goes_on=goes_on)
+            for _ in range(number)
+        ]
         self.callers += made
         return [caller.begin() for caller in made]
 
@@ -161,9 +181,13 @@ class Trial:
         for caller in self.callers:
             if caller.url == server.media_url:
                 caller.note_what_was_read()
-        await asyncio.to_thread(server.kill)  # at once: what is sent to a process that stands still counts as lost
+        await asyncio.to_thread(
+            server.kill
+        )  # at once: what is sent to a process that stands still counts as lost
 
-    async def end_calls(self, *, allowed_ms: int = 0, seconds: float = 60.0, tidy: bool = True) -> None:
+    async def end_calls(
+        self, *, allowed_ms: int = 0, seconds: float = 60.0, tidy: bool = True
+    ) -> None:
         """Hangs up, waits until all is sealed, pulls every call and compares."""
         callers, self.callers = self.callers, []
         await asyncio.gather(*(caller.end() for caller in callers))
@@ -173,7 +197,9 @@ class Trial:
         if tidy:
             self.findings.broken += await self.site.faults()
 
-    async def compare(self, caller: Caller, *, allowed_ms: int = 0, excused: Iterable[int] = ()) -> None:
+    async def compare(
+        self, caller: Caller, *, allowed_ms: int = 0, excused: Iterable[int] = ()
+    ) -> None:
         try:
             recording = await self.site.recording(caller.connection_id)
         except NoAnswer as error:

@@ -1,4 +1,6 @@
-"""What was sent against what was stored: losses in ms, and every promise that does not hold, as a sentence. PURE."""
+"""What was sent against what was stored: losses in ms, and every promise that does not hold, as a
+sentence. PURE.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ TOLERANCE_MS = 60
 
 @dataclass(slots=True)
 class Findings:
-    """Of any number of calls. `worst_lost_ms`: the most that one voice of one call has lost of what was sent."""
+    """Of any number of calls. `worst_lost_ms`: the most that one voice of one call has lost of what
+    was sent.
+    """
 
     packets_sent: int = 0
     packets_stored: int = 0
@@ -35,8 +39,12 @@ class Findings:
         self.broken += other.broken
 
 
-def judge(caller: Caller, recording: Recording, *, allowed_ms: int, excused: Iterable[int] = ()) -> Findings:
-    """Compares one call. `allowed_ms`: what each voice may lose; `excused`: packet numbers that may be missing."""
+def judge(
+    caller: Caller, recording: Recording, *, allowed_ms: int, excused: Iterable[int] = ()
+) -> Findings:
+    """Compares one call. `allowed_ms`: what each voice may lose; `excused`: packet numbers that may
+    be missing.
+    """
     findings = Findings()
     stored = 0
     for raw_id, sent in caller.sent.items():
@@ -53,14 +61,18 @@ def judge(caller: Caller, recording: Recording, *, allowed_ms: int, excused: Ite
     return findings
 
 
-def _judge_track(caller: Caller, raw_id: str, track: Track, zero_us: int, findings: Findings) -> set[int]:
+def _judge_track(
+    caller: Caller, raw_id: str, track: Track, zero_us: int, findings: Findings
+) -> set[int]:
     """The packets of one voice that are stored whole."""
     voice, sent = caller.voices[raw_id], caller.sent[raw_id]
     expected = voice.samples(sent[-1].number + 1 if sent else 0)
     pieces = NumberedSequence(expected).pieces(track.samples)
     known = [piece for piece in pieces if piece.first is not None]
     findings.broken += [
-        f"{piece.count} samples of no voice at {piece.place}" for piece in pieces if piece.first is None
+        f"{piece.count} samples of no voice at {piece.place}"
+        for piece in pieces
+        if piece.first is None
     ]
     findings.broken += _disorder(known)
     findings.broken += _displaced(known, caller.began_us, zero_us)
@@ -70,11 +82,21 @@ def _judge_track(caller: Caller, raw_id: str, track: Track, zero_us: int, findin
 
 
 def _judge_loss(
-    caller: Caller, sent: Sequence[Sent], stored: set[int], findings: Findings, allowed_ms: int, excused: set[int]
+    caller: Caller,
+    sent: Sequence[Sent],
+    stored: set[int],
+    findings: Findings,
+    allowed_ms: int,
+    excused: set[int],
 ) -> None:
-    lost = [packet for packet in sent if packet.number not in stored and packet.number not in excused]
+    lost = [
+        packet for packet in sent if packet.number not in stored and packet.number not in excused
+    ]
     lost_ms = len(lost) * PACKET_MS
-    read_ms = sum(caller.was_read(packet) for packet in lost if packet.socket in caller.read_up_to) * PACKET_MS
+    read_ms = (
+        sum(caller.was_read(packet) for packet in lost if packet.socket in caller.read_up_to)
+        * PACKET_MS
+    )
     findings.worst_lost_ms = max(findings.worst_lost_ms, lost_ms)
     findings.worst_read_lost_ms = max(findings.worst_read_lost_ms, read_ms)
     if lost_ms > allowed_ms:
@@ -97,7 +119,10 @@ def _disorder(pieces: Sequence[Piece]) -> Iterator[str]:
         assert before.first is not None, "only known pieces are compared"
         assert after.first is not None, "only known pieces are compared"
         if after.first < before.first + before.count:
-            yield f"sample {after.first} comes again, or late, after sample {before.first + before.count - 1}"
+            yield (
+                f"sample {after.first} comes again, or late, after sample "
+                f"{before.first + before.count - 1}"
+            )
 
 
 def _displaced(pieces: Iterable[Piece], began_us: int, zero_us: int) -> Iterator[str]:
@@ -121,7 +146,10 @@ def _unexplained(pieces: Sequence[Piece], track: Track) -> Iterator[str]:
 
 def _is_covered(start: float, end: float, track: Track) -> bool:
     slack = 1 / SAMPLE_RATE
-    return any(gap["start"] <= start + slack and gap["end"] >= end - slack and gap["reason"] for gap in track.gaps)
+    return any(
+        gap["start"] <= start + slack and gap["end"] >= end - slack and gap["reason"]
+        for gap in track.gaps
+    )
 
 
 def _wrong_hashes(track: Track) -> Iterator[str]:

@@ -12,11 +12,15 @@ from acsmedia.servers.commands import command
 
 
 class Command(BaseCommand):
-    help = "Checks the settings and runs the server in the foreground: the entry point of the image."
+    help = (
+        "Checks the settings and runs the server in the foreground: the entry point of the image."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where to listen, and on which server; the environment gives the defaults."""
-        parser.add_argument("--server", choices=["daphne", "uvicorn"], default=os.environ.get("SERVER", "daphne"))
+        parser.add_argument(
+            "--server", choices=["daphne", "uvicorn"], default=os.environ.get("SERVER", "daphne")
+        )
         parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
         parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
 

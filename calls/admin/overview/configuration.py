@@ -1,4 +1,6 @@
-"""How the installation is set, for whoever looks after it: names as in the environment, secrets only as set or not."""
+"""How the installation is set, for whoever looks after it: names as in the environment, secrets
+only as set or not.
+"""
 
 from __future__ import annotations
 
@@ -36,20 +38,50 @@ def _recording() -> list[Setting]:
     limit = settings.SPOOL_LIMIT_GB
     return [
         Setting("SEGMENT_SECONDS", _seconds(settings.SEGMENT_SECONDS), "longest segment"),
-        Setting("RECONNECT_GRACE_SECONDS", _seconds(settings.RECONNECT_GRACE_SECONDS), "until a closed call has ended"),
-        Setting("JOURNAL_FSYNC_SECONDS", _seconds(settings.JOURNAL_FSYNC_SECONDS), "the most that a power cut takes"),
+        Setting(
+            "RECONNECT_GRACE_SECONDS",
+            _seconds(settings.RECONNECT_GRACE_SECONDS),
+            "until a closed call has ended",
+        ),
+        Setting(
+            "JOURNAL_FSYNC_SECONDS",
+            _seconds(settings.JOURNAL_FSYNC_SECONDS),
+            "the most that a power cut takes",
+        ),
         Setting("MIN_FREE_DISK_MB", f"{settings.MIN_FREE_DISK_MB} MB", "/readyz says no below it"),
-        Setting("SPOOL_LIMIT_GB", f"{limit:g} GB" if limit else "what the disk has", "most that journals may take"),
+        Setting(
+            "SPOOL_LIMIT_GB",
+            f"{limit:g} GB" if limit else "what the disk has",
+            "most that journals may take",
+        ),
     ]
 
 
 def _alarms() -> list[Setting]:
     return [
-        Setting("ALARM_NO_AUDIO_SECONDS", _seconds(settings.ALARM_NO_AUDIO_SECONDS), "a socket without a packet"),
-        Setting("ALARM_DEAD_AIR_SECONDS", _seconds(settings.ALARM_DEAD_AIR_SECONDS), "a call without a sound"),
-        Setting("ALARM_ONE_WAY_SECONDS", _seconds(settings.ALARM_ONE_WAY_SECONDS), "a side that was never heard"),
-        Setting("ALARM_SILENCE_DBFS", f"{settings.ALARM_SILENCE_DBFS:g} dBFS", "at or below it nobody is heard"),
-        Setting("ALARM_LOW_DBFS", f"{settings.ALARM_LOW_DBFS:g} dBFS", "below it speech is too low"),
+        Setting(
+            "ALARM_NO_AUDIO_SECONDS",
+            _seconds(settings.ALARM_NO_AUDIO_SECONDS),
+            "a socket without a packet",
+        ),
+        Setting(
+            "ALARM_DEAD_AIR_SECONDS",
+            _seconds(settings.ALARM_DEAD_AIR_SECONDS),
+            "a call without a sound",
+        ),
+        Setting(
+            "ALARM_ONE_WAY_SECONDS",
+            _seconds(settings.ALARM_ONE_WAY_SECONDS),
+            "a side that was never heard",
+        ),
+        Setting(
+            "ALARM_SILENCE_DBFS",
+            f"{settings.ALARM_SILENCE_DBFS:g} dBFS",
+            "at or below it nobody is heard",
+        ),
+        Setting(
+            "ALARM_LOW_DBFS", f"{settings.ALARM_LOW_DBFS:g} dBFS", "below it speech is too low"
+        ),
     ]
 
 
@@ -59,15 +91,39 @@ def _doors() -> list[Setting]:
         Setting("ACS_AUTH", settings.ACS_AUTH, "how ACS proves who it is"),
         Setting("ACS_RESOURCE_ID", settings.ACS_RESOURCE_ID or "none", "audience of its tokens"),
         Setting("ACS_JWKS_URL", settings.ACS_JWKS_URL, "where its keys are"),
-        Setting("ACS_STREAM_TOKEN", _is_set(settings.ACS_STREAM_TOKEN), "secret in the address of the media socket"),
-        Setting("METRICS_TOKEN", _is_set(settings.METRICS_TOKEN), "without one only this host sees /metrics"),
-        Setting("LOGIN_FAILURES", str(settings.AXES_FAILURE_LIMIT), "wrong passwords, until one has to wait"),
-        Setting("LOGIN_LOCKED_MINUTES", f"{settings.AXES_COOLOFF_TIME.total_seconds() / 60:g} min", "that long"),
+        Setting(
+            "ACS_STREAM_TOKEN",
+            _is_set(settings.ACS_STREAM_TOKEN),
+            "secret in the address of the media socket",
+        ),
+        Setting(
+            "METRICS_TOKEN",
+            _is_set(settings.METRICS_TOKEN),
+            "without one only this host sees /metrics",
+        ),
+        Setting(
+            "LOGIN_FAILURES",
+            str(settings.AXES_FAILURE_LIMIT),
+            "wrong passwords, until one has to wait",
+        ),
+        Setting(
+            "LOGIN_LOCKED_MINUTES",
+            f"{settings.AXES_COOLOFF_TIME.total_seconds() / 60:g} min",
+            "that long",
+        ),
         Setting("REST_RATE_USER", rates["user"], "requests of one user"),
         Setting("REST_RATE_ANONYMOUS", rates["anon"], "requests of one address without login"),
-        Setting("ALLOWED_HOSTS", ", ".join(settings.ALLOWED_HOSTS) or "none", "names that this server answers to"),
+        Setting(
+            "ALLOWED_HOSTS",
+            ", ".join(settings.ALLOWED_HOSTS) or "none",
+            "names that this server answers to",
+        ),
         Setting("DEBUG", _yes_or_no(settings.DEBUG), "never in production"),
-        Setting("INSECURE_HTTP", _yes_or_no(settings.INSECURE_HTTP), "only for a first look on this host"),
+        Setting(
+            "INSECURE_HTTP",
+            _yes_or_no(settings.INSECURE_HTTP),
+            "only for a first look on this host",
+        ),
     ]
 
 
@@ -78,8 +134,14 @@ def _places() -> list[Setting]:
     layer = settings.CHANNEL_LAYERS["default"]["BACKEND"].rpartition(".")[2]
     return [
         Setting("DATABASE_URL", _database(settings.DATABASES["default"]), "rows"),
-        Setting("AUDIO_STORE", " ".join(filter(None, (settings.AUDIO_STORE, bucket))), "sealed segments"),
-        Setting("REDIS_URL", "set" if "Redis" in layer else "none: one process only", "live news between processes"),
+        Setting(
+            "AUDIO_STORE", " ".join(filter(None, (settings.AUDIO_STORE, bucket))), "sealed segments"
+        ),
+        Setting(
+            "REDIS_URL",
+            "set" if "Redis" in layer else "none: one process only",
+            "live news between processes",
+        ),
         Setting("DATA_DIR", str(settings.DATA_DIR), "journals, of a process that records"),
         Setting("LOG_LEVEL", settings.LOG_LEVEL, "what is logged"),
     ]

@@ -1,6 +1,7 @@
 """`/admin/overview/`: how the installation is, on one page, in a handful of queries.
 
-Who records, how far sealing is behind, what has failed and may be tried again, how much there is, and how it is set.
+Who records, how far sealing is behind, what has failed and may be tried again, how much there is,
+and how it is set.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ SEE, RETRY, FORGET = "calls.view_recorderprocess", "calls.change_failedjournal",
 SILENT_AFTER = timedelta(seconds=30)
 """A process says of itself every five seconds."""
 BEHIND_SEGMENTS = 6
-"""As the alarm `sealing_behind` (streams/live/alarm_rules.py), so that page and dashboard say the same."""
-MOST_FAILED = 20
-MOST_PROCESSES = 100
-MOST_COUNTED = 10_000
+"""As the alarm `sealing_behind` (streams/live/alarm_rules.py), so that page and dashboard say the
+same.
+"""
+MAX_FAILED = 20
+MAX_PROCESSES = 100
+MAX_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,17 @@ class Disk:
 def overview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     tables = sizes.tables()
-    failed = list(FailedJournal.objects.all()[: MOST_FAILED + 1])
+    failed = list(FailedJournal.objects.all()[: MAX_FAILED + 1])
     context = {
         **admin.site.each_context(request),
         "title": "Overview",
-        "processes": [_said_of(process, now) for process in RecorderProcess.objects.all()[:MOST_PROCESSES]],
-        "failed": failed[:MOST_FAILED],
-        "has_more_failed": len(failed) > MOST_FAILED,
+        "processes": [
+            _said_of(process, now) for process in RecorderProcess.objects.all()[:MAX_PROCESSES]
+        ],
+        "failed": failed[:MAX_FAILED],
+        "has_more_failed": len(failed) > MAX_FAILED,
         "discarded": _discarded(),
-        "most_counted": MOST_COUNTED,
+        "most_counted": MAX_COUNTED,
         "may_retry": request.user.has_perm(RETRY),
         "may_sweep": request.user.has_perm(FORGET),
         "database_bytes": sizes.database_bytes(),
@@ -82,27 +87,37 @@ def retry(request: HttpRequest) -> HttpResponse:
     journal_id = uuid_in(wanted)
     if wanted and journal_id is None:
         return HttpResponseBadRequest("journal: no UUID", content_type="text/plain")
-    rows = FailedJournal.objects.filter(pk=journal_id) if journal_id else FailedJournal.objects.all()
+    rows = (
+        FailedJournal.objects.filter(pk=journal_id) if journal_id else FailedJournal.objects.all()
+    )
     asked = rows.update(retry_asked_at=timezone.now())
     said = "1 journal is" if asked == 1 else f"{asked} journals are"
-    messages.success(request, f"{said} tried again within seconds; what is sealed goes from the list.")
+    messages.success(
+        request, f"{said} tried again within seconds; what is sealed goes from the list."
+    )
     return redirect("admin-overview")
 
 
 @require_POST
 @permission_required(FORGET, raise_exception=True)
 def sweep(request: HttpRequest) -> HttpResponse:
-    """Removes objects of deleted calls now, for some seconds; what is left then is for the next sweep."""
+    """Removes objects of deleted calls now, for some seconds; what is left then is for the next
+    sweep.
+    """
     deletion.sweep_after_commit()
     left = _discarded()
-    level, said = (messages.WARNING, f"{left} are left: see the log.") if left else (messages.SUCCESS, "Removed.")
+    level, said = (
+        (messages.WARNING, f"{left} are left: see the log.")
+        if left
+        else (messages.SUCCESS, "Removed.")
+    )
     messages.add_message(request, level, said)
     return redirect("admin-overview")
 
 
 def _discarded() -> int:
     """Counted as far as the page says it."""
-    return DiscardedAudio.objects.all()[: MOST_COUNTED + 1].count()
+    return DiscardedAudio.objects.all()[: MAX_COUNTED + 1].count()
 
 
 def _said_of(process: RecorderProcess, now: datetime) -> dict[str, Any]:
@@ -110,12 +125,16 @@ def _said_of(process: RecorderProcess, now: datetime) -> dict[str, Any]:
         "row": process,
         "is_silent": process.seen_at < now - SILENT_AFTER,
         "is_behind": process.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
-        "failures": ", ".join(f"{count} {stage}" for stage, count in process.failures.items() if count),
+        "failures": ", ".join(
+            f"{count} {stage}" for stage, count in process.failures.items() if count
+        ),
     }
 
 
 def _disks() -> Iterator[Disk]:
-    """Of the host that answers: where pages and recorders are apart, /metrics of the recorders tells of theirs."""
+    """Of the host that answers: where pages and recorders are apart, /metrics of the recorders
+    tells of theirs.
+    """
     places = {"Data": settings.DATA_DIR}
     if settings.AUDIO_STORE == "files":
         places["Audio"] = settings.AUDIO_DIR

@@ -1,7 +1,9 @@
-"""How much there is: of rows, as the database knows it, and of audio, by the sizes that segments have written down.
+"""How much there is: of rows, as the database knows it, and of audio, by the sizes that segments
+have written down.
 
-An administrator's page must not read five million rows to say so. Postgres keeps its own estimate of rows (refreshed by
-autovacuum and ANALYZE); of audio a hundredth of the pages is read where there are many, and multiplied.
+An administrator's page must not read five million rows to say so. Postgres keeps its own estimate
+of rows (refreshed by autovacuum and ANALYZE); of audio a hundredth of the pages is read where there
+are many, and multiplied.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ SAMPLE_PERCENT = 1
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` None: never counted. `size_bytes` with indexes; None where the database does not say (SQLite)."""
+    """`rows` None: never counted. `size_bytes` with indexes; None where the database does not say
+    (SQLite).
+    """
 
     name: str
     rows: int | None
@@ -43,7 +47,9 @@ def database_bytes() -> int:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT pg_database_size(current_database())")
         else:
-            cursor.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+            cursor.execute(
+                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            )
         return int(cursor.fetchone()[0])
 
 
@@ -55,23 +61,37 @@ def tables() -> list[Table]:
         if connection.vendor == "postgresql":
             cursor.execute(
                 "SELECT relname, reltuples, pg_total_relation_size(oid) FROM pg_class"
-                " WHERE relname = ANY(%s) AND relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+                " WHERE relname = ANY(%s) AND relkind = 'r' AND relnamespace = "
+                "current_schema()::regnamespace"
                 " ORDER BY 3 DESC, 1",
                 [list(names)],
             )
-        else:  # it counts by reading, and says no sizes; it is for a first look, where that is little
+        # it counts by reading, and says no sizes; it is for a first look, where that is little
+        else:
             counts = (f"SELECT '{name}', count(*), NULL FROM {name}" for name in names)  # noqa: S608 - our own names
             cursor.execute(f"{' UNION ALL '.join(counts)} ORDER BY 2 DESC, 1")
-        return [Table(names[name], int(rows) if rows >= 0 else None, size) for name, rows, size in cursor.fetchall()]
+        return [
+            Table(names[name], int(rows) if rows >= 0 else None, size)
+            for name, rows, size in cursor.fetchall()
+        ]
 
 
 def audio(tables: Iterable[Table]) -> Audio:
-    """`tables` say about how many segments there are; few, or nobody knows: they are summed one by one."""
-    segments = next((table.rows for table in tables if table.name == Segment._meta.verbose_name_plural), None)
+    """`tables` say about how many segments there are; few, or nobody knows: they are summed one by
+    one.
+    """
+    segments = next(
+        (table.rows for table in tables if table.name == Segment._meta.verbose_name_plural), None
+    )
     if segments is None or segments <= EXACT_UP_TO or connection.vendor != "postgresql":
-        summed = Segment.objects.aggregate(segments=Count("pk"), stored_bytes=Sum("stored_bytes", default=0))
+        summed = Segment.objects.aggregate(
+            segments=Count("pk"), stored_bytes=Sum("stored_bytes", default=0)
+        )
         return Audio(**summed, is_estimate=False)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT avg(stored_bytes) FROM calls_segment TABLESAMPLE SYSTEM ({SAMPLE_PERCENT})")  # noqa: S608
+        cursor.execute(
+            # A number of ours, not of a request.
+            f"SELECT avg(stored_bytes) FROM calls_segment TABLESAMPLE SYSTEM ({SAMPLE_PERCENT})"  # noqa: S608
+        )
         mean = cursor.fetchone()[0] or 0
     return Audio(segments, round(mean * segments), is_estimate=True)

@@ -1,8 +1,9 @@
 """Samples -> FLAC, MP3 or Opus, sent while it is encoded.
 
-libsndfile writes a file front to back and returns to the front at the end, to enter what it knows by then. What has
-been sent cannot be entered any more, so it is entered before: the number of samples in FLAC's STREAMINFO, lengths and
-padding in MP3's Info frame. What is still unknown then (FLAC's MD5) is marked as unknown, as the formats provide for.
+libsndfile writes a file front to back and returns to the front at the end, to enter what it knows
+by then. What has been sent cannot be entered any more, so it is entered before: the number of
+samples in FLAC's STREAMINFO, lengths and padding in MP3's Info frame. What is still unknown then
+(FLAC's MD5) is marked as unknown, as the formats provide for.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from calls.export.rendering import BLOCK_SECONDS, Renderer
 
 _SUBTYPES = {"flac": ("FLAC", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS")}
 _MP3_COMPRESSION = 0.6
-"""A constant 64 kbit/s at 16 and 24 kHz: transparent for speech, and its size is known before it is encoded."""
+"""A constant 64 kbit/s at 16 and 24 kHz: transparent for speech, and its size is known before it is
+encoded.
+"""
 _STREAMINFO_END = 42
 _FIRST_SECONDS = {"mp3": 1, "opus": 1}
-"""What these are given at once of the first block, which has ten: they take 4 and 28 ms for a second of a track. Of
-every block that would cost a third of MP3's speed."""
+"""What these are given at once of the first block, which has ten: they take 4 and 28 ms for a
+second of a track. Of every block that would cost a third of MP3's speed.
+"""
 
 Rewrite = Callable[[bytes], bytes]
 """Bytes as the encoder writes them -> bytes as they are sent. Called with every write, in order."""
@@ -54,7 +58,9 @@ def pieces(plan: Plan, renderer: Renderer) -> Generator[bytes, None, None]:
 
 
 def _parts(plan: Plan, renderer: Renderer) -> Iterator[Samples]:
-    """Blocks, the first one in pieces where the encoder is slow, so that the first byte does not wait for it."""
+    """Blocks, the first one in pieces where the encoder is slow, so that the first byte does not
+    wait for it.
+    """
     blocks = renderer.blocks(plan.first, plan.last)
     step = _FIRST_SECONDS.get(plan.format.name, BLOCK_SECONDS) * plan.sample_rate
     for first in islice(blocks, 1):
@@ -63,13 +69,16 @@ def _parts(plan: Plan, renderer: Renderer) -> Iterator[Samples]:
 
 
 def _as_written(part: Samples, plan: Plan) -> Samples | NDArray[np.float32]:
-    """Full scale ±1 for MP3, where libsndfile 1.2.2 loses half of what it is given as 16 bits in two channels and
-    sends what lay in memory instead (libsndfile pull request 1106)."""
+    """Full scale ±1 for MP3, where libsndfile 1.2.2 loses half of what it is given as 16 bits in
+    two channels and sends what lay in memory instead (libsndfile pull request 1106).
+    """
     return np.divide(part, 32_768, dtype=np.float32) if plan.format.name == "mp3" else part
 
 
 class _Outlet:
-    """The file that libsndfile writes to: keeps what is appended until it is taken, lets go what is written over."""
+    """The file that libsndfile writes to: keeps what is appended until it is taken, lets go what is
+    written over.
+    """
 
     def __init__(self) -> None:
         self._place = self._end = 0
@@ -84,7 +93,9 @@ class _Outlet:
             self._appended.append(bytes(content))
             self._end += len(content)
         self._place += len(content)
-        assert self._place <= self._end, "an encoder appends, or writes over what is there; never both at once"
+        assert self._place <= self._end, (
+            "an encoder appends, or writes over what is there; never both at once"
+        )
         return len(content)
 
     def read(self, _size: int = -1) -> bytes:
@@ -98,10 +109,16 @@ class _Outlet:
         return self._place
 
 
-def _open(file: _Outlet | BytesIO, name: str, sample_rate: int, channels: int) -> soundfile.SoundFile:
+def _open(
+    file: _Outlet | BytesIO, name: str, sample_rate: int, channels: int
+) -> soundfile.SoundFile:
     container, subtype = _SUBTYPES[name]
-    options = {"bitrate_mode": "CONSTANT", "compression_level": _MP3_COMPRESSION} if name == "mp3" else {}
-    return soundfile.SoundFile(file, "w", sample_rate, channels, subtype=subtype, format=container, **options)
+    options = (
+        {"bitrate_mode": "CONSTANT", "compression_level": _MP3_COMPRESSION} if name == "mp3" else {}
+    )
+    return soundfile.SoundFile(
+        file, "w", sample_rate, channels, subtype=subtype, format=container, **options
+    )
 
 
 def _rewriting(plan: Plan) -> Rewrite:
@@ -150,7 +167,9 @@ def _mp3_lengths(plan: Plan) -> Lengths:
 
 @cache
 def _mp3_template(sample_rate: int, channels: int) -> tuple[bytes, int]:
-    """The Info frame of an almost empty file, and the samples of a frame: 1152 in MPEG 1, half of it below 32 kHz."""
+    """The Info frame of an almost empty file, and the samples of a frame: 1152 in MPEG 1, half of
+    it below 32 kHz.
+    """
     file = BytesIO()
     with _open(file, "mp3", sample_rate, channels) as encoder:
         encoder.write(np.zeros((1, channels), np.int16))

@@ -1,8 +1,9 @@
-"""The first frame of an MP3: the Info tag that LAME writes when everything else is written, made beforehand. PURE.
+"""The first frame of an MP3: the Info tag that LAME writes when everything else is written, made
+beforehand. PURE.
 
-Players take the length from it, and decoders which samples the encoder added in front and behind, so that an MP3 has
-the zero and the length of every other export. At a constant bit rate all of it follows from the number of samples.
-Layout: "Mp3 Info Tag rev 1 specifications" of LAME.
+Players take the length from it, and decoders which samples the encoder added in front and behind,
+so that an MP3 has the zero and the length of every other export. At a constant bit rate all of it
+follows from the number of samples. Layout: "Mp3 Info Tag rev 1 specifications" of LAME.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ _LEAST_PADDING = 576
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Sizes of an MP3 of `sample_count` samples, in frames of `frame_samples` samples and `frame_bytes` bytes."""
+    """Sizes of an MP3 of `sample_count` samples, in frames of `frame_samples` samples and
+    `frame_bytes` bytes.
+    """
 
     sample_count: int
     frame_samples: int
@@ -25,7 +28,9 @@ class Lengths:
 
     @property
     def padding(self) -> int:
-        """Samples that LAME adds behind: to the end of a frame, and at least as many as its decoder overlaps."""
+        """Samples that LAME adds behind: to the end of a frame, and at least as many as its decoder
+        overlaps.
+        """
         padding = self.frame_samples - (_ENCODER_DELAY + self.sample_count) % self.frame_samples
         return padding if padding >= _LEAST_PADDING else padding + self.frame_samples
 
@@ -46,11 +51,15 @@ def info_frame(template: bytes, lengths: Lengths) -> bytes:
     tag = frame.index(b"Info")
     frame[tag + 8 : tag + 12] = lengths.frames.to_bytes(4, "big")
     frame[tag + 12 : tag + 16] = _bounded(lengths.size)
-    frame[tag + 16 : tag + 116] = bytes(point * 256 // 100 for point in range(100))  # constant rate: a straight line
+    frame[tag + 16 : tag + 116] = bytes(
+        point * 256 // 100 for point in range(100)
+    )  # constant rate: a straight line
     lame = tag + 120
     frame[lame + 21 : lame + 24] = (_ENCODER_DELAY << 12 | lengths.padding).to_bytes(3, "big")
     frame[lame + 28 : lame + 32] = _bounded(lengths.size)
-    frame[lame + 32 : lame + 34] = bytes(2)  # checksum of the music: not known yet, and no player reads it
+    frame[lame + 32 : lame + 34] = bytes(
+        2
+    )  # checksum of the music: not known yet, and no player reads it
     frame[lame + 34 : lame + 36] = checksum(frame[: lame + 34]).to_bytes(2, "big")
     return bytes(frame)
 

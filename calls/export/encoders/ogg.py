@@ -1,7 +1,8 @@
 """Ogg pages with a serial number of our own (RFC 3533, section 6). PURE.
 
-libsndfile draws the serial at random, so that no two files were alike; with one that follows from the ETag the same
-export gives the same bytes, and parts of it that are fetched one by one fit together.
+libsndfile draws the serial at random, so that no two files were alike; with one that follows from
+the ETag the same export gives the same bytes, and parts of it that are fetched one by one fit
+together.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """WAV: a header that is known before any audio is read, and which samples hold which bytes. PURE.
 
-Layout: RIFF with one `fmt ` and one `data` member ("Multimedia Programming Interface and Data Specifications 1.0",
-1991); more than two channels take WAVE_FORMAT_EXTENSIBLE without speaker positions; from 4 GiB on it is RF64 with the
-sizes in `ds64` (EBU Tech 3306).
+Layout: RIFF with one `fmt ` and one `data` member ("Multimedia Programming Interface and Data
+Specifications 1.0", 1991); more than two channels take WAVE_FORMAT_EXTENSIBLE without speaker
+positions; from 4 GiB on it is RF64 with the sizes in `ds64` (EBU Tech 3306).
 """
 
 from __future__ import annotations

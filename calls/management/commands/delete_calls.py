@@ -19,17 +19,35 @@ CALLS_PER_BATCH = 500
 
 
 class Command(BaseCommand):
-    help = "Deletes calls that ended before a day (UTC), with their audio. Live calls are never deleted."
+    help = (
+        "Deletes calls that ended before a day (UTC), with their audio. Live calls are never "
+        "deleted."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--ended-before", required=True, metavar="YYYY-MM-DD", help="The first day that is kept.")
-        parser.add_argument("--dry-run", action="store_true", help="Say what would be deleted, and delete nothing.")
+        parser.add_argument(
+            "--ended-before",
+            required=True,
+            metavar="YYYY-MM-DD",
+            help="The first day that is kept.",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what would be deleted, and delete nothing."
+        )
 
     def handle(self, *, ended_before: str, dry_run: bool, **_options: Any) -> None:
-        """Exit code 1 where the store is away: the rows are deleted then, and the next sweep removes the objects."""
+        """Exit code 1 where the store is away: the rows are deleted then, and the next sweep
+        removes the objects.
+        """
         ids = _ended_before(_midnight(ended_before))
-        extents = [deletion.extent_of(ids[at : at + CALLS_PER_BATCH]) for at in range(0, len(ids), CALLS_PER_BATCH)]
-        segments, stored = sum(each.segments for each in extents), sum(each.stored_bytes for each in extents)
+        extents = [
+            deletion.extent_of(ids[at : at + CALLS_PER_BATCH])
+            for at in range(0, len(ids), CALLS_PER_BATCH)
+        ]
+        segments, stored = (
+            sum(each.segments for each in extents),
+            sum(each.stored_bytes for each in extents),
+        )
         what = f"{len(ids)} calls with {segments} segments, {filesizeformat(stored)} of audio"
         if dry_run:
             self.stdout.write(f"Would delete {what}.")
@@ -47,7 +65,11 @@ class Command(BaseCommand):
 
 def _ended_before(moment: datetime) -> list[UUID]:
     """Oldest first. A call starts before it ends, so the index of starts bounds the search."""
-    calls = Call.objects.filter(started_at__lt=moment).with_state(timezone.now()).filter(ended_at__lt=moment)
+    calls = (
+        Call.objects.filter(started_at__lt=moment)
+        .with_state(timezone.now())
+        .filter(ended_at__lt=moment)
+    )
     return list(calls.order_by("started_at").values_list("pk", flat=True))
 
 

@@ -1,4 +1,6 @@
-"""Prints journals readably: what arrived on a media socket, record by record. The format is told in docs/journal.md."""
+"""Prints journals readably: what arrived on a media socket, record by record. The format is told in
+docs/journal.md.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +37,26 @@ from streams.sealing.ledger import moment
 DAMAGED = 1
 
 Facts = dict[str, Any]
-"""What is said of a record, in this order; `record` names its kind, `at` when it was written, where it says so."""
+"""What is said of a record, in this order; `record` names its kind, `at` when it was written, where
+it says so.
+"""
 
 
 class Command(BaseCommand):
-    help = "Prints journals, one line a record, with totals at the end. Exit code 1 where one is damaged or unreadable."
+    help = (
+        "Prints journals, one line a record, with totals at the end. Exit code 1 where one is "
+        "damaged or unreadable."
+    )
     requires_system_checks: list[str] = []  # it reads files and needs nothing of this installation
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
-        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".journal, .open or .unreadable")
         parser.add_argument(
-            "--identities", action="store_true", help="Show raw ids and tones: who spoke, and what they typed."
+            "files", nargs="+", type=Path, metavar="FILE", help=".journal, .open or .unreadable"
+        )
+        parser.add_argument(
+            "--identities",
+            action="store_true",
+            help="Show raw ids and tones: who spoke, and what they typed.",
         )
         parser.add_argument("--totals", action="store_true", help="Leave the records out.")
         parser.add_argument("--json", action="store_true", help="One JSON object a line.")
@@ -55,7 +66,9 @@ class Command(BaseCommand):
         try:
             for path in options["files"]:
                 faults += self._print(path, options)
-        except BrokenPipeError:  # `| head` has seen enough; what is still buffered has nowhere to go
+        except (
+            BrokenPipeError
+        ):  # `| head` has seen enough; what is still buffered has nowhere to go
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if faults:
             raise CommandError("; ".join(faults), returncode=DAMAGED)
@@ -71,8 +84,13 @@ class Command(BaseCommand):
         for record in journal.parse(content):
             totals.add(record)
             if not options["totals"]:
-                self._write(facts_of(record, identities=options["identities"]), as_json=options["json"])
-        self._write({"record": "totals", "at": None, "file": str(path), **totals.facts()}, as_json=options["json"])
+                self._write(
+                    facts_of(record, identities=options["identities"]), as_json=options["json"]
+                )
+        self._write(
+            {"record": "totals", "at": None, "file": str(path), **totals.facts()},
+            as_json=options["json"],
+        )
         if totals.damaged_bytes:
             yield f"{path}: {totals.damaged_bytes} bytes are damaged"
 
@@ -107,15 +125,23 @@ class Totals:
         return {
             "records": dict(sorted(self.records.items())),
             "packets": {str(voice): count for voice, count in sorted(self.packets.items())},
-            "seconds": {str(voice): round(seconds, 3) for voice, seconds in sorted(self.seconds.items())},
+            "seconds": {
+                str(voice): round(seconds, 3) for voice, seconds in sorted(self.seconds.items())
+            },
             "damaged_bytes": self.damaged_bytes,
         }
 
 
 def line_of(facts: Facts) -> str:
-    """`2022-10-03T19:12:52.925000Z audio voice=0 bytes=640`; texts are quoted, so that nothing in them is obeyed."""
+    """`2022-10-03T19:12:52.925000Z audio voice=0 bytes=640`; texts are quoted, so that nothing in
+    them is obeyed.
+    """
     at, kind = facts["at"] or "-", facts["record"]
-    named = " ".join(f"{name}={json.dumps(value)}" for name, value in facts.items() if name not in {"at", "record"})
+    named = " ".join(
+        f"{name}={json.dumps(value)}"
+        for name, value in facts.items()
+        if name not in {"at", "record"}
+    )
     return f"{at:<27} {kind:<9} {named}".rstrip()
 
 
@@ -128,15 +154,33 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             return _facts(type(record).__name__.lower(), record.at_us, record, leave_out="at_us")
         case Voice():
             known = {"index": record.index, "kind": identity.kind_of(record.raw_id)}
-            return {"record": "voice", "at": None, **known, **({"raw_id": record.raw_id} if identities else {})}
+            return {
+                "record": "voice",
+                "at": None,
+                **known,
+                **({"raw_id": record.raw_id} if identities else {}),
+            }
         case Audio():
             timestamp = None if record.timestamp_us is None else time_of(record.timestamp_us)
-            said = {"voice": record.voice, "timestamp": timestamp, "bytes": len(record.pcm), "silent": record.silent}
+            said = {
+                "voice": record.voice,
+                "timestamp": timestamp,
+                "bytes": len(record.pcm),
+                "silent": record.silent,
+            }
             return {"record": "audio", "at": time_of(record.arrived_us), **said}
         case Dtmf():
-            return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": record.tone if identities else None}
+            return {
+                "record": "dtmf",
+                "at": time_of(record.arrived_us),
+                "tone": record.tone if identities else None,
+            }
         case Unwritten():
-            said = {"first": time_of(record.first_us), "last": time_of(record.last_us), "packets": record.packets}
+            said = {
+                "first": time_of(record.first_us),
+                "last": time_of(record.last_us),
+                "packets": record.packets,
+            }
             return {"record": "unwritten", "at": None, **said}
         case Alarm():
             until = None if record.until_us is None else time_of(record.until_us)

@@ -1,4 +1,6 @@
-"""Plays ACS against a media socket: see docs/simulator.md, and `streams.simulator` for the same as a library."""
+"""Plays ACS against a media socket: see docs/simulator.md, and `streams.simulator` for the same as
+a library.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +28,33 @@ INCOMPLETE = 1
 
 
 class Command(BaseCommand):
-    help = "Plays ACS: opens sockets to --url and streams calls, from audio files or tones, with faults on request."
+    help = (
+        "Plays ACS: opens sockets to --url and streams calls, from audio files or tones, with "
+        "faults on request."
+    )
     requires_system_checks: list[str] = []  # it speaks to a server and needs nothing of this one
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
         add_arguments(parser)
 
     def handle(self, **options: Any) -> None:
-        """Exit code 0 where everything was sent and accepted, 1 where not, 2 for options that make no run."""
+        """Exit code 0 where everything was sent and accepted, 1 where not, 2 for options that make
+        no run.
+        """
         try:
-            plan = plan_of(options, stream_token=settings.ACS_STREAM_TOKEN, resource_id=settings.ACS_RESOURCE_ID)
+            plan = plan_of(
+                options,
+                stream_token=settings.ACS_STREAM_TOKEN,
+                resource_id=settings.ACS_RESOURCE_ID,
+            )
         except BadPlan as error:
             raise CommandError(str(error), returncode=BAD_OPTIONS) from error
         for call in plan.calls:
             if isinstance(call.script, Capture) and call.script.damaged_bytes:
-                self.stderr.write(f"{call.script.damaged_bytes} bytes of the capture are damaged and were left out")
+                self.stderr.write(
+                    f"{call.script.damaged_bytes} bytes of the capture are damaged and were left "
+                    f"out"
+                )
         report = asyncio.run(_run(plan, quiet=options["quiet"]))
         if options["ledger"]:
             _write_ledger(report, options["ledger"])
@@ -50,7 +64,9 @@ class Command(BaseCommand):
 
 
 async def _run(plan: Plan, *, quiet: bool) -> Report:
-    """Plays until it is over or the person interrupts; the bar, where there is one, goes before the table comes."""
+    """Plays until it is over or the person interrupts; the bar, where there is one, goes before the
+    table comes.
+    """
     report, stop = Report(), asyncio.Event()
     if threading.current_thread() is threading.main_thread():  # the only one that gets signals
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,7 +87,9 @@ def _write_ledger(report: Report, path: Path) -> None:
 
 
 def _judge(report: Report, plan: Plan) -> None:
-    """Raises `CommandError` where not everything was sent and accepted. An interruption is how a loop ends."""
+    """Raises `CommandError` where not everything was sent and accepted. An interruption is how a
+    loop ends.
+    """
     if report.failed:
         problems = "; ".join(sorted({call.problem for call in report.failed}))
         message = f"{len(report.failed)} of {len(report.calls)} calls failed: {problems}"

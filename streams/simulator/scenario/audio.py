@@ -34,11 +34,14 @@ class Sound(Protocol):
 
 
 class Clip:
-    """Samples cut into packets; repeated without a seam where more packets are asked for than there are samples."""
+    """Samples cut into packets; repeated without a seam where more packets are asked for than there
+    are samples.
+    """
 
     def __init__(self, samples: Samples, sample_rate: int, seconds: float | None = None) -> None:
-        """The whole of `samples` (at least one), the last packet filled up with silence; or exactly `seconds` of it,
-        cut or repeated, to the packet."""
+        """The whole of `samples` (at least one), the last packet filled up with silence; or exactly
+        `seconds` of it, cut or repeated, to the packet.
+        """
         assert len(samples), "a clip has at least one sample"
         self.packet_samples = sample_rate // PACKETS_PER_SECOND
         if seconds is None:
@@ -48,7 +51,9 @@ class Clip:
         else:
             self.packet_count = max(1, round(seconds * PACKETS_PER_SECOND))
         self._period = len(samples)
-        beyond = np.resize(samples, self.packet_samples)  # so that a packet over the seam is one slice
+        beyond = np.resize(
+            samples, self.packet_samples
+        )  # so that a packet over the seam is one slice
         self._pcm = np.concatenate([samples, beyond]).astype("<i2").tobytes()
 
     def packet(self, number: int) -> bytes:
@@ -67,7 +72,9 @@ def read_file(path: Path, sample_rate: int) -> Samples:
     """
     try:
         with soundfile.SoundFile(path) as file:
-            exact = file.channels == 1 and file.samplerate == sample_rate and file.subtype == "PCM_16"
+            exact = (
+                file.channels == 1 and file.samplerate == sample_rate and file.subtype == "PCM_16"
+            )
             samples = file.read(dtype="int16" if exact else "float32", always_2d=not exact)
             rate = file.samplerate
     except (OSError, soundfile.SoundFileError) as error:

@@ -1,4 +1,6 @@
-"""A journal of the recorder as a script: what ACS once sent, message by message, at the moments it came."""
+"""A journal of the recorder as a script: what ACS once sent, message by message, at the moments it
+came.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from streams.journal import files as journal_files
+from streams.journal import files
 from streams.journal import records as journal
 from streams.simulator.errors import UnusableCapture
 from streams.simulator.scenario.audio import PACKETS_PER_SECOND
-from streams.simulator.scenario.schedule import Announce, Event, Leave, Metadata, Press, Return, Say, Voice
+from streams.simulator.scenario.schedule import (
+    Announce,
+    AudioFormat,
+    Disconnect,
+    Event,
+    Press,
+    Reconnect,
+    Say,
+    ScriptedVoice,
+)
 
 
 class Packets:
@@ -34,18 +45,24 @@ class Packets:
 
 @dataclass(frozen=True)
 class Capture:
-    """One call as it was captured. Its timestamps are those of the capture, moved so that the earliest is
-    `restamped_us` where that is given. `damaged_bytes` of the files could not be read."""
+    """One call as it was captured. Its timestamps are those of the capture, moved so that the
+    earliest is `restamped_us` where that is given. `damaged_bytes` of the files could not be
+    read.
+    """
 
-    voices: tuple[Voice, ...]
-    metadata: Metadata
+    voices: tuple[ScriptedVoice, ...]
+    metadata: AudioFormat
     captured: tuple[Event, ...]
     damaged_bytes: int = 0
     restamped_us: int | None = None
 
     def events(self, started_us: int) -> Iterator[Event]:
         """As captured; when the run started says nothing here."""
-        stamps = [event.timestamp_us for event in self.captured if isinstance(event, Say) and event.timestamp_us]
+        stamps = [
+            event.timestamp_us
+            for event in self.captured
+            if isinstance(event, Say) and event.timestamp_us
+        ]
         shift = 0 if self.restamped_us is None or not stamps else self.restamped_us - min(stamps)
         for event in self.captured:
             if isinstance(event, Say) and event.timestamp_us is not None:
@@ -55,10 +72,11 @@ class Capture:
 
 
 def read_capture(paths: Sequence[Path], restamped_us: int | None = None) -> Capture:
-    """The journals of one call, in any order: all files of a socket, and the sockets it had one after the other.
+    """The journals of one call, in any order: all files of a socket, and the sockets it had one
+    after the other.
 
-    Held in memory as a whole: 115 MB for an hour of one participant. Raises `UnusableCapture` for a file that cannot
-    be read and for files without a packet.
+    Held in memory as a whole: 115 MB for an hour of one participant. Raises `UnusableCapture` for a
+    file that cannot be read and for files without a packet.
     """
     reading = _Reading()
     for records in sorted(map(_records_of, paths), key=_place):
@@ -71,7 +89,7 @@ def read_capture(paths: Sequence[Path], restamped_us: int | None = None) -> Capt
 
 def _records_of(path: Path) -> list[journal.Record]:
     try:
-        records = list(journal_files.read(path))
+        records = list(files.read(path))
     except OSError as error:
         raise UnusableCapture(f"{path}: {error.strerror}") from error
     if not records or not isinstance(records[0], journal.Handshake):
@@ -81,7 +99,9 @@ def _records_of(path: Path) -> list[journal.Record]:
 
 def _place(records: list[journal.Record]) -> tuple[int, str, int]:
     handshake = records[0]
-    assert isinstance(handshake, journal.Handshake), "a journal without a handshake has been refused"
+    assert isinstance(handshake, journal.Handshake), (
+        "a journal without a handshake has been refused"
+    )
     return handshake.connected_at_us, handshake.stream_id, handshake.sequence
 
 
@@ -92,8 +112,8 @@ class _Reading:
     events: list[Event] = field(default_factory=list)
     _voices: dict[str, Packets] = field(default_factory=dict)  # by raw id, in order of being heard
     _raw_ids: dict[int, str] = field(default_factory=dict)  # of the socket that is being read
-    _first: Metadata | None = None
-    _in_force: Metadata | None = None
+    _first: AudioFormat | None = None
+    _in_force: AudioFormat | None = None
     _announced: int = -1
     _stream_id: str = ""
     _closed_us: int | None = None
@@ -122,16 +142,20 @@ class _Reading:
 
     def capture(self, restamped_us: int | None) -> Capture:
         start_us = self.events[0].at_us
-        voices = tuple(Voice(raw_id, packets) for raw_id, packets in self._voices.items())
+        voices = tuple(ScriptedVoice(raw_id, packets) for raw_id, packets in self._voices.items())
         events = tuple(replace(event, at_us=event.at_us - start_us) for event in self.events)
-        return Capture(voices, self._first or _inferred(voices), events, self._damaged, restamped_us)
+        return Capture(
+            voices, self._first or _inferred(voices), events, self._damaged, restamped_us
+        )
 
     def _handshake(self, record: journal.Handshake) -> None:
         if record.stream_id == self._stream_id:
             return  # the next file of the same socket
         if self._stream_id:
-            self.events.append(Leave(self._moment(min(self._closed_us or 0, record.connected_at_us))))
-            self.events.append(Return(self._moment(record.connected_at_us)))
+            self.events.append(
+                Disconnect(self._moment(min(self._closed_us or 0, record.connected_at_us)))
+            )
+            self.events.append(Reconnect(self._moment(record.connected_at_us)))
         self._stream_id, self._announced, self._closed_us = record.stream_id, -1, None
         self._raw_ids.clear()
 
@@ -139,7 +163,7 @@ class _Reading:
         if record.index <= self._announced:
             return  # repeated at the front of the next file
         self._announced = record.index
-        announced = Metadata(record.sample_rate, record.length, record.encoding, record.channels)
+        announced = AudioFormat(record.sample_rate, record.length, record.encoding, record.channels)
         if self._first is None:
             self._first = announced  # every socket begins with metadata
         elif record.index > 0 or announced != self._in_force:
@@ -156,13 +180,15 @@ class _Reading:
         self.events.append(Say(at_us, record.timestamp_us, voice, number, silent=record.silent))
 
     def _moment(self, at_us: int) -> int:
-        """Never before what came earlier: the clock of the recording host may have been set back."""
+        """Never before what came earlier: the clock of the recording host may have been set
+        back.
+        """
         self._newest_us = max(self._newest_us, at_us)
         return self._newest_us
 
 
-def _inferred(voices: tuple[Voice, ...]) -> Metadata:
+def _inferred(voices: tuple[ScriptedVoice, ...]) -> AudioFormat:
     """A capture without metadata (its front is lost): what the size of its packets tells."""
     sizes = [len(voice.sound.packet(0)) for voice in voices if voice.sound.packet_count]
     size = max(sizes, default=0) or 640
-    return Metadata(size * PACKETS_PER_SECOND // 2, size)
+    return AudioFormat(size * PACKETS_PER_SECOND // 2, size)

@@ -1,8 +1,8 @@
 """Packets as spoken become packets as they arrive: late, lost, stalled, out of order, twice. PURE.
 
-A packet goes two ways. From the speaker to the service it suffers loss, jitter and stalls, and the service stamps it
-with the moment it came: so timestamps never decrease in the order spoken. From the service to us it suffers reordering
-and duplication, which leave the timestamp as it is.
+A packet goes two ways. From the speaker to the service it suffers loss, jitter and stalls, and the
+service stamps it with the moment it came: so timestamps never decrease in the order spoken. From
+the service to us it suffers reordering and duplication, which leave the timestamp as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from heapq import heappop, heappush
 from random import Random
 
 REORDER_STEP_US = 20_000  # one packet
-REORDER_STEPS = 5  # a packet is overtaken by at most so many of its voice: 110 ms, well inside the 2 s of the law
+# a packet is overtaken by at most so many of its voice: 110 ms, well inside the 2 s of the law
+REORDER_STEPS = 5
 DUPLICATE_AFTER_US = 20_000
 
 
@@ -28,7 +29,9 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A packet that arrives: received by the service at `received_us` (its timestamp), sent to us at `sent_us`."""
+    """A packet that arrives: received by the service at `received_us` (its timestamp), sent to us
+    at `sent_us`.
+    """
 
     packet: Packet
     received_us: int
@@ -48,9 +51,10 @@ class Stall:
 class Faults:
     """What goes wrong. The same seed gives the same faults, and one fault does not move the others.
 
-    `loss`, `reorder` and `duplicates` are the share of packets, 0 to 1; `lose_every` n loses every n-th of each voice.
-    Packets of a voice that come in a burst are stamped at least `spacing_us` apart. At 0 they may have one timestamp,
-    and then two packets of silence cannot be told from a packet and its duplicate: no recorder gets those right.
+    `loss`, `reorder` and `duplicates` are the share of packets, 0 to 1; `lose_every` n loses every
+    n-th of each voice. Packets of a voice that come in a burst are stamped at least `spacing_us`
+    apart. At 0 they may have one timestamp, and then two packets of silence cannot be told from a
+    packet and its duplicate: no recorder gets those right.
     """
 
     jitter_us: int = 0

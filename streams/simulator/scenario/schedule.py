@@ -1,6 +1,7 @@
 """What happens in a call, and when. PURE.
 
-Times are microseconds after the start of the call; timestamps are microseconds since the Unix epoch.
+Times are microseconds after the start of the call; timestamps are microseconds since the Unix
+epoch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ TONE_US = 200_000  # between two tones of one --dtmf
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class AudioFormat:
     """What an AudioMetadata message says, besides the subscription."""
 
     sample_rate: int
@@ -28,7 +29,8 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """One audio message. `number` counts the packets of the voice as spoken; a copy is a duplicate sent on purpose.
+    """One audio message. `number` counts the packets of the voice as spoken; a copy is a duplicate
+    sent on purpose.
 
     `silent` None: as the PCM is.
     """
@@ -51,31 +53,33 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Another AudioMetadata on the open socket; every socket that opens from now on begins with it."""
+    """Another AudioMetadata on the open socket; every socket that opens from now on begins with
+    it.
+    """
 
     at_us: int
-    metadata: Metadata
+    metadata: AudioFormat
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class Disconnect:
     """The socket closes."""
 
     at_us: int
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class Reconnect:
     """A second socket opens for the same call connection."""
 
     at_us: int
 
 
-Event = Say | Press | Announce | Leave | Return
+Event = Say | Press | Announce | Disconnect | Reconnect
 
 
 @dataclass(frozen=True)
-class Voice:
+class ScriptedVoice:
     """One participant; `raw_id` "" is the mixed audio of everyone."""
 
     raw_id: str
@@ -84,7 +88,9 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """The socket is closed at `at_us` and opened again `length_us` later; what falls between is lost."""
+    """The socket is closed at `at_us` and opened again `length_us` later; what falls between is
+    lost.
+    """
 
     at_us: int
     length_us: int
@@ -97,15 +103,17 @@ class Script(Protocol):
     """One call as it is to be played."""
 
     @property
-    def voices(self) -> Sequence[Voice]: ...
+    def voices(self) -> Sequence[ScriptedVoice]: ...
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> AudioFormat:
         """What the first socket begins with."""
         ...
 
     def events(self, started_us: int) -> Iterator[Event]:
-        """Everything that happens, in order of `at_us`; `started_us` is the moment that time 0 stands for."""
+        """Everything that happens, in order of `at_us`; `started_us` is the moment that time 0
+        stands for.
+        """
         ...
 
 
@@ -116,15 +124,17 @@ class Conversation:
     `absences` do not overlap and are in order.
     """
 
-    voices: tuple[Voice, ...]
+    voices: tuple[ScriptedVoice, ...]
     sample_rate: int
     faults: Faults = FAITHFUL
     presses: tuple[Press, ...] = ()
     absences: tuple[Absence, ...] = ()
 
     @property
-    def metadata(self) -> Metadata:
-        return Metadata(self.sample_rate, self.sample_rate // 1000 * 40)  # 20 ms of two bytes a sample
+    def metadata(self) -> AudioFormat:
+        return AudioFormat(
+            self.sample_rate, self.sample_rate // 1000 * 40
+        )  # 20 ms of two bytes a sample
 
     @property
     def length_us(self) -> int:
@@ -133,13 +143,17 @@ class Conversation:
     def events(self, started_us: int) -> Iterator[Event]:
         """As spoken, through the faults, without what falls into an absence."""
         packets = spoken([voice.sound.packet_count for voice in self.voices])
-        says: Iterator[Event] = (_say(delivery, started_us) for delivery in delivered(packets, self.faults))
-        leaves: Iterator[Event] = (Leave(absence.at_us) for absence in self.absences)
-        returns: Iterator[Event] = (Return(absence.at_us + absence.length_us) for absence in self.absences)
+        says: Iterator[Event] = (
+            _say(delivery, started_us) for delivery in delivered(packets, self.faults)
+        )
+        leaves: Iterator[Event] = (Disconnect(absence.at_us) for absence in self.absences)
+        returns: Iterator[Event] = (
+            Reconnect(absence.at_us + absence.length_us) for absence in self.absences
+        )
         pressed: list[Event] = sorted(self.presses, key=_at)
         # merge is stable: at one moment the socket leaves, then returns, then the message goes.
         for event in merge(leaves, returns, says, pressed, key=_at):
-            if isinstance(event, Leave | Return) or not self._away(event.at_us):
+            if isinstance(event, Disconnect | Reconnect) or not self._away(event.at_us):
                 yield event
 
     def _away(self, at_us: int) -> bool:
@@ -162,7 +176,13 @@ def presses(at_us: int, tones: Iterable[str]) -> Iterator[Press]:
 
 def _say(delivery: Delivery, started_us: int) -> Say:
     packet = delivery.packet
-    return Say(delivery.sent_us, started_us + delivery.received_us, packet.voice, packet.number, delivery.copy)
+    return Say(
+        delivery.sent_us,
+        started_us + delivery.received_us,
+        packet.voice,
+        packet.number,
+        delivery.copy,
+    )
 
 
 def _at(event: Event) -> int:

@@ -1,4 +1,6 @@
-"""While the database is away nothing hangs: requests are turned back, and those under way are answered."""
+"""While the database is away nothing hangs: requests are turned back, and those under way are
+answered.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from django.test import AsyncRequestFactory, SimpleTestCase, override_settings
 from django.urls import path
 
 from acsmedia.monitoring import database_gate as gate
-from acsmedia.monitoring import database_watch as database
-from acsmedia.monitoring.database_gate import Gate
+from acsmedia.monitoring import database_watch
+from acsmedia.monitoring.database_gate import DatabaseGate
 
 released = Event()
 
@@ -31,14 +33,18 @@ def failing(request: HttpRequest) -> HttpResponse:
     raise OperationalError("the connection to db.internal is lost")
 
 
-urlpatterns = [path("hanging", hanging), path("failing", failing), path("", hanging, name="dashboard")]
+urlpatterns = [
+    path("hanging", hanging),
+    path("failing", failing),
+    path("", hanging, name="dashboard"),
+]
 
 
 class TheGate(SimpleTestCase):
     """Before a view of the test's own."""
 
     def setUp(self) -> None:
-        self.enterContext(patch.object(gate, "LOOK_SECONDS", 0.01))
+        self.enterContext(patch.object(gate, "REFRESH_SECONDS", 0.01))
         self.let_in: list[str] = []
         self.came, self.left = asyncio.Event(), asyncio.Event()
 
@@ -55,7 +61,9 @@ class TheGate(SimpleTestCase):
     async def ask(self, address: str, *away: str) -> HttpResponse:
         """`away` is what is known of the database at each look; the last one stays."""
         known = says(*away)
-        response = await Gate(self.view, lambda: next(known))(AsyncRequestFactory().get(address))
+        response = await DatabaseGate(self.view, lambda: next(known))(
+            AsyncRequestFactory().get(address)
+        )
         assert isinstance(response, HttpResponse)
         return response
 
@@ -66,24 +74,34 @@ class TheGate(SimpleTestCase):
     async def test_turns_rest_back_with_json(self) -> None:
         response = await self.ask("/api/v1/calls/", "timeout")
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
-        self.assertEqual(json.loads(response.content), {"detail": "The database does not answer. Try again."})
+        self.assertEqual(
+            json.loads(response.content), {"detail": "The database does not answer. Try again."}
+        )
         self.assertEqual(self.let_in, [])
 
     async def test_turns_people_back_with_a_page_that_says_that_recording_goes_on(self) -> None:
         response = await self.ask("/", "timeout")
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
         page = response.content.decode()
-        for words in ("The database is away", "Calls are recorded all the same", 'http-equiv="refresh" content="5"'):
+        for words in (
+            "The database is away",
+            "Calls are recorded all the same",
+            'http-equiv="refresh" content="5"',
+        ):
             self.assertIn(words, page)
         self.assertEqual(self.let_in, [])
 
     async def test_gives_its_answers_the_headers_that_all_have(self) -> None:
         response = await self.ask("/", "timeout")
         self.assertIn("default-src 'none'", response["Content-Security-Policy"])
-        self.assertEqual((response["X-Frame-Options"], response["X-Content-Type-Options"]), ("DENY", "nosniff"))
+        self.assertEqual(
+            (response["X-Frame-Options"], response["X-Content-Type-Options"]), ("DENY", "nosniff")
+        )
 
     async def test_lets_files_through_for_the_page_has_its_looks_from_there(self) -> None:
-        self.assertEqual((await self.ask(f"{settings.STATIC_URL}calls/css/base.css", "timeout")).content, b"well")
+        self.assertEqual(
+            (await self.ask(f"{settings.STATIC_URL}calls/css/base.css", "timeout")).content, b"well"
+        )
 
     async def test_answers_what_was_let_in_before_the_outage_was_known(self) -> None:
         response = await self.ask("/hangs", "", "", "timeout")
@@ -101,19 +119,19 @@ class TheGate(SimpleTestCase):
             raise ZeroDivisionError
 
         with self.assertRaises(ZeroDivisionError):
-            await Gate(broken, str)(AsyncRequestFactory().get("/"))
+            await DatabaseGate(broken, str)(AsyncRequestFactory().get("/"))
 
     async def test_on_sqlite_is_always_open(self) -> None:
         with (
-            patch.object(database.postgres, "away", return_value="timeout"),
+            patch.object(database_watch.postgres, "outage", return_value="timeout"),
             patch.object(gate, "connection", vendor="sqlite"),
         ):
-            response = await Gate(self.view)(AsyncRequestFactory().get("/"))
+            response = await DatabaseGate(self.view)(AsyncRequestFactory().get("/"))
         self.assertEqual(response.status_code, 200)
 
     def test_knows_an_error_of_the_database_from_others(self) -> None:
         request = AsyncRequestFactory().get("/api/v1/calls/")
-        made = Gate(self.view, str)
+        made = DatabaseGate(self.view, str)
         for error in (OperationalError(), InterfaceError()):
             response = made.process_exception(request, error)
             assert response is not None
@@ -125,12 +143,12 @@ class TheGate(SimpleTestCase):
 class InTheWholeApplication(SimpleTestCase):
     def setUp(self) -> None:
         released.clear()
-        self.enterContext(patch.object(gate, "LOOK_SECONDS", 0.01))
+        self.enterContext(patch.object(gate, "REFRESH_SECONDS", 0.01))
 
     async def ask(self, address: str, *away: str) -> HttpResponse:
         known = says(*away)
         with (
-            patch.object(database.postgres, "away", lambda: next(known)),
+            patch.object(database_watch.postgres, "outage", lambda: next(known)),
             patch.object(gate, "connection", vendor="postgresql"),
         ):
             response = await self.async_client.get(address)

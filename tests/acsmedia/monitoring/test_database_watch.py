@@ -1,4 +1,6 @@
-"""What is known of the database without asking it; and the trial itself, on the pass with a real Postgres."""
+"""What is known of the database without asking it; and the trial itself, on the pass with a real
+Postgres.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,14 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.test import SimpleTestCase, TransactionTestCase
 
-from acsmedia.monitoring import database_watch as database
-from acsmedia.monitoring.database_watch import ANSWER_SECONDS, GIVE_UP_SECONDS, KEEP_SECONDS, RETRY_SECONDS, Watch
+from acsmedia.monitoring import database_watch
+from acsmedia.monitoring.database_watch import (
+    ANSWER_SECONDS,
+    GIVE_UP_SECONDS,
+    KEEP_SECONDS,
+    RETRY_SECONDS,
+    DatabaseWatch,
+)
 
 
 class AWatch(SimpleTestCase):
@@ -24,7 +32,9 @@ class AWatch(SimpleTestCase):
         self.threads: list[Callable[[], None]] = []
         self.outcomes: list[Exception | None] = []
         self.pauses: list[float] = []
-        self.watch = Watch(self.trial, clock=lambda: self.now, pause=self.pauses.append, start=self.threads.append)
+        self.watch = DatabaseWatch(
+            self.trial, clock=lambda: self.now, pause=self.pauses.append, start=self.threads.append
+        )
 
     def trial(self) -> None:
         if (failure := self.outcomes.pop(0)) is not None:
@@ -32,7 +42,7 @@ class AWatch(SimpleTestCase):
 
     def asks(self, *, at: float) -> str:
         self.now = at
-        return self.watch.away()
+        return self.watch.outage()
 
     def tries(self, *outcomes: Exception | None) -> None:
         """The newest thread, to its end."""
@@ -60,7 +70,7 @@ class AWatch(SimpleTestCase):
         with self.assertLogs("acsmedia.monitoring.database_watch", "INFO") as logged:
             self.tries(refused, refused, None)
         self.assertEqual(seen, [f"{RETRY_SECONDS} OperationalError"] * 2)
-        self.assertEqual(self.watch.away(), "")
+        self.assertEqual(self.watch.outage(), "")
         self.assertEqual(len(logged.output), 2, "its going and its return, not every trial")
         self.assertNotIn("hunter2", str(logged.output))
 
@@ -71,17 +81,19 @@ class AWatch(SimpleTestCase):
         self.assertEqual(self.asks(at=GIVE_UP_SECONDS - 0.1), "timeout")
         self.assertEqual(len(self.threads), 1, "no second one while it hangs")
         self.tries(None)
-        self.assertEqual(self.watch.away(), "")
+        self.assertEqual(self.watch.outage(), "")
 
-    def test_begins_another_trial_when_one_hangs_for_too_long_and_believes_only_the_newest(self) -> None:
+    def test_begins_another_trial_when_one_hangs_for_too_long_and_believes_only_the_newest(
+        self,
+    ) -> None:
         self.asks(at=0)
         self.assertEqual(self.asks(at=GIVE_UP_SECONDS), "timeout")
         given_up = self.threads.pop(0)
         self.tries(None)
-        self.assertEqual(self.watch.away(), "")
+        self.assertEqual(self.watch.outage(), "")
         self.outcomes = [OSError()]
         given_up()
-        self.assertEqual((self.watch.away(), self.pauses), ("", []))
+        self.assertEqual((self.watch.outage(), self.pauses), ("", []))
 
 
 @skipUnless(connection.vendor == "postgresql", "a Postgres is what it tries")
@@ -97,7 +109,7 @@ class OnPostgres(TransactionTestCase):
             self.assertEqual(cursor.fetchone(), ("off",))
 
     def test_one_that_answers_is_well(self) -> None:
-        database.try_postgres()
+        database_watch.try_postgres()
 
     def test_one_that_cannot_be_reached_is_away(self) -> None:
         backend = type(connections[DEFAULT_DB_ALIAS])
@@ -107,14 +119,14 @@ class OnPostgres(TransactionTestCase):
             patch.object(backend, "pool", None),
             self.assertRaises(psycopg.OperationalError),
         ):
-            database.try_postgres()
+            database_watch.try_postgres()
 
     def test_a_pool_whose_connections_are_all_taken_is_not_an_outage(self) -> None:
         pool = self.pool()
-        with ExitStack() as taken, patch.object(database, "POOL_SECONDS", 0.01):
+        with ExitStack() as taken, patch.object(database_watch, "POOL_SECONDS", 0.01):
             while has_more(pool):  # threads of other tests may keep some of them
                 taken.enter_context(pool.connection())
-            database.try_postgres()
+            database_watch.try_postgres()
 
     def test_connections_that_died_are_not_given_to_the_next_requests(self) -> None:
         pool = self.pool()
@@ -126,7 +138,7 @@ class OnPostgres(TransactionTestCase):
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        database.try_postgres()
+        database_watch.try_postgres()
         for _ in range(3):
             with pool.connection() as given:
                 self.assertEqual(given.execute("SELECT 1").fetchone(), (1,))

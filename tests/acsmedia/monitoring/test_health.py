@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncRequestFactory, SimpleTestCase, TransactionTestCase, override_settings
 
 from acsmedia.monitoring import health
-from acsmedia.monitoring.health import CannotRecord, InThread, Probe, Readiness, machines_first
+from acsmedia.monitoring.health import CannotRecord, Probe, Readiness, ThreadedTrial, probes_first
 
 
 async def well() -> None:
@@ -102,26 +102,31 @@ class JournalTests(SimpleTestCase):
     def test_room_is_as_much_as_the_settings_say(self) -> None:
         limits = {"SPOOL_DIR": self.folder, "SPOOL_LIMIT_GB": 0.001, "MIN_FREE_DISK_MB": 0}
         with override_settings(**limits):
-            health.try_room()
+            health.try_disk_quota()
             journal = self.folder / "process" / "stream.000000.journal"
             journal.parent.mkdir()
             journal.write_bytes(bytes(1_000_000))
             with self.assertRaisesRegex(CannotRecord, "^journals take 1 MB, 1 allowed$"):
-                health.try_room()
+                health.try_disk_quota()
         with override_settings(SPOOL_DIR=self.folder, SPOOL_LIMIT_GB=0.0, MIN_FREE_DISK_MB=0):
-            health.try_room()
+            health.try_disk_quota()
 
     def test_a_folder_that_cannot_be_written_cannot_record(self) -> None:
         self.folder.parent.mkdir()
         self.folder.touch()
-        with override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=0), self.assertRaises(OSError):
+        with (
+            override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=0),
+            self.assertRaises(OSError),
+        ):
             health.try_journal()
 
 
 class ReadinessTests(SimpleTestCase):
     """The verdict, from probes of the test's own."""
 
-    async def answer(self, query: str = "", **trials: Callable[[], Awaitable[None]]) -> tuple[int, dict[str, Any]]:
+    async def answer(
+        self, query: str = "", **trials: Callable[[], Awaitable[None]]
+    ) -> tuple[int, dict[str, Any]]:
         named = {"journal": well, "database": well, "layer": well, **trials}
         probes = {name: Probe(trial, seconds=0.01) for name, trial in named.items()}
         readiness = Readiness(probes, needed=frozenset({"journal"}))
@@ -135,7 +140,9 @@ class ReadinessTests(SimpleTestCase):
         self.assertFalse(shown["ready"])
 
     async def test_recording_goes_on_without_a_database(self) -> None:
-        status, shown = await self.answer(database=fails_with(OperationalError("host db.internal is away")))
+        status, shown = await self.answer(
+            database=fails_with(OperationalError("host db.internal is away"))
+        )
         self.assertEqual(status, 200)
         self.assertEqual((shown["ready"], shown["degraded"]), (True, True))
         self.assertFalse(shown["checks"]["database"]["ok"])
@@ -150,7 +157,9 @@ class ReadinessTests(SimpleTestCase):
         self.assertEqual((status, list(shown)), (400, ["require"]))
 
     async def test_the_answer_tells_no_hosts_and_no_messages(self) -> None:
-        _, shown = await self.answer(database=fails_with(OperationalError("password of db.internal is hunter2")))
+        _, shown = await self.answer(
+            database=fails_with(OperationalError("password of db.internal is hunter2"))
+        )
         self.assertNotIn("hunter2", str(shown))
         self.assertNotIn("db.internal", str(shown))
 
@@ -182,7 +191,7 @@ class ProbeTests(SimpleTestCase):
         def trial() -> None:
             raise OperationalError
 
-        self.assertEqual((await Probe(InThread(trial)).ask()).why, "OperationalError")
+        self.assertEqual((await Probe(ThreadedTrial(trial)).ask()).why, "OperationalError")
 
     async def test_a_blocking_trial_leaves_the_event_loop_free_and_is_not_begun_twice(self) -> None:
         begun, gate, clock = [], Event(), Clock()
@@ -192,7 +201,7 @@ class ProbeTests(SimpleTestCase):
             begun.append(clock.now)
             gate.wait(10)
 
-        in_thread = InThread(trial, clock=clock)
+        in_thread = ThreadedTrial(trial, clock=clock)
         for _ in range(3):
             finding = await asyncio.wait_for(Probe(in_thread, seconds=0.01).ask(), 5)
             self.assertEqual(finding.why, "timeout")
@@ -208,7 +217,7 @@ class ProbeTests(SimpleTestCase):
             begun[-1].wait(10)
 
         self.addCleanup(gates[0].set)
-        in_thread = InThread(trial, clock=clock)
+        in_thread = ThreadedTrial(trial, clock=clock)
         self.assertEqual((await Probe(in_thread, seconds=0.01).ask()).why, "timeout")
         clock.now = health.GIVE_UP_SECONDS + 1
         self.assertTrue((await Probe(in_thread, seconds=5).ask()).ok)
@@ -227,7 +236,7 @@ class MiddlewareTests(SimpleTestCase):
             passed.append(request.path)
             return HttpResponse()
 
-        middleware: Any = machines_first(rest)
+        middleware: Any = probes_first(rest)
         for path in ("/healthz", "/healthz/x", "/admin/", "/Healthz"):
             await middleware(AsyncRequestFactory().get(path))
         self.assertEqual(passed, ["/healthz/x", "/admin/", "/Healthz"])

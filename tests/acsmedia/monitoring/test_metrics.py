@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from acsmedia.monitoring.metrics import Exposition, RecorderFigures, metrics
-from streams.live.alarm_rules import OF_PROCESSES, OF_STREAMS
+from acsmedia.monitoring.metrics import Exposition, RecorderStats, metrics
+from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 TOKEN = "a-token-of-prometheus"
-FIGURES = RecorderFigures(
+FIGURES = RecorderStats(
     packets=50,
     messages={"audio": 50, "malformed": 2},
     handshakes={"accepted": 3, "refused": 1},
@@ -47,22 +47,40 @@ class AccessTests(SimpleTestCase):
     def test_without_a_token_nothing_passes_through_a_proxy_on_this_host(self) -> None:
         for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
             with self.subTest(header):
-                response = self.client.get("/metrics", headers={header: "127.0.0.1"}, REMOTE_ADDR="127.0.0.1")
+                response = self.client.get(
+                    "/metrics", headers={header: "127.0.0.1"}, REMOTE_ADDR="127.0.0.1"
+                )
                 self.assertEqual(response.status_code, 403)
 
     @override_settings(METRICS_TOKEN=TOKEN)
     def test_with_a_token_it_is_required_from_everywhere(self) -> None:
-        for shown in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer ü"):
+        for shown in (
+            "",
+            "Bearer",
+            "Bearer x",
+            f"Basic {TOKEN}",
+            TOKEN,
+            f"Bearer {TOKEN}x",
+            "Bearer ü",
+        ):
             with self.subTest(shown):
-                response = self.client.get("/metrics", headers={"authorization": shown}, REMOTE_ADDR="127.0.0.1")
+                response = self.client.get(
+                    "/metrics", headers={"authorization": shown}, REMOTE_ADDR="127.0.0.1"
+                )
                 self.assertEqual(response.status_code, 401)
                 self.assertIn("Bearer", response["WWW-Authenticate"])
                 self.assertNotIn(TOKEN, response.content.decode())
 
     @override_settings(METRICS_TOKEN=TOKEN)
     def test_with_the_token_a_scraper_may_read_from_anywhere_and_by_address(self) -> None:
-        headers = {"authorization": f"bearer {TOKEN}", "x-forwarded-for": "10.0.0.7", "host": "10.0.0.9:8000"}
-        self.assertEqual(self.client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.7").status_code, 200)
+        headers = {
+            "authorization": f"bearer {TOKEN}",
+            "x-forwarded-for": "10.0.0.7",
+            "host": "10.0.0.9:8000",
+        }
+        self.assertEqual(
+            self.client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.7").status_code, 200
+        )
 
     @given(st.text(st.characters(max_codepoint=255)))
     @override_settings(METRICS_TOKEN=TOKEN)
@@ -92,7 +110,11 @@ class FiguresTests(SimpleTestCase):
 
     async def test_every_figure_is_shown_under_its_name(self) -> None:
         self.exposition.install(lambda: FIGURES)
-        shown = {name: value for name, value in (await self.scrape()).items() if name.startswith("acsmedia_")}
+        shown = {
+            name: value
+            for name, value in (await self.scrape()).items()
+            if name.startswith("acsmedia_")
+        }
         self.assertEqual(
             shown,
             {
@@ -116,7 +138,7 @@ class FiguresTests(SimpleTestCase):
                 "acsmedia_spool_files": 6,
                 "acsmedia_spool_full": 1,
                 "acsmedia_live_dashboards": 5,
-                **{f"acsmedia_alarms[{name}]": 0 for name in (*OF_STREAMS, *OF_PROCESSES)},
+                **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
                 "acsmedia_alarms[stalled]": 3,
                 "acsmedia_alarms[disk_low]": 1,
             },
@@ -125,9 +147,9 @@ class FiguresTests(SimpleTestCase):
     async def test_figures_are_asked_for_once_a_scrape_and_not_before(self) -> None:
         asked: list[int] = []
 
-        def figures() -> RecorderFigures:
+        def figures() -> RecorderStats:
             asked.append(1)
-            return RecorderFigures(packets=len(asked))
+            return RecorderStats(packets=len(asked))
 
         self.exposition.install(figures)
         self.assertEqual(asked, [])
@@ -136,7 +158,7 @@ class FiguresTests(SimpleTestCase):
 
     async def test_a_second_recorder_replaces_the_first(self) -> None:
         self.exposition.install(lambda: FIGURES)
-        self.exposition.install(RecorderFigures)
+        self.exposition.install(RecorderStats)
         self.assertEqual((await self.scrape())["acsmedia_packets_total"], 0)
 
     async def test_the_process_itself_is_shown(self) -> None:

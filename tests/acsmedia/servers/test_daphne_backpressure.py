@@ -1,4 +1,6 @@
-"""A socket on Daphne is read as fast as its application takes, over Daphne's own protocol on a wire of the test's."""
+"""A socket on Daphne is read as fast as its application takes, over Daphne's own protocol on a wire
+of the test's.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from acsmedia import asgi
-from acsmedia.servers.daphne_backpressure import MOST_ACCEPTED, MOST_WAITING, READ_BYTES
+from acsmedia.servers.daphne_backpressure import MAX_ACCEPTED, MAX_WAITING, READ_BYTES
 from tests.torture.media_socket import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 HANDSHAKE = (
@@ -35,7 +37,9 @@ class Wire(StringTransport):
 
 
 class Peer:
-    """One client of a Daphne that listens nowhere, and the application behind it, which takes when the test says so."""
+    """One client of a Daphne that listens nowhere, and the application behind it, which takes when
+    the test says so.
+    """
 
     def __init__(self) -> None:
         wire: Any = Wire  # untyped
@@ -96,50 +100,54 @@ class Intake(SimpleTestCase):
     async def test_is_open_while_the_application_keeps_up(self) -> None:
         peer = await self.peer()
         for _ in range(3):
-            peer.sends(TEXT, *[b"x"] * (MOST_WAITING - 1))
+            peer.sends(TEXT, *[b"x"] * (MAX_WAITING - 1))
             self.assertTrue(peer.is_read)
-            await peer.take(MOST_WAITING - 1)
+            await peer.take(MAX_WAITING - 1)
 
     async def test_is_closed_to_a_flood_until_all_is_taken(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MOST_WAITING)
+        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
         self.assertFalse(peer.is_read)
-        await peer.take(MOST_WAITING - 1)
+        await peer.take(MAX_WAITING - 1)
         self.assertFalse(peer.is_read)
         await peer.take(1)
         self.assertTrue(peer.is_read)
 
     async def test_loses_nothing_and_keeps_the_order(self) -> None:
         peer = await self.peer()
-        numbers = [f"{number}".encode() for number in range(3 * MOST_WAITING)]
+        numbers = [f"{number}".encode() for number in range(3 * MAX_WAITING)]
         peer.sends(TEXT, *numbers)  # what one read held may be more than the bound
         await peer.take(len(numbers))
         self.assertEqual([message["text"].encode() for message in peer.taken], numbers)
 
     async def test_answers_a_ping_that_came_with_a_flood(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MOST_WAITING)
+        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
         peer.sends(PING, b"here?")
         self.assertEqual(peer.wire.value(), bytes([0x80 | PONG, 5]) + b"here?")
 
     async def test_opens_for_the_answer_when_the_application_closes(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MOST_WAITING)
+        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
         await peer.send({"type": "websocket.close", "code": 4415})
         self.assertTrue(peer.is_read)
-        peer.sends(TEXT, *[b"x"] * MOST_WAITING)  # on the way already: nobody takes it, and it closes nothing
+        peer.sends(
+            TEXT, *[b"x"] * MAX_WAITING
+        )  # on the way already: nobody takes it, and it closes nothing
         self.assertTrue(peer.is_read)
         peer.sends(CLOSE, (4415).to_bytes(2))
         self.assertTrue(peer.wire.disconnecting)
-        await peer.take(MOST_WAITING)
-        self.assertTrue(peer.protocol.application_queue.empty(), "what came after our close is not queued")
+        await peer.take(MAX_WAITING)
+        self.assertTrue(
+            peer.protocol.application_queue.empty(), "what came after our close is not queued"
+        )
 
     async def test_says_that_the_client_has_gone_after_all_that_it_sent(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MOST_WAITING)
+        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
         peer.sends(CLOSE, (1000).to_bytes(2))
         peer.lose_connection()
-        await peer.take(MOST_WAITING + 1)
+        await peer.take(MAX_WAITING + 1)
         self.assertEqual(peer.taken[-1]["type"], "websocket.disconnect")
 
     async def test_reads_little_at_once(self) -> None:
@@ -149,7 +157,9 @@ class Intake(SimpleTestCase):
 class Delivering(SimpleTestCase):
     """An application that asks for messages where they are read."""
 
-    async def begin(self, *, before: Sequence[bytes] = (), failing: Exception | None = None) -> Peer:
+    async def begin(
+        self, *, before: Sequence[bytes] = (), failing: Exception | None = None
+    ) -> Peer:
         self.reads: list[list[bytes]] = []
         self.failing = failing
         peer = Peer()
@@ -194,7 +204,7 @@ class Delivering(SimpleTestCase):
 
     async def test_is_never_held_back(self) -> None:
         peer = await self.begin()
-        peer.sends(TEXT, *[b"x"] * (3 * MOST_WAITING))
+        peer.sends(TEXT, *[b"x"] * (3 * MAX_WAITING))
         self.assertTrue(peer.is_read)
 
 
@@ -203,4 +213,4 @@ class Accepting(SimpleTestCase):
         self.assertTrue(asgi.application, "what mends Daphne has been imported")
         port: Any = tcp.Port(0, WebSocketFactory(None), reactor=reactor)
         port.numberAccepts = 100  # as Twisted does at its start, and with every crowd
-        self.assertEqual(port.numberAccepts, MOST_ACCEPTED)
+        self.assertEqual(port.numberAccepts, MAX_ACCEPTED)

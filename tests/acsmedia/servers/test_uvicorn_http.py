@@ -19,7 +19,9 @@ async def ok(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Answers once the whole body is there."""
     while (await receive()).get("more_body"):
         pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+    )
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -27,7 +29,9 @@ class Served(ThreadedUvicorn):
     """`ok`, with the patience of ours."""
 
     def __init__(self) -> None:
-        super().__init__(ok, http="acsmedia.servers.uvicorn_http:PromptRequests", timeout_keep_alive=600)
+        super().__init__(
+            ok, http="acsmedia.servers.uvicorn_http:HeadTimeoutProtocol", timeout_keep_alive=600
+        )
 
 
 @tag("once")

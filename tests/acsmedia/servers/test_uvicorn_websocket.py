@@ -1,4 +1,6 @@
-"""uvicorn's WebSocket protocol on picows: a small application behind a real server, real sockets in front of it."""
+"""uvicorn's WebSocket protocol on picows: a small application behind a real server, real sockets in
+front of it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from acsmedia.servers.picows_listener import QUEUE_MESSAGES
 from tests.threaded_uvicorn import Application, Scope, ThreadedUvicorn
 from tests.waiting import until
 
-MOST_BYTES = 10_000
+MAX_BYTES = 10_000
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -28,12 +30,16 @@ class Served(ThreadedUvicorn):
 
     def __init__(self, application: Application, **options: Any) -> None:
         ws = "acsmedia.servers.uvicorn_websocket:PicowsProtocol"
-        super().__init__(application, **{"loop": "uvloop", "ws": ws, "ws_max_size": MOST_BYTES, **options})
+        super().__init__(
+            application, **{"loop": "uvloop", "ws": ws, "ws_max_size": MAX_BYTES, **options}
+        )
         self.url = f"ws://127.0.0.1:{self.port}/some%20where?token=a%2Bb"
 
 
 class Heard:
-    """An application that accepts, takes all messages straight from the socket, and tells what it has heard."""
+    """An application that accepts, takes all messages straight from the socket, and tells what it
+    has heard.
+    """
 
     def __init__(self, *, failing: Exception | None = None) -> None:
         self.messages: list[bytes] = []
@@ -72,7 +78,9 @@ async def echo(scope: Scope, receive: Any, send: Any) -> None:
         if event.get("text") == "bye":
             await send({"type": "websocket.close", "code": 4001, "reason": "as you wish"})
         else:
-            await send({"type": "websocket.send", **{k: v for k, v in event.items() if k != "type"}})
+            await send(
+                {"type": "websocket.send", **{k: v for k, v in event.items() if k != "type"}}
+            )
 
 
 async def raw(client: ClientConnection, *frames: Frame) -> None:
@@ -94,7 +102,12 @@ class Messages(SimpleTestCase):
 
     async def test_messages_of_one_read_come_together_whatever_ends_it(self) -> None:
         text, pong = Frame(Opcode.TEXT, b"one"), Frame(Opcode.PONG, b"")
-        for last in (Frame(Opcode.PING, b"?"), pong, Frame(Opcode.TEXT, b"half", fin=False), Frame(Opcode.CLOSE, b"")):
+        for last in (
+            Frame(Opcode.PING, b"?"),
+            pong,
+            Frame(Opcode.TEXT, b"half", fin=False),
+            Frame(Opcode.CLOSE, b""),
+        ):
             heard = Heard()
             async with Served(heard) as served, connect(served.url) as client:
                 await raw(client, text, text, last)
@@ -109,7 +122,10 @@ class Messages(SimpleTestCase):
             await reader.readuntil(b"\r\n\r\n")
             ping = await reader.readexactly(2)
             self.assertEqual(ping[0] & 0x0F, Opcode.PING)
-            frames = (Frame(Opcode.TEXT, b"one"), Frame(Opcode.PONG, await reader.readexactly(ping[1])))
+            frames = (
+                Frame(Opcode.TEXT, b"one"),
+                Frame(Opcode.PONG, await reader.readexactly(ping[1])),
+            )
             writer.write(b"".join(frame.serialize(mask=True) for frame in frames))
             await until(lambda: heard.messages)
             writer.close()
@@ -166,7 +182,7 @@ class Messages(SimpleTestCase):
 
         received: list[bytes] = []
         sent = 20 * QUEUE_MESSAGES
-        message = b"x" * (MOST_BYTES - 1)
+        message = b"x" * (MAX_BYTES - 1)
         async with Served(slow) as served, connect(served.url) as client:
             sending = asyncio.create_task(send_all(client, [message] * sent))
             protocol = await first_connection(served)
@@ -198,7 +214,10 @@ class Handshakes(SimpleTestCase):
     async def test_the_scope_says_what_was_asked_for(self) -> None:
         heard = Heard()
         headers = {"x-ms-call-connection-id": "c-1", "Authorization": "Bearer x"}
-        async with Served(heard) as served, connect(served.url, additional_headers=headers, subprotocols=None):
+        async with (
+            Served(heard) as served,
+            connect(served.url, additional_headers=headers, subprotocols=None),
+        ):
             await until(lambda: heard.scope)
         scope = heard.scope
         self.assertEqual((scope["path"], scope["raw_path"]), ("/some where", b"/some%20where"))
@@ -214,7 +233,13 @@ class Handshakes(SimpleTestCase):
     async def test_a_refusal_has_its_status(self) -> None:
         async def refuse(scope: Scope, receive: Any, send: Any) -> None:
             await receive()
-            await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"x-why", b"no token")]})
+            await send(
+                {
+                    "type": "websocket.http.response.start",
+                    "status": 401,
+                    "headers": [(b"x-why", b"no token")],
+                }
+            )
             await send({"type": "websocket.http.response.body", "body": b"who are you"})
 
         async with Served(refuse) as served:
@@ -250,7 +275,9 @@ class Handshakes(SimpleTestCase):
             heard = Heard()
             async with Served(heard) as served:
                 reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-                head = handshake(KEY, "13").replace(b"Connection: Upgrade", f"Connection: {connection}".encode())
+                head = handshake(KEY, "13").replace(
+                    b"Connection: Upgrade", f"Connection: {connection}".encode()
+                )
                 writer.write(head.replace(b"Host: x", f"Host: x\r\nCookie: {cookie}".encode()))
                 self.assertIn(b" 101 ", await reader.readline())
                 writer.write(Frame(Opcode.TEXT, b"one").serialize(mask=True))
@@ -340,9 +367,11 @@ class Ends(SimpleTestCase):
         for pieces in (1, 30):
             heard = Heard()
             async with Served(heard) as served, connect(served.url) as client:
-                piece = b"x" * (2 * MOST_BYTES // pieces)
+                piece = b"x" * (2 * MAX_BYTES // pieces)
                 kinds = [Opcode.TEXT] + [Opcode.CONT] * (pieces - 1)
-                frames = [Frame(kind, piece, fin=index == pieces - 1) for index, kind in enumerate(kinds)]
+                frames = [
+                    Frame(kind, piece, fin=index == pieces - 1) for index, kind in enumerate(kinds)
+                ]
                 await raw(client, *frames)
                 with self.assertRaises(ConnectionClosed):
                     await client.recv()
@@ -353,7 +382,12 @@ class Ends(SimpleTestCase):
     async def test_what_came_before_a_frame_that_ends_the_socket_is_heard(self) -> None:
         heard = Heard()
         async with Served(heard) as served, connect(served.url) as client:
-            await raw(client, Frame(Opcode.TEXT, b"one"), Frame(Opcode.TEXT, b"two"), Frame(Opcode.CONT, b"tail"))
+            await raw(
+                client,
+                Frame(Opcode.TEXT, b"one"),
+                Frame(Opcode.TEXT, b"two"),
+                Frame(Opcode.CONT, b"tail"),
+            )
             self.assertEqual(await heard.code(), 1002)
         self.assertEqual(heard.messages, [b"one", b"two"])
 

@@ -24,7 +24,9 @@ class AdminPageTestCase(TestCase):
     def sign_in_viewer(self) -> None:
         """Somebody who may look at every record and delete none."""
         viewer = User.objects.create_user("viewer", is_staff=True)
-        viewer.user_permissions.set(Permission.objects.filter(codename__in=[f"view_{model}" for model in MODELS]))
+        viewer.user_permissions.set(
+            Permission.objects.filter(codename__in=[f"view_{model}" for model in MODELS])
+        )
         self.client.force_login(viewer)
 
     def get_list(self, model: str, **parameters: Any) -> Response:
@@ -60,4 +62,6 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
     def values(self, tag: str, attribute: str) -> list[str]:
-        return [value for name, attrs in self.found if name == tag and (value := attrs.get(attribute))]
+        return [
+            value for name, attrs in self.found if name == tag and (value := attrs.get(attribute))
+        ]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from calls import identity
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 from calls.storage import write_object
 
@@ -84,16 +84,23 @@ class Recording:
             heard_until=self.started + timedelta(seconds=track.segments * track.seconds),
         )
         Segment.objects.bulk_create(
-            [self._sealed(participant, subscription, track, number) for number in range(track.segments)]
+            [
+                self._sealed(participant, subscription, track, number)
+                for number in range(track.segments)
+            ]
         )
-        LedgerEntry.objects.bulk_create([self._gap(participant, subscription, number) for number in range(track.gaps)])
+        LedgerEntry.objects.bulk_create(
+            [self._gap(participant, subscription, number) for number in range(track.gaps)]
+        )
 
-    def _sealed(self, participant: Participant, subscription: Subscription, track: Spoken, number: int) -> Segment:
+    def _sealed(
+        self, participant: Participant, subscription: Subscription, track: Spoken, number: int
+    ) -> Segment:
         count = int(track.seconds * RATE)
         start = int(self.started.timestamp()) * RATE + number * count
         pcm = bytes(2 * count)
-        content = audio.encode(pcm, RATE)
-        name = f"{participant.call_id}/{participant.id}/{start}.{audio.EXTENSION}"
+        content = codec.encode(pcm, RATE)
+        name = f"{participant.call_id}/{participant.id}/{start}.{codec.EXTENSION}"
         write_object(name, content)
         return Segment(
             id=segment_id(participant.id, start),
@@ -103,7 +110,7 @@ class Recording:
             start_sample=start,
             sample_count=count,
             sample_rate=RATE,
-            sha256=audio.pcm_hash(pcm),
+            sha256=codec.pcm_hash(pcm),
             peak_dbfs=-6.0,
             rms_dbfs=-21.5,
             audio_name=name,
@@ -111,7 +118,9 @@ class Recording:
             sealed_at=self.started + timedelta(seconds=(number + 1) * track.seconds),
         )
 
-    def _gap(self, participant: Participant, subscription: Subscription, number: int) -> LedgerEntry:
+    def _gap(
+        self, participant: Participant, subscription: Subscription, number: int
+    ) -> LedgerEntry:
         at = self.started + timedelta(seconds=number)
         return LedgerEntry(
             id=identity.entry_id_of(participant.id, "gap", number),

@@ -1,4 +1,6 @@
-"""The admin in a real browser: nothing on its pages is refused by our content security policy, nothing overflows."""
+"""The admin in a real browser: nothing on its pages is refused by our content security policy,
+nothing overflows.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,14 @@ class AdminInABrowserTests(StaticLiveServerTestCase):
         self.program = chromium()
         now = timezone.now()
         call: Any = Recording(
-            tracks=(Spoken(ALICE, segments=30, gaps=3), Spoken(BOB, segments=28), Spoken("8:orgid:" + "f" * 300))
+            tracks=(
+                Spoken(ALICE, segments=30, gaps=3),
+                Spoken(BOB, segments=28),
+                Spoken("8:orgid:" + "f" * 300),
+            )
         ).write()
         Recording(open_at=now, started=now - timedelta(minutes=2)).write()
-        make_process(last_error="StoreAway")
+        make_process(last_error="StoreUnreachable")
         make_failed()
         self.paths = ["/admin/", "/admin/overview/", *(list_path(model) for model in MODELS)]
         self.paths.append(page_path("participant", call.participants.all()[0].pk))
@@ -46,16 +52,23 @@ class AdminInABrowserTests(StaticLiveServerTestCase):
 
     def test_no_page_breaks_the_content_security_policy_or_the_screen(self) -> None:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=self.program, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(
+                executable_path=self.program, args=["--no-sandbox"]
+            )
             complaints = [
-                complaint for screen in SCREENS for theme in THEMES for complaint in self._look(browser, screen, theme)
+                complaint
+                for screen in SCREENS
+                for theme in THEMES
+                for complaint in self._look(browser, screen, theme)
             ]
             browser.close()
         self.assertEqual(complaints, [])
 
     def test_several_calls_can_be_deleted_with_the_mouse(self) -> None:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=self.program, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(
+                executable_path=self.program, args=["--no-sandbox"]
+            )
             page = self._page(browser, SCREENS[0], "light")
             page.goto(self.live_server_url + list_path("call") + "?state=ended")
             page.locator("#action-toggle").check()
@@ -82,12 +95,20 @@ class AdminInABrowserTests(StaticLiveServerTestCase):
         return complaints
 
     def _page(self, browser: Browser, screen: tuple[int, int], theme: Any) -> Page:
-        context = browser.new_context(viewport={"width": screen[0], "height": screen[1]}, color_scheme=theme)
-        context.add_cookies([{"name": "sessionid", "value": self.session, "url": self.live_server_url}])
+        context = browser.new_context(
+            viewport={"width": screen[0], "height": screen[1]}, color_scheme=theme
+        )
+        context.add_cookies(
+            [{"name": "sessionid", "value": self.session, "url": self.live_server_url}]
+        )
         return context.new_page()
 
 
 def _errors(message: ConsoleMessage) -> list[str]:
     """What a console message complains of. That of a favicon nobody asked for is none."""
     url = message.location["url"]
-    return [f"{url}: {message.text}"] if message.type == "error" and not url.endswith("/favicon.ico") else []
+    return (
+        [f"{url}: {message.text}"]
+        if message.type == "error" and not url.endswith("/favicon.ico")
+        else []
+    )

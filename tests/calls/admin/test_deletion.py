@@ -1,4 +1,6 @@
-"""Deleting in the admin: asked first, with its audio, never while live, only by whom it is permitted to."""
+"""Deleting in the admin: asked first, with its audio, never while live, only by whom it is
+permitted to.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 from django.utils import timezone
 
-from calls.admin.call_deletion import MOST_AT_ONCE, REFUSAL
+from calls.admin.call_deletion import MAX_AT_ONCE, REFUSAL
 from calls.models import Call, DiscardedAudio, Segment
 from calls.storage import audio_store, deletion
 from tests.calls.admin.pages import AdminPageTestCase, Elements, Response, list_path, page_path
@@ -36,7 +38,9 @@ class Deleting(AdminPageTestCase):
             return self.client.post(page_path("call", call.pk, "delete"), {"post": "yes"})
 
     def ask_all(self, *ids: UUID) -> Response:
-        return self.client.post(list_path("call"), {"action": "delete_selected", "_selected_action": ids})
+        return self.client.post(
+            list_path("call"), {"action": "delete_selected", "_selected_action": ids}
+        )
 
     def confirm_all(self, *ids: UUID) -> Response:
         form = {"action": "delete_selected", "_selected_action": ids, "post": "yes"}
@@ -49,11 +53,17 @@ class Deleting(AdminPageTestCase):
 
 class OneCallTests(Deleting):
     def test_the_question_says_how_much_audio_goes(self) -> None:
-        call = Recording(tracks=(Spoken(ALICE, segments=70, gaps=2), Spoken(BOB, segments=1))).write()
+        call = Recording(
+            tracks=(Spoken(ALICE, segments=70, gaps=2), Spoken(BOB, segments=1))
+        ).write()
         size = sum(audio_store().size(name) for name in objects_of(call))
         response = self.ask(call)
         self.assertContains(response, "and its audio")
-        for fact in ("71 segments: 1:11 of audio", f"({size} bytes)", "2 participants and 2 ledger entries"):
+        for fact in (
+            "71 segments: 1:11 of audio",
+            f"({size} bytes)",
+            "2 participants and 2 ledger entries",
+        ):
             self.assertContains(response, fact)
 
     def test_asking_deletes_nothing(self) -> None:
@@ -80,7 +90,9 @@ class OneCallTests(Deleting):
 
     def test_the_question_asks_no_query_per_segment(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=50),)).write()
-        with self.assertNumQueries(9):  # session, user, call, its participants, live, and four counts
+        with self.assertNumQueries(
+            9
+        ):  # session, user, call, its participants, live, and four counts
             self.ask(call)
 
     def test_a_live_call_is_refused_with_the_reason(self) -> None:
@@ -99,7 +111,9 @@ class OneCallTests(Deleting):
         self.assertRedirects(response, page_path("call", call.pk))
         self.assertIn(REFUSAL, self.said(response))
         self.assertTrue(Call.objects.filter(pk=call.pk).exists())
-        self.assertFalse(LogEntry.objects.exists(), "the record of the deletion was rolled back with it")
+        self.assertFalse(
+            LogEntry.objects.exists(), "the record of the deletion was rolled back with it"
+        )
 
 
 class SeveralCallsTests(Deleting):
@@ -127,7 +141,9 @@ class SeveralCallsTests(Deleting):
     def test_the_page_that_asks_posts_what_it_asked_about(self) -> None:
         doomed = {Recording().write().pk for _ in range(3)}
         fields = Elements(self.ask_all(*doomed)).found
-        asked = {attrs["value"] for _tag, attrs in fields if attrs.get("name") == "_selected_action"}
+        asked = {
+            attrs["value"] for _tag, attrs in fields if attrs.get("name") == "_selected_action"
+        }
         self.assertEqual(asked, {str(pk) for pk in doomed})
 
     def test_live_ones_are_named_and_left(self) -> None:
@@ -146,12 +162,18 @@ class SeveralCallsTests(Deleting):
         self.assertNotIn("post", Elements(response).values("input", "name"))
 
     def test_more_than_a_request_can_delete_are_refused(self) -> None:
-        Call.objects.bulk_create(Recording(connection_id=str(number)).unsaved() for number in range(MOST_AT_ONCE + 1))
-        form = {"action": "delete_selected", "_selected_action": [Call.objects.all()[0].pk], "select_across": "1"}
+        Call.objects.bulk_create(
+            Recording(connection_id=str(number)).unsaved() for number in range(MAX_AT_ONCE + 1)
+        )
+        form = {
+            "action": "delete_selected",
+            "_selected_action": [Call.objects.all()[0].pk],
+            "select_across": "1",
+        }
         for confirmed in ({}, {"post": "yes"}):
             response = self.client.post(list_path("call"), {**form, **confirmed})
-            self.assertIn(f"at most {MOST_AT_ONCE}", self.said(response))
-        self.assertEqual(Call.objects.count(), MOST_AT_ONCE + 1)
+            self.assertIn(f"at most {MAX_AT_ONCE}", self.said(response))
+        self.assertEqual(Call.objects.count(), MAX_AT_ONCE + 1)
 
 
 class PermissionTests(Deleting):

@@ -1,4 +1,6 @@
-"""The administrator's overview: what it shows, what may be tried again, who sees it, and that no secret is in it."""
+"""The administrator's overview: what it shows, what may be tried again, who sees it, and that no
+secret is in it.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,23 @@ class ThePage(AdminPageTestCase):
 
     def test_it_shows_who_records_and_how_far_sealing_is_behind(self) -> None:
         make_process()
-        make_process(seal_lag_seconds=3600.0, failures={"store": 5, "database": 0}, last_error="StoreAway")
+        make_process(
+            seal_lag_seconds=3600.0,
+            failures={"store": 5, "database": 0},
+            last_error="StoreUnreachable",
+        )
         make_process(seen_at=timezone.now() - SILENT_AFTER - timedelta(seconds=1))
         make_process(seen_at=timezone.now() - SILENT_AFTER / 2)
         response = self.client.get(OVERVIEW)
-        for said in ("ingest-1", ">41<", "1.0 s", "behind: 3600 s", "5 store", "StoreAway", "silent</strong> since"):
+        for said in (
+            "ingest-1",
+            ">41<",
+            "1.0 s",
+            "behind: 3600 s",
+            "5 store",
+            "StoreUnreachable",
+            "silent</strong> since",
+        ):
             self.assertContains(response, said)
         self.assertContains(response, "behind:", count=1)
         self.assertContains(response, "silent</strong>", count=1)
@@ -60,12 +74,16 @@ class ThePage(AdminPageTestCase):
         self.assertEqual(BEHIND_SEGMENTS, Thresholds().behind_segments)
         make_process(seal_lag_seconds=BEHIND_SEGMENTS * settings.SEGMENT_SECONDS)
         self.assertNotContains(self.client.get(OVERVIEW), "behind:")
-        RecorderProcess.objects.update(seal_lag_seconds=BEHIND_SEGMENTS * settings.SEGMENT_SECONDS + 1)
+        RecorderProcess.objects.update(
+            seal_lag_seconds=BEHIND_SEGMENTS * settings.SEGMENT_SECONDS + 1
+        )
         self.assertContains(self.client.get(OVERVIEW), "behind:")
 
     def test_a_disk_that_cannot_be_looked_at_says_why(self) -> None:
         with patch("shutil.disk_usage", side_effect=PermissionError(13, "Permission denied")):
-            self.assertContains(self.client.get(OVERVIEW), "cannot be looked at: </strong>Permission denied")
+            self.assertContains(
+                self.client.get(OVERVIEW), "cannot be looked at: </strong>Permission denied"
+            )
 
     def test_it_asks_as_few_queries_however_much_there_is(self) -> None:
         self.client.get(OVERVIEW)
@@ -95,11 +113,15 @@ class TryingAgain(AdminPageTestCase):
     def test_all_of_them(self) -> None:
         for _ in range(2):
             make_failed()
-        self.assertContains(self.client.post(reverse("admin-retry"), follow=True), "2 journals are tried again")
+        self.assertContains(
+            self.client.post(reverse("admin-retry"), follow=True), "2 journals are tried again"
+        )
         self.assertFalse(FailedJournal.objects.filter(retry_asked_at=None).exists())
 
     def test_what_is_no_journal_is_refused_and_one_that_is_gone_is_none(self) -> None:
-        self.assertEqual(self.client.post(reverse("admin-retry"), {"journal": "../x"}).status_code, 400)
+        self.assertEqual(
+            self.client.post(reverse("admin-retry"), {"journal": "../x"}).status_code, 400
+        )
         response = self.client.post(reverse("admin-retry"), {"journal": uuid4()}, follow=True)
         self.assertContains(response, "0 journals are tried again")
 
@@ -159,9 +181,19 @@ class Configuration(AdminPageTestCase):
             self.assertNotIn(secret, page)
 
     def test_a_database_is_named_without_user_and_password(self) -> None:
-        database = {"ENGINE": "django.db.backends.postgresql", "NAME": "acs", "HOST": "db", "USER": "u", "PORT": 5432}
-        with patch.dict("django.conf.settings.DATABASES", {"default": {**database, "PASSWORD": SECRETS[0]}}):
-            shown = {setting.name: setting.value for group in groups() for setting in group.settings}
+        database = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": "acs",
+            "HOST": "db",
+            "USER": "u",
+            "PORT": 5432,
+        }
+        with patch.dict(
+            "django.conf.settings.DATABASES", {"default": {**database, "PASSWORD": SECRETS[0]}}
+        ):
+            shown = {
+                setting.name: setting.value for group in groups() for setting in group.settings
+            }
         self.assertEqual(shown["DATABASE_URL"], "PostgreSQL acs on db:5432")
 
 

@@ -1,4 +1,6 @@
-"""Pages of the admin: what they show, that nothing can be edited, that they do not grow with the tables."""
+"""Pages of the admin: what they show, that nothing can be edited, that they do not grow with the
+tables.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,14 @@ class ListTests(AdminPageTestCase):
     def test_a_call_shows_its_facts(self) -> None:
         Recording(tracks=(Spoken(ALICE, segments=90, gaps=3), Spoken(BOB, segments=4))).write()
         response = self.get_list("call")
-        for fact in ("2026-11-03 09:15:00 UTC", "Ended", "+4930555010", "1:30", ">94<", "3 (1.5 s)"):
+        for fact in (
+            "2026-11-03 09:15:00 UTC",
+            "Ended",
+            "+4930555010",
+            "1:30",
+            ">94<",
+            "3 (1.5 s)",
+        ):
             self.assertContains(response, fact)
 
     def test_a_live_and_a_broken_call_say_so(self) -> None:
@@ -83,7 +92,9 @@ class ListTests(AdminPageTestCase):
 class CountingTests(AdminPageTestCase):
     def setUp(self) -> None:
         super().setUp()
-        Call.objects.bulk_create(Recording(connection_id=str(number), tracks=()).unsaved() for number in range(60))
+        Call.objects.bulk_create(
+            Recording(connection_id=str(number), tracks=()).unsaved() for number in range(60)
+        )
         self.most = 55
         self.enterContext(patch.object(CappedPaginator, "most_rows", self.most))
 
@@ -146,7 +157,11 @@ class PageTests(AdminPageTestCase):
     def test_a_format_that_cannot_hold_so_many_tracks_is_not_offered(self) -> None:
         call = Recording(tracks=tuple(Spoken(f"4:+4930{number}") for number in range(9))).write()
         links = " ".join(Elements(self.get_page("call", call.pk)).values("a", "href"))
-        offered = [name for name in ("wav", "flac", "mp3", "opus") if f"format={name}&layout=tracks" in links]
+        offered = [
+            name
+            for name in ("wav", "flac", "mp3", "opus")
+            if f"format={name}&layout=tracks" in links
+        ]
         self.assertEqual(offered, ["wav", "opus"])
 
     def test_what_can_be_heard_and_pulled_is_really_there(self) -> None:
@@ -171,14 +186,25 @@ class PageTests(AdminPageTestCase):
 
     def test_every_page_names_its_facts(self) -> None:
         facts = {
-            "call": [self.call.call_connection_id, self.call.correlation_id, str(self.call.pk), "2026-11-03 09:15:00"],
+            "call": [
+                self.call.call_connection_id,
+                self.call.correlation_id,
+                str(self.call.pk),
+                "2026-11-03 09:15:00",
+            ],
             "participant": ["Phone number", "3.0 s", "2 (1.0 s)"],
             "subscription": ["Closed: 1000", "PCM", "640"],
-            "segment": ["-6.0\N{NO-BREAK SPACE}dBFS", "-21.5\N{NO-BREAK SPACE}dBFS", Segment.objects.all()[0].sha256],
+            "segment": [
+                "-6.0\N{NO-BREAK SPACE}dBFS",
+                "-21.5\N{NO-BREAK SPACE}dBFS",
+                Segment.objects.all()[0].sha256,
+            ],
             "ledgerentry": ["missing", "0.5 s", "2026-11-03 09:15:00.000 UTC"],
         }
         pages = {model: self.get_page(model, first_of(model).pk) for model in MODELS}
-        pages["participant"] = self.get_page("participant", self.call.participants.get(raw_id=ALICE).pk)
+        pages["participant"] = self.get_page(
+            "participant", self.call.participants.get(raw_id=ALICE).pk
+        )
         for model in MODELS:
             for fact in facts[model]:
                 with self.subTest(model=model, fact=fact):
@@ -203,13 +229,22 @@ class PageTests(AdminPageTestCase):
 
 class HostileTextTests(AdminPageTestCase):
     def test_what_came_over_the_wire_is_never_markup(self) -> None:
-        Recording(connection_id=f"c{HOSTILE}", correlation_id=f"r{HOSTILE}", tracks=(Spoken(HOSTILE, gaps=1),)).write()
+        Recording(
+            connection_id=f"c{HOSTILE}",
+            correlation_id=f"r{HOSTILE}",
+            tracks=(Spoken(HOSTILE, gaps=1),),
+        ).write()
         Participant.objects.update(kind="unknown")
         Subscription.objects.update(subscription_id=HOSTILE, encoding='"><i>PCM')
         LedgerEntry.objects.update(reason='"><script>', detail={"tone": HOSTILE})
         call, participant = first_of("call"), first_of("participant")
-        paths = [page_path(model, first_of(model).pk) for model in MODELS] + [list_path(model) for model in MODELS]
-        paths += [f"{list_path('segment')}?call={call.pk}", f"{list_path('segment')}?participant={participant.pk}"]
+        paths = [page_path(model, first_of(model).pk) for model in MODELS] + [
+            list_path(model) for model in MODELS
+        ]
+        paths += [
+            f"{list_path('segment')}?call={call.pk}",
+            f"{list_path('segment')}?participant={participant.pk}",
+        ]
         paths += [page_path("call", call.pk, "delete"), f"{list_path('call')}?q=%22%3E%3Cscript%3E"]
         for path in paths:
             with self.subTest(path=path):
@@ -236,7 +271,9 @@ class ReadOnlyTests(AdminPageTestCase):
             with self.subTest(model=model):
                 path = page_path(model, first_of(model).pk)
                 response = self.client.get(path)
-                self.assertFalse([each for each in Elements(response).values("input", "name") if "_save" in each])
+                self.assertFalse(
+                    [each for each in Elements(response).values("input", "name") if "_save" in each]
+                )
                 self.assertEqual(self.client.post(path, {}).status_code, 403)
 
     def test_only_a_call_can_be_deleted(self) -> None:

@@ -1,4 +1,6 @@
-"""Finding records in the admin: by whole identifiers, by parts of them, by state, kind and span of days."""
+"""Finding records in the admin: by whole identifiers, by parts of them, by state, kind and span of
+days.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,13 @@ class SearchTests(AdminPageTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.call = Recording(
-            connection_id="401f0b00-1111", correlation_id="corr-77", tracks=(Spoken(ALICE, gaps=1), Spoken(BOB))
+            connection_id="401f0b00-1111",
+            correlation_id="corr-77",
+            tracks=(Spoken(ALICE, gaps=1), Spoken(BOB)),
         ).write()
-        Recording(connection_id="other", correlation_id="else", tracks=(Spoken("4:+4989111"),)).write()
+        Recording(
+            connection_id="other", correlation_id="else", tracks=(Spoken("4:+4989111"),)
+        ).write()
 
     def test_a_call_is_found_by_everything_it_is_known_by(self) -> None:
         socket = self.call.subscriptions.get()
@@ -74,13 +80,17 @@ class SearchTests(AdminPageTestCase):
             for term in ("401f0b00-1111", "corr-77", str(self.call.pk), str(rows[0].pk)):
                 with self.subTest(model=model, term=term):
                     found = self.listed(model, q=term)
-                    self.assertEqual(found, {rows[0].pk} if term == str(rows[0].pk) else {row.pk for row in rows})
+                    self.assertEqual(
+                        found, {rows[0].pk} if term == str(rows[0].pk) else {row.pk for row in rows}
+                    )
 
     def test_the_rows_of_a_number_are_found_by_part_of_it(self) -> None:
         alice: Any = Participant.objects.get(raw_id=ALICE)
         self.assertEqual(self.listed("participant", q="555010"), {alice.pk})
         self.assertEqual(self.listed("segment", q="555010"), {alice.segments.get().pk})
-        self.assertEqual(self.listed("ledgerentry", q="555010"), {entry.pk for entry in alice.ledger.all()})
+        self.assertEqual(
+            self.listed("ledgerentry", q="555010"), {entry.pk for entry in alice.ledger.all()}
+        )
 
     def test_a_whole_identifier_is_not_looked_for_as_a_part(self) -> None:
         with CaptureQueriesContext(connection) as queries:
@@ -90,7 +100,9 @@ class SearchTests(AdminPageTestCase):
     def test_a_number_that_spoke_in_two_calls_finds_both_once(self) -> None:
         again = Recording(tracks=(Spoken(ALICE), Spoken(f"{ALICE}_5"))).write()
         response: Any = self.get_list("call", q="555010")
-        self.assertEqual([call.pk for call in response.context["cl"].result_list].count(again.pk), 1)
+        self.assertEqual(
+            [call.pk for call in response.context["cl"].result_list].count(again.pk), 1
+        )
         self.assertEqual(self.listed("call", q="555010"), {self.call.pk, again.pk})
 
 
@@ -123,18 +135,35 @@ class CallFilterTests(AdminPageTestCase):
         midnight = STARTED.replace(hour=0, minute=0)
         calls = [
             Recording(tracks=(), started=midnight + offset).write()
-            for offset in (-timedelta(microseconds=1), timedelta(0), 2 * DAY - timedelta(microseconds=1), 2 * DAY)
+            for offset in (
+                -timedelta(microseconds=1),
+                timedelta(0),
+                2 * DAY - timedelta(microseconds=1),
+                2 * DAY,
+            )
         ]
         inside = {calls[1].pk, calls[2].pk}
-        self.assertEqual(self.listed("call", started_at_since="2026-11-03", started_at_until="2026-11-04"), inside)
-        self.assertEqual(self.listed("call", started_at_since="2026-11-05", started_at_until=""), {calls[3].pk})
+        self.assertEqual(
+            self.listed("call", started_at_since="2026-11-03", started_at_until="2026-11-04"),
+            inside,
+        )
+        self.assertEqual(
+            self.listed("call", started_at_since="2026-11-05", started_at_until=""), {calls[3].pk}
+        )
         self.assertEqual(self.listed("call", started_at_until="2026-11-02"), {calls[0].pk})
 
     def test_the_usual_spans_are_links_that_work(self) -> None:
         now = timezone.now()
         ages = {timedelta(0): 0, DAY: 1, 6 * DAY: 6, 29 * DAY: 29, 40 * DAY: 40}
-        calls = {days: Recording(tracks=(), started=now - age).write().pk for age, days in ages.items()}
-        spans = {"Today": {0}, "Yesterday": {1}, "Past 7 days": {0, 1, 6}, "Past 30 days": {0, 1, 6, 29}}
+        calls = {
+            days: Recording(tracks=(), started=now - age).write().pk for age, days in ages.items()
+        }
+        spans = {
+            "Today": {0},
+            "Yesterday": {1},
+            "Past 7 days": {0, 1, 6},
+            "Past 30 days": {0, 1, 6, 29},
+        }
         choices = self._choices_of("day started")
         for span, days in spans.items():
             with self.subTest(span):
@@ -149,28 +178,47 @@ class CallFilterTests(AdminPageTestCase):
         return {choice["display"]: choice["query_string"] for choice in spec.choices(changelist)}
 
     def test_the_form_of_a_span_keeps_search_and_other_filters(self) -> None:
-        fields = Elements(self.get_list("call", q="555", state="ended", started_at_since="2026-11-03")).found
-        hidden = {attrs.get("name"): attrs["value"] for tag, attrs in fields if tag == "input" and "value" in attrs}
-        self.assertEqual((hidden["q"], hidden["state"], hidden["started_at_since"]), ("555", "ended", "2026-11-03"))
+        fields = Elements(
+            self.get_list("call", q="555", state="ended", started_at_since="2026-11-03")
+        ).found
+        hidden = {
+            attrs.get("name"): attrs["value"]
+            for tag, attrs in fields
+            if tag == "input" and "value" in attrs
+        }
+        self.assertEqual(
+            (hidden["q"], hidden["state"], hidden["started_at_since"]),
+            ("555", "ended", "2026-11-03"),
+        )
 
     def test_filters_and_search_narrow_together(self) -> None:
         broken = Recording(close_code=1006).write()
         Recording(close_code=1006, started=STARTED - 9 * DAY).write()
         Recording().write()
-        found = self.listed("call", state="interrupted", kind="phone", started_at_since="2026-11-01", q="555010")
+        found = self.listed(
+            "call", state="interrupted", kind="phone", started_at_since="2026-11-01", q="555010"
+        )
         self.assertEqual(found, {broken.pk})
 
     def test_no_filter_asks_more_than_one_query_to_draw_itself(self) -> None:
         Recording().write()
         with CaptureQueriesContext(connection) as queries:
             self.get_list("call")
-        self.assertFalse([query["sql"] for query in queries if "DISTINCT" in query["sql"] or "trunc" in query["sql"]])
+        self.assertFalse(
+            [
+                query["sql"]
+                for query in queries
+                if "DISTINCT" in query["sql"] or "trunc" in query["sql"]
+            ]
+        )
 
 
 class OtherFilterTests(AdminPageTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.call = Recording(tracks=(Spoken(ALICE, segments=2, gaps=1), Spoken(BOB, gaps=1))).write()
+        self.call = Recording(
+            tracks=(Spoken(ALICE, segments=2, gaps=1), Spoken(BOB, gaps=1))
+        ).write()
         self.other = Recording(close_code=1006, started=STARTED - 9 * DAY).write()
 
     def test_rows_of_one_call(self) -> None:
@@ -182,12 +230,18 @@ class OtherFilterTests(AdminPageTestCase):
     def test_rows_of_one_participant_and_of_one_socket(self) -> None:
         alice = self.call.participants.get(raw_id=ALICE)
         self.assertEqual(len(self.listed("segment", participant=str(alice.pk))), 2)
-        self.assertEqual(len(self.listed("ledgerentry", participant=str(alice.pk), kind__exact="gap")), 1)
-        self.assertEqual(len(self.listed("segment", subscription=str(self.call.subscriptions.get().pk))), 3)
+        self.assertEqual(
+            len(self.listed("ledgerentry", participant=str(alice.pk), kind__exact="gap")), 1
+        )
+        self.assertEqual(
+            len(self.listed("segment", subscription=str(self.call.subscriptions.get().pk))), 3
+        )
 
     def test_segments_of_a_call_are_in_the_order_of_speech(self) -> None:
         response: Any = self.get_list("segment", call=str(self.call.pk))
-        rows = [(row.participant_id, row.start_sample) for row in response.context["cl"].result_list]
+        rows = [
+            (row.participant_id, row.start_sample) for row in response.context["cl"].result_list
+        ]
         self.assertEqual(rows, sorted(rows, key=lambda row: (row[0].hex, row[1])))
 
     def test_participants_by_kind(self) -> None:
@@ -206,7 +260,9 @@ class OtherFilterTests(AdminPageTestCase):
         for state, calls in expected.items():
             with self.subTest(state):
                 sockets = Subscription.objects.filter(call__in=calls)
-                self.assertEqual(self.listed("subscription", state=state), {socket.pk for socket in sockets})
+                self.assertEqual(
+                    self.listed("subscription", state=state), {socket.pk for socket in sockets}
+                )
 
     def test_every_list_has_a_span(self) -> None:
         fields = {"participant": "heard_at", "subscription": "connected_at", "segment": "sealed_at"}

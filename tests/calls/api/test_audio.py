@@ -12,7 +12,15 @@ from asgiref.sync import sync_to_async
 from calls.audio.codec import Samples
 from calls.models import Call, Participant
 from tests.calls.client import RestTests, read
-from tests.calls.rows import make_call, make_conversation, make_participant, make_segment, noise, tone, url_of
+from tests.calls.rows import (
+    make_call,
+    make_conversation,
+    make_participant,
+    make_segment,
+    noise,
+    tone,
+    url_of,
+)
 
 ALICE = [noise(1.0, seed=0), noise(1.0, seed=1)]
 BOB = [noise(1.0, seed=10), noise(1.0, seed=11)]
@@ -30,7 +38,9 @@ class AudioTests(RestTests):
         super().setUp()
         self.call, self.alice, self.bob = make_conversation()
         self.url = url_of(self.call, "audio")
-        self.tracks = np.stack([np.concatenate([*ALICE, SILENCE]), np.concatenate([SILENCE, *BOB])], axis=1)
+        self.tracks = np.stack(
+            [np.concatenate([*ALICE, SILENCE]), np.concatenate([SILENCE, *BOB])], axis=1
+        )
 
     async def test_tracks_are_bit_exact_and_in_step(self) -> None:
         for name in ("wav", "flac"):
@@ -53,13 +63,19 @@ class AudioTests(RestTests):
 
     async def test_every_format_and_layout_has_the_length_of_the_call(self) -> None:
         for name in ("wav", "flac", "mp3", "opus"):
-            for query in ({"layout": "mix"}, {"layout": "tracks"}, {"participant": str(self.bob.id)}):
+            for query in (
+                {"layout": "mix"},
+                {"layout": "tracks"},
+                {"participant": str(self.bob.id)},
+            ):
                 with self.subTest(name, **query):
                     content = await self.body(self.url, {"format": name, **query})
                     self.assertEqual(len(decoded(content)), 48_000)
 
     async def test_a_part_is_those_samples_and_its_name_says_so(self) -> None:
-        response = await self.ask(self.url, {"layout": "tracks", "start": "0.7", "end": "1.30003", "download": "1"})
+        response = await self.ask(
+            self.url, {"layout": "tracks", "start": "0.7", "end": "1.30003", "download": "1"}
+        )
         np.testing.assert_array_equal(decoded(await read(response)), self.tracks[11_200:20_800])
         self.assertIn("attachment", response["Content-Disposition"])
         self.assertIn("-tracks-0.700s-1.300s.wav", response["Content-Disposition"])
@@ -68,15 +84,27 @@ class AudioTests(RestTests):
         head = await self.ask(self.url, method="HEAD")
         whole = await self.ask(self.url)
         self.assertEqual(head.content, b"")
-        for name in ("Content-Length", "Content-Type", "ETag", "Content-Disposition", "Accept-Ranges"):
+        for name in (
+            "Content-Length",
+            "Content-Type",
+            "ETag",
+            "Content-Disposition",
+            "Accept-Ranges",
+        ):
             self.assertEqual(head[name], whole[name])
-        self.assertNotIn("Content-Length", await self.ask(self.url, {"format": "flac"}, method="HEAD"))
-        self.assertEqual((await self.ask(self.url, method="HEAD", Range="bytes=0-9")).status_code, 200)
+        self.assertNotIn(
+            "Content-Length", await self.ask(self.url, {"format": "flac"}, method="HEAD")
+        )
+        self.assertEqual(
+            (await self.ask(self.url, method="HEAD", Range="bytes=0-9")).status_code, 200
+        )
 
     async def test_two_rates_are_exported_at_the_higher_one(self) -> None:
         low = await _participant(self.call, "8:orgid:1")
         await _segment(low, tone(1.0, rate=24_000), at=1.5, rate=24_000)
-        samples, rate = soundfile.read(BytesIO(await self.body(self.url, {"layout": "tracks"})), dtype="int16")
+        samples, rate = soundfile.read(
+            BytesIO(await self.body(self.url, {"layout": "tracks"})), dtype="int16"
+        )
         self.assertEqual((rate, samples.shape), (24_000, (72_000, 3)))
         np.testing.assert_array_equal(samples[36_000:60_000, 2], tone(1.0, rate=24_000))
         self.assertFalse(samples[:36_000, 2].any())
@@ -104,7 +132,9 @@ class RangeTests(RestTests):
                 self.assertEqual(response.status_code, 206)
                 self.assertEqual(response["Content-Length"], str(size))
                 first = int(wanted.split("-")[0])
-                self.assertEqual(response["Content-Range"], f"bytes {first}-{first + size - 1}/{len(whole)}")
+                self.assertEqual(
+                    response["Content-Range"], f"bytes {first}-{first + size - 1}/{len(whole)}"
+                )
                 parts.append(await read(response))
             with self.subTest(name):
                 self.assertEqual(b"".join(parts), whole)
@@ -127,7 +157,9 @@ class RangeTests(RestTests):
             self.assertEqual(response.status_code, 200)
             self.assertEqual(len(await read(response)), 44 + 2 * 48_000)
 
-    async def test_a_browser_that_asks_for_all_of_a_stream_gets_it_while_it_is_encoded(self) -> None:
+    async def test_a_browser_that_asks_for_all_of_a_stream_gets_it_while_it_is_encoded(
+        self,
+    ) -> None:
         response = await self.ask(self.url, {"format": "opus"}, Range="bytes=0-")
         self.assertEqual(response.status_code, 200)
         self.assertEqual((await self.ask(self.url, Range="bytes=0-")).status_code, 206)
@@ -158,7 +190,9 @@ class ConditionTests(RestTests):
         etag = await self.etag()
         same = await self.ask(self.url, Range="bytes=0-9", If_Range=etag)
         other = await self.ask(self.url, Range="bytes=0-9", If_Range='"other"')
-        dated = await self.ask(self.url, Range="bytes=0-9", If_Range="Mon, 23 Nov 2026 09:30:00 GMT")
+        dated = await self.ask(
+            self.url, Range="bytes=0-9", If_Range="Mon, 23 Nov 2026 09:30:00 GMT"
+        )
         self.assertEqual([same.status_code, other.status_code, dated.status_code], [206, 200, 200])
 
 
@@ -194,7 +228,12 @@ class RefusalTests(RestTests):
         self.assertIn("sealed", response.json()["detail"])
 
     async def test_a_call_that_does_not_exist_is_json_too(self) -> None:
-        for url in (url_of(uuid4(), "audio"), "/api/v1/calls/abc/audio", "/api/v1/nothing/", "/api/v1/calls/%0A/audio"):
+        for url in (
+            url_of(uuid4(), "audio"),
+            "/api/v1/calls/abc/audio",
+            "/api/v1/nothing/",
+            "/api/v1/calls/%0A/audio",
+        ):
             response = await self.ask(url)
             self.assertEqual(response.status_code, 404)
             self.assertEqual(list(response.json()), ["detail"])
@@ -215,5 +254,7 @@ async def _participant(call: Call, raw_id: str) -> Participant:
     return await sync_to_async(make_participant)(call, raw_id)
 
 
-async def _segment(participant: Participant, samples: Samples, at: float = 0.0, rate: int = 16_000) -> None:
+async def _segment(
+    participant: Participant, samples: Samples, at: float = 0.0, rate: int = 16_000
+) -> None:
     await sync_to_async(make_segment)(participant, at=at, samples=samples, rate=rate)

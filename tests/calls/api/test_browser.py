@@ -1,4 +1,6 @@
-"""What a real browser makes of it: the page of the schema under the strict CSP, and a recording in an audio element."""
+"""What a real browser makes of it: the page of the schema under the strict CSP, and a recording in
+an audio element.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ async url => {
 class DocsPageTests(BrowserTestCase):
     def test_the_page_shows_every_address_and_the_browser_refuses_nothing(self) -> None:
         for width in (1440, 390):
-            with self.subTest(width=width), self.window(viewport={"width": width, "height": 900}) as page:
+            with (
+                self.subTest(width=width),
+                self.window(viewport={"width": width, "height": 900}) as page,
+            ):
                 page.goto("/api/docs/")
                 page.wait_for_selector(".opblock")
                 self.assertEqual(page.locator(".opblock").count(), 7)
@@ -39,7 +44,10 @@ class DocsPageTests(BrowserTestCase):
         call, *_ = make_conversation()
         with self.window() as page:
             page.goto("/api/docs/")
-            page.click("#operations-api-calls .opblock-summary-control, [id$=-calls] .opblock-summary-control")
+            page.click(
+                "#operations-api-calls .opblock-summary-control, [id$=-calls] "
+                ".opblock-summary-control"
+            )
             page.click("text=Try it out")
             page.click("text=Execute")
             page.wait_for_selector(".live-responses-table .response-col_status >> text=200")

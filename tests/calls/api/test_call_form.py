@@ -49,11 +49,18 @@ class FormOfACallTests(TestCase):
         silent = make_participant(call, "4:anonymous")
         make_gap(bob, at=0.25, seconds=0.5)
         form = form_of(call)
-        self.assertEqual([row["id"] for row in form["participants"]], [str(alice.id), str(bob.id), str(silent.id)])
+        self.assertEqual(
+            [row["id"] for row in form["participants"]],
+            [str(alice.id), str(bob.id), str(silent.id)],
+        )
         self.assertEqual([row["recorded_seconds"] for row in form["participants"]], [2.0, 2.0, 0.0])
         self.assertEqual([row["gap_seconds"] for row in form["participants"]], [0.0, 0.5, 0.0])
-        self.assertEqual([row["raw_id"] for row in form["participants"]], [ALICE, BOB, "4:anonymous"])
-        self.assertEqual([row["label"] for row in form["participants"]][::2], ["+15551234567", "Withheld number"])
+        self.assertEqual(
+            [row["raw_id"] for row in form["participants"]], [ALICE, BOB, "4:anonymous"]
+        )
+        self.assertEqual(
+            [row["label"] for row in form["participants"]][::2], ["+15551234567", "Withheld number"]
+        )
         self.assertEqual(form["audio_started_at"], "2026-03-02T09:30:00Z")
         self.assertEqual(form["duration_seconds"], 3.0)
 
@@ -65,7 +72,16 @@ class FormOfACallTests(TestCase):
 
     def test_a_socket_shows_what_it_announced_and_what_was_counted(self) -> None:
         call = make_call()
-        open_socket(call, subscription_id="s-1", length=100.5, close_code=None, audio=7, dtmf=6, unknown=5, malformed=4)
+        open_socket(
+            call,
+            subscription_id="s-1",
+            length=100.5,
+            close_code=None,
+            audio=7,
+            dtmf=6,
+            unknown=5,
+            malformed=4,
+        )
         (row,) = form_of(call)["subscriptions"]
         self.assertEqual(row["subscription_id"], "s-1")
         self.assertEqual(row["length"], 100.5)

@@ -50,7 +50,9 @@ class SignedIn(TestCase):
 class PageTests(SignedIn):
     def setUp(self) -> None:
         super().setUp()
-        self.calls = [make_call(started_at=START + timedelta(minutes=minute)) for minute in range(5)]
+        self.calls = [
+            make_call(started_at=START + timedelta(minutes=minute)) for minute in range(5)
+        ]
         self.newest_first = [str(call.id) for call in reversed(self.calls)]
 
     def test_the_newest_comes_first(self) -> None:
@@ -64,7 +66,9 @@ class PageTests(SignedIn):
         while page["next"]:
             page = self.client.get(page["next"]).json()
             seen.append(page)
-        self.assertEqual([call["id"] for page in seen for call in page["results"]], self.newest_first)
+        self.assertEqual(
+            [call["id"] for page in seen for call in page["results"]], self.newest_first
+        )
         self.assertEqual(self.client.get(page["previous"]).json()["results"], seen[1]["results"])
 
     def test_a_call_that_comes_in_between_shifts_nothing(self) -> None:
@@ -85,21 +89,34 @@ class PageTests(SignedIn):
     def test_wrong_pages_are_named(self) -> None:
         for value in ("0", "-1", "201", "many", "", "9" * 5000, "٣"):
             self.assertEqual(self.refused(CALLS, page_size=value), ["page_size"])
-        segments = self.client.get(CALLS, {"page_size": 2}).json()["next"].partition("cursor=")[2].partition("&")[0]
-        for url, value in ((CALLS, "nonsense"), (CALLS, "cD1hYmM="), (url_of(self.calls[0], "segments/"), segments)):
+        segments = (
+            self.client.get(CALLS, {"page_size": 2})
+            .json()["next"]
+            .partition("cursor=")[2]
+            .partition("&")[0]
+        )
+        for url, value in (
+            (CALLS, "nonsense"),
+            (CALLS, "cD1hYmM="),
+            (url_of(self.calls[0], "segments/"), segments),
+        ):
             self.assertEqual(self.refused(url, cursor=value), ["cursor"])
 
     def test_a_page_costs_as_many_queries_whatever_its_length(self) -> None:
         for _ in range(5):
             make_conversation()
-        with self.assertNumQueries(7):  # session, user, its permissions (2), calls, participants, sockets
+        with self.assertNumQueries(
+            7
+        ):  # session, user, its permissions (2), calls, participants, sockets
             self.assertEqual(len(self.ids()), 10)
 
 
 class FilterTests(SignedIn):
     def setUp(self) -> None:
         super().setUp()
-        self.old = make_call("aHR0cHM6Ly9vbGQ", correlation_id="c0ffee-1", started_at=START - timedelta(days=1))
+        self.old = make_call(
+            "aHR0cHM6Ly9vbGQ", correlation_id="c0ffee-1", started_at=START - timedelta(days=1)
+        )
         self.call, *_ = make_conversation()
         make_participant(self.old, "4:+49301234", display_name="Erika Mustermann")
         now = timezone.now()
@@ -141,7 +158,10 @@ class FilterTests(SignedIn):
             self.assertEqual(self.ids(search=text), [str(self.old.id)], text)
 
     def test_filters_narrow_each_other(self) -> None:
-        self.assertEqual(self.ids(state="ended", participant="+4930", started_before="2026-03-02"), [str(self.old.id)])
+        self.assertEqual(
+            self.ids(state="ended", participant="+4930", started_before="2026-03-02"),
+            [str(self.old.id)],
+        )
         self.assertEqual(self.ids(state="live", participant="+4930"), [])
 
     def test_wrong_values_and_unknown_names_are_named(self) -> None:
@@ -166,7 +186,9 @@ class CallTests(SignedIn):
 
     def test_a_path_without_its_slash_is_redirected(self) -> None:
         response = self.client.get("/api/v1/calls?state=live")
-        self.assertEqual((response.status_code, response["Location"]), (301, "/api/v1/calls/?state=live"))
+        self.assertEqual(
+            (response.status_code, response["Location"]), (301, "/api/v1/calls/?state=live")
+        )
 
     def test_without_login_nothing_is_told(self) -> None:
         call, *_ = make_conversation()
@@ -196,7 +218,8 @@ class SegmentTests(SignedIn):
         self.assertEqual([places[0], places[3]], [(str(alice.id), 0), (str(bob.id), 32_000)])
         self.assertEqual(rows[3]["started_at"], "2026-03-02T09:30:02Z")
         self.assertEqual(
-            (rows[0]["size_bytes"], rows[0]["sample_count"], rows[0]["sample_rate"]), (32_000, 16_000, 16_000)
+            (rows[0]["size_bytes"], rows[0]["sample_count"], rows[0]["sample_rate"]),
+            (32_000, 16_000, 16_000),
         )
         self.assertEqual(len(rows[0]["sha256"]), 64)
 
@@ -219,7 +242,9 @@ class SegmentTests(SignedIn):
             page = self.client.get(page["next"]).json()
             rows += page["results"]
         self.assertEqual(len({row["id"] for row in rows}), 12)
-        self.assertEqual([row["start_sample"] for row in rows], sorted(row["start_sample"] for row in rows))
+        self.assertEqual(
+            [row["start_sample"] for row in rows], sorted(row["start_sample"] for row in rows)
+        )
 
     def test_a_call_without_audio_has_no_segments(self) -> None:
         self.assertEqual(self.client.get(url_of(make_call(), "segments/")).json()["results"], [])

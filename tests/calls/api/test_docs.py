@@ -27,7 +27,9 @@ class SchemaTests(TestCase):
     def test_every_address_of_rest_is_in_it_and_nothing_else(self) -> None:
         call = "/api/v1/calls/{id}"
         wanted = [call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/")]
-        self.assertCountEqual(self.schema()["paths"], ["/api/v1/calls/", *wanted, "/api/v1/segments/{id}/audio"])
+        self.assertCountEqual(
+            self.schema()["paths"], ["/api/v1/calls/", *wanted, "/api/v1/segments/{id}/audio"]
+        )
 
     def test_every_parameter_says_what_it_means(self) -> None:
         for path, operations in self.schema()["paths"].items():
@@ -45,4 +47,6 @@ class SchemaTests(TestCase):
 
     def test_without_a_session_the_page_leads_to_the_login_and_back(self) -> None:
         response = Client().get(DOCS)
-        self.assertEqual((response.status_code, response["Location"]), (302, f"/login/?next={DOCS}"))
+        self.assertEqual(
+            (response.status_code, response["Location"]), (302, f"/login/?next={DOCS}")
+        )

@@ -1,4 +1,6 @@
-"""What stands behind the audio: manifest, single segments, waveforms; and what happens when something is broken."""
+"""What stands behind the audio: manifest, single segments, waveforms; and what happens when
+something is broken.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,17 @@ from django.test import override_settings
 from calls.export import manifest
 from calls.http.streaming import in_thread
 from calls.models import Segment
-from calls.storage import StoreAway, read_object, write_object
+from calls.storage import StoreUnreachable, read_object, write_object
 from tests.calls.client import RestTests, read
-from tests.calls.rows import make_call, make_conversation, make_gap, make_participant, make_segment, noise, url_of
+from tests.calls.rows import (
+    make_call,
+    make_conversation,
+    make_gap,
+    make_participant,
+    make_segment,
+    noise,
+    url_of,
+)
 
 
 class ManifestTests(RestTests):
@@ -44,10 +54,17 @@ class ManifestTests(RestTests):
     async def test_every_track_has_its_segments_gaps_and_counts(self) -> None:
         document = await self.document()
         alice, bob = document["tracks"]
-        self.assertEqual([track["participant"]["id"] for track in (alice, bob)], [str(self.alice.id), str(self.bob.id)])
-        self.assertEqual([(row["start"], row["end"]) for row in bob["segments"]], [(1.0, 2.0), (2.0, 3.0)])
+        self.assertEqual(
+            [track["participant"]["id"] for track in (alice, bob)],
+            [str(self.alice.id), str(self.bob.id)],
+        )
+        self.assertEqual(
+            [(row["start"], row["end"]) for row in bob["segments"]], [(1.0, 2.0), (2.0, 3.0)]
+        )
         self.assertEqual(bob["segments"][0]["start_sample"], 16_000)
-        self.assertEqual(alice["counts"], {"segments": 2, "gaps": 1, "samples": 32_000, "size_bytes": 64_000})
+        self.assertEqual(
+            alice["counts"], {"segments": 2, "gaps": 1, "samples": 32_000, "size_bytes": 64_000}
+        )
         (gap,) = alice["gaps"]
         self.assertEqual((gap["start"], gap["end"], gap["reason"]), (2.0, 3.0, "not_received"))
         self.assertEqual(gap["started_at"], "2026-03-02T09:30:02Z")
@@ -71,7 +88,9 @@ class ManifestTests(RestTests):
 
     async def test_a_call_without_audio_has_a_manifest_without_tracks(self) -> None:
         empty = await sync_to_async(make_call)()
-        self.assertEqual((await self.json_of(await self.body(url_of(empty, "manifest"))))["tracks"], [])
+        self.assertEqual(
+            (await self.json_of(await self.body(url_of(empty, "manifest"))))["tracks"], []
+        )
 
 
 class SegmentAudioTests(RestTests):
@@ -82,10 +101,14 @@ class SegmentAudioTests(RestTests):
         url = f"/api/v1/segments/{segment.id}/audio"
         whole = await self.ask(url)
         content = await read(whole)
-        self.assertEqual(soundfile.read(BytesIO(content), dtype="int16")[0].tolist(), noise(1.0, seed=0).tolist())
+        self.assertEqual(
+            soundfile.read(BytesIO(content), dtype="int16")[0].tolist(), noise(1.0, seed=0).tolist()
+        )
         self.assertEqual(await self.body(url, Range="bytes=40-49"), content[40:50])
         self.assertEqual((await self.ask(url, If_None_Match=whole["ETag"])).status_code, 304)
-        self.assertIn(f"segment-20260302T093000Z-{call[0].id.hex[:8]}", whole["Content-Disposition"])
+        self.assertIn(
+            f"segment-20260302T093000Z-{call[0].id.hex[:8]}", whole["Content-Disposition"]
+        )
         self.assertEqual((await self.ask(url, {"format": "wav"})).status_code, 400)
 
 
@@ -100,14 +123,21 @@ class PeaksTests(RestTests):
 
     async def test_a_waveform_covers_the_whole_call(self) -> None:
         answer = await self.json(self.url, {"points": 4})
-        self.assertEqual((answer["start"], answer["end"], answer["points"], answer["participant"]), (0.0, 4.0, 4, None))
+        self.assertEqual(
+            (answer["start"], answer["end"], answer["points"], answer["participant"]),
+            (0.0, 4.0, 4, None),
+        )
         (low, high), *silence, loud = answer["peaks"]
-        self.assertTrue(-0.3125 <= low < -0.29 and 0.29 < high <= 0.3125, (low, high))  # 0.3 in steps of 1/128
+        self.assertTrue(
+            -0.3125 <= low < -0.29 and 0.29 < high <= 0.3125, (low, high)
+        )  # 0.3 in steps of 1/128
         self.assertEqual(silence, [[0.0, 0.0]] * 2)
         self.assertLess(loud[0], -0.6)
 
     async def test_one_participant_has_the_axis_of_the_call(self) -> None:
-        answer = await self.json(self.url, {"points": 4, "participant": str(self.alice.id), "start": 1})
+        answer = await self.json(
+            self.url, {"points": 4, "participant": str(self.alice.id), "start": 1}
+        )
         self.assertEqual((answer["start"], answer["end"]), (1.0, 4.0))
         self.assertEqual(answer["peaks"], [[0.0, 0.0]] * 4)
 
@@ -115,7 +145,10 @@ class PeaksTests(RestTests):
         first = await self.ask(self.url)
         self.assertEqual(len(first.json()["peaks"]), 1000)
         self.assertEqual((await self.ask(self.url, If_None_Match=first["ETag"])).status_code, 304)
-        self.assertEqual((await self.ask(self.url, {"points": 999}, If_None_Match=first["ETag"])).status_code, 200)
+        self.assertEqual(
+            (await self.ask(self.url, {"points": 999}, If_None_Match=first["ETag"])).status_code,
+            200,
+        )
 
     async def test_a_wrong_number_of_points_is_named(self) -> None:
         for points in ("0", "10001", "many", "-1", "1.5"):
@@ -138,22 +171,32 @@ class ExampleOfTheDocumentationTests(RestTests):
             run = [sys.executable, "-W", "ignore", "-c", program]
             passed = await asyncio.to_thread(subprocess.run, run, cwd=folder, check=False)
             self.assertEqual(passed.returncode, 0)
-            (Path(folder) / "track.flac").write_bytes(await self.body(url_of(call, "audio"), {"format": "flac"}))
+            (Path(folder) / "track.flac").write_bytes(
+                await self.body(url_of(call, "audio"), {"format": "flac"})
+            )
             quiet = subprocess.DEVNULL
-            failed = await asyncio.to_thread(subprocess.run, run, cwd=folder, check=False, stderr=quiet)
+            failed = await asyncio.to_thread(
+                subprocess.run, run, cwd=folder, check=False, stderr=quiet
+            )
             self.assertNotEqual(failed.returncode, 0)
 
 
 class DatabaseStoreTests(RestTests):
-    async def test_audio_that_lies_in_the_database_is_exported_by_threads_that_keep_no_connection(self) -> None:
+    async def test_audio_that_lies_in_the_database_is_exported_by_threads_that_keep_no_connection(
+        self,
+    ) -> None:
         stores = {**settings.STORAGES, "audio": {"BACKEND": "calls.storage.local.DatabaseStorage"}}
         with override_settings(STORAGES=stores):
             call, *_ = await sync_to_async(make_conversation)()
             for name in ("wav", "flac"):
-                content = await self.body(url_of(call, "audio"), {"format": name, "layout": "tracks"})
+                content = await self.body(
+                    url_of(call, "audio"), {"format": name, "layout": "tracks"}
+                )
                 samples, _ = soundfile.read(BytesIO(content), dtype="int16")
                 self.assertEqual(samples[:16_000, 0].tolist(), noise(1.0, seed=0).tolist())
-        held = await in_thread(lambda _stop: [one.connection for one in connections.all(initialized_only=True)])
+        held = await in_thread(
+            lambda _stop: [one.connection for one in connections.all(initialized_only=True)]
+        )
         self.assertEqual([one for one in held if one is not None], [])
 
 
@@ -165,11 +208,17 @@ class DamageTests(RestTests):
 
     async def damage(self, segment: Segment, other: Segment) -> None:
         """Puts the audio of another segment in the place of `segment`'s."""
-        await sync_to_async(lambda: write_object(segment.audio_name, read_object(other.audio_name)))()
+        await sync_to_async(
+            lambda: write_object(segment.audio_name, read_object(other.audio_name))
+        )()
 
     async def test_audio_with_another_hash_is_never_handed_out(self) -> None:
         await self.damage(self.first, self.second)
-        for url in (url_of(self.call, "audio"), url_of(self.call, "peaks"), f"/api/v1/segments/{self.first.id}/audio"):
+        for url in (
+            url_of(self.call, "audio"),
+            url_of(self.call, "peaks"),
+            f"/api/v1/segments/{self.first.id}/audio",
+        ):
             with self.assertLogs("calls.export.segments", "ERROR") as logs:
                 response = await self.ask(url)
             self.assertEqual(response.status_code, 500)
@@ -179,9 +228,14 @@ class DamageTests(RestTests):
     async def test_damage_further_on_breaks_the_answer_off(self) -> None:
         call = await sync_to_async(make_call)()
         alice = await sync_to_async(make_participant)(call)
-        segments = [await sync_to_async(make_segment)(alice, at=20.0 * n, samples=noise(1.0, n)) for n in range(4)]
+        segments = [
+            await sync_to_async(make_segment)(alice, at=20.0 * n, samples=noise(1.0, n))
+            for n in range(4)
+        ]
         await self.damage(segments[3], segments[0])
-        with self.assertLogs("calls.export.segments", "ERROR"):  # a thread reads ahead, perhaps before we do
+        with self.assertLogs(
+            "calls.export.segments", "ERROR"
+        ):  # a thread reads ahead, perhaps before we do
             response = await self.ask(url_of(call, "audio"), {"format": "flac"})
             self.assertEqual(response.status_code, 200)
             with self.assertRaisesRegex(Exception, str(segments[3].id)):
@@ -193,7 +247,11 @@ class DamageTests(RestTests):
             self.assertEqual((await self.ask(url_of(self.call, "audio"))).status_code, 500)
 
     async def test_a_store_that_is_away_is_503(self) -> None:
-        for error in (ConnectionRefusedError(), StoreAway("S3 does not answer"), OperationalError()):
+        for error in (
+            ConnectionRefusedError(),
+            StoreUnreachable("S3 does not answer"),
+            OperationalError(),
+        ):
             with (
                 patch("calls.export.segments.read_object", side_effect=error),
                 self.assertLogs("calls.export.segments"),
@@ -202,7 +260,10 @@ class DamageTests(RestTests):
             self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
 
     async def test_a_database_that_is_away_is_503(self) -> None:
-        with patch.object(QuerySet, "_fetch_all", side_effect=OperationalError), self.assertLogs("calls.http.errors"):
+        with (
+            patch.object(QuerySet, "_fetch_all", side_effect=OperationalError),
+            self.assertLogs("calls.http.errors"),
+        ):
             response = await self.ask("/api/v1/calls/")
         self.assertEqual(response.status_code, 503)
         self.assertIn("database", response.json()["detail"])

@@ -1,4 +1,6 @@
-"""The schema against the server: what it allows is answered as it says, what it forbids is refused. By schemathesis."""
+"""The schema against the server: what it allows is answered as it says, what it forbids is refused.
+By schemathesis.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ EXAMPLES = settings(
     max_examples=12,
     deadline=None,
     derandomize=True,
-    phases=[Phase.generate],  # what fails is read as it came: shrinking would ask the server for minutes
+    phases=[
+        Phase.generate
+    ],  # what fails is read as it came: shrinking would ask the server for minutes
     suppress_health_check=list(HealthCheck),
 )
 ALWAYS = [
@@ -47,7 +51,8 @@ class FuzzTests(TransactionTestCase):
         self.schema = schemathesis.openapi.from_url(url, headers=self.headers)
 
     def test_what_the_schema_allows_is_answered_as_it_says(self) -> None:
-        # Not "positive_data_acceptance": that start lies before the end of a recording no schema can say.
+        # Not "positive_data_acceptance": that start lies before the end of a recording no schema
+        # can say.
         seen = self.ask_everything(GenerationMode.POSITIVE, ALWAYS)
         self.assertEqual(len(seen), 7)
         for label, statuses in seen.items():
@@ -72,16 +77,24 @@ class FuzzTests(TransactionTestCase):
         statuses = set()
 
         @EXAMPLES
-        @given(operation.as_strategy(generation_mode=mode, path_parameters=self.place_of(operation, mode)))
+        @given(
+            operation.as_strategy(
+                generation_mode=mode, path_parameters=self.place_of(operation, mode)
+            )
+        )
         def ask_once(case: Any) -> None:
-            response = case.call_and_validate(headers=self.headers, checks=CHECKS.get_by_names(names))
+            response = case.call_and_validate(
+                headers=self.headers, checks=CHECKS.get_by_names(names)
+            )
             statuses.add(response.status_code)
 
         ask_once()
         return statuses
 
     def place_of(self, operation: Any, mode: GenerationMode) -> dict[str, str] | None:
-        """An id that exists, so that more than 404 is seen; none where the id is all that can be wrong."""
+        """An id that exists, so that more than 404 is seen; none where the id is all that can be
+        wrong.
+        """
         alone = mode is GenerationMode.NEGATIVE and not len(operation.query)
         if alone or "{id}" not in operation.path:
             return None

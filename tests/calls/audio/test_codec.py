@@ -7,7 +7,15 @@ from unittest import TestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.audio.codec import HEADER_BYTES, DamagedAudio, announced, decode, encode, pcm_hash, samples_of
+from calls.audio.codec import (
+    HEADER_BYTES,
+    DamagedAudio,
+    announced,
+    decode,
+    encode,
+    pcm_hash,
+    samples_of,
+)
 from tests.calls.rows import tone
 from tests.streams.journals import flipped
 
@@ -22,10 +30,14 @@ class Stored(TestCase):
         self.assertEqual(pcm, samples.astype("<i2").tobytes())
 
     def test_samples_are_little_endian(self) -> None:
-        self.assertEqual([1, -2, -32768, 32767], samples_of(b"\x01\x00\xfe\xff\x00\x80\xff\x7f").tolist())
+        self.assertEqual(
+            [1, -2, -32768, 32767], samples_of(b"\x01\x00\xfe\xff\x00\x80\xff\x7f").tolist()
+        )
 
     def test_the_hash_is_that_of_the_pcm_and_not_of_the_file(self) -> None:
-        self.assertEqual("96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7", pcm_hash(bytes(2)))
+        self.assertEqual(
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7", pcm_hash(bytes(2))
+        )
 
     def test_without_a_hash_the_length_alone_is_held_against_the_row(self) -> None:
         self.assertEqual(640, len(decode(encode(SPOKEN, 16000), sample_count=640)))
@@ -51,7 +63,9 @@ class Damaged(TestCase):
         found = 0
         for bit in range(8 * len(content)):
             try:
-                decoded = decode(flipped(content, bit), sample_count=len(pcm) // 2, sha256=pcm_hash(pcm))
+                decoded = decode(
+                    flipped(content, bit), sample_count=len(pcm) // 2, sha256=pcm_hash(pcm)
+                )
             except DamagedAudio:
                 found += 1
             else:  # a bit that says nothing of the samples
@@ -80,6 +94,11 @@ class TheHeader(TestCase):
         content = encode(SPOKEN, 16000)
         stereo = bytearray(content[:HEADER_BYTES])
         stereo[20] |= 2
-        for head in (b"", content[: HEADER_BYTES - 1], b"RIFF" + content[4:HEADER_BYTES], bytes(stereo)):
+        for head in (
+            b"",
+            content[: HEADER_BYTES - 1],
+            b"RIFF" + content[4:HEADER_BYTES],
+            bytes(stereo),
+        ):
             with self.assertRaises(DamagedAudio):
                 announced(head)

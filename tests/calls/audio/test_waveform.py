@@ -12,9 +12,17 @@ from calls.audio.waveform import cell_size, cells_of, load, peaks_of
 
 
 class WaveformTests(TestCase):
-    @given(st.integers(1, 20_000), st.sampled_from([8_000, 16_000, 24_000, 44_100]), st.integers(1, 32_767))
-    def test_every_cell_holds_its_samples_and_hardly_more(self, count: int, rate: int, loudest: int) -> None:
-        samples = np.random.default_rng(count).integers(-loudest - 1, loudest, count, dtype=np.int16, endpoint=True)
+    @given(
+        st.integers(1, 20_000),
+        st.sampled_from([8_000, 16_000, 24_000, 44_100]),
+        st.integers(1, 32_767),
+    )
+    def test_every_cell_holds_its_samples_and_hardly_more(
+        self, count: int, rate: int, loudest: int
+    ) -> None:
+        samples = np.random.default_rng(count).integers(
+            -loudest - 1, loudest, count, dtype=np.int16, endpoint=True
+        )
         cells = cells_of(samples, rate).astype(int) * 256
         size = cell_size(rate)
         parts = [samples[at : at + size] for at in range(0, count, size)]

@@ -9,16 +9,18 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.export.axis import Axis, Stretch
+from calls.export.axis import Axis, SegmentRef
 
 RATES = st.sampled_from([8_000, 16_000, 24_000, 44_100, 48_000])
 
 
-def stretch(start: int, count: int, rate: int) -> Stretch:
-    return Stretch(uuid4(), start, count, rate, "", "")
+def stretch(start: int, count: int, rate: int) -> SegmentRef:
+    return SegmentRef(uuid4(), start, count, rate, "", "")
 
 
-STRETCHES = st.lists(st.builds(stretch, st.integers(0, 10**9), st.integers(1, 10**6), RATES), min_size=1, max_size=8)
+STRETCHES = st.lists(
+    st.builds(stretch, st.integers(0, 10**9), st.integers(1, 10**6), RATES), min_size=1, max_size=8
+)
 
 
 class AxisTests(TestCase):
@@ -43,7 +45,7 @@ class AxisTests(TestCase):
             Axis.of([])
 
     @given(STRETCHES)
-    def test_every_stretch_lies_on_its_axis(self, stretches: list[Stretch]) -> None:
+    def test_every_stretch_lies_on_its_axis(self, stretches: list[SegmentRef]) -> None:
         axis = Axis.of(stretches)
         firsts = [axis.place(one.start_sample, one.sample_rate) for one in stretches]
         lasts = [axis.place(one.end_sample, one.sample_rate) for one in stretches]
@@ -52,7 +54,7 @@ class AxisTests(TestCase):
 
     @given(STRETCHES, st.integers(0, 10**9), RATES)
     def test_no_place_is_further_than_half_a_sample_from_the_truth(
-        self, stretches: list[Stretch], sample: int, rate: int
+        self, stretches: list[SegmentRef], sample: int, rate: int
     ) -> None:
         axis = Axis.of(stretches)
         truth = (Fraction(sample, rate) - axis.zero) * axis.sample_rate

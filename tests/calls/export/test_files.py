@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calls.audio.codec import Samples
-from calls.export.encoders import compressed as encoding
-from calls.export.encoders import mp3, ogg, wav
+from calls.export.encoders import compressed, mp3, ogg, wav
 from calls.export.errors import WrongParameter
 from calls.export.formats import FORMATS, Layout
 from calls.export.plan import Plan
@@ -30,7 +29,9 @@ def noise(count: int, seed: int = 0) -> Samples:
 
 
 def tone(count: int, rate: int, hertz: float = 300) -> Samples:
-    values: Samples = np.round(9_000 * np.sin(2 * np.pi * hertz * np.arange(count) / rate)).astype(np.int16)
+    values: Samples = np.round(9_000 * np.sin(2 * np.pi * hertz * np.arange(count) / rate)).astype(
+        np.int16
+    )
     return values
 
 
@@ -53,7 +54,7 @@ def file_of(sealed: Sealed, plan: Plan) -> bytes:
     renderer = Renderer(plan, sealed.read)
     if plan.format.name == "wav":
         return b"".join(wav.pieces(plan, renderer, 0, wav.size_of(plan)))
-    return b"".join(encoding.pieces(plan, renderer))
+    return b"".join(compressed.pieces(plan, renderer))
 
 
 def decoded(content: bytes) -> tuple[Samples, int]:
@@ -109,14 +110,19 @@ class WavTests(TestCase):
         plan = sealed.plan()
         size = wav.size_of(plan)
         bounds = sorted({0, size, *(cut for cut in cuts if cut < size)})
-        parts = [b"".join(wav.pieces(plan, Renderer(plan, sealed.read), a, b)) for a, b in pairwise(bounds)]
+        parts = [
+            b"".join(wav.pieces(plan, Renderer(plan, sealed.read), a, b))
+            for a, b in pairwise(bounds)
+        ]
         self.assertEqual([len(part) for part in parts], [b - a for a, b in pairwise(bounds)])
         self.assertEqual(b"".join(parts), file_of(sealed, plan))
 
     def test_a_range_of_the_header_reads_no_audio(self) -> None:
         sealed = Sealed([[(0, noise(100))]])
         plan = sealed.plan()
-        self.assertEqual(b"".join(wav.pieces(plan, Renderer(plan, sealed.read), 0, 44))[:4], b"RIFF")
+        self.assertEqual(
+            b"".join(wav.pieces(plan, Renderer(plan, sealed.read), 0, 44))[:4], b"RIFF"
+        )
         self.assertFalse(sealed.reads)
 
     def test_from_four_gibibytes_on_it_is_rf64(self) -> None:
@@ -138,7 +144,7 @@ class FlacTests(TestCase):
     def test_the_head_says_how_many_samples_come_though_it_is_sent_before_them(self) -> None:
         sealed = Sealed([[(0, noise(123_456))]])
         plan = sealed.plan("flac")
-        first = next(encoding.pieces(plan, Renderer(plan, sealed.read)))
+        first = next(compressed.pieces(plan, Renderer(plan, sealed.read)))
         self.assertEqual(int.from_bytes(first[21:26], "big") & (2**36 - 1), 123_456)
         with soundfile.SoundFile(BytesIO(file_of(sealed, plan))) as file:
             self.assertEqual(file.frames, 123_456)
@@ -159,7 +165,9 @@ class LossyTests(TestCase):
                     self.assertEqual(_shift(samples[:, 0], source), 0)
 
     def test_every_channel_sounds_as_its_own_track_from_the_beginning_to_the_end(self) -> None:
-        """Each half second of speech-like noise against the track and its neighbour; in all numbers of channels."""
+        """Each half second of speech-like noise against the track and its neighbour; in all numbers
+        of channels.
+        """
         for channels in range(1, 11):
             sources = [hum(16_000 * (25 if channels == 2 else 4), seed) for seed in range(channels)]
             sealed = Sealed([[(0, source)] for source in sources])
@@ -173,7 +181,9 @@ class LossyTests(TestCase):
                     with self.subTest(name, channels=channels, channel=channel):
                         self.assertGreater(_least_likeness(samples[:, channel], source), 0.9)
                         if channels > 1:
-                            self.assertLess(_least_likeness(samples[:, channel], sources[channel - 1]), 0.5)
+                            self.assertLess(
+                                _least_likeness(samples[:, channel], sources[channel - 1]), 0.5
+                            )
 
     def test_a_mix_sounds_as_the_sum_from_the_beginning_to_the_end(self) -> None:
         sources = [hum(16_000 * 25, seed) for seed in range(2)]
@@ -186,9 +196,9 @@ class LossyTests(TestCase):
         sealed = Sealed([[(0, hum(16_000 * 12, seed))] for seed in range(2)])
         for name in ("mp3", "opus"):
             plan = sealed.plan(name)
-            pieces = list(encoding.pieces(plan, Renderer(plan, sealed.read)))
-            with patch.object(encoding, "_FIRST_SECONDS", {}):
-                blocks = list(encoding.pieces(plan, Renderer(plan, sealed.read)))
+            pieces = list(compressed.pieces(plan, Renderer(plan, sealed.read)))
+            with patch.object(compressed, "_FIRST_SECONDS", {}):
+                blocks = list(compressed.pieces(plan, Renderer(plan, sealed.read)))
             with self.subTest(name):
                 self.assertEqual(b"".join(pieces), b"".join(blocks))
                 self.assertLess(len(pieces), 15)
@@ -200,14 +210,17 @@ class LossyTests(TestCase):
                 sealed = Sealed([[(0, tone(count, rate))]], rate=rate)
                 plan = sealed.plan("mp3")
                 with self.subTest(rate=rate, count=count):
-                    self.assertEqual(len(file_of(sealed, plan)), encoding.size_of(plan))
+                    self.assertEqual(len(file_of(sealed, plan)), compressed.size_of(plan))
                     self.assertEqual(decoded(file_of(sealed, plan))[0].shape, (count, 1))
 
     def test_the_info_frame_of_mp3_carries_a_valid_checksum(self) -> None:
         sealed = Sealed([[(0, tone(48_000, 16_000))]])
         content = file_of(sealed, sealed.plan("mp3"))
         tag = content.index(b"Info")
-        self.assertEqual(mp3.checksum(content[: tag + 154]), int.from_bytes(content[tag + 154 : tag + 156], "big"))
+        self.assertEqual(
+            mp3.checksum(content[: tag + 154]),
+            int.from_bytes(content[tag + 154 : tag + 156], "big"),
+        )
 
     def test_the_checksum_of_mp3_is_that_of_the_catalogue(self) -> None:
         self.assertEqual(mp3.checksum(b"123456789"), 0xBB3D)  # CRC-16/ARC
@@ -232,7 +245,7 @@ class LossyTests(TestCase):
             plan = sealed.plan(name)
             renderer = Renderer(plan, sealed.read)
             whole = wav.pieces(plan, renderer, 0, wav.size_of(plan))
-            pieces = whole if name == "wav" else encoding.pieces(plan, renderer)
+            pieces = whole if name == "wav" else compressed.pieces(plan, renderer)
             self.assertGreaterEqual(len(list(pieces)), 6, name)
 
 
@@ -246,7 +259,9 @@ def _shift(heard: Samples, source: Samples) -> int:
     """By how many samples `heard` comes too late: the peak of the cross-correlation around 0."""
     middle = slice(1_000, -1_000)
     likeness = {
-        shift: float(np.dot(np.roll(heard, -shift)[middle].astype(float), source[middle].astype(float)))
+        shift: float(
+            np.dot(np.roll(heard, -shift)[middle].astype(float), source[middle].astype(float))
+        )
         for shift in range(-20, 21)
     }
     return max(likeness, key=lambda shift: likeness[shift])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from calls.audio.codec import Samples
 from calls.export.errors import NoAudio, UnknownParticipant, WrongParameter
 from calls.export.formats import FORMATS, Layout
-from calls.export.plan import Plan, Recording, Wish, etag_of, plan_of
+from calls.export.plan import ExportRequest, Plan, Recording, etag_of, plan_of
 from calls.export.rendering import Renderer
 from tests.calls.sealed import Placed, Sealed
 
@@ -24,7 +24,9 @@ def samples(count: int, seed: int = 0) -> Samples:
     return drawn
 
 
-SEGMENT = st.tuples(st.integers(0, 3_000), st.builds(samples, st.integers(1, 800), st.integers(0, 99)))
+SEGMENT = st.tuples(
+    st.integers(0, 3_000), st.builds(samples, st.integers(1, 800), st.integers(0, 99))
+)
 TRACKS = st.lists(st.lists(SEGMENT, min_size=1, max_size=6), min_size=1, max_size=4)
 
 
@@ -39,7 +41,7 @@ def placed(segments: list[Placed], zero: int, length: int) -> Samples:
 class PlanningTests(TestCase):
     def test_a_recording_without_segments_has_no_audio(self) -> None:
         with self.assertRaises(NoAudio):
-            plan_of(Recording(uuid4(), {uuid4(): []}), Wish())
+            plan_of(Recording(uuid4(), {uuid4(): []}), ExportRequest())
 
     def test_somebody_of_another_call_is_unknown(self) -> None:
         with self.assertRaises(UnknownParticipant):
@@ -54,10 +56,10 @@ class PlanningTests(TestCase):
     def test_start_behind_the_end_is_refused_by_name(self) -> None:
         sealed = Sealed([[(0, samples(16_000))]])
         for wish, name in (
-            (Wish(start=Decimal(1)), "start"),
-            (Wish(start=Decimal("0.5"), end=Decimal("0.5")), "end"),
-            (Wish(start=Decimal("0.5"), end=Decimal("0.2")), "end"),
-            (Wish(end=Decimal(0)), "end"),
+            (ExportRequest(start=Decimal(1)), "start"),
+            (ExportRequest(start=Decimal("0.5"), end=Decimal("0.5")), "end"),
+            (ExportRequest(start=Decimal("0.5"), end=Decimal("0.2")), "end"),
+            (ExportRequest(end=Decimal(0)), "end"),
         ):
             with self.subTest(wish=wish), self.assertRaises(WrongParameter) as refused:
                 plan_of(sealed.recording, wish)
@@ -65,11 +67,13 @@ class PlanningTests(TestCase):
 
     def test_seconds_are_rounded_to_the_nearest_sample(self) -> None:
         sealed = Sealed([[(0, samples(16_000))]])
-        plan = plan_of(sealed.recording, Wish(start=Decimal("0.00003125"), end=Decimal("0.1")))
+        plan = plan_of(
+            sealed.recording, ExportRequest(start=Decimal("0.00003125"), end=Decimal("0.1"))
+        )
         self.assertEqual((plan.first, plan.last), (1, 1_600))  # half a sample goes up
 
     def test_an_end_beyond_the_recording_is_its_end(self) -> None:
-        plan = plan_of(Sealed([[(0, samples(160))]]).recording, Wish(end=Decimal(10**9)))
+        plan = plan_of(Sealed([[(0, samples(160))]]).recording, ExportRequest(end=Decimal(10**9)))
         self.assertEqual(plan.last, 160)
 
     def test_a_format_that_cannot_hold_so_many_channels_says_so(self) -> None:
@@ -79,7 +83,9 @@ class PlanningTests(TestCase):
                 sealed.plan(name)
             self.assertEqual(refused.exception.parameter, "format")
         self.assertEqual(sealed.plan("opus").channels, 9)
-        with self.assertRaisesRegex(WrongParameter, "at most 255 channels, and not 6 to 8, .* has 8:"):
+        with self.assertRaisesRegex(
+            WrongParameter, "at most 255 channels, and not 6 to 8, .* has 8:"
+        ):
             Sealed([[(0, samples(10))]] * 8).plan("opus")
         self.assertEqual(sealed.plan("flac", Layout.MIX).channels, 1)
 
@@ -92,10 +98,13 @@ class PlanningTests(TestCase):
 
 class EtagTests(TestCase):
     def setUp(self) -> None:
-        self.tracks: list[list[Placed]] = [[(0, samples(800, 1)), (1_000, samples(800, 2))], [(100, samples(500, 3))]]
+        self.tracks: list[list[Placed]] = [
+            [(0, samples(800, 1)), (1_000, samples(800, 2))],
+            [(100, samples(500, 3))],
+        ]
 
     def etag(self, name: str = "wav", **wish: object) -> str:
-        return etag_of(plan_of(Sealed(self.tracks).recording, Wish(FORMATS[name], **wish)))  # type: ignore[arg-type]
+        return etag_of(plan_of(Sealed(self.tracks).recording, ExportRequest(FORMATS[name], **wish)))  # type: ignore[arg-type]
 
     def test_it_is_strong_and_the_same_for_the_same(self) -> None:
         self.assertRegex(self.etag(), r'^"[0-9a-f]{32}"$')
@@ -130,7 +139,9 @@ class EtagTests(TestCase):
 class RenderingTests(TestCase):
     @given(TRACKS)
     @settings(max_examples=60, deadline=None)
-    def test_every_sample_lies_at_its_place_and_the_rest_is_silence(self, tracks: list[list[Placed]]) -> None:
+    def test_every_sample_lies_at_its_place_and_the_rest_is_silence(
+        self, tracks: list[list[Placed]]
+    ) -> None:
         sealed = Sealed(tracks)
         plan = sealed.plan()
         zero = min(start for track in tracks for start, _ in track)
@@ -143,7 +154,9 @@ class RenderingTests(TestCase):
         sealed = Sealed(tracks)
         channels = sealed.rendered(sealed.plan())
         mix = sealed.rendered(sealed.plan(layout=Layout.MIX))
-        np.testing.assert_array_equal(mix[:, 0], np.clip(channels.sum(axis=1, dtype=np.int64), -32_768, 32_767))
+        np.testing.assert_array_equal(
+            mix[:, 0], np.clip(channels.sum(axis=1, dtype=np.int64), -32_768, 32_767)
+        )
 
     @given(TRACKS, st.lists(st.integers(0, 4_000), max_size=5), st.sampled_from(Layout))
     @settings(max_examples=60, deadline=None)
@@ -158,7 +171,9 @@ class RenderingTests(TestCase):
 
     @given(st.integers(1, 400_000), st.integers(0, 700_000), st.integers(1, 100_000))
     @settings(max_examples=15, deadline=None)
-    def test_a_range_of_a_resampled_track_is_that_part_of_the_whole(self, cut: int, first: int, count: int) -> None:
+    def test_a_range_of_a_resampled_track_is_that_part_of_the_whole(
+        self, cut: int, first: int, count: int
+    ) -> None:
         sealed = _two_rates(cut)
         plan = sealed.plan()
         last = min(first + count, plan.last)
@@ -180,7 +195,9 @@ class RenderingTests(TestCase):
         sealed = Sealed([(16_000, segments), (24_000, [(0, samples(24_000))])])
         plan = sealed.plan()
         Renderer(plan, sealed.read).render(30 * 24_000, 31 * 24_000)
-        self.assertEqual(len(sealed.reads), 12)  # the window of ten seconds and a second on both sides
+        self.assertEqual(
+            len(sealed.reads), 12
+        )  # the window of ten seconds and a second on both sides
         sealed.reads.clear()
         sealed.rendered(plan)
         self.assertLessEqual(max(sealed.reads.values()), 2)
@@ -207,19 +224,31 @@ class RenderingTests(TestCase):
 
     def test_every_layout_has_the_same_length(self) -> None:
         sealed = Sealed(
-            [(16_000, [(5, samples(777))]), (24_000, [(11, samples(999))]), (16_000, [(3_000, samples(1))])]
+            [
+                (16_000, [(5, samples(777))]),
+                (24_000, [(11, samples(999))]),
+                (16_000, [(3_000, samples(1))]),
+            ]
         )
         plans: list[Plan] = [
-            sealed.plan(layout=layout, participant=owner) for layout in Layout for owner in [None, *sealed.participants]
+            sealed.plan(layout=layout, participant=owner)
+            for layout in Layout
+            for owner in [None, *sealed.participants]
         ]
         self.assertEqual({len(sealed.rendered(plan)) for plan in plans}, {plans[0].axis.length})
 
 
 def _tone(seconds: int, rate: int) -> Samples:
-    return np.round(12_000 * np.sin(2 * np.pi * 300 * np.arange(seconds * rate) / rate)).astype(np.int16)
+    return np.round(12_000 * np.sin(2 * np.pi * 300 * np.arange(seconds * rate) / rate)).astype(
+        np.int16
+    )
 
 
 def _two_rates(cut: int) -> Sealed:
-    """A track at 16 kHz in two segments that meet at `cut`, and one at 24 kHz that sets the rate of the export."""
+    """A track at 16 kHz in two segments that meet at `cut`, and one at 24 kHz that sets the rate of
+    the export.
+    """
     values = samples(480_000, 5)
-    return Sealed([(16_000, [(0, values[:cut]), (cut, values[cut:])]), (24_000, [(7, samples(100))])])
+    return Sealed(
+        [(16_000, [(0, values[:cut]), (cut, values[cut:])]), (24_000, [(7, samples(100))])]
+    )

@@ -16,12 +16,16 @@ SECOND = timedelta(seconds=1)
 class RecordingTests(TestCase):
     def test_a_call_counts_the_segments_and_gaps_of_all_its_tracks(self) -> None:
         Recording().write()
-        call = Recording(tracks=(Spoken(ALICE, segments=3, gaps=2), Spoken(BOB, segments=2, gaps=1))).write()
+        call = Recording(
+            tracks=(Spoken(ALICE, segments=3, gaps=2), Spoken(BOB, segments=2, gaps=1))
+        ).write()
 
         found = Call.objects.with_recording().get(pk=call.pk)
 
         self.assertEqual((found.segment_count, found.gap_count, found.gap_seconds), (5, 3, 1.5))
-        sizes = Segment.objects.filter(participant__call=call).values_list("stored_bytes", flat=True)
+        sizes = Segment.objects.filter(participant__call=call).values_list(
+            "stored_bytes", flat=True
+        )
         self.assertEqual(found.stored_bytes, sum(sizes))
 
     def test_a_track_counts_its_own(self) -> None:
@@ -35,13 +39,18 @@ class RecordingTests(TestCase):
     def test_a_call_without_audio_counts_zero_and_has_no_extent(self) -> None:
         Recording(tracks=()).write()
         found = Call.objects.with_recording().with_audio_extent().get()
-        self.assertEqual((found.segment_count, found.stored_bytes, found.gap_count, found.gap_seconds), (0, 0, 0, 0.0))
+        self.assertEqual(
+            (found.segment_count, found.stored_bytes, found.gap_count, found.gap_seconds),
+            (0, 0, 0, 0.0),
+        )
         self.assertEqual((found.audio_started_at, found.audio_ended_at), (None, None))
 
     def test_the_extent_is_from_the_first_to_the_last_that_was_heard(self) -> None:
         Recording(tracks=(Spoken(ALICE, segments=2), Spoken(BOB, segments=5))).write()
         found = Call.objects.with_audio_extent().get()
-        self.assertEqual((found.audio_started_at, found.audio_ended_at), (STARTED, STARTED + 5 * SECOND))
+        self.assertEqual(
+            (found.audio_started_at, found.audio_ended_at), (STARTED, STARTED + 5 * SECOND)
+        )
 
 
 class StateTests(TestCase):
@@ -66,9 +75,13 @@ class LiveTests(TestCase):
         for grace in (10, 3600):
             for seconds in (1, 29, 31, 65, 75, 100, 4000):
                 now = STARTED + timedelta(seconds=seconds)
-                with self.subTest(grace=grace, seconds=seconds), override_settings(RECONNECT_GRACE_SECONDS=grace):
+                with (
+                    self.subTest(grace=grace, seconds=seconds),
+                    override_settings(RECONNECT_GRACE_SECONDS=grace),
+                ):
                     self.assertEqual(
-                        set(Call.objects.live(now)), set(Call.objects.with_state(now).filter(state="live"))
+                        set(Call.objects.live(now)),
+                        set(Call.objects.with_state(now).filter(state="live")),
                     )
 
     def test_a_call_with_two_open_sockets_is_live_once(self) -> None:

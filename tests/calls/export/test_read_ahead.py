@@ -9,8 +9,8 @@ from unittest import TestCase
 
 import numpy as np
 
-from calls.export.axis import Stretch
-from calls.export.errors import StoreAway
+from calls.export.axis import SegmentRef
+from calls.export.errors import StoreUnavailable
 from calls.export.formats import Layout
 from calls.export.read_ahead import AHEAD, ReadAhead
 from calls.export.rendering import Renderer
@@ -24,33 +24,33 @@ class Store:
 
     def __init__(self, sealed: Sealed, *, answers: bool = True) -> None:
         self._sealed = sealed
-        self.asked: list[Stretch] = []
+        self.asked: list[SegmentRef] = []
         self.threads: set[str] = set()
         self.answers = threading.Event()
         self.met = threading.Barrier(AHEAD)
         if answers:
             self.answers.set()
 
-    def read(self, stretch: Stretch) -> Any:
+    def read(self, stretch: SegmentRef) -> Any:
         self.asked.append(stretch)
         self.threads.add(threading.current_thread().name)
         self.answers.wait(PATIENCE)
         return self._sealed.samples[stretch.segment_id]
 
-    def read_together(self, stretch: Stretch) -> Any:
+    def read_together(self, stretch: SegmentRef) -> Any:
         """Answers when `AHEAD` are asked for at the same time, and never otherwise."""
         self.met.wait(PATIENCE)
         return self._sealed.samples[stretch.segment_id]
 
-    def fail(self, _stretch: Stretch) -> Any:
-        raise StoreAway
+    def fail(self, _stretch: SegmentRef) -> Any:
+        raise StoreUnavailable
 
 
 def track(segments: int, rate: int = 16_000) -> Any:
     return rate, [(number * rate, np.full(rate, number, np.int16)) for number in range(segments)]
 
 
-def stretches(sealed: Sealed) -> Sequence[Stretch]:
+def stretches(sealed: Sealed) -> Sequence[SegmentRef]:
     return next(iter(sealed.recording.stretches.values()))
 
 
@@ -81,7 +81,7 @@ class ReadAheadTests(TestCase):
         sealed = Sealed([track(3)])
         with ReadAhead(Store(sealed).fail) as reading:
             reading.expect(iter(stretches(sealed)))
-            with self.assertRaises(StoreAway):
+            with self.assertRaises(StoreUnavailable):
                 reading.read(stretches(sealed)[0])
 
     def test_what_has_not_begun_when_nobody_wants_it_any_more_never_begins(self) -> None:
@@ -95,22 +95,28 @@ class ReadAheadTests(TestCase):
             third.expect(iter(stretches(sealed)[2 * AHEAD :]))
             third.read(stretches(sealed)[2 * AHEAD])
         asked = {stretch.start_sample for stretch in store.asked}
-        self.assertFalse(asked & {stretch.start_sample for stretch in stretches(sealed)[AHEAD : 2 * AHEAD]})
+        self.assertFalse(
+            asked & {stretch.start_sample for stretch in stretches(sealed)[AHEAD : 2 * AHEAD]}
+        )
 
 
 class ExpectedTests(TestCase):
     def test_blocks_tell_beforehand_what_they_will_read_in_the_order_of_their_reading(self) -> None:
         for tracks in ([track(25), track(30)], [track(25), track(30, 24_000)]):
             sealed = Sealed(tracks)
-            expected: list[Stretch] = []
+            expected: list[SegmentRef] = []
             plan = sealed.plan(layout=Layout.TRACKS)
-            read: list[Stretch] = []
+            read: list[SegmentRef] = []
 
-            def reader(stretch: Stretch, sealed: Sealed = sealed, read: list[Stretch] = read) -> Any:
+            def reader(
+                stretch: SegmentRef, sealed: Sealed = sealed, read: list[SegmentRef] = read
+            ) -> Any:
                 read.append(stretch)
                 return sealed.samples[stretch.segment_id]
 
-            blocks = Renderer(plan, reader, expected.extend).blocks(plan.sample_rate * 12, plan.sample_rate * 23)
+            blocks = Renderer(plan, reader, expected.extend).blocks(
+                plan.sample_rate * 12, plan.sample_rate * 23
+            )
             for _ in blocks:
                 pass
             with self.subTest(rates=plan.sample_rate):

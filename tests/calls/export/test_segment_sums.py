@@ -1,4 +1,6 @@
-"""What lists say of tracks is read from an index alone: no list grows slower with the rows that lie between."""
+"""What lists say of tracks is read from an index alone: no list grows slower with the rows that lie
+between.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,16 @@ from tests.calls.rows import make_conversation
 
 
 class SumTests(TestCase):
-    @skipUnless(connection.vendor == "postgresql", "SQLite's indexes hold what they order by and no more")
+    @skipUnless(
+        connection.vendor == "postgresql", "SQLite's indexes hold what they order by and no more"
+    )
     def test_lengths_and_sizes_of_tracks_are_read_from_the_index_alone(self) -> None:
         make_conversation()
         with connection.cursor() as cursor:
-            for way in ("seqscan", "bitmapscan"):  # tables of a test are so small that any way will do
+            for way in (
+                "seqscan",
+                "bitmapscan",
+            ):  # tables of a test are so small that any way will do
                 cursor.execute(f"SET LOCAL enable_{way} = off")
             plan = Participant.objects.with_recording().order_by().explain()
         readings = [line.strip() for line in plan.splitlines() if " on calls_segment " in line]

@@ -1,4 +1,6 @@
-"""Exports over the wire, on Daphne and on uvicorn: memory that stays flat, answers that break, clients that leave."""
+"""Exports over the wire, on Daphne and on uvicorn: memory that stays flat, answers that break,
+clients that leave.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,14 @@ class ServerTests(TransactionTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        shared, folder = {"DATABASE_URL": database_url_of_the_test(), "AUDIO_STORE": "files"}, Path(settings.DATA_DIR)
+        shared, folder = (
+            {"DATABASE_URL": database_url_of_the_test(), "AUDIO_STORE": "files"},
+            Path(settings.DATA_DIR),
+        )
         for kind in ("daphne", "uvicorn"):
-            server = Server(kind, environment=shared, data_dir=folder, log_file=folder / f"exports-{kind}.log")
+            server = Server(
+                kind, environment=shared, data_dir=folder, log_file=folder / f"exports-{kind}.log"
+            )
             cls.servers[kind] = cls.enterClassContext(server)
 
     def setUp(self) -> None:
@@ -62,7 +69,9 @@ class ServerTests(TransactionTestCase):
         connection.request("GET", url, headers={"Authorization": f"Token {self.token}", **headers})
         return connection.getresponse()
 
-    def ask_for_zip(self, server: Server, *calls: Call, name: str = "wav") -> http.client.HTTPResponse:
+    def ask_for_zip(
+        self, server: Server, *calls: Call, name: str = "wav"
+    ) -> http.client.HTTPResponse:
         """As the form of the list does."""
         connection = self._connection(server)
         connection.request("POST", "/calls.zip", **self._form(calls, name))
@@ -71,7 +80,9 @@ class ServerTests(TransactionTestCase):
     def test_half_an_hour_costs_no_more_memory_than_a_minute(self) -> None:
         minute, half_hour = url_of(long_call(6), "audio"), url_of(long_call(180), "audio")
         for server in self.each_server():
-            Path(f"/proc/{server.pid}/clear_refs").write_text("5")  # the peak counts from here, whatever was before
+            Path(f"/proc/{server.pid}/clear_refs").write_text(
+                "5"
+            )  # the peak counts from here, whatever was before
             for url in (minute, f"{minute}?format=flac"):
                 _length(self.ask(server, url))
             before = _peak_memory(server.pid)
@@ -96,7 +107,9 @@ class ServerTests(TransactionTestCase):
         url = f"{url_of(long_call(360), 'audio')}?format=opus"  # a minute of encoding and more
         for server in self.each_server():
             for headers in ({}, {"Range": "bytes=1-9"}):
-                self._leave(server, "GET", url, headers={"Authorization": f"Token {self.token}", **headers})
+                self._leave(
+                    server, "GET", url, headers={"Authorization": f"Token {self.token}", **headers}
+                )
                 self._wait_until_idle(server.pid)
                 self.assertEqual(_temporary_files(server.pid), [])
 
@@ -111,7 +124,9 @@ class ServerTests(TransactionTestCase):
 
     def test_a_zip_that_breaks_is_cut_off_and_the_server_goes_on(self) -> None:
         whole, call = long_call(6), long_call(30)
-        damaged = Segment.objects.filter(participant__call=call, participant__raw_id=BOB).on_axis()[25]
+        damaged = Segment.objects.filter(participant__call=call, participant__raw_id=BOB).on_axis()[
+            25
+        ]
         Segment.objects.filter(pk=damaged.pk).update(sha256="0" * 64)
         for server in self.each_server():
             response = self.ask_for_zip(server, whole, call)
@@ -137,7 +152,11 @@ class ServerTests(TransactionTestCase):
         client, token = Client(), "t" * 32
         client.force_login(self.engineer)
         cookies = f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}"
-        fields = {"call": [str(call.pk) for call in calls], "format": name, "csrfmiddlewaretoken": token}
+        fields = {
+            "call": [str(call.pk) for call in calls],
+            "format": name,
+            "csrfmiddlewaretoken": token,
+        }
         headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
         return {"body": urlencode(fields, doseq=True), "headers": headers}
 
@@ -184,5 +203,7 @@ def _work(pid: int) -> float:
 
 
 def _temporary_files(pid: int) -> list[str]:
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    links = [
+        str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()
+    ]
     return [link for link in links if "acsmedia-export" in link]

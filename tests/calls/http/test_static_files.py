@@ -14,17 +14,23 @@ from acsmedia import settings as product
 class TheModules(SimpleTestCase):
     def test_every_import_names_the_content_it_means(self) -> None:
         with TemporaryDirectory() as folder:
-            hashed = {**product.STORAGES, "staticfiles": {"BACKEND": "calls.http.static_files.HashedModules"}}
+            hashed = {
+                **product.STORAGES,
+                "staticfiles": {"BACKEND": "calls.http.static_files.HashedModules"},
+            }
             # Only our own files: those of the others are many, and none of our business here.
             finders = ["django.contrib.staticfiles.finders.FileSystemFinder"]
             ours = [Path(product.BASE_DIR) / "calls" / "static"]
             with override_settings(
-                STATIC_ROOT=folder, STORAGES=hashed, STATICFILES_FINDERS=finders, STATICFILES_DIRS=ours
+                STATIC_ROOT=folder,
+                STORAGES=hashed,
+                STATICFILES_FINDERS=finders,
+                STATICFILES_DIRS=ours,
             ):
                 call_command("collectstatic", interactive=False, verbosity=0)
-                dashboard = Path(folder) / storages["staticfiles"].url("calls/js/dashboard/dashboard.js").removeprefix(
-                    product.STATIC_URL
-                )
+                dashboard = Path(folder) / storages["staticfiles"].url(
+                    "calls/js/dashboard/dashboard.js"
+                ).removeprefix(product.STATIC_URL)
                 imports = re.findall(r'^import.*"\./(.+)";', dashboard.read_text(), re.MULTILINE)
                 self.assertGreaterEqual(len(imports), 5)
                 for name in imports:

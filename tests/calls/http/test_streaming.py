@@ -111,5 +111,7 @@ class BodyTests(IsolatedAsyncioTestCase):
     async def test_a_part_of_a_rendered_file_is_sent_and_the_file_is_gone(self) -> None:
         file = rendered(Source(5).pieces(), threading.Event())
         self.assertEqual(size_of(file), 10)
-        self.assertEqual(b"".join([piece async for piece in Body(pieces_of_file(file, 2, 5))]), b"2 3")
+        self.assertEqual(
+            b"".join([piece async for piece in Body(pieces_of_file(file, 2, 5))]), b"2 3"
+        )
         self.assertTrue(file.closed)

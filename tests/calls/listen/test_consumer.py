@@ -25,16 +25,15 @@ from django.urls import path, reverse
 from django.utils import timezone
 
 from calls import identity
-from calls.listen import consumer as listening
-from calls.listen import messages as heard
-from calls.listen.consumer import ListenConsumer, Places
-from calls.listen.messages import Part, Wish
-from calls.live import channel as live
+from calls.listen import consumer, messages
+from calls.listen.consumer import ListenConsumer, ListenerSlots
+from calls.listen.messages import AudioChunk, ListenRequest
+from calls.live import channel
 from calls.live.origin import SameOrigin
 from calls.live.sockets import CLIENT_MESSAGES
 from calls.models import Call, LedgerEntry
 from streams.acs.messages import decode
-from streams.live.audio_tap import MOST_PACKETS, Ears
+from streams.live.audio_tap import MAX_PACKETS, AudioTap
 from streams.recorder import Recorder
 from tests.backends import Redis
 from tests.calls.rows import make_call, make_subscription
@@ -51,7 +50,7 @@ class ThePart(SimpleTestCase):
         known = json.loads((JS / "part.json").read_text())
         arrived_us = 2_000_000_000_000_000
         pcm = b"\x00\x80\x00\x40\x00\x00"
-        part = Part(
+        part = AudioChunk(
             participant=known["id"],
             raw_id=ALICE,
             rate=16_000,
@@ -59,17 +58,22 @@ class ThePart(SimpleTestCase):
             arrived_us=arrived_us,
             pcm=pcm,
         )
-        self.assertEqual(heard.binary_of(part, arrived_us + 250_000).hex(), known["hex"])
+        self.assertEqual(messages.binary_of(part, arrived_us + 250_000).hex(), known["hex"])
 
 
 class ListeningTestCase(TransactionTestCase):
-    """A call that is live in the database and in a recorder of this process, and somebody who may listen."""
+    """A call that is live in the database and in a recorder of this process, and somebody who may
+    listen.
+    """
 
     def setUp(self) -> None:
         channel_layers.backends.clear()
         self.addCleanup(channel_layers.backends.clear)
         self.recorder = Recorder(
-            Path(self.enterContext(TemporaryDirectory())), segment_seconds=60, fsync_seconds=1, grace_seconds=0
+            Path(self.enterContext(TemporaryDirectory())),
+            segment_seconds=60,
+            fsync_seconds=1,
+            grace_seconds=0,
         )
         self.recorder.start()
         self.addCleanup(self.recorder.stop)
@@ -78,14 +82,20 @@ class ListeningTestCase(TransactionTestCase):
         self.user = person("olga", password="…")
         self.browser = Client()
         self.browser.force_login(self.user)
-        self.places = Places()
+        self.places = ListenerSlots()
 
     def socket(
-        self, *, call_id: UUID | None = None, origin: bytes = b"http://testserver", logged_in: bool = True
+        self,
+        *,
+        call_id: UUID | None = None,
+        origin: bytes = b"http://testserver",
+        logged_in: bool = True,
     ) -> WebsocketCommunicator:
         headers = [(b"origin", origin), (b"host", b"testserver")]
         if logged_in:
-            headers.append((b"cookie", f"sessionid={self.browser.cookies['sessionid'].value}".encode()))
+            headers.append(
+                (b"cookie", f"sessionid={self.browser.cookies['sessionid'].value}".encode())
+            )
         listen = SameOrigin(AuthMiddlewareStack(ListenConsumer.as_asgi(places=self.places)))
         door = URLRouter([path("ws/listen/<uuid:call_id>", listen)])  # type: ignore[arg-type]
         return WebsocketCommunicator(door, f"/ws/listen/{call_id or self.call.pk}", headers)
@@ -137,7 +147,7 @@ class TheDoor(ListeningTestCase):
         self.assertEqual(await self.refusal(self.socket(call_id=uuid4())), 4410)
 
     async def test_one_too_many_is_refused_and_there_is_room_when_another_leaves(self) -> None:
-        self.places = Places(most=1)
+        self.places = ListenerSlots(most=1)
         async with self.listening():
             self.assertEqual(await self.refusal(self.socket()), 4503)
         async with self.listening():
@@ -170,7 +180,7 @@ class TheMark(ListeningTestCase):
 class TheMarkOnDashboards(ListeningTestCase):
     async def test_it_is_raised_and_cleared_by_the_news_of_the_process_that_records(self) -> None:
         self.recorder.open("connection", "", decode)
-        async with live.newsfeed() as next_news:
+        async with channel.newsfeed() as next_news:
 
             async def told(wanted: dict[str, int]) -> None:
                 async with asyncio.timeout(10):
@@ -189,7 +199,7 @@ class WhatIsHeard(ListeningTestCase):
         stream = self.recorder.open("connection", "", decode)
         stream.receive(metadata())
         async with self.listening() as socket:
-            await until(lambda: stream.ears is not None, what="the wish has arrived")
+            await until(lambda: stream.tapped is not None, what="the wish has arrived")
             stream.receive(*(audio(ALICE, LOUD, at=at) for at in range(5)), audio(BOB, SOFT, at=2))
             said: list[dict[str, str]] = []
             parts: dict[UUID, bytes] = {}
@@ -206,21 +216,24 @@ class WhatIsHeard(ListeningTestCase):
         self.assertEqual(int.from_bytes(parts[bob][8:16], "little"), START_US + 40_000)
         voices = [message for message in said if message["type"] == "voice"]
         self.assertEqual(voices[0], {"type": "voice", "id": str(alice), "label": "+15551234567"})
-        await until(lambda: stream.ears is None, what="nothing is copied any more")
+        await until(lambda: stream.tapped is None, what="nothing is copied any more")
         await self.recorder.aclose()
 
     async def test_other_calls_are_not_copied(self) -> None:
-        mine, other = self.recorder.open("connection", "", decode), self.recorder.open("other", "", decode)
+        mine, other = (
+            self.recorder.open("connection", "", decode),
+            self.recorder.open("other", "", decode),
+        )
         async with self.listening():
-            await until(lambda: mine.ears is not None)
-            self.assertIsNone(other.ears)
+            await until(lambda: mine.tapped is not None)
+            self.assertIsNone(other.tapped)
         await self.recorder.aclose()
 
 
 class TheEnd(ListeningTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.enterContext(mock.patch.object(listening, "WATCH_SECONDS", 0.05))
+        self.enterContext(mock.patch.object(consumer, "WATCH_SECONDS", 0.05))
 
     async def test_the_ledger_says_who_and_for_how_long(self) -> None:
         async with self.listening():
@@ -237,7 +250,9 @@ class TheEnd(ListeningTestCase):
         assert entry.ended_at
         self.assertLess(abs(left_at - entry.ended_at), timedelta(seconds=5))
 
-    async def test_until_then_the_socket_says_that_it_is_there_however_silent_the_call_is(self) -> None:
+    async def test_until_then_the_socket_says_that_it_is_there_however_silent_the_call_is(
+        self,
+    ) -> None:
         async with self.listening() as socket:
             for _ in range(3):
                 event = await socket.receive_output(timeout=20)
@@ -267,50 +282,54 @@ class TheEnd(ListeningTestCase):
 
 class TheLease(ListeningTestCase):
     async def test_it_ends_by_itself_when_the_listener_has_died(self) -> None:
-        ears, stream = Ears(), self.recorder.open("connection", "", decode)
+        ears, stream = AudioTap(), self.recorder.open("connection", "", decode)
         now = time.monotonic()
-        ears.take(Wish(call=stream.handshake.call_id, listener="one", listens=True), now)
-        ears.collect([stream], now + heard.LEASE_SECONDS - 0.1)
-        self.assertIsNotNone(stream.ears)
-        ears.collect([stream], now + heard.LEASE_SECONDS)
-        self.assertIsNone(stream.ears)
+        ears.accept(ListenRequest(call=stream.handshake.call_id, listener="one", listens=True), now)
+        ears.collect([stream], now + messages.LEASE_SECONDS - 0.1)
+        self.assertIsNotNone(stream.tapped)
+        ears.collect([stream], now + messages.LEASE_SECONDS)
+        self.assertIsNone(stream.tapped)
         await self.recorder.aclose()
 
     async def test_it_holds_until_the_last_listener_has_left(self) -> None:
-        ears, stream = Ears(), self.recorder.open("connection", "", decode)
+        ears, stream = AudioTap(), self.recorder.open("connection", "", decode)
         call = stream.handshake.call_id
         for listener in ("one", "two"):
-            ears.take(Wish(call=call, listener=listener, listens=True), 0.0)
-        ears.take(Wish(call=call, listener="one", listens=False), 0.0)
+            ears.accept(ListenRequest(call=call, listener=listener, listens=True), 0.0)
+        ears.accept(ListenRequest(call=call, listener="one", listens=False), 0.0)
         ears.collect([stream], 1.0)
-        self.assertIsNotNone(stream.ears)
-        ears.take(Wish(call=call, listener="two", listens=False), 1.0)
+        self.assertIsNotNone(stream.tapped)
+        ears.accept(ListenRequest(call=call, listener="two", listens=False), 1.0)
         ears.collect([stream], 2.0)
-        self.assertIsNone(stream.ears)
+        self.assertIsNone(stream.tapped)
         await self.recorder.aclose()
 
-    def test_how_many_listen_is_news_when_it_changes_and_once_a_second_and_once_when_it_is_over(self) -> None:
-        ears, calls = Ears(), {"mine"}
-        self.assertIsNone(ears.news(calls, 0.0), "nobody listens: nothing is said, nothing is looked at")
+    def test_how_many_listen_is_news_when_it_changes_and_once_a_second_and_once_when_it_is_over(
+        self,
+    ) -> None:
+        ears, calls = AudioTap(), {"mine"}
+        self.assertIsNone(
+            ears.news(calls, 0.0), "nobody listens: nothing is said, nothing is looked at"
+        )
         for call, listener in (("mine", "one"), ("mine", "two"), ("of another process", "three")):
-            ears.take(Wish(call=call, listener=listener, listens=True), 0.0)
+            ears.accept(ListenRequest(call=call, listener=listener, listens=True), 0.0)
         self.assertEqual(ears.news(calls, 0.1), {"mine": 2})
         self.assertIsNone(ears.news(calls, 0.2))
         self.assertEqual(ears.news(calls, 1.1), {"mine": 2})
-        ears.take(Wish(call="mine", listener="one", listens=False), 1.1)
+        ears.accept(ListenRequest(call="mine", listener="one", listens=False), 1.1)
         self.assertEqual(ears.news(calls, 1.2), {"mine": 1})
-        self.assertEqual(ears.news(calls, heard.LEASE_SECONDS), {}, "the other one has died")
-        self.assertIsNone(ears.news(calls, heard.LEASE_SECONDS + 5))
+        self.assertEqual(ears.news(calls, messages.LEASE_SECONDS), {}, "the other one has died")
+        self.assertIsNone(ears.news(calls, messages.LEASE_SECONDS + 5))
 
     async def test_what_waits_for_ears_is_bounded_and_the_newest_stays(self) -> None:
-        ears, stream = Ears(), self.recorder.open("connection", "", decode)
+        ears, stream = AudioTap(), self.recorder.open("connection", "", decode)
         stream.receive(metadata())
-        ears.take(Wish(call=stream.handshake.call_id, listener="one", listens=True), 0.0)
+        ears.accept(ListenRequest(call=stream.handshake.call_id, listener="one", listens=True), 0.0)
         ears.collect([stream], 1.0)
-        stream.receive(*(audio(ALICE, LOUD, at=at) for at in range(MOST_PACKETS + 100)))
+        stream.receive(*(audio(ALICE, LOUD, at=at) for at in range(MAX_PACKETS + 100)))
         [[part]] = ears.collect([stream], 2.0).values()
         self.assertEqual(part["at_us"], START_US + 100 * 20_000)
-        self.assertEqual(len(part["pcm"]), MOST_PACKETS * len(LOUD))
+        self.assertEqual(len(part["pcm"]), MAX_PACKETS * len(LOUD))
         await self.recorder.aclose()
 
 
@@ -321,7 +340,7 @@ class OverRedis(ListeningTestCase):
         stream = self.recorder.open("connection", "", decode)
         stream.receive(metadata())
         async with self.listening() as socket:
-            await until(lambda: stream.ears is not None, what="the wish has arrived")
+            await until(lambda: stream.tapped is not None, what="the wish has arrived")
             stream.receive(audio(ALICE, LOUD))
             event = await socket.receive_output(timeout=20)
             while not event.get("bytes"):

@@ -59,7 +59,13 @@ def a_subscription(name: str, **facts: Any) -> dict[str, Any]:
 
 def an_alarm(name: str = "stalled", call: Call | None = None, **facts: Any) -> AlarmNews:
     """Of this call, or of the process."""
-    alarm = {"call": call and call["id"], "participant": None, "alarm": name, "since": "2026-11-23T10:00:05Z", **facts}
+    alarm = {
+        "call": call and call["id"],
+        "participant": None,
+        "alarm": name,
+        "since": "2026-11-23T10:00:05Z",
+        **facts,
+    }
     return cast("AlarmNews", alarm)
 
 

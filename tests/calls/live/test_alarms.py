@@ -8,13 +8,16 @@ from unittest import TestCase
 from calls.live.alarms import Changes, LiveAlarms, Message
 from calls.live.messages import HELD_FOR, AlarmNews
 from calls.wording import WORDS
-from streams.live.alarm_rules import OF_PROCESSES, OF_STREAMS
+from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 from tests.calls.live.examples import a_call, an_alarm
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=1)
 CALL = a_call(1)
-STALLED, LATER = an_alarm("stalled", CALL), an_alarm("stalled", CALL, since="2026-11-23T10:00:06.5Z")
+STALLED, LATER = (
+    an_alarm("stalled", CALL),
+    an_alarm("stalled", CALL, since="2026-11-23T10:00:06.5Z"),
+)
 DISK = an_alarm("disk_low", since="2026-11-23T09:00:00Z")
 
 
@@ -32,37 +35,40 @@ class Alarms(TestCase):
         self.alarms = LiveAlarms()
 
     def test_are_told_once_with_the_members_of_the_interface(self) -> None:
-        (message,) = self.alarms.hear("one", [STALLED], NOW).raised
+        (message,) = self.alarms.update("one", [STALLED], NOW).raised
         self.assertEqual(list(message), ["type", "call", "participant", "alarm", "since"])
-        self.assertEqual(self.alarms.hear("one", [STALLED], SOON), raised())
+        self.assertEqual(self.alarms.update("one", [STALLED], SOON), raised())
 
     def test_are_over_when_the_process_says_them_no_more(self) -> None:
-        self.alarms.hear("one", [STALLED, DISK], NOW)
-        self.assertEqual(self.alarms.hear("one", [DISK], SOON), cleared(STALLED))
-        self.assertEqual(self.alarms.shown(), [DISK])
+        self.alarms.update("one", [STALLED, DISK], NOW)
+        self.assertEqual(self.alarms.update("one", [DISK], SOON), cleared(STALLED))
+        self.assertEqual(self.alarms.as_list(), [DISK])
 
     def test_of_two_processes_are_one_since_the_earlier_moment_until_neither_has_it(self) -> None:
-        self.assertEqual(self.alarms.hear("one", [LATER], NOW), raised(LATER))
-        self.assertEqual(self.alarms.hear("two", [STALLED], NOW), raised(STALLED))
-        self.assertEqual(self.alarms.shown(), [STALLED])
-        self.assertEqual(self.alarms.hear("one", [], SOON), raised())
-        self.assertEqual(self.alarms.hear("two", [], SOON), cleared(STALLED))
+        self.assertEqual(self.alarms.update("one", [LATER], NOW), raised(LATER))
+        self.assertEqual(self.alarms.update("two", [STALLED], NOW), raised(STALLED))
+        self.assertEqual(self.alarms.as_list(), [STALLED])
+        self.assertEqual(self.alarms.update("one", [], SOON), raised())
+        self.assertEqual(self.alarms.update("two", [], SOON), cleared(STALLED))
 
     def test_of_two_participants_are_two(self) -> None:
-        both = [an_alarm("too_low", CALL, participant="p"), an_alarm("too_low", CALL, participant="q")]
-        self.assertEqual(self.alarms.hear("one", both, NOW), raised(*both))
+        both = [
+            an_alarm("too_low", CALL, participant="p"),
+            an_alarm("too_low", CALL, participant="q"),
+        ]
+        self.assertEqual(self.alarms.update("one", both, NOW), raised(*both))
 
     def test_of_a_process_that_is_silent_are_over_after_a_while(self) -> None:
-        self.alarms.hear("one", [STALLED], NOW)
-        self.alarms.hear("two", [DISK], SOON)
-        self.assertEqual(self.alarms.forget(NOW + HELD_FOR), raised())
-        self.assertEqual(self.alarms.forget(SOON + HELD_FOR), cleared(STALLED))
+        self.alarms.update("one", [STALLED], NOW)
+        self.alarms.update("two", [DISK], SOON)
+        self.assertEqual(self.alarms.expire(NOW + HELD_FOR), raised())
+        self.assertEqual(self.alarms.expire(SOON + HELD_FOR), cleared(STALLED))
 
     def test_are_shown_oldest_first(self) -> None:
-        self.alarms.hear("one", [STALLED, DISK], NOW)
-        self.assertEqual(self.alarms.shown(), [DISK, STALLED])
+        self.alarms.update("one", [STALLED, DISK], NOW)
+        self.assertEqual(self.alarms.as_list(), [DISK, STALLED])
 
 
 class Words(TestCase):
     def test_are_there_for_every_alarm(self) -> None:
-        self.assertEqual(set(WORDS), {*OF_STREAMS, *OF_PROCESSES})
+        self.assertEqual(set(WORDS), {*STREAM_ALARMS, *PROCESS_ALARMS})

@@ -1,4 +1,6 @@
-"""A task that is to end while it waits for the channel layer ends, also where the layer keeps that from it."""
+"""A task that is to end while it waits for the channel layer ends, also where the layer keeps that
+from it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from calls.live import channel as live
 
 
 class SwallowingLayer:
-    """`swallows` is what takes a cancellation for its own affair, as sending to Redis may; no message ever comes."""
+    """`swallows` is what takes a cancellation for its own affair, as sending to Redis may; no
+    message ever comes.
+    """
 
     def __init__(self, swallows: str) -> None:
         self._swallows = swallows
@@ -84,7 +88,9 @@ class Waiting(SimpleTestCase):
             async with asyncio.timeout(0.01):
                 await live.send("group", {"type": "live.word"})
 
-    async def _insist_it_ends(self, work: Callable[[], Coroutine[Any, Any, None]], swallows: str) -> None:
+    async def _insist_it_ends(
+        self, work: Callable[[], Coroutine[Any, Any, None]], swallows: str
+    ) -> None:
         layer = SwallowingLayer(swallows)
         with mock.patch.object(live, "_layer", return_value=layer):
             task = asyncio.create_task(work())

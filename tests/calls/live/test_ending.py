@@ -20,11 +20,13 @@ async def taken(_event: dict[str, Any]) -> None:
 
 class Ending(IsolatedAsyncioTestCase):
     async def test_a_task_that_is_cancelled_as_its_event_comes_ends(self) -> None:
-        """Some turns of the loop lie between an event and who waits for it: the end may come in any of them."""
+        """Some turns of the loop lie between an event and who waits for it: the end may come in any
+        of them.
+        """
         for turns in range(6):
             with self.subTest(turns=turns):
                 socket = LiveSocket("key", silent, taken)
-                sending = asyncio.create_task(socket._send_mail())
+                sending = asyncio.create_task(socket._send_outbox())
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 socket._mail.set()

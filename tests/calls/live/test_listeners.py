@@ -1,4 +1,6 @@
-"""Who listens, as several processes say it, as one picture: what a browser is told, and when it is over."""
+"""Who listens, as several processes say it, as one picture: what a browser is told, and when it is
+over.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +23,33 @@ class Listeners(TestCase):
         self.listeners = LiveListeners()
 
     def test_are_told_when_they_come_change_and_go_and_not_when_they_are_repeated(self) -> None:
-        self.assertEqual(self.listeners.hear("one", {"a": 1}, NOW), listening(a=1))
-        self.assertEqual(self.listeners.hear("one", {"a": 1}, SOON), [])
-        self.assertEqual(self.listeners.hear("one", {"a": 2}, SOON), listening(a=2))
-        self.assertEqual(self.listeners.hear("one", {}, SOON), listening())
+        self.assertEqual(self.listeners.update("one", {"a": 1}, NOW), listening(a=1))
+        self.assertEqual(self.listeners.update("one", {"a": 1}, SOON), [])
+        self.assertEqual(self.listeners.update("one", {"a": 2}, SOON), listening(a=2))
+        self.assertEqual(self.listeners.update("one", {}, SOON), listening())
 
     def test_of_several_processes_are_told_together(self) -> None:
-        self.listeners.hear("one", {"a": 1}, NOW)
-        self.assertEqual(self.listeners.hear("two", {"b": 2}, NOW), listening(a=1, b=2))
+        self.listeners.update("one", {"a": 1}, NOW)
+        self.assertEqual(self.listeners.update("two", {"b": 2}, NOW), listening(a=1, b=2))
 
     def test_of_a_call_that_two_processes_hold_are_counted_once(self) -> None:
-        self.listeners.hear("one", {"a": 2}, NOW)
-        self.assertEqual(self.listeners.hear("two", {"a": 2}, NOW), [])
-        self.assertEqual(self.listeners.hear("one", {}, NOW), [])
-        self.assertEqual(self.listeners.hear("two", {}, NOW), listening())
+        self.listeners.update("one", {"a": 2}, NOW)
+        self.assertEqual(self.listeners.update("two", {"a": 2}, NOW), [])
+        self.assertEqual(self.listeners.update("one", {}, NOW), [])
+        self.assertEqual(self.listeners.update("two", {}, NOW), listening())
 
     def test_of_whom_one_process_has_not_heard_yet_are_counted_as_the_other_has_it(self) -> None:
         for first, second in ((3, 2), (2, 3)):
             with self.subTest(first=first):
                 listeners = LiveListeners()
-                listeners.hear("one", {"a": first}, NOW)
-                listeners.hear("two", {"a": second}, NOW)
+                listeners.update("one", {"a": first}, NOW)
+                listeners.update("two", {"a": second}, NOW)
                 self.assertEqual(listeners.shown, {"a": 3})
 
     def test_of_a_process_that_has_died_are_forgotten(self) -> None:
-        self.listeners.hear("one", {"a": 1}, NOW)
-        self.listeners.hear("two", {"b": 1}, SOON)
-        self.assertEqual(self.listeners.forget(NOW + HELD_FOR), [])
-        self.assertEqual(self.listeners.forget(SOON + HELD_FOR), listening(b=1))
-        self.assertEqual(self.listeners.forget(SOON + 2 * HELD_FOR), listening())
-        self.assertEqual(self.listeners.forget(SOON + 3 * HELD_FOR), [])
+        self.listeners.update("one", {"a": 1}, NOW)
+        self.listeners.update("two", {"b": 1}, SOON)
+        self.assertEqual(self.listeners.expire(NOW + HELD_FOR), [])
+        self.assertEqual(self.listeners.expire(SOON + HELD_FOR), listening(b=1))
+        self.assertEqual(self.listeners.expire(SOON + 2 * HELD_FOR), listening())
+        self.assertEqual(self.listeners.expire(SOON + 3 * HELD_FOR), [])

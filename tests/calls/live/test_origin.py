@@ -11,16 +11,25 @@ def handshake(
     origin: str | None, host: str = "calls.example.org", scheme: str = "ws", **headers: str
 ) -> dict[str, Any]:
     named = {"host": host, **headers} | ({} if origin is None else {"origin": origin})
-    return {"scheme": scheme, "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()]}
+    return {
+        "scheme": scheme,
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
+    }
 
 
-@override_settings(ALLOWED_HOSTS=["calls.example.org"], CSRF_TRUSTED_ORIGINS=["https://console.example.org"])
+@override_settings(
+    ALLOWED_HOSTS=["calls.example.org"], CSRF_TRUSTED_ORIGINS=["https://console.example.org"]
+)
 class TheOrigin(SimpleTestCase):
     def test_a_page_of_this_host_may_connect(self) -> None:
         self.assertTrue(is_same_origin(handshake("http://calls.example.org")))
         self.assertTrue(is_same_origin(handshake("https://calls.example.org", scheme="wss")))
-        self.assertTrue(is_same_origin(handshake("http://calls.example.org:8000", "calls.example.org:8000")))
-        self.assertTrue(is_same_origin(handshake("http://calls.example.org", "calls.example.org:80")))
+        self.assertTrue(
+            is_same_origin(handshake("http://calls.example.org:8000", "calls.example.org:8000"))
+        )
+        self.assertTrue(
+            is_same_origin(handshake("http://calls.example.org", "calls.example.org:80"))
+        )
 
     def test_behind_tls_the_proxy_says_that_the_page_was_secure(self) -> None:
         secure = {"x-forwarded-proto": "https"}

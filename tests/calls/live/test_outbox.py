@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.test import SimpleTestCase
 
-from calls.live.outbox import CALL_MESSAGES, LEVEL_PROCESSES, Mailbox
+from calls.live.outbox import CALL_MESSAGES, LEVEL_PROCESSES, Outbox
 from calls.live.view import Message
 
 
@@ -12,7 +12,7 @@ def messages(count: int) -> list[Message]:
 
 class TheMailbox(SimpleTestCase):
     def setUp(self) -> None:
-        self.mailbox = Mailbox()
+        self.mailbox = Outbox()
 
     def test_messages_are_taken_once_and_in_order(self) -> None:
         self.mailbox.put(messages(3))
@@ -38,7 +38,9 @@ class TheMailbox(SimpleTestCase):
         self.mailbox.put_levels("one", {"a": [-30.0, -20.0], "gone": [-1.0, -1.0]})
         self.mailbox.put_levels("one", {"a": [-40.0, -35.0]})
         self.mailbox.put_levels("two", {"b": [-50.0, -45.0]})
-        self.assertEqual(self.mailbox.take(), (False, [], {"a": [-40.0, -35.0], "b": [-50.0, -45.0]}))
+        self.assertEqual(
+            self.mailbox.take(), (False, [], {"a": [-40.0, -35.0], "b": [-50.0, -45.0]})
+        )
 
     def test_only_the_newest_totals_wait_and_minutes_are_gathered(self) -> None:
         self.mailbox.put_totals({"type": "totals", "processes": 1})

@@ -12,7 +12,7 @@ from channels.layers import channel_layers
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.test import TransactionTestCase
 
-from calls.live import channel as live
+from calls.live import channel
 from calls.live import consumer as consumers
 from tests.backends import Redis
 from tests.calls.live.examples import a_call, news
@@ -50,9 +50,11 @@ class OverRedis(TransactionTestCase):
 
     async def test_news_arrive_and_nothing_stays_behind_when_the_browser_leaves(self) -> None:
         browser = Browser()
-        serving = asyncio.ensure_future(consumers.LiveSocket("key", browser.receive, browser.send).run())
+        serving = asyncio.ensure_future(
+            consumers.LiveSocket("key", browser.receive, browser.send).run()
+        )
         await browser.hears("snapshot")
-        await live.publish(news(calls=[a_call(1)]))
+        await channel.publish(news(calls=[a_call(1)]))
         self.assertEqual((await browser.hears("call.started"))["call"], a_call(1))
         browser.leaves.set()
         await serving
@@ -61,17 +63,20 @@ class OverRedis(TransactionTestCase):
 
     async def test_after_a_restart_of_redis_there_is_a_snapshot_and_news_go_on(self) -> None:
         browser = Browser()
-        serving = asyncio.ensure_future(consumers.LiveSocket("key", browser.receive, browser.send).run())
+        serving = asyncio.ensure_future(
+            consumers.LiveSocket("key", browser.receive, browser.send).run()
+        )
         await browser.hears("snapshot")
-        await live.publish(news(calls=[a_call(1)], number=1))
+        await channel.publish(news(calls=[a_call(1)], number=1))
         await browser.hears("call.started")
         self.redis.stop()
-        with self.assertRaises(live.LAYER_AWAY):
-            await live.publish(news(calls=[a_call(2)], number=2))
+        with self.assertRaises(channel.LAYER_ERRORS):
+            await channel.publish(news(calls=[a_call(2)], number=2))
         self.redis.start()
         speaking = asyncio.ensure_future(self.speak())
         self.assertEqual(
-            [call["id"] for call in (await browser.hears("snapshot"))["calls"]], [a_call(3)["id"], a_call(1)["id"]]
+            [call["id"] for call in (await browser.hears("snapshot"))["calls"]],
+            [a_call(3)["id"], a_call(1)["id"]],
         )
         speaking.cancel()
         browser.leaves.set()
@@ -81,11 +86,13 @@ class OverRedis(TransactionTestCase):
     async def test_a_redis_that_was_never_there_is_joined_when_it_comes(self) -> None:
         self.redis.stop()
         browser = Browser()
-        serving = asyncio.ensure_future(consumers.LiveSocket("key", browser.receive, browser.send).run())
+        serving = asyncio.ensure_future(
+            consumers.LiveSocket("key", browser.receive, browser.send).run()
+        )
         self.assertEqual((await browser.hears("snapshot"))["calls"], [])
         self.redis.start()
         await browser.hears("snapshot")
-        await live.publish(news(calls=[a_call(1)]))
+        await channel.publish(news(calls=[a_call(1)]))
         await browser.hears("call.started")
         browser.leaves.set()
         await serving
@@ -97,6 +104,6 @@ class OverRedis(TransactionTestCase):
         number = 2
         while True:
             number += 1
-            with suppress(*live.LAYER_AWAY):
-                await live.publish(news(calls=[a_call(3)], number=number))
+            with suppress(*channel.LAYER_ERRORS):
+                await channel.publish(news(calls=[a_call(3)], number=number))
             await asyncio.sleep(0.1)

@@ -58,7 +58,9 @@ class LiveSocketTestCase(TransactionTestCase):
     def socket(self, *, origin: bytes = ORIGIN, logged_in: bool = True) -> WebsocketCommunicator:
         headers = [(b"origin", origin), (b"host", b"testserver")]
         if logged_in:
-            headers.append((b"cookie", f"sessionid={self.browser.cookies['sessionid'].value}".encode()))
+            headers.append(
+                (b"cookie", f"sessionid={self.browser.cookies['sessionid'].value}".encode())
+            )
         return WebsocketCommunicator(live_socket, "/ws/live", headers)
 
     @asynccontextmanager
@@ -87,7 +89,9 @@ class WhoMayConnect(LiveSocketTestCase):
         self.assertEqual(await self.socket(logged_in=False).connect(timeout=5), (False, 4401))
 
     async def test_no_page_of_another_origin(self) -> None:
-        self.assertEqual(await self.socket(origin=b"http://evil.example.org").connect(timeout=5), (False, 4403))
+        self.assertEqual(
+            await self.socket(origin=b"http://evil.example.org").connect(timeout=5), (False, 4403)
+        )
 
     async def test_nobody_whose_session_has_been_forgotten(self) -> None:
         socket = self.socket()
@@ -125,14 +129,18 @@ class WhatIsTold(LiveSocketTestCase):
             await self.receive(socket, "call.started")
             await live.publish(news("two", calls=[a_call(1, AGENT)]))
             updated = await self.receive(socket, "call.updated")
-        self.assertEqual({each["raw_id"] for each in updated["call"]["participants"]}, {CUSTOMER, AGENT})
+        self.assertEqual(
+            {each["raw_id"] for each in updated["call"]["participants"]}, {CUSTOMER, AGENT}
+        )
 
     async def test_who_joins_asks_the_recording_processes_to_say_what_is_on(self) -> None:
         async with live.messages_of(live.RECORDERS) as next_message, self.connected():
             async with asyncio.timeout(10):
                 self.assertEqual(await next_message(), {"type": "live.asked"})
 
-    async def test_an_alarm_is_raised_and_cleared_and_who_comes_late_hears_it_repeated(self) -> None:
+    async def test_an_alarm_is_raised_and_cleared_and_who_comes_late_hears_it_repeated(
+        self,
+    ) -> None:
         alarm = an_alarm("stalled", a_call(1))
         async with self.connected() as early:
             self.assertEqual((await self.receive(early, "snapshot"))["alarms"], [])
@@ -143,13 +151,18 @@ class WhatIsTold(LiveSocketTestCase):
                 await live.publish(news(alarms=[alarm]))
                 self.assertEqual(await self.receive(late, "alarm"), {"type": "alarm", **alarm})
             await live.publish(news(alarms=[]))
-            self.assertEqual(await self.receive(early, "alarm.cleared"), {"type": "alarm.cleared", **alarm})
+            self.assertEqual(
+                await self.receive(early, "alarm.cleared"), {"type": "alarm.cleared", **alarm}
+            )
 
     async def test_levels_go_through(self) -> None:
         async with self.connected() as socket:
             await self.receive(socket, "snapshot")
             await live.publish(news(levels={"p": [-23.5, -11.0]}))
-            self.assertEqual(await self.receive(socket, "levels"), {"type": "levels", "levels": {"p": [-23.5, -11.0]}})
+            self.assertEqual(
+                await self.receive(socket, "levels"),
+                {"type": "levels", "levels": {"p": [-23.5, -11.0]}},
+            )
 
     async def test_every_dashboard_is_told(self) -> None:
         async with self.connected() as first, self.connected() as second:
@@ -168,12 +181,16 @@ class WhatIsTold(LiveSocketTestCase):
             self.assertEqual((await self.receive(socket, "snapshot"))["calls"], [a_call(7)])
 
     async def test_totals_are_told_and_the_minute_of_a_voice_once(self) -> None:
-        said = news(totals={"packets_per_second": 50.0, "seal_lag_seconds": 1.5}, minutes={"p": "0.9"})
+        said = news(
+            totals={"packets_per_second": 50.0, "seal_lag_seconds": 1.5}, minutes={"p": "0.9"}
+        )
         async with self.connected() as socket:
             await self.receive(socket, "snapshot")
             await live.publish(said)
             totals = await self.receive(socket, "totals")
-            self.assertEqual((totals["packets_per_second"], totals["seal_lag_seconds"]), (50.0, 1.5))
+            self.assertEqual(
+                (totals["packets_per_second"], totals["seal_lag_seconds"]), (50.0, 1.5)
+            )
             self.assertEqual((await self.receive(socket, "minutes"))["minutes"], {"p": "0.9"})
             await live.publish(said)
             await self.receive(socket, "totals")
@@ -184,13 +201,17 @@ class WhatIsTold(LiveSocketTestCase):
         with mock.patch.object(consumers, "LOOK_SECONDS", 0.05):
             async with self.connected() as socket:
                 await self.receive(socket, "snapshot")
-                self.assertEqual(await self.receive(socket, "levels"), {"type": "levels", "levels": {}})
+                self.assertEqual(
+                    await self.receive(socket, "levels"), {"type": "levels", "levels": {}}
+                )
 
 
 class WhenThingsAreAway(LiveSocketTestCase):
     def setUp(self) -> None:
         super().setUp()
-        patch = mock.patch.multiple(consumers, LOOK_SECONDS=0.05, JOIN_SECONDS=0.05, REJOIN_SECONDS=(0.01,))
+        patch = mock.patch.multiple(
+            consumers, LOOK_SECONDS=0.05, JOIN_SECONDS=0.05, REJOIN_SECONDS=(0.01,)
+        )
         patch.start()
         self.addCleanup(patch.stop)
 
@@ -218,7 +239,9 @@ class WhenThingsAreAway(LiveSocketTestCase):
                 answer.set()
                 self.assertEqual((await self.receive(socket, "snapshot"))["calls"], [a_call(3)])
 
-    async def test_without_the_channel_layer_the_database_is_shown_and_its_return_heals(self) -> None:
+    async def test_without_the_channel_layer_the_database_is_shown_and_its_return_heals(
+        self,
+    ) -> None:
         layer = AwayLayer()
         channel_layers.set("default", layer)
         self.database.calls = [a_call(1)]
@@ -236,7 +259,9 @@ class WhenThingsAreAway(LiveSocketTestCase):
         async with self.connected() as socket:
             await self.receive(socket, "snapshot")
             self.database.calls = []
-            self.assertEqual((await self.receive(socket, "call.ended"))["call"]["state"], "interrupted")
+            self.assertEqual(
+                (await self.receive(socket, "call.ended"))["call"]["state"], "interrupted"
+            )
 
     async def test_who_logs_out_is_closed(self) -> None:
         with mock.patch.object(consumers, "LOGIN_SECONDS", 0):
@@ -296,10 +321,14 @@ class ABrowserThat(LiveSocketTestCase):
 
     async def test_reads_slowly_gets_one_snapshot_and_the_newest_levels(self) -> None:
         with slow_browser() as browser:
-            serving = asyncio.ensure_future(consumers.LiveSocket("key", browser.receive, browser.send).run())
+            serving = asyncio.ensure_future(
+                consumers.LiveSocket("key", browser.receive, browser.send).run()
+            )
             await browser.has_stopped.wait()
             for number in range(CALL_MESSAGES + 50):
-                await live.publish(news(calls=[a_call(number + 1)], levels={"p": [-float(number % 90), -1.0]}))
+                await live.publish(
+                    news(calls=[a_call(number + 1)], levels={"p": [-float(number % 90), -1.0]})
+                )
                 await asyncio.sleep(0)
             last = float((CALL_MESSAGES + 49) % 90)
             browser.goes_on.set()
@@ -310,18 +339,24 @@ class ABrowserThat(LiveSocketTestCase):
             await serving
         first, snapshot, levels = browser.got[:3]
         self.assertEqual((first["type"], first["calls"]), ("snapshot", []))
-        self.assertEqual((snapshot["type"], len(snapshot["calls"])), ("snapshot", CALL_MESSAGES + 50))
+        self.assertEqual(
+            (snapshot["type"], len(snapshot["calls"])), ("snapshot", CALL_MESSAGES + 50)
+        )
         self.assertEqual(levels["levels"], {"p": [-last, -1.0]})
 
     async def test_takes_nothing_at_all_is_closed(self) -> None:
         with slow_browser() as browser, mock.patch.object(consumers, "SEND_SECONDS", 0.05):
-            await asyncio.wait_for(consumers.LiveSocket("key", browser.receive, browser.send).run(), 5)
+            await asyncio.wait_for(
+                consumers.LiveSocket("key", browser.receive, browser.send).run(), 5
+            )
         self.assertEqual(browser.close_codes, [4408])
 
     async def test_breaks_away_ends_its_socket(self) -> None:
         with slow_browser() as browser:
             browser.is_broken = True
-            await asyncio.wait_for(consumers.LiveSocket("key", browser.receive, browser.send).run(), 5)
+            await asyncio.wait_for(
+                consumers.LiveSocket("key", browser.receive, browser.send).run(), 5
+            )
         self.assertEqual(browser.close_codes, [])
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calls.live.messages import HELD_FOR, REPEAT_SECONDS
-from calls.live.view import MISSED_AFTER, OVER_FOR, Call, LiveView, Message, unite
+from calls.live.view import MISSED_AFTER, OVER_FOR, Call, LiveView, Message, merge
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, a_subscription, an_alarm, ended, news
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -29,43 +29,45 @@ class OneProcess(SimpleTestCase):
 
     def test_a_new_call_starts(self) -> None:
         call = a_call(1, CUSTOMER)
-        self.assertEqual(self.view.hear(news(calls=[call]), NOW), [{"type": "call.started", "call": call}])
+        self.assertEqual(
+            self.view.apply(news(calls=[call]), NOW), [{"type": "call.started", "call": call}]
+        )
 
     def test_a_call_that_is_repeated_unchanged_is_not_told_again(self) -> None:
-        self.view.hear(news(calls=[a_call()]), NOW)
-        self.assertEqual(self.view.hear(news(calls=[a_call()]), SOON), [])
+        self.view.apply(news(calls=[a_call()]), NOW)
+        self.assertEqual(self.view.apply(news(calls=[a_call()]), SOON), [])
 
     def test_counts_and_seconds_that_grow_are_not_told_but_are_in_the_next_snapshot(self) -> None:
-        self.view.hear(news(calls=[a_call(subscriptions=[a_subscription("s")])]), NOW)
+        self.view.apply(news(calls=[a_call(subscriptions=[a_subscription("s")])]), NOW)
         counts = {**a_subscription("s")["counts"], "audio": 500}
         grown = a_call(subscriptions=[a_subscription("s", counts=counts)], duration_seconds=10.0)
-        self.assertEqual(self.view.hear(news(calls=[grown]), SOON), [])
+        self.assertEqual(self.view.apply(news(calls=[grown]), SOON), [])
         self.assertEqual(self.view.snapshot()["calls"], [grown])
 
     def test_a_new_participant_updates_the_call(self) -> None:
-        self.view.hear(news(calls=[a_call(1, CUSTOMER)]), NOW)
-        (message,) = self.view.hear(news(calls=[a_call(1, CUSTOMER, AGENT)]), SOON)
+        self.view.apply(news(calls=[a_call(1, CUSTOMER)]), NOW)
+        (message,) = self.view.apply(news(calls=[a_call(1, CUSTOMER, AGENT)]), SOON)
         self.assertEqual(message["type"], "call.updated")
         self.assertEqual(raw_ids_of(message["call"]), [CUSTOMER, AGENT])
 
     def test_an_ended_call_says_how_and_when_it_ended(self) -> None:
-        self.view.hear(news(calls=[a_call()]), NOW)
-        (message,) = self.view.hear(news(ended=[ended(a_call(), "interrupted")]), SOON)
+        self.view.apply(news(calls=[a_call()]), NOW)
+        (message,) = self.view.apply(news(ended=[ended(a_call(), "interrupted")]), SOON)
         self.assertEqual(message["type"], "call.ended")
         self.assertEqual(message["call"]["state"], "interrupted")
         self.assertEqual(message["call"]["ended_at"], "2026-11-23T10:05:00Z")
         self.assertEqual(self.view.snapshot()["calls"], [])
 
     def test_a_call_that_was_never_shown_ends_without_a_word(self) -> None:
-        self.assertEqual(self.view.hear(news(ended=[ended(a_call())]), NOW), [])
+        self.assertEqual(self.view.apply(news(ended=[ended(a_call())]), NOW), [])
 
     def test_a_call_that_comes_back_after_its_end_starts_again(self) -> None:
-        self.view.hear(news(calls=[a_call()]), NOW)
-        self.view.hear(news(ended=[ended(a_call())]), NOW)
-        self.assertEqual(types_of(self.view.hear(news(calls=[a_call()]), SOON)), ["call.started"])
+        self.view.apply(news(calls=[a_call()]), NOW)
+        self.view.apply(news(ended=[ended(a_call())]), NOW)
+        self.assertEqual(types_of(self.view.apply(news(calls=[a_call()]), SOON)), ["call.started"])
 
     def test_the_snapshot_has_the_newest_call_first(self) -> None:
-        self.view.hear(news(calls=[a_call(1), a_call(3), a_call(2)]), NOW)
+        self.view.apply(news(calls=[a_call(1), a_call(3), a_call(2)]), NOW)
         ids = [call["call_connection_id"] for call in self.view.snapshot()["calls"]]
         self.assertEqual(ids, ["connection-3", "connection-2", "connection-1"])
 
@@ -79,21 +81,23 @@ class Alarms(SimpleTestCase):
         self.alarm = an_alarm("stalled", self.call)
 
     def test_come_after_their_call_and_go_before_it(self) -> None:
-        began = self.view.hear(news(calls=[self.call], alarms=[self.alarm]), NOW)
+        began = self.view.apply(news(calls=[self.call], alarms=[self.alarm]), NOW)
         self.assertEqual(types_of(began), ["call.started", "alarm"])
-        over = self.view.hear(news(ended=[ended(self.call)], alarms=[]), SOON)
+        over = self.view.apply(news(ended=[ended(self.call)], alarms=[]), SOON)
         self.assertEqual(types_of(over), ["alarm.cleared", "call.ended"])
 
     def test_that_nobody_speaks_of_stay(self) -> None:
-        self.view.hear(news(alarms=[self.alarm]), NOW)
-        self.assertEqual(self.view.hear(news(levels={"p": [0.0, 0.0]}), SOON), [])
+        self.view.apply(news(alarms=[self.alarm]), NOW)
+        self.assertEqual(self.view.apply(news(levels={"p": [0.0, 0.0]}), SOON), [])
         self.assertEqual(self.view.snapshot()["alarms"], [self.alarm])
 
     def test_of_a_process_that_died_are_over(self) -> None:
-        for end in (self.view.forget, lambda now: self.view.settle([], now)):
-            self.view.hear(news(alarms=[self.alarm]), NOW)
+        for end in (self.view.expire, lambda now: self.view.reconcile([], now)):
+            self.view.apply(news(alarms=[self.alarm]), NOW)
             self.assertEqual(end(NOW + HELD_FOR), [])
-            self.assertEqual(types_of(end(NOW + HELD_FOR + timedelta(seconds=1))), ["alarm.cleared"])
+            self.assertEqual(
+                types_of(end(NOW + HELD_FOR + timedelta(seconds=1))), ["alarm.cleared"]
+            )
             self.assertEqual(self.view.snapshot()["alarms"], [])
 
 
@@ -102,29 +106,36 @@ class Totals(SimpleTestCase):
 
     def test_what_a_process_says_of_itself_is_no_message_but_counts(self) -> None:
         view = LiveView()
-        said: Any = {**news("one"), "totals": {"packets_per_second": 100.0, "seal_lag_seconds": 1.5}}
-        self.assertEqual(view.hear(said, NOW), [])
+        said: Any = {
+            **news("one"),
+            "totals": {"packets_per_second": 100.0, "seal_lag_seconds": 1.5},
+        }
+        self.assertEqual(view.apply(said, NOW), [])
         self.assertEqual(view.totals.message(NOW)["packets_per_second"], 100.0)
 
 
 class Listeners(SimpleTestCase):
-    """How they are counted is told in test_live_listeners; here it is where a browser finds them."""
+    """How they are counted is told in test_live_listeners; here it is where a browser finds
+    them.
+    """
 
     def test_are_told_with_the_news_and_in_the_snapshot_until_their_process_is_gone(self) -> None:
         view = LiveView()
         self.assertEqual(view.snapshot()["listening"], {})
-        self.assertEqual(view.hear(news(listeners={"a": 1}), NOW), [{"type": "listening", "calls": {"a": 1}}])
+        self.assertEqual(
+            view.apply(news(listeners={"a": 1}), NOW), [{"type": "listening", "calls": {"a": 1}}]
+        )
         self.assertEqual(view.snapshot()["listening"], {"a": 1})
-        self.assertEqual(view.forget(SOON + HELD_FOR), [{"type": "listening", "calls": {}}])
+        self.assertEqual(view.expire(SOON + HELD_FOR), [{"type": "listening", "calls": {}}])
 
 
 class SeveralProcesses(SimpleTestCase):
     def setUp(self) -> None:
         self.view = LiveView()
-        self.view.hear(news("one", calls=[a_call(1, CUSTOMER)]), NOW)
+        self.view.apply(news("one", calls=[a_call(1, CUSTOMER)]), NOW)
 
     def test_participants_of_two_processes_are_united(self) -> None:
-        (message,) = self.view.hear(news("two", calls=[a_call(1, AGENT)]), NOW)
+        (message,) = self.view.apply(news("two", calls=[a_call(1, AGENT)]), NOW)
         self.assertEqual(message["type"], "call.updated")
         self.assertEqual(set(raw_ids_of(message["call"])), {CUSTOMER, AGENT})
 
@@ -133,26 +144,29 @@ class SeveralProcesses(SimpleTestCase):
             counts = {**a_subscription("s")["counts"], "audio": audio, "dtmf": dtmf}
             return a_call(1, subscriptions=[a_subscription("s", counts=counts)])
 
-        self.view.hear(news("two", calls=[told(500, 0)]), NOW)
-        self.view.hear(news("three", calls=[told(400, 2)]), NOW)
+        self.view.apply(news("two", calls=[told(500, 0)]), NOW)
+        self.view.apply(news("three", calls=[told(400, 2)]), NOW)
         (call,) = self.view.snapshot()["calls"]
         counts = call["subscriptions"][0]["counts"]
         self.assertEqual((counts["audio"], counts["dtmf"]), (500, 2))
 
     def test_a_call_goes_on_while_another_process_holds_it(self) -> None:
-        self.view.hear(news("two", calls=[a_call(1, AGENT)]), NOW)
-        self.assertEqual(self.view.hear(news("one", ended=[ended(a_call(1, CUSTOMER))]), SOON), [])
-        (message,) = self.view.hear(news("two", ended=[ended(a_call(1, AGENT))]), SOON)
+        self.view.apply(news("two", calls=[a_call(1, AGENT)]), NOW)
+        self.assertEqual(self.view.apply(news("one", ended=[ended(a_call(1, CUSTOMER))]), SOON), [])
+        (message,) = self.view.apply(news("two", ended=[ended(a_call(1, AGENT))]), SOON)
         self.assertEqual(message["type"], "call.ended")
         self.assertEqual(set(raw_ids_of(message["call"])), {CUSTOMER, AGENT})
 
     def test_the_last_socket_decides_how_the_call_ended(self) -> None:
-        self.view.hear(news("two", calls=[a_call(1, AGENT)]), NOW)
+        self.view.apply(news("two", calls=[a_call(1, AGENT)]), NOW)
         first = ended(a_call(1), "interrupted", "2026-11-23T10:01:00Z")
         last = ended(a_call(1), "ended", "2026-11-23T10:09:00Z")
-        self.view.hear(news("two", ended=[last]), SOON)
-        (message,) = self.view.hear(news("one", ended=[first]), SOON)
-        self.assertEqual((message["call"]["state"], message["call"]["ended_at"]), ("ended", "2026-11-23T10:09:00Z"))
+        self.view.apply(news("two", ended=[last]), SOON)
+        (message,) = self.view.apply(news("one", ended=[first]), SOON)
+        self.assertEqual(
+            (message["call"]["state"], message["call"]["ended_at"]),
+            ("ended", "2026-11-23T10:09:00Z"),
+        )
 
 
 class WithTheDatabase(SimpleTestCase):
@@ -160,42 +174,47 @@ class WithTheDatabase(SimpleTestCase):
         self.view = LiveView()
 
     def test_a_call_that_only_the_database_knows_is_shown(self) -> None:
-        self.assertEqual(types_of(self.view.settle([a_call()], NOW)), ["call.started"])
+        self.assertEqual(types_of(self.view.reconcile([a_call()], NOW)), ["call.started"])
         self.assertTrue(self.view.wants_database(NOW))
 
     def test_a_call_that_a_process_holds_needs_no_database(self) -> None:
-        self.view.hear(news(calls=[a_call()]), NOW)
+        self.view.apply(news(calls=[a_call()]), NOW)
         self.assertFalse(self.view.wants_database(NOW))
-        self.assertEqual(self.view.settle([], NOW), [])
+        self.assertEqual(self.view.reconcile([], NOW), [])
 
     def test_what_is_sealed_and_what_is_said_are_united(self) -> None:
-        self.view.settle([a_call(1, CUSTOMER, audio_started_at="2026-11-23T10:00:01Z")], NOW)
-        (message,) = self.view.hear(news(calls=[a_call(1, CUSTOMER, AGENT)]), NOW)
+        self.view.reconcile([a_call(1, CUSTOMER, audio_started_at="2026-11-23T10:00:01Z")], NOW)
+        (message,) = self.view.apply(news(calls=[a_call(1, CUSTOMER, AGENT)]), NOW)
         self.assertEqual(raw_ids_of(message["call"]), [CUSTOMER, AGENT])
         self.assertEqual(message["call"]["audio_started_at"], "2026-11-23T10:00:01Z")
 
     def test_a_call_of_a_process_that_died_ends_when_the_database_agrees(self) -> None:
-        self.view.hear(news(calls=[a_call()]), NOW)
+        self.view.apply(news(calls=[a_call()]), NOW)
         later = NOW + HELD_FOR + timedelta(seconds=1)
         self.assertTrue(self.view.wants_database(later))
-        self.assertEqual(types_of(self.view.settle([a_call()], later)), [])
-        (message,) = self.view.settle([], later)
+        self.assertEqual(types_of(self.view.reconcile([a_call()], later)), [])
+        (message,) = self.view.reconcile([], later)
         self.assertEqual(message["type"], "call.ended")
         self.assertEqual(
-            (message["call"]["state"], message["call"]["ended_at"]), ("interrupted", "2026-11-23T10:00:00Z")
+            (message["call"]["state"], message["call"]["ended_at"]),
+            ("interrupted", "2026-11-23T10:00:00Z"),
         )
 
-    def test_a_call_that_is_repeated_in_time_outlives_a_database_that_does_not_know_it(self) -> None:
+    def test_a_call_that_is_repeated_in_time_outlives_a_database_that_does_not_know_it(
+        self,
+    ) -> None:
         for repeat in range(20):
             now = NOW + timedelta(seconds=repeat * REPEAT_SECONDS)
-            self.view.hear(news(calls=[a_call()]), now)
-            self.assertEqual(self.view.settle([], now), [])
+            self.view.apply(news(calls=[a_call()]), now)
+            self.assertEqual(self.view.reconcile([], now), [])
 
     def test_a_row_that_lags_behind_does_not_bring_back_a_call_that_ended(self) -> None:
-        self.view.hear(news(calls=[a_call()]), NOW)
-        self.view.hear(news(ended=[ended(a_call())]), NOW)
-        self.assertEqual(self.view.settle([a_call()], SOON), [])
-        self.assertEqual(types_of(self.view.settle([a_call()], NOW + OVER_FOR * 2)), ["call.started"])
+        self.view.apply(news(calls=[a_call()]), NOW)
+        self.view.apply(news(ended=[ended(a_call())]), NOW)
+        self.assertEqual(self.view.reconcile([a_call()], SOON), [])
+        self.assertEqual(
+            types_of(self.view.reconcile([a_call()], NOW + OVER_FOR * 2)), ["call.started"]
+        )
 
 
 class MissedNews(SimpleTestCase):
@@ -206,23 +225,25 @@ class MissedNews(SimpleTestCase):
         self.assertFalse(self.view.missed(news(number=40), NOW))
 
     def test_a_hole_in_the_numbers_is_a_loss(self) -> None:
-        self.view.hear(news(number=40), NOW)
+        self.view.apply(news(number=40), NOW)
         self.assertFalse(self.view.missed(news(number=41), NOW))
         self.assertTrue(self.view.missed(news(number=42), NOW))
 
     def test_a_pause_of_a_process_with_calls_is_a_loss(self) -> None:
-        self.view.hear(news(calls=[a_call()]), NOW)
+        self.view.apply(news(calls=[a_call()]), NOW)
         self.assertFalse(self.view.missed(news(), NOW + MISSED_AFTER))
         self.assertTrue(self.view.missed(news(), NOW + MISSED_AFTER * 2))
 
     def test_a_pause_of_a_process_without_calls_is_none(self) -> None:
-        self.view.hear(news(), NOW)
+        self.view.apply(news(), NOW)
         self.assertFalse(self.view.missed(news(), NOW + MISSED_AFTER * 2))
 
 
 texts = st.sampled_from(["", "a", "b"])
 seconds = st.floats(0, 100)
-times = st.sampled_from([None, "2026-11-23T10:00:00Z", "2026-11-23T10:00:00.500000Z", "2026-11-23T10:00:01Z"])
+times = st.sampled_from(
+    [None, "2026-11-23T10:00:00Z", "2026-11-23T10:00:00.500000Z", "2026-11-23T10:00:01Z"]
+)
 
 
 def items(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
@@ -239,7 +260,9 @@ live_calls = st.fixed_dictionaries(
         "correlation_id": texts,
         "duration_seconds": seconds,
         "participants": items(display_name=texts, recorded_seconds=seconds),
-        "subscriptions": items(disconnected_at=times, close_code=st.none() | st.integers(1000, 1011)),
+        "subscriptions": items(
+            disconnected_at=times, close_code=st.none() | st.integers(1000, 1011)
+        ),
     }
 )
 ended_calls = st.fixed_dictionaries(
@@ -250,7 +273,9 @@ calls = live_calls | ended_calls
 
 def in_any_order(call: Call) -> Call:
     return {
-        name: sorted(member, key=lambda item: str(item["id"])) if isinstance(member, list) else member
+        name: sorted(member, key=lambda item: str(item["id"]))
+        if isinstance(member, list)
+        else member
         for name, member in call.items()
     }
 
@@ -258,23 +283,23 @@ def in_any_order(call: Call) -> Call:
 class TheUnion(SimpleTestCase):
     @given(calls, calls)
     def test_it_does_not_matter_who_speaks_first(self, first: Call, second: Call) -> None:
-        self.assertEqual(in_any_order(unite(first, second)), in_any_order(unite(second, first)))
+        self.assertEqual(in_any_order(merge(first, second)), in_any_order(merge(second, first)))
 
     @given(calls, calls, calls)
     def test_it_does_not_matter_who_is_united_first(self, a: Call, b: Call, c: Call) -> None:
-        self.assertEqual(in_any_order(unite(unite(a, b), c)), in_any_order(unite(a, unite(b, c))))
+        self.assertEqual(in_any_order(merge(merge(a, b), c)), in_any_order(merge(a, merge(b, c))))
 
     @given(calls, calls)
     def test_hearing_a_witness_again_changes_nothing(self, first: Call, second: Call) -> None:
-        united = unite(first, second)
-        self.assertEqual(unite(united, second), united)
+        united = merge(first, second)
+        self.assertEqual(merge(united, second), united)
 
     @given(calls, calls)
     def test_nobody_is_lost(self, first: Call, second: Call) -> None:
         def ids(call: Call) -> set[str]:
             return {participant["id"] for participant in call.get("participants", ())}
 
-        self.assertEqual(ids(unite(first, second)), ids(first) | ids(second))
+        self.assertEqual(ids(merge(first, second)), ids(first) | ids(second))
 
 
 steps = st.lists(
@@ -292,24 +317,28 @@ class TheMessages(SimpleTestCase):
     """A browser that only follows the messages knows what a snapshot would tell it."""
 
     @given(steps)
-    def test_following_the_messages_gives_the_snapshot(self, steps: list[tuple[str, str, list[int], float]]) -> None:
+    def test_following_the_messages_gives_the_snapshot(
+        self, steps: list[tuple[str, str, list[int], float]]
+    ) -> None:
         view, now, known = LiveView(), NOW, dict[str, Call]()
         for what, process, numbers, pause in steps:
             now += timedelta(seconds=pause)
             told = [a_call(number, CUSTOMER if process == "one" else AGENT) for number in numbers]
             if what == "settle":
-                messages = view.settle(told, now)
+                messages = view.reconcile(told, now)
             elif what == "calls":
-                messages = view.hear(news(process, calls=told), now)
+                messages = view.apply(news(process, calls=told), now)
             else:
-                messages = view.hear(news(process, ended=[ended(call) for call in told]), now)
+                messages = view.apply(news(process, ended=[ended(call) for call in told]), now)
             self.follow(messages, known)
             self.assertEqual(known, {call["id"]: call for call in view.snapshot()["calls"]})
 
     def follow(self, messages: list[Message], known: dict[str, Call]) -> None:
         for message in messages:
             call = message["call"]
-            self.assertEqual(message["type"] == "call.started", call["id"] not in known, "started exactly once")
+            self.assertEqual(
+                message["type"] == "call.started", call["id"] not in known, "started exactly once"
+            )
             if message["type"] == "call.ended":
                 del known[call["id"]]
                 self.assertNotEqual(call["state"], "live")

@@ -132,7 +132,9 @@ class ThePage(ListTestCase):
         make_call()
         page = self.page(q="nobody at all", gaps="on")
         self.assertIn("Nothing found", page)
-        self.assertIn("<strong>number, name or id nobody at all</strong>, <strong>has gaps</strong>", page)
+        self.assertIn(
+            "<strong>number, name or id nobody at all</strong>, <strong>has gaps</strong>", page
+        )
 
     def test_what_cannot_be_meant_is_named(self) -> None:
         make_call()
@@ -142,7 +144,9 @@ class ThePage(ListTestCase):
         self.assertIn("must not be less than", self.page(minutes="5", most="4.9"))
 
     def test_older_calls_are_on_the_next_page_and_none_twice(self) -> None:
-        made = [make_call(started_at=START + timedelta(minutes=number // 2)) for number in range(120)]
+        made = [
+            make_call(started_at=START + timedelta(minutes=number // 2)) for number in range(120)
+        ]
         seen: list[Any] = []
         address = "/calls/"
         for _page in range(3):
@@ -170,7 +174,9 @@ class ThePage(ListTestCase):
 
     def test_a_handful_of_queries_however_many_calls(self) -> None:
         make_conversation()
-        with self.assertNumQueries(7):  # session, user, its permissions (2), calls, participants, subscriptions
+        with self.assertNumQueries(
+            7
+        ):  # session, user, its permissions (2), calls, participants, subscriptions
             self.page()
         for _ in range(10):
             make_conversation()
@@ -193,11 +199,15 @@ class Csv(TransactionTestCase):
     async def test_it_has_every_call_that_fits_newest_first(self) -> None:
         def make() -> None:
             for number in range(3):
-                make_participant(make_call(f"call-{number}", started_at=START + timedelta(hours=number)), ALICE)
+                make_participant(
+                    make_call(f"call-{number}", started_at=START + timedelta(hours=number)), ALICE
+                )
 
         await database_sync_to_async(make)()
         rows = await self.csv("?q=call-")
-        self.assertEqual([row["call_connection_id"] for row in rows], ["call-2", "call-1", "call-0"])
+        self.assertEqual(
+            [row["call_connection_id"] for row in rows], ["call-2", "call-1", "call-0"]
+        )
 
     async def test_no_cell_is_a_formula(self) -> None:
         def make() -> None:
@@ -214,7 +224,9 @@ class Csv(TransactionTestCase):
             return make_conversation()[0]  # three seconds
 
         call = await database_sync_to_async(make)()
-        self.assertEqual([row["id"] for row in await self.csv("?minutes=0.01&most=0.05")], [str(call.pk)])
+        self.assertEqual(
+            [row["id"] for row in await self.csv("?minutes=0.01&most=0.05")], [str(call.pk)]
+        )
 
     async def test_what_cannot_be_meant_is_400(self) -> None:
         client = AsyncClient()

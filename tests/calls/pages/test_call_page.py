@@ -83,13 +83,24 @@ class TheFacts(CallPageTestCase):
     def test_it_names_who_spoke_and_what_there_is_of_each(self) -> None:
         call, _alice, _bob = make_conversation()
         page = self.page(call)
-        for text in ("+15551234567", "ACS user …00a1b2", "0:03 recorded", "2 segments", call.call_connection_id):
+        for text in (
+            "+15551234567",
+            "ACS user …00a1b2",
+            "0:03 recorded",
+            "2 segments",
+            call.call_connection_id,
+        ):
             self.assertIn(text, page)
 
     def test_it_offers_every_layout_in_every_format(self) -> None:
         call, alice, bob = make_conversation()
         page = self.page(call)
-        for what in ("layout=mix", "layout=tracks", f"participant={alice.pk}", f"participant={bob.pk}"):
+        for what in (
+            "layout=mix",
+            "layout=tracks",
+            f"participant={alice.pk}",
+            f"participant={bob.pk}",
+        ):
             for name in ("wav", "flac", "mp3", "opus"):
                 self.assertIn(f"{what}&amp;format={name}&amp;download=true", page)
 
@@ -108,7 +119,12 @@ class TheFacts(CallPageTestCase):
     def test_a_ledger_of_thousands_is_begun_and_shown_whole_on_demand(self) -> None:
         call, _alice, _bob = make_conversation()
         LedgerEntry.objects.bulk_create(
-            LedgerEntry(call=call, kind="dtmf", started_at=START + timedelta(seconds=n), detail={"tone": "1"})
+            LedgerEntry(
+                call=call,
+                kind="dtmf",
+                started_at=START + timedelta(seconds=n),
+                detail={"tone": "1"},
+            )
             for n in range(150)
         )
         self.assertEqual(self.page(call).count("Key 1 was pressed"), 100)
@@ -172,19 +188,28 @@ class TheTimeline(CallPageTestCase):
         make_gap(alice, at=1.0, seconds=0.5)
         track = self.timeline(call)["tracks"][0]
         self.assertEqual(track["recorded"], [[0.0, 1.0], [1.5, 2.5]])
-        gap = {"start": 1.0, "end": 1.5, "reason": "not_received", "label": "Audio is missing: it was not received"}
+        gap = {
+            "start": 1.0,
+            "end": 1.5,
+            "reason": "not_received",
+            "label": "Audio is missing: it was not received",
+        }
         self.assertEqual(track["gaps"], [gap])
         self.assertEqual(self.timeline(call)["marks"], [])
 
     def test_every_gap_is_there_however_much_else_happened(self) -> None:
         call, alice, _bob = make_conversation()
-        with mock.patch.object(lanes, "MOST_MARKS", 3):
+        with mock.patch.object(lanes, "MAX_MARKS", 3):
             for second in range(5):
-                LedgerEntry.objects.create(call=call, kind="dtmf", started_at=START + timedelta(seconds=second))
+                LedgerEntry.objects.create(
+                    call=call, kind="dtmf", started_at=START + timedelta(seconds=second)
+                )
             make_gap(alice, at=10.0, seconds=0.5)
             timeline = self.timeline(call)
         self.assertEqual((len(timeline["marks"]), timeline["has_more_marks"]), (3, True))
-        self.assertEqual([track["gaps"][0]["start"] for track in timeline["tracks"] if track["gaps"]], [10.0])
+        self.assertEqual(
+            [track["gaps"][0]["start"] for track in timeline["tracks"] if track["gaps"]], [10.0]
+        )
 
     def test_marks_count_from_the_first_sample_also_those_before_it(self) -> None:
         call, alice, _bob = make_conversation()

@@ -27,10 +27,14 @@ def a_live_call(connection_id: str, *raw_ids: str) -> Call:
     now = datetime.now(UTC)
     call_id = identity.call_id_of(connection_id, uuid4())
     call = Call.objects.create(id=call_id, call_connection_id=connection_id, started_at=now)
-    Subscription.objects.create(id=uuid4(), call=call, stream_id=uuid4(), connected_at=now, seen_at=now)
+    Subscription.objects.create(
+        id=uuid4(), call=call, stream_id=uuid4(), connected_at=now, seen_at=now
+    )
     for raw_id in raw_ids:
         participant_id = identity.participant_id_of(call_id, raw_id)
-        Participant.objects.create(id=participant_id, call=call, raw_id=raw_id, kind=identity.kind_of(raw_id))
+        Participant.objects.create(
+            id=participant_id, call=call, raw_id=raw_id, kind=identity.kind_of(raw_id)
+        )
     return call
 
 
@@ -55,7 +59,12 @@ class TheDashboard(PagesTestCase):
     def test_first_paint_shows_the_live_calls_of_the_database(self) -> None:
         a_live_call("connection-of-ada", "4:+15551234567", "8:acs:7f3b_c2d81a")
         page = self.page()
-        for text in ("Call …n-of-ada", "+15551234567", "ACS user …c2d81a", '<strong id="participant-count">2</strong>'):
+        for text in (
+            "Call …n-of-ada",
+            "+15551234567",
+            "ACS user …c2d81a",
+            '<strong id="participant-count">2</strong>',
+        ):
             self.assertIn(text, page)
         self.assertNotIn("data-empty", page)
 
@@ -102,7 +111,9 @@ class TheDashboard(PagesTestCase):
 
     def test_the_number_of_queries_does_not_grow_with_the_calls(self) -> None:
         a_live_call("connection-0", "4:+15551234567")
-        with self.assertNumQueries(7):  # session, user, its permissions (2), calls, participants, subscriptions
+        with self.assertNumQueries(
+            7
+        ):  # session, user, its permissions (2), calls, participants, subscriptions
             self.page()
         for number in range(1, 8):
             a_live_call(f"connection-{number}", "4:+15551234567", "8:acs:7f3b_c2d81a")
@@ -112,7 +123,13 @@ class TheDashboard(PagesTestCase):
 
 class TheClock(SimpleTestCase):
     def test_first_paint_shows_durations_as_the_browser_does(self) -> None:
-        for seconds, text in ((0, "0:00"), (7.9, "0:07"), (245, "4:05"), (3729, "1:02:09"), (-5, "0:00")):
+        for seconds, text in (
+            (0, "0:00"),
+            (7.9, "0:07"),
+            (245, "4:05"),
+            (3729, "1:02:09"),
+            (-5, "0:00"),
+        ):
             now = datetime.fromtimestamp(1_000_000 + seconds, UTC).isoformat()
             self.assertEqual(clock_since(now, "1970-01-12T13:46:40Z"), text)
 
@@ -129,7 +146,9 @@ class TheStoredCalls(TestCase):
     def test_a_call_that_is_over_is_not_among_them(self) -> None:
         call = a_live_call("one")
         long_ago = datetime(2026, 1, 1, tzinfo=UTC)
-        call.subscriptions.update(connected_at=long_ago, seen_at=long_ago, disconnected_at=long_ago, close_code=1000)
+        call.subscriptions.update(
+            connected_at=long_ago, seen_at=long_ago, disconnected_at=long_ago, close_code=1000
+        )
         self.assertEqual(stored_live_calls(datetime.now(UTC)), [])
 
 
@@ -142,7 +161,9 @@ class LoginAndLogout(PagesTestCase):
         self.assertRedirects(self.log_in(PASSWORD), "/")
 
     def test_it_leads_to_where_one_wanted_to_go(self) -> None:
-        response = self.client.post("/login/?next=/admin/", {"username": "operator", "password": PASSWORD})
+        response = self.client.post(
+            "/login/?next=/admin/", {"username": "operator", "password": PASSWORD}
+        )
         self.assertRedirects(response, "/admin/", fetch_redirect_response=False)
 
     def test_it_never_leads_to_another_site(self) -> None:

@@ -1,4 +1,6 @@
-"""Calls that are ticked in the list, as one zip: what is in it, what it says of what is not, and what breaks it."""
+"""Calls that are ticked in the list, as one zip: what is in it, what it says of what is not, and
+what breaks it.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,22 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import AsyncClient, Client, TestCase
 
-from calls.export.errors import SegmentDamaged, StoreAway
+from calls.export.errors import SegmentDamaged, StoreUnavailable
 from calls.export.formats import FORMATS
-from calls.export.plan import Wish
+from calls.export.plan import ExportRequest
 from calls.models import Call, LedgerEntry, Segment
-from calls.pages import zip_archive as archive
+from calls.pages import zip_archive
 from calls.storage import audio_store
 from tests.calls.client import RestTests, read
-from tests.calls.rows import START, make_call, make_conversation, make_participant, make_segment, noise, url_of
+from tests.calls.rows import (
+    START,
+    make_call,
+    make_conversation,
+    make_participant,
+    make_segment,
+    noise,
+    url_of,
+)
 from tests.people import person
 
 ADDRESS = "/calls.zip"
@@ -60,7 +70,12 @@ class ZipTests(RestTests):
 class Contents(ZipTests):
     async def test_audio_and_manifest_of_every_call_are_those_of_rest(self) -> None:
         other, _alice, _bob = await sync_to_async(make_conversation)()
-        for name, layout in (("flac", "mix"), ("wav", "tracks"), ("mp3", "mix"), ("opus", "tracks")):
+        for name, layout in (
+            ("flac", "mix"),
+            ("wav", "tracks"),
+            ("mp3", "mix"),
+            ("opus", "tracks"),
+        ):
             zipped = await self.zip(self.call, other, format=name, layout=layout)
             self.assertIsNone(zipped.testzip())
             for call in (self.call, other):
@@ -70,7 +85,9 @@ class Contents(ZipTests):
                 zipped_told = json.loads(zipped.read(f"{folder_of(call)}/manifest.json"))
                 with self.subTest(audio):
                     self.assertEqual(zipped.read(audio), rest)
-                    self.assertEqual({**zipped_told, "generated_at": ""}, {**told, "generated_at": ""})
+                    self.assertEqual(
+                        {**zipped_told, "generated_at": ""}, {**told, "generated_at": ""}
+                    )
 
     async def test_it_is_the_mix_as_flac_where_nothing_else_is_asked_for(self) -> None:
         zipped = await self.zip(self.call)
@@ -82,7 +99,9 @@ class Contents(ZipTests):
         zipped = await self.zip(self.call)
         (line,) = json.loads(zipped.read("manifest.json"))["calls"]
         audio = zipped.read(line["audio"])
-        self.assertEqual((line["audio_bytes"], line["audio_sha256"]), (len(audio), sha256(audio).hexdigest()))
+        self.assertEqual(
+            (line["audio_bytes"], line["audio_sha256"]), (len(audio), sha256(audio).hexdigest())
+        )
         self.assertEqual((line["call"], line["left_out"]), (str(self.call.pk), ""))
         self.assertIn(line["manifest"], zipped.namelist())
         (row,) = csv.DictReader(StringIO(zipped.read("manifest.csv").decode()))
@@ -104,7 +123,7 @@ class LeftOut(ZipTests):
         without, missing, whole = json.loads(zipped.read("manifest.json"))["calls"]
         self.assertIn("Nothing of this call is sealed", without["left_out"])
         self.assertIn(without["manifest"], zipped.namelist())
-        self.assertEqual((missing["call"], missing["left_out"]), (str(gone), archive.GONE))
+        self.assertEqual((missing["call"], missing["left_out"]), (str(gone), zip_archive.GONE))
         self.assertEqual((missing["audio"], missing["manifest"]), ("", ""))
         self.assertEqual(whole["left_out"], "")
 
@@ -115,7 +134,9 @@ class LeftOut(ZipTests):
         self.assertEqual(second["left_out"], "")
 
     async def test_audio_that_is_missing_at_the_beginning_is_said_of_that_call(self) -> None:
-        first = await Segment.objects.filter(participant=self.alice).order_by("start_sample").afirst()
+        first = (
+            await Segment.objects.filter(participant=self.alice).order_by("start_sample").afirst()
+        )
         assert first, "she was heard"
         await sync_to_async(audio_store().delete)(first.audio_name)
         other, _alice, _bob = await sync_to_async(make_conversation)()
@@ -126,15 +147,24 @@ class LeftOut(ZipTests):
     async def test_damage_that_a_check_has_found_is_known_before_the_file_begins(self) -> None:
         call, last = await sync_to_async(_long_call_damaged_at_its_end)()
         entry = {"call": call, "kind": "damage", "reason": "audio_missing", "started_at": START}
-        await LedgerEntry.objects.acreate(**entry, detail={"segment": str(last.pk), "found_at": "2026-03-03"})
+        await LedgerEntry.objects.acreate(
+            **entry, detail={"segment": str(last.pk), "found_at": "2026-03-03"}
+        )
         (line,) = await self.lines(call)
         self.assertIn(f"segment {last.pk} is missing", line["left_out"])
 
     async def test_damage_that_was_mended_leaves_nothing_out(self) -> None:
         segment = await Segment.objects.filter(participant=self.alice).afirst()
         assert segment, "she was heard"
-        entry = {"call": self.call, "kind": "damage", "reason": "audio_damaged", "started_at": START}
-        await LedgerEntry.objects.acreate(**entry, detail={"segment": str(segment.pk), "found_at": "2026-03-03"})
+        entry = {
+            "call": self.call,
+            "kind": "damage",
+            "reason": "audio_damaged",
+            "started_at": START,
+        }
+        await LedgerEntry.objects.acreate(
+            **entry, detail={"segment": str(segment.pk), "found_at": "2026-03-03"}
+        )
         (line,) = await self.lines(self.call)
         self.assertEqual(line["left_out"], "")
 
@@ -151,7 +181,7 @@ class Breaking(ZipTests):
             ZipFile(BytesIO(received))
 
     async def test_a_store_that_is_away_is_503_and_no_zip_of_excuses(self) -> None:
-        with mock.patch("calls.export.export.read_stretch", side_effect=StoreAway):
+        with mock.patch("calls.export.export.read_stretch", side_effect=StoreUnavailable):
             response = await self.post(self.call)
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
 
@@ -166,7 +196,7 @@ class Breaking(ZipTests):
                 closed.append(True)
 
         with mock.patch("calls.pages.zip_archive.Export.pieces", endless):
-            made = archive.pieces([self.call.pk], Wish(format=FORMATS["flac"]))
+            made = zip_archive.pieces([self.call.pk], ExportRequest(format=FORMATS["flac"]))
             for _ in range(5):
                 next(made)
             made.close()
@@ -183,8 +213,13 @@ class Asking(ZipTests):
         self.assertIn("Tick at least one call", await self.refused())
         self.assertIn("At most 100 calls", await self.refused(*(uuid4() for _ in range(101))))
         self.assertIn("* call\n  * Not the id of a call", await self.refused(self.call, "<b>"))
-        self.assertIn("* format\n  * One of flac, wav, mp3, opus.", await self.refused(self.call, format="aiff"))
-        self.assertIn("* layout\n  * One of mix, tracks.", await self.refused(self.call, layout="heap"))
+        self.assertIn(
+            "* format\n  * One of flac, wav, mp3, opus.",
+            await self.refused(self.call, format="aiff"),
+        )
+        self.assertIn(
+            "* layout\n  * One of mix, tracks.", await self.refused(self.call, layout="heap")
+        )
 
 
 class TheDoor(TestCase):
@@ -215,9 +250,13 @@ def _crowd(heads: int) -> Call:
 
 
 def _long_call_damaged_at_its_end() -> tuple[Call, Segment]:
-    """A minute, the last second of which is not in the store: an export has sent much when it comes to it."""
+    """A minute, the last second of which is not in the store: an export has sent much when it comes
+    to it.
+    """
     call = make_call()
     alice = make_participant(call)
-    segments = [make_segment(alice, at=second, samples=noise(1.0, seed=second)) for second in range(60)]
+    segments = [
+        make_segment(alice, at=second, samples=noise(1.0, seed=second)) for second in range(60)
+    ]
     audio_store().delete(segments[-1].audio_name)
     return call, segments[-1]

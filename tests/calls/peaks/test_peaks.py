@@ -18,13 +18,17 @@ from tests.calls.sealed import Sealed
 
 
 def sealed_noise(count: int, seed: int = 0) -> Sealed:
-    return Sealed([[(0, np.random.default_rng(seed).integers(-32_768, 32_768, count, dtype=np.int16))]])
+    return Sealed(
+        [[(0, np.random.default_rng(seed).integers(-32_768, 32_768, count, dtype=np.int16))]]
+    )
 
 
 class PeaksTests(TestCase):
     @given(st.integers(1, 5_000), st.integers(1, 700), st.integers(1, 900))
     @settings(max_examples=60, deadline=None)
-    def test_each_point_has_the_lowest_and_highest_of_its_samples(self, count: int, points: int, block: int) -> None:
+    def test_each_point_has_the_lowest_and_highest_of_its_samples(
+        self, count: int, points: int, block: int
+    ) -> None:
         sealed = sealed_noise(count)
         plan = sealed.plan(layout=Layout.MIX)
         samples = sealed.rendered(plan)[:, 0]

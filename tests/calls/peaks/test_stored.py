@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calls.audio.waveform import Cells, cell_size, cells_of
-from calls.export.axis import Stretch
+from calls.export.axis import SegmentRef
 from calls.export.errors import SegmentDamaged
 from calls.export.formats import Layout
-from calls.export.plan import Plan, Wish, plan_of
+from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import recording_of
 from calls.export.rendering import Renderer
 from calls.models import Segment
@@ -28,7 +28,7 @@ TENTH = RATE // 10
 
 
 def drawn(sealed: Sealed, plan: Plan, points: int) -> Any:
-    def cells(stretch: Stretch) -> Cells:
+    def cells(stretch: SegmentRef) -> Cells:
         return cells_of(sealed.read(stretch), stretch.sample_rate)
 
     return coarse.extremes(plan, cells, points).astype(int)
@@ -61,14 +61,21 @@ class CoarseTests(TestCase):
 
     def test_missing_time_is_a_flat_line(self) -> None:
         sealed = Sealed(
-            [[(0, np.full(TENTH * 10, 5_120, np.int16)), (TENTH * 30, np.full(TENTH * 10, -512, np.int16))]]
+            [
+                [
+                    (0, np.full(TENTH * 10, 5_120, np.int16)),
+                    (TENTH * 30, np.full(TENTH * 10, -512, np.int16)),
+                ]
+            ]
         )
         pairs = drawn(sealed, sealed.plan(layout=Layout.MIX), 4)
         self.assertEqual(pairs.tolist(), [[5_120, 5_120], [0, 0], [0, 0], [-512, -512]])
 
     def test_full_scale_stays_full_scale(self) -> None:
         sealed = Sealed([[(0, np.tile(np.array([-32_768, 32_767], np.int16), TENTH * 5))]])
-        self.assertEqual(drawn(sealed, sealed.plan(layout=Layout.MIX), 1).tolist(), [[-32_768, 32_767]])
+        self.assertEqual(
+            drawn(sealed, sealed.plan(layout=Layout.MIX), 1).tolist(), [[-32_768, 32_767]]
+        )
 
     def test_a_mix_is_the_sum_of_its_tracks_up_to_full_scale(self) -> None:
         loud = [(0, np.full(TENTH * 10, 20_480, np.int16))]
@@ -77,8 +84,17 @@ class CoarseTests(TestCase):
         self.assertEqual(pairs.tolist(), [[20_480, 20_480], [32_767, 32_767]])
 
     def test_where_a_clock_stepped_back_nothing_is_taken_for_silence(self) -> None:
-        sealed = Sealed([[(0, np.full(TENTH * 10, 512, np.int16)), (TENTH * 5, np.full(TENTH * 15, 512, np.int16))]])
-        self.assertEqual(drawn(sealed, sealed.plan(layout=Layout.MIX), 2).tolist(), [[512, 512], [512, 512]])
+        sealed = Sealed(
+            [
+                [
+                    (0, np.full(TENTH * 10, 512, np.int16)),
+                    (TENTH * 5, np.full(TENTH * 15, 512, np.int16)),
+                ]
+            ]
+        )
+        self.assertEqual(
+            drawn(sealed, sealed.plan(layout=Layout.MIX), 2).tolist(), [[512, 512], [512, 512]]
+        )
 
     def test_narrow_points_want_samples(self) -> None:
         plan = Sealed([[(0, quiet(TENTH * 100))]]).plan()
@@ -93,14 +109,14 @@ class StoredTests(RowTestCase):
             track = make_participant(self.call, raw_id)
             for second in range(4):
                 make_segment(track, at=second, samples=noise(1.0, seed=10 * seed + second))
-        self.reads: list[Stretch] = []
+        self.reads: list[SegmentRef] = []
 
-    def _read(self, stretch: Stretch) -> Any:
+    def _read(self, stretch: SegmentRef) -> Any:
         self.reads.append(stretch)
         raise SegmentDamaged(stretch.segment_id)
 
     def test_a_call_is_drawn_from_its_rows_in_one_query_without_its_audio(self) -> None:
-        plan = plan_of(recording_of(self.call), Wish())
+        plan = plan_of(recording_of(self.call), ExportRequest())
         with self.assertNumQueries(1):
             pairs = waveform(plan, 4, read=self._read)
         self.assertEqual(self.reads, [])
@@ -109,7 +125,7 @@ class StoredTests(RowTestCase):
         self.assertTrue((pairs[:, 1] >= exact[:, 1]).all())
 
     def test_segments_sealed_before_there_were_any_are_decoded_and_drawn_alike(self) -> None:
-        plan = plan_of(recording_of(self.call), Wish())
+        plan = plan_of(recording_of(self.call), ExportRequest())
         stored = waveform(plan, 7)
         older = Segment.objects.filter(participant__raw_id=BOB).on_axis()[1]
         Segment.objects.filter(pk=older.pk).update(peaks=None)
@@ -119,5 +135,5 @@ class StoredTests(RowTestCase):
         self.assertEqual([stretch.segment_id for stretch in self.reads], [older.pk])
 
     def test_points_that_are_too_narrow_are_found_from_the_samples(self) -> None:
-        plan = plan_of(recording_of(self.call), Wish())
+        plan = plan_of(recording_of(self.call), ExportRequest())
         np.testing.assert_array_equal(waveform(plan, 400), extremes(plan, Renderer(plan), 400))

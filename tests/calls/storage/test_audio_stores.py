@@ -1,4 +1,6 @@
-"""The four audio stores, by the same tests; S3 and Azure on real servers. From a journal to an export with each."""
+"""The four audio stores, by the same tests; S3 and Azure on real servers. From a journal to an
+export with each.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,13 @@ from django.test import SimpleTestCase, TransactionTestCase, override_settings, 
 from django.utils import timezone
 
 from calls import storage
-from calls.export.errors import SegmentDamaged, StoreAway
+from calls.export.errors import SegmentDamaged, StoreUnavailable
 from calls.export.export import Export
 from calls.export.formats import FORMATS, Layout
-from calls.export.plan import Wish, plan_of
+from calls.export.plan import ExportRequest, plan_of
 from calls.export.queries import recording_of
 from calls.models import Call, Segment
-from calls.storage import NotStored, audio_store, read_object, write_object
+from calls.storage import NotStored, audio_store, local, read_object, write_object
 from calls.storage.object_storage import AzureAudioStorage
 from streams.sealing.sealer import Sealer
 from tests.object_stores import S3, Azure, ObjectStore
@@ -89,14 +91,23 @@ class Stores:
         def test_a_range_is_a_slice(self) -> None:
             write_object(NAME, AUDIO)
             size = len(AUDIO)
-            for start, end in ((0, 42), (100, 101), (size - 5, size), (size - 5, size + 5), (size, size + 9), (7, 7)):
-                self.assertEqual(audio_store().read_range(NAME, start, end), AUDIO[start:end], (start, end))
+            for start, end in (
+                (0, 42),
+                (100, 101),
+                (size - 5, size),
+                (size - 5, size + 5),
+                (size, size + 9),
+                (7, 7),
+            ):
+                self.assertEqual(
+                    audio_store().read_range(NAME, start, end), AUDIO[start:end], (start, end)
+                )
 
         def test_objects_are_listed_in_order_by_prefix_and_from_a_name_on(self) -> None:
             names = ["0a/1b/1.flac", "0a/1b/2.flac", "0a/2c/1.flac", "0b/1b/1.flac"]
             for name in reversed(names):
                 write_object(name, AUDIO)
-            with mock.patch.object(storage, "PAGE", 1):
+            with mock.patch.object(local, "PAGE", 1):
                 self.assertEqual(self.names(), names)
                 self.assertEqual(self.names("0a/"), names[:3])
                 self.assertEqual(self.names("0a/1b/2"), names[1:2])
@@ -123,7 +134,10 @@ class Stores:
 
         def test_a_store_that_keeps_nothing_has_stored_nothing(self) -> None:
             write_object(NAME + "2", AUDIO)
-            with mock.patch.object(audio_store(), "_save", return_value=NAME), self.assertRaises(NotStored):
+            with (
+                mock.patch.object(audio_store(), "_save", return_value=NAME),
+                self.assertRaises(NotStored),
+            ):
                 write_object(NAME, AUDIO)
 
         def test_from_the_journal_to_the_export_every_sample_is_the_same(self) -> None:
@@ -131,7 +145,10 @@ class Stores:
             self.assertEqual(list(spool.glob("*/*.journal")), [])
             call = Call.objects.get()
             self.assertEqual(self.exported(call), b"".join(packet.pcm for packet in packets))
-            self.assertEqual(self.names(f"{call.pk}/"), sorted(Segment.objects.values_list("audio_name", flat=True)))
+            self.assertEqual(
+                self.names(f"{call.pk}/"),
+                sorted(Segment.objects.values_list("audio_name", flat=True)),
+            )
 
         def test_no_row_comes_before_its_audio_is_whole(self) -> None:
             spool = self.spool()
@@ -148,7 +165,10 @@ class Stores:
             content = read_object(segment.audio_name)
             for bit in (8 * 21, 8 * len(content) // 2, 8 * len(content) - 20):
                 write_object(segment.audio_name, flipped(content, bit))
-                with self.assertLogs("calls.export.segments", "ERROR"), self.assertRaises(SegmentDamaged) as caught:
+                with (
+                    self.assertLogs("calls.export.segments", "ERROR"),
+                    self.assertRaises(SegmentDamaged) as caught,
+                ):
                     self.exported(Call.objects.get())
                 self.assertEqual(caught.exception.segment_id, segment.pk)
 
@@ -162,8 +182,10 @@ class Stores:
             """The PCM of the one track of the call."""
             recording = recording_of(call)
             (participant,) = recording.stretches
-            plan = plan_of(recording, Wish(FORMATS["wav"], Layout.MIX, participant))
-            samples, rate = soundfile.read(BytesIO(b"".join(Export.of(plan).pieces())), dtype="int16")
+            plan = plan_of(recording, ExportRequest(FORMATS["wav"], Layout.MIX, participant))
+            samples, rate = soundfile.read(
+                BytesIO(b"".join(Export.of(plan).pieces())), dtype="int16"
+            )
             self.assertEqual(rate, RATE)
             return bytes(np.asarray(samples).astype("<i2").tobytes())
 
@@ -187,7 +209,7 @@ class OnAServer:
             write_object(NAME, AUDIO)
             with self.server.paused():
                 began = time.monotonic()
-                with self.assertRaises(storage.StoreAway):
+                with self.assertRaises(storage.StoreUnreachable):
                     write_object(NAME, AUDIO)
                 self.assertLess(time.monotonic() - began, HUNG_SECONDS)
             self.assertEqual(read_object(NAME), AUDIO)
@@ -197,9 +219,12 @@ class OnAServer:
             with self.Server() as gone, gone.in_use():
                 gone.kill()
                 for ask in (read_object, audio_store().delete, audio_store().size, self.names):
-                    with self.assertRaises(storage.StoreAway):
+                    with self.assertRaises(storage.StoreUnreachable):
                         ask(NAME)
-                with self.assertLogs("calls.export.segments", "WARNING"), self.assertRaises(StoreAway):
+                with (
+                    self.assertLogs("calls.export.segments", "WARNING"),
+                    self.assertRaises(StoreUnavailable),
+                ):
                     self.exported(Call.objects.get())
 
         def test_a_place_that_does_not_exist_is_no_missing_object(self) -> None:
@@ -208,7 +233,7 @@ class OnAServer:
             elsewhere = {**entry, "OPTIONS": {**entry["OPTIONS"], place: "elsewhere"}}
             with override_settings(STORAGES={**settings.STORAGES, "audio": elsewhere}):
                 for ask in (read_object, lambda name: write_object(name, AUDIO), self.names):
-                    with self.assertRaises(storage.StoreAway):
+                    with self.assertRaises(storage.StoreUnreachable):
                         ask(NAME)
 
 
@@ -216,12 +241,15 @@ class Files(Stores.Tests):
     @contextmanager
     def store_in_use(self) -> Iterator[None]:
         self.folder = Path(self.enterContext(TemporaryDirectory())) / "audio"
-        entry = {"BACKEND": "calls.storage.local.DurableFileStorage", "OPTIONS": {"location": str(self.folder)}}
+        entry = {
+            "BACKEND": "calls.storage.local.DurableFileStorage",
+            "OPTIONS": {"location": str(self.folder)},
+        }
         with override_settings(AUDIO_STORE="files", STORAGES={**settings.STORAGES, "audio": entry}):
             yield
 
     def test_a_folder_that_is_not_mounted_is_away_and_not_empty(self) -> None:
-        with self.assertRaises(storage.StoreAway):
+        with self.assertRaises(storage.StoreUnreachable):
             read_object(NAME)
 
     def test_what_a_crash_left_half_written_is_written_over(self) -> None:
@@ -232,13 +260,17 @@ class Files(Stores.Tests):
         ):
             storage.write_object(NAME, b"whole")
         storage.write_object(NAME, b"whole")
-        self.assertEqual([path.name for path in self.folder.rglob("*") if path.is_file()], [Path(NAME).name])
+        self.assertEqual(
+            [path.name for path in self.folder.rglob("*") if path.is_file()], [Path(NAME).name]
+        )
 
 
 class Database(Stores.Tests):
     def store_in_use(self) -> AbstractContextManager[Any]:
         entry = {"BACKEND": "calls.storage.local.DatabaseStorage"}
-        return override_settings(AUDIO_STORE="database", STORAGES={**settings.STORAGES, "audio": entry})
+        return override_settings(
+            AUDIO_STORE="database", STORAGES={**settings.STORAGES, "audio": entry}
+        )
 
 
 @tag("once")
@@ -259,7 +291,9 @@ class OnAzure(OnAServer.Tests):
 
 
 class Unreachable:
-    """A transport of the Azure client that reaches nobody, and keeps what patience it was asked for."""
+    """A transport of the Azure client that reaches nobody, and keeps what patience it was asked
+    for.
+    """
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
@@ -280,16 +314,20 @@ class PatienceOfAzure(SimpleTestCase):
 
     def test_is_short_for_a_segment(self) -> None:
         asked = self.asked_for(100_000)
-        self.assertEqual((asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (2, 4, "4"))
+        self.assertEqual(
+            (asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (2, 4, "4")
+        )
 
     def test_grows_with_the_object(self) -> None:
         asked = self.asked_for(20_000_000)
-        self.assertEqual((asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (82, 84, "84"))
+        self.assertEqual(
+            (asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (82, 84, "84")
+        )
 
     def asked_for(self, size: int) -> dict[str, Any]:
         transport = Unreachable()
         options = {**Azure().storage()["OPTIONS"], "client_options": {"transport": transport}}
-        with self.assertRaises(storage.StoreAway):
+        with self.assertRaises(storage.StoreUnreachable):
             AzureAudioStorage(**options).save(NAME, File(BytesIO(bytes(size)), name=NAME))
         self.assertEqual(len(transport.asked), 2, "one try, and one again")
         return transport.asked[-1]

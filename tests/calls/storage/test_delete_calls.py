@@ -27,9 +27,13 @@ def run(**options: Any) -> str:
 class DeleteCallsTests(TestCase):
     def setUp(self) -> None:
         self.old = Recording(started=STARTED - 2 * DAY).write()
-        self.over_midnight = Recording(started=STARTED.replace(hour=23, minute=59, second=30) - DAY).write()
+        self.over_midnight = Recording(
+            started=STARTED.replace(hour=23, minute=59, second=30) - DAY
+        ).write()
         self.young = Recording(started=STARTED).write()
-        self.names = list(Segment.objects.filter(participant__call=self.old).values_list("audio_name", flat=True))
+        self.names = list(
+            Segment.objects.filter(participant__call=self.old).values_list("audio_name", flat=True)
+        )
 
     def test_calls_that_ended_before_the_day_go_with_their_audio(self) -> None:
         said = run(ended_before="2026-11-03")
@@ -52,7 +56,9 @@ class DeleteCallsTests(TestCase):
     def test_a_call_that_comes_back_meanwhile_is_kept_and_named(self) -> None:
         errors = StringIO()
         with patch.object(deletion, "live_among", side_effect=[[self.old]]):
-            call_command("delete_calls", ended_before="2026-11-03", stdout=StringIO(), stderr=errors)
+            call_command(
+                "delete_calls", ended_before="2026-11-03", stdout=StringIO(), stderr=errors
+            )
         self.assertTrue(Call.objects.filter(pk=self.old.pk).exists())
         self.assertIn(f"{self.old.pk} is live again", errors.getvalue())
 

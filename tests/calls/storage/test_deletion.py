@@ -44,11 +44,18 @@ def objects_of(call: Call) -> list[str]:
 
 def add_segments_without_objects(call: Call, count: int) -> None:
     pattern = Segment.objects.filter(participant__call=call).get()
-    copied = "participant_id subscription_id journal sample_count sample_rate sha256 peak_dbfs rms_dbfs stored_bytes"
-    values: dict[str, Any] = {name: getattr(pattern, name) for name in (*copied.split(), "sealed_at")}
+    copied = (
+        "participant_id subscription_id journal sample_count sample_rate sha256 peak_dbfs "
+        "rms_dbfs stored_bytes"
+    )
+    values: dict[str, Any] = {
+        name: getattr(pattern, name) for name in (*copied.split(), "sealed_at")
+    }
     first = pattern.start_sample + pattern.sample_count
     rows = (
-        Segment(id=uuid4(), start_sample=first + number, audio_name=f"{call.pk}/{number}.flac", **values)
+        Segment(
+            id=uuid4(), start_sample=first + number, audio_name=f"{call.pk}/{number}.flac", **values
+        )
         for number in range(count)
     )
     while batch := list(islice(rows, 2000)):
@@ -72,7 +79,9 @@ class DeletingACallTests(TestCase):
         names, others = objects_of(call), objects_of(other)
 
         deletion.delete_call(call.pk, LATER)
-        self.assertTrue(all(audio_store().exists(name) for name in names), "objects outlive their rows")
+        self.assertTrue(
+            all(audio_store().exists(name) for name in names), "objects outlive their rows"
+        )
 
         self.assertEqual(deletion.sweep(), 3)
         self.assertFalse(any(audio_store().exists(name) for name in names))
@@ -137,7 +146,14 @@ class DeletingACallTests(TestCase):
 
         self.assertEqual(
             deletion.extent_of([first.pk, second.pk]),
-            deletion.Extent(calls=2, participants=3, segments=5, ledger_entries=2, seconds=3.5, stored_bytes=size),
+            deletion.Extent(
+                calls=2,
+                participants=3,
+                segments=5,
+                ledger_entries=2,
+                seconds=3.5,
+                stored_bytes=size,
+            ),
         )
 
     def test_the_extent_of_a_call_without_audio_is_zero(self) -> None:
@@ -184,7 +200,8 @@ class SweepTests(TestCase):
 
     def test_a_sweep_stops_at_its_deadline_and_the_next_goes_on(self) -> None:
         DiscardedAudio.objects.bulk_create(
-            DiscardedAudio(name=f"gone/{number:03}.flac", segment_id=uuid4()) for number in range(250)
+            DiscardedAudio(name=f"gone/{number:03}.flac", segment_id=uuid4())
+            for number in range(250)
         )
         self.use(FragileStore(deletions=1000))
 

@@ -23,7 +23,7 @@ from calls.audio.codec import HEADER_BYTES
 from calls.export import manifest
 from calls.models import Call, DiscardedAudio, LedgerEntry, Segment
 from calls.serializers import CallSerializer
-from calls.storage import StoreAway, audio_store, integrity, read_object, write_object
+from calls.storage import StoreUnreachable, audio_store, integrity, read_object, write_object
 from calls.storage.integrity import Fault
 from tests.calls.rows import START, make_call, make_conversation, make_segment
 
@@ -40,7 +40,9 @@ class Recordings(TransactionTestCase):
             "OPTIONS": {"location": str(self.folder / "audio")},
         }
         places = {"DATA_DIR": self.folder, "SPOOL_DIR": self.folder / "spool"}
-        self.enterContext(override_settings(STORAGES={**settings.STORAGES, "audio": entry}, **places))
+        self.enterContext(
+            override_settings(STORAGES={**settings.STORAGES, "audio": entry}, **places)
+        )
         self.call, self.alice, self.bob = make_conversation()
         self.segments = list(Segment.objects.order_by("pk"))
 
@@ -60,7 +62,9 @@ class Recordings(TransactionTestCase):
 
     def orphan(self, *, age_seconds: float = HOURS_AGO, name: str = "") -> str:
         """An object without a row, as a seal leaves it that could not write its row."""
-        name = name or f"{self.call.pk}/{self.alice.pk}/{uuid4().int % 10**12}-{uuid4().hex[:16]}.flac"
+        name = (
+            name or f"{self.call.pk}/{self.alice.pk}/{uuid4().int % 10**12}-{uuid4().hex[:16]}.flac"
+        )
         write_object(name, b"audio")
         self.age(self.path_of(name), age_seconds)
         return name
@@ -85,13 +89,19 @@ class WhatIsFound(Recordings):
         audio_store().delete(self.segments[0].audio_name)
         code, findings, sums = self.check()
         self.assertEqual((code, sums["audio_missing"], sums["wrong"]), (1, 1, 1))
-        self.assertEqual((findings[0]["finding"], findings[0]["segment"]), ("audio_missing", str(self.segments[0].pk)))
+        self.assertEqual(
+            (findings[0]["finding"], findings[0]["segment"]),
+            ("audio_missing", str(self.segments[0].pk)),
+        )
 
     def test_one_flipped_bit(self) -> None:
         self.damage(self.segments[2])
         code, findings, _ = self.check()
         self.assertEqual((code, len(findings)), (1, 1))
-        self.assertEqual((findings[0]["finding"], findings[0]["segment"]), ("audio_damaged", str(self.segments[2].pk)))
+        self.assertEqual(
+            (findings[0]["finding"], findings[0]["segment"]),
+            ("audio_damaged", str(self.segments[2].pk)),
+        )
 
     def test_half_an_object_and_the_audio_of_another_segment(self) -> None:
         write_object(self.segments[0].audio_name, read_object(self.segments[0].audio_name)[:5000])
@@ -102,7 +112,10 @@ class WhatIsFound(Recordings):
     def test_an_object_without_a_row(self) -> None:
         name = self.orphan()
         code, findings, _ = self.check()
-        self.assertEqual((code, [(found["finding"], found["object"]) for found in findings]), (1, [("orphan", name)]))
+        self.assertEqual(
+            (code, [(found["finding"], found["object"]) for found in findings]),
+            (1, [("orphan", name)]),
+        )
 
     def test_nothing_in_an_object_that_is_young(self) -> None:
         self.orphan(age_seconds=integrity.YOUNG.total_seconds() - 60)
@@ -128,7 +141,10 @@ class WhatIsFound(Recordings):
             return examined(row, quick=quick)
 
         examined = integrity._examined
-        with mock.patch.object(integrity, "_examined", deletes_first), mock.patch.object(integrity, "THREADS", 1):
+        with (
+            mock.patch.object(integrity, "_examined", deletes_first),
+            mock.patch.object(integrity, "THREADS", 1),
+        ):
             self.assertEqual(self.check()[:2], (0, []))
 
 
@@ -142,7 +158,10 @@ class ALook(Recordings):
     def test_finds_what_is_missing_or_not_whole(self) -> None:
         audio_store().delete(self.segments[0].audio_name)
         write_object(self.segments[1].audio_name, read_object(self.segments[1].audio_name)[:-1])
-        self.assertEqual({found["finding"] for found in self.check("--quick")[1]}, {"audio_missing", "audio_damaged"})
+        self.assertEqual(
+            {found["finding"] for found in self.check("--quick")[1]},
+            {"audio_missing", "audio_damaged"},
+        )
 
     def test_finds_the_header_of_another_length(self) -> None:
         segment = self.segments[0]
@@ -162,7 +181,9 @@ class TheLedger(Recordings):
         audio_store().delete(segment.audio_name)
         for _ in range(2):
             self.check()
-        self.assertEqual(self.entries(), [("audio_missing", str(segment.pk), segment.participant_id)])
+        self.assertEqual(
+            self.entries(), [("audio_missing", str(segment.pk), segment.participant_id)]
+        )
 
     def test_says_where_in_the_call_it_is(self) -> None:
         self.damage(self.segments[0])
@@ -177,7 +198,8 @@ class TheLedger(Recordings):
         text = b"".join(manifest.pieces(CallSerializer(self.for_rest()).data, None, timezone.now()))
         damage = [entry for track in json.loads(text)["tracks"] for entry in track["damage"]]
         self.assertEqual(
-            [(entry["segment"], entry["reason"]) for entry in damage], [(str(self.segments[0].pk), "audio_damaged")]
+            [(entry["segment"], entry["reason"]) for entry in damage],
+            [(str(self.segments[0].pk), "audio_damaged")],
         )
 
     def for_rest(self) -> Call:
@@ -197,7 +219,11 @@ class TheLedger(Recordings):
 
 class Repairing(Recordings):
     def test_removes_orphans_and_nothing_else(self) -> None:
-        orphans = [self.orphan(), self.orphan(), self.orphan(name=f"{self.call.pk}/.1.flac.77.partial")]
+        orphans = [
+            self.orphan(),
+            self.orphan(),
+            self.orphan(name=f"{self.call.pk}/.1.flac.77.partial"),
+        ]
         code, findings, sums = self.check("--repair")
         self.assertEqual((code, len(findings), sums["removed"], sums["wrong"]), (0, 3, 3, 0))
         self.assertFalse(any(audio_store().exists(name) for name in orphans))
@@ -274,7 +300,7 @@ class GoingOn(Recordings):
     def away_at(self, name: str) -> Iterator[None]:
         def read(asked: str) -> bytes:
             if asked == name:
-                raise StoreAway("SlowDown")
+                raise StoreUnreachable("SlowDown")
             return read_object(asked)
 
         with mock.patch.object(integrity, "read_object", read):
@@ -291,8 +317,13 @@ class GoingOn(Recordings):
             self.assertEqual(self.check()[0], 2)
         with mock.patch.object(integrity, "read_object", wraps=read_object) as read:
             code, findings, sums = self.check("--resume")
-        self.assertEqual([call.args[0] for call in read.call_args_list], [one.audio_name for one in self.segments[2:]])
-        self.assertEqual((code, findings), (1, []), "what was found before is still wrong, and said once")
+        self.assertEqual(
+            [call.args[0] for call in read.call_args_list],
+            [one.audio_name for one in self.segments[2:]],
+        )
+        self.assertEqual(
+            (code, findings), (1, []), "what was found before is still wrong, and said once"
+        )
         self.assertEqual((sums["segments"], sums["objects"], sums["audio_missing"]), (4, 3, 1))
 
     def test_in_the_middle_of_the_objects(self) -> None:
@@ -302,7 +333,7 @@ class GoingOn(Recordings):
         def breaks_off(prefix: str = "", after: str = "") -> Iterator[Any]:
             for found in listed(prefix, after):
                 if found.name == names[2]:
-                    raise StoreAway("SlowDown")
+                    raise StoreUnreachable("SlowDown")
                 yield found
 
         with mock.patch.object(audio_store(), "objects", breaks_off):
@@ -329,7 +360,9 @@ class Words(Recordings):
         with self.assertRaisesMessage(CommandError, "1 wrong"):
             call_command("check_recordings", stdout=out)
         first, last = out.getvalue().splitlines()
-        self.assertEqual(first, f"audio_missing  {self.segments[0].audio_name}  {self.segments[0].pk}")
+        self.assertEqual(
+            first, f"audio_missing  {self.segments[0].audio_name}  {self.segments[0].pk}"
+        )
         self.assertIn("4 segments, 3 objects, 1 audio missing, 0 audio damaged, 0 orphan", last)
 
     def test_an_empty_installation_is_well(self) -> None:

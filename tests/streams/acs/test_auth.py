@@ -22,7 +22,7 @@ from streams.acs.auth import (
     LEEWAY_SECONDS,
     MAX_HEADER_BYTES,
     MAX_QUERY_BYTES,
-    Door,
+    HandshakeAuth,
     Reason,
     Refused,
     Unauthenticated,
@@ -30,14 +30,24 @@ from streams.acs.auth import (
 )
 from streams.acs.jwks import KeySet, from_url
 from tests.streams.doors import SECRET, DoorCase
-from tests.streams.tokens import AUDIENCE, KEY_ID, handmade, key_server, key_set, private_key, public_pem, scope, token
+from tests.streams.tokens import (
+    AUDIENCE,
+    KEY_ID,
+    handmade,
+    key_server,
+    key_set,
+    private_key,
+    public_pem,
+    scope,
+    token,
+)
 
 
 @tag("once")
 class JwtTests(DoorCase):
     def setUp(self) -> None:
         self.fetches = 0
-        self.door = Door("jwt", audience=AUDIENCE, keys=KeySet(self.fetch))
+        self.door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(self.fetch))
 
     def fetch(self) -> bytes:
         self.fetches += 1
@@ -52,7 +62,7 @@ class JwtTests(DoorCase):
         await self.assert_admitted(handshake)
 
     async def test_the_resource_id_may_be_configured_in_capitals(self) -> None:
-        door = Door("jwt", audience=AUDIENCE.upper(), keys=KeySet(self.fetch))
+        door = HandshakeAuth("jwt", audience=AUDIENCE.upper(), keys=KeySet(self.fetch))
         await self.assert_admitted(scope(bearer=token()), door)
 
     async def test_a_query_string_changes_nothing(self) -> None:
@@ -66,7 +76,9 @@ class JwtTests(DoorCase):
         await self.assert_admitted(scope(bearer=token(nbf=int(time.time() + LEEWAY_SECONDS / 2))))
 
     async def test_an_expired_token_is_refused(self) -> None:
-        await self.assert_refused(Reason.EXPIRED, scope(bearer=token(exp=int(time.time() - LEEWAY_SECONDS - 5))))
+        await self.assert_refused(
+            Reason.EXPIRED, scope(bearer=token(exp=int(time.time() - LEEWAY_SECONDS - 5)))
+        )
 
     async def test_a_token_that_is_not_valid_yet_is_refused(self) -> None:
         later = int(time.time() + LEEWAY_SECONDS + 60)
@@ -74,10 +86,14 @@ class JwtTests(DoorCase):
         await self.assert_refused(Reason.NOT_YET_VALID, scope(bearer=token(iat=later)))
 
     async def test_another_issuer_is_refused(self) -> None:
-        await self.assert_refused(Reason.WRONG_ISSUER, scope(bearer=token(iss="https://example.com")))
+        await self.assert_refused(
+            Reason.WRONG_ISSUER, scope(bearer=token(iss="https://example.com"))
+        )
 
     async def test_a_token_for_another_resource_is_refused(self) -> None:
-        await self.assert_refused(Reason.WRONG_AUDIENCE, scope(bearer=token(aud="another-resource")))
+        await self.assert_refused(
+            Reason.WRONG_AUDIENCE, scope(bearer=token(aud="another-resource"))
+        )
 
     async def test_a_token_without_exp_iss_or_aud_is_refused(self) -> None:
         for claim in ("exp", "iss", "aud"):
@@ -85,10 +101,18 @@ class JwtTests(DoorCase):
                 await self.assert_refused(Reason.MISSING_CLAIM, scope(bearer=token(without=claim)))
 
     async def test_claims_of_the_wrong_type_are_refused(self) -> None:
-        wrong: list[dict[str, Any]] = [{"exp": "soon"}, {"exp": [1]}, {"exp": float("inf")}, {"nbf": {}}, {"iat": "x"}]
+        wrong: list[dict[str, Any]] = [
+            {"exp": "soon"},
+            {"exp": [1]},
+            {"exp": float("inf")},
+            {"nbf": {}},
+            {"iat": "x"},
+        ]
         for claims in wrong:
             with self.subTest(claims):
-                await self.assert_refused(Reason.MALFORMED, scope(bearer=token(**claims)), Unauthenticated)
+                await self.assert_refused(
+                    Reason.MALFORMED, scope(bearer=token(**claims)), Unauthenticated
+                )
         await self.assert_refused(Reason.WRONG_AUDIENCE, scope(bearer=token(aud={"a": 1})))
         await self.assert_refused(Reason.WRONG_ISSUER, scope(bearer=handmade_signed({"iss": 5})))
 
@@ -114,10 +138,14 @@ class JwtTests(DoorCase):
         header, payload, signature = token().split(".")
         other = token(aud="another-resource").split(".")[1]
         self.assertNotEqual(payload, other)
-        await self.assert_refused(Reason.WRONG_SIGNATURE, scope(bearer=f"{header}.{other}.{signature}"))
+        await self.assert_refused(
+            Reason.WRONG_SIGNATURE, scope(bearer=f"{header}.{other}.{signature}")
+        )
 
     async def test_a_token_that_brings_its_own_key_is_refused(self) -> None:
-        forged = token(key="stranger", header={"kid": "stranger", "jku": "https://example.com/keys"})
+        forged = token(
+            key="stranger", header={"kid": "stranger", "jku": "https://example.com/keys"}
+        )
         await self.assert_refused(Reason.UNKNOWN_KEY, scope(bearer=forged))
 
     async def test_a_token_that_names_no_key_is_refused(self) -> None:
@@ -144,34 +172,61 @@ class JwtTests(DoorCase):
 
     async def test_what_is_no_token_is_refused_without_asking_for_keys(self) -> None:
         deep = handmade_raw(b"[" * 5000)
-        for wrong in (b"x", b"a.b.c", b"...", b"\xff\xfe.\x00", b"e30.e30.", "ü.ü.ü".encode(), deep):
+        for wrong in (
+            b"x",
+            b"a.b.c",
+            b"...",
+            b"\xff\xfe.\x00",
+            b"e30.e30.",
+            "ü.ü.ü".encode(),
+            deep,
+        ):
             with self.subTest(wrong[:20]), self.assertRaises(Refused):
                 await self.door.admit(scope(bearer=wrong))
         self.assertEqual(self.fetches, 0)
 
     @given(st.binary(max_size=300), st.binary(max_size=60))
     def test_hostile_bytes_are_refused_and_nothing_else(self, header: bytes, query: bytes) -> None:
-        door = Door("jwt", audience=AUDIENCE, keys=KeySet(key_set))
+        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
         for value in (header, b"Bearer " + header):
-            handshake = {"type": "websocket", "headers": [(b"authorization", value)], "query_string": query}
+            handshake = {
+                "type": "websocket",
+                "headers": [(b"authorization", value)],
+                "query_string": query,
+            }
             with self.assertRaises(Refused):
                 asyncio.run(door.admit(handshake))
 
-    @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists), st.text(), st.binary())
+    @given(
+        st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists),
+        st.text(),
+        st.binary(),
+    )
     def test_hostile_headers_of_a_token_are_refused_and_nothing_else(
         self, member: object, key_id: str, signature: bytes
     ) -> None:
-        door = Door("jwt", audience=AUDIENCE, keys=KeySet(key_set))
-        headers: list[Any] = [member, {"alg": "RS256", "kid": member}, {"alg": "RS256", "kid": key_id}]
-        headers += [{"alg": "RS256", "kid": KEY_ID, "crit": member}, {"alg": "RS256", "kid": KEY_ID, "b64": member}]
+        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
+        headers: list[Any] = [
+            member,
+            {"alg": "RS256", "kid": member},
+            {"alg": "RS256", "kid": key_id},
+        ]
+        headers += [
+            {"alg": "RS256", "kid": KEY_ID, "crit": member},
+            {"alg": "RS256", "kid": KEY_ID, "b64": member},
+        ]
         for header in headers:
             with self.assertRaises(Refused):
                 asyncio.run(door.admit(scope(bearer=handmade(header, {}, signature))))
 
     async def test_the_stream_token_is_required_as_well_when_set(self) -> None:
-        door = Door("jwt", audience=AUDIENCE, keys=KeySet(self.fetch), stream_token=SECRET)
-        await self.assert_refused(Reason.NO_STREAM_TOKEN, scope(bearer=token()), Unauthenticated, door)
-        await self.assert_refused(Reason.WRONG_STREAM_TOKEN, scope(bearer=token(), query=b"token=x"), door=door)
+        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(self.fetch), stream_token=SECRET)
+        await self.assert_refused(
+            Reason.NO_STREAM_TOKEN, scope(bearer=token()), Unauthenticated, door
+        )
+        await self.assert_refused(
+            Reason.WRONG_STREAM_TOKEN, scope(bearer=token(), query=b"token=x"), door=door
+        )
         self.assertEqual(self.fetches, 0)
         right = b"token=" + SECRET.encode()
         await self.assert_refused(Reason.NO_HEADER, scope(query=right), Unauthenticated, door)
@@ -183,16 +238,20 @@ class KeyServerTests(DoorCase):
 
     async def test_an_unknown_key_is_refused_after_one_more_request(self) -> None:
         with key_server() as server:
-            keys = KeySet(from_url(server.url), clock=iter(range(0, 9999, 20)).__next__)  # 20 s pass between looks
-            door = Door("jwt", audience=AUDIENCE, keys=keys)
+            keys = KeySet(
+                from_url(server.url), clock=iter(range(0, 9999, 20)).__next__
+            )  # 20 s pass between looks
+            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=keys)
             await self.assert_admitted(scope(bearer=token()), door)
             self.assertEqual(server.requests, 1)
-            await self.assert_refused(Reason.UNKNOWN_KEY, scope(bearer=token(key="stranger")), door=door)
+            await self.assert_refused(
+                Reason.UNKNOWN_KEY, scope(bearer=token(key="stranger")), door=door
+            )
             self.assertEqual(server.requests, 2)
 
     async def test_strangers_do_not_make_us_ask_again_and_again(self) -> None:
         with key_server() as server:
-            door = Door("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
+            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
             for number in range(20):
                 forged = token(key="stranger", header={"kid": f"stranger-{number}"})
                 await self.assert_refused(Reason.UNKNOWN_KEY, scope(bearer=forged), door=door)
@@ -201,19 +260,19 @@ class KeyServerTests(DoorCase):
     async def test_a_key_server_that_is_down_leaves_it_undecided(self) -> None:
         with key_server() as server:
             url = server.url
-        door = Door("jwt", audience=AUDIENCE, keys=KeySet(from_url(url)))
+        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(url)))
         await self.assert_refused(Reason.NO_KEYS, scope(bearer=token()), Undecided, door)
 
     async def test_keys_that_are_fetched_ahead_spare_the_first_call_the_wait(self) -> None:
         with key_server() as server:
-            door = Door("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
+            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
             await door.warm()
         await self.assert_admitted(scope(bearer=token()), door)
 
     async def test_a_slow_key_server_keeps_nobody_else_waiting(self) -> None:
         with key_server() as server:
             server.open.clear()
-            door = Door("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
+            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
             waiting = asyncio.ensure_future(door.admit(scope(bearer=token())))
             await asyncio.to_thread(server.asked.wait, 5)
             await self.assert_refused(Reason.NO_HEADER, scope(), Unauthenticated, door)
@@ -224,21 +283,30 @@ class KeyServerTests(DoorCase):
 
 class StreamTokenTests(DoorCase):
     def setUp(self) -> None:
-        self.door = Door("token", stream_token=SECRET)
+        self.door = HandshakeAuth("token", stream_token=SECRET)
 
     async def test_the_secret_admits_as_it_is_and_percent_encoded(self) -> None:
         await self.assert_admitted(scope(query=b"token=" + SECRET.encode()))
         await self.assert_admitted(scope(query=b"a=1&token=a-secret%2Bof%2fthe%3Daddress&b"))
 
     async def test_a_wrong_secret_is_refused(self) -> None:
-        for shown in (b"", b"a", SECRET.encode()[:-1], SECRET.encode() + b"x", SECRET.upper().encode(), b"%ff%00"):
+        for shown in (
+            b"",
+            b"a",
+            SECRET.encode()[:-1],
+            SECRET.encode() + b"x",
+            SECRET.upper().encode(),
+            b"%ff%00",
+        ):
             with self.subTest(shown):
                 await self.assert_refused(Reason.WRONG_STREAM_TOKEN, scope(query=b"token=" + shown))
 
     async def test_no_secret_is_refused(self) -> None:
         for query in (b"", b"Token=" + SECRET.encode(), b"xtoken=" + SECRET.encode(), b"&&=&;"):
             with self.subTest(query):
-                await self.assert_refused(Reason.NO_STREAM_TOKEN, scope(query=query), Unauthenticated)
+                await self.assert_refused(
+                    Reason.NO_STREAM_TOKEN, scope(query=query), Unauthenticated
+                )
 
     async def test_the_secret_beside_another_one_is_refused(self) -> None:
         query = b"token=" + SECRET.encode() + b"&token=x"
@@ -251,7 +319,9 @@ class StreamTokenTests(DoorCase):
         await self.assert_refused(Reason.NO_STREAM_TOKEN, scope(bearer=token()), Unauthenticated)
 
     async def test_a_scope_without_a_query_string_is_refused(self) -> None:
-        await self.assert_refused(Reason.NO_STREAM_TOKEN, {"type": "websocket", "headers": []}, Unauthenticated)
+        await self.assert_refused(
+            Reason.NO_STREAM_TOKEN, {"type": "websocket", "headers": []}, Unauthenticated
+        )
 
     @given(st.binary(max_size=200))
     def test_hostile_query_strings_are_refused_and_nothing_else(self, query: bytes) -> None:
@@ -263,53 +333,70 @@ class StreamTokenTests(DoorCase):
 
 class OpenDoorTests(DoorCase):
     async def test_everyone_comes_in_when_it_is_off(self) -> None:
-        await self.assert_admitted({"type": "websocket", "headers": []}, Door("off"))
+        await self.assert_admitted({"type": "websocket", "headers": []}, HandshakeAuth("off"))
 
     def test_a_door_without_what_it_checks_against_cannot_be_made(self) -> None:
         with self.assertRaises(AssertionError):
-            Door("token")
+            HandshakeAuth("token")
         with self.assertRaises(AssertionError):
-            Door("jwt", audience=AUDIENCE)
+            HandshakeAuth("jwt", audience=AUDIENCE)
         with self.assertRaises(AssertionError):
-            Door("jwt", keys=KeySet(key_set))
+            HandshakeAuth("jwt", keys=KeySet(key_set))
 
 
 class SettingsTests(DoorCase):
     @override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=SECRET)
     async def test_the_settings_make_the_door(self) -> None:
-        door = Door.from_settings()
+        door = HandshakeAuth.from_settings()
         await self.assert_refused(Reason.NO_STREAM_TOKEN, scope(), Unauthenticated, door)
         await self.assert_admitted(scope(query=b"token=" + SECRET.encode()), door)
 
     async def test_the_key_server_is_the_one_of_the_settings(self) -> None:
-        values = {"DEBUG": True, "ACS_AUTH": "jwt", "ACS_RESOURCE_ID": AUDIENCE, "ACS_STREAM_TOKEN": ""}
+        values = {
+            "DEBUG": True,
+            "ACS_AUTH": "jwt",
+            "ACS_RESOURCE_ID": AUDIENCE,
+            "ACS_STREAM_TOKEN": "",
+        }
         with key_server() as server, override_settings(**values, ACS_JWKS_URL=server.url):
-            await self.assert_admitted(scope(bearer=token()), Door.from_settings())
+            await self.assert_admitted(scope(bearer=token()), HandshakeAuth.from_settings())
 
     def test_a_door_that_would_stand_open_is_not_made(self) -> None:
         wrong: list[dict[str, Any]] = [
             {"ACS_AUTH": "off", "DEBUG": False},
             {"ACS_AUTH": "token", "ACS_STREAM_TOKEN": ""},
             {"ACS_AUTH": "jwt", "ACS_RESOURCE_ID": ""},
-            {"ACS_AUTH": "jwt", "ACS_RESOURCE_ID": AUDIENCE, "ACS_JWKS_URL": "http://example.com/keys"},
+            {
+                "ACS_AUTH": "jwt",
+                "ACS_RESOURCE_ID": AUDIENCE,
+                "ACS_JWKS_URL": "http://example.com/keys",
+            },
         ]
         for values in wrong:
-            with self.subTest(values), override_settings(**values), self.assertRaises(ImproperlyConfigured):
-                Door.from_settings()
+            with (
+                self.subTest(values),
+                override_settings(**values),
+                self.assertRaises(ImproperlyConfigured),
+            ):
+                HandshakeAuth.from_settings()
 
 
 def handmade_signed(claims: dict[str, Any]) -> str:
-    """Signed with the right key; PyJWT refuses to encode claims of the wrong type, so the payload is swapped first."""
+    """Signed with the right key; PyJWT refuses to encode claims of the wrong type, so the payload
+    is swapped first.
+    """
     now = int(time.time())
-    unsigned = handmade({"alg": "RS256", "kid": KEY_ID}, {"aud": AUDIENCE, "exp": now + 60, **claims}).rpartition(".")[
-        0
-    ]
+    unsigned = handmade(
+        {"alg": "RS256", "kid": KEY_ID}, {"aud": AUDIENCE, "exp": now + 60, **claims}
+    ).rpartition(".")[0]
     signature = private_key().sign(unsigned.encode(), PKCS1v15(), SHA256())
     return f"{unsigned}.{handmade('', '', signature).rpartition('.')[2]}"
 
 
 def hmac_signed_with_public_key() -> str:
-    """The classic confusion: the public key taken as the secret of HS256. PyJWT refuses to make it, so by hand."""
+    """The classic confusion: the public key taken as the secret of HS256. PyJWT refuses to make it,
+    so by hand.
+    """
     claims = jwt.decode(token(), options={"verify_signature": False})
     unsigned = handmade({"alg": "HS256", "kid": KEY_ID}, claims).rpartition(".")[0]
     signature = hmac.new(public_pem(), unsigned.encode(), hashlib.sha256).digest()

@@ -6,15 +6,23 @@ import asyncio
 from unittest import mock
 
 from streams.acs import auth
-from streams.acs.auth import LOG_INTERVAL_SECONDS, Door, Forbidden, Reason, Refused, Unauthenticated, Undecided
+from streams.acs.auth import (
+    LOG_INTERVAL_SECONDS,
+    Forbidden,
+    HandshakeAuth,
+    Reason,
+    Refused,
+    Unauthenticated,
+    Undecided,
+)
 from tests.streams.doors import SECRET, DoorCase
 from tests.streams.tokens import scope
 
 
 class CrowdTests(DoorCase):
     async def test_beyond_the_bound_is_refused_and_may_try_again(self) -> None:
-        with mock.patch.object(auth, "MOST_WAITING", 1):
-            self.door = Door("off")
+        with mock.patch.object(auth, "MAX_WAITING", 1):
+            self.door = HandshakeAuth("off")
         crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(2)]
         await asyncio.sleep(0)  # one has gone in, one waits
         await self.assert_refused(Reason.CROWD, scope(), Undecided)
@@ -22,7 +30,7 @@ class CrowdTests(DoorCase):
         await self.assert_admitted(scope())
 
     async def test_is_not_asked_for_a_token_before_its_turn(self) -> None:
-        self.door = Door("token", stream_token=SECRET)
+        self.door = HandshakeAuth("token", stream_token=SECRET)
         crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(3)]
         await asyncio.sleep(0)
         self.assertEqual([task.done() for task in crowd], [True, False, False])
@@ -35,7 +43,7 @@ class LogTests(DoorCase):
 
     def setUp(self) -> None:
         self.now = 0.0
-        self.door = Door("token", stream_token=SECRET, clock=lambda: self.now)
+        self.door = HandshakeAuth("token", stream_token=SECRET, clock=lambda: self.now)
 
     async def knock(self, query: bytes = b"token=guess-of-a-stranger") -> None:
         with self.assertRaises(Refused):
@@ -66,4 +74,7 @@ class LogTests(DoorCase):
 
     def test_every_refusal_has_its_own_status_and_close_code(self) -> None:
         kinds = [Unauthenticated, Forbidden, Undecided]
-        self.assertEqual([(kind.status, kind.close_code) for kind in kinds], [(401, 4401), (403, 4403), (503, 4503)])
+        self.assertEqual(
+            [(kind.status, kind.close_code) for kind in kinds],
+            [(401, 4401), (403, 4403), (503, 4503)],
+        )

@@ -1,4 +1,6 @@
-"""ACS's socket over the real application: who gets in, what is recorded, how it ends, what it costs the others."""
+"""ACS's socket over the real application: who gets in, what is recorded, how it ends, what it costs
+the others.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,29 @@ from django.test import SimpleTestCase, override_settings
 from django.utils import timezone
 
 from acsmedia.asgi import NOWHERE, Application
-from calls.live import channel as live
+from calls.live import channel
 from calls.models import Call, Participant, Segment, Subscription
 from streams.acs import auth
 from streams.acs import consumer as consumers
-from streams.acs.auth import Door
+from streams.acs.auth import HandshakeAuth
 from streams.acs.jwks import KeySet
 from streams.ingest import stream
-from streams.ingest.stream import FRUITLESS_MESSAGES
+from streams.ingest.stream import NO_MEDIA_MESSAGES
 from streams.journal.records import Audio, Closed
 from tests.servers import ROOT
 from tests.streams import tokens
 from tests.streams.media_sockets import CONNECTION, CORRELATION, MEDIA, NAMED, MediaSocketTestCase
-from tests.streams.streams import ALICE, BOB, PACKET, audio, dtmf, heard_in, metadata, read, records_in
+from tests.streams.streams import (
+    ALICE,
+    BOB,
+    PACKET,
+    audio,
+    dtmf,
+    heard_in,
+    metadata,
+    read,
+    records_in,
+)
 from tests.waiting import until
 
 STREAM_TOKEN = "a stream token of the tests"
@@ -36,34 +48,38 @@ def no_keys() -> bytes:
 
 
 class TheDoor(MediaSocketTestCase):
-    def lock(self, door: Door) -> None:
+    def lock(self, door: HandshakeAuth) -> None:
         self.application = Application(self.recorder, door)
 
     def with_jwt(self, *, stream_token: str = "") -> None:
         keys = KeySet(tokens.key_set)
-        self.lock(Door("jwt", audience=tokens.AUDIENCE, stream_token=stream_token, keys=keys))
+        self.lock(
+            HandshakeAuth("jwt", audience=tokens.AUDIENCE, stream_token=stream_token, keys=keys)
+        )
 
     async def refused(self, headers: Any = NAMED, path: str = MEDIA) -> tuple[int, int]:
-        """The close code and the HTTP status that such a handshake is refused with, and nothing has been opened."""
+        """The close code and the HTTP status that such a handshake is refused with, and nothing has
+        been opened.
+        """
         socket = self.socket(headers, path=path)
         accepted, code = await socket.connect(timeout=10)
         self.assertFalse(accepted)
         await socket.wait(timeout=10)
         status = await self.answer(self.socket(headers, path=path, says_status=True))
-        self.assertEqual(self.recorder.figures().open_streams, 0)
+        self.assertEqual(self.recorder.stats().open_streams, 0)
         self.assertEqual(records_in(self.spool), [])
         return code or 0, status
 
     async def test_with_a_token_refuses_who_shows_none_or_another(self) -> None:
-        self.lock(Door("token", stream_token=STREAM_TOKEN))
+        self.lock(HandshakeAuth("token", stream_token=STREAM_TOKEN))
         self.assertEqual(await self.refused(), (4401, 401))
         self.assertEqual(await self.refused(path=f"{MEDIA}?token=another"), (4403, 403))
-        self.assertEqual(self.recorder.figures().handshakes, {"refused": 4})
+        self.assertEqual(self.recorder.stats().handshakes, {"refused": 4})
 
     async def test_with_a_token_lets_in_who_shows_it(self) -> None:
-        self.lock(Door("token", stream_token=STREAM_TOKEN))
+        self.lock(HandshakeAuth("token", stream_token=STREAM_TOKEN))
         async with self.connected(path=f"{MEDIA}?token={STREAM_TOKEN.replace(' ', '%20')}&more=1"):
-            self.assertEqual(self.recorder.figures().open_streams, 1)
+            self.assertEqual(self.recorder.stats().open_streams, 1)
 
     async def test_with_jwt_refuses_who_shows_none_or_a_wrong_one(self) -> None:
         self.with_jwt()
@@ -80,7 +96,7 @@ class TheDoor(MediaSocketTestCase):
     async def test_with_jwt_lets_in_who_shows_a_right_one(self) -> None:
         self.with_jwt()
         async with self.connected(tokens.scope(bearer=tokens.token())["headers"]):
-            self.assertEqual(self.recorder.figures().handshakes, {"accepted": 1})
+            self.assertEqual(self.recorder.stats().handshakes, {"accepted": 1})
 
     async def test_with_jwt_and_a_stream_token_asks_for_both(self) -> None:
         self.with_jwt(stream_token=STREAM_TOKEN)
@@ -88,26 +104,30 @@ class TheDoor(MediaSocketTestCase):
         self.assertEqual(await self.refused(bearing), (4401, 401))
         self.assertEqual(await self.refused(path=f"{MEDIA}?token={STREAM_TOKEN}"), (4401, 401))
         async with self.connected(bearing, path=f"{MEDIA}?token={STREAM_TOKEN}"):
-            self.assertEqual(self.recorder.figures().open_streams, 1)
+            self.assertEqual(self.recorder.stats().open_streams, 1)
 
     async def test_is_undecided_while_the_key_server_is_away(self) -> None:
-        self.lock(Door("jwt", audience=tokens.AUDIENCE, keys=KeySet(no_keys)))
-        self.assertEqual(await self.refused(tokens.scope(bearer=tokens.token())["headers"]), (4503, 503))
+        self.lock(HandshakeAuth("jwt", audience=tokens.AUDIENCE, keys=KeySet(no_keys)))
+        self.assertEqual(
+            await self.refused(tokens.scope(bearer=tokens.token())["headers"]), (4503, 503)
+        )
 
     async def test_that_is_open_asks_for_nothing(self) -> None:
         async with self.connected(()):
-            self.assertEqual(self.recorder.figures().open_streams, 1)
+            self.assertEqual(self.recorder.stats().open_streams, 1)
 
     async def test_needs_no_origin_and_minds_none(self) -> None:
         async with self.connected((*NAMED, (b"origin", b"https://elsewhere.example.com"))):
-            self.assertEqual(self.recorder.figures().open_streams, 1)
+            self.assertEqual(self.recorder.stats().open_streams, 1)
 
 
 class TheHandshake(MediaSocketTestCase):
     async def test_names_the_call(self) -> None:
         async with self.connected():
             handshake = self.stream().handshake
-        self.assertEqual((handshake.call_connection_id, handshake.correlation_id), (CONNECTION, CORRELATION))
+        self.assertEqual(
+            (handshake.call_connection_id, handshake.correlation_id), (CONNECTION, CORRELATION)
+        )
 
     async def test_without_headers_makes_a_call_of_its_own(self) -> None:
         async with self.connected(()):
@@ -132,7 +152,7 @@ class TheHandshake(MediaSocketTestCase):
                     headers = ((name, value),)
                     self.assertEqual(await self.socket(headers).connect(timeout=10), (False, 4400))
                     self.assertEqual(await self.answer(self.socket(headers, says_status=True)), 400)
-        self.assertEqual(self.recorder.figures().handshakes, {"failed": 12})
+        self.assertEqual(self.recorder.stats().handshakes, {"failed": 12})
 
     async def test_is_refused_when_nothing_could_be_recorded(self) -> None:
         self.recorder.start()
@@ -144,7 +164,7 @@ class TheHandshake(MediaSocketTestCase):
         with self.assertLogs("streams.acs.consumer", "ERROR"):
             self.assertEqual(await self.socket().connect(timeout=10), (False, 4503))
             self.assertEqual(await self.answer(self.socket(says_status=True)), 503)
-        self.assertEqual(self.recorder.figures().handshakes, {"failed": 2})
+        self.assertEqual(self.recorder.stats().handshakes, {"failed": 2})
 
     async def test_that_is_given_up_before_it_began_opens_nothing(self) -> None:
         socket = self.socket()
@@ -167,17 +187,28 @@ class WhatIsSent(MediaSocketTestCase):
             await socket.send_to(text_data=metadata())
             for number in range(10):
                 await socket.send_to(text_data=audio(ALICE, at=number))
-        segment: Segment = await until(Segment.objects.select_related("participant", "subscription").afirst)
+        segment: Segment = await until(
+            Segment.objects.select_related("participant", "subscription").afirst
+        )
         self.assertEqual((segment.sample_count, segment.participant.raw_id), (3200, ALICE))
         self.assertEqual((segment.subscription.audio, segment.subscription.close_code), (10, 1000))
 
     async def test_is_sealed_as_two_subscriptions_after_a_second_metadata(self) -> None:
         async with self.connected() as socket:
-            for message in (metadata(), audio(), metadata(24_000, "sub-2"), audio(pcm=bytes(960), at=1), dtmf()):
+            for message in (
+                metadata(),
+                audio(),
+                metadata(24_000, "sub-2"),
+                audio(pcm=bytes(960), at=1),
+                dtmf(),
+            ):
                 await socket.send_to(text_data=message)
         await until(Segment.objects.aexists)
         found = [row async for row in Subscription.objects.order_by("connected_at", "sample_rate")]
-        self.assertEqual([(row.sample_rate, row.audio, row.dtmf) for row in found], [(16_000, 1, 0), (24_000, 1, 1)])
+        self.assertEqual(
+            [(row.sample_rate, row.audio, row.dtmf) for row in found],
+            [(16_000, 1, 0), (24_000, 1, 1)],
+        )
         self.assertEqual(await Participant.objects.acount(), 1)
 
     async def test_may_begin_with_audio(self) -> None:
@@ -193,7 +224,9 @@ class WhatIsSent(MediaSocketTestCase):
         async with self.connected() as socket:
             open_stream = self.stream()
             await socket.send_input({"type": "websocket.receive", "text": ""})
-            await socket.send_input({"type": "websocket.receive", "text": None, "bytes": b"\xff\xfe"})
+            await socket.send_input(
+                {"type": "websocket.receive", "text": None, "bytes": b"\xff\xfe"}
+            )
             for message in ("{}", "[]", '{"kind":"AudioData","audioData":{"data":"?"}}', dtmf()):
                 await socket.send_to(text_data=message)
             await self.received(open_stream, 6)
@@ -203,7 +236,7 @@ class WhatIsSent(MediaSocketTestCase):
         self.assertEqual(tally.reasons, reasons)
 
     async def test_is_bounded_in_participants(self) -> None:
-        with mock.patch.object(stream, "MOST_VOICES", 2):
+        with mock.patch.object(stream, "MAX_VOICES", 2):
             async with self.connected() as socket:
                 open_stream = self.stream()
                 for message in (metadata(), audio("a"), audio("b"), audio("c"), audio("a", at=1)):
@@ -217,26 +250,31 @@ class WeClose(MediaSocketTestCase):
         socket = self.socket()
         await socket.connect(timeout=10)
         await socket.send_to(text_data=metadata(encoding="OPUS"))
-        self.assertEqual(await self.closed(socket), (4415, "audioMetadata: encoding: only PCM can be recorded"))
+        self.assertEqual(
+            await self.closed(socket), (4415, "audioMetadata: encoding: only PCM can be recorded")
+        )
         closed = records_in(self.spool)[-1]
         assert isinstance(closed, Closed)
-        self.assertEqual((closed.code, closed.reason), (4415, "audioMetadata: encoding: only PCM can be recorded"))
+        self.assertEqual(
+            (closed.code, closed.reason),
+            (4415, "audioMetadata: encoding: only PCM can be recorded"),
+        )
 
     async def test_a_socket_that_says_nothing_we_know_a_thousand_times(self) -> None:
         socket = self.socket()
         await socket.connect(timeout=10)
-        for _ in range(FRUITLESS_MESSAGES):
+        for _ in range(NO_MEDIA_MESSAGES):
             await socket.send_to(text_data="nothing")
         self.assertEqual(await self.closed(socket), (4422, "no media in the first messages"))
-        self.assertEqual(self.recorder.figures().messages["malformed"], FRUITLESS_MESSAGES)
+        self.assertEqual(self.recorder.stats().messages["malformed"], NO_MEDIA_MESSAGES)
 
     async def test_no_socket_that_said_something_first(self) -> None:
         async with self.connected() as socket:
             open_stream = self.stream()
             await socket.send_to(text_data=audio())
-            for _ in range(FRUITLESS_MESSAGES + 10):
+            for _ in range(NO_MEDIA_MESSAGES + 10):
                 await socket.send_to(text_data="nothing")
-            await self.received(open_stream, FRUITLESS_MESSAGES + 11)
+            await self.received(open_stream, NO_MEDIA_MESSAGES + 11)
             self.assertTrue(socket.output_queue.empty())
             self.assertIsNone(open_stream.closed)
 
@@ -263,7 +301,10 @@ class TheyClose(MediaSocketTestCase):
                 self.assertEqual((closed.code, closed.reason), (code, ""))
 
     async def test_without_a_code(self) -> None:
-        for message in ({"type": "websocket.disconnect"}, {"type": "websocket.disconnect", "code": None}):
+        for message in (
+            {"type": "websocket.disconnect"},
+            {"type": "websocket.disconnect", "code": None},
+        ):
             closed = await self.ended(message)
             self.assertEqual((closed.code, closed.reason), (None, ""))
 
@@ -289,7 +330,7 @@ class TheyClose(MediaSocketTestCase):
             inbox.put_nowait(message)
         with self.assertRaises(OSError):
             await self.application(self.socket().scope, inbox.get, send)
-        self.assertEqual(self.recorder.figures().open_streams, 0)
+        self.assertEqual(self.recorder.stats().open_streams, 0)
 
 
 class TheServerEnds(MediaSocketTestCase):
@@ -304,7 +345,9 @@ class TheServerEnds(MediaSocketTestCase):
         assert open_stream.closed
         self.assertEqual((open_stream.closed.code, open_stream.closed.reason), (None, "cancelled"))
         await until(Subscription.objects.exclude(disconnected_at=None).aexists)
-        [call] = [row async for row in Call.objects.with_state(timezone.now() + timedelta(minutes=1))]
+        [call] = [
+            row async for row in Call.objects.with_state(timezone.now() + timedelta(minutes=1))
+        ]
         self.assertEqual((call.state, call.call_connection_id), ("interrupted", CONNECTION))
 
     async def test_and_cancels_what_the_recorder_has_closed_already(self) -> None:
@@ -313,7 +356,7 @@ class TheServerEnds(MediaSocketTestCase):
         await self.recorder.aclose()
         socket.stop()
         await socket.wait(timeout=10)
-        self.assertEqual(self.recorder.figures().open_streams, 0)
+        self.assertEqual(self.recorder.stats().open_streams, 0)
 
 
 class AFullDisk(MediaSocketTestCase):
@@ -331,7 +374,9 @@ class AFullDisk(MediaSocketTestCase):
             await self.received(open_stream, 6)
             self.assertTrue(socket.output_queue.empty())
             self.assertEqual((open_stream.tally.audio, open_stream.tally.unwritten), (3, 3))
-            self.assertEqual(len([one for one in records_in(self.spool) if isinstance(one, Audio)]), 3)
+            self.assertEqual(
+                len([one for one in records_in(self.spool) if isinstance(one, Audio)]), 3
+            )
 
 
 class WithoutALayer(MediaSocketTestCase):
@@ -340,7 +385,7 @@ class WithoutALayer(MediaSocketTestCase):
         async with self.connected() as socket:
             await socket.send_to(text_data=audio())
             await self.received(self.stream(), 1)
-        self.assertEqual(self.recorder.figures().packets, 1)
+        self.assertEqual(self.recorder.stats().packets, 1)
 
     @override_settings(CHANNEL_LAYERS={})
     async def test_that_nobody_can_listen_is_said_once(self) -> None:
@@ -364,14 +409,19 @@ class WithoutALayer(MediaSocketTestCase):
                 await until(lambda: layer.groups)
                 async with self.connected(other) as second:
                     await second.send_to(text_data=audio())
-                    await until(lambda: all(stream.tally.audio for stream in self.recorder._streams))
-                    self.assertEqual(list(layer.groups), [live.RECORDERS])
+                    await until(
+                        lambda: all(stream.tally.audio for stream in self.recorder._streams)
+                    )
+                    self.assertEqual(list(layer.groups), [channel.RECORDERS])
                     self.assertEqual(len(layer.channels), 1)
 
 
 class TheCloseCodes(SimpleTestCase):
     def test_of_the_documentation_are_those_of_the_code(self) -> None:
-        refusals = {one.close_code: one.status for one in (auth.Unauthenticated, auth.Forbidden, auth.Undecided)}
+        refusals = {
+            one.close_code: one.status
+            for one in (auth.Unauthenticated, auth.Forbidden, auth.Undecided)
+        }
         ours = {
             **refusals,
             **consumers.HTTP_STATUS,
@@ -379,8 +429,14 @@ class TheCloseCodes(SimpleTestCase):
             consumers.NO_MEDIA: None,
             NOWHERE[0]: NOWHERE[1],
         }
-        rows = re.findall(r"^\| (4\d{3}) \| (\d{3}|-) \|", (ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)
-        self.assertEqual({int(code): None if status == "-" else int(status) for code, status in rows}, ours)
+        rows = re.findall(
+            r"^\| (4\d{3}) \| (\d{3}|-) \|",
+            (ROOT / "docs" / "protocol.md").read_text(),
+            re.MULTILINE,
+        )
+        self.assertEqual(
+            {int(code): None if status == "-" else int(status) for code, status in rows}, ours
+        )
         self.assertEqual(len(rows), len(ours))
 
     def test_of_the_module_are_named_in_its_docstring(self) -> None:

@@ -1,4 +1,6 @@
-"""Many media sockets at once, and one that takes all it can get: nobody else pays, nothing is left."""
+"""Many media sockets at once, and one that takes all it can get: nobody else pays, nothing is
+left.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,14 @@ class ManySockets(MediaSocketTestCase):
             calm.input_queue.put_nowait({"type": "websocket.receive", "text": audio()})
             while not calmed.tally.audio:  # noqa: ASYNC110 - turn by turn is what is tested
                 await asyncio.sleep(0)
-            self.assertLess(flooded.tally.audio, 10 * consumers.BREATH_MESSAGES)
+            self.assertLess(flooded.tally.audio, 10 * consumers.YIELD_EVERY)
             await self.received(flooded, len(flood))
 
     async def test_that_come_or_go_together_have_a_turn_each(self) -> None:
         sockets = [self.socket() for _ in range(30)]
 
         def is_open() -> int:
-            return self.recorder.figures().open_streams
+            return self.recorder.stats().open_streams
 
         async def one_by_one(wanted: int) -> None:
             while (before := is_open()) != wanted:
@@ -49,7 +51,9 @@ class ManySockets(MediaSocketTestCase):
         await one_by_one(0)
         await asyncio.gather(*(socket.wait(timeout=10) for socket in sockets))
 
-    @tag("once")  # the sockets of Postgres and Redis cannot be told from ours, and their pools come and go
+    @tag(
+        "once"
+    )  # the sockets of Postgres and Redis cannot be told from ours, and their pools come and go
     async def test_that_are_short_leave_no_task_no_descriptor_and_no_thread(self) -> None:
         async def one() -> None:
             async with self.connected(()) as socket:
@@ -61,8 +65,11 @@ class ManySockets(MediaSocketTestCase):
         for _ in range(SHORT_SOCKETS // 20):
             await asyncio.gather(*(one() for _ in range(20)))
         await self.all_is_sealed(1 + SHORT_SOCKETS)
-        await until(lambda: self.held() == tuple(map(min, self.held(), before)), what=f"{self.held()}, was {before}")
-        self.assertEqual(self.recorder.figures().handshakes, {"accepted": 1 + SHORT_SOCKETS})
+        await until(
+            lambda: self.held() == tuple(map(min, self.held(), before)),
+            what=f"{self.held()}, was {before}",
+        )
+        self.assertEqual(self.recorder.stats().handshakes, {"accepted": 1 + SHORT_SOCKETS})
 
     async def all_is_sealed(self, segments: int) -> None:
         await until(lambda: not [*self.spool.glob("*/*.journal")])
@@ -71,8 +78,11 @@ class ManySockets(MediaSocketTestCase):
     def held(self) -> tuple[int, int, int]:
         """Descriptors, threads and tasks of this process.
 
-        Those of the database are left out: SQLite keeps some open for as long as another connection holds a lock.
+        Those of the database are left out: SQLite keeps some open for as long as another connection
+        holds a lock.
         """
-        names = [entry.readlink().name for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+        names = [
+            entry.readlink().name for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()
+        ]
         descriptors = [name for name in names if not name.startswith("test.sqlite3")]
         return len(descriptors), threading.active_count(), len(asyncio.all_tasks())

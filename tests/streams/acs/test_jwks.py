@@ -153,9 +153,14 @@ class KeySetTests(SimpleTestCase):
             await asyncio.wait_for(keys.find("a"), 5)
         self.assertEqual(self.fetch.calls, 1)
 
-    async def test_a_fault_in_fetching_is_logged_whole_and_does_not_stop_the_next_fetch(self) -> None:
+    async def test_a_fault_in_fetching_is_logged_whole_and_does_not_stop_the_next_fetch(
+        self,
+    ) -> None:
         self.fetch.answer = ZeroDivisionError()
-        with self.assertLogs("streams.acs.jwks", "WARNING") as logs, self.assertRaises(KeysUnavailable):
+        with (
+            self.assertLogs("streams.acs.jwks", "WARNING") as logs,
+            self.assertRaises(KeysUnavailable),
+        ):
             await self.keys.find("a")
         self.assertIn("Traceback", logs.output[0])
         self.fetch.answer = key_set("a")
@@ -190,7 +195,10 @@ class FetchTests(SimpleTestCase):
                 from_url(server.url)()
 
     def test_an_answer_that_is_too_large_is_refused(self) -> None:
-        with key_server(b" " * (MAX_BYTES + 1)) as server, self.assertRaisesMessage(ValueError, "too large"):
+        with (
+            key_server(b" " * (MAX_BYTES + 1)) as server,
+            self.assertRaisesMessage(ValueError, "too large"),
+        ):
             from_url(server.url)()
 
     def test_a_server_that_does_not_answer_is_given_up(self) -> None:
@@ -209,7 +217,9 @@ class FetchTests(SimpleTestCase):
             server.open.clear()
             keys = KeySet(from_url(server.url))
             waiting = asyncio.ensure_future(keys.find("a"))
-            await asyncio.to_thread(server.asked.wait, 5)  # a blocked loop would come back only with the answer
+            await asyncio.to_thread(
+                server.asked.wait, 5
+            )  # a blocked loop would come back only with the answer
             self.assertFalse(waiting.done())
             server.open.set()
             await waiting
@@ -237,12 +247,25 @@ class ParseTests(SimpleTestCase):
         self.assertEqual(key.public_numbers(), private_key("good").public_key().public_numbers())
 
     def test_documents_that_are_no_key_set_are_refused(self) -> None:
-        wrong = [b"", b"\xff", b"[]", b"{}", b'{"keys":{}}', b'{"keys":[]}', b'{"keys":' + b"[" * 100_000]
+        wrong = [
+            b"",
+            b"\xff",
+            b"[]",
+            b"{}",
+            b'{"keys":{}}',
+            b'{"keys":[]}',
+            b'{"keys":' + b"[" * 100_000,
+        ]
         for document in wrong:
             with self.subTest(document[:20]), self.assertRaises(ValueError):
                 parse_key_set(document)
 
-    @given(st.recursive(st.none() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)))
+    @given(
+        st.recursive(
+            st.none() | st.integers() | st.text(),
+            lambda s: st.lists(s) | st.dictionaries(st.text(), s),
+        )
+    )
     def test_any_json_is_a_key_set_or_a_value_error(self, member: object) -> None:
         documents: list[Callable[[], object]] = [
             lambda: member,

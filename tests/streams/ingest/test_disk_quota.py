@@ -12,7 +12,7 @@ from django.test import SimpleTestCase, TransactionTestCase, override_settings
 from calls.live.messages import News
 from calls.models import Segment
 from streams.acs.messages import decode
-from streams.ingest.disk_quota import Room
+from streams.ingest.disk_quota import DiskQuota
 from streams.journal.files import JournalUnwritable
 from streams.recorder import Recorder
 from tests.streams.streams import audio
@@ -26,29 +26,40 @@ class Bounds(SimpleTestCase):
         self.folder = Path(self.enterContext(TemporaryDirectory()))
 
     def test_without_bounds_there_is_always_room(self) -> None:
-        self.assertEqual(Room().lacking(self.folder, EVERYTHING), "")
+        self.assertEqual(DiskQuota().refusal_reason(self.folder, EVERYTHING), "")
 
     def test_journals_may_take_less_than_the_limit(self) -> None:
-        room = Room(limit_bytes=5_000_000)
-        self.assertEqual(room.lacking(self.folder, 4_999_999), "")
-        self.assertEqual(room.lacking(self.folder, 5_000_000), "journals take 5 MB, 5 allowed")
+        room = DiskQuota(limit_bytes=5_000_000)
+        self.assertEqual(room.refusal_reason(self.folder, 4_999_999), "")
+        self.assertEqual(
+            room.refusal_reason(self.folder, 5_000_000), "journals take 5 MB, 5 allowed"
+        )
 
     def test_the_disk_keeps_its_floor(self) -> None:
-        self.assertRegex(Room(floor_bytes=EVERYTHING).lacking(self.folder, 0), r"^\d+ MB free, \d+ needed$")
+        self.assertRegex(
+            DiskQuota(floor_bytes=EVERYTHING).refusal_reason(self.folder, 0),
+            r"^\d+ MB free, \d+ needed$",
+        )
 
     def test_it_is_low_before_calls_are_refused(self) -> None:
         free = shutil.disk_usage(self.folder).free
-        room = Room(limit_bytes=5_000_000, floor_bytes=free * 3 // 4)
-        self.assertEqual((room.lacking(self.folder, 0), room.is_low(self.folder, 0)), ("", True))
-        self.assertFalse(Room(limit_bytes=5_000_000, floor_bytes=free // 4).is_low(self.folder, 4_999_999))
-        self.assertTrue(Room(limit_bytes=5_000_000).is_low(self.folder, 5_000_000))
+        room = DiskQuota(limit_bytes=5_000_000, floor_bytes=free * 3 // 4)
+        self.assertEqual(
+            (room.refusal_reason(self.folder, 0), room.is_low(self.folder, 0)), ("", True)
+        )
+        self.assertFalse(
+            DiskQuota(limit_bytes=5_000_000, floor_bytes=free // 4).is_low(self.folder, 4_999_999)
+        )
+        self.assertTrue(DiskQuota(limit_bytes=5_000_000).is_low(self.folder, 5_000_000))
 
     def test_a_spool_that_cannot_be_looked_at_has_none(self) -> None:
-        self.assertIn("FileNotFoundError", Room(floor_bytes=1).lacking(self.folder / "gone", 0))
+        self.assertIn(
+            "FileNotFoundError", DiskQuota(floor_bytes=1).refusal_reason(self.folder / "gone", 0)
+        )
 
     def test_the_settings_are_in_units_for_people(self) -> None:
         with override_settings(SPOOL_LIMIT_GB=1.5, MIN_FREE_DISK_MB=512):
-            self.assertEqual(Room.from_settings(), Room(1_500_000_000, 256_000_000))
+            self.assertEqual(DiskQuota.from_settings(), DiskQuota(1_500_000_000, 256_000_000))
 
 
 class AtTheBound(TransactionTestCase):
@@ -59,7 +70,7 @@ class AtTheBound(TransactionTestCase):
             segment_seconds=10,
             fsync_seconds=0.05,
             grace_seconds=0,
-            room=Room(limit_bytes=200_000),
+            room=DiskQuota(limit_bytes=200_000),
             publish=self.forget,
         )
         self.recorder.start()
@@ -74,7 +85,7 @@ class AtTheBound(TransactionTestCase):
         left.mkdir()
         journal = left / "stream.000000.journal"
         journal.write_bytes(bytes(200_000))
-        await until(lambda: self.recorder.figures().lacks_room)
+        await until(lambda: self.recorder.stats().lacks_room)
         return journal
 
     async def test_new_calls_are_refused_and_said_once(self) -> None:
@@ -84,7 +95,7 @@ class AtTheBound(TransactionTestCase):
                 with self.assertRaisesMessage(JournalUnwritable, "journals take 0 MB, 0 allowed"):
                     self.recorder.open("connection", "", decode)
         self.assertEqual(len(logs.output), 1)
-        self.assertEqual(self.recorder.figures().open_streams, 0)
+        self.assertEqual(self.recorder.stats().open_streams, 0)
 
     async def test_open_calls_are_recorded_on(self) -> None:
         stream = self.recorder.open("connection", "", decode)
@@ -100,7 +111,7 @@ class AtTheBound(TransactionTestCase):
         with self.assertLogs("streams.recorder", "ERROR"), self.assertRaises(JournalUnwritable):
             self.recorder.open("connection", "", decode)
         await asyncio.to_thread(journal.unlink)
-        await until(lambda: not self.recorder.figures().lacks_room)
+        await until(lambda: not self.recorder.stats().lacks_room)
         with self.assertLogs("streams.recorder", "INFO") as logs:
             self.recorder.open("connection", "", decode)
         self.assertIn("room for new calls again", logs.output[0])

@@ -1,4 +1,6 @@
-"""One of a crowd goes on in each turn of the event loop, in the order of coming; the crowd has a bound."""
+"""One of a crowd goes on in each turn of the event loop, in the order of coming; the crowd has a
+bound.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import asyncio
 
 from django.test import SimpleTestCase
 
-from streams.ingest.loop_limiter import Crowded, Turns
+from streams.ingest.loop_limiter import LoopLimiter, Overloaded
 
 
 async def turns_of_the_loop(count: int) -> None:
@@ -16,16 +18,16 @@ async def turns_of_the_loop(count: int) -> None:
 
 class OneByOne(SimpleTestCase):
     async def test_nobody_waits_who_is_alone(self) -> None:
-        turns = Turns(most_waiting=0)
+        turns = LoopLimiter(most_waiting=0)
         for _ in range(3):
-            await turns.mine()
+            await turns.acquire()
             await asyncio.sleep(0)
 
     async def test_a_crowd_goes_on_one_in_each_turn_in_the_order_of_coming(self) -> None:
-        turns, gone = Turns(), list[int]()
+        turns, gone = LoopLimiter(), list[int]()
 
         async def one(number: int) -> None:
-            await turns.mine()
+            await turns.acquire()
             gone.append(number)
 
         async with asyncio.TaskGroup() as crowd:
@@ -38,10 +40,10 @@ class OneByOne(SimpleTestCase):
         self.assertEqual(gone, list(range(20)))
 
     async def test_who_comes_while_others_wait_goes_after_them(self) -> None:
-        turns, gone = Turns(), list[str]()
+        turns, gone = LoopLimiter(), list[str]()
 
         async def one(name: str) -> None:
-            await turns.mine()
+            await turns.acquire()
             gone.append(name)
 
         async with asyncio.TaskGroup() as crowd:
@@ -53,8 +55,8 @@ class OneByOne(SimpleTestCase):
         self.assertEqual(gone, ["a", "b", "c", "late"])
 
     async def test_who_gives_up_costs_the_others_no_turn(self) -> None:
-        turns = Turns()
-        crowd = [asyncio.create_task(turns.mine()) for _ in range(6)]
+        turns = LoopLimiter()
+        crowd = [asyncio.create_task(turns.acquire()) for _ in range(6)]
         await asyncio.sleep(0)  # the first has gone on, the others wait
         for task in crowd[1:-1]:
             task.cancel()
@@ -66,22 +68,24 @@ class OneByOne(SimpleTestCase):
 
 class TheBound(SimpleTestCase):
     async def test_of_how_many_wait(self) -> None:
-        turns = Turns(most_waiting=2)
-        crowd = [asyncio.create_task(turns.mine()) for _ in range(4)]  # one goes on, two wait
+        turns = LoopLimiter(most_waiting=2)
+        crowd = [asyncio.create_task(turns.acquire()) for _ in range(4)]  # one goes on, two wait
         await asyncio.wait(crowd)
-        self.assertEqual([type(task.exception()) for task in crowd], [type(None)] * 3 + [Crowded])
+        self.assertEqual(
+            [type(task.exception()) for task in crowd], [type(None)] * 3 + [Overloaded]
+        )
 
     async def test_of_how_long_one_waits(self) -> None:
-        turns = Turns(most_seconds=0)
-        await turns.mine()
-        with self.assertRaises(Crowded):
-            await turns.mine()
+        turns = LoopLimiter(most_seconds=0)
+        await turns.acquire()
+        with self.assertRaises(Overloaded):
+            await turns.acquire()
 
     async def test_leaves_nothing_behind(self) -> None:
-        turns = Turns(most_waiting=1, most_seconds=0)
-        await turns.mine()
-        with self.assertRaises(Crowded):
-            await turns.mine()
+        turns = LoopLimiter(most_waiting=1, most_seconds=0)
+        await turns.acquire()
+        with self.assertRaises(Overloaded):
+            await turns.acquire()
         await turns_of_the_loop(3)
-        await turns.mine()
+        await turns.acquire()
         self.assertFalse(turns._waiting)

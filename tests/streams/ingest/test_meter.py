@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calls.audio.levels import BLOCK, FLOOR_DBFS, SILENCE, Level, level_of, levels_of
-from streams.ingest.meter import MOST_PACKETS, Meter
+from streams.ingest.meter import MAX_PACKETS, Meter
 
 
 def pcm(*samples: int) -> bytes:
@@ -44,7 +44,9 @@ class Levels(TestCase):
         self.assertLessEqual(level.peak_dbfs, 0.0)
 
     @given(st.lists(st.lists(st.integers(-32768, 32767), max_size=3), max_size=20))
-    def test_windows_measured_together_are_as_loud_as_each_alone(self, windows: list[list[int]]) -> None:
+    def test_windows_measured_together_are_as_loud_as_each_alone(
+        self, windows: list[list[int]]
+    ) -> None:
         together = levels_of([pcm(*window) for window in windows])
         self.assertEqual(together, [level_of(pcm(*window)) for window in windows])
         for window, level in zip(windows, together, strict=True):
@@ -76,7 +78,9 @@ class Windows(TestCase):
         self.assertEqual(meter.take(), pcm(*[16384] * 5000))
 
     @given(st.lists(st.integers(1, 2000), max_size=60))
-    def test_a_window_is_the_newest_packets_that_make_one_up_and_no_more(self, lengths: list[int]) -> None:
+    def test_a_window_is_the_newest_packets_that_make_one_up_and_no_more(
+        self, lengths: list[int]
+    ) -> None:
         meter = Meter(16000)
         packets = [pcm(*[number] * length) for number, length in enumerate(lengths)]
         for packet in packets:
@@ -84,11 +88,11 @@ class Windows(TestCase):
         window = meter.take() or b""
         self.assertTrue(b"".join(packets).endswith(window))
         self.assertLessEqual(len(window), 2 * (1600 + 2000))
-        if len(packets) <= MOST_PACKETS:
+        if len(packets) <= MAX_PACKETS:
             self.assertGreaterEqual(len(window), min(2 * 1600, len(b"".join(packets))))
 
     def test_what_nobody_takes_is_forgotten(self) -> None:
         meter = Meter(16000)
-        for _ in range(10 * MOST_PACKETS):
+        for _ in range(10 * MAX_PACKETS):
             meter.add(bytes(640))
-        self.assertEqual(len(meter._newest), MOST_PACKETS)
+        self.assertEqual(len(meter._newest), MAX_PACKETS)

@@ -1,4 +1,6 @@
-"""One socket's messages: what is in the journal afterwards, what is counted, when the socket must be closed."""
+"""One socket's messages: what is in the journal afterwards, what is counted, when the socket must
+be closed.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,27 @@ from msgspec import structs
 
 from streams.ingest import stream as module
 from streams.ingest.packets import UnsupportedAudio
-from streams.ingest.stream import FRUITLESS_MESSAGES, MOST_OWED, MOST_SUBSCRIPTIONS, MOST_VOICES, Fruitless, Stream
+from streams.ingest.stream import (
+    MAX_DEFERRED,
+    MAX_SUBSCRIPTIONS,
+    MAX_VOICES,
+    NO_MEDIA_MESSAGES,
+    NoMedia,
+    Stream,
+)
 from streams.journal.files import JournalUnwritable
-from streams.journal.records import Alarm, Audio, Closed, Counts, Dtmf, Handshake, Metadata, Record, Unwritten, Voice
+from streams.journal.records import (
+    Alarm,
+    Audio,
+    Closed,
+    Counts,
+    Dtmf,
+    Handshake,
+    Metadata,
+    Record,
+    Unwritten,
+    Voice,
+)
 from tests.streams.streams import (
     ALICE,
     BOB,
@@ -52,7 +72,9 @@ class StreamTestCase(TestCase):
         return self.stream
 
     def records(self, kind: type[Record] | None = None) -> list[Record]:
-        return [record for record in records_in(self.folder) if kind is None or isinstance(record, kind)]
+        return [
+            record for record in records_in(self.folder) if kind is None or isinstance(record, kind)
+        ]
 
     def kinds(self) -> list[str]:
         return [type(record).__name__ for record in self.records()]
@@ -64,7 +86,10 @@ class Receiving(StreamTestCase):
         self.assertEqual(self.kinds(), ["Handshake", "Metadata", "Voice", "Audio"])
         [packet] = self.records(Audio)
         assert isinstance(packet, Audio)
-        self.assertEqual((packet.timestamp_us, packet.voice, packet.silent, packet.pcm), (START_US, 0, False, PACKET))
+        self.assertEqual(
+            (packet.timestamp_us, packet.voice, packet.silent, packet.pcm),
+            (START_US, 0, False, PACKET),
+        )
 
     def test_text_and_binary_are_the_same(self) -> None:
         self.receive(metadata().encode(), audio().encode(), audio(at=1))
@@ -92,7 +117,9 @@ class Receiving(StreamTestCase):
 
     def test_a_tone_is_in_the_journal(self) -> None:
         self.receive(metadata(), dtmf("#"))
-        self.assertEqual([tone.tone for tone in self.records(Dtmf) if isinstance(tone, Dtmf)], ["#"])
+        self.assertEqual(
+            [tone.tone for tone in self.records(Dtmf) if isinstance(tone, Dtmf)], ["#"]
+        )
         self.assertEqual(self.stream.tally.dtmf, 1)
 
     def test_a_documented_kind_that_holds_no_media_is_neither_unknown_nor_malformed(self) -> None:
@@ -101,7 +128,9 @@ class Receiving(StreamTestCase):
 
     def test_what_is_skipped_is_counted_by_reason_and_the_next_message_is_read(self) -> None:
         bad_timestamp = audio().replace("2022-", "someday-")
-        tally = self.receive(metadata(), GARBAGE, FLAT_FORM, bad_timestamp, bad_timestamp, "[]", b"\xff", audio()).tally
+        tally = self.receive(
+            metadata(), GARBAGE, FLAT_FORM, bad_timestamp, bad_timestamp, "[]", b"\xff", audio()
+        ).tally
         self.assertEqual((tally.unknown, tally.malformed, tally.audio), (1, 5, 1))
         reasons = {
             "not JSON": 2,  # the byte is none either
@@ -111,9 +140,16 @@ class Receiving(StreamTestCase):
         self.assertEqual(tally.reasons, reasons)
 
     def test_the_first_513_participants_are_512_voices_and_a_malformed_message(self) -> None:
-        self.receive(metadata(), *(audio(f"4:+{number}") for number in range(MOST_VOICES + 1)), audio("4:+0", at=1))
+        self.receive(
+            metadata(),
+            *(audio(f"4:+{number}") for number in range(MAX_VOICES + 1)),
+            audio("4:+0", at=1),
+        )
         tally = self.stream.tally
-        self.assertEqual((len(self.stream.speakers), tally.audio, tally.malformed), (MOST_VOICES, MOST_VOICES + 1, 1))
+        self.assertEqual(
+            (len(self.stream.speakers), tally.audio, tally.malformed),
+            (MAX_VOICES, MAX_VOICES + 1, 1),
+        )
         self.assertEqual(tally.reasons["audioData: participantRawID: too many participants"], 1)
 
 
@@ -128,7 +164,15 @@ class OneRead(StreamTestCase):
         self.assertEqual(self.stream.tally.audio, 5)
 
     def test_leave_the_same_journal_and_counts_as_one_by_one(self) -> None:
-        messages = [metadata(), audio(ALICE), GARBAGE, audio(BOB), dtmf(), audio(ALICE, at=1), metadata(24_000)]
+        messages = [
+            metadata(),
+            audio(ALICE),
+            GARBAGE,
+            audio(BOB),
+            dtmf(),
+            audio(ALICE, at=1),
+            metadata(24_000),
+        ]
         messages += [audio(ALICE, at=2), FLAT_FORM, audio(BOB, at=2)]
         self.receive(*messages)
         other = open_stream(Path(self.enterContext(TemporaryDirectory())))
@@ -143,7 +187,9 @@ class OneRead(StreamTestCase):
 
     def test_are_written_as_far_as_they_go_when_one_ends_the_socket(self) -> None:
         with self.assertRaises(UnsupportedAudio):
-            self.stream.receive(metadata(), audio(at=0), audio(at=1), metadata(encoding="opus"), audio(at=2))
+            self.stream.receive(
+                metadata(), audio(at=0), audio(at=1), metadata(encoding="opus"), audio(at=2)
+            )
         self.assertEqual(heard_in(self.folder), {ALICE: 2 * PACKET})
 
     def test_are_lost_together_on_a_full_disk_and_counted_one_by_one(self) -> None:
@@ -172,7 +218,9 @@ class OneRead(StreamTestCase):
 
 def bare(record: Record) -> Record:
     """Without what tells two sockets and two clocks apart."""
-    times: dict[str, Any] = {name: 0 for name in ("at_us", "arrived_us") if name in record.__struct_fields__}
+    times: dict[str, Any] = {
+        name: 0 for name in ("at_us", "arrived_us") if name in record.__struct_fields__
+    }
     if isinstance(record, Handshake):
         return structs.replace(record, stream_id="")
     return structs.replace(record, **times)
@@ -184,7 +232,15 @@ class Metadatas(StreamTestCase):
         return [(record.index, record.subscription_id, record.sample_rate) for record in found]
 
     def test_another_one_begins_another_subscription_with_counts_of_its_own(self) -> None:
-        self.receive(metadata(), audio(), dtmf(), GARBAGE, metadata(24_000, "sub-2"), audio(at=1), audio(at=2))
+        self.receive(
+            metadata(),
+            audio(),
+            dtmf(),
+            GARBAGE,
+            metadata(24_000, "sub-2"),
+            audio(at=1),
+            audio(at=2),
+        )
         self.assertEqual(self.metadatas(), [(0, "sub-1", 16_000), (1, "sub-2", 24_000)])
         counts = [(one.index, one.audio, one.dtmf, one.malformed) for one in self.stream.counts()]
         self.assertEqual(counts, [(0, 1, 1, 1), (1, 2, 0, 0)])
@@ -192,7 +248,9 @@ class Metadatas(StreamTestCase):
 
     def test_seconds_heard_are_counted_at_the_rate_in_force(self) -> None:
         one_second = bytes(32_000)
-        self.receive(metadata(16_000), audio(pcm=one_second), metadata(8_000, "sub-2"), audio(pcm=one_second))
+        self.receive(
+            metadata(16_000), audio(pcm=one_second), metadata(8_000, "sub-2"), audio(pcm=one_second)
+        )
         self.assertEqual(self.stream.speakers[ALICE].seconds, 1.0 + 2.0)
 
     def test_audio_that_comes_first_tells_its_rate_by_its_size(self) -> None:
@@ -208,7 +266,9 @@ class Metadatas(StreamTestCase):
         self.receive(audio(), metadata())
         self.assertEqual(self.metadatas(), [(0, "", 16_000), (1, "sub-1", 16_000)])
 
-    def test_audio_that_comes_first_in_no_known_size_is_malformed_and_what_follows_is_not(self) -> None:
+    def test_audio_that_comes_first_in_no_known_size_is_malformed_and_what_follows_is_not(
+        self,
+    ) -> None:
         tally = self.receive(audio(pcm=bytes(320)), metadata(), audio()).tally
         self.assertEqual((tally.malformed, tally.audio), (1, 1))
         self.assertEqual(tally.reasons["audioData: audio before metadata"], 1)
@@ -217,35 +277,39 @@ class Metadatas(StreamTestCase):
     def test_what_cannot_be_recorded_ends_the_socket_with_a_reason(self) -> None:
         with self.assertRaises(UnsupportedAudio) as caught:
             self.receive(metadata(encoding="OPUS"))
-        self.assertEqual(caught.exception.reason, "audioMetadata: encoding: only PCM can be recorded")
+        self.assertEqual(
+            caught.exception.reason, "audioMetadata: encoding: only PCM can be recorded"
+        )
         self.assertEqual(self.stream.tally.malformed, 1)
 
     def test_a_socket_that_announces_for_ever_is_ended(self) -> None:
-        self.receive(*[metadata()] * MOST_SUBSCRIPTIONS)
+        self.receive(*[metadata()] * MAX_SUBSCRIPTIONS)
         with self.assertRaises(UnsupportedAudio):
             self.receive(metadata())
-        self.assertEqual(len(self.stream.metadata), MOST_SUBSCRIPTIONS)
+        self.assertEqual(len(self.stream.metadata), MAX_SUBSCRIPTIONS)
 
 
 class AFruitlessSocket(StreamTestCase):
     def test_is_ended_by_the_thousandth_message_and_not_before(self) -> None:
-        self.receive(*[GARBAGE, FLAT_FORM] * (FRUITLESS_MESSAGES // 2 - 1), GARBAGE)
-        self.assertEqual(self.stream.tally.unknown + self.stream.tally.malformed, FRUITLESS_MESSAGES - 1)
-        with self.assertRaises(Fruitless):
+        self.receive(*[GARBAGE, FLAT_FORM] * (NO_MEDIA_MESSAGES // 2 - 1), GARBAGE)
+        self.assertEqual(
+            self.stream.tally.unknown + self.stream.tally.malformed, NO_MEDIA_MESSAGES - 1
+        )
+        with self.assertRaises(NoMedia):
             self.receive(FLAT_FORM)
 
     def test_is_none_once_anything_known_has_come(self) -> None:
         for first in (metadata(), audio(), dtmf(), '{"kind":"MarkData"}'):
             with self.subTest(first[:30]), TemporaryDirectory() as folder:
                 stream = open_stream(Path(folder))
-                for message in [first, *[GARBAGE] * FRUITLESS_MESSAGES]:
+                for message in [first, *[GARBAGE] * NO_MEDIA_MESSAGES]:
                     stream.receive(message)
-                self.assertEqual(stream.tally.malformed, FRUITLESS_MESSAGES)
+                self.assertEqual(stream.tally.malformed, NO_MEDIA_MESSAGES)
                 close(stream)
 
     def test_is_none_when_it_was_our_disk_that_took_nothing(self) -> None:
         fill_disk(self.stream)
-        self.receive(audio(), *[GARBAGE] * FRUITLESS_MESSAGES)
+        self.receive(audio(), *[GARBAGE] * NO_MEDIA_MESSAGES)
         self.assertEqual(self.stream.tally.unwritten, 1)
 
 
@@ -290,16 +354,19 @@ class AFullDisk(StreamTestCase):
         os.close(finished)
         self.receive(audio(pcm=bytes(960), at=1))
         second = read(max(self.folder.iterdir()))
-        self.assertEqual([type(record).__name__ for record in second], ["Handshake", "Metadata", "Voice", "Audio"])
+        self.assertEqual(
+            [type(record).__name__ for record in second],
+            ["Handshake", "Metadata", "Voice", "Audio"],
+        )
         self.assertEqual([one.sample_rate for one in second if isinstance(one, Metadata)], [24_000])
 
     def test_cannot_be_filled_with_tones_that_wait(self) -> None:
         self.receive(metadata())
         self.fill()
-        self.receive(*[dtmf()] * (MOST_OWED + 3), audio(BOB))
+        self.receive(*[dtmf()] * (MAX_DEFERRED + 3), audio(BOB))
         self.fill(full=False)
         self.receive(audio(BOB, at=1))
-        self.assertEqual(len(self.records(Dtmf)), MOST_OWED)
+        self.assertEqual(len(self.records(Dtmf)), MAX_DEFERRED)
         self.assertEqual(self.stream.tally.unwritten, 3 + 1)
         self.assertEqual(heard_in(self.folder), {BOB: PACKET})
 
@@ -328,7 +395,8 @@ class Rotating(StreamTestCase):
         first, second = sorted(self.folder.iterdir())
         self.assertEqual((first.suffix, second.suffix), (".journal", ".open"))
         self.assertEqual(
-            [type(record).__name__ for record in read(second)], ["Handshake", "Metadata", "Voice", "Voice", "Audio"]
+            [type(record).__name__ for record in read(second)],
+            ["Handshake", "Metadata", "Voice", "Voice", "Audio"],
         )
         sequences = [record.sequence for record in self.records() if isinstance(record, Handshake)]
         self.assertEqual(sequences, [0, 1])
@@ -336,7 +404,9 @@ class Rotating(StreamTestCase):
     def test_a_finished_file_ends_with_the_counts_so_far(self) -> None:
         self.receive(metadata(), audio(), GARBAGE)
         self.rotate()
-        self.assertEqual(read(min(self.folder.iterdir()))[-1], Counts(0, 1, 0, 0, 1, {"not JSON": 1}))
+        self.assertEqual(
+            read(min(self.folder.iterdir()))[-1], Counts(0, 1, 0, 0, 1, {"not JSON": 1})
+        )
 
     def test_a_file_that_cannot_be_followed_goes_on(self) -> None:
         self.receive(metadata(), audio())

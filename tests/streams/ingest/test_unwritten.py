@@ -20,11 +20,15 @@ PACKET_US = 20_000
 class WhatTheDiskDidNotTake(SimpleTestCase):
     def test_is_a_gap_that_says_so(self) -> None:
         lost = Unwritten(START_US + 100 * PACKET_US, START_US + 149 * PACKET_US, 50)
-        self.assertEqual(self.reasons([*self.spoken(0, 100), lost, *self.spoken(150, 300)]), ["not_written"])
+        self.assertEqual(
+            self.reasons([*self.spoken(0, 100), lost, *self.spoken(150, 300)]), ["not_written"]
+        )
 
     def test_does_not_explain_another_gap(self) -> None:
         lost = Unwritten(START_US + 10 * PACKET_US, START_US + 10 * PACKET_US, 1)
-        self.assertEqual(self.reasons([*self.spoken(0, 100), lost, *self.spoken(150, 300)]), ["not_received"])
+        self.assertEqual(
+            self.reasons([*self.spoken(0, 100), lost, *self.spoken(150, 300)]), ["not_received"]
+        )
 
     def test_explains_a_gap_that_a_later_file_decides(self) -> None:
         state = StreamState()
@@ -36,7 +40,9 @@ class WhatTheDiskDidNotTake(SimpleTestCase):
     def reasons(self, records: list[Record], state: StreamState | None = None) -> list[str]:
         metadata = Metadata(0, START_US, "sub", "PCM", RATE, 1, 640.0)
         state = state or StreamState()
-        digest = sealing.digest([HANDSHAKE, metadata, Voice(0, "p"), *records], HANDSHAKE, state, last=False)
+        digest = sealing.digest(
+            [HANDSHAKE, metadata, Voice(0, "p"), *records], HANDSHAKE, state, last=False
+        )
         return [gap.reason for _, gap in digest.gaps]
 
     def spoken(self, first: int, end: int) -> list[Record]:
@@ -56,7 +62,11 @@ class AStreamOnAFullDisk(SimpleTestCase):
             fill_disk(stream, full=False)
             stream.receive(audio(at=4))
             close(stream)
-            told = [record for record in records_in(Path(folder)) if isinstance(record, Audio | Unwritten)]
+            told = [
+                record
+                for record in records_in(Path(folder))
+                if isinstance(record, Audio | Unwritten)
+            ]
         first, unwritten, second = told
         assert isinstance(unwritten, Unwritten), "what was lost is told where it was lost"
         assert isinstance(first, Audio), "packets around it are there"

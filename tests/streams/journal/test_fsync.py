@@ -1,4 +1,6 @@
-"""The syncer: everything handed to it reaches the disk, every descriptor is closed once, and no error ends it."""
+"""The syncer: everything handed to it reaches the disk, every descriptor is closed once, and no
+error ends it.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ class SyncerTest(TestCase):
         syncer.stop()
         self.assertEqual(open_descriptors(), self.descriptors_before)
 
-    def test_a_journal_that_cannot_be_synced_is_counted_and_keeps_no_other_from_its_turn(self) -> None:
+    def test_a_journal_that_cannot_be_synced_is_counted_and_keeps_no_other_from_its_turn(
+        self,
+    ) -> None:
         syncer, first, second = self.syncer(), self.open("one"), self.open("two")
         self.disk.broken = {first}
         for descriptor in (first, second):
@@ -115,7 +119,9 @@ class SyncerTest(TestCase):
         self.assertIn(second, self.disk.synced)
         self.assertEqual(open_descriptors(), self.descriptors_before)
 
-    def test_a_descriptor_that_cannot_be_closed_is_counted_and_keeps_no_other_from_its_turn(self) -> None:
+    def test_a_descriptor_that_cannot_be_closed_is_counted_and_keeps_no_other_from_its_turn(
+        self,
+    ) -> None:
         syncer, gone, other = self.syncer(), self.open("one"), self.open("two")
         os.close(gone)
         syncer.retire(gone)

@@ -57,15 +57,29 @@ texts = st.text(max_size=40)
 microseconds = st.integers(-(2**62), 2**62)
 counts = st.integers(0, 2**53)
 metadata = st.builds(
-    Metadata, counts, microseconds, texts, texts, counts, counts, st.none() | st.floats(0, 1e6, allow_nan=False)
+    Metadata,
+    counts,
+    microseconds,
+    texts,
+    texts,
+    counts,
+    counts,
+    st.none() | st.floats(0, 1e6, allow_nan=False),
 )
 voices = st.builds(Voice, st.integers(0, 2**16 - 1), texts)
 packets = st.builds(
-    Audio, st.none() | microseconds, microseconds, st.integers(0, 2**16 - 1), st.booleans(), st.binary(max_size=1500)
+    Audio,
+    st.none() | microseconds,
+    microseconds,
+    st.integers(0, 2**16 - 1),
+    st.booleans(),
+    st.binary(max_size=1500),
 )
 others = st.one_of(
     st.builds(Dtmf, microseconds, texts),
-    st.builds(Counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)),
+    st.builds(
+        Counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)
+    ),
     st.builds(Closed, microseconds, st.none() | counts, texts),
     st.builds(Unwritten, microseconds, microseconds, counts),
     st.builds(Alarm, texts, st.none() | counts, microseconds, st.none() | microseconds),
@@ -77,7 +91,9 @@ def append(target: Journal, record: Record) -> None:
     if isinstance(record, Audio):
         target.append_audio([record])
     else:
-        assert not isinstance(record, Handshake | Damage), "the journal writes the one, nobody the other"
+        assert not isinstance(record, Handshake | Damage), (
+            "the journal writes the one, nobody the other"
+        )
         target.append(record)
 
 
@@ -182,13 +198,20 @@ class Files(JournalTest):
         socket.say(speech(2)[1:])
         socket.die()
         self.assertEqual(names_in(self.folder), ["000000.open", "000001.open"])
-        heard = [record for path in sorted(self.folder.iterdir()) for record in read(path) if isinstance(record, Audio)]
+        heard = [
+            record
+            for path in sorted(self.folder.iterdir())
+            for record in read(path)
+            if isinstance(record, Audio)
+        ]
         self.assertEqual(heard, [audio_of(packet) for packet in speech(2)])
 
 
 class TornTail(JournalTest):
     def test_cut_at_any_byte_a_file_gives_the_records_before_the_cut(self) -> None:
-        handshake, content = self.written([metadata_of(), Voice(0, "p"), *map(audio_of, speech(2)), Closed(1, 1000)])
+        handshake, content = self.written(
+            [metadata_of(), Voice(0, "p"), *map(audio_of, speech(2)), Closed(1, 1000)]
+        )
         whole = list(journal.parse(content))
         self.assertEqual(whole[0], handshake)
         for length in range(len(content)):
@@ -218,7 +241,9 @@ class TornTail(JournalTest):
 class Damaged(JournalTest):
     def test_any_single_flipped_bit_leaves_all_other_records_intact_and_is_reported(self) -> None:
         """The bit may cost the record it is in, the two around it never."""
-        _, content = self.written([Voice(0, "p"), Dtmf(1, "5"), Audio(5, 6, 0, silent=True, pcm=b"ab"), Closed(1, 1)])
+        _, content = self.written(
+            [Voice(0, "p"), Dtmf(1, "5"), Audio(5, 6, 0, silent=True, pcm=b"ab"), Closed(1, 1)]
+        )
         whole = list(journal.parse(content))
         for bit in range(len(content) * 8):
             records = list(journal.parse(flipped(content, bit)))
@@ -230,7 +255,9 @@ class Damaged(JournalTest):
 
     @settings(max_examples=60)
     @given(st.integers(0, 2**32), st.integers(1, 2000))
-    def test_damage_of_any_length_costs_what_it_touches_and_no_more(self, seed: int, length: int) -> None:
+    def test_damage_of_any_length_costs_what_it_touches_and_no_more(
+        self, seed: int, length: int
+    ) -> None:
         _, content = self.written([Voice(0, "p"), *map(audio_of, speech(8))])
         start, whole = seed % len(content), list(journal.parse(content))
         records = list(journal.parse(content[:start] + bytes(length) + content[start + length :]))
@@ -253,7 +280,9 @@ class Damaged(JournalTest):
 
     def test_a_kind_of_the_future_is_skipped_without_a_word(self) -> None:
         _, content = self.written([Voice(0, "p")])
-        records = list(journal.parse(content + a_record(200, b"?") + a_record(7, b'{"at_us":1,"code":1000}')))
+        records = list(
+            journal.parse(content + a_record(200, b"?") + a_record(7, b'{"at_us":1,"code":1000}'))
+        )
         self.assertEqual(records[2:], [Closed(1, 1000)])
 
     def test_a_member_of_the_future_is_ignored(self) -> None:
@@ -262,7 +291,12 @@ class Damaged(JournalTest):
 
     def test_a_whole_record_with_a_body_of_another_shape_is_damage_and_raises_nothing(self) -> None:
         good = a_record(3, b'{"index":0,"raw_id":"p"}')
-        for wrong in (a_record(3, b'{"index":"x"}'), a_record(3, b"\xff"), a_record(4, b"short"), a_record(1, b"")):
+        for wrong in (
+            a_record(3, b'{"index":"x"}'),
+            a_record(3, b"\xff"),
+            a_record(4, b"short"),
+            a_record(1, b""),
+        ):
             with self.subTest(wrong=wrong):
                 damage = Damage(len(MAGIC), len(MAGIC) + len(wrong), torn=False)
                 self.assertEqual(list(journal.parse(MAGIC + wrong + good)), [damage, Voice(0, "p")])
@@ -270,7 +304,9 @@ class Damaged(JournalTest):
     def test_a_length_that_nobody_wrote_is_not_believed(self) -> None:
         head = struct.pack("<2sBBI", MARKER, 4, 0, journal.MAX_BODY_BYTES + 1)
         content = MAGIC + head + bytes(journal.MAX_BODY_BYTES + 5)
-        self.assertEqual(list(journal.parse(content)), [Damage(len(MAGIC), len(content), torn=True)])
+        self.assertEqual(
+            list(journal.parse(content)), [Damage(len(MAGIC), len(content), torn=True)]
+        )
 
     def test_audio_full_of_markers_is_read_like_any_other(self) -> None:
         hostile = Audio(1, 2, 0, silent=False, pcm=(MARKER + b"\x04\x00\x10\x00\x00\x00") * 200)
@@ -282,7 +318,9 @@ class Damaged(JournalTest):
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """A disk with room up to this size of a file: a write beyond it is short, one behind it fails."""
+    """A disk with room up to this size of a file: a write beyond it is short, one behind it
+    fails.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -331,13 +369,21 @@ class AFullDisk(JournalTest):
         self.assertEqual(names_in(self.folder), ["000000.open"])
         socket.say(speech(2)[1:])
         socket.rotate()
-        self.assertEqual(len([one for one in read(self.folder / socket.path(".open")) if isinstance(one, Audio)]), 0)
+        self.assertEqual(
+            len(
+                [one for one in read(self.folder / socket.path(".open")) if isinstance(one, Audio)]
+            ),
+            0,
+        )
         socket.die()
         self.assertEqual(names_in(self.folder), ["000000.journal", "000001.open"])
 
     def test_a_full_disk_is_named_in_the_error_and_the_payload_is_not(self) -> None:
         socket = Socket(self.folder)
-        with file_size_limit(socket.journal.size), self.assertRaisesRegex(JournalUnwritable, "cannot append"):
+        with (
+            file_size_limit(socket.journal.size),
+            self.assertRaisesRegex(JournalUnwritable, "cannot append"),
+        ):
             socket.say(speech(1))
         socket.die()
 
@@ -349,13 +395,18 @@ class AFullDisk(JournalTest):
         """In a process of its own that gives up root, who may write anywhere."""
         self.folder.chmod(0o555)
         program = (
-            "import os, sys; from pathlib import Path; from streams.journal.records import *\n"
+            "import os, sys; from pathlib import Path\n"
+            "from streams.journal.files import Journal, JournalUnwritable\n"
+            "from streams.journal.records import Handshake\n"
             "os.geteuid() or os.setuid(65534)\n"
             "try: Journal(Path(sys.argv[1]), Handshake('s', 'c', '', '', 0, 10.0))\n"
             "except JournalUnwritable as error: print(error)"
         )
         answer = subprocess.run(
-            [sys.executable, "-c", program, str(self.folder)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", program, str(self.folder)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         self.assertEqual(answer.stdout.strip(), "cannot create a journal: Permission denied")
 
@@ -382,4 +433,6 @@ class Documentation(TestCase):
 
     def test_the_example_is_a_record(self) -> None:
         (example,) = re.findall(r"```\n((?:[0-9a-f]{2}\s)+)```", self.text)
-        self.assertEqual(list(journal.parse(MAGIC + bytes.fromhex(example))), [Voice(0, "4:+15551234567")])
+        self.assertEqual(
+            list(journal.parse(MAGIC + bytes.fromhex(example))), [Voice(0, "4:+15551234567")]
+        )

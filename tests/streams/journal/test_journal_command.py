@@ -1,4 +1,6 @@
-"""`manage.py journal` prints what a journal holds, says nothing of who it was, and fails where something is damaged."""
+"""`manage.py journal` prints what a journal holds, says nothing of who it was, and fails where
+something is damaged.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,18 @@ class JournalCommand(SimpleTestCase):
 
     def test_every_record_is_a_line_and_totals_are_the_last(self) -> None:
         lines = self.printed(self.call())
-        kinds = "handshake metadata voice audio audio audio dtmf audio counts unwritten alarm closed totals"
+        kinds = (
+            "handshake metadata voice audio audio audio dtmf audio counts unwritten alarm "
+            "closed totals"
+        )
         self.assertEqual(" ".join(line.split()[1] for line in lines), kinds)
 
     def test_a_line_says_when_what_and_how_much(self) -> None:
         lines = self.printed(self.call())
         moment = "2022-10-03T19:12:52.000000Z"
-        self.assertEqual(lines[3], f'{moment} audio     voice=0 timestamp="{moment}" bytes=640 silent=false')
+        self.assertEqual(
+            lines[3], f'{moment} audio     voice=0 timestamp="{moment}" bytes=640 silent=false'
+        )
         self.assertEqual(lines[11], '2022-10-03T19:12:52.090000Z closed    code=1000 reason=""')
         self.assertIn('last="2022-10-03T19:12:52.020000Z" packets=2', lines[9])
         self.assertEqual(lines[10], f'{moment} alarm     name="clipping" voice=0 until=null')
@@ -61,7 +68,10 @@ class JournalCommand(SimpleTestCase):
         path = self.call()
         totals = json.loads(self.printed(path, json=True, totals=True)[0])
         self.assertEqual(totals["file"], str(path))
-        self.assertEqual((totals["packets"], totals["seconds"], totals["damaged_bytes"]), ({"0": 4}, {"0": 0.08}, 0))
+        self.assertEqual(
+            (totals["packets"], totals["seconds"], totals["damaged_bytes"]),
+            ({"0": 4}, {"0": 0.08}, 0),
+        )
         self.assertEqual(totals["records"]["audio"], 4)
 
     def test_seconds_follow_the_rate_in_force(self) -> None:
@@ -74,7 +84,10 @@ class JournalCommand(SimpleTestCase):
     def test_identities_and_tones_are_shown_only_where_they_are_asked_for(self) -> None:
         path = self.call()
         for options in ({}, {"json": True}):
-            silent, told = self.printed(path, **options), self.printed(path, identities=True, **options)
+            silent, told = (
+                self.printed(path, **options),
+                self.printed(path, identities=True, **options),
+            )
             self.assertNotIn(NUMBER, "".join(silent))
             self.assertIn(NUMBER, "".join(told))
             (tone,) = [line for line in silent if "dtmf" in line and "tone" in line]

@@ -21,7 +21,7 @@ from streams.journal.spool import AXES, LOCK, SEALER_LOCK, Folder
 OWNER = """
 import sys
 from pathlib import Path
-from streams import spool
+from streams.journal import spool
 folder = spool.claim(Path(sys.argv[1]))
 (folder.path / "stream.000000.open").write_bytes(b"audio")
 print(folder.path, flush=True)
@@ -31,7 +31,7 @@ sys.stdin.read()
 TAKER = """
 import sys
 from pathlib import Path
-from streams import spool
+from streams.journal import spool
 sys.stdin.readline()
 held = list(spool.abandoned(Path(sys.argv[1])))
 print(len(held), flush=True)
@@ -40,11 +40,16 @@ sys.stdin.read()
 
 
 class Process:
-    """A Python process that runs `program` on the spool, says one line, and lives until it is killed."""
+    """A Python process that runs `program` on the spool, says one line, and lives until it is
+    killed.
+    """
 
     def __init__(self, program: str, folder: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def go(self) -> None:
@@ -100,7 +105,9 @@ class Owning(SpoolTest):
             folder.release(remove_empty=True)
 
     def test_a_folder_is_never_seen_under_its_name_without_its_lock_held(self) -> None:
-        """At the moment it gets its name somebody looks; there is no later chance to be too early."""
+        """At the moment it gets its name somebody looks; there is no later chance to be too
+        early.
+        """
         seen: list[Path] = []
         rename = Path.rename
 
@@ -162,7 +169,9 @@ class TakingOver(SpoolTest):
         folder.release()
 
     def test_a_lock_whose_folder_was_removed_this_moment_is_no_folder(self) -> None:
-        """The other has opened the lock while we still hold it, and gets it when the folder is gone."""
+        """The other has opened the lock while we still hold it, and gets it when the folder is
+        gone.
+        """
         folder = spool.claim(self.spool)
         flock = fcntl.flock
 
@@ -185,7 +194,10 @@ class TakingOver(SpoolTest):
                 raise OSError(errno.EMFILE, "Too many open files")
             return really(path, *arguments)
 
-        with patch("os.open", side_effect=crowded), self.assertLogs("streams.journal.spool", "WARNING"):
+        with (
+            patch("os.open", side_effect=crowded),
+            self.assertLogs("streams.journal.spool", "WARNING"),
+        ):
             found = list(spool.abandoned(self.spool))
         self.assertEqual([folder.path for folder in found], [second])
         found[0].release()
@@ -256,7 +268,9 @@ class WritingWhole(SpoolTest):
         path = self.spool / "state"
         spool.write_whole({path: b"old"})
         spool.write_whole({path: b"new"})
-        self.assertEqual([(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"new")])
+        self.assertEqual(
+            [(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"new")]
+        )
 
     def test_content_is_on_disk_before_it_has_its_name_and_the_name_after_it(self) -> None:
         steps: list[str] = []
@@ -271,8 +285,12 @@ class WritingWhole(SpoolTest):
             return rename(path, target)
 
         with patch("os.fsync", note_fsync), patch.object(Path, "rename", note_rename):
-            spool.write_whole({self.spool / "state": b"content", self.spool / "another": b"content"})
-        self.assertEqual(steps, ["content", "name", "content", "name", "folder"], "the folder once for all")
+            spool.write_whole(
+                {self.spool / "state": b"content", self.spool / "another": b"content"}
+            )
+        self.assertEqual(
+            steps, ["content", "name", "content", "name", "folder"], "the folder once for all"
+        )
 
     def test_where_it_fails_the_old_content_stays_and_no_piece_is_left(self) -> None:
         path = self.spool / "state"
@@ -282,4 +300,6 @@ class WritingWhole(SpoolTest):
             self.assertRaises(OSError),
         ):
             spool.write_whole({path: b"new"})
-        self.assertEqual([(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"old")])
+        self.assertEqual(
+            [(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"old")]
+        )

@@ -13,8 +13,8 @@ from calls.live.messages import REPEAT_SECONDS, AlarmNews
 from streams.ingest.stream import Stream
 from streams.journal.records import Alarm
 from streams.live import alarm_monitor as module
-from streams.live.alarm_monitor import Lookout, thresholds_from_settings
-from streams.live.alarm_rules import ProcessSeen, Thresholds
+from streams.live.alarm_monitor import AlarmMonitor, thresholds_from_settings
+from streams.live.alarm_rules import ProcessReading, Thresholds
 from streams.live.board import Board, text_of
 from tests.streams.streams import (
     ALICE,
@@ -29,14 +29,14 @@ from tests.streams.streams import (
     records_in,
 )
 
-WELL = ProcessSeen(disk_is_low=False, lag_segments=0.0, files=0, sealed=0, failures={})
+WELL = ProcessReading(disk_is_low=False, lag_segments=0.0, files=0, sealed=0, failures={})
 LOUD, SILENT = b"\x00\x20\x00\xe0" * 160, bytes(640)
 
 
 class LookoutTestCase(SimpleTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
-        self.lookout = Lookout(Thresholds())
+        self.lookout = AlarmMonitor(Thresholds())
         self.board = Board("process", 10.0)
         self.streams: list[Stream] = []
         self.process = WELL
@@ -66,7 +66,7 @@ class LookoutTestCase(SimpleTestCase):
             for stream in self.streams:
                 stream.receive(*said)
             self.board.tick(now, now_us)
-            self.lookout.look(self.streams, self.process, now, now_us)
+            self.lookout.evaluate(self.streams, self.process, now, now_us)
         return self.lookout.on
 
     def alarms_written(self) -> list[Alarm]:
@@ -83,11 +83,19 @@ class OfACall(LookoutTestCase):
         (alarm,) = self.pass_seconds(4)
         since_us = START_US + 5_000_000
         call_id = stream.handshake.call_id
-        told = {"call": call_id, "participant": None, "alarm": "stalled", "since": text_of(since_us)}
+        told = {
+            "call": call_id,
+            "participant": None,
+            "alarm": "stalled",
+            "since": text_of(since_us),
+        }
         self.assertEqual(alarm, told)
         self.assertEqual(self.lookout.counts, {"stalled": 1})
         self.assertEqual(self.pass_seconds(3, [audio(ALICE, LOUD)]), [])
-        written = [Alarm("stalled", None, since_us), Alarm("stalled", None, since_us, since_us + 4_000_000)]
+        written = [
+            Alarm("stalled", None, since_us),
+            Alarm("stalled", None, since_us, since_us + 4_000_000),
+        ]
         self.assertEqual(self.alarms_written(), written)
 
     def test_names_the_participant_who_is_not_heard(self) -> None:
@@ -118,7 +126,9 @@ class OfACall(LookoutTestCase):
         self.pass_seconds(1, [audio(ALICE, LOUD, at=self.second)])
         fill_disk(self.stream())
         (alarm,) = self.pass_seconds(1, [audio(ALICE, LOUD, at=self.second)])
-        self.assertEqual((alarm["alarm"], alarm["since"]), ("not_written", text_of(START_US + 1_000_000)))
+        self.assertEqual(
+            (alarm["alarm"], alarm["since"]), ("not_written", text_of(START_US + 1_000_000))
+        )
         for stream in self.streams:
             fill_disk(stream, full=False)
 
@@ -141,14 +151,20 @@ class OfTheProcess(LookoutTestCase):
             (alarm,) = self.pass_seconds(10)
             self.process = WELL
             self.assertEqual(self.pass_seconds(10), [])
-        self.assertEqual((alarm["call"], alarm["participant"], alarm["alarm"]), (None, None, "disk_low"))
+        self.assertEqual(
+            (alarm["call"], alarm["participant"], alarm["alarm"]), (None, None, "disk_low")
+        )
         self.assertEqual(len(logs.output), 2)
         self.assertEqual(self.alarms_written(), [])
 
 
 class News(LookoutTestCase):
     def test_is_told_when_it_changes_and_is_repeated(self) -> None:
-        self.assertEqual(self.lookout.news(0.0), [], "at first, for who has heard of alarms that are none any more")
+        self.assertEqual(
+            self.lookout.news(0.0),
+            [],
+            "at first, for who has heard of alarms that are none any more",
+        )
         self.assertIsNone(self.lookout.news(REPEAT_SECONDS / 2))
         self.process = WELL._replace(disk_is_low=True)
         self.pass_seconds(1)
@@ -156,11 +172,17 @@ class News(LookoutTestCase):
         assert told, "it has changed"
         told_at = REPEAT_SECONDS / 2
         self.assertIsNone(self.lookout.news(told_at + 0.9))
-        self.assertEqual(self.lookout.news(told_at + 1.0), told, "who comes late knows within a second what is wrong")
+        self.assertEqual(
+            self.lookout.news(told_at + 1.0),
+            told,
+            "who comes late knows within a second what is wrong",
+        )
         self.process = WELL
         self.pass_seconds(10)
         self.assertEqual(self.lookout.news(20.0), [])
-        self.assertIsNone(self.lookout.news(20.0 + REPEAT_SECONDS - 0.1), "nothing is wrong: that is said seldom")
+        self.assertIsNone(
+            self.lookout.news(20.0 + REPEAT_SECONDS - 0.1), "nothing is wrong: that is said seldom"
+        )
         self.assertEqual(self.lookout.news(20.0 + REPEAT_SECONDS), [])
 
     def test_keeps_the_last_minute_of_each_voice_in_steps(self) -> None:
@@ -176,17 +198,21 @@ class News(LookoutTestCase):
     def test_has_a_bound(self) -> None:
         for number in range(3):
             self.stream(f"connection-{number}")
-        with mock.patch.object(module, "MOST_TOLD", 2):
+        with mock.patch.object(module, "MAX_TOLD", 2):
             self.assertEqual(len(self.pass_seconds(12)), 2)
 
     def test_looks_are_due_once_a_second(self) -> None:
         self.assertTrue(self.lookout.is_due(100.0))
         self.pass_seconds(1)
-        self.assertEqual([self.lookout.is_due(101.0 + after) for after in (0.1, 0.9, 1.0)], [False, False, True])
+        self.assertEqual(
+            [self.lookout.is_due(101.0 + after) for after in (0.1, 0.9, 1.0)], [False, False, True]
+        )
 
 
 class Settings(SimpleTestCase):
     def test_are_those_of_the_environment(self) -> None:
         self.assertEqual(thresholds_from_settings(), Thresholds())
         with override_settings(ALARM_DEAD_AIR_SECONDS=5.0, ALARM_SILENCE_DBFS=-60.0):
-            self.assertEqual(thresholds_from_settings(), Thresholds(dead_air_seconds=5.0, silence_dbfs=-60.0))
+            self.assertEqual(
+                thresholds_from_settings(), Thresholds(dead_air_seconds=5.0, silence_dbfs=-60.0)
+            )

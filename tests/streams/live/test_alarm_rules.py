@@ -15,21 +15,21 @@ from streams.journal.records import Alarm
 from streams.live.alarm_rules import (
     CLIPPING_SECONDS,
     MALFORMED_SECONDS,
-    OF_PROCESSES,
-    OF_STREAMS,
-    ProcessSeen,
-    ProcessWatch,
-    StreamSeen,
-    StreamWatch,
+    PROCESS_ALARMS,
+    STREAM_ALARMS,
+    ProcessReading,
+    ProcessRules,
+    StreamReading,
+    StreamRules,
     Thresholds,
-    VoiceSeen,
+    VoiceReading,
 )
 
 LIMITS = Thresholds()
 START, START_US = 100.0, 1_664_824_572_000_000
-LOUD, LOW, SILENT = VoiceSeen(-20.0, 0), VoiceSeen(-45.0, 0), VoiceSeen(-96.0, 0)
-ABSENT = VoiceSeen(NOTHING, 0)
-WELL = ProcessSeen(disk_is_low=False, lag_segments=0.5, files=1, sealed=0, failures={})
+LOUD, LOW, SILENT = VoiceReading(-20.0, 0), VoiceReading(-45.0, 0), VoiceReading(-96.0, 0)
+ABSENT = VoiceReading(NOTHING, 0)
+WELL = ProcessReading(disk_is_low=False, lag_segments=0.5, files=1, sealed=0, failures={})
 
 
 def at(seconds: float) -> int:
@@ -37,15 +37,19 @@ def at(seconds: float) -> int:
 
 
 class StreamCase(TestCase):
-    """A stream that is looked at once a second. `second` is the number of the last look; the first has number 0."""
+    """A stream that is looked at once a second. `second` is the number of the last look; the first
+    has number 0.
+    """
 
     def setUp(self) -> None:
-        self.watch = StreamWatch(LIMITS)
-        self.seen = StreamSeen(0, 0, 0, ())
+        self.watch = StreamRules(LIMITS)
+        self.seen = StreamReading(0, 0, 0, ())
         self.second = -1
         self.said: list[Alarm] = []
 
-    def look(self, *voices: VoiceSeen, written: int = 50, unwritten: int = 0, malformed: int = 0) -> list[Alarm]:
+    def look(
+        self, *voices: VoiceReading, written: int = 50, unwritten: int = 0, malformed: int = 0
+    ) -> list[Alarm]:
         """What a second with these messages and voices changes."""
         self.second += 1
         self.seen = self.seen._replace(
@@ -54,20 +58,25 @@ class StreamCase(TestCase):
             malformed=self.seen.malformed + malformed,
             voices=voices,
         )
-        said = self.watch.look(self.seen, START + self.second, at(self.second))
+        said = self.watch.evaluate(self.seen, START + self.second, at(self.second))
         self.said += said
         return said
 
-    def after(self, seconds: int, *voices: VoiceSeen, **counts: int) -> list[str]:
+    def after(self, seconds: int, *voices: VoiceReading, **counts: int) -> list[str]:
         """Names of what is raised in so many seconds that are all alike."""
         said = [alarm for _ in range(seconds) for alarm in self.look(*voices, **counts)]
         return [alarm.name for alarm in said if alarm.until_us is None]
 
-    def seconds_until(self, name: str, *voices: VoiceSeen, over: bool = False, **counts: int) -> int:
+    def seconds_until(
+        self, name: str, *voices: VoiceReading, over: bool = False, **counts: int
+    ) -> int:
         """So many seconds that are all alike until the alarm is raised, or over."""
         for number in count(1):
             assert number < 1000, f"{name} has changed by now"
-            if any(one.name == name and (one.until_us is not None) == over for one in self.look(*voices, **counts)):
+            if any(
+                one.name == name and (one.until_us is not None) == over
+                for one in self.look(*voices, **counts)
+            ):
                 return number
         raise AssertionError
 
@@ -103,13 +112,17 @@ class OfAStream(StreamCase):
         self.after(10, LOUD)
         self.seen = self.seen._replace(is_newest=False)
         self.assertEqual(self.after(100, ABSENT, written=0), [])
-        self.watch, self.seen = StreamWatch(LIMITS), StreamSeen(0, 0, 0, (), is_newest=False)
+        self.watch, self.seen = StreamRules(LIMITS), StreamReading(0, 0, 0, (), is_newest=False)
         self.assertEqual(self.after(100, written=0), [])
 
     def test_what_the_disk_does_not_take_is_said_at_once_and_for_5_seconds_more(self) -> None:
         self.after(10, LOUD)
         self.assertEqual(self.after(1, ABSENT, written=0, unwritten=50), ["not_written"])
-        self.assertEqual(self.after(20, ABSENT, written=0, unwritten=50), [], "and packets come, so nothing stalls")
+        self.assertEqual(
+            self.after(20, ABSENT, written=0, unwritten=50),
+            [],
+            "and packets come, so nothing stalls",
+        )
         self.assertEqual(self.seconds_until("not_written", LOUD, over=True), 5)
         self.assertEqual(self.said[-1], Alarm("not_written", None, at(9), at(30)))
 
@@ -129,7 +142,9 @@ class OfAStream(StreamCase):
         self.assertEqual(over.until_us, at(29))
 
     def test_a_word_ends_the_silence(self) -> None:
-        self.assertEqual([self.after(19, SILENT, SILENT) + self.after(1, LOUD, LOUD) for _ in range(5)], [[]] * 5)
+        self.assertEqual(
+            [self.after(19, SILENT, SILENT) + self.after(1, LOUD, LOUD) for _ in range(5)], [[]] * 5
+        )
 
     def test_nobody_is_silent_where_nothing_comes(self) -> None:
         self.after(10, LOUD)
@@ -158,8 +173,8 @@ class OfAVoice(StreamCase):
         self.assertNotIn("one_way", self.after(100, SILENT))
 
     def test_clipping_takes_many_windows_in_ten_seconds(self) -> None:
-        twice = VoiceSeen(-5.0, 2)
-        self.assertEqual(self.after(5, VoiceSeen(-5.0, 1), LOUD), [])
+        twice = VoiceReading(-5.0, 2)
+        self.assertEqual(self.after(5, VoiceReading(-5.0, 1), LOUD), [])
         self.assertEqual(self.after(int(CLIPPING_SECONDS), LOUD, LOUD), [])
         self.assertEqual(self.seconds_until("clipping", LOUD, twice), 5)
         self.assertEqual(self.said[-1].voice, 1)
@@ -177,7 +192,9 @@ class OfAVoice(StreamCase):
         self.assertEqual((over.name, over.until_us), ("too_low", at(self.second - 1)))
 
     def test_one_word_that_is_loud_enough_begins_the_minute_anew(self) -> None:
-        self.assertEqual([self.after(55, LOUD, LOW) + self.after(1, LOUD, LOUD) for _ in range(5)], [[]] * 5)
+        self.assertEqual(
+            [self.after(55, LOUD, LOW) + self.after(1, LOUD, LOUD) for _ in range(5)], [[]] * 5
+        )
 
     def test_a_voice_that_comes_later_has_a_watch_of_its_own(self) -> None:
         self.after(30, LOUD)
@@ -185,7 +202,9 @@ class OfAVoice(StreamCase):
         self.assertEqual(self.seconds_until("one_way", LOUD, SILENT), 19)
 
     def test_silence_and_low_speech_are_what_the_settings_say(self) -> None:
-        self.watch = StreamWatch(replace(LIMITS, silence_dbfs=-90.0, low_dbfs=-80.0, dead_air_seconds=2.0))
+        self.watch = StreamRules(
+            replace(LIMITS, silence_dbfs=-90.0, low_dbfs=-80.0, dead_air_seconds=2.0)
+        )
         self.assertEqual(self.after(100, LOW), [])
         self.assertEqual(self.seconds_until("dead_air", SILENT), 2)
 
@@ -197,9 +216,11 @@ class Time(StreamCase):
         self.assertEqual(self.look(ABSENT, written=0), [])
 
     def test_a_wall_clock_that_is_set_back_ends_no_alarm_before_it_began(self) -> None:
-        self.watch.look(StreamSeen(0, 1, 0, ()), START, at(0))
+        self.watch.evaluate(StreamReading(0, 1, 0, ()), START, at(0))
         said = [
-            alarm for second in range(1, 10) for alarm in self.watch.look(self.seen, START + second, at(second - 3600))
+            alarm
+            for second in range(1, 10)
+            for alarm in self.watch.evaluate(self.seen, START + second, at(second - 3600))
         ]
         self.assertEqual(said, [Alarm("not_written", None, at(0), at(0))])
 
@@ -209,19 +230,21 @@ class Time(StreamCase):
                 st.sampled_from([0, 50]),
                 st.sampled_from([0, 0, 50]),
                 st.sampled_from([0, 0, 100]),
-                st.sampled_from([LOUD, LOW, SILENT, ABSENT, VoiceSeen(-3.0, 9)]),
+                st.sampled_from([LOUD, LOW, SILENT, ABSENT, VoiceReading(-3.0, 9)]),
             ),
             max_size=200,
         )
     )
     def test_an_alarm_is_over_before_it_is_raised_again_and_lamps_say_what_is_on(
-        self, seconds: list[tuple[int, int, int, VoiceSeen]]
+        self, seconds: list[tuple[int, int, int, VoiceReading]]
     ) -> None:
         self.setUp()
         on: dict[tuple[str, int | None], int] = {}
         for written, unwritten, malformed, voice in seconds:
-            for alarm in self.look(LOUD, voice, written=written, unwritten=unwritten, malformed=malformed):
-                self.assertIn(alarm.name, OF_STREAMS)
+            for alarm in self.look(
+                LOUD, voice, written=written, unwritten=unwritten, malformed=malformed
+            ):
+                self.assertIn(alarm.name, STREAM_ALARMS)
                 key = alarm.name, alarm.voice
                 if alarm.until_us is None:
                     self.assertNotIn(key, on)
@@ -229,30 +252,39 @@ class Time(StreamCase):
                 else:
                     self.assertEqual(on.pop(key), alarm.since_us)
                     self.assertLessEqual(alarm.since_us, alarm.until_us)
-        lamps = {(lamp.name, lamp.voice): lamp.on_since_us for lamp in self.watch.lamps if lamp.on_since_us}
+        lamps = {
+            (lamp.name, lamp.voice): lamp.on_since_us
+            for lamp in self.watch.latches
+            if lamp.on_since_us
+        }
         self.assertEqual(lamps, on)
 
 
 class OfTheProcess(TestCase):
     def setUp(self) -> None:
-        self.watch = ProcessWatch(LIMITS)
+        self.watch = ProcessRules(LIMITS)
         self.second = -1
 
-    def look(self, *seen: ProcessSeen) -> list[str]:
+    def look(self, *seen: ProcessReading) -> list[str]:
         """What is raised, and with a minus what is over, in a second for each."""
         said = []
         for one in seen:
             self.second += 1
-            changes = self.watch.look(one, START + self.second, at(self.second))
-            said += [alarm.name if alarm.until_us is None else f"-{alarm.name}" for alarm in changes]
+            changes = self.watch.evaluate(one, START + self.second, at(self.second))
+            said += [
+                alarm.name if alarm.until_us is None else f"-{alarm.name}" for alarm in changes
+            ]
         return said
 
-    def failing(self, stage: str, failures: Iterable[int], **facts: int) -> list[ProcessSeen]:
-        return [ProcessSeen(False, 0.5, facts.get("files", 3), 7, {stage: number}) for number in failures]  # type: ignore[dict-item]
+    def failing(self, stage: str, failures: Iterable[int], **facts: int) -> list[ProcessReading]:
+        return [
+            ProcessReading(False, 0.5, facts.get("files", 3), 7, {stage: number})  # type: ignore[dict-item]
+            for number in failures
+        ]
 
     def test_one_that_is_well_has_none(self) -> None:
         self.assertEqual(self.look(*[WELL] * 100), [])
-        self.assertEqual({lamp.name for lamp in self.watch.lamps}, set(OF_PROCESSES))
+        self.assertEqual({lamp.name for lamp in self.watch.latches}, set(PROCESS_ALARMS))
 
     def test_a_disk_that_is_low_is_said_at_once_and_clears_after_5_seconds(self) -> None:
         low = WELL._replace(disk_is_low=True)
@@ -273,12 +305,16 @@ class OfTheProcess(TestCase):
                 self.look(WELL._replace(sealed=7))
                 self.assertEqual(self.look(*self.failing(stage, [1, 1, 3, 3])), [])
                 self.assertEqual(self.look(*self.failing(stage, [4])), [f"{stage}_away"])
-                self.assertEqual(self.look(*self.failing(stage, [4] * 60)), [], "tries come ever more rarely")
+                self.assertEqual(
+                    self.look(*self.failing(stage, [4] * 60)), [], "tries come ever more rarely"
+                )
                 (well,) = self.failing(stage, [4])
                 self.assertEqual(self.look(well._replace(sealed=8)), [f"-{stage}_away"])
 
     def test_one_file_that_fails_while_others_are_sealed_is_no_outage(self) -> None:
-        files = [ProcessSeen(False, 0.5, 3, second, {"database": second // 3}) for second in range(60)]
+        files = [
+            ProcessReading(False, 0.5, 3, second, {"database": second // 3}) for second in range(60)
+        ]
         self.assertEqual(self.look(*files), [])
 
     def test_where_nothing_waits_any_more_nothing_is_away(self) -> None:

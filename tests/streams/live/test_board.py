@@ -8,9 +8,14 @@ from typing import Any
 from unittest import TestCase
 
 from calls.live.messages import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News
-from calls.serializers import CallSerializer, CountsSerializer, ParticipantSerializer, SubscriptionSerializer
+from calls.serializers import (
+    CallSerializer,
+    CountsSerializer,
+    ParticipantSerializer,
+    SubscriptionSerializer,
+)
 from streams.ingest.stream import Stream
-from streams.live.board import QUIET_TICKS, Board, is_worth_telling
+from streams.live.board import QUIET_TICKS, Board, is_worth_publishing
 from tests.streams.streams import (
     ALICE,
     BOB,
@@ -46,7 +51,9 @@ class BoardTestCase(TestCase):
 
     def stream(self, connection: str = "connection", *, connected_at_us: int = START_US) -> Stream:
         """An open stream on the board that has announced its audio."""
-        stream = open_stream(self.folder, connection, clock=self.clock, connected_at_us=connected_at_us)
+        stream = open_stream(
+            self.folder, connection, clock=self.clock, connected_at_us=connected_at_us
+        )
         stream.receive(metadata())
         self.streams.append(stream)
         self.board.add(stream)
@@ -70,23 +77,32 @@ class WhatTheLookoutTakes(BoardTestCase):
         for pcm in (FULL_SCALE, FULL_SCALE, QUIET):
             stream.receive(audio(ALICE, pcm))
             self.tick()
-        self.assertEqual((stream.speakers[ALICE].loudest_dbfs, stream.speakers[ALICE].clipped), (0.0, 2))
+        self.assertEqual(
+            (stream.speakers[ALICE].loudest_dbfs, stream.speakers[ALICE].clipped), (0.0, 2)
+        )
 
     def test_is_told_with_the_news_where_there_is_something_to_say(self) -> None:
         self.stream()
         self.now += 1
-        alarm: AlarmNews = {"call": None, "participant": None, "alarm": "disk_low", "since": "2026-11-23T10:00:00Z"}
+        alarm: AlarmNews = {
+            "call": None,
+            "participant": None,
+            "alarm": "disk_low",
+            "since": "2026-11-23T10:00:00Z",
+        }
         first = self.board.tick(self.now, self.clock.now, [alarm])
         self.assertEqual(first["alarms"], [alarm])
         quiet = self.board.tick(self.now, self.clock.now)
         self.assertNotIn("alarms", quiet)
         over = self.board.tick(self.now, self.clock.now, [])
         self.assertEqual((over["alarms"], over["number"]), ([], first["number"] + 1))
-        self.assertTrue(is_worth_telling(over))
-        totals = self.board.tick(self.now, self.clock.now, None, {"packets_per_second": 50.0, "seal_lag_seconds": 1.0})
+        self.assertTrue(is_worth_publishing(over))
+        totals = self.board.tick(
+            self.now, self.clock.now, None, {"packets_per_second": 50.0, "seal_lag_seconds": 1.0}
+        )
         self.assertEqual(totals["totals"]["packets_per_second"], 50.0)
-        self.assertTrue(is_worth_telling(totals))
-        self.assertFalse(is_worth_telling(quiet))
+        self.assertTrue(is_worth_publishing(totals))
+        self.assertFalse(is_worth_publishing(quiet))
 
 
 class Minutes(BoardTestCase):
@@ -125,7 +141,9 @@ class Levels(BoardTestCase):
         levels = [self.levels() for _ in range(3 * QUIET_TICKS)]
         self.assertIn(participant_id(ALICE), levels[0])
         silence = {participant_id(ALICE): [SILENCE_DBFS, SILENCE_DBFS]}
-        self.assertEqual(levels[1:], [{}] * (QUIET_TICKS - 1) + [silence] + [{}] * (2 * QUIET_TICKS - 1))
+        self.assertEqual(
+            levels[1:], [{}] * (QUIET_TICKS - 1) + [silence] + [{}] * (2 * QUIET_TICKS - 1)
+        )
 
     def test_a_stall_shorter_than_that_is_not_seen(self) -> None:
         stream = self.stream()
@@ -159,7 +177,11 @@ class Levels(BoardTestCase):
     def test_a_voice_of_two_sockets_is_silent_once(self) -> None:
         for stream in (self.stream(), self.stream()):
             stream.receive(audio(ALICE))
-        silences = [heard for _ in range(3 * QUIET_TICKS) if [SILENCE_DBFS] * 2 in (heard := self.levels()).values()]
+        silences = [
+            heard
+            for _ in range(3 * QUIET_TICKS)
+            if [SILENCE_DBFS] * 2 in (heard := self.levels()).values()
+        ]
         self.assertEqual(len(silences), 1)
 
     def test_of_a_socket_that_has_closed_end_in_silence(self) -> None:
@@ -175,7 +197,10 @@ class ACall(BoardTestCase):
     def test_is_told_when_it_begins(self) -> None:
         self.stream()
         [call] = self.calls()
-        self.assertEqual((call["state"], call["ended_at"], call["call_connection_id"]), ("live", None, "connection"))
+        self.assertEqual(
+            (call["state"], call["ended_at"], call["call_connection_id"]),
+            ("live", None, "connection"),
+        )
 
     def test_is_told_again_when_somebody_joins_and_not_for_every_packet(self) -> None:
         stream = self.stream()
@@ -222,14 +247,18 @@ class ACall(BoardTestCase):
                 close(stream, code)
                 assert stream.closed
                 [call] = self.tick(after=GRACE_SECONDS)["ended"]
-                self.assertEqual((call["state"], call["subscriptions"][0]["close_code"]), (state, code))
+                self.assertEqual(
+                    (call["state"], call["subscriptions"][0]["close_code"]), (state, code)
+                )
                 self.assertEqual(call["ended_at"], call["subscriptions"][0]["disconnected_at"])
 
     def test_that_broke_and_came_back_and_closed_well_has_ended(self) -> None:
         close(self.stream(), 1006)
         self.clock.now += 1_000_000
         close(self.stream(), 1000)
-        self.assertEqual([call["state"] for call in self.tick(after=GRACE_SECONDS)["ended"]], ["ended"])
+        self.assertEqual(
+            [call["state"] for call in self.tick(after=GRACE_SECONDS)["ended"]], ["ended"]
+        )
 
     def test_that_has_ended_is_gone_from_the_board(self) -> None:
         self.assertFalse(self.board)
@@ -286,12 +315,19 @@ class TheFormOfACall(BoardTestCase):
 
     def test_counts_each_subscription_of_a_socket_by_itself(self) -> None:
         stream = self.stream()
-        for message in (audio(ALICE), audio(ALICE, at=1), metadata(24_000, "sub-2"), audio(ALICE, at=2)):
+        for message in (
+            audio(ALICE),
+            audio(ALICE, at=1),
+            metadata(24_000, "sub-2"),
+            audio(ALICE, at=2),
+        ):
             stream.receive(message)
         before, after = self.calls()[0]["subscriptions"]
         self.assertEqual((before["sample_rate"], before["counts"]["audio"]), (16_000, 2))
         self.assertEqual((after["sample_rate"], after["counts"]["audio"]), (24_000, 1))
-        self.assertEqual((before["disconnected_at"], after["disconnected_at"]), (after["connected_at"], None))
+        self.assertEqual(
+            (before["disconnected_at"], after["disconnected_at"]), (after["connected_at"], None)
+        )
         close(stream, 1000)
         before, after = self.calls()[0]["subscriptions"]
         self.assertEqual((before["close_code"], after["close_code"]), (None, 1000))

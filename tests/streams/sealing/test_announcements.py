@@ -14,7 +14,7 @@ from calls import storage
 from calls.models import Call, Participant, Subscription
 from calls.times import EPOCH
 from streams.sealing import rows
-from streams.sealing.announcements import ANNOUNCE_BYTES, OpenStreams
+from streams.sealing.announcements import ANNOUNCE_BYTES, OpenJournals
 from streams.sealing.rows import Announcement
 from streams.sealing.sealer import HEARTBEAT_SECONDS
 from tests.streams.journals import Socket, metadata_of
@@ -70,14 +70,16 @@ class WhileCallsGoOn(SpoolTest):
         socket = Socket(self.process.folder).say(speech(ANNOUNCE_BYTES // PACKET_BYTES + 1))
         self.process.round()
         socket.say(speech(1, participant="q"))
-        with patch.object(OpenStreams, "read", side_effect=AssertionError("read again")):
+        with patch.object(OpenJournals, "read", side_effect=AssertionError("read again")):
             self.assertTrue(self.process.round())
         self.assertEqual(self.process.sealer.failures["journal"], 0)
 
     def test_of_a_file_that_has_told_everyone_not_even_the_size_is_asked(self) -> None:
         Socket(self.process.folder).say(speech(ANNOUNCE_BYTES // PACKET_BYTES + 1))
         self.process.round()
-        with patch("streams.sealing.announcements.size_of", side_effect=AssertionError("asked again")):
+        with patch(
+            "streams.sealing.announcements.size_of", side_effect=AssertionError("asked again")
+        ):
             self.assertTrue(self.process.round())
         self.assertEqual(self.process.sealer.failures["journal"], 0)
 
@@ -87,7 +89,7 @@ class WhileCallsGoOn(SpoolTest):
         socket.rotate()
         self.process.round()
         socket.say(speech(201)[200:])
-        with patch.object(OpenStreams, "read", side_effect=AssertionError("read again")):
+        with patch.object(OpenJournals, "read", side_effect=AssertionError("read again")):
             self.process.round()
         self.assertEqual(self.process.sealer.failures["journal"], 0)
 
@@ -96,13 +98,15 @@ class WhileCallsGoOn(SpoolTest):
             Socket(self.process.folder, f"call-{number}").say(speech(1))
         with patch.object(rows, "announce", wraps=rows.announce) as announce:
             self.process.round()
-        self.assertEqual((announce.call_count, Call.objects.count(), Participant.objects.count()), (1, 10, 10))
+        self.assertEqual(
+            (announce.call_count, Call.objects.count(), Participant.objects.count()), (1, 10, 10)
+        )
 
     def test_a_rotated_file_tells_of_a_second_metadata_and_not_of_the_first_again(self) -> None:
         socket = Socket(self.process.folder)
         socket.announce(metadata_of(1, 24_000, START_US + 5))
         socket.rotate()
-        self.process.sealer._tell_of_open_streams()
+        self.process.sealer._announce_open_streams()
         row = self.subscription(socket.stream_id, 1)
         self.assertEqual((Subscription.objects.count(), row.sample_rate), (1, 24_000))
 
@@ -157,7 +161,7 @@ class WhileCallsGoOn(SpoolTest):
 
     def test_a_file_that_is_finished_this_moment_is_left_to_sealing(self) -> None:
         name = Socket(self.process.folder).path(".journal").name
-        self.assertIsNone(OpenStreams(self.process.folder).read(name))
+        self.assertIsNone(OpenJournals(self.process.folder).read(name))
 
     def test_a_file_that_cannot_be_announced_keeps_no_other_from_its_turn(self) -> None:
         for number in range(5):

@@ -1,4 +1,6 @@
-"""The digest of journal files: the same samples and facts however a socket's records are cut into files."""
+"""The digest of journal files: the same samples and facts however a socket's records are cut into
+files.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class WhatAFileHolds(TestCase):
         self.assertEqual([one.start_sample - START for one in sealed.segments], [0, 12_800, 25_600])
         self.assertEqual([one.packets for one in sealed.segments], [40, 40, 40])
         self.assertEqual(sealed.segments[-1].end_sample, START + 120 * PACKET_SAMPLES)
-        self.assertEqual(b"".join(one.pcm for one in sealed.segments), b"".join(packet.pcm for packet in packets))
+        self.assertEqual(
+            b"".join(one.pcm for one in sealed.segments), b"".join(packet.pcm for packet in packets)
+        )
 
     def test_audio_of_exactly_segment_seconds_is_one_segment(self) -> None:
         (one,) = seal_one([*records_of(speech(50)), closed()], segment_seconds=1.0).segments
@@ -38,9 +42,12 @@ class WhatAFileHolds(TestCase):
         packets = speech(400)
         sealed = seal_one([*records_of(packets[:100] + packets[150:]), closed()])
         ((raw_id, gap),) = sealed.gaps
-        self.assertEqual((raw_id, gap.start_sample, gap.sample_count), ("p", START + 100 * 320, 50 * 320))
         self.assertEqual(
-            [(start, len(pcm) // 640) for start, _, pcm in sealed.samples()], [(START, 100), (START + 150 * 320, 250)]
+            (raw_id, gap.start_sample, gap.sample_count), ("p", START + 100 * 320, 50 * 320)
+        )
+        self.assertEqual(
+            [(start, len(pcm) // 640) for start, _, pcm in sealed.samples()],
+            [(START, 100), (START + 150 * 320, 250)],
         )
 
     def test_a_gap_in_which_the_disk_took_nothing_says_so_and_another_does_not(self) -> None:
@@ -61,19 +68,30 @@ class WhatAFileHolds(TestCase):
         self.assertEqual(seal_one(records).digests[0].alarms, cut.digests[1].alarms)
 
     def test_an_alarm_that_is_on_at_the_end_of_the_socket_ends_with_it(self) -> None:
-        stalled, later = Alarm("stalled", None, START_US), Alarm("no_audio", None, START_US + 20_000_000)
+        stalled, later = (
+            Alarm("stalled", None, START_US),
+            Alarm("no_audio", None, START_US + 20_000_000),
+        )
         ended_us = START_US + 10_000_000
         sealed = seal_one([metadata_of(), stalled, later, closed(ended_us)])
-        self.assertEqual([alarm.until_us for _, alarm in sealed.digests[0].alarms], [ended_us, later.since_us])
+        self.assertEqual(
+            [alarm.until_us for _, alarm in sealed.digests[0].alarms], [ended_us, later.since_us]
+        )
         self.assertEqual(sealed.state.alarms, [])
         broken_off = seal_one([*records_of(speech(10)), stalled])
         ((raw_id, alarm),) = broken_off.digests[0].alarms
         self.assertEqual((raw_id, alarm.until_us), (None, broken_off.state.last_us))
 
     def test_each_voice_is_a_track_of_its_own(self) -> None:
-        both = [packet for pair in zip(speech(10), speech(10, participant=""), strict=True) for packet in pair]
+        both = [
+            packet
+            for pair in zip(speech(10), speech(10, participant=""), strict=True)
+            for packet in pair
+        ]
         sealed = seal_one([*records_of(both), closed()])
-        self.assertEqual([(one.raw_id, one.start_sample) for one in sealed.segments], [("p", START), ("", START)])
+        self.assertEqual(
+            [(one.raw_id, one.start_sample) for one in sealed.segments], [("p", START), ("", START)]
+        )
 
     def test_a_silent_packet_without_pcm_is_20_ms_of_zeros_at_the_rate_in_force(self) -> None:
         for rate in (16_000, 24_000):
@@ -92,7 +110,9 @@ class WhatAFileHolds(TestCase):
         sealed = seal_one([metadata_of(), Voice(0, "p"), empty, closed()])
         self.assertEqual((sealed.segments, sealed.facts()[0].audio), ([], 1))
 
-    def test_a_packet_without_timestamp_goes_where_the_socket_was_opened_when_nothing_else_is_known(self) -> None:
+    def test_a_packet_without_timestamp_goes_where_the_socket_was_opened_when_nothing_else_is_known(
+        self,
+    ) -> None:
         bare = [replace(packet, timestamp_us=None) for packet in speech(3)]
         (one,) = seal_one([*records_of(bare), closed()]).segments
         self.assertEqual((one.start_sample, one.sample_count), (START, 3 * 320))
@@ -124,28 +144,44 @@ class Subscriptions(TestCase):
         records = [*records_of(packets[:200]), second, *map(audio_of, packets[200:]), closed()]
         sealed = seal_one(records)
         first_facts, second_facts = sealed.facts()
-        self.assertEqual((first_facts.disconnected_us, first_facts.close_code), (second.at_us, None))
+        self.assertEqual(
+            (first_facts.disconnected_us, first_facts.close_code), (second.at_us, None)
+        )
         self.assertEqual((second_facts.connected_us, second_facts.close_code), (second.at_us, 1000))
         self.assertEqual((first_facts.audio, second_facts.audio), (200, 200))
         self.assertEqual({one.subscription for one in sealed.segments}, {0, 1})
-        self.assertEqual([(start, len(pcm)) for start, _, pcm in sealed.samples()], [(START, 400 * 640)])
+        self.assertEqual(
+            [(start, len(pcm)) for start, _, pcm in sealed.samples()], [(START, 400 * 640)]
+        )
 
     def test_a_change_of_rate_goes_on_on_the_same_axis(self) -> None:
         packets = [*speech(100), *(replace(packet, rate=24_000) for packet in speech(200)[100:])]
-        records = [*records_of(packets[:100]), metadata_of(1, 24_000, START_US + 1), *map(audio_of, packets[100:])]
+        records = [
+            *records_of(packets[:100]),
+            metadata_of(1, 24_000, START_US + 1),
+            *map(audio_of, packets[100:]),
+        ]
         sealed = seal_one([*records, closed()])
         first, second = sealed.samples()
         self.assertEqual((first[0], first[1], len(first[2])), (START, RATE, 100 * 640))
-        self.assertEqual((second[0] * 2, second[1], len(second[2])), ((START + 100 * 320) * 3, 24_000, 100 * 960))
-        self.assertEqual([change.sample_rate for change in sealed.digests[0].rate_changes], [24_000])
+        self.assertEqual(
+            (second[0] * 2, second[1], len(second[2])), ((START + 100 * 320) * 3, 24_000, 100 * 960)
+        )
+        self.assertEqual(
+            [change.sample_rate for change in sealed.digests[0].rate_changes], [24_000]
+        )
 
-    def test_metadata_that_is_repeated_at_the_front_of_a_file_is_the_same_subscription(self) -> None:
+    def test_metadata_that_is_repeated_at_the_front_of_a_file_is_the_same_subscription(
+        self,
+    ) -> None:
         records = [*records_of(speech(20)), closed()]
         sealed = seal(files_of(records, [12], handshake_of()))
         self.assertEqual(len(sealed.facts()), 1)
         self.assertEqual(sealed.facts()[0].connected_us, START_US)
 
-    def test_metadata_that_comes_before_its_socket_by_our_clock_does_not_end_it_before_its_start(self) -> None:
+    def test_metadata_that_comes_before_its_socket_by_our_clock_does_not_end_it_before_its_start(
+        self,
+    ) -> None:
         sealed = seal_one([metadata_of(), metadata_of(1, at_us=START_US - 5_000_000), closed()])
         self.assertEqual(sealed.facts()[0].disconnected_us, START_US)
 
@@ -176,7 +212,12 @@ class Counting(TestCase):
 
     def test_duplicates_and_late_packets_are_counted(self) -> None:
         packets = speech(10)
-        sealed = seal_one([*records_of([*packets[:5], packets[6], packets[5], packets[3], *packets[7:]]), closed()])
+        sealed = seal_one(
+            [
+                *records_of([*packets[:5], packets[6], packets[5], packets[3], *packets[7:]]),
+                closed(),
+            ]
+        )
         (facts,) = sealed.facts()
         self.assertEqual((facts.audio, facts.duplicate, facts.late), (11, 1, 1))
 
@@ -189,14 +230,18 @@ class Damaged(TestCase):
         handshake = handshake_of()
         first, second = files_of([*records_of(speech(20)), closed()], [12], handshake)
         sealed = seal([first, second[1:]], handshake)
-        self.assertEqual([(start, len(pcm)) for start, _, pcm in sealed.samples()], [(START, 20 * 640)])
+        self.assertEqual(
+            [(start, len(pcm)) for start, _, pcm in sealed.samples()], [(START, 20 * 640)]
+        )
 
     def test_without_its_metadata_a_first_file_is_taken_for_16_khz(self) -> None:
         (one,) = seal_one([*records_of(speech(5))[1:], closed()]).segments
         self.assertEqual((one.sample_rate, one.sample_count), (16_000, 5 * 320))
 
     def test_the_metadata_of_the_next_file_corrects_it(self) -> None:
-        records = records_of([replace(packet, rate=24_000) for packet in speech(300)], metadata_of(rate=24_000))
+        records = records_of(
+            [replace(packet, rate=24_000) for packet in speech(300)], metadata_of(rate=24_000)
+        )
         first, second = files_of([*records, closed()], [150], handshake_of())
         del first[1]
         sealed = seal([first, second])
@@ -227,7 +272,9 @@ class HowItEnds(TestCase):
         self.assertFalse(sealed.digests[0].broken_off)
         self.assertTrue(sealed.state.is_over)
 
-    def test_a_socket_whose_process_died_keeps_nothing_back_and_is_said_to_be_broken_off(self) -> None:
+    def test_a_socket_whose_process_died_keeps_nothing_back_and_is_said_to_be_broken_off(
+        self,
+    ) -> None:
         packets = speech(300)
         sealed = seal_one(records_of(packets), last=True)
         self.assertEqual(sum(one.sample_count for one in sealed.segments), 300 * 320)
@@ -265,13 +312,16 @@ class HowItEnds(TestCase):
 
 
 class CutInPieces(TestCase):
-    """Sealing a socket in one file or in many, with the state written to disk between, gives the same."""
+    """Sealing a socket in one file or in many, with the state written to disk between, gives the
+    same.
+    """
 
     @staticmethod
     def records(loss: list[int], swaps: list[int], rate_change: int | None) -> list[Record]:
         spoken = [*speech(260), *speech(260, participant="q")]
         packets = sorted(
-            (packet for packet in spoken if packet.number % 97 not in loss), key=lambda packet: packet.spoken_us
+            (packet for packet in spoken if packet.number % 97 not in loss),
+            key=lambda packet: packet.spoken_us,
         )
         for place in swaps:
             packets[place : place + 2] = reversed(packets[place : place + 2])
@@ -284,7 +334,9 @@ class CutInPieces(TestCase):
             after = [replace(packet, rate=24_000) for packet in packets[rate_change:]]
             records = records_of([*packets[:rate_change], *after])
             audio = [number for number, record in enumerate(records) if isinstance(record, Audio)]
-            records.insert(audio[rate_change], metadata_of(1, 24_000, packets[rate_change].spoken_us))
+            records.insert(
+                audio[rate_change], metadata_of(1, 24_000, packets[rate_change].spoken_us)
+            )
         records.insert(len(records) // 2, Dtmf(START_US, "7"))
         return [*records, closed()]
 
@@ -316,7 +368,9 @@ class CutInPieces(TestCase):
         records = self.records([], [], None)
         sealed = seal(files_of(records, cuts, handshake_of(segment_seconds=segment_seconds)))
         self.assertEqual(sum(one.sample_count for one in sealed.segments), 2 * 260 * 320)
-        self.assertLessEqual(max(one.sample_count for one in sealed.segments), segment_seconds * RATE)
+        self.assertLessEqual(
+            max(one.sample_count for one in sealed.segments), segment_seconds * RATE
+        )
 
 
 class States(TestCase):
@@ -324,7 +378,9 @@ class States(TestCase):
         state = seal_one([*records_of(speech(300)), Counts(0, 1, 2, 3, 4, {})], last=False).state
         self.assertEqual(sealing.load(sealing.dump(state)), state)
 
-    def test_a_state_with_members_of_another_version_is_read_and_no_audio_in_it_is_lost(self) -> None:
+    def test_a_state_with_members_of_another_version_is_read_and_no_audio_in_it_is_lost(
+        self,
+    ) -> None:
         spoken, handshake = speech(300), handshake_of()
         first, second = files_of([*records_of(spoken), closed()], [200], handshake)
         state = StreamState()
@@ -332,20 +388,34 @@ class States(TestCase):
         left = msgspec.msgpack.decode(sealing.dump(state))
         track = left["timeline"]["tracks"]["p"]
         del track["remembered"], track["counted"]
-        track |= {"recent": {b"hash": [START_US, 1]}, "disordered": False, "queued": 7, "lows": [[1, 2]]}
+        track |= {
+            "recent": {b"hash": [START_US, 1]},
+            "disordered": False,
+            "queued": 7,
+            "lows": [[1, 2]],
+        }
         track["waiting"] = [{**packet, "before": 9} for packet in track["waiting"]]
-        ended = sealing.digest(second, handshake, sealing.load(msgspec.msgpack.encode(left)), last=True)
+        ended = sealing.digest(
+            second, handshake, sealing.load(msgspec.msgpack.encode(left)), last=True
+        )
         pcm = b"".join(segment.pcm for digest in (begun, ended) for segment in digest.segments)
         self.assertEqual(pcm, b"".join(packet.pcm for packet in spoken))
 
     def test_what_is_no_state_is_refused(self) -> None:
-        for content in (b"", b"\xff", msgspec.msgpack.encode([1]), msgspec.msgpack.encode({"current": "x"})):
+        for content in (
+            b"",
+            b"\xff",
+            msgspec.msgpack.encode([1]),
+            msgspec.msgpack.encode({"current": "x"}),
+        ):
             with self.subTest(content=content), self.assertRaises(msgspec.DecodeError):
                 sealing.load(content)
 
     def test_a_run_is_cut_between_samples_also_at_odd_lengths(self) -> None:
         run = Run(100, 8_000, [bytes(10), bytes(12)], 11)
         pieces = sealing.segments_of(run, "p", 0, 4 / 8_000)
-        self.assertEqual([(one.start_sample, one.sample_count) for one in pieces], [(100, 4), (104, 4), (108, 3)])
+        self.assertEqual(
+            [(one.start_sample, one.sample_count) for one in pieces], [(100, 4), (104, 4), (108, 3)]
+        )
         tiny = sealing.segments_of(run, "p", 0, 0.0)
         self.assertEqual((len(tiny), {one.packets for one in tiny}), (11, {1}))

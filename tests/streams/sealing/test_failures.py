@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from calls.models import FailedJournal, RecorderProcess, Segment
 from streams.journal import spool
-from streams.sealing import steps as sealed_file
-from streams.sealing.failures import LOOK_EVERY, FailedWork, Said
+from streams.sealing import steps
+from streams.sealing.failures import CHECK_SECONDS, FailureLog, ProcessStatus
 from streams.sealing.sealer import HEARTBEAT_SECONDS, LONGEST_BACKOFF_SECONDS
 from streams.stats import Backlog
 from tests.streams.journals import Socket
@@ -34,18 +34,20 @@ class TheProcess(SpoolTest):
         self.process.round(after_seconds=HEARTBEAT_SECONDS)
         row.refresh_from_db()
         self.assertEqual(row.segments_sealed, Segment.objects.count())
-        self.assertEqual((row.failures["store"], row.last_error), (1, "StoreAway"))
+        self.assertEqual((row.failures["store"], row.last_error), (1, "StoreUnreachable"))
 
     def test_one_that_has_been_silent_for_an_hour_is_forgotten(self) -> None:
         self.process.round()
         RecorderProcess.objects.update(seen_at=timezone.now() - timedelta(minutes=61))
         another = self.new_process()
         another.round()
-        self.assertEqual([str(row.id) for row in RecorderProcess.objects.all()], [another.folder.name])
+        self.assertEqual(
+            [str(row.id) for row in RecorderProcess.objects.all()], [another.folder.name]
+        )
 
     def test_what_is_wrong_with_telling_is_no_outage(self) -> None:
         Socket(self.process.folder).say(speech(100)).close()
-        with patch.object(FailedWork, "exchange", side_effect=ValueError), self.expected():
+        with patch.object(FailureLog, "sync", side_effect=ValueError), self.expected():
             self.assertTrue(self.process.round())
         self.assertGreater(Segment.objects.count(), 0)
 
@@ -67,7 +69,7 @@ class Failing:
     def __init__(self) -> None:
         self.is_mended = False
         self.tries = 0
-        self._store = sealed_file.store
+        self._store = steps.store_audio
 
     def __call__(self, file: Any) -> None:
         self.tries += 1
@@ -80,7 +82,7 @@ class TheJournal(SpoolTest):
     def setUp(self) -> None:
         super().setUp()
         self.failing = Failing()
-        self.enterContext(patch.object(sealed_file, "store", self.failing))
+        self.enterContext(patch.object(steps, "store_audio", self.failing))
         self.socket = Socket(self.process.folder)
         self.socket.say(speech(100)).close()
 
@@ -112,7 +114,9 @@ class TheJournal(SpoolTest):
         self.assertEqual(self.failing.tries, tries)  # it has to wait its fifteen seconds
         self.failing.is_mended = True
         FailedJournal.objects.update(retry_asked_at=timezone.now())
-        self.process.sealer._set_back = dict.fromkeys(self.process.sealer._set_back, self.clock.now + 3600)
+        self.process.sealer._set_back = dict.fromkeys(
+            self.process.sealer._set_back, self.clock.now + 3600
+        )
         self.process.round(after_seconds=HEARTBEAT_SECONDS)
         self.process.round()
         self.assertGreater(Segment.objects.count(), 0)
@@ -177,13 +181,13 @@ class SetAside(SpoolTest):
 
     def test_what_another_sets_aside_later_is_found_half_a_minute_later(self) -> None:
         watcher, began = self.new_process(), timezone.now()
-        work = FailedWork(self.spool, watcher.folder, began)
-        said = Said(0, 0, {}, Backlog(), "")
-        work.exchange(said, began)
+        work = FailureLog(self.spool, watcher.folder, began)
+        said = ProcessStatus(0, 0, {}, Backlog(), "")
+        work.sync(said, began)
         self.path.rename(self.path.with_suffix(spool.SET_ASIDE))
-        work.exchange(said, began + LOOK_EVERY / 2)
+        work.sync(said, began + CHECK_SECONDS / 2)
         self.assertEqual(self.rows(), [])
-        work.exchange(said, began + LOOK_EVERY)
+        work.sync(said, began + CHECK_SECONDS)
         [row] = self.rows()
         self.assertTrue(row.is_set_aside)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from calls.models import LedgerEntry, Segment
 from streams.journal import spool
-from streams.sealing import queries as recorded
+from streams.sealing import queries
 from streams.sealing.gaps import gap_between
 from streams.sealing.sealer import LONGEST_BACKOFF_SECONDS, TAKEOVER_SECONDS
 from streams.timeline.timeline import Gap, Timeline
@@ -51,7 +51,9 @@ class OutOfOrder(SpoolTest):
 
 
 class SealedOutOfOrder(OutOfOrder):
-    """One process dies in mid-call; another has recorded and sealed the call's next socket before it finds that out."""
+    """One process dies in mid-call; another has recorded and sealed the call's next socket before
+    it finds that out.
+    """
 
     def test_time_between_them_is_a_gap_once_the_first_is_sealed_too(self) -> None:
         Socket(self.process.folder).say(self.packets[:200]).die()
@@ -88,7 +90,9 @@ class SealedOutOfOrder(OutOfOrder):
         self.process.round()
         for axis in (self.spool / spool.AXES).iterdir():
             axis.unlink()
-        with patch.object(recorded, "axes_of", side_effect=lambda asked: [Timeline() for _ in asked]):
+        with patch.object(
+            queries, "axes_of", side_effect=lambda asked: [Timeline() for _ in asked]
+        ):
             self.seal_later_socket(self.packets[250:400])  # asked before the first was committed
         self.assertEqual(self.gaps(), [("not_connected", 200, 50)])
 
@@ -99,12 +103,16 @@ class SealedOutOfOrder(OutOfOrder):
         self.assertEqual(self.gaps(), [("not_connected", 200, 50)])
 
     def test_every_voice_of_the_first_is_looked_at(self) -> None:
-        both = sorted(self.packets[:200] + speech(100, participant="q"), key=lambda packet: packet.spoken_us)
+        both = sorted(
+            self.packets[:200] + speech(100, participant="q"), key=lambda packet: packet.spoken_us
+        )
         Socket(self.process.folder).say(both).die()
         later = self.packets[250:] + speech(400, participant="q")[250:]
         self.seal_later_socket(sorted(later, key=lambda packet: packet.spoken_us))
         self.take_over()
-        self.assertEqual(sorted(self.gaps()), [("recorder_stopped", 100, 150), ("recorder_stopped", 200, 50)])
+        self.assertEqual(
+            sorted(self.gaps()), [("recorder_stopped", 100, 150), ("recorder_stopped", 200, 50)]
+        )
 
 
 class ThreeSockets(OutOfOrder):
@@ -115,7 +123,9 @@ class ThreeSockets(OutOfOrder):
     def seal(self, order: str) -> None:
         parts = {"A": self.packets[:200], "C": self.packets[250:450], "B": self.packets[500:]}
         for name in order:
-            socket = Socket(self.process.folder, order, connected_us=parts[name][0].spoken_us).say(parts[name])
+            socket = Socket(self.process.folder, order, connected_us=parts[name][0].spoken_us).say(
+                parts[name]
+            )
             _ = socket.end() if name == "C" else socket.close()
             self.process.round()
 
@@ -123,11 +133,15 @@ class ThreeSockets(OutOfOrder):
         for order in map("".join, permutations("ABC")):
             with self.subTest(order=order):
                 self.seal(order)
-                self.assertEqual(self.gaps(call__call_connection_id=order), list(self.expected_gaps))
+                self.assertEqual(
+                    self.gaps(call__call_connection_id=order), list(self.expected_gaps)
+                )
 
     def test_the_process_of_the_one_between_dies_and_is_taken_over_last(self) -> None:
         dead = self.process
-        between = Socket(dead.folder, connected_us=self.packets[250].spoken_us).say(self.packets[250:450])
+        between = Socket(dead.folder, connected_us=self.packets[250].spoken_us).say(
+            self.packets[250:450]
+        )
         dead.round()
         self.seal_later_socket(self.packets[:200])
         self.seal_later_socket(self.packets[500:])
@@ -139,7 +153,9 @@ class ThreeSockets(OutOfOrder):
     def test_one_that_goes_on_fills_it_file_by_file(self) -> None:
         self.seal_later_socket(self.packets[:200])
         self.seal_later_socket(self.packets[500:])
-        between = Socket(self.survivor.folder, connected_us=self.packets[250].spoken_us).say(self.packets[250:400])
+        between = Socket(self.survivor.folder, connected_us=self.packets[250].spoken_us).say(
+            self.packets[250:400]
+        )
         between.rotate()
         self.survivor.round()
         self.assertEqual(self.gaps(), [("not_connected", 200, 50), ("not_connected", 275, 225)])
@@ -171,13 +187,17 @@ class ThreeSockets(OutOfOrder):
         other = speech(600, participant="q")
         both = sorted(self.packets[:200] + other[:200], key=lambda packet: packet.spoken_us)
         self.seal_later_socket(both)
-        self.seal_later_socket(sorted(self.packets[500:] + other[500:], key=lambda packet: packet.spoken_us))
+        self.seal_later_socket(
+            sorted(self.packets[500:] + other[500:], key=lambda packet: packet.spoken_us)
+        )
         self.seal_later_socket(self.packets[200:500])
         self.assertEqual(self.gaps(participant__raw_id="p"), [])
         self.assertEqual(self.gaps(participant__raw_id="q"), [("not_connected", 200, 300)])
 
     def test_sealed_again_after_a_crash_it_brings_no_gap_back(self) -> None:
-        """Its journal was not deleted; before it is read again, what it has found missing is sealed."""
+        """Its journal was not deleted; before it is read again, what it has found missing is
+        sealed.
+        """
         self.seal_later_socket(self.packets[:200])
         with self.expected(), patch.object(spool, "write_whole", side_effect=OSError("no")):
             self.seal_later_socket(self.packets[500:])
@@ -188,8 +208,9 @@ class ThreeSockets(OutOfOrder):
 
 
 Story = tuple[int, int, int, int, bool]
-"""Of one socket, in packets: where it begins, how many it hears (and one more), a pause, how many then; whether it is
-closed in good order."""
+"""Of one socket, in packets: where it begins, how many it hears (and one more), a pause, how many
+then; whether it is closed in good order.
+"""
 
 
 class InAnyOrder(OutOfOrder):
@@ -209,7 +230,9 @@ class InAnyOrder(OutOfOrder):
 
         check()
 
-    def seal_in(self, order: list[int], connection: str, stories: list[Story], *, forgets: bool) -> None:
+    def seal_in(
+        self, order: list[int], connection: str, stories: list[Story], *, forgets: bool
+    ) -> None:
         opened: dict[int, Socket] = {}
         for number in order:
             first, count, pause, more, closes = stories[number]
@@ -224,14 +247,20 @@ class InAnyOrder(OutOfOrder):
                 axis.unlink()
 
     def open(self, connection: str, heard: list[Sent]) -> Socket:
-        socket = Socket(self.survivor.folder, connection, connected_us=heard[0].spoken_us).say(heard)
+        socket = Socket(self.survivor.folder, connection, connected_us=heard[0].spoken_us).say(
+            heard
+        )
         socket.rotate()
         return socket
 
     def assert_covered(self, connection: str) -> None:
-        segments = Segment.objects.filter(participant__call__call_connection_id=connection).order_by("start_sample")
+        segments = Segment.objects.filter(
+            participant__call__call_connection_id=connection
+        ).order_by("start_sample")
         ends = [(one.start_sample, one.start_sample + one.sample_count) for one in segments]
-        missing = [(end, start - end) for (_, end), (start, _) in pairwise(ends) if start - end > 960]
+        missing = [
+            (end, start - end) for (_, end), (start, _) in pairwise(ends) if start - end > 960
+        ]
         entries = LedgerEntry.objects.filter(kind="gap", call__call_connection_id=connection)
         found = entries.order_by("start_sample").values_list("start_sample", "sample_count")
         self.assertEqual(list(found), missing)
@@ -239,7 +268,9 @@ class InAnyOrder(OutOfOrder):
 
 class Between(TestCase):
     def test_the_gap_is_counted_at_the_rate_of_the_audio_before_it(self) -> None:
-        self.assertEqual(gap_between(16_000, 16_000, 48_000, 24_000, "why"), Gap(16_000, 16_000, 16_000, "why"))
+        self.assertEqual(
+            gap_between(16_000, 16_000, 48_000, 24_000, "why"), Gap(16_000, 16_000, 16_000, "why")
+        )
 
     def test_sixty_milliseconds_are_none(self) -> None:
         self.assertIsNone(gap_between(0, 16_000, 960, 16_000, "why"))

@@ -1,4 +1,6 @@
-"""Ledger entries: one for each fact of a journal besides audio, and the same one however often it is read."""
+"""Ledger entries: one for each fact of a journal besides audio, and the same one however often it
+is read.
+"""
 
 from __future__ import annotations
 
@@ -38,35 +40,54 @@ class Entries(TestCase):
         (entry,) = entries(Digest(HANDSHAKE, gaps=[("p", gap)]))
         self.assertEqual((entry.kind, entry.reason, entry.call_id), ("gap", "not_connected", CALL))
         self.assertEqual(entry.participant_id, PARTICIPANT)
-        self.assertEqual((entry.start_sample, entry.sample_count, entry.sample_rate), (START, 24_000, RATE))
-        self.assertEqual((entry.started_at, entry.ended_at), (moment(START_US), moment_of(START + 24_000, RATE)))
+        self.assertEqual(
+            (entry.start_sample, entry.sample_count, entry.sample_rate), (START, 24_000, RATE)
+        )
+        self.assertEqual(
+            (entry.started_at, entry.ended_at), (moment(START_US), moment_of(START + 24_000, RATE))
+        )
 
     def test_a_clock_jump_says_where_to_and_by_how_much(self) -> None:
-        ahead = Jump("p", place_us=START_US, expected_us=START_US, timestamp_us=START_US + 7_200_500_000)
+        ahead = Jump(
+            "p", place_us=START_US, expected_us=START_US, timestamp_us=START_US + 7_200_500_000
+        )
         back = replace_jump(ahead, place_us=START_US + 1, timestamp_us=START_US - 3_000_000)
         first, second = entries(Digest(HANDSHAKE, jumps=[ahead, back]))
-        self.assertEqual((first.kind, first.reason, first.detail), ("clock_jump", "ahead", {"seconds": 7200.5}))
+        self.assertEqual(
+            (first.kind, first.reason, first.detail), ("clock_jump", "ahead", {"seconds": 7200.5})
+        )
         self.assertEqual((second.reason, second.detail), ("back", {"seconds": -3.0}))
         self.assertEqual((first.started_at, first.participant_id), (moment(START_US), PARTICIPANT))
 
     def test_a_change_of_rate_says_both(self) -> None:
         change = RateChange("p", START * 3 // 2, RATE, 24_000)
         (entry,) = entries(Digest(HANDSHAKE, rate_changes=[change]))
-        self.assertEqual((entry.kind, entry.detail), ("rate_change", {"before": RATE, "after": 24_000}))
+        self.assertEqual(
+            (entry.kind, entry.detail), ("rate_change", {"before": RATE, "after": 24_000})
+        )
         self.assertEqual((entry.started_at, entry.participant_id), (moment(START_US), PARTICIPANT))
 
     def test_tones_belong_to_the_socket_each_in_its_turn(self) -> None:
         tones = [Dtmf(START_US, "5"), Dtmf(START_US, "5"), Dtmf(START_US + 200_000, "#")]
         found = entries(Digest(HANDSHAKE, dtmf=tones))
-        self.assertEqual([entry.detail for entry in found], [{"tone": "5"}, {"tone": "5"}, {"tone": "#"}])
-        self.assertEqual([entry.started_at for entry in found], [moment(tone.arrived_us) for tone in tones])
+        self.assertEqual(
+            [entry.detail for entry in found], [{"tone": "5"}, {"tone": "5"}, {"tone": "#"}]
+        )
+        self.assertEqual(
+            [entry.started_at for entry in found], [moment(tone.arrived_us) for tone in tones]
+        )
         self.assertEqual({entry.participant_id for entry in found}, {None})
         self.assertEqual(len({entry.id for entry in found}), 3)
 
     def test_damage_says_how_much_of_which_file(self) -> None:
-        found = entries(Digest(HANDSHAKE, damage=[Damage(10, 25, torn=False), Damage(700, 710, torn=True)]))
+        found = entries(
+            Digest(HANDSHAKE, damage=[Damage(10, 25, torn=False), Damage(700, 710, torn=True)])
+        )
         self.assertEqual([entry.reason for entry in found], ["damaged_record", "torn_tail"])
-        self.assertEqual([entry.detail for entry in found], [{"journal": 3, "bytes": 15}, {"journal": 3, "bytes": 10}])
+        self.assertEqual(
+            [entry.detail for entry in found],
+            [{"journal": 3, "bytes": 15}, {"journal": 3, "bytes": 10}],
+        )
         self.assertEqual({entry.started_at for entry in found}, {moment(LAST_US)})
 
     def test_a_socket_that_broke_off_was_recovered(self) -> None:
@@ -78,19 +99,32 @@ class Entries(TestCase):
         alarms: list[tuple[str | None, Alarm]] = [("p", Alarm("clipping", 0, START_US, LAST_US))]
         alarms.append((None, Alarm("stalled", None, START_US, START_US)))
         first, second = entries(Digest(HANDSHAKE, alarms=alarms))
-        self.assertEqual((first.kind, first.reason, first.participant_id), ("alarm", "clipping", PARTICIPANT))
+        self.assertEqual(
+            (first.kind, first.reason, first.participant_id), ("alarm", "clipping", PARTICIPANT)
+        )
         self.assertEqual((first.started_at, first.ended_at), (moment(START_US), moment(LAST_US)))
-        self.assertEqual((second.reason, second.participant_id, second.call_id), ("stalled", None, CALL))
+        self.assertEqual(
+            (second.reason, second.participant_id, second.call_id), ("stalled", None, CALL)
+        )
 
     def test_alarms_of_one_moment_are_each_an_entry(self) -> None:
         kinds = [("clipping", 0), ("clipping", 1), ("too_low", 0), ("too_low", 1)]
-        alarms: list[tuple[str | None, Alarm]] = [("p", Alarm(*kind, START_US, LAST_US)) for kind in kinds]
+        alarms: list[tuple[str | None, Alarm]] = [
+            ("p", Alarm(*kind, START_US, LAST_US)) for kind in kinds
+        ]
         self.assertEqual(len({entry.id for entry in entries(Digest(HANDSHAKE, alarms=alarms))}), 4)
 
-    def test_entries_are_the_same_however_often_a_file_is_read_and_others_in_every_file(self) -> None:
+    def test_entries_are_the_same_however_often_a_file_is_read_and_others_in_every_file(
+        self,
+    ) -> None:
         def ids(sequence: int) -> list[UUID]:
             handshake = structs.replace(HANDSHAKE, sequence=sequence)
-            digest = Digest(handshake, dtmf=[Dtmf(START_US, "5")], damage=[Damage(0, 1, torn=False)], broken_off=True)
+            digest = Digest(
+                handshake,
+                dtmf=[Dtmf(START_US, "5")],
+                damage=[Damage(0, 1, torn=False)],
+                broken_off=True,
+            )
             return [entry.id for entry in entries(digest)]
 
         self.assertEqual(ids(3), ids(3))

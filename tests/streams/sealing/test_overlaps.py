@@ -9,27 +9,29 @@ from unittest import TestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.sealing.digest import Segment
-from streams.sealing.overlaps import Stored, seated
+from streams.sealing.digest import SealedSegment
+from streams.sealing.overlaps import Stored, without_overlaps
 
 
-def segment(start: int, count: int, fill: int = 1, raw_id: str = "p", packets: int = 1) -> Segment:
+def segment(
+    start: int, count: int, fill: int = 1, raw_id: str = "p", packets: int = 1
+) -> SealedSegment:
     """`count` samples of one value."""
-    return Segment(raw_id, 0, start, 16_000, bytes([fill, 0]) * count, packets)
+    return SealedSegment(raw_id, 0, start, 16_000, bytes([fill, 0]) * count, packets)
 
 
-def stored(one: Segment) -> Stored:
+def stored(one: SealedSegment) -> Stored:
     return one.start_sample, one.end_sample, sha256(one.pcm).hexdigest()
 
 
-def places(segments: list[Segment]) -> list[tuple[int, int]]:
+def places(segments: list[SealedSegment]) -> list[tuple[int, int]]:
     return [(one.start_sample, one.end_sample) for one in segments]
 
 
 lengths_and_pauses = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 40)), max_size=8)
 
 
-def track(lengths_and_pauses: list[tuple[int, int]], fill: int) -> list[Segment]:
+def track(lengths_and_pauses: list[tuple[int, int]], fill: int) -> list[SealedSegment]:
     """Segments in order of the axis, as a timeline gives them; each with its own audio."""
     segments, place = [], 0
     for number, (length, pause) in enumerate(lengths_and_pauses):
@@ -41,37 +43,41 @@ def track(lengths_and_pauses: list[tuple[int, int]], fill: int) -> list[Segment]
 class Seats(TestCase):
     def test_where_nothing_is_stored_everything_stays_where_it_is(self) -> None:
         segments = [segment(0, 10), segment(10, 10, 2), segment(50, 5, 3)]
-        self.assertEqual(seated(segments, {}), (segments, 0))
+        self.assertEqual(without_overlaps(segments, {}), (segments, 0))
 
     def test_audio_beside_what_is_stored_stays_where_it_is(self) -> None:
         segments = [segment(10, 10)]
         around = {"p": [stored(segment(0, 10, 2)), stored(segment(20, 10, 3))]}
-        self.assertEqual(seated(segments, around), (segments, 0))
+        self.assertEqual(without_overlaps(segments, around), (segments, 0))
 
     def test_an_exact_copy_is_dropped_and_its_packets_are_counted(self) -> None:
         copy, new = segment(0, 10, packets=500), segment(10, 10, 2)
-        self.assertEqual(seated([copy, new], {"p": [stored(copy)]}), ([new], 500))
+        self.assertEqual(without_overlaps([copy, new], {"p": [stored(copy)]}), ([new], 500))
 
     def test_the_same_audio_at_another_place_is_no_copy(self) -> None:
         segments = [segment(100, 10)]
-        self.assertEqual(seated(segments, {"p": [stored(segment(0, 10))]}), (segments, 0))
+        self.assertEqual(without_overlaps(segments, {"p": [stored(segment(0, 10))]}), (segments, 0))
 
     def test_other_audio_for_a_taken_place_goes_behind_it(self) -> None:
-        answer, dropped = seated([segment(5, 10, 2)], {"p": [stored(segment(0, 10)), stored(segment(10, 10, 3))]})
+        answer, dropped = without_overlaps(
+            [segment(5, 10, 2)], {"p": [stored(segment(0, 10)), stored(segment(10, 10, 3))]}
+        )
         self.assertEqual((places(answer), dropped), ([(20, 30)], 0))
 
     def test_it_goes_between_two_that_leave_room(self) -> None:
-        answer, _ = seated([segment(5, 10, 2)], {"p": [stored(segment(0, 10)), stored(segment(20, 10, 3))]})
+        answer, _ = without_overlaps(
+            [segment(5, 10, 2)], {"p": [stored(segment(0, 10)), stored(segment(20, 10, 3))]}
+        )
         self.assertEqual(places(answer), [(10, 20)])
 
     def test_what_follows_audio_that_was_moved_goes_behind_it(self) -> None:
         segments = [segment(5, 10, 2), segment(15, 10, 3), segment(100, 10, 4)]
-        answer, _ = seated(segments, {"p": [stored(segment(0, 10))]})
+        answer, _ = without_overlaps(segments, {"p": [stored(segment(0, 10))]})
         self.assertEqual(places(answer), [(10, 20), (20, 30), (100, 110)])
 
     def test_what_is_stored_of_others_is_in_nobody_s_way(self) -> None:
         segments = [segment(0, 10, raw_id="p"), segment(0, 10, raw_id="q")]
-        answer, dropped = seated(segments, {"q": [stored(segment(5, 10, 9))]})
+        answer, dropped = without_overlaps(segments, {"q": [stored(segment(5, 10, 9))]})
         self.assertEqual((places(answer), dropped), ([(0, 10), (15, 25)], 0))
 
     @given(lengths_and_pauses, lengths_and_pauses)
@@ -79,7 +85,7 @@ class Seats(TestCase):
         self, first: list[tuple[int, int]], second: list[tuple[int, int]]
     ) -> None:
         before, segments = track(first, fill=1), track(second, fill=100)
-        answer, dropped = seated(segments, {"p": [stored(one) for one in before]})
+        answer, dropped = without_overlaps(segments, {"p": [stored(one) for one in before]})
         self.assertEqual(([one.pcm for one in answer], dropped), ([one.pcm for one in segments], 0))
         for (_, end), (start, _) in pairwise(sorted(places(before) + places(answer))):
             self.assertLessEqual(end, start)
@@ -93,6 +99,6 @@ class Seats(TestCase):
     ) -> None:
         mine = track(both, fill=1)
         theirs = [one for number, one in enumerate(mine) if number in copied]
-        answer, dropped = seated(mine, {"p": [stored(one) for one in theirs]})
+        answer, dropped = without_overlaps(mine, {"p": [stored(one) for one in theirs]})
         self.assertEqual(dropped, len(theirs))
         self.assertEqual(sorted(answer + theirs, key=lambda one: one.start_sample), mine)

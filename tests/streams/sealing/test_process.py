@@ -17,7 +17,7 @@ from django.test import SimpleTestCase, TransactionTestCase, tag
 
 from calls.models import Segment
 from streams.journal import spool
-from streams.sealing.process import Lookout, SealerProcess
+from streams.sealing.process import BacklogWatch, SealerProcess
 from streams.stats import Backlog
 from tests.servers import database_url_of_the_test
 from tests.streams.journals import Socket
@@ -32,7 +32,9 @@ REPORT = (
 
 
 def child(body: str) -> list[str]:
-    """The command of a stand-in: `say(n)` reports n segments, `woken()` waits to be woken and is False at the end."""
+    """The command of a stand-in: `say(n)` reports n segments, `woken()` waits to be woken and is
+    False at the end.
+    """
     head = (
         "import os, sys, time\n"
         f"def say(n): print('''{REPORT}''' % n, flush=True)\n"
@@ -110,7 +112,7 @@ class LookedAfter(SimpleTestCase):
         self.assertEqual(sealer.backlog.size_bytes, 5)
 
     def test_what_waits_is_looked_at_beside_it(self) -> None:
-        lookout = Lookout(self.folder)
+        lookout = BacklogWatch(self.folder)
         self.assertEqual(lookout.backlog().files, 0)
         (self.folder / "process").mkdir()
         (self.folder / "process" / "stream.000000.journal").touch()
@@ -133,7 +135,7 @@ class LookedAfter(SimpleTestCase):
     def test_stopped_before_it_has_started_nothing_is_started(self) -> None:
         sealer = SealerProcess(self.folder, self.folder, child("woken()"))
         sealer.stop(1)
-        sealer._look_after()
+        sealer._supervise()
         self.assertIsNone(sealer._child)
 
 

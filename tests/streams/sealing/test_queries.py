@@ -10,8 +10,7 @@ from msgspec import structs
 from calls import identity
 from calls.models import Participant
 from streams.journal.records import Handshake
-from streams.sealing import digest as sealing
-from streams.sealing import queries as recorded
+from streams.sealing import digest, queries
 from streams.sealing.ledger import moment
 from streams.timeline.timeline import Timeline
 from tests.streams.journals import handshake_of
@@ -24,28 +23,37 @@ class Sealed(TestCase):
         handshake, another = structs.replace(handshake_of(), sequence=3), handshake_of("another")
         write(handshake, [segment(0, 10), segment(20, 10, 2)])
         write(another, [segment(0, 10)])
-        asked = [(handshake.stream_id, 3), (handshake.stream_id, 0), (another.stream_id, 3), (another.stream_id, 0)]
+        asked = [
+            (handshake.stream_id, 3),
+            (handshake.stream_id, 0),
+            (another.stream_id, 3),
+            (another.stream_id, 0),
+        ]
         with self.assertNumQueries(1):
-            found = recorded.sealed_among(asked)
+            found = queries.sealed_among(asked)
         self.assertEqual(found, {(handshake.stream_id, 3), (another.stream_id, 0)})
 
     def test_of_no_files_nothing_is_asked(self) -> None:
         with self.assertNumQueries(0):
-            self.assertEqual((recorded.sealed_among([]), recorded.axes_of([])), (set(), []))
+            self.assertEqual((queries.sealed_among([]), queries.axes_of([])), (set(), []))
 
     def test_the_duplicates_that_are_counted_are_known(self) -> None:
         handshake = handshake_of()
         write(handshake, facts=replace_facts(open_facts(handshake), duplicate=12))
-        self.assertEqual(recorded.duplicates_of(handshake.stream_id, 0), 12)
+        self.assertEqual(queries.duplicates_of(handshake.stream_id, 0), 12)
 
 
 class Company(TestCase):
     def test_calls_with_another_socket_are_told_with_the_earliest_of_those(self) -> None:
-        alone, first, unknown = handshake_of("alone"), handshake_of("several"), handshake_of("unknown")
+        alone, first, unknown = (
+            handshake_of("alone"),
+            handshake_of("several"),
+            handshake_of("unknown"),
+        )
         for handshake in (alone, later(first, 60), later(first, 30), first):
             announce(handshake, [open_facts(handshake)])
         with self.assertNumQueries(1):
-            found = recorded.other_sockets([alone, first, unknown])
+            found = queries.other_sockets([alone, first, unknown])
         self.assertEqual(found, {first.call_id: moment(START_US + 30_000_000)})
 
 
@@ -56,10 +64,15 @@ class Near(TestCase):
         self.first = handshake_of()
         self.second = later(self.first, 1)
 
-    def near(self, *segments: sealing.Segment) -> dict[str, list[tuple[int, int]]]:
-        names = {identity.participant_id_of(UUID(self.first.call_id), raw_id): raw_id for raw_id in "pqr"}
-        found = recorded.stored_near([(self.second, segments)])
-        return {names[key]: [(start - START, end - START) for start, end, _ in of] for key, of in found.items()}
+    def near(self, *segments: digest.SealedSegment) -> dict[str, list[tuple[int, int]]]:
+        names = {
+            identity.participant_id_of(UUID(self.first.call_id), raw_id): raw_id for raw_id in "pqr"
+        }
+        found = queries.stored_near([(self.second, segments)])
+        return {
+            names[key]: [(start - START, end - START) for start, end, _ in of]
+            for key, of in found.items()
+        }
 
     def test_a_file_without_audio_asks_nothing(self) -> None:
         write(self.first, [segment(0, 10)])
@@ -71,14 +84,26 @@ class Near(TestCase):
         for handshake in (self.first, another):
             write(handshake, [segment(0, 10), segment(20, 10, 2)])
         with self.assertNumQueries(1):
-            found = recorded.stored_near([(self.second, [segment(5, 10)]), (later(another, 1), [segment(5, 10)])])
-        self.assertEqual({key: len(of) for key, of in found.items()}, dict.fromkeys(self.participants(), 2))
+            found = queries.stored_near(
+                [(self.second, [segment(5, 10)]), (later(another, 1), [segment(5, 10)])]
+            )
+        self.assertEqual(
+            {key: len(of) for key, of in found.items()}, dict.fromkeys(self.participants(), 2)
+        )
 
     def participants(self) -> list[UUID]:
         return list(Participant.objects.values_list("id", flat=True))
 
     def test_segments_of_the_same_voices_are_found_in_order(self) -> None:
-        write(self.first, [segment(20, 10), segment(0, 10, 2), segment(0, 10, raw_id="q"), segment(0, 10, raw_id="r")])
+        write(
+            self.first,
+            [
+                segment(20, 10),
+                segment(0, 10, 2),
+                segment(0, 10, raw_id="q"),
+                segment(0, 10, raw_id="r"),
+            ],
+        )
         found = self.near(segment(5, 10), segment(5, 10, raw_id="q"))
         self.assertEqual(found, {"p": [(0, 10), (20, 30)], "q": [(0, 10)]})
 
@@ -105,17 +130,25 @@ class Axis(TestCase):
         self.second = later(self.first, 30)
 
     def axis(self, handshake: Handshake | None = None) -> dict[str, tuple[int | None, int, str]]:
-        timeline = recorded.axes_of([handshake or self.second])[0]
-        return {raw_id: (track.end, track.sample_rate, track.gap_reason) for raw_id, track in timeline.tracks.items()}
+        timeline = queries.axes_of([handshake or self.second])[0]
+        return {
+            raw_id: (track.end, track.sample_rate, track.gap_reason)
+            for raw_id, track in timeline.tracks.items()
+        }
 
     def test_a_call_that_nobody_knows_has_an_empty_one(self) -> None:
-        self.assertEqual(recorded.axes_of([self.first]), [Timeline()])
+        self.assertEqual(queries.axes_of([self.first]), [Timeline()])
 
     def test_each_track_ends_with_its_last_segment(self) -> None:
         write(self.first, [segment(0, 10), segment(50, 10, 2), segment(0, 5, raw_id="q")])
-        expected = {"p": (START + 60, RATE, "not_connected"), "q": (START + 5, RATE, "not_connected")}
+        expected = {
+            "p": (START + 60, RATE, "not_connected"),
+            "q": (START + 5, RATE, "not_connected"),
+        }
         self.assertEqual(self.axis(), expected)
-        self.assertEqual(recorded.axes_of([self.second])[0].latest_us, START_US + 60 * 1_000_000 // RATE)
+        self.assertEqual(
+            queries.axes_of([self.second])[0].latest_us, START_US + 60 * 1_000_000 // RATE
+        )
 
     def test_a_participant_without_audio_has_no_track(self) -> None:
         announce(self.first, [], ["p"])
@@ -138,7 +171,10 @@ class Axis(TestCase):
         for sequence in range(3):
             handshake = structs.replace(self.second, sequence=sequence)
             write(handshake, [segment(sequence * 10, 10, sequence)], facts=open_facts(handshake))
-        self.assertEqual(self.axis(structs.replace(self.second, sequence=1)), {"p": (START + 10, RATE, "not_received")})
+        self.assertEqual(
+            self.axis(structs.replace(self.second, sequence=1)),
+            {"p": (START + 10, RATE, "not_received")},
+        )
         self.assertEqual(self.axis(self.second), {})
 
     def test_another_call_has_another_axis(self) -> None:

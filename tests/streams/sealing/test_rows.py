@@ -1,4 +1,6 @@
-"""Rows: derived, so written twice they are the same; in one transaction; never in a place that is taken."""
+"""Rows: derived, so written twice they are the same; in one transaction; never in a place that is
+taken.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from django.utils import timezone
 from msgspec import structs
 
 from calls import identity
-from calls.audio import codec as audio
+from calls.audio import codec
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 from calls.times import EPOCH
 from streams.journal.records import Closed, Dtmf, Handshake, Record
@@ -24,7 +26,7 @@ from streams.sealing import queries as recorded
 from streams.sealing import rows
 from streams.sealing.digest import StreamState
 from streams.sealing.ledger import moment
-from streams.sealing.rows import Addition, Announcement, PlaceTaken
+from streams.sealing.rows import Addition, Announcement, OverlapFound
 from tests.streams.journals import handshake_of, metadata_of, records_of
 from tests.streams.packets import PACKET_SAMPLES, RATE, START_US, Sent, speech
 from tests.streams.written import (
@@ -43,7 +45,9 @@ from tests.streams.written import (
 from tests.waiting import wait_until
 
 
-def write_file(records: list[Record], handshake: Handshake, state: StreamState | None = None) -> StreamState:
+def write_file(
+    records: list[Record], handshake: Handshake, state: StreamState | None = None
+) -> StreamState:
     """All that the sealer does with a file but storing its audio."""
     state = state or StreamState()
     digest = sealing.digest(records, handshake, state, last=False)
@@ -63,10 +67,18 @@ class Writing(TestCase):
         call = Call.objects.get()
         self.assertEqual((str(call.id), call.started_at), (handshake.call_id, moment(START_US)))
         self.assertEqual(Subscription.objects.get().call, call)
-        self.assertEqual(set(Participant.objects.values_list("raw_id", "kind")), {("p", "unknown"), ("", "mixed")})
+        self.assertEqual(
+            set(Participant.objects.values_list("raw_id", "kind")),
+            {("p", "unknown"), ("", "mixed")},
+        )
         one = Segment.objects.get(participant__raw_id="p")
-        self.assertEqual((one.start_sample, one.sample_count, one.sample_rate), (START, 50 * PACKET_SAMPLES, RATE))
-        self.assertEqual((one.sha256, one.sealed_at), (audio.pcm_hash(b"".join(p.pcm for p in speech(50))), NOW))
+        self.assertEqual(
+            (one.start_sample, one.sample_count, one.sample_rate),
+            (START, 50 * PACKET_SAMPLES, RATE),
+        )
+        self.assertEqual(
+            (one.sha256, one.sealed_at), (codec.pcm_hash(b"".join(p.pcm for p in speech(50))), NOW)
+        )
         self.assertEqual(LedgerEntry.objects.get().kind, "dtmf")
 
     def test_writing_a_file_again_changes_nothing(self) -> None:
@@ -82,7 +94,9 @@ class Writing(TestCase):
     def test_all_or_nothing(self) -> None:
         handshake = handshake_of()
         with (
-            patch.object(LedgerEntry._default_manager, "bulk_create", side_effect=RuntimeError("crash")),
+            patch.object(
+                LedgerEntry._default_manager, "bulk_create", side_effect=RuntimeError("crash")
+            ),
             self.assertRaises(RuntimeError),
         ):
             write_file(self.records(speech(50)), handshake)
@@ -96,7 +110,9 @@ class Writing(TestCase):
             write(handshake, [segment(start, RATE, fill=start // RATE)])
             participant = Participant.objects.get()
             heard = (participant.heard_at, participant.heard_until)
-            self.assertEqual(heard, tuple(moment(START_US + seconds * 1_000_000) for seconds in (first, last)))
+            self.assertEqual(
+                heard, tuple(moment(START_US + seconds * 1_000_000) for seconds in (first, last))
+            )
 
     def test_the_call_starts_with_its_earliest_socket_whichever_is_written_first(self) -> None:
         first = handshake_of()
@@ -109,9 +125,16 @@ class Writing(TestCase):
         handshake = handshake_of()
         write(handshake, facts=open_facts(handshake))
         self.assertIsNone(Subscription.objects.get().disconnected_at)
-        write(handshake, facts=replace_facts(open_facts(handshake), audio=7, close_code=1001, disconnected_us=START_US))
+        write(
+            handshake,
+            facts=replace_facts(
+                open_facts(handshake), audio=7, close_code=1001, disconnected_us=START_US
+            ),
+        )
         row = Subscription.objects.get()
-        self.assertEqual((row.audio, row.close_code, row.disconnected_at), (7, 1001, moment(START_US)))
+        self.assertEqual(
+            (row.audio, row.close_code, row.disconnected_at), (7, 1001, moment(START_US))
+        )
 
     def test_a_second_socket_is_a_reconnect_and_the_first_is_none(self) -> None:
         first = handshake_of()
@@ -122,7 +145,9 @@ class Writing(TestCase):
         write(second)
         write(second)
         entry = LedgerEntry.objects.get()
-        self.assertEqual((entry.kind, entry.started_at), ("reconnect", moment(START_US + 30_000_000)))
+        self.assertEqual(
+            (entry.kind, entry.started_at), ("reconnect", moment(START_US + 30_000_000))
+        )
 
 
 class Announcing(TestCase):
@@ -134,7 +159,9 @@ class Announcing(TestCase):
 
     def test_what_is_known_of_counts_and_closing_is_left_alone(self) -> None:
         handshake = handshake_of()
-        facts = replace_facts(open_facts(handshake), audio=7, close_code=1000, disconnected_us=START_US, duplicate=1)
+        facts = replace_facts(
+            open_facts(handshake), audio=7, close_code=1000, disconnected_us=START_US, duplicate=1
+        )
         write(handshake, facts=facts)
         before = everything()
         announce(handshake, [replace_facts(open_facts(handshake))], [])
@@ -171,7 +198,9 @@ class Together(TestCase):
         files = [structs.replace(handshake, sequence=sequence) for handshake in self.handshakes]
         return [
             addition(
-                one, [segment(sequence * 100, 100, raw_id=raw_id) for raw_id in ("p", "q")], voices=["p", "q", "r"]
+                one,
+                [segment(sequence * 100, 100, raw_id=raw_id) for raw_id in ("p", "q")],
+                voices=["p", "q", "r"],
             )
             for one in files
         ]
@@ -201,7 +230,9 @@ class Together(TestCase):
         rows.write(self.additions(0), NOW)
         before = everything()
         with (
-            patch.object(LedgerEntry._default_manager, "bulk_create", side_effect=RuntimeError("crash")),
+            patch.object(
+                LedgerEntry._default_manager, "bulk_create", side_effect=RuntimeError("crash")
+            ),
             self.assertRaises(RuntimeError),
         ):
             rows.write(self.additions(1), NOW)
@@ -221,19 +252,24 @@ class Together(TestCase):
 
 
 class Places(TransactionTestCase):
-    def test_audio_in_a_place_that_was_taken_meanwhile_is_not_written_and_neither_is_anything_else(self) -> None:
+    def test_audio_in_a_place_that_was_taken_meanwhile_is_not_written_and_neither_is_anything_else(
+        self,
+    ) -> None:
         first = handshake_of()
         write(first, [segment(0, 100)])
         before = everything()
         for start in (-50, 0, 50, 99):
-            with self.assertRaises(PlaceTaken):
+            with self.assertRaises(OverlapFound):
                 write(later(first, 1), [segment(start, 100, fill=2)])
             self.assertEqual(everything(), before)
 
     def test_audio_beside_it_or_of_another_voice_is_written(self) -> None:
         first = handshake_of()
         write(first, [segment(0, 100)])
-        write(later(first, 1), [segment(-100, 100, 2), segment(100, 100, 3), segment(0, 100, 4, raw_id="q")])
+        write(
+            later(first, 1),
+            [segment(-100, 100, 2), segment(100, 100, 3), segment(0, 100, 4, raw_id="q")],
+        )
         self.assertEqual(Segment.objects.count(), 4)
 
     def test_of_two_that_write_at_the_same_time_the_second_sees_the_first(self) -> None:
@@ -249,7 +285,7 @@ class Places(TransactionTestCase):
         def write_second() -> None:
             try:
                 write(second, [segment(50, 100, fill=2)])
-            except PlaceTaken as error:
+            except OverlapFound as error:
                 errors.append(error)
             finally:
                 looked.set()
@@ -280,9 +316,13 @@ class Places(TransactionTestCase):
 
 @skipUnlessDBFeature("has_select_for_no_key_update")  # SQLite has one writer at a time
 class Circles(TransactionTestCase):
-    def test_two_that_make_the_same_calls_in_opposite_order_do_not_wait_for_each_other(self) -> None:
+    def test_two_that_make_the_same_calls_in_opposite_order_do_not_wait_for_each_other(
+        self,
+    ) -> None:
         """A third one makes the call in the middle, so that both have begun and neither can end."""
-        ours = sorted((handshake_of(f"call-{number}") for number in range(3)), key=lambda one: one.call_id)
+        ours = sorted(
+            (handshake_of(f"call-{number}") for number in range(3)), key=lambda one: one.call_id
+        )
         theirs = [later(handshake, 1) for handshake in reversed(ours)]
         errors: list[DatabaseError] = []
 
@@ -294,7 +334,9 @@ class Circles(TransactionTestCase):
             finally:
                 connections.close_all()
 
-        threads = [threading.Thread(target=write_all, args=(handshakes,)) for handshakes in (ours, theirs)]
+        threads = [
+            threading.Thread(target=write_all, args=(handshakes,)) for handshakes in (ours, theirs)
+        ]
         with transaction.atomic():
             Call.objects.create(id=ours[1].call_id, started_at=NOW)
             for thread in threads:

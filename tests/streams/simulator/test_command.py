@@ -77,13 +77,17 @@ class OptionsTests(Folder):
         self.assertEqual(raw_ids("--mixed"), [""])
 
     def test_participants_are_people_of_every_kind_and_others_in_every_call(self) -> None:
-        first, second = (raw_ids("--participants", "7", "--calls", "2", call=call) for call in (0, 1))
+        first, second = (
+            raw_ids("--participants", "7", "--calls", "2", call=call) for call in (0, 1)
+        )
         self.assertEqual(len({*first, *second}), 14)
         self.assertEqual({raw_id.partition(":")[0] for raw_id in first}, {"4", "8", "28"})
         self.assertEqual(raw_ids("--raw-id", "8:acs:x", "--raw-id", "4:+1"), ["8:acs:x", "4:+1"])
 
     def test_calls_are_spread_over_the_20_ms_and_staggered(self) -> None:
-        begins = [call.begin_us for call in plan("--calls", "4", "--stagger", "1", "--seconds", "1").calls]
+        begins = [
+            call.begin_us for call in plan("--calls", "4", "--stagger", "1", "--seconds", "1").calls
+        ]
         self.assertEqual(begins, [0, 1_005_000, 2_010_000, 3_015_000])
 
     def test_a_connection_id_names_the_first_call_and_is_numbered_for_the_others(self) -> None:
@@ -91,22 +95,39 @@ class OptionsTests(Folder):
         self.assertEqual([call.connection_id for call in calls], ["c", "c-2", "c-3"])
 
     def test_faults_are_what_was_asked_for_and_others_in_every_call(self) -> None:
-        arguments = ("--jitter", "15", "--loss", "0.1", "--lose-every", "17", "--stall", "1:1.5", "--seed", "5")
+        arguments = (
+            "--jitter",
+            "15",
+            "--loss",
+            "0.1",
+            "--lose-every",
+            "17",
+            "--stall",
+            "1:1.5",
+            "--seed",
+            "5",
+        )
         more = ("--reorder", "0.2", "--duplicates", "0.3", "--calls", "2")
         expected = Faults(15_000, 0.1, 17, (Stall(1_000_000, 1_500_000),), 0.2, 0.3, seed=6)
         self.assertEqual(script(*arguments, *more, call=1).faults, expected)
 
     def test_reconnects_are_in_order_and_one_second_long_unless_told(self) -> None:
         found = script("--reconnect", "9:0.5", "--reconnect", "2")
-        self.assertEqual(found.absences, (Absence(2_000_000, 1_000_000), Absence(9_000_000, 500_000)))
+        self.assertEqual(
+            found.absences, (Absence(2_000_000, 1_000_000), Absence(9_000_000, 500_000))
+        )
 
     def test_tones_are_pressed_one_after_the_other(self) -> None:
-        found = [(press.at_us, press.tone) for press in script("--dtmf", "12", "--dtmf", "5:#").presses]
+        found = [
+            (press.at_us, press.tone) for press in script("--dtmf", "12", "--dtmf", "5:#").presses
+        ]
         self.assertEqual(found, [(1_000_000, "1"), (1_200_000, "2"), (5_000_000, "#")])
 
     def test_the_stream_token_is_that_of_the_settings_unless_an_option_says_otherwise(self) -> None:
         self.assertTrue(plan(stream_token="from-settings").address.endswith("?token=from-settings"))
-        self.assertTrue(plan("--token", "mine", stream_token="from-settings").address.endswith("?token=mine"))
+        self.assertTrue(
+            plan("--token", "mine", stream_token="from-settings").address.endswith("?token=mine")
+        )
         self.assertNotIn("token", plan("--token", "", stream_token="from-settings").address)
         url = "ws://host/ws?a=b"
         self.assertEqual(plan("--url", url, "--token", "x").address, f"{url}&token=x")
@@ -152,7 +173,9 @@ class DemoVoicesTests(SimpleTestCase):
             caller, agent = (VOICES / f"{name}-{who}.flac" for who in ("caller", "agent"))
             for path in (caller, agent):
                 facts = soundfile.info(path)
-                self.assertEqual((facts.samplerate, facts.channels, facts.subtype), (16000, 1, "PCM_16"))
+                self.assertEqual(
+                    (facts.samplerate, facts.channels, facts.subtype), (16000, 1, "PCM_16")
+                )
                 self.assertLess(path.stat().st_size, 520_000)
             both = (soundfile.read(caller)[0] != 0) & (soundfile.read(agent)[0] != 0)
             self.assertLess(both.mean(), 0.05)
@@ -189,9 +212,13 @@ class CommandTests(Folder):
     def test_the_table_and_the_ledger_say_what_was_sent(self) -> None:
         recorder, ledger = FakeRecorder(), self.folder / "ledger.json"
         with recorder_in_a_thread(recorder) as url:
-            table = self.simulate("--url", url, "--seconds", "1", "--speed", "0", "--ledger", str(ledger))
+            table = self.simulate(
+                "--url", url, "--seconds", "1", "--speed", "0", "--ledger", str(ledger)
+            )
         (call,) = json.loads(ledger.read_text())["calls"]
-        self.assertEqual(call["connection_id"], recorder.sockets[0].header("x-ms-call-connection-id"))
+        self.assertEqual(
+            call["connection_id"], recorder.sockets[0].header("x-ms-call-connection-id")
+        )
         self.assertEqual([voice["packets"] for voice in call["participants"]], [50, 50])
         self.assertIn(call["connection_id"], table)
         self.assertRegex(table, r"1 call +│ +100 │")
@@ -199,11 +226,16 @@ class CommandTests(Folder):
 
     def test_quiet_says_nothing(self) -> None:
         with recorder_in_a_thread(FakeRecorder()) as url:
-            self.assertEqual(self.simulate("--url", url, "--seconds", "0.1", "--speed", "0", "--quiet"), "")
+            self.assertEqual(
+                self.simulate("--url", url, "--seconds", "0.1", "--speed", "0", "--quiet"), ""
+            )
 
     def test_a_refused_call_ends_with_exit_code_1_and_says_why(self) -> None:
         recorder = FakeRecorder(refuse=[HTTPStatus.FORBIDDEN])
-        with recorder_in_a_thread(recorder) as url, self.assertRaisesRegex(CommandError, "HTTP 403") as caught:
+        with (
+            recorder_in_a_thread(recorder) as url,
+            self.assertRaisesRegex(CommandError, "HTTP 403") as caught,
+        ):
             self.simulate("--url", url, "--seconds", "0.1", "--speed", "0", "--calls", "2")
         self.assertEqual(caught.exception.returncode, 1)
 

@@ -10,12 +10,12 @@ from unittest import IsolatedAsyncioTestCase
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from streams.simulator.plan import Call, Plan
+from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.play import play
 from streams.simulator.report import Report
 from streams.simulator.scenario.audio import Clip
 from streams.simulator.scenario.faults import Faults, Stall
-from streams.simulator.scenario.schedule import Absence, Conversation, Press, Voice
+from streams.simulator.scenario.schedule import Absence, Conversation, Press, ScriptedVoice
 from streams.simulator.token import Signer
 from tests.streams.fake_recorder import FakeRecorder, recording
 
@@ -29,8 +29,12 @@ def noise(seed: int, seconds: float = 1.0) -> Clip:
     return Clip(samples, 16000)
 
 
-def conversation(raw_ids: Sequence[str] = (CALLER, AGENT), seconds: float = 1.0, **settings: Any) -> Conversation:
-    voices = tuple(Voice(raw_id, noise(index, seconds)) for index, raw_id in enumerate(raw_ids))
+def conversation(
+    raw_ids: Sequence[str] = (CALLER, AGENT), seconds: float = 1.0, **settings: Any
+) -> Conversation:
+    voices = tuple(
+        ScriptedVoice(raw_id, noise(index, seconds)) for index, raw_id in enumerate(raw_ids)
+    )
     return Conversation(voices, 16000, **settings)
 
 
@@ -40,8 +44,10 @@ def pcm_of(script: Conversation, voice: int) -> bytes:
 
 
 async def played(recorder: FakeRecorder, *scripts: Conversation, **settings: Any) -> Report:
-    """The scripts as calls, as fast as it goes, over when every socket is over at the recorder too."""
-    calls = tuple(Call(script) for script in scripts)
+    """The scripts as calls, as fast as it goes, over when every socket is over at the recorder
+    too.
+    """
+    calls = tuple(PlannedCall(script) for script in scripts)
     async with recording(recorder):
         return await play(Plan(recorder.url, calls, **{"speed": 0, **settings}))
 
@@ -82,16 +88,21 @@ class FaithfulCallTests(IsolatedAsyncioTestCase):
     async def test_timestamps_are_20_ms_apart_and_the_same_for_both(self) -> None:
         recorder = FakeRecorder()
         await played(recorder, conversation(seconds=0.1), started_us=STARTED)
-        stamps = [packet["timestamp"].removeprefix("2022-10-03T19:16:") for packet in recorder.sockets[0].packets()]
+        stamps = [
+            packet["timestamp"].removeprefix("2022-10-03T19:16:")
+            for packet in recorder.sockets[0].packets()
+        ]
         self.assertEqual(stamps[::2], ["12.925Z", "12.945Z", "12.965Z", "12.985Z", "13.005Z"])
         self.assertEqual(stamps[1::2], stamps[::2])
 
     async def test_silence_is_flagged_as_silent_and_speech_is_not(self) -> None:
         recorder = FakeRecorder()
-        quiet = Voice(CALLER, Clip(np.zeros(320, np.int16), 16000))
-        loud = Voice(AGENT, Clip(np.array([0] * 319 + [1], np.int16), 16000))
+        quiet = ScriptedVoice(CALLER, Clip(np.zeros(320, np.int16), 16000))
+        loud = ScriptedVoice(AGENT, Clip(np.array([0] * 319 + [1], np.int16), 16000))
         await played(recorder, Conversation((quiet, loud), 16000))
-        self.assertEqual([packet["silent"] for packet in recorder.sockets[0].packets()], [True, False])
+        self.assertEqual(
+            [packet["silent"] for packet in recorder.sockets[0].packets()], [True, False]
+        )
 
     async def test_mixed_audio_names_nobody(self) -> None:
         recorder, script = FakeRecorder(), conversation([""])
@@ -101,29 +112,42 @@ class FaithfulCallTests(IsolatedAsyncioTestCase):
     async def test_tones_are_sent_among_the_packets(self) -> None:
         recorder = FakeRecorder()
         report = await played(recorder, conversation(presses=(Press(490_000, "#"),)))
-        self.assertEqual(recorder.sockets[0].messages[51], {"kind": "DtmfData", "dtmfData": {"data": "#"}})
+        self.assertEqual(
+            recorder.sockets[0].messages[51], {"kind": "DtmfData", "dtmfData": {"data": "#"}}
+        )
         self.assertEqual(report.calls[0].dtmf, 1)
 
     async def test_calls_at_once_have_a_socket_and_names_of_their_own(self) -> None:
         recorder = FakeRecorder()
         report = await played(recorder, *[conversation(seconds=0.2)] * 3)
-        self.assertEqual(len({socket.header("x-ms-call-connection-id") for socket in recorder.sockets}), 3)
+        self.assertEqual(
+            len({socket.header("x-ms-call-connection-id") for socket in recorder.sockets}), 3
+        )
         self.assertEqual([call.packets for call in report.calls], [20, 20, 20])
 
 
 class HandshakeTests(IsolatedAsyncioTestCase):
-    async def test_the_call_is_named_in_two_headers_and_there_is_no_origin_and_no_compression(self) -> None:
+    async def test_the_call_is_named_in_two_headers_and_there_is_no_origin_and_no_compression(
+        self,
+    ) -> None:
         recorder = FakeRecorder()
         report = await played(recorder, conversation(seconds=0.1))
         socket = recorder.sockets[0]
         self.assertEqual(socket.header("x-ms-call-connection-id"), report.calls[0].connection_id)
         self.assertEqual(socket.header("x-ms-call-correlation-id"), report.calls[0].correlation_id)
-        for name in ("Origin", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Authorization"):
+        for name in (
+            "Origin",
+            "Sec-WebSocket-Extensions",
+            "Sec-WebSocket-Protocol",
+            "Authorization",
+        ):
             self.assertIsNone(socket.header(name), name)
 
     async def test_the_two_headers_can_be_left_out_and_others_added(self) -> None:
         recorder = FakeRecorder()
-        await played(recorder, conversation(seconds=0.1), name_calls=False, headers=(("X-Extra", "yes"),))
+        await played(
+            recorder, conversation(seconds=0.1), name_calls=False, headers=(("X-Extra", "yes"),)
+        )
         self.assertIsNone(recorder.sockets[0].header("x-ms-call-connection-id"))
         self.assertEqual(recorder.sockets[0].header("X-Extra"), "yes")
 
@@ -136,9 +160,13 @@ class HandshakeTests(IsolatedAsyncioTestCase):
         recorder = FakeRecorder()
         signer = Signer(rsa.generate_private_key(65537, 2048), "kid", "resource")
         await played(recorder, conversation(seconds=0.1), signer=signer)
-        self.assertRegex(recorder.sockets[0].header("Authorization") or "", r"^Bearer \S+\.\S+\.\S+$")
+        self.assertRegex(
+            recorder.sockets[0].header("Authorization") or "", r"^Bearer \S+\.\S+\.\S+$"
+        )
 
-    async def test_a_refused_handshake_is_counted_with_its_status_and_hurts_no_other_call(self) -> None:
+    async def test_a_refused_handshake_is_counted_with_its_status_and_hurts_no_other_call(
+        self,
+    ) -> None:
         recorder = FakeRecorder(refuse=[HTTPStatus.FORBIDDEN])
         report = await played(recorder, *[conversation(seconds=0.1)] * 2)
         self.assertEqual(report.refused, 1)
@@ -149,7 +177,7 @@ class HandshakeTests(IsolatedAsyncioTestCase):
     async def test_an_address_that_nobody_answers_is_a_problem_and_no_refusal(self) -> None:
         async with recording() as recorder:
             url = recorder.url
-        report = await play(Plan(url, (Call(conversation(seconds=0.1)),), speed=0))
+        report = await play(Plan(url, (PlannedCall(conversation(seconds=0.1)),), speed=0))
         self.assertEqual(report.refused, 0)
         self.assertIn("cannot connect", report.calls[0].problem)
 
@@ -157,25 +185,36 @@ class HandshakeTests(IsolatedAsyncioTestCase):
         async with recording() as earlier:
             url = earlier.url
         port = int(url.split(":")[2].split("/")[0])
-        run = asyncio.create_task(play(Plan(url, (Call(conversation(seconds=0.1)),), speed=0, wait_seconds=20)))
+        run = asyncio.create_task(
+            play(Plan(url, (PlannedCall(conversation(seconds=0.1)),), speed=0, wait_seconds=20))
+        )
         async with recording(FakeRecorder(), port=port) as recorder:
             self.assertTrue((await run).complete)
         self.assertEqual(len(recorder.sockets[0].packets()), 10)
 
 
 class FaultyCallTests(IsolatedAsyncioTestCase):
-    async def test_a_reconnect_opens_a_second_socket_for_the_same_call_and_loses_what_falls_between(self) -> None:
-        recorder, script = FakeRecorder(), conversation([CALLER], absences=(Absence(200_000, 400_000),))
+    async def test_a_reconnect_opens_a_second_socket_for_the_same_call_and_loses_what_falls_between(
+        self,
+    ) -> None:
+        recorder, script = (
+            FakeRecorder(),
+            conversation([CALLER], absences=(Absence(200_000, 400_000),)),
+        )
         report = await played(recorder, script)
         first, second = recorder.sockets
         pcm = pcm_of(script, 0)
-        self.assertEqual(first.header("x-ms-call-connection-id"), second.header("x-ms-call-connection-id"))
+        self.assertEqual(
+            first.header("x-ms-call-connection-id"), second.header("x-ms-call-connection-id")
+        )
         self.assertEqual(second.messages[0], first.messages[0])
         self.assertEqual((first.pcm(), second.pcm()), (pcm[: 10 * 640], pcm[30 * 640 :]))
         self.assertEqual((report.calls[0].lost, report.calls[0].sockets), (20, 2))
         self.assertTrue(report.complete)
 
-    async def test_the_hash_counts_each_packet_once_in_the_order_spoken_whatever_the_faults(self) -> None:
+    async def test_the_hash_counts_each_packet_once_in_the_order_spoken_whatever_the_faults(
+        self,
+    ) -> None:
         faults = Faults(30_000, 0.1, 0, (Stall(200_000, 500_000),), 0.3, 0.3, seed=3)
         recorder = FakeRecorder()
         script = conversation([CALLER], faults=faults)
@@ -210,8 +249,12 @@ class FaultyCallTests(IsolatedAsyncioTestCase):
         self.assertEqual(report.calls[0].close_code, 4400)
         self.assertEqual(report.calls[0].problem, "the server closed the socket: 4400 enough")
 
-    async def test_a_socket_that_the_server_closed_before_we_did_is_not_taken_for_success(self) -> None:
-        one_packet = Conversation((Voice(CALLER, noise(1, 0.02)),), 16000, absences=(Absence(300_000, 0),))
+    async def test_a_socket_that_the_server_closed_before_we_did_is_not_taken_for_success(
+        self,
+    ) -> None:
+        one_packet = Conversation(
+            (ScriptedVoice(CALLER, noise(1, 0.02)),), 16000, absences=(Absence(300_000, 0),)
+        )
         report = await played(FakeRecorder(close_after=2, close_code=4500), one_packet, speed=1)
         self.assertFalse(report.complete)
         self.assertEqual(report.calls[0].problem, "the server closed the socket: 4500 enough")
@@ -226,7 +269,7 @@ class RunTests(IsolatedAsyncioTestCase):
                 stop.set()
 
         async with recording(FakeRecorder(heard=stop_at_20)) as recorder:
-            plan = Plan(recorder.url, (Call(conversation(seconds=60)),), speed=4)
+            plan = Plan(recorder.url, (PlannedCall(conversation(seconds=60)),), speed=4)
             report = await play(plan, stop=stop)
         socket = recorder.sockets[0]
         self.assertEqual(socket.close_code, 1000)
@@ -246,15 +289,26 @@ class RunTests(IsolatedAsyncioTestCase):
 
         recorder.heard = stop_in_the_third_call
         async with recording(recorder):
-            plan = Plan(recorder.url, (Call(conversation(seconds=0.1)),), speed=0, loop=True, pause_seconds=0)
+            plan = Plan(
+                recorder.url,
+                (PlannedCall(conversation(seconds=0.1)),),
+                speed=0,
+                loop=True,
+                pause_seconds=0,
+            )
             report = await play(plan, stop=stop)
         self.assertGreaterEqual(len(recorder.sockets), 3)
-        self.assertEqual(len({s.header("x-ms-call-connection-id") for s in recorder.sockets}), len(recorder.sockets))
+        self.assertEqual(
+            len({s.header("x-ms-call-connection-id") for s in recorder.sockets}),
+            len(recorder.sockets),
+        )
         self.assertEqual(report.failed, [])
 
     async def test_a_stop_that_comes_after_the_end_changes_nothing(self) -> None:
         async with recording() as recorder:
-            report = await play(Plan(recorder.url, (Call(conversation()),), speed=0), stop=asyncio.Event())
+            report = await play(
+                Plan(recorder.url, (PlannedCall(conversation()),), speed=0), stop=asyncio.Event()
+            )
         self.assertTrue(report.complete)
         self.assertFalse(report.interrupted)
 
@@ -262,5 +316,7 @@ class RunTests(IsolatedAsyncioTestCase):
         loop = asyncio.get_running_loop()
         began = loop.time()
         report = await played(FakeRecorder(), conversation(seconds=0.3), speed=1)
-        self.assertGreaterEqual(loop.time() - began, 0.28)  # the last of 15 packets goes 0.28 s after the first
+        self.assertGreaterEqual(
+            loop.time() - began, 0.28
+        )  # the last of 15 packets goes 0.28 s after the first
         self.assertTrue(report.complete)

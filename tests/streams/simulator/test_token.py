@@ -6,7 +6,12 @@ from unittest import TestCase
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from streams.simulator.errors import UnusableKey
 from streams.simulator.token import ISSUER, Signer, read_key
@@ -18,8 +23,12 @@ class SignerTests(TestCase):
     def test_a_token_carries_what_acs_puts_into_it(self) -> None:
         key = rsa.generate_private_key(65537, 2048)
         token = Signer(key, "key-1", "resource-1").token(NOW)
-        claims = jwt.decode(token, key.public_key(), ["RS256"], options={"verify_exp": False}, audience="resource-1")
-        self.assertEqual(jwt.get_unverified_header(token), {"alg": "RS256", "kid": "key-1", "typ": "JWT"})
+        claims = jwt.decode(
+            token, key.public_key(), ["RS256"], options={"verify_exp": False}, audience="resource-1"
+        )
+        self.assertEqual(
+            jwt.get_unverified_header(token), {"alg": "RS256", "kid": "key-1", "typ": "JWT"}
+        )
         self.assertEqual(claims["iss"], ISSUER)
         self.assertEqual(claims["exp"] - claims["iat"], 24 * 3600)
 
@@ -37,7 +46,9 @@ class ReadKeyTests(TestCase):
 
     def test_a_key_that_is_missing_no_key_locked_or_not_rsa_is_refused_by_name(self) -> None:
         curve = ec.generate_private_key(ec.SECP256R1())
-        locked = curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+        locked = curve.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+        )
         plain = curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         for content in (None, b"no key", locked, plain):
             if content is not None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.simulator import wire
-from streams.simulator.scenario.schedule import Metadata
+from streams.simulator.scenario.schedule import AudioFormat
 
 TIMESTAMP_US = 1_664_824_572_925_000
 
@@ -16,7 +16,7 @@ TIMESTAMP_US = 1_664_824_572_925_000
 class WireTests(TestCase):
     def test_metadata_is_written_as_acs_writes_it(self) -> None:
         self.assertEqual(
-            wire.audio_metadata("4af370df-3868-461f-8242-91f077a6f8a6", Metadata(16000, 640)),
+            wire.audio_metadata("4af370df-3868-461f-8242-91f077a6f8a6", AudioFormat(16000, 640)),
             '{"kind":"AudioMetadata","audioMetadata":{"subscriptionId":"4af370df-3868-461f-8242-91f077a6f8a6",'
             '"encoding":"PCM","sampleRate":16000,"channels":1,"length":640}}',
         )
@@ -34,16 +34,19 @@ class WireTests(TestCase):
     def test_none_leaves_a_member_out(self) -> None:
         message = wire.audio_data(None, "", b"", silent=None)
         self.assertEqual(message, '{"kind":"AudioData","audioData":{"data":""}}')
-        self.assertNotIn("length", wire.audio_metadata("s", Metadata(16000, None)))
+        self.assertNotIn("length", wire.audio_metadata("s", AudioFormat(16000, None)))
 
     def test_a_tone_is_written_as_acs_writes_it(self) -> None:
         self.assertEqual(wire.dtmf_data("#"), '{"kind":"DtmfData","dtmfData":{"data":"#"}}')
 
     @given(st.integers(0, 4_000_000_000_000_000))
-    def test_a_timestamp_has_three_digits_and_means_the_moment_rounded_down(self, moment_us: int) -> None:
+    def test_a_timestamp_has_three_digits_and_means_the_moment_rounded_down(
+        self, moment_us: int
+    ) -> None:
         text = wire.timestamp(moment_us)
         self.assertRegex(text, re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"))
         moment = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
         self.assertEqual(
-            moment.days * 86_400_000 + moment.seconds * 1000 + moment.microseconds // 1000, moment_us // 1000
+            moment.days * 86_400_000 + moment.seconds * 1000 + moment.microseconds // 1000,
+            moment_us // 1000,
         )

@@ -10,11 +10,11 @@ from unittest import TestCase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.timeline import fast_path as ordinary
+from streams.timeline import fast_path
 from streams.timeline import timeline as timeline_module
 from streams.timeline.fast_path import Arrived
-from streams.timeline.timeline import Packet, Taken, Timeline
-from streams.timeline.track import MOST_WAITING, Gap, Track
+from streams.timeline.timeline import Decided, Packet, Timeline
+from streams.timeline.track import MAX_WAITING, Gap, Track
 from tests.streams.packets import RATE, SILENT, START_US, Sent, speech
 
 CALL_PACKETS = 300
@@ -45,17 +45,25 @@ def untimed(packets: list[Sent], at: int, _: int) -> None:
 
 
 def silent(packets: list[Sent], at: int, amount: int) -> None:
-    packets[at : at + amount] = [replace(packet, number=SILENT) for packet in packets[at : at + amount]]
+    packets[at : at + amount] = [
+        replace(packet, number=SILENT) for packet in packets[at : at + amount]
+    ]
 
 
 def stalled(packets: list[Sent], at: int, amount: int) -> None:
     resumes_us = packets[at].spoken_us + amount * 20_000
-    packets[at:] = [replace(packet, timestamp_us=max(packet.timestamp_us or 0, resumes_us)) for packet in packets[at:]]
+    packets[at:] = [
+        replace(packet, timestamp_us=max(packet.timestamp_us or 0, resumes_us))
+        for packet in packets[at:]
+    ]
 
 
 def stepped(packets: list[Sent], at: int, amount: int) -> None:
     step_us = amount * 100_000 * (1 if amount % 2 else -1)
-    packets[at:] = [replace(packet, timestamp_us=(packet.timestamp_us or 0) + step_us) for packet in packets[at:]]
+    packets[at:] = [
+        replace(packet, timestamp_us=(packet.timestamp_us or 0) + step_us)
+        for packet in packets[at:]
+    ]
 
 
 def swapped(packets: list[Sent], at: int, amount: int) -> None:
@@ -73,7 +81,10 @@ CHANGES: dict[str, Callable[[list[Sent], int, int], None]] = {
     for change in (late, early, lost, again, untimed, silent, stalled, stepped, swapped, standing)
 }
 changes = st.lists(
-    st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 2 * CALL_PACKETS), st.integers(0, 150)), max_size=5
+    st.tuples(
+        st.sampled_from(sorted(CHANGES)), st.integers(0, 2 * CALL_PACKETS), st.integers(0, 150)
+    ),
+    max_size=5,
 )
 
 
@@ -81,14 +92,21 @@ def call_of(changes: Sequence[Change], jitter_us: int) -> list[Packet]:
     """Two voices in turn, every timestamp off by at most `jitter_us`, and what happens to them."""
     chance = random.Random(jitter_us)
     voices = zip(speech(CALL_PACKETS), speech(CALL_PACKETS, participant="q"), strict=True)
-    packets = [replace(sent, number=sent.number + 1000 * (sent.participant == "q")) for pair in voices for sent in pair]
-    packets = [replace(sent, timestamp_us=sent.spoken_us + chance.randint(-jitter_us, jitter_us)) for sent in packets]
+    packets = [
+        replace(sent, number=sent.number + 1000 * (sent.participant == "q"))
+        for pair in voices
+        for sent in pair
+    ]
+    packets = [
+        replace(sent, timestamp_us=sent.spoken_us + chance.randint(-jitter_us, jitter_us))
+        for sent in packets
+    ]
     for name, at, amount in changes:
         CHANGES[name](packets, min(at, len(packets) - 1), amount)
     return [(sent.participant, sent.timestamp_us, sent.pcm) for sent in packets]
 
 
-def one_by_one(packets: Sequence[Packet]) -> tuple[Taken, Timeline]:
+def one_by_one(packets: Sequence[Packet]) -> tuple[Decided, Timeline]:
     timeline = Timeline()
     for participant, timestamp_us, pcm in packets:
         timeline.push(participant, timestamp_us, pcm, RATE, START_US)
@@ -100,7 +118,9 @@ class TheSameEnd(TestCase):
 
     @settings(max_examples=150, deadline=None)
     @given(changes, st.sampled_from([0, 0, 15_000, 40_000, 100_000]), st.integers(1, 300))
-    def test_many_at_once_end_where_one_by_one_ends(self, changes: list[Change], jitter_us: int, at_once: int) -> None:
+    def test_many_at_once_end_where_one_by_one_ends(
+        self, changes: list[Change], jitter_us: int, at_once: int
+    ) -> None:
         packets = call_of(changes, jitter_us)
         timeline = Timeline()
         for start in range(0, len(packets), at_once):
@@ -108,13 +128,17 @@ class TheSameEnd(TestCase):
         self.assertEqual((timeline.take(), timeline), one_by_one(packets))
 
     @settings(max_examples=100, deadline=None)
-    @given(changes, st.sampled_from([0, 15_000, 40_000]), st.sets(st.integers(1, 2 * CALL_PACKETS), max_size=6))
+    @given(
+        changes,
+        st.sampled_from([0, 15_000, 40_000]),
+        st.sets(st.integers(1, 2 * CALL_PACKETS), max_size=6),
+    )
     def test_cut_into_files_anywhere_the_result_is_the_same(
         self, changes: list[Change], jitter_us: int, cuts: set[int]
     ) -> None:
         packets = call_of(changes, jitter_us)
         (whole, whole_timeline), timeline = one_by_one(packets), Timeline()
-        pieces: list[Taken] = []
+        pieces: list[Decided] = []
         for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(packets)], strict=True):
             timeline = timeline_module.load(timeline_module.dump(timeline))
             timeline.push_all(packets[start:end], RATE, START_US)
@@ -127,10 +151,15 @@ class TheSameEnd(TestCase):
             self.assertEqual(sum(getattr(taken, count) for taken in pieces), getattr(whole, count))
 
 
-def audio_of(pieces: Sequence[Taken], participant: str) -> list[tuple[int, bytes]]:
+def audio_of(pieces: Sequence[Decided], participant: str) -> list[tuple[int, bytes]]:
     """(first sample, PCM) of the track, contiguous runs glued together."""
     glued: list[tuple[int, bytes]] = []
-    for run in (run for taken in pieces if participant in taken.tracks for run in taken.tracks[participant].runs):
+    for run in (
+        run
+        for taken in pieces
+        if participant in taken.tracks
+        for run in taken.tracks[participant].runs
+    ):
         pcm = b"".join(run.pieces)
         if glued and glued[-1][0] + len(glued[-1][1]) // 2 == run.start_sample:
             glued[-1] = (glued[-1][0], glued[-1][1] + pcm)
@@ -139,8 +168,13 @@ def audio_of(pieces: Sequence[Taken], participant: str) -> list[tuple[int, bytes
     return glued
 
 
-def gaps_of(pieces: Sequence[Taken], participant: str) -> list[Gap]:
-    return [gap for taken in pieces if participant in taken.tracks for gap in taken.tracks[participant].gaps]
+def gaps_of(pieces: Sequence[Decided], participant: str) -> list[Gap]:
+    return [
+        gap
+        for taken in pieces
+        if participant in taken.tracks
+        for gap in taken.tracks[participant].gaps
+    ]
 
 
 class WhatIsOrdinary(TestCase):
@@ -158,8 +192,14 @@ class WhatIsOrdinary(TestCase):
         return timeline.tracks["p"]
 
     def is_ordinary(self, packets: Sequence[Sent]) -> bool:
-        stamps = [packet.spoken_us if packet.timestamp_us is None else packet.timestamp_us for packet in packets]
-        return ordinary.foresee(self.track, Arrived(stamps, [packet.pcm for packet in packets])) is not None
+        stamps = [
+            packet.spoken_us if packet.timestamp_us is None else packet.timestamp_us
+            for packet in packets
+        ]
+        return (
+            fast_path.plan(self.track, Arrived(stamps, [packet.pcm for packet in packets]))
+            is not None
+        )
 
     def moved(self, at: int, by_us: int) -> list[Sent]:
         """The coming packets, one of them with a timestamp that is off."""
@@ -172,7 +212,10 @@ class WhatIsOrdinary(TestCase):
     def test_speech_with_jitter_is(self) -> None:
         for seed in range(20):
             chance = random.Random(seed)
-            jittered = [replace(sent, timestamp_us=sent.spoken_us + chance.randint(0, 30_000)) for sent in self.coming]
+            jittered = [
+                replace(sent, timestamp_us=sent.spoken_us + chance.randint(0, 30_000))
+                for sent in self.coming
+            ]
             self.assertTrue(self.is_ordinary(jittered))
 
     def test_looking_changes_nothing(self) -> None:
@@ -228,14 +271,16 @@ class WhatIsOrdinary(TestCase):
 
     def test_more_than_the_queue_takes_is_not(self) -> None:
         stamps, tiny = (
-            [self.coming[0].spoken_us] * MOST_WAITING,
-            [bytes([n % 256, n // 256]) for n in range(MOST_WAITING)],
+            [self.coming[0].spoken_us] * MAX_WAITING,
+            [bytes([n % 256, n // 256]) for n in range(MAX_WAITING)],
         )
-        self.assertIsNone(ordinary.foresee(self.track, Arrived(stamps, tiny)))
-        self.assertIsNotNone(ordinary.foresee(self.track, Arrived(stamps[:1000], tiny[:1000])))
+        self.assertIsNone(fast_path.plan(self.track, Arrived(stamps, tiny)))
+        self.assertIsNotNone(fast_path.plan(self.track, Arrived(stamps[:1000], tiny[:1000])))
         long = bytes(2 * 38 * RATE)
-        self.assertIsNone(ordinary.foresee(self.track, Arrived(stamps[:1], [long])))
-        self.assertIsNotNone(ordinary.foresee(self.track, Arrived(stamps[:1], [long[: len(long) // 2]])))
+        self.assertIsNone(fast_path.plan(self.track, Arrived(stamps[:1], [long])))
+        self.assertIsNotNone(
+            fast_path.plan(self.track, Arrived(stamps[:1], [long[: len(long) // 2]]))
+        )
 
 
 class CountingTimeline(Timeline):
@@ -243,13 +288,22 @@ class CountingTimeline(Timeline):
 
     pushed: int = 0
 
-    def push(self, participant: str, timestamp_us: int | None, pcm: bytes, sample_rate: int, connected_us: int) -> None:
+    def push(
+        self,
+        participant: str,
+        timestamp_us: int | None,
+        pcm: bytes,
+        sample_rate: int,
+        connected_us: int,
+    ) -> None:
         self.pushed += 1
         super().push(participant, timestamp_us, pcm, sample_rate, connected_us)
 
 
 class TheWholeCall(TestCase):
-    def test_an_ordinary_call_goes_one_by_one_only_where_it_begins_and_where_it_is_first_placed(self) -> None:
+    def test_an_ordinary_call_goes_one_by_one_only_where_it_begins_and_where_it_is_first_placed(
+        self,
+    ) -> None:
         packets, timeline = call_of([], 15_000), CountingTimeline()
         for start in range(0, len(packets), 50):
             timeline.push_all(packets[start : start + 50], RATE, START_US)

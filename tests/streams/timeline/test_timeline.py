@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.timeline import timeline as timeline_module
-from streams.timeline.timeline import Taken, Timeline
+from streams.timeline.timeline import Decided, Timeline
 from streams.timeline.track import Track
 from tests.streams.packets import (
     PACKET_SAMPLES,
@@ -31,7 +31,9 @@ from tests.streams.packets import (
     stalled,
 )
 
-stamps = st.lists(st.tuples(st.integers(0, 300), st.integers(-8_000_000_000, 8_000_000_000)), max_size=80)
+stamps = st.lists(
+    st.tuples(st.integers(0, 300), st.integers(-8_000_000_000, 8_000_000_000)), max_size=80
+)
 
 
 def wild_packets(stamps: list[tuple[int, int]]) -> list[Sent]:
@@ -41,7 +43,9 @@ def wild_packets(stamps: list[tuple[int, int]]) -> list[Sent]:
 
 
 class Conservation(TestCase):
-    """1. Every sample of every valid packet is stored once; only an exact duplicate is dropped, and counted."""
+    """1. Every sample of every valid packet is stored once; only an exact duplicate is dropped, and
+    counted.
+    """
 
     def test_an_exact_duplicate_is_dropped_and_counted(self) -> None:
         packets = speech(100)
@@ -49,7 +53,9 @@ class Conservation(TestCase):
         self.assertEqual(audio_of(taken), pcm_of(packets))
         self.assertEqual(taken.duplicate, 2)
 
-    def test_a_silent_packet_that_is_repeated_where_there_is_no_time_for_it_is_a_duplicate(self) -> None:
+    def test_a_silent_packet_that_is_repeated_where_there_is_no_time_for_it_is_a_duplicate(
+        self,
+    ) -> None:
         packets = speech(400)
         packets[200] = replace(packets[200], number=SILENT)
         taken = play([*packets[:203], packets[200], *packets[203:]])
@@ -64,23 +70,33 @@ class Conservation(TestCase):
 
     def test_a_burst_of_silence_with_one_timestamp_is_no_row_of_duplicates(self) -> None:
         packets = speech(500)
-        quiet = [replace(packet, number=SILENT) if 100 <= packet.number < 300 else packet for packet in packets]
+        quiet = [
+            replace(packet, number=SILENT) if 100 <= packet.number < 300 else packet
+            for packet in packets
+        ]
         received = [
             replace(packet, timestamp_us=stamped.timestamp_us)
             for packet, stamped in zip(quiet, stalled(packets, 150, 1.9), strict=True)
         ]
         taken = play(received)
-        self.assertEqual((audio_of(taken), taken.duplicate, taken.tracks["p"].gaps), (pcm_of(quiet), 0, []))
+        self.assertEqual(
+            (audio_of(taken), taken.duplicate, taken.tracks["p"].gaps), (pcm_of(quiet), 0, [])
+        )
 
     def test_a_clock_of_whole_seconds_loses_no_silence_and_no_steady_tone(self) -> None:
         for number in (SILENT, 7):
             with self.subTest(number=number):
                 steady = [
-                    replace(packet, number=number if packet.number < 400 else packet.number) for packet in speech(800)
+                    replace(packet, number=number if packet.number < 400 else packet.number)
+                    for packet in speech(800)
                 ]
-                received = [replace(p, timestamp_us=(p.timestamp_us or 0) // 1_000_000 * 1_000_000) for p in steady]
+                received = [
+                    replace(p, timestamp_us=(p.timestamp_us or 0) // 1_000_000 * 1_000_000)
+                    for p in steady
+                ]
                 taken = play(received)
-                # Of a tone the second of two equal packets may have been a duplicate: one packet a second is missing.
+                # Of a tone the second of two equal packets may have been a duplicate: one packet a
+                # second is missing.
                 missing = 0 if number == SILENT else 400 // 50
                 self.assertGreaterEqual(len(audio_of(taken)), len(pcm_of(steady)) - missing * 640)
                 gaps = sum(gap.sample_count for gap in taken.tracks["p"].gaps)
@@ -92,20 +108,28 @@ class Conservation(TestCase):
         self.assertEqual((taken.duplicate, len(places_of(taken))), (1, 191))
 
     @given(stamps)
-    def test_whatever_the_timestamps_say_every_packet_is_stored_once(self, stamps: list[tuple[int, int]]) -> None:
+    def test_whatever_the_timestamps_say_every_packet_is_stored_once(
+        self, stamps: list[tuple[int, int]]
+    ) -> None:
         packets = [
-            Sent(n, 0, START_US + steps * PACKET_US + wild * (steps % 3)) for n, (steps, wild) in enumerate(stamps)
+            Sent(n, 0, START_US + steps * PACKET_US + wild * (steps % 3))
+            for n, (steps, wild) in enumerate(stamps)
         ]
-        taken = play(packets) if packets else Taken({}, [], [], 0, 0)
+        taken = play(packets) if packets else Decided({}, [], [], 0, 0)
         stored = sorted(pcm for _, pcm in places_of(taken)) if packets else []
         self.assertEqual(stored, sorted(packet.pcm for packet in packets))
 
     @given(
-        st.lists(st.tuples(st.integers(0, 300), st.integers(-8_000_000_000, 8_000_000_000)), min_size=1, max_size=80)
+        st.lists(
+            st.tuples(st.integers(0, 300), st.integers(-8_000_000_000, 8_000_000_000)),
+            min_size=1,
+            max_size=80,
+        )
     )
     def test_no_two_packets_overlap(self, stamps: list[tuple[int, int]]) -> None:
         packets = [
-            Sent(n, 0, START_US + steps * PACKET_US + wild * (steps % 3)) for n, (steps, wild) in enumerate(stamps)
+            Sent(n, 0, START_US + steps * PACKET_US + wild * (steps % 3))
+            for n, (steps, wild) in enumerate(stamps)
         ]
         places = [place for place, _ in places_of(play(packets))]
         for before, after in pairwise(places):
@@ -113,7 +137,9 @@ class Conservation(TestCase):
 
 
 class NoCuts(TestCase):
-    """2. Jitter, and a stall of up to 2 s followed by its burst, change nothing: contiguous and bit-exact."""
+    """2. Jitter, and a stall of up to 2 s followed by its burst, change nothing: contiguous and
+    bit-exact.
+    """
 
     def test_a_stall_followed_by_its_burst_is_contiguous(self) -> None:
         for seconds in (0.5, 1.9, 2.0, 3.0, 30.0):
@@ -128,8 +154,14 @@ class NoCuts(TestCase):
         packets = speech(300)
         self.assertEqual(places_of(play(stalled(packets, 0, 1.5)))[0][0], START)
 
-    @given(st.lists(st.integers(0, 50_000), min_size=300, max_size=300), st.integers(0, 99), st.floats(0, 2))
-    def test_jitter_and_a_stall_leave_the_track_contiguous(self, delays: list[int], at: int, seconds: float) -> None:
+    @given(
+        st.lists(st.integers(0, 50_000), min_size=300, max_size=300),
+        st.integers(0, 99),
+        st.floats(0, 2),
+    )
+    def test_jitter_and_a_stall_leave_the_track_contiguous(
+        self, delays: list[int], at: int, seconds: float
+    ) -> None:
         packets = speech(len(delays))
         taken = play(stalled(delayed(packets, delays), at, seconds))
         self.assertEqual(taken.tracks["p"].gaps, [])
@@ -137,7 +169,9 @@ class NoCuts(TestCase):
 
 
 class Alignment(TestCase):
-    """3. When time is really missing the track moves on: no sample lies more than 60 ms from its true place."""
+    """3. When time is really missing the track moves on: no sample lies more than 60 ms from its
+    true place.
+    """
 
     def test_loss_of_every_17th_packet_for_an_hour_never_adds_up(self) -> None:
         packets = [packet for packet in speech(180_000) if packet.number % 17]
@@ -163,14 +197,22 @@ class Alignment(TestCase):
             self.assertLessEqual(max(map(abs, errors_ms(play(packets), packets))), 60)
 
     @given(st.integers(0, 2**32), st.floats(0, 0.4))
-    def test_loss_under_jitter_keeps_every_packet_within_60_ms(self, seed: int, loss: float) -> None:
+    def test_loss_under_jitter_keeps_every_packet_within_60_ms(
+        self, seed: int, loss: float
+    ) -> None:
         chance = random.Random(seed)
         spoken = speech(400)
         # Jitter as networks make it: most packets are late by a little, some by nothing.
-        received = delayed(spoken, [0 if chance.random() < 0.3 else chance.randrange(40_000) for _ in spoken])
-        packets = [packet for packet in received if chance.random() >= loss or packet.number in (0, 1, 2)]
+        received = delayed(
+            spoken, [0 if chance.random() < 0.3 else chance.randrange(40_000) for _ in spoken]
+        )
+        packets = [
+            packet for packet in received if chance.random() >= loss or packet.number in (0, 1, 2)
+        ]
         errors = errors_ms(play(packets), packets)
-        self.assertLessEqual(max(errors), 60 + 40)  # what no later packet corrects may keep its own delay
+        self.assertLessEqual(
+            max(errors), 60 + 40
+        )  # what no later packet corrects may keep its own delay
         self.assertGreaterEqual(min(errors), -60)
 
     def test_two_tracks_with_different_losses_stay_together(self) -> None:
@@ -189,7 +231,10 @@ class GapsAreFacts(TestCase):
         packets = speech(500)
         taken = play(packets[:100] + packets[150:])
         (gap,) = taken.tracks["p"].gaps
-        self.assertEqual((gap.start_sample - START, gap.sample_count), (100 * PACKET_SAMPLES, 50 * PACKET_SAMPLES))
+        self.assertEqual(
+            (gap.start_sample - START, gap.sample_count),
+            (100 * PACKET_SAMPLES, 50 * PACKET_SAMPLES),
+        )
         self.assertEqual((gap.sample_rate, gap.reason), (RATE, "not_received"))
 
     def test_sixty_milliseconds_are_no_gap_and_eighty_are_one(self) -> None:
@@ -203,7 +248,9 @@ class GapsAreFacts(TestCase):
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
         timeline.finish(next_gap="not_connected")
         taken = play(packets[200:300] + packets[350:], timeline)
-        self.assertEqual([gap.reason for gap in taken.tracks["p"].gaps], ["not_connected", "not_received"])
+        self.assertEqual(
+            [gap.reason for gap in taken.tracks["p"].gaps], ["not_connected", "not_received"]
+        )
 
     @given(st.lists(st.integers(1, 200), min_size=2, max_size=8))
     def test_runs_and_gaps_tile_the_axis(self, lengths: list[int]) -> None:
@@ -221,11 +268,16 @@ class GapsAreFacts(TestCase):
 
 
 class OneZero(TestCase):
-    """7. One axis for all tracks; a packet without a timestamp is appended; reconnects and rate changes go on."""
+    """7. One axis for all tracks; a packet without a timestamp is appended; reconnects and rate
+    changes go on.
+    """
 
     def test_packets_without_a_timestamp_are_appended(self) -> None:
         packets = speech(200)
-        bare = [replace(packet, timestamp_us=None) if packet.number >= 100 else packet for packet in packets]
+        bare = [
+            replace(packet, timestamp_us=None) if packet.number >= 100 else packet
+            for packet in packets
+        ]
         taken = play(bare)
         self.assertEqual((audio_of(taken), taken.tracks["p"].gaps), (pcm_of(packets), []))
         self.assertEqual(places_of(taken)[0][0], START)
@@ -240,7 +292,8 @@ class OneZero(TestCase):
     def test_a_track_whose_clock_is_days_off_is_brought_to_the_call(self) -> None:
         right = speech(100, participant="a")
         wrong = [
-            replace(packet, timestamp_us=packet.spoken_us - 864_000_000_000) for packet in speech(100, participant="b")
+            replace(packet, timestamp_us=packet.spoken_us - 864_000_000_000)
+            for packet in speech(100, participant="b")
         ]
         taken = play(sorted([*right, *wrong], key=lambda packet: packet.spoken_us))
         first = places_of(taken, "b")[0][0]
@@ -253,7 +306,10 @@ class OneZero(TestCase):
         taken = play(before + after)
         first, second = taken.tracks["p"].runs
         self.assertEqual(first.start_sample + first.sample_count, START + 100 * PACKET_SAMPLES)
-        self.assertEqual((second.start_sample, second.sample_rate), ((START + 100 * PACKET_SAMPLES) * 3 // 2, 24_000))
+        self.assertEqual(
+            (second.start_sample, second.sample_rate),
+            ((START + 100 * PACKET_SAMPLES) * 3 // 2, 24_000),
+        )
         self.assertEqual((taken.tracks["p"].gaps, len(taken.rate_changes)), ([], 1))
 
     def test_a_track_that_holds_nothing_yet_changes_its_rate(self) -> None:
@@ -267,7 +323,9 @@ class OneZero(TestCase):
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
         timeline.finish("not_connected")
         taken = play(packets[190:], timeline)
-        self.assertEqual((audio_of(taken), taken.duplicate, taken.tracks["p"].gaps), (pcm_of(packets), 10, []))
+        self.assertEqual(
+            (audio_of(taken), taken.duplicate, taken.tracks["p"].gaps), (pcm_of(packets), 10, [])
+        )
 
     def test_an_empty_packet_is_nothing(self) -> None:
         timeline = Timeline()
@@ -283,11 +341,13 @@ class OneZero(TestCase):
         packets = [packet for packet in speech(500) if chance.random() > 0.1]
         packets = sorted(packets, key=lambda packet: packet.number + chance.uniform(0, 40))
         packets = [
-            replace(packet, timestamp_us=None if chance.random() < 0.02 else packet.timestamp_us) for packet in packets
+            replace(packet, timestamp_us=None if chance.random() < 0.02 else packet.timestamp_us)
+            for packet in packets
         ]
         if chance.random() < 0.3:
             packets[300:] = [
-                replace(p, timestamp_us=(p.timestamp_us or p.spoken_us) - 5_000_000) for p in packets[300:]
+                replace(p, timestamp_us=(p.timestamp_us or p.spoken_us) - 5_000_000)
+                for p in packets[300:]
             ]
         whole = play(packets)
         timeline, places, gaps = Timeline(), [], []

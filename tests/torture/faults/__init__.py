@@ -18,5 +18,18 @@ from tests.torture.faults import (
 )
 from tests.torture.trial import Fault
 
-FAMILIES = (process, pairs, database, store, layer, disk, bits, clients, messages, browsers, timestamps, endurance)
+FAMILIES = (
+    process,
+    pairs,
+    database,
+    store,
+    layer,
+    disk,
+    bits,
+    clients,
+    messages,
+    browsers,
+    timestamps,
+    endurance,
+)
 FAULTS: dict[str, Fault] = {fault.name: fault for family in FAMILIES for fault in family.FAULTS}

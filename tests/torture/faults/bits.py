@@ -1,4 +1,6 @@
-"""One bit is flipped, in a journal that waits or in stored audio: it is found, said, and nothing else is harmed."""
+"""One bit is flipped, in a journal that waits or in stored audio: it is found, said, and nothing
+else is harmed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ DAMAGE = "SELECT call_id, reason FROM calls_ledgerentry WHERE kind = 'damage'"
 
 
 async def journal(trial: Trial) -> None:
-    """The process is killed; a bit of what it left is flipped before it starts again. Damage costs its own record."""
+    """The process is killed; a bit of what it left is flipped before it starts again. Damage costs
+    its own record.
+    """
     site = await trial.install()
     for number in range(trial.rounds):
         callers = trial.call(2, goes_on=False)
@@ -26,15 +30,23 @@ async def journal(trial: Trial) -> None:
         await trial.kill()
         await asyncio.gather(*(caller.over() for caller in callers))
         path = trial.random.choice(long_journals(site))
-        flip(path, trial.random.randrange(path.stat().st_size // 2, path.stat().st_size) * 8 + number % 8)
+        flip(
+            path,
+            trial.random.randrange(path.stat().st_size // 2, path.stat().st_size) * 8 + number % 8,
+        )
         await site.start()
         await trial.end_calls(allowed_ms=PACKET_MS + 200)
         found = site.database.query(site.database_url, DAMAGE)
-        trial.expect(len(found) == number + 1, f"{len(found)} damages in the ledger after {number + 1} flipped bits")
+        trial.expect(
+            len(found) == number + 1,
+            f"{len(found)} damages in the ledger after {number + 1} flipped bits",
+        )
 
 
 async def segment(trial: Trial) -> None:
-    """A stored object is changed: its call is not handed out as if it were whole, other calls are."""
+    """A stored object is changed: its call is not handed out as if it were whole, other calls
+    are.
+    """
     site = await trial.install()
     callers = trial.call(2)
     await trial.some_time(2.0, 4.0)
@@ -46,8 +58,13 @@ async def segment(trial: Trial) -> None:
     for caller, wanted in ((damaged, 500), (whole, 200)):
         address = f"/api/v1/calls/{call_id(caller)}/audio"
         status = await asyncio.to_thread(status_of, site.server.port, address)
-        trial.expect(status == wanted, f"a call with {'a' if wanted != 200 else 'no'} flipped bit answered {status}")
-    trial.expect("segment damaged" in site.server.log, "the log says nothing of the damaged segment")
+        trial.expect(
+            status == wanted,
+            f"a call with {'a' if wanted != 200 else 'no'} flipped bit answered {status}",
+        )
+    trial.expect(
+        "segment damaged" in site.server.log, "the log says nothing of the damaged segment"
+    )
     found = await asyncio.to_thread(site.misfits)
     trial.expect(len(found) == 1, f"{len(found)} segments are damaged by one bit")
 

@@ -12,12 +12,14 @@ from tests.torture.trial import Fault, Trial
 
 FEWEST_LEVELS = 8.0
 """Messages a second that count as full rate; about 10 are sent."""
-MOST_MB_EACH = 0.5
-MOST_MB = 10.0
+MAX_MB_EACH = 0.5
+MAX_MB = 10.0
 
 
 async def stops_reading(trial: Trial, *, bytes_a_second: int = 0) -> None:
-    """One browser takes nothing any more, or next to nothing, while calls and another browser go on."""
+    """One browser takes nothing any more, or next to nothing, while calls and another browser go
+    on.
+    """
     site = await trial.install()
     cookie = await asyncio.to_thread(log_in, site.server.port)
     well = Dashboard(site.server.port, cookie).begin()
@@ -34,7 +36,7 @@ async def stops_reading(trial: Trial, *, bytes_a_second: int = 0) -> None:
     rate = sum(moment > began for moment in well.levels) / (time.monotonic() - began)
     trial.note(f"the other had {rate:.1f} levels/s; memory {peak.grown_mb:+.1f} MB")
     trial.expect(rate >= FEWEST_LEVELS, f"the other browser had only {rate:.1f} levels a second")
-    trial.expect(peak.grown_mb <= MOST_MB, f"memory grew by {peak.grown_mb:.1f} MB")
+    trial.expect(peak.grown_mb <= MAX_MB, f"memory grew by {peak.grown_mb:.1f} MB")
     if dripping:
         dripping.cancel()
         await asyncio.wait([dripping])
@@ -53,18 +55,27 @@ async def many(trial: Trial) -> None:
     await site.warm()
     async with Peak(site.process) as peak:
         dashboards = [Dashboard(site.server.port, cookie).begin() for _ in range(number)]
-        await site.until(lambda: all(each.levels for each in dashboards), "levels on every dashboard")
+        await site.until(
+            lambda: all(each.levels for each in dashboards), "levels on every dashboard"
+        )
         began = time.monotonic()
         await asyncio.sleep(20 if trial.long else 4)
         passed = time.monotonic() - began
     slowest = min(sum(moment > began for moment in each.levels) / passed for each in dashboards)
-    trial.note(f"{number} dashboards: the slowest had {slowest:.1f} levels/s; memory {peak.grown_mb:+.1f} MB")
+    trial.note(
+        f"{number} dashboards: the slowest had {slowest:.1f} levels/s; memory "
+        f"{peak.grown_mb:+.1f} MB"
+    )
     trial.expect(slowest >= FEWEST_LEVELS, f"a dashboard had only {slowest:.1f} levels a second")
-    trial.expect(peak.grown_mb <= MOST_MB + number * MOST_MB_EACH, f"memory grew by {peak.grown_mb:.1f} MB")
+    trial.expect(
+        peak.grown_mb <= MAX_MB + number * MAX_MB_EACH, f"memory grew by {peak.grown_mb:.1f} MB"
+    )
     for dashboard in dashboards:
         await dashboard.end()
     await trial.end_calls()
-    await site.until(lambda: site.descriptors() <= before + 3, "descriptors of dashboards are free again")
+    await site.until(
+        lambda: site.descriptors() <= before + 3, "descriptors of dashboards are free again"
+    )
 
 
 FLAT = "0 ms; memory flat, others at full rate"

@@ -9,8 +9,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from streams.journal import files as journal_files
-from streams.journal import records as journal
+from streams.journal import files, records
 from streams.simulator import wire
 from tests.torture.caller import METADATA, Caller
 from tests.torture.media_socket import CONTINUATION, TEXT, MediaSocket, Refused, frame
@@ -20,7 +19,7 @@ from tests.torture.trial import Fault, Trial
 
 JOURNAL_MS = 50.0
 """A packet of another call is in the journal within this, 99 of 100 times."""
-MOST_MB = 60.0
+MAX_MB = 60.0
 LEAST_SECONDS = 2.0
 """An attack may be over in no time; the others are watched for at least so long."""
 LONG_SEGMENTS = {"SEGMENT_SECONDS": "120"}
@@ -30,7 +29,9 @@ HALF_OPEN_SECONDS = 60.0
 
 
 async def beside(trial: Trial, attack: Callable[[Trial], Awaitable[None]]) -> None:
-    """Two calls go on while `attack` lasts; how soon their packets are in the journal, how much memory it took."""
+    """Two calls go on while `attack` lasts; how soon their packets are in the journal, how much
+    memory it took.
+    """
     site = await trial.install(LONG_SEGMENTS)
     callers = trial.call(2)
     await trial.some_time(1.5, 2.5)
@@ -39,16 +40,26 @@ async def beside(trial: Trial, attack: Callable[[Trial], Awaitable[None]]) -> No
         since_us = time.time_ns() // 1000
         await asyncio.gather(attack(trial), asyncio.sleep(LEAST_SECONDS))
     delay_ms = p99(delays_ms(site.journals(), callers, since_us))
-    trial.note(f"others in the journal: p99 {delay_ms:.1f} ms ({calm_ms:.1f} before); memory {peak.grown_mb:+.1f} MB")
-    trial.expect(delay_ms <= JOURNAL_MS, f"packets of other calls in the journal only after {delay_ms:.1f} ms (p99)")
-    trial.expect(peak.grown_mb <= MOST_MB, f"memory grew by {peak.grown_mb:.1f} MB")
+    trial.note(
+        f"others in the journal: p99 {delay_ms:.1f} ms ({calm_ms:.1f} before); memory "
+        f"{peak.grown_mb:+.1f} MB"
+    )
+    trial.expect(
+        delay_ms <= JOURNAL_MS,
+        f"packets of other calls in the journal only after {delay_ms:.1f} ms (p99)",
+    )
+    trial.expect(peak.grown_mb <= MAX_MB, f"memory grew by {peak.grown_mb:.1f} MB")
     await trial.end_calls()
 
 
 def delays_ms(journals: Sequence[Path], callers: Sequence[Caller], since_us: int) -> list[float]:
     """From the hand of the caller to the journal, of every packet sent since."""
     sent = {
-        (caller.connection_id, raw_id, caller.began_us + caller.stamp_ms(packet.number) * 1000): packet.at_us
+        (
+            caller.connection_id,
+            raw_id,
+            caller.began_us + caller.stamp_ms(packet.number) * 1000,
+        ): packet.at_us
         for caller in callers
         for raw_id, packets in caller.sent.items()
         for packet in packets
@@ -66,12 +77,12 @@ def _arrivals(path: Path) -> Iterator[tuple[tuple[str, str, int], int]]:
 def _audio(path: Path) -> Iterator[tuple[tuple[str, str, int], int]]:
     connection_id = ""
     voices: dict[int, str] = {}
-    for record in journal_files.read(path):
-        if isinstance(record, journal.Handshake):
+    for record in files.read(path):
+        if isinstance(record, records.Handshake):
             connection_id = record.call_connection_id
-        elif isinstance(record, journal.Voice):
+        elif isinstance(record, records.Voice):
             voices[record.index] = record.raw_id
-        elif isinstance(record, journal.Audio) and record.timestamp_us is not None:
+        elif isinstance(record, records.Audio) and record.timestamp_us is not None:
             yield (connection_id, voices[record.voice], record.timestamp_us), record.arrived_us
 
 
@@ -97,9 +108,13 @@ async def flood(trial: Trial, *, times: float | None, repeat: bool = False) -> N
             if times is not None and sent >= passed * 50 * times:
                 await asyncio.sleep(0.005)
                 continue
-            number = sent % 500 if repeat else sent  # its own timestamps and audio for each packet, or the same again
+            number = (
+                sent % 500 if repeat else sent
+            )  # its own timestamps and audio for each packet, or the same again
             stamp_us = began_us + number * 20_000
-            await stranger.send(wire.audio_data(stamp_us, "flood", voice.packet(number % 500), silent=False))
+            await stranger.send(
+                wire.audio_data(stamp_us, "flood", voice.packet(number % 500), silent=False)
+            )
             sent += 1
             await asyncio.sleep(0)
     trial.note(f"{sent / (loop.time() - began):.0f} messages a second")
@@ -111,7 +126,9 @@ async def fragments(trial: Trial) -> None:
     stranger, voice = await opened(trial), NumberedVoice(2)
     with suppress(OSError):
         for number in range(20):
-            message = wire.audio_data(number * 20_000, "drip", voice.packet(number), silent=False).encode()
+            message = wire.audio_data(
+                number * 20_000, "drip", voice.packet(number), silent=False
+            ).encode()
             pieces = [message[place : place + 1] for place in range(len(message))]
             frames = [
                 frame(CONTINUATION if place else TEXT, piece, final=place == len(pieces) - 1)
@@ -168,13 +185,17 @@ async def idle(trial: Trial) -> None:
     for stranger in strangers:
         await stranger.abort()
     await trial.site.until(
-        lambda: trial.site.descriptors() <= before + 3, "descriptors of idle sockets are free again", seconds=20
+        lambda: trial.site.descriptors() <= before + 3,
+        "descriptors of idle sockets are free again",
+        seconds=20,
     )
     trial.note(f"{wanted} idle sockets")
 
 
 async def half_open(trial: Trial) -> None:
-    """One who never ends the handshake, one who never answers a ping: both are gone within a minute."""
+    """One who never ends the handshake, one who never answers a ping: both are gone within a
+    minute.
+    """
     before = trial.site.descriptors()
     silent = await opened(trial)
     await silent.stop_reading()
@@ -182,7 +203,9 @@ async def half_open(trial: Trial) -> None:
     writer.write(b"GET /ws/acs/media HTTP/1.1\r\nHost: localhost\r\nUpgr")
     began = time.monotonic()
     await trial.site.until(
-        lambda: trial.site.descriptors() <= before, "half-open sockets are closed", seconds=HALF_OPEN_SECONDS + 5
+        lambda: trial.site.descriptors() <= before,
+        "half-open sockets are closed",
+        seconds=HALF_OPEN_SECONDS + 5,
     )
     trial.note(f"both gone after {time.monotonic() - began:.0f} s")
     del reader
@@ -190,11 +213,15 @@ async def half_open(trial: Trial) -> None:
     await silent.abort()
 
 
-def attack(name: str, what: Callable[[Trial], Awaitable[None]], *, long_only: bool = False) -> Fault:
+def attack(
+    name: str, what: Callable[[Trial], Awaitable[None]], *, long_only: bool = False
+) -> Fault:
     async def inject(trial: Trial) -> None:
         await beside(trial, what)
 
-    return Fault(name, "0 ms of others, in the journal in 50 ms, memory bounded", inject, long_only=long_only)
+    return Fault(
+        name, "0 ms of others, in the journal in 50 ms, memory bounded", inject, long_only=long_only
+    )
 
 
 async def flood_10(trial: Trial) -> None:

@@ -1,4 +1,6 @@
-"""The database is away, slow, full or locked: recording and levels go on, everything is caught up by itself."""
+"""The database is away, slow, full or locked: recording and levels go on, everything is caught up
+by itself.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,16 @@ KNOWN_SECONDS = 0.5
 """The same, once the outage is known: nothing is asked, nothing is waited for."""
 REST_AGAIN = 20
 """Requests during the outage; each would cost a thread if it was let in."""
-MOST_THREADS = 10
-"""Threads that may come with an outage: what was under way, the watch, what grows and joins; far from one a request."""
+MAX_THREADS = 10
+"""Threads that may come with an outage: what was under way, the watch, what grows and joins; far
+from one a request.
+"""
 BACK_SECONDS = 2.0
 """REST has to say 200 within this of the return of the database."""
-MOST_MB = 15.0
-"""Memory that may come with an outage: what a first failure imports and allocates, not a queue that grows."""
+MAX_MB = 15.0
+"""Memory that may come with an outage: what a first failure imports and allocates, not a queue that
+grows.
+"""
 FEWEST_LEVELS = 5.0
 """Messages with levels a second that still count as going on; about 10 are sent."""
 CAUGHT_UP_SECONDS = 90.0
@@ -42,9 +48,13 @@ async def outage(
     seconds: tuple[float, float],
     rest_status: tuple[int, ...] = (503,),
 ) -> None:
-    """Calls and a dashboard before, another call during; `seconds` of the outage in the short and the long form."""
+    """Calls and a dashboard before, another call during; `seconds` of the outage in the short and
+    the long form.
+    """
     site = await trial.install()
-    dashboard = Dashboard(site.server.port, await asyncio.to_thread(log_in, site.server.port)).begin()
+    dashboard = Dashboard(
+        site.server.port, await asyncio.to_thread(log_in, site.server.port)
+    ).begin()
     trial.call(2)
     await trial.some_time(2.0, 4.0)
     memory_mb, threads, began = site.memory_mb(), site.process.num_threads(), time.monotonic()
@@ -59,9 +69,12 @@ async def outage(
         await end()
     await expect_back(trial)
     trial.expect(heard >= FEWEST_LEVELS, f"only {heard:.1f} levels a second during the outage")
-    trial.expect(grown_mb < MOST_MB, f"memory grew by {grown_mb:.1f} MB in {lasted:.0f} s")
-    trial.expect(more_threads <= MOST_THREADS, f"{more_threads} more threads during the outage")
-    trial.note(f"away for {lasted:.0f} s: {heard:.1f} levels/s, memory {grown_mb:+.1f} MB, threads {more_threads:+d}")
+    trial.expect(grown_mb < MAX_MB, f"memory grew by {grown_mb:.1f} MB in {lasted:.0f} s")
+    trial.expect(more_threads <= MAX_THREADS, f"{more_threads} more threads during the outage")
+    trial.note(
+        f"away for {lasted:.0f} s: {heard:.1f} levels/s, memory {grown_mb:+.1f} MB, threads "
+        f"{more_threads:+d}"
+    )
     await dashboard.end()
     await trial.some_time(0.5, 1.0)
     ended = time.monotonic()
@@ -70,17 +83,25 @@ async def outage(
 
 
 async def expect_status(trial: Trial, wanted: tuple[int, ...]) -> None:
-    """What REST answers while the database is away, and how soon: at first, and once the outage is known."""
+    """What REST answers while the database is away, and how soon: at first, and once the outage is
+    known.
+    """
     status, seconds = await asked(trial)
     trial.note(f"REST answered {status or 'nothing'} after {seconds:.1f} s")
-    trial.expect(status in wanted, f"REST answered {status or 'nothing'} within {seconds:.1f} s instead of {wanted[0]}")
+    trial.expect(
+        status in wanted,
+        f"REST answered {status or 'nothing'} within {seconds:.1f} s instead of {wanted[0]}",
+    )
     again = await asyncio.gather(*(asked(trial) for _ in range(REST_AGAIN)))
     worst = max(seconds for _, seconds in again)
     trial.note(f"and {REST_AGAIN} times more, after {worst:.2f} s at the latest")
     trial.expect(
-        all(status in wanted for status, _ in again), f"REST then answered {sorted({each for each, _ in again})}"
+        all(status in wanted for status, _ in again),
+        f"REST then answered {sorted({each for each, _ in again})}",
     )
-    trial.expect(worst <= KNOWN_SECONDS or 200 in wanted, f"REST took {worst:.1f} s to answer what was known")
+    trial.expect(
+        worst <= KNOWN_SECONDS or 200 in wanted, f"REST took {worst:.1f} s to answer what was known"
+    )
 
 
 async def expect_back(trial: Trial) -> None:
@@ -98,7 +119,9 @@ async def expect_back(trial: Trial) -> None:
 async def asked(trial: Trial) -> tuple[int, float]:
     """The status of a page of REST, 0 for none, and how long it took."""
     began = time.monotonic()
-    status = await asyncio.to_thread(status_of, trial.site.server.port, "/api/v1/calls/", seconds=REST_SECONDS)
+    status = await asyncio.to_thread(
+        status_of, trial.site.server.port, "/api/v1/calls/", seconds=REST_SECONDS
+    )
     return status, time.monotonic() - began
 
 
@@ -161,7 +184,9 @@ async def exhausted(trial: Trial) -> None:
         for connection in taken:
             connection.close()
 
-    await outage(trial, begin, end, seconds=(6.0, 30.0), rest_status=(200, 503))  # who was first has a connection
+    await outage(
+        trial, begin, end, seconds=(6.0, 30.0), rest_status=(200, 503)
+    )  # who was first has a connection
 
 
 async def backend_killed(trial: Trial) -> None:
@@ -182,8 +207,11 @@ async def slow(trial: Trial) -> None:
     """Every answer of Postgres comes 300 ms later."""
     cluster = cluster_of(trial)
     async with SlowRelay(cluster.socket_folder, 0.3) as relay:
-        # A file costs some twenty questions: one every five seconds for each call is what can be kept up with.
-        await trial.install({"SEGMENT_SECONDS": "5"}, route=lambda url: cluster.behind(url, relay.folder))
+        # A file costs some twenty questions: one every five seconds for each call is what can be
+        # kept up with.
+        await trial.install(
+            {"SEGMENT_SECONDS": "5"}, route=lambda url: cluster.behind(url, relay.folder)
+        )
         trial.call(2)
         await trial.some_time(5.0, 6.0)
         await trial.end_calls(seconds=CAUGHT_UP_SECONDS)
@@ -215,7 +243,9 @@ async def locked(trial: Trial) -> None:
 
 
 async def terminate_while_it_hangs(trial: Trial) -> None:
-    """SIGTERM while no query is answered: the process goes all the same, and the next one catches up."""
+    """SIGTERM while no query is answered: the process goes all the same, and the next one catches
+    up.
+    """
     cluster = cluster_of(trial)
     await trial.install()
     trial.call(3)
@@ -241,5 +271,10 @@ FAULTS = (
     Fault("postgres-backend", "0 ms, no row twice", backend_killed, POSTGRES, rounds_long=20),
     Fault("postgres-slow", "0 ms, caught up", slow, POSTGRES),
     Fault("sqlite-locked", "0 ms; levels go on, memory flat", locked, ("sqlite",)),
-    Fault("sigterm-database-hangs", "200 ms of what was sent, gone in 10 s", terminate_while_it_hangs, POSTGRES),
+    Fault(
+        "sigterm-database-hangs",
+        "200 ms of what was sent, gone in 10 s",
+        terminate_while_it_hangs,
+        POSTGRES,
+    ),
 )

@@ -22,13 +22,17 @@ ALARM_SECONDS = 3.0
 """A second until somebody looks, and what a busy machine takes."""
 CLEAR_SECONDS = 12.0
 """Five seconds in which all is well, twice as long on a busy machine."""
-ALARMS_IN_LEDGER = "SELECT count(*) FROM calls_ledgerentry WHERE kind = 'alarm' AND reason = 'not_written'"
+ALARMS_IN_LEDGER = (
+    "SELECT count(*) FROM calls_ledgerentry WHERE kind = 'alarm' AND reason = 'not_written'"
+)
 FULL = ["disk_low", "not_written", "not_written"]
 """The alarms of a full disk and two calls."""
 
 
 async def full(trial: Trial) -> None:
-    """Journals and audio lie on a small disk that fills up, and gets room again. The database is elsewhere."""
+    """Journals and audio lie on a small disk that fills up, and gets room again. The database is
+    elsewhere.
+    """
     disk = SmallDisk(24)
     try:
         site = await trial.install(data_dir=disk.path)
@@ -44,7 +48,11 @@ async def full(trial: Trial) -> None:
             await trial.some_time(2.0, 5.0)
             ready = await asyncio.to_thread(status_of, site.server.port, "/readyz")
             trial.expect(ready == 503, f"/readyz answered {ready} with a full disk")
-            alarmed = [line for line in site.server.log.splitlines() if "disk" in line or "No space" in line]
+            alarmed = [
+                line
+                for line in site.server.log.splitlines()
+                if "disk" in line or "No space" in line
+            ]
             trial.expect(alarmed, "nothing in the log of a full disk")
             disk.free()
             trial.note(f"full for {time.monotonic() - began:.1f} s")
@@ -62,12 +70,16 @@ async def full(trial: Trial) -> None:
 ALL = 10**9
 
 
-async def expect_alarms(trial: Trial, dashboard: Dashboard, wanted: list[str], seconds: float) -> None:
+async def expect_alarms(
+    trial: Trial, dashboard: Dashboard, wanted: list[str], seconds: float
+) -> None:
     """A dashboard shows these alarms, and no others of a full disk, in time."""
     deadline = time.monotonic() + seconds
     while (shown := [name for name in dashboard.alarms if name in FULL]) != wanted:
         if time.monotonic() > deadline:
-            what = f"after {seconds:.0f} s the dashboard shows the alarms {shown} instead of {wanted}"
+            what = (
+                f"after {seconds:.0f} s the dashboard shows the alarms {shown} instead of {wanted}"
+            )
             trial.expect(holds=False, what=what)
             return
         await asyncio.sleep(0.05)
@@ -79,7 +91,10 @@ async def expect_ready(trial: Trial) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while await asyncio.to_thread(status_of, port, "/readyz") != 200:
         if time.monotonic() > deadline:
-            trial.expect(holds=False, what=f"/readyz is not well {READY_SECONDS:.0f} s after there is room again")
+            trial.expect(
+                holds=False,
+                what=f"/readyz is not well {READY_SECONDS:.0f} s after there is room again",
+            )
             return
         await asyncio.sleep(0.2)
 
@@ -92,19 +107,29 @@ async def explain(trial: Trial, callers: list[Caller]) -> None:
         reasons |= {gap["reason"] for track in recording.tracks.values() for gap in track.gaps}
     trial.note(f"gaps say: {', '.join(sorted(reasons))}")
     ((entries,),) = trial.site.database.query(trial.site.database_url, ALARMS_IN_LEDGER)
-    trial.expect(entries >= len(callers) * trial.rounds, f"{entries} alarms of a full disk in the ledger")
-    trial.expect(reasons - {"not_received"}, "the gaps of a full disk say not_received, as if nothing had come")
+    trial.expect(
+        entries >= len(callers) * trial.rounds, f"{entries} alarms of a full disk in the ledger"
+    )
+    trial.expect(
+        reasons - {"not_received"},
+        "the gaps of a full disk say not_received, as if nothing had come",
+    )
 
 
 async def read_only(trial: Trial) -> None:
-    """A journal folder that takes nothing when the server starts: it says so, and records once it can."""
+    """A journal folder that takes nothing when the server starts: it says so, and records once it
+    can.
+    """
     disk = SmallDisk(24)
     try:
         site = trial.prepare(data_dir=disk.path)
         disk.read_only(on=True)
         said = await asyncio.to_thread(start_in_vain, site.server)
         disk.read_only(on=False)
-        trial.expect("cannot" in said or "Read-only" in said, "the start does not say that nothing can be recorded")
+        trial.expect(
+            "cannot" in said or "Read-only" in said,
+            "the start does not say that nothing can be recorded",
+        )
         trial.note(f"said: {said}")
         await site.start()
         trial.call(1)
@@ -124,11 +149,15 @@ def start_in_vain(server: Server) -> str:
         return server.log.strip().rpartition("\n")[2]
     finally:
         server.kill()
-    return f"cannot record: /readyz answers {status}" if status == 503 else f"/readyz answers {status}"
+    return (
+        f"cannot record: /readyz answers {status}" if status == 503 else f"/readyz answers {status}"
+    )
 
 
 async def power_cut(trial: Trial) -> None:
-    """The disk without anything that was not synced; the machine starts again, with the file of SQLite on it too."""
+    """The disk without anything that was not synced; the machine starts again, with the file of
+    SQLite on it too.
+    """
     disk = PowerCutDisk()
 
     def move(url: str) -> str:
@@ -153,7 +182,18 @@ async def power_cut(trial: Trial) -> None:
 
 
 FAULTS = (
-    Fault("disk-full", "what came meanwhile; counted, a gap with reason", full, missing=mounts.missing, rounds_long=5),
-    Fault("disk-read-only", "said at the start; recorded once it can be", read_only, missing=mounts.missing),
+    Fault(
+        "disk-full",
+        "what came meanwhile; counted, a gap with reason",
+        full,
+        missing=mounts.missing,
+        rounds_long=5,
+    ),
+    Fault(
+        "disk-read-only",
+        "said at the start; recorded once it can be",
+        read_only,
+        missing=mounts.missing,
+    ),
     Fault("power-cut", "the last second", power_cut, missing=mounts.missing, rounds_long=20),
 )

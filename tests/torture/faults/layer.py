@@ -1,4 +1,6 @@
-"""Redis is stopped, restarted, paused: recording is untouched, dashboards are back within 5 s of its return."""
+"""Redis is stopped, restarted, paused: recording is untouched, dashboards are back within 5 s of
+its return.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ async def stopped(trial: Trial) -> None:
 
 
 async def paused(trial: Trial) -> None:
-    """SIGSTOP: connections stay open, nothing is answered. Another dashboard is opened meanwhile."""
+    """SIGSTOP: connections stay open, nothing is answered. Another dashboard is opened
+    meanwhile.
+    """
     with Redis() as redis:
         dashboard = await watched(trial, redis)
         port = trial.site.server.port
@@ -43,7 +47,9 @@ async def paused(trial: Trial) -> None:
             await trial.some_time(1.0, 8.0)
             began = time.monotonic()
             process.resume()
-            await expect_back(trial, dashboard, began, snapshot=False)  # connections have held, nothing was missed
+            await expect_back(
+                trial, dashboard, began, snapshot=False
+            )  # connections have held, nothing was missed
             await expect_back(trial, late, began, snapshot=False)
             await late.end()
         await dashboard.end()
@@ -53,28 +59,40 @@ async def paused(trial: Trial) -> None:
 async def watched(trial: Trial, redis: Redis) -> Dashboard:
     """Calls, and a dashboard that shows their levels."""
     site = await trial.install({"REDIS_URL": redis.url})
-    dashboard = Dashboard(site.server.port, await asyncio.to_thread(log_in, site.server.port)).begin()
+    dashboard = Dashboard(
+        site.server.port, await asyncio.to_thread(log_in, site.server.port)
+    ).begin()
     trial.call(2)
     await site.until(lambda: dashboard.levels, "levels on the dashboard")
     return dashboard
 
 
 async def expect_back(trial: Trial, dashboard: Dashboard, since: float, *, snapshot: bool) -> None:
-    """Levels on the dashboard, counted from the return of Redis; `snapshot`: a fresh one as well."""
+    """Levels on the dashboard, counted from the return of Redis; `snapshot`: a fresh one as
+    well.
+    """
 
     def first(moments: list[float]) -> float:
         return next((moment - since for moment in moments if moment > since), 0.0)
 
-    await trial.site.until(lambda: first(dashboard.levels), "levels after the return of Redis", seconds=30)
+    await trial.site.until(
+        lambda: first(dashboard.levels), "levels after the return of Redis", seconds=30
+    )
     seconds = first(dashboard.levels)
     if snapshot:
-        await trial.site.until(lambda: first(dashboard.snapshots), "a snapshot after the return of Redis", seconds=30)
+        await trial.site.until(
+            lambda: first(dashboard.snapshots), "a snapshot after the return of Redis", seconds=30
+        )
         seconds = max(seconds, first(dashboard.snapshots))
     trial.note(f"dashboard back after {seconds:.1f} s")
-    trial.expect(seconds <= BACK_SECONDS, f"the dashboard was back only {seconds:.1f} s after Redis")
+    trial.expect(
+        seconds <= BACK_SECONDS, f"the dashboard was back only {seconds:.1f} s after Redis"
+    )
 
 
 FAULTS = (
-    Fault("redis-stopped", "0 ms; dashboards back in 5 s, with a snapshot", stopped, rounds_long=10),
+    Fault(
+        "redis-stopped", "0 ms; dashboards back in 5 s, with a snapshot", stopped, rounds_long=10
+    ),
     Fault("redis-paused", "0 ms; dashboards back in 5 s", paused, rounds_long=10),
 )

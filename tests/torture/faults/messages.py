@@ -1,4 +1,6 @@
-"""Messages made to hurt: bounded, counted, shown escaped; nothing is executed and no file lies outside the folders."""
+"""Messages made to hurt: bounded, counted, shown escaped; nothing is executed and no file lies
+outside the folders.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ EVIL_IDS = (
     "%s%s%s%n",
     "\u202e\u0623\U0001f4a3",
 )
-MOST_PARTICIPANTS = 512
-MOST_MB = 60.0
+MAX_PARTICIPANTS = 512
+MAX_MB = 60.0
 COUNTS = "SELECT SUM(malformed), SUM(unknown), COUNT(*) FROM calls_subscription"
 PARTICIPANTS = "SELECT call_id, COUNT(*) FROM calls_participant GROUP BY call_id"
 TEXT_PCM = NumberedVoice(3).packet(0)
@@ -57,10 +59,13 @@ async def hostile(trial: Trial) -> None:
         counts = await crowd(trial)
     await trial.end_calls()
     (row,) = site.database.query(site.database_url, COUNTS)
-    trial.note(f"{sent} hostile messages: {row[0]} malformed, {row[1]} unknown; memory {peak.grown_mb:+.1f} MB")
+    trial.note(
+        f"{sent} hostile messages: {row[0]} malformed, {row[1]} unknown; memory "
+        f"{peak.grown_mb:+.1f} MB"
+    )
     trial.expect(row[0] + row[1] >= sent, f"{sent} hostile messages, {row[0] + row[1]} counted")
-    trial.expect(peak.grown_mb <= MOST_MB, f"memory grew by {peak.grown_mb:.1f} MB")
-    trial.expect(counts <= MOST_PARTICIPANTS, f"{counts} participants in one call")
+    trial.expect(peak.grown_mb <= MAX_MB, f"memory grew by {peak.grown_mb:.1f} MB")
+    trial.expect(counts <= MAX_PARTICIPANTS, f"{counts} participants in one call")
 
 
 async def crowd(trial: Trial) -> int:
@@ -69,16 +74,33 @@ async def crowd(trial: Trial) -> int:
     with suppress(OSError):
         await stranger.send(wire.audio_metadata("crowd", METADATA))
         for number in range(10_000):
-            await stranger.send(wire.audio_data(number, f"4:+1{number:010d}", TEXT_PCM, silent=False))
+            await stranger.send(
+                wire.audio_data(number, f"4:+1{number:010d}", TEXT_PCM, silent=False)
+            )
             await asyncio.sleep(0)
     await stranger.close()
     await trial.site.until(lambda: len(trial.site.journals()) <= 2, "the crowd is sealed")
-    return max(int(number) for _, number in trial.site.database.query(trial.site.database_url, PARTICIPANTS))
+    return max(
+        int(number)
+        for _, number in trial.site.database.query(trial.site.database_url, PARTICIPANTS)
+    )
 
 
 def malformed() -> Iterator[bytes]:
     """Whole frames of messages that hold nothing, and none of which may end the call."""
-    numbers = ("NaN", "Infinity", "1e999", "9" * 4_000, "-16000", "0", "1e-300", '"16000"', "null", "[]", "{}")
+    numbers = (
+        "NaN",
+        "Infinity",
+        "1e999",
+        "9" * 4_000,
+        "-16000",
+        "0",
+        "1e-300",
+        '"16000"',
+        "null",
+        "[]",
+        "{}",
+    )
     texts = [
         "",
         "null",
@@ -91,37 +113,58 @@ def malformed() -> Iterator[bytes]:
         '{"kind":"AudioData","audioData":{"data":"AAAA","timestamp":"tomorrow"}}',
         '{"kind":"AudioData","audioData":{"data":"AAAA","timestamp":"9999-99-99T99:99:99Z"}}',
         '{"kind":{"$ne":1},"audioData":[]}',
-        '{"kind":"AudioData","audioData":{"data":"AAAA","participantRawID":"' + "x" * 200_000 + '"}}',
+        '{"kind":"AudioData","audioData":{"data":"AAAA","participantRawID":"'
+        + "x" * 200_000
+        + '"}}',
         '{"kind":"AudioData","audioData":{"data":"AAAA","participantRawID":"a\\u0000b"}}',
         '{"kind":"DtmfData","dtmfData":{"data":"' + "5" * 100_000 + '"}}',
-        *(f'{{"kind":"DtmfData","dtmfData":{{"data":{number}}}}}' for number in ("NaN", "1e999", "{}")),
-        *(f'{{"kind":"AudioData","audioData":{{"data":"AAAA","timestamp":{number}}}}}' for number in numbers[:7]),
+        *(
+            f'{{"kind":"DtmfData","dtmfData":{{"data":{number}}}}}'
+            for number in ("NaN", "1e999", "{}")
+        ),
+        *(
+            f'{{"kind":"AudioData","audioData":{{"data":"AAAA","timestamp":{number}}}}}'
+            for number in numbers[:7]
+        ),
         '{"kind":"__proto__","__proto__":{"x":1}}',
     ]
     for text in texts:
         yield frame(TEXT, text.encode())
     yield frame(BINARY, b"\xff\xfe\x00\x80" * 100)
-    yield frame(BINARY, b'{"kind":"AudioData","audioData":{"data":"AAAA","participantRawID":"\xff\xff"}}')
+    yield frame(
+        BINARY, b'{"kind":"AudioData","audioData":{"data":"AAAA","participantRawID":"\xff\xff"}}'
+    )
 
 
 async def invalid_text(trial: Trial) -> None:
-    """Text that is no UTF-8, rates that are none, raw ids of a megabyte: that socket ends, the others do not."""
+    """Text that is no UTF-8, rates that are none, raw ids of a megabyte: that socket ends, the
+    others do not.
+    """
     site = await trial.install()
     trial.call(2)
     bad_rates = ("-16000", "0", "1e999", "1e12", "NaN", '"fast"')
     metadata = (
-        '{"kind":"AudioMetadata","audioMetadata":{"subscriptionId":"s","encoding":"PCM","sampleRate":%s,"channels":1}}'
+        '{"kind":"AudioMetadata","audioMetadata":'
+        '{"subscriptionId":"s","encoding":"PCM","sampleRate":%s,"channels":1}}'
     )
     messages = [frame(TEXT, (metadata % rate).encode()) for rate in bad_rates]
     big = wire.audio_data(0, "x" * 1_000_000, TEXT_PCM, silent=False).encode()
-    for content in (*messages, frame(TEXT, b'{"kind":"\xff\xfe"}'), frame(TEXT, big), frame(0x3, b"?"), b"\x00" * 1000):
+    for content in (
+        *messages,
+        frame(TEXT, b'{"kind":"\xff\xfe"}'),
+        frame(TEXT, big),
+        frame(0x3, b"?"),
+        b"\x00" * 1000,
+    ):
         stranger = await MediaSocket.open(site.server.media_url)
         with suppress(OSError):
             await stranger.send_raw(content)
         await trial.some_time(0.05, 0.1)
         await stranger.close()
     await trial.end_calls()
-    ours = [line for line in site.server.log.splitlines() if f'File "{ROOT}/streams' in line]  # uvicorn logs its own
+    ours = [
+        line for line in site.server.log.splitlines() if f'File "{ROOT}/streams' in line
+    ]  # uvicorn logs its own
     trial.expect(not ours, f"a traceback in the log: {ours[:1]}")
 
 
@@ -129,7 +172,9 @@ async def evil_ids(trial: Trial) -> None:
     """Ids of markup, paths and SQL: kept as they are, shown escaped, in no path of a file."""
     site = await trial.install()
     connection_id = f"../../{MARKUP}{uuid4()}"
-    stranger = await MediaSocket.open(site.server.media_url, {wire.CONNECTION_ID_HEADER: connection_id})
+    stranger = await MediaSocket.open(
+        site.server.media_url, {wire.CONNECTION_ID_HEADER: connection_id}
+    )
     await stranger.send(wire.audio_metadata(MARKUP, METADATA))
     for number in range(50):
         for raw_id in EVIL_IDS:
@@ -140,20 +185,33 @@ async def evil_ids(trial: Trial) -> None:
     cookie = await asyncio.to_thread(log_in, site.server.port)
     call_id = identity.call_id_of(connection_id, uuid4())
     lists = ("call", "participant", "segment", "subscription", "ledgerentry")
-    for path in (*(f"/admin/calls/{name}/" for name in lists), f"/admin/calls/call/{call_id}/change/", "/"):
+    for path in (
+        *(f"/admin/calls/{name}/" for name in lists),
+        f"/admin/calls/call/{call_id}/change/",
+        "/",
+    ):
         status, body = await asyncio.to_thread(page, site.server.port, path, cookie)
         trial.expect(status == 200, f"{path} answered {status}")
-        trial.expect("<script>alert" not in body and "<img src=x" not in body, f"{path} shows markup of an id")
+        trial.expect(
+            "<script>alert" not in body and "<img src=x" not in body,
+            f"{path} shows markup of an id",
+        )
         trial.expect("{{ 7*7 }}" in body or "49{%" not in body, f"{path} has evaluated an id")
     try:
-        manifest = (await asyncio.to_thread(get, site.server.port, f"/api/v1/calls/{call_id}/manifest")).decode()
+        manifest = (
+            await asyncio.to_thread(get, site.server.port, f"/api/v1/calls/{call_id}/manifest")
+        ).decode()
         trial.expect(manifest.count('"raw_id"') >= len(EVIL_IDS), "not every id is in the manifest")
     except NoAnswer as error:
         trial.findings.broken.append(str(error))
     trial.expect(not Path(OUTSIDE).exists(), "an id has made a file outside the folders")  # noqa: ASYNC240 - one look
-    names = [path for path in site.data_dir.rglob("*") if "script" in path.name or "passwd" in path.name]
+    names = [
+        path for path in site.data_dir.rglob("*") if "script" in path.name or "passwd" in path.name
+    ]
     trial.expect(not names, f"ids in names of files: {names}")
-    trial.expect("<script>" not in site.server.log and "passwd" not in site.server.log, "ids in the log")
+    trial.expect(
+        "<script>" not in site.server.log and "passwd" not in site.server.log, "ids in the log"
+    )
     trial.findings.broken += await site.faults()
 
 

@@ -1,5 +1,6 @@
-"""Two servers on one database, one spool and one store, as several processes share a volume: one dies for good, or both
-are exchanged in turn."""
+"""Two servers on one database, one spool and one store, as several processes share a volume: one
+dies for good, or both are exchanged in turn.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ CALLS = "SELECT COUNT(*) FROM calls_call"
 
 
 async def survivor(trial: Trial) -> None:
-    """kill -9 of one that is not started again: the other takes over what it left, and the calls that come back."""
+    """kill -9 of one that is not started again: the other takes over what it left, and the calls
+    that come back.
+    """
     for _ in range(trial.rounds):
         site = await trial.install()
         dying, living = site.server, site.add_server()
@@ -32,12 +35,17 @@ async def survivor(trial: Trial) -> None:
         await trial.end_calls(allowed_ms=ALLOWED_MS)
         expect_calls(trial, 6)
         await trial.close()
-    trial.expect(not trial.findings.worst_read_lost_ms, f"{trial.findings.worst_read_lost_ms} ms lost that were read")
+    trial.expect(
+        not trial.findings.worst_read_lost_ms,
+        f"{trial.findings.worst_read_lost_ms} ms lost that were read",
+    )
     trial.note(f"of what the dead server had read: {trial.findings.worst_read_lost_ms} ms")
 
 
 async def rolling(trial: Trial) -> None:
-    """One after the other goes and comes again; its callers move to the other meanwhile. Now and then one is killed."""
+    """One after the other goes and comes again; its callers move to the other meanwhile. Now and
+    then one is killed.
+    """
     site = await trial.install()
     one, other = site.server, site.add_server()
     await site.start(other)
@@ -71,6 +79,16 @@ def expect_calls(trial: Trial, wanted: int) -> None:
 
 
 FAULTS = (
-    Fault("one-of-two-dies", "0 ms of what was read, 200 ms of what was sent", survivor, rounds_long=20),
-    Fault("rolling", "200 ms of what was sent for each exchange, gone in 10 s", rolling, rounds_long=10),
+    Fault(
+        "one-of-two-dies",
+        "0 ms of what was read, 200 ms of what was sent",
+        survivor,
+        rounds_long=20,
+    ),
+    Fault(
+        "rolling",
+        "200 ms of what was sent for each exchange, gone in 10 s",
+        rolling,
+        rounds_long=10,
+    ),
 )

@@ -10,11 +10,15 @@ from tests.servers import Server
 from tests.torture.trial import Fault, Trial
 
 ALLOWED_MS = 200
-"""kill -9: what may be lost of what was sent each time, because it was still in the buffers of kernel and server."""
+"""kill -9: what may be lost of what was sent each time, because it was still in the buffers of
+kernel and server.
+"""
 
 
 async def kill(trial: Trial) -> None:
-    """Again and again on one installation: while audio comes, while a dead process's journals are taken over, twice."""
+    """Again and again on one installation: while audio comes, while a dead process's journals are
+    taken over, twice.
+    """
     await trial.install()
     for number in range(trial.rounds):
         trial.call(2)
@@ -27,7 +31,10 @@ async def kill(trial: Trial) -> None:
         await trial.site.start()
         await trial.some_time(0.5, 1.5)
         await trial.end_calls(allowed_ms=ALLOWED_MS * times)
-    trial.expect(not trial.findings.worst_read_lost_ms, f"{trial.findings.worst_read_lost_ms} ms lost that were read")
+    trial.expect(
+        not trial.findings.worst_read_lost_ms,
+        f"{trial.findings.worst_read_lost_ms} ms lost that were read",
+    )
     trial.note(f"of what the server had read: {trial.findings.worst_read_lost_ms} ms")
 
 
@@ -44,14 +51,18 @@ async def kill_while_it_starts(trial: Trial) -> None:
 
 
 async def terminate(trial: Trial) -> None:
-    """A deployment under 20 live calls: the process goes within 10 s, the callers come back to the next one."""
+    """A deployment under 20 live calls: the process goes within 10 s, the callers come back to the
+    next one.
+    """
     await trial.install()
     trial.call(20, voices=1)
     await trial.some_time(1.0, 3.0)
     await go(trial)
     await trial.site.start()
     await trial.some_time(1.0, 2.0)
-    codes = sorted({code for caller in trial.callers for code in caller.close_codes if code is not None})
+    codes = sorted(
+        {code for caller in trial.callers for code in caller.close_codes if code is not None}
+    )
     trial.note(f"sockets closed with {', '.join(map(str, codes))}")
     await trial.end_calls(allowed_ms=ALLOWED_MS)
 

@@ -1,7 +1,8 @@
-"""The audio store refuses, hangs, breaks off, or lies: no row before whole audio, journals wait, all is caught up.
+"""The audio store refuses, hangs, breaks off, or lies: no row before whole audio, journals wait,
+all is caught up.
 
-Files do so by a storage of ours (`stores`); S3 and Azure are real servers behind a gateway that obeys (`gateway`), so
-that the product's own client libraries meet the fault.
+Files do so by a storage of ours (`stores`); S3 and Azure are real servers behind a gateway that
+obeys (`gateway`), so that the product's own client libraries meet the fault.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from tests.torture.trial import Fault, Trial
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.torture.settings"}
 CAUGHT_UP_SECONDS = 60.0
-"""A hanging store may cost two tries of 4 s for each of three files and a pause of 15 s; the rest is the backlog."""
+"""A hanging store may cost two tries of 4 s for each of three files and a pause of 15 s; the rest
+is the backlog.
+"""
 
 Obey = Callable[[str], Awaitable[None]]
 
@@ -43,7 +46,9 @@ async def files(trial: Trial, *, order: str) -> None:
 async def objects(trial: Trial, *, kind: type[ObjectStore], order: str) -> None:
     async with behind_a_gateway(trial, kind) as (_, way):
         await disobedient(trial, way.obey, order, well=gateway.PASS_ON)
-        trial.note(f"{way.obeyed[order]} requests met it, {way.obeyed[gateway.PASS_ON]} went through")
+        trial.note(
+            f"{way.obeyed[order]} requests met it, {way.obeyed[gateway.PASS_ON]} went through"
+        )
         trial.expect(way.obeyed[order] or order == gateway.REFUSE, "no request has met the fault")
 
 
@@ -64,7 +69,9 @@ async def disobedient(trial: Trial, obey: Obey, order: str, *, well: str) -> Non
 
 
 async def terminate_while_it_hangs(trial: Trial, *, kind: type[ObjectStore]) -> None:
-    """SIGTERM while a request to the store is not answered: the process goes all the same, the next one catches up."""
+    """SIGTERM while a request to the store is not answered: the process goes all the same, the next
+    one catches up.
+    """
     async with behind_a_gateway(trial, kind) as (site, way):
         trial.call(3)
         await trial.some_time(1.0, 2.0)
@@ -78,7 +85,9 @@ async def terminate_while_it_hangs(trial: Trial, *, kind: type[ObjectStore]) -> 
 
 
 @asynccontextmanager
-async def behind_a_gateway(trial: Trial, kind: type[ObjectStore]) -> AsyncIterator[tuple[Installation, Gateway]]:
+async def behind_a_gateway(
+    trial: Trial, kind: type[ObjectStore]
+) -> AsyncIterator[tuple[Installation, Gateway]]:
     """A store of this kind, a gateway before it, an installation that knows the gateway only."""
     store = kind()
     try:
@@ -92,7 +101,9 @@ async def behind_a_gateway(trial: Trial, kind: type[ObjectStore]) -> AsyncIterat
             try:
                 yield await trial.install(store.environment(way.port), store=opened), way
             finally:
-                await trial.close()  # while its store is there: what it still has in its hands ends at once
+                await (
+                    trial.close()
+                )  # while its store is there: what it still has in its hands ends at once
     finally:
         store.__exit__(None, None, None)
 
@@ -104,17 +115,25 @@ def halve(store: AudioStorage, name: str) -> None:
 
 
 async def expect_whole(trial: Trial) -> int:
-    """No row is there without its whole audio (audio without a row may be: the row comes next); how many there are."""
+    """No row is there without its whole audio (audio without a row may be: the row comes next); how
+    many there are.
+    """
     site = trial.site
     found = await asyncio.to_thread(site.misfits)
-    trial.findings.broken += [sentence for sentence in found if not sentence.startswith("audio without")]
+    trial.findings.broken += [
+        sentence for sentence in found if not sentence.startswith("audio without")
+    ]
     return site.segment_count()
 
 
 async def sealing_again(site: Installation, before: int) -> float:
     """Waits for a row that was not there before; seconds."""
     began = time.monotonic()
-    await site.until(lambda: site.segment_count() > before, "a row after the store is well", seconds=CAUGHT_UP_SECONDS)
+    await site.until(
+        lambda: site.segment_count() > before,
+        "a row after the store is well",
+        seconds=CAUGHT_UP_SECONDS,
+    )
     return time.monotonic() - began
 
 
@@ -137,7 +156,9 @@ def of_files() -> Iterator[Fault]:
         ("store-breaks-off", stores.BREAK_OFF),
         ("store-keeps-half", stores.KEEP_HALF),
     ):
-        yield Fault(name, PROMISED, partial(files, order=order), environment=SETTINGS, rounds_long=5)
+        yield Fault(
+            name, PROMISED, partial(files, order=order), environment=SETTINGS, rounds_long=5
+        )
 
 
 def of_objects() -> Iterator[Fault]:

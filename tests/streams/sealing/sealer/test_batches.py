@@ -1,4 +1,6 @@
-"""Files of several calls are sealed together: what is one file's fault stays its own, and calls take turns."""
+"""Files of several calls are sealed together: what is one file's fault stays its own, and calls
+take turns.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,20 @@ from django.test.utils import CaptureQueriesContext
 
 from calls import storage
 from calls.models import Call, Segment
-from calls.storage import StoreAway
+from calls.storage import StoreUnreachable
 from streams.journal import spool
 from streams.sealing import rows
 from streams.sealing import steps as sealed_file
-from streams.sealing.overlaps import seated
+from streams.sealing.overlaps import without_overlaps
 from streams.sealing.rows import Addition, Announcement
-from streams.sealing.sealer import BATCH_FILES, BATCH_SECONDS, HEARTBEAT_SECONDS, LOOK_SECONDS, TAKEOVER_SECONDS
-from streams.sealing.steps import SealedFile
+from streams.sealing.sealer import (
+    BATCH_FILES,
+    BATCH_SECONDS,
+    CHECK_SECONDS,
+    HEARTBEAT_SECONDS,
+    TAKEOVER_SECONDS,
+)
+from streams.sealing.steps import SealJob
 from tests.streams.journals import Socket, flipped
 from tests.streams.packets import START_US, Sent, speech
 from tests.streams.spools import SpoolTest
@@ -32,7 +40,10 @@ class Batch(SpoolTest):
 
     def sockets(self, number: int = 5) -> list[Socket]:
         """Each of another call, and closed."""
-        sockets = [Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(number)]
+        sockets = [
+            Socket(self.process.folder, f"call-{place}").say(self.packets)
+            for place in range(number)
+        ]
         for socket in sockets:
             socket.close()
         return sockets
@@ -73,7 +84,10 @@ class Together(Batch):
         self.assertEqual([len(batch) for batch in batches], [1, 1, 1, 1])
 
     def test_they_cost_few_questions_each(self) -> None:
-        sockets = [Socket(self.process.folder, f"call-{place}").say(speech(300)) for place in range(BATCH_FILES)]
+        sockets = [
+            Socket(self.process.folder, f"call-{place}").say(speech(300))
+            for place in range(BATCH_FILES)
+        ]
         for socket in sockets:
             socket.rotate()
         self.process.round()
@@ -85,9 +99,12 @@ class Together(Batch):
         self.assertLess(len(queries), BATCH_FILES)
 
     def test_the_folder_is_synced_once_for_all(self) -> None:
-        """Once for the journals before anything is made of them, once for the states, once for the axes; which of the
-        two is last follows the ages of the files, and these may be equal."""
-        for socket in [Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)]:
+        """Once for the journals before anything is made of them, once for the states, once for the
+        axes; which of the two is last follows the ages of the files, and these may be equal.
+        """
+        for socket in [
+            Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)
+        ]:
             socket.rotate()
         Socket(self.process.folder, "over").say(self.packets).close()
         with patch.object(spool, "fsync_folder") as synced:
@@ -98,7 +115,9 @@ class Together(Batch):
         self.assertCountEqual(left, [folder, axes])
 
     def test_states_are_on_disk_before_any_journal_is_deleted(self) -> None:
-        for socket in [Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)]:
+        for socket in [
+            Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)
+        ]:
             socket.rotate()
         steps: list[str] = []
         unlink, write_whole = Path.unlink, spool.write_whole
@@ -111,7 +130,10 @@ class Together(Batch):
             steps.extend("new " + path.suffix for path in contents)
             write_whole(contents)
 
-        with patch.object(Path, "unlink", note_unlink), patch.object(spool, "write_whole", note_states):
+        with (
+            patch.object(Path, "unlink", note_unlink),
+            patch.object(spool, "write_whole", note_states),
+        ):
             self.process.round()
         self.assertEqual(steps, ["new .state"] * 5 + [".journal"] * 5 + [".state"] * 5)
 
@@ -126,34 +148,36 @@ class OneAtFault(Batch):
         self.assertEqual(self.files(), ["000000.journal"])
         self.assertEqual(self.process.sealer.failures["journal"], 1)
         self.process.round()
-        self.assertEqual(self.process.sealer.failures["journal"], 1, "it is not tried again so soon")
+        self.assertEqual(
+            self.process.sealer.failures["journal"], 1, "it is not tried again so soon"
+        )
         self.process.round(after_seconds=20.0)
         self.assert_recorded(self.packets, call_id=broken.call_id)
         self.assertEqual(self.files(), [])
 
     def test_when_it_is_begun(self) -> None:
         sockets = self.sockets()
-        begin = sealed_file.begin
+        begin = sealed_file.prepare
 
-        def fail(files: Sequence[SealedFile], **named: Any) -> None:
+        def fail(files: Sequence[SealJob], **named: Any) -> None:
             if any(file.stream_id == str(sockets[2].stream_id) for file in files):
                 raise ValueError("no")
             begin(files, **named)
 
-        with self.expected(), patch.object(sealed_file, "begin", fail):
+        with self.expected(), patch.object(sealed_file, "prepare", fail):
             self.assertTrue(self.process.round())
         self.check(sockets[2], sockets)
 
     def test_when_its_audio_is_stored(self) -> None:
         sockets = self.sockets()
-        store = sealed_file.store
+        store = sealed_file.store_audio
 
-        def fail(file: SealedFile) -> None:
+        def fail(file: SealJob) -> None:
             if file.stream_id == str(sockets[2].stream_id):
                 raise ValueError("no")
             store(file)
 
-        with self.expected(), patch.object(sealed_file, "store", fail):
+        with self.expected(), patch.object(sealed_file, "store_audio", fail):
             self.assertTrue(self.process.round())
         self.check(sockets[2], sockets)
 
@@ -213,7 +237,10 @@ class OneAtFault(Batch):
 class Away(Batch):
     def test_a_database_that_goes_away_is_asked_once_for_all(self) -> None:
         self.sockets()
-        with self.expected(), patch.object(rows, "write", side_effect=OperationalError("gone")) as write:
+        with (
+            self.expected(),
+            patch.object(rows, "write", side_effect=OperationalError("gone")) as write,
+        ):
             self.assertFalse(self.process.round())
         self.assertEqual((write.call_count, self.process.sealer.failures["database"]), (1, 1))
         self.assertTrue(self.process.round())
@@ -245,7 +272,7 @@ class Away(Batch):
 
         def refuse(name: str, content: bytes) -> None:
             if name.startswith(str(sockets[2].call_id)):
-                raise StoreAway("no")
+                raise StoreUnreachable("no")
             write_object(name, content)
 
         with self.expected(), patch.object(storage, "write_object", refuse):
@@ -261,10 +288,10 @@ class Away(Batch):
         refused: list[str] = []
 
         def refuse(name: str, content: bytes) -> None:
-            self.clock.forward(LOOK_SECONDS / 10)
+            self.clock.forward(CHECK_SECONDS / 10)
             if name.startswith(str(sockets[0].call_id)):
                 refused.append(name)
-                raise StoreAway("no")
+                raise StoreUnreachable("no")
             write_object(name, content)
 
         with self.expected(), patch.object(storage, "write_object", refuse):
@@ -292,19 +319,21 @@ class Turns(Batch):
         self.assertEqual(len(batches), 30)
 
     def test_what_is_finished_meanwhile_has_its_turn_soon(self) -> None:
-        batches, write = self.written(), sealed_file.write
+        batches, write = self.written(), sealed_file.write_rows
         self.flood(30)
         late: list[Socket] = []
 
-        def slowly(files: Sequence[SealedFile]) -> None:
-            self.clock.forward(LOOK_SECONDS / 4)
+        def slowly(files: Sequence[SealJob]) -> None:
+            self.clock.forward(CHECK_SECONDS / 4)
             write(files)
             if len(batches) == 5:
                 late.extend(self.sockets(1))
 
-        with patch.object(sealed_file, "write", slowly):
+        with patch.object(sealed_file, "write_rows", slowly):
             self.process.round()
-        (place,) = [number for number, batch in enumerate(batches) if str(late[0].stream_id) in batch]
+        (place,) = [
+            number for number, batch in enumerate(batches) if str(late[0].stream_id) in batch
+        ]
         self.assertLess(place, 12)
 
     def test_more_files_than_are_listed_at_a_time_are_one_track(self) -> None:
@@ -313,7 +342,7 @@ class Turns(Batch):
         for place in range(0, 100, 10):
             socket.say(packets[place : place + 10]).rotate()
         socket.close()
-        with patch("streams.journal.backlog.MOST_LISTED", 3):
+        with patch("streams.journal.backlog.MAX_LISTED", 3):
             self.process.round()
         self.assert_recorded(packets)
         self.assertEqual((len(self.recorded()), self.files()), (1, []))
@@ -338,16 +367,18 @@ class Turns(Batch):
         first.close()
         second = Socket(self.process.folder, connected_us=START_US + 60_000_000)
         second.say(speech(50, start_us=START_US + 60_000_000)).close()
-        store = sealed_file.store
+        store = sealed_file.store_audio
 
-        def fail(file: SealedFile) -> None:
+        def fail(file: SealJob) -> None:
             if file.stream_id == str(first.stream_id):
                 raise ValueError("no")
             store(file)
 
-        with self.expected(), patch.object(sealed_file, "store", fail):
+        with self.expected(), patch.object(sealed_file, "store_audio", fail):
             self.process.round()
-        self.assertEqual(Segment.objects.filter(subscription__stream_id=second.stream_id).count(), 1)
+        self.assertEqual(
+            Segment.objects.filter(subscription__stream_id=second.stream_id).count(), 1
+        )
 
 
 class TwoProcesses(Batch):
@@ -356,25 +387,30 @@ class TwoProcesses(Batch):
     def test_that_meet_in_every_call_keep_everything_once(self) -> None:
         other = self.new_process()
         other.sealer._is_due("takeover", 3600.0)
-        theirs = [Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us) for packet in self.packets]
+        theirs = [
+            Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us)
+            for packet in self.packets
+        ]
         ours = self.sockets(4)
         for number in range(4):
             Socket(other.folder, f"call-{number}", connected_us=START_US + 1).say(theirs).close()
             rows.announce([Announcement(Socket(other.folder, f"call-{number}").handshake, [], [])])
 
         def meet(*arguments: Any) -> Any:
-            answer = seated(*arguments)
-            with patch.object(sealed_file, "seated", seated):
+            answer = without_overlaps(*arguments)
+            with patch.object(sealed_file, "without_overlaps", without_overlaps):
                 self.process.round()
             return answer
 
         heartbeats: list[Sequence[str]] = []
         notes = patch.object(rows, "vouch_for", lambda stream_ids, _: heartbeats.append(stream_ids))
-        with patch.object(sealed_file, "seated", meet), notes:
+        with patch.object(sealed_file, "without_overlaps", meet), notes:
             self.assertTrue(other.round())
             self.clock.forward(HEARTBEAT_SECONDS)
-            other.sealer._tell_of_open_streams()
-        self.assertEqual(other.sealer.failures, {"store": 0, "database": 0, "journal": 0}, "nothing was away")
+            other.sealer._announce_open_streams()
+        self.assertEqual(
+            other.sealer.failures, {"store": 0, "database": 0, "journal": 0}, "nothing was away"
+        )
         self.assertEqual(len(heartbeats), 2, "in the same round, after they have met")
         for _ in range(3):
             other.round(after_seconds=TAKEOVER_SECONDS)

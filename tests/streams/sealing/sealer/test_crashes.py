@@ -1,4 +1,6 @@
-"""The sealer dies between any two steps: every sample is there exactly once, and no row without its audio."""
+"""The sealer dies between any two steps: every sample is there exactly once, and no row without its
+audio.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,14 @@ class Crash(BaseException):
 
 
 class Crashing(SpoolTest):
-    """The process dies between two steps; another one takes the folder over and finishes the work."""
+    """The process dies between two steps; another one takes the folder over and finishes the
+    work.
+    """
 
     def crash_at(self, where: Any, name: str, *, after: bool, call_number: int = 1) -> None:
-        """One round that ends in a crash before or after the `call_number`-th call of `where.name`."""
+        """One round that ends in a crash before or after the `call_number`-th call of
+        `where.name`.
+        """
         original, calls = getattr(where, name), 0
 
         def crashing(*arguments: Any, **named: Any) -> Any:
@@ -122,7 +128,10 @@ class Crashing(SpoolTest):
         packets.sort(key=lambda packet: packet.spoken_us)
         for what, where, name, after, number in self.BATCH_POINTS:
             with self.subTest(what):
-                sockets = [Socket(self.process.folder, f"{what} {place}").say(packets[:290]) for place in range(3)]
+                sockets = [
+                    Socket(self.process.folder, f"{what} {place}").say(packets[:290])
+                    for place in range(3)
+                ]
                 for socket in sockets:
                     socket.rotate()
                     socket.press("7", START_US)
@@ -151,7 +160,9 @@ class Crashing(SpoolTest):
         Socket(self.process.folder).say(packets).close()
         self.process.round()
         self.forget_axes()
-        socket = Socket(self.process.folder, connected_us=START_US - 1).say([*packets, *speech(200)[150:]])
+        socket = Socket(self.process.folder, connected_us=START_US - 1).say(
+            [*packets, *speech(200)[150:]]
+        )
         socket.close()
         self.crash_at(rows, "write", after=True)
         self.survivor()
@@ -162,7 +173,11 @@ class Crashing(SpoolTest):
             path.unlink()
 
     def assert_no_row_without_audio(self) -> None:
-        missing = [name for name in Segment.objects.values_list("audio_name", flat=True) if not self.store.exists(name)]
+        missing = [
+            name
+            for name in Segment.objects.values_list("audio_name", flat=True)
+            if not self.store.exists(name)
+        ]
         self.assertEqual(missing, [])
 
     def check(self, socket: Socket, packets: list[Sent]) -> None:
@@ -171,9 +186,13 @@ class Crashing(SpoolTest):
             self.assert_recorded(spoken, call_id=socket.call_id, raw_id=raw_id)
             self.assertEqual([start for start, _ in self.recorded(socket.call_id, raw_id)], [START])
         row = self.subscription(socket.stream_id)
-        self.assertEqual((row.audio, row.dtmf, row.duplicate, row.late, row.close_code), (len(packets), 1, 0, 0, 1000))
         self.assertEqual(
-            list(LedgerEntry.objects.filter(call_id=socket.call_id).values_list("kind", flat=True)), ["dtmf"]
+            (row.audio, row.dtmf, row.duplicate, row.late, row.close_code),
+            (len(packets), 1, 0, 0, 1000),
+        )
+        self.assertEqual(
+            list(LedgerEntry.objects.filter(call_id=socket.call_id).values_list("kind", flat=True)),
+            ["dtmf"],
         )
         self.assertEqual(self.files(), [])
         folders = [path for path in self.spool.iterdir() if path.name != spool.AXES]

@@ -1,4 +1,6 @@
-"""Journals that are damaged or refuse to be sealed hold up nobody else, and nothing ends the thread."""
+"""Journals that are damaged or refuse to be sealed hold up nobody else, and nothing ends the
+thread.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,7 @@ from django.db import DataError, IntegrityError
 
 from calls.models import Call, Segment
 from streams.journal.backlog import streams_in
-from streams.sealing import digest as sealing
-from streams.sealing import rows
+from streams.sealing import digest, rows
 from streams.sealing.rows import Addition
 from streams.sealing.sealer import LONGEST_BACKOFF_SECONDS, TAKEOVER_SECONDS
 from streams.stats import Backlog
@@ -77,7 +78,12 @@ class Broken(SpoolTest):
         socket.rotate()
         self.process.round()
         (state,) = self.process.folder.glob("*.state")
-        waiting = sum(len(one.pcm) for one in sealing.load(state.read_bytes()).timeline.tracks["p"].waiting) // 640
+        waiting = (
+            sum(
+                len(one.pcm) for one in digest.load(state.read_bytes()).timeline.tracks["p"].waiting
+            )
+            // 640
+        )
         state.write_bytes(b"\xc1")
         socket.say(packets[300:]).close()
         with self.assertLogs("streams.sealing.steps", "ERROR"):
@@ -86,8 +92,15 @@ class Broken(SpoolTest):
         self.assertEqual(self.ledger("gap"), [("gap", "not_received")])
         self.assertEqual(self.files(), [])
 
-    def test_a_journal_that_cannot_be_sealed_holds_up_its_own_socket_only_and_is_tried_again(self) -> None:
-        for error in (ValueError("no"), DataError("no"), IntegrityError("no"), PermissionError("no")):
+    def test_a_journal_that_cannot_be_sealed_holds_up_its_own_socket_only_and_is_tried_again(
+        self,
+    ) -> None:
+        for error in (
+            ValueError("no"),
+            DataError("no"),
+            IntegrityError("no"),
+            PermissionError("no"),
+        ):
             with self.subTest(error=type(error).__name__):
                 self.process = self.new_process()
                 name = type(error).__name__
@@ -107,7 +120,9 @@ class Broken(SpoolTest):
 
                 with self.expected(), patch.object(rows, "write", fail):
                     for _ in range(5):
-                        self.assertTrue(self.process.round(), "store and database are there: no reason to wait")
+                        self.assertTrue(
+                            self.process.round(), "store and database are there: no reason to wait"
+                        )
                 self.assert_recorded(speech(60), call_id=well.call_id)
                 self.assertEqual(tries, [(0, 2), (0, 1)], "with the other, then alone")
                 self.process.round(after_seconds=LONGEST_BACKOFF_SECONDS)
@@ -142,7 +157,9 @@ class Broken(SpoolTest):
             os.close(socket.journal.rotate())
         socket.say(packets[300:]).close()
         self.process.round()
-        self.assertEqual((self.files(), Segment.objects.count()), (["000000.open", "000001.journal"], 0))
+        self.assertEqual(
+            (self.files(), Segment.objects.count()), (["000000.open", "000001.journal"], 0)
+        )
         self.process.die()
         self.new_process().round()
         self.assert_recorded(packets)

@@ -1,4 +1,6 @@
-"""Files arrive as fast as they are sealed: a round ends all the same, and what belongs between two rounds happens."""
+"""Files arrive as fast as they are sealed: a round ends all the same, and what belongs between two
+rounds happens.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,23 @@ from django.utils import timezone
 
 from calls import storage
 from calls.models import Call, Segment
-from calls.storage import StoreAway, deletion
+from calls.storage import StoreUnreachable, deletion
 from calls.times import EPOCH
-from streams.sealing import rows
-from streams.sealing import steps as sealed_file
-from streams.sealing.sealer import HEARTBEAT_SECONDS, LOOK_SECONDS, SWEEP_SECONDS, TAKEOVER_SECONDS, Sealer
-from streams.sealing.steps import SealedFile
+from streams.sealing import rows, steps
+from streams.sealing.sealer import (
+    CHECK_SECONDS,
+    HEARTBEAT_SECONDS,
+    SWEEP_SECONDS,
+    TAKEOVER_SECONDS,
+    Sealer,
+)
+from streams.sealing.steps import SealJob
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
 from tests.streams.spools import Process, SpoolTest
 from tests.waiting import wait_until
 
-MOST_FILES = 250
+MAX_FILES = 250
 """Where a round that does not end by itself is ended."""
 FILE_SECONDS = TAKEOVER_SECONDS / 50
 
@@ -32,8 +39,12 @@ class SteadyLoad(SpoolTest):
     packets = speech(5)
 
     @contextmanager
-    def load(self, after_each: Callable[[int], object] = int, *, ends: bool = False) -> Iterator[None]:
-        """For every file that is stored another one is finished; `after_each` is told how many there have been."""
+    def load(
+        self, after_each: Callable[[int], object] = int, *, ends: bool = False
+    ) -> Iterator[None]:
+        """For every file that is stored another one is finished; `after_each` is told how many
+        there have been.
+        """
         taken: list[str] = []
         write_object = storage.write_object
 
@@ -41,14 +52,14 @@ class SteadyLoad(SpoolTest):
             taken.append(name)
             self.clock.forward(FILE_SECONDS)
             write_object(name, content)
-            if len(taken) < MOST_FILES:
+            if len(taken) < MAX_FILES:
                 self.finish_one(f"call-{len(taken)}")
             after_each(len(taken))
 
         self.finish_one("call-0")
         with patch.object(storage, "write_object", store):
             yield
-        self.assertEqual(len(taken) >= MOST_FILES, ends, "the load was still there at the end")
+        self.assertEqual(len(taken) >= MAX_FILES, ends, "the load was still there at the end")
 
     def finish_one(self, connection: str, process: Process | None = None) -> None:
         Socket((process or self.process).folder, connection).say(self.packets).close()
@@ -57,8 +68,8 @@ class SteadyLoad(SpoolTest):
         began = self.clock.now
         with self.load():
             self.assertTrue(self.process.round())
-        self.assertGreaterEqual(self.clock.now - began, TAKEOVER_SECONDS - LOOK_SECONDS)
-        self.assertLessEqual(self.clock.now - began, TAKEOVER_SECONDS + LOOK_SECONDS)
+        self.assertGreaterEqual(self.clock.now - began, TAKEOVER_SECONDS - CHECK_SECONDS)
+        self.assertLessEqual(self.clock.now - began, TAKEOVER_SECONDS + CHECK_SECONDS)
 
     def test_what_a_process_leaves_that_dies_meanwhile_is_taken_over(self) -> None:
         other = self.new_process()
@@ -100,10 +111,10 @@ class SteadyLoad(SpoolTest):
         live = Socket(self.process.folder, "live", connected_us=(timezone.now() - EPOCH).seconds)
         self.process.round()
         seen: list[float] = []
-        write, vouch_for = sealed_file.write, rows.vouch_for
+        write, vouch_for = steps.write_rows, rows.vouch_for
         blips = [OperationalError("gone")]
 
-        def blip(files: Sequence[SealedFile]) -> None:
+        def blip(files: Sequence[SealJob]) -> None:
             if blips:
                 raise blips.pop()
             write(files)
@@ -115,7 +126,7 @@ class SteadyLoad(SpoolTest):
 
         began = self.clock.now
         notes = patch.object(rows, "vouch_for", note)
-        with self.load(), self.expected(), patch.object(sealed_file, "write", blip), notes:
+        with self.load(), self.expected(), patch.object(steps, "write_rows", blip), notes:
             while self.clock.now < began + 3 * TAKEOVER_SECONDS:
                 self.process.round()
         self.assertEqual((blips, self.process.sealer.failures["database"]), ([], 1))
@@ -123,14 +134,14 @@ class SteadyLoad(SpoolTest):
         self.assertLess(seen[0] - began, TAKEOVER_SECONDS + HEARTBEAT_SECONDS)
 
     def test_what_has_failed_is_tried_again(self) -> None:
-        store, refusals = sealed_file.store, [StoreAway("no")]
+        store, refusals = steps.store_audio, [StoreUnreachable("no")]
 
-        def refuse_first(file: SealedFile) -> None:
+        def refuse_first(file: SealJob) -> None:
             if refusals:
                 raise refusals.pop()
             store(file)
 
-        with self.load(), self.expected(), patch.object(sealed_file, "store", refuse_first):
+        with self.load(), self.expected(), patch.object(steps, "store_audio", refuse_first):
             self.finish_one("first")
             self.process.round()
             self.process.round()
@@ -150,4 +161,4 @@ class SteadyLoad(SpoolTest):
             sealer.start()
             wait_until(lambda: pauses, what=lambda: "a pause")
             sealer.stop(30)
-        self.assertEqual(pauses[0], MOST_FILES)
+        self.assertEqual(pauses[0], MAX_FILES)

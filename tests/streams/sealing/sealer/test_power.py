@@ -1,4 +1,6 @@
-"""The power fails: what the sealer makes of a journal never outlives the journal. `make torture` cuts it for real."""
+"""The power fails: what the sealer makes of a journal never outlives the journal. `make torture`
+cuts it for real.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from tests.streams.spools import SpoolTest
 
 class APowerCut(SpoolTest):
     def test_finds_the_journal_of_everything_that_is_stored(self) -> None:
-        """Unsynced it could come back shorter, be cut into other segments, and lie over those that are rows already."""
+        """Unsynced it could come back shorter, be cut into other segments, and lie over those that
+        are rows already.
+        """
         Socket(self.process.folder).say(speech(120)).close()
         (path,) = self.process.folder.glob("*.journal")
         synced: list[str] = []
@@ -30,7 +34,10 @@ class APowerCut(SpoolTest):
             before_the_store.append(list(synced))
             return write_object(name, content)
 
-        with patch.object(os, "fsync", noting_fsync), patch.object(storage, "write_object", noting_write):
+        with (
+            patch.object(os, "fsync", noting_fsync),
+            patch.object(storage, "write_object", noting_write),
+        ):
             self.process.round()
         self.assertTrue(before_the_store, "something was stored")
         for already in before_the_store:

@@ -1,4 +1,6 @@
-"""Several sockets of one call, in one process or in several: one axis, nothing twice, nothing lost."""
+"""Several sockets of one call, in one process or in several: one axis, nothing twice, nothing
+lost.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,8 @@ from unittest.mock import patch
 
 from calls.models import LedgerEntry, Segment
 from streams.journal import spool
-from streams.sealing import rows
-from streams.sealing import steps as sealed_file
-from streams.sealing.overlaps import seated
+from streams.sealing import rows, steps
+from streams.sealing.overlaps import without_overlaps
 from streams.sealing.rows import Announcement
 from streams.sealing.sealer import TAKEOVER_SECONDS
 from tests.streams.journals import Socket
@@ -36,7 +37,9 @@ class Reconnecting(SpoolTest):
         self.two_sockets(self.packets[:200], self.packets[300:])
         self.process.round()
         self.assert_recorded(self.packets[:200] + self.packets[300:])
-        self.assertEqual(self.ledger("gap", "reconnect"), [("gap", "not_connected"), ("reconnect", "")])
+        self.assertEqual(
+            self.ledger("gap", "reconnect"), [("gap", "not_connected"), ("reconnect", "")]
+        )
         gap = LedgerEntry.objects.get(kind="gap")
         self.assertEqual((gap.start_sample, gap.sample_count), (START + 200 * 320, 100 * 320))
 
@@ -68,7 +71,9 @@ class Reconnecting(SpoolTest):
         older = Socket(self.process.folder).say(self.packets[:200])
         other = self.new_process()
         other.round()
-        Socket(other.folder, connected_us=self.packets[300].spoken_us).say(self.packets[300:]).close()
+        Socket(other.folder, connected_us=self.packets[300].spoken_us).say(
+            self.packets[300:]
+        ).close()
         other.round()
         older.die()
         self.process.die()
@@ -88,9 +93,14 @@ class Reconnecting(SpoolTest):
         self.assert_recorded(self.packets)
         self.assertEqual(self.subscription(sockets[1].stream_id).duplicate, 600)
 
-    def test_two_sockets_with_other_audio_at_the_same_time_keep_both_behind_each_other(self) -> None:
+    def test_two_sockets_with_other_audio_at_the_same_time_keep_both_behind_each_other(
+        self,
+    ) -> None:
         other = self.new_process()
-        theirs = [Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us) for packet in self.packets[100:]]
+        theirs = [
+            Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us)
+            for packet in self.packets[100:]
+        ]
         first, second = Socket(self.process.folder), Socket(other.folder)
         for start in range(0, 500, 100):
             first.say(self.packets[start : start + 100]).rotate()
@@ -109,21 +119,28 @@ class Reconnecting(SpoolTest):
             self.assertEqual(heard.count(packet.pcm), 1)
 
     def test_two_processes_that_meet_at_one_place_lose_nothing(self) -> None:
-        """Both have looked before either has written: the second one must not write over the first one's audio."""
+        """Both have looked before either has written: the second one must not write over the first
+        one's audio.
+        """
         other = self.new_process()
-        theirs = [Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us) for packet in self.packets]
+        theirs = [
+            Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us)
+            for packet in self.packets
+        ]
         Socket(self.process.folder).say(self.packets).close()
         Socket(other.folder, connected_us=START_US + 1).say(theirs).close()
         other.sealer._is_due("takeover", 3600.0)
 
         def meet(*arguments: Any) -> Any:
-            answer = seated(*arguments)
-            with patch.object(sealed_file, "seated", seated):
+            answer = without_overlaps(*arguments)
+            with patch.object(steps, "without_overlaps", without_overlaps):
                 self.process.round()
             return answer
 
-        rows.announce([Announcement(Socket(other.folder, connected_us=START_US - 9).handshake, [], [])])
-        with patch.object(sealed_file, "seated", meet):
+        rows.announce(
+            [Announcement(Socket(other.folder, connected_us=START_US - 9).handshake, [], [])]
+        )
+        with patch.object(steps, "without_overlaps", meet):
             self.assertTrue(other.round())
         self.assertEqual(other.sealer.failures, {"store": 0, "database": 0, "journal": 0})
         self.assert_recorded(self.packets)

@@ -17,11 +17,11 @@ from streams.journal.backlog import backlog_of, streams_in, waiting_calls
 from streams.journal.records import Counts
 from streams.sealing import rows
 from streams.sealing.sealer import (
+    CHECK_SECONDS,
+    CHECK_SHARE,
     GATHER_SECONDS,
     HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
-    LOOK_SECONDS,
-    LOOK_SHARE,
     SWEEP_SECONDS,
     Sealer,
 )
@@ -36,7 +36,9 @@ START = START_US * RATE // 1_000_000
 
 
 class Sealing(SpoolTest):
-    def test_a_closed_socket_becomes_a_call_with_its_audio_and_nothing_is_left_on_disk(self) -> None:
+    def test_a_closed_socket_becomes_a_call_with_its_audio_and_nothing_is_left_on_disk(
+        self,
+    ) -> None:
         packets = speech(700)
         socket = Socket(self.process.folder).say(packets)
         socket.close()
@@ -45,7 +47,8 @@ class Sealing(SpoolTest):
         self.assertEqual(self.files(), [])
         call = Call.objects.get()
         self.assertEqual(
-            (call.id, call.call_connection_id, call.correlation_id), (socket.call_id, "connection", "correlation")
+            (call.id, call.call_connection_id, call.correlation_id),
+            (socket.call_id, "connection", "correlation"),
         )
         self.assertEqual(self.recorded()[0][0], START)
         self.assertEqual(self.process.sealer.segments_sealed, Segment.objects.count())
@@ -101,16 +104,22 @@ class Sealing(SpoolTest):
         socket.close(1001, at_us=START_US + 5_000_000)
         self.process.round()
         row = self.subscription(socket.stream_id)
-        self.assertEqual(row.counts, {"audio": 50, "dtmf": 1, "unknown": 2, "malformed": 3, "duplicate": 0, "late": 0})
         self.assertEqual(
-            (row.close_code, row.disconnected_at), (1001, EPOCH + timedelta(microseconds=START_US + 5_000_000))
+            row.counts,
+            {"audio": 50, "dtmf": 1, "unknown": 2, "malformed": 3, "duplicate": 0, "late": 0},
+        )
+        self.assertEqual(
+            (row.close_code, row.disconnected_at),
+            (1001, EPOCH + timedelta(microseconds=START_US + 5_000_000)),
         )
         self.assertEqual(self.ledger(), [("dtmf", "")])
 
     def test_a_socket_that_says_nothing_is_a_call_without_audio(self) -> None:
         Socket(self.process.folder, announced=False).close()
         self.process.round()
-        self.assertEqual((Call.objects.count(), Subscription.objects.count(), Segment.objects.count()), (1, 1, 0))
+        self.assertEqual(
+            (Call.objects.count(), Subscription.objects.count(), Segment.objects.count()), (1, 1, 0)
+        )
         self.assertEqual(self.files(), [])
 
 
@@ -202,7 +211,16 @@ class Away(SpoolTest):
             wait_until(Segment.objects.exists, what=lambda: "the segment")
             sealer.stop(30)
         self.assertEqual(
-            waits[:7], [1.0, 2.0, 4.0, 8.0, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS]
+            waits[:7],
+            [
+                1.0,
+                2.0,
+                4.0,
+                8.0,
+                LONGEST_BACKOFF_SECONDS,
+                LONGEST_BACKOFF_SECONDS,
+                LONGEST_BACKOFF_SECONDS,
+            ],
         )
 
 
@@ -231,7 +249,10 @@ class LookingAfter(SpoolTest):
         self.assertEqual((self.store.held, DiscardedAudio.objects.count()), ({}, 0))
 
     def test_a_store_that_is_away_when_audio_is_removed_is_tried_again(self) -> None:
-        with self.expected(), patch("calls.storage.deletion.sweep", side_effect=ConnectionError("away")):
+        with (
+            self.expected(),
+            patch("calls.storage.deletion.sweep", side_effect=ConnectionError("away")),
+        ):
             self.assertFalse(self.process.round())
         self.assertEqual(self.process.sealer.failures["store"], 1)
 
@@ -253,7 +274,8 @@ class LookingAfter(SpoolTest):
     def test_a_file_that_is_sealed_while_the_backlog_is_counted_is_no_error(self) -> None:
         path = Socket(self.process.folder).close()
         with patch(
-            "streams.journal.backlog._files_below", lambda _: iter([path.with_name("gone.000000.journal"), path])
+            "streams.journal.backlog._files_below",
+            lambda _: iter([path.with_name("gone.000000.journal"), path]),
         ):
             self.assertEqual(backlog_of(self.spool, 1.0).files, 1)
 
@@ -301,7 +323,7 @@ class LookingAfter(SpoolTest):
         """With thousands of open files that takes as long as all the rest of a round."""
         self.process.round()
         Socket(self.process.folder)
-        self.process.round(after_seconds=LOOK_SECONDS - 0.1)
+        self.process.round(after_seconds=CHECK_SECONDS - 0.1)
         self.assertEqual(self.process.sealer.backlog.files, 0)
         self.process.round(after_seconds=0.1)
         self.assertEqual(self.process.sealer.backlog.files, 1)
@@ -316,7 +338,7 @@ class LookingAfter(SpoolTest):
             return Backlog()
 
         with patch("streams.sealing.sealer.backlog_of", slowly):
-            for _ in range(2 * LOOK_SHARE + 1):
+            for _ in range(2 * CHECK_SHARE + 1):
                 self.process.round(after_seconds=1.0)
         self.assertEqual(len(counted), 2)
 

@@ -33,7 +33,8 @@ class TakingOver(SpoolTest):
         self.assertFalse(self.process.folder.exists())
         row = self.subscription(socket.stream_id)
         self.assertEqual(
-            (row.close_code, row.disconnected_at), (None, EPOCH + timedelta(microseconds=packets[-1].spoken_us))
+            (row.close_code, row.disconnected_at),
+            (None, EPOCH + timedelta(microseconds=packets[-1].spoken_us)),
         )
         self.assertEqual(Call.objects.with_state(timezone.now()).get().state, "interrupted")
         self.assertEqual(self.ledger(), [("recovered", "recorder_stopped")])
@@ -46,8 +47,12 @@ class TakingOver(SpoolTest):
         self.process.die()
         self.new_process().round()
         self.assert_recorded(packets[:-1])
-        self.assertEqual(self.ledger(), [("damage", "torn_tail"), ("recovered", "recorder_stopped")])
-        self.assertEqual(LedgerEntry.objects.get(kind="damage").detail, {"journal": 0, "bytes": PACKET_BYTES - 5})
+        self.assertEqual(
+            self.ledger(), [("damage", "torn_tail"), ("recovered", "recorder_stopped")]
+        )
+        self.assertEqual(
+            LedgerEntry.objects.get(kind="damage").detail, {"journal": 0, "bytes": PACKET_BYTES - 5}
+        )
 
     def test_a_rotation_that_died_half_way_leaves_two_open_files_and_loses_nothing(self) -> None:
         packets = speech(300)
@@ -62,7 +67,9 @@ class TakingOver(SpoolTest):
         self.assertEqual(self.ledger(), [("recovered", "recorder_stopped")])
 
     def test_a_file_that_was_never_begun_is_removed(self) -> None:
-        (self.process.folder / "4f6c0f0e-5a4b-4d0e-9a3c-6b1f3f1a7c11.000000.open").write_bytes(b"ACSJ")
+        (self.process.folder / "4f6c0f0e-5a4b-4d0e-9a3c-6b1f3f1a7c11.000000.open").write_bytes(
+            b"ACSJ"
+        )
         self.process.die()
         self.new_process().round()
         self.assertEqual((self.files(), Call.objects.count()), ([], 0))
@@ -95,7 +102,10 @@ class TakingOver(SpoolTest):
         Socket(self.process.folder).say(speech(50)).die()
         self.process.die()
         survivor = self.new_process()
-        with self.expected(), patch("streams.sealing.sealer.streams_in", side_effect=PermissionError("not ours")):
+        with (
+            self.expected(),
+            patch("streams.sealing.sealer.streams_in", side_effect=PermissionError("not ours")),
+        ):
             self.assertTrue(survivor.round())
         (folder,) = spool.abandoned(self.spool)
         self.assertEqual(folder.path, self.process.folder)

@@ -23,7 +23,9 @@ def played(clip: Clip) -> bytes:
 
 class ClipTests(TestCase):
     @given(sample_lists)
-    def test_a_clip_plays_its_samples_and_fills_the_last_packet_with_silence(self, samples: Samples) -> None:
+    def test_a_clip_plays_its_samples_and_fills_the_last_packet_with_silence(
+        self, samples: Samples
+    ) -> None:
         pcm = played(Clip(samples, 16000))
         self.assertEqual(len(pcm) % 640, 0)
         self.assertEqual(pcm[: len(samples) * 2], samples.astype("<i2").tobytes())

@@ -14,7 +14,9 @@ MS = 1000
 SECOND = 1_000_000
 
 counts = st.lists(st.integers(0, 150), min_size=1, max_size=4)
-stalls = st.lists(st.builds(Stall, st.integers(0, 3 * SECOND), st.integers(0, 2 * SECOND)), max_size=3).map(tuple)
+stalls = st.lists(
+    st.builds(Stall, st.integers(0, 3 * SECOND), st.integers(0, 2 * SECOND)), max_size=3
+).map(tuple)
 shares = st.floats(0, 1)
 every_fault = st.builds(
     Faults,
@@ -40,7 +42,9 @@ def one_voice(count: int) -> list[Packet]:
 
 class FaultLawsTests(TestCase):
     @given(counts)
-    def test_without_faults_every_packet_is_delivered_once_at_its_moment_and_in_order(self, lengths: list[int]) -> None:
+    def test_without_faults_every_packet_is_delivered_once_at_its_moment_and_in_order(
+        self, lengths: list[int]
+    ) -> None:
         packets = list(spoken(lengths))
         expected = [Delivery(packet, packet.spoken_us, packet.spoken_us) for packet in packets]
         self.assertEqual(deliveries(packets, FAITHFUL), expected)
@@ -63,13 +67,17 @@ class FaultLawsTests(TestCase):
         self.assertLessEqual(set(firsts), set(packets))
 
     @given(counts, every_fault)
-    def test_timestamps_rise_by_the_spacing_in_the_order_spoken(self, lengths: list[int], faults: Faults) -> None:
+    def test_timestamps_rise_by_the_spacing_in_the_order_spoken(
+        self, lengths: list[int], faults: Faults
+    ) -> None:
         found = deliveries(list(spoken(lengths)), faults)
         for voice in range(len(lengths)):
             firsts = [d for d in found if d.packet.voice == voice and not d.copy]
             one = sorted(firsts, key=lambda d: d.packet.number)
             received = [delivery.received_us for delivery in one]
-            self.assertTrue(all(after - before >= faults.spacing_us for before, after in pairwise(received)))
+            self.assertTrue(
+                all(after - before >= faults.spacing_us for before, after in pairwise(received))
+            )
 
     @given(counts, every_fault)
     def test_packets_are_sent_in_order_of_time_and_never_before_they_are_received_or_spoken(
@@ -82,7 +90,9 @@ class FaultLawsTests(TestCase):
             self.assertLessEqual(delivery.received_us, delivery.sent_us)
 
     @given(counts, every_fault)
-    def test_a_copy_has_the_timestamp_of_its_first_and_comes_after_it(self, lengths: list[int], faults: Faults) -> None:
+    def test_a_copy_has_the_timestamp_of_its_first_and_comes_after_it(
+        self, lengths: list[int], faults: Faults
+    ) -> None:
         firsts: dict[Packet, Delivery] = {}
         for delivery in deliveries(list(spoken(lengths)), faults):
             if delivery.copy:
@@ -96,7 +106,9 @@ class FaultLawsTests(TestCase):
         self.assertEqual(deliveries(packets, faults), deliveries(packets, faults))
 
     @given(st.integers(0, 2**32), st.integers(1, 100))
-    def test_switching_on_jitter_and_duplicates_loses_no_other_packets(self, seed: int, jitter_ms: int) -> None:
+    def test_switching_on_jitter_and_duplicates_loses_no_other_packets(
+        self, seed: int, jitter_ms: int
+    ) -> None:
         packets = one_voice(200)
         plain = {d.packet for d in delivered(packets, Faults(loss=0.3, seed=seed))}
         more = Faults(loss=0.3, jitter_us=jitter_ms * MS, duplicates=0.5, reorder=0.5, seed=seed)
@@ -111,7 +123,9 @@ class FaultExamplesTests(TestCase):
             self.assertEqual(sorted(set(range(40)) - set(numbers)), [16, 33])
 
     def test_a_stall_holds_its_packets_back_and_then_they_come_at_once_and_in_order(self) -> None:
-        found = deliveries(one_voice(200), Faults(stalls=(Stall(SECOND, 2 * SECOND),), spacing_us=0))
+        found = deliveries(
+            one_voice(200), Faults(stalls=(Stall(SECOND, 2 * SECOND),), spacing_us=0)
+        )
         held = found[50:150]
         self.assertEqual([d.packet.number for d in found], list(range(200)))
         self.assertEqual({d.received_us for d in held}, {3 * SECOND})
@@ -133,10 +147,15 @@ class FaultExamplesTests(TestCase):
         self.assertTrue(all(d.received_us == d.packet.spoken_us for d in found))
 
     def test_a_loss_of_one_half_loses_about_one_half(self) -> None:
-        self.assertAlmostEqual(len(deliveries(one_voice(2000), Faults(loss=0.5))) / 2000, 0.5, delta=0.05)
+        self.assertAlmostEqual(
+            len(deliveries(one_voice(2000), Faults(loss=0.5))) / 2000, 0.5, delta=0.05
+        )
 
     def test_jitter_stays_below_what_was_asked_for_and_is_not_always_the_same(self) -> None:
-        late = [d.received_us - d.packet.spoken_us for d in deliveries(one_voice(500), Faults(jitter_us=15 * MS))]
+        late = [
+            d.received_us - d.packet.spoken_us
+            for d in deliveries(one_voice(500), Faults(jitter_us=15 * MS))
+        ]
         self.assertLess(max(late), 15 * MS)
         self.assertGreater(len(set(late)), 400)
 

@@ -10,12 +10,12 @@ from streams.simulator.scenario.faults import Faults, Stall
 from streams.simulator.scenario.schedule import (
     Absence,
     Conversation,
+    Disconnect,
     Event,
-    Leave,
     Press,
-    Return,
+    Reconnect,
     Say,
-    Voice,
+    ScriptedVoice,
     presses,
     spoken,
 )
@@ -24,8 +24,11 @@ SECOND = 1_000_000
 STARTED = 1_700_000_000 * SECOND
 
 
-def voices(*seconds: float) -> tuple[Voice, ...]:
-    return tuple(Voice(f"4:+1555010{index:04d}", Clip(tone(440, 16000), 16000, s)) for index, s in enumerate(seconds))
+def voices(*seconds: float) -> tuple[ScriptedVoice, ...]:
+    return tuple(
+        ScriptedVoice(f"4:+1555010{index:04d}", Clip(tone(440, 16000), 16000, s))
+        for index, s in enumerate(seconds)
+    )
 
 
 def events(conversation: Conversation) -> list[Event]:
@@ -39,8 +42,13 @@ def says(conversation: Conversation) -> list[Say]:
 class ConversationTests(TestCase):
     def test_both_participants_say_a_packet_every_20_ms(self) -> None:
         found = says(Conversation(voices(1, 1), 16000))
-        self.assertEqual([(say.voice, say.number) for say in found[:4]], [(0, 0), (1, 0), (0, 1), (1, 1)])
-        self.assertEqual([say.at_us for say in found], [number * 20_000 for number in range(50) for _ in range(2)])
+        self.assertEqual(
+            [(say.voice, say.number) for say in found[:4]], [(0, 0), (1, 0), (0, 1), (1, 1)]
+        )
+        self.assertEqual(
+            [say.at_us for say in found],
+            [number * 20_000 for number in range(50) for _ in range(2)],
+        )
 
     def test_a_timestamp_is_the_moment_of_sending_on_the_clock_of_the_call(self) -> None:
         for say in says(Conversation(voices(1), 16000)):
@@ -57,15 +65,15 @@ class ConversationTests(TestCase):
 
     def test_a_reconnect_leaves_returns_and_loses_what_falls_between(self) -> None:
         found = events(Conversation(voices(2), 16000, absences=(Absence(SECOND // 2, SECOND),)))
-        self.assertEqual([e.at_us for e in found if isinstance(e, Leave)], [SECOND // 2])
-        self.assertEqual([e.at_us for e in found if isinstance(e, Return)], [3 * SECOND // 2])
+        self.assertEqual([e.at_us for e in found if isinstance(e, Disconnect)], [SECOND // 2])
+        self.assertEqual([e.at_us for e in found if isinstance(e, Reconnect)], [3 * SECOND // 2])
         numbers = [event.number for event in found if isinstance(event, Say)]
         self.assertEqual(numbers, [*range(25), *range(75, 100)])
 
     def test_a_reconnect_without_absence_loses_nothing(self) -> None:
         found = events(Conversation(voices(1), 16000, absences=(Absence(SECOND // 2, 0),)))
         self.assertEqual([e.number for e in found if isinstance(e, Say)], list(range(50)))
-        self.assertEqual([type(event) for event in found[24:28]], [Say, Leave, Return, Say])
+        self.assertEqual([type(event) for event in found[24:28]], [Say, Disconnect, Reconnect, Say])
 
     def test_tones_are_pressed_at_their_moments_and_not_while_the_socket_is_away(self) -> None:
         pressed = tuple(presses(SECOND // 2, "12#"))
@@ -87,7 +95,7 @@ class ConversationTests(TestCase):
             if isinstance(event, Say):
                 self.assertTrue(open_)
             else:
-                open_ = isinstance(event, Return)
+                open_ = isinstance(event, Reconnect)
 
     def test_nobody_speaking_at_all_is_no_packets(self) -> None:
         self.assertEqual(list(spoken([0, 0])), [])

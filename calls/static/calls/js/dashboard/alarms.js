@@ -3,7 +3,7 @@
 import { counted, shortId } from "../format.js";
 import { label } from "../identity.js";
 
-const MOST_SPOKEN = 3;
+const MAX_SPOKEN = 3;
 
 /** The same for the same thing that is wrong, whenever it began. */
 export function alarmKey({ call, participant, alarm }) {
@@ -38,7 +38,7 @@ export function spoken(before, after, calls, names) {
 }
 
 function said(opening, alarms, calls, names) {
-  if (alarms.length > MOST_SPOKEN) return [`${opening}: ${counted(alarms.length, "alarm", "alarms")}.`];
+  if (alarms.length > MAX_SPOKEN) return [`${opening}: ${counted(alarms.length, "alarm", "alarms")}.`];
   return alarms.map((alarm) => {
     const { what, call, who } = described(alarm, calls, names);
     return `${opening}: ${[what, who, call].filter(Boolean).join(", ")}.`;

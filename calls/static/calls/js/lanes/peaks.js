@@ -2,9 +2,9 @@
 
 import { OVERVIEW_POINTS, tilesFor } from "./tiles.js";
 
-const MOST_TILES = 600; // of some 40 kB each
-const MOST_REQUESTS = 6;
-const MOST_TRIES = 3;
+const MAX_TILES = 600; // of some 40 kB each
+const MAX_REQUESTS = 6;
+const MAX_TRIES = 3;
 const AGAIN_MS = 1_000; // a server that was busy for a moment needs nobody to press a button
 
 export class Peaks {
@@ -63,7 +63,7 @@ export class Peaks {
   }
 
   #next() {
-    while (this.#running < MOST_REQUESTS && this.#wanted.length) {
+    while (this.#running < MAX_REQUESTS && this.#wanted.length) {
       this.#running += 1;
       void this.#fetch(this.#wanted.pop());
     }
@@ -79,7 +79,7 @@ export class Peaks {
       this.#changed();
     } catch (error) {
       this.#tiles.delete(key);
-      if (tries < MOST_TRIES) setTimeout(() => this.#want({ ...request, tries: tries + 1 }), AGAIN_MS * tries);
+      if (tries < MAX_TRIES) setTimeout(() => this.#want({ ...request, tries: tries + 1 }), AGAIN_MS * tries);
       else this.#failed(error);
     } finally {
       this.#running -= 1;
@@ -90,7 +90,7 @@ export class Peaks {
   #keep(key, peaks) {
     this.#tiles.set(key, peaks);
     for (const oldest of this.#tiles.keys()) {
-      if (this.#tiles.size <= MOST_TILES) break;
+      if (this.#tiles.size <= MAX_TILES) break;
       this.#tiles.delete(oldest);
     }
   }

@@ -4,7 +4,7 @@
 import { gainsOf } from "./gains.js";
 
 /** Chromium gives twelve one by one (tried). More are played as the server's mix: mute does nothing then, and solo asks for one track. */
-export const MOST_CHANNELS = 12;
+export const MAX_CHANNELS = 12;
 const HAIR_SECONDS = 0.25;
 
 export class Player {
@@ -118,7 +118,7 @@ export class Player {
 
   #layout() {
     const heard = this.#heard();
-    if (heard.length <= MOST_CHANNELS) return { layout: "tracks" };
+    if (heard.length <= MAX_CHANNELS) return { layout: "tracks" };
     const alone = heard.filter((lane) => lane.isSolo);
     return alone.length === 1 ? { participant: alone[0].participant } : { layout: "mix" };
   }
@@ -130,7 +130,7 @@ export class Player {
       this.#context = new AudioContext();
       this.#output = this.#context.createGain();
       this.#output.connect(this.#context.destination);
-      this.#splitter = this.#context.createChannelSplitter(MOST_CHANNELS);
+      this.#splitter = this.#context.createChannelSplitter(MAX_CHANNELS);
       this.#context.createMediaElementSource(this.#audio).connect(this.#splitter);
     }
     while (this.#gains.length < channels) {

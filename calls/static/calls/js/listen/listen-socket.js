@@ -4,7 +4,7 @@
 import { pause } from "../backoff.js";
 import { codeOfRefusal, GIVEN_UP, wordsOfBreak, wordsOfEnd } from "./ending.js";
 
-export const MOST_ATTEMPTS = 15; // without a word of the server between them: two minutes
+export const MAX_ATTEMPTS = 15; // without a word of the server between them: two minutes
 export const OPEN_WITHIN_MS = 10_000;
 export const SILENT_AFTER_MS = 20_000; // the server speaks every 15 s at least, whoever is silent
 
@@ -85,7 +85,7 @@ export class ListenSocket {
     this.#timer = null; // until it is known what the end means, nothing hurries
     const code = this.#wasOpen ? closedWith : codeOfRefusal(await this.world.look(), this.#wasHeard);
     if (this.#isOver) return;
-    const end = wordsOfEnd(code) ?? (this.#attempt < MOST_ATTEMPTS ? null : GIVEN_UP);
+    const end = wordsOfEnd(code) ?? (this.#attempt < MAX_ATTEMPTS ? null : GIVEN_UP);
     if (end === null) return this.#again(code);
     this.#isOver = true;
     this.ears.over(end);

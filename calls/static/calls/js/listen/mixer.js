@@ -2,7 +2,7 @@
 
 export const RESERVE_SECONDS = 0.25;
 /** What comes later than this after its time is spoken, is not heard at its place: the mixer waits longer then. */
-export const MOST_AHEAD_SECONDS = 0.7;
+export const MAX_AHEAD_SECONDS = 0.7;
 /** More than this waits: the clock of the card is slower, or the network had stalled. The newest wins. */
 const SAME_SECONDS = 0.0015;
 /** Edges of parts that are nearer than this to each other are one place. */
@@ -59,7 +59,7 @@ export class Mixer {
     const isNewest = end > this.#newest;
     if (this.#now === null || (isNewest && at < this.#now)) this.#now = at - RESERVE_SECONDS;
     if (isNewest) this.#newest = end;
-    if (isNewest && at - this.#now > MOST_AHEAD_SECONDS) this.#now = at - RESERVE_SECONDS;
+    if (isNewest && at - this.#now > MAX_AHEAD_SECONDS) this.#now = at - RESERVE_SECONDS;
   }
 
   #add(voice, output) {

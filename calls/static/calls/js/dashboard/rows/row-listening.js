@@ -4,7 +4,7 @@
 import { shortId } from "../../format.js";
 import { label } from "../../identity.js";
 
-const MOST_NAMES = 3;
+const MAX_NAMES = 3;
 
 export class RowListening {
   #marked = null; // the row whose control says Stop
@@ -81,7 +81,7 @@ function tell(row, word, rest) {
 }
 
 function titleOf(call, kinds) {
-  const names = call.participants.slice(0, MOST_NAMES).map((participant) => label(participant, kinds));
-  const more = call.participants.length > MOST_NAMES ? "…" : "";
+  const names = call.participants.slice(0, MAX_NAMES).map((participant) => label(participant, kinds));
+  const more = call.participants.length > MAX_NAMES ? "…" : "";
   return [`Call ${shortId(call.call_connection_id || call.id)}`, names.join(", ") + more].filter(Boolean).join(": ");
 }
