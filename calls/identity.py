@@ -41,12 +41,16 @@ _PREFIXES = (
 )
 
 
-def call_id_of(call_connection_id: str, stream_id: UUID) -> UUID:
-    """Every socket of one call connection belongs to one call; a socket that names none is a call
-    of its own.
+def call_id_of(call_connection_id: str, stream_id: UUID, source: str = "acs") -> UUID:
+    """Returns the same id for every socket of one call connection of one `source` (sender).
+
+    A socket without a connection id is a call of its own. ACS's ids were derived before there was a
+    source, and stay as they are; any other source has a namespace of its own, so that no connection
+    id of one sender can name the call of another.
     """
+    namespace = NAMESPACE if source == "acs" else uuid5(NAMESPACE, f"source:{source}")
     return uuid5(
-        NAMESPACE, f"call:{call_connection_id}" if call_connection_id else f"stream:{stream_id}"
+        namespace, f"call:{call_connection_id}" if call_connection_id else f"stream:{stream_id}"
     )
 
 

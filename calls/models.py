@@ -27,7 +27,7 @@ from calls.querysets import (
     SegmentQuerySet,
     SubscriptionQuerySet,
 )
-from calls.times import moment_of
+from calls.times import from_sample
 
 BYTES_PER_SAMPLE = 2  # signed 16-bit little-endian, the only encoding ACS streams
 
@@ -257,11 +257,11 @@ class Segment(models.Model):
 
     @property
     def started_at(self) -> datetime:
-        return moment_of(self.start_sample, self.sample_rate)
+        return from_sample(self.start_sample, self.sample_rate)
 
     @property
     def ended_at(self) -> datetime:
-        return moment_of(self.start_sample + self.sample_count, self.sample_rate)
+        return from_sample(self.start_sample + self.sample_count, self.sample_rate)
 
     @property
     def duration_seconds(self) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
@@ -23,8 +23,9 @@ from calls import identity
 from calls.live import channel
 from calls.live.messages import AlarmNews, News, Totals
 from streams.ingest.disk_quota import DiskQuota
+from streams.ingest.packets import Sender
 from streams.ingest.read_coalescing import ReadCoalescing
-from streams.ingest.stream import Decode, Stream, microseconds_now
+from streams.ingest.stream import Stream, microseconds_now
 from streams.journal import spool
 from streams.journal.files import Journal, JournalUnwritable
 from streams.journal.fsync import Syncer
@@ -109,7 +110,7 @@ class Recorder:
             self._running.sealer.start()
             log.info("recorder started", process=self.process)
 
-    def open(self, call_connection_id: str, correlation_id: str, decode: Decode) -> Stream:
+    def open(self, call_connection_id: str, correlation_id: str, sender: Sender) -> Stream:
         """A stream for an admitted socket. Raises `JournalUnwritable`: nothing could be
         recorded.
         """
@@ -119,7 +120,7 @@ class Recorder:
         stream_id = uuid4()
         handshake = Handshake(
             stream_id=str(stream_id),
-            call_id=str(identity.call_id_of(call_connection_id, UUID(str(stream_id)))),
+            call_id=str(identity.call_id_of(call_connection_id, stream_id, sender.source)),
             call_connection_id=call_connection_id,
             correlation_id=correlation_id,
             connected_at_us=microseconds_now(),
@@ -127,7 +128,7 @@ class Recorder:
         )
         journal = Journal(self._running.folder.path, handshake)
         self._running.syncer.add(journal.descriptor)
-        stream = Stream(journal, handshake, decode)
+        stream = Stream(journal, handshake, sender)
         self._streams[stream] = time.monotonic()
         self.board.add(stream)
         self._ensure_ticking()

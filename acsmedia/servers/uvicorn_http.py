@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol (`--http acsmedia.servers.uvicorn_http:HeadTimeoutProtocol`) with a limit on
-the time a request takes to arrive: uvicorn itself waits for ever for the rest of one, and each
+"""uvicorn's HTTP protocol (`--http acsmedia.servers.uvicorn_http:HeadTimeoutProtocol`) with a limit
+on the time a request takes to arrive: uvicorn itself waits for ever for the rest of one, and each
 holds a descriptor.
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from calls.admin.display import STATES
 from calls.identity import KINDS
 from calls.models import Participant, Subscription
 from calls.querysets import BROKEN, GOOD_CLOSE_CODES
+from calls.times import midnight
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -110,9 +111,9 @@ class SpanFilter(admin.FieldListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.since:
-            queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(self.since)})
+            queryset = queryset.filter(**{f"{self.field_path}__gte": midnight(self.since)})
         if self.until:
-            queryset = queryset.filter(**{f"{self.field_path}__lt": _midnight(self.until + DAY)})
+            queryset = queryset.filter(**{f"{self.field_path}__lt": midnight(self.until + DAY)})
         return queryset
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
@@ -187,7 +188,3 @@ def _usual_spans(today: date) -> list[tuple[str, date | None, date | None]]:
         ("Past 7 days", today - 6 * DAY, today),
         ("Past 30 days", today - 29 * DAY, today),
     ]
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)

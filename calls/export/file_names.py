@@ -4,18 +4,18 @@ travel.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from calls.export.plan import Plan
 from calls.models import Call, Segment
-from calls.times import EPOCH
+from calls.times import from_seconds
 
 
 def of_call(plan: Plan, call_id: UUID, values: dict[str, Any]) -> str:
     """Begins with the moment of the call's zero; a part says from which second to which."""
-    began = EPOCH + timedelta(seconds=float(plan.axis.zero))
+    began = from_seconds(plan.axis.zero)
     what = (
         f"track-{_short(plan.tracks[0].participant_id)}"
         if values.get("participant")

@@ -22,6 +22,7 @@ from calls.live.alarms import LiveAlarms
 from calls.live.listeners import LiveListeners
 from calls.live.messages import HELD_FOR, News
 from calls.live.totals import LiveTotals
+from calls.times import iso_text
 
 Call = dict[str, Any]
 """A call as REST shows it."""
@@ -171,7 +172,7 @@ class LiveView:
             call |= {"state": last["state"], "ended_at": last["ended_at"]}
         else:  # nobody said so: its process has died, and told us last at some moment
             last_told = max((witness.at for witness in told), default=now)
-            call |= {"state": "interrupted", "ended_at": _text(last_told)}
+            call |= {"state": "interrupted", "ended_at": iso_text(last_told)}
         return [{"type": "call.ended", "call": call}]
 
     def _is_held(self, call_id: str, now: datetime) -> bool:
@@ -245,10 +246,6 @@ def _order(time: str | None) -> tuple[datetime, str]:
 
 def _moment(time: str | None) -> datetime:
     return datetime.fromisoformat(time) if time else _LONG_AGO
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _facts(value: Any) -> Any:

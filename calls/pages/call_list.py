@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Generator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -35,6 +35,7 @@ from calls.permissions import EXPORT, SEE
 from calls.querysets import CallQuerySet
 from calls.search import STATES, as_raw_id, uuid_in
 from calls.serializers import CallSerializer
+from calls.times import midnight
 
 PAGE = 50
 CSV_PAGE = 500
@@ -95,9 +96,9 @@ class CallSearchForm(forms.Form):
         """Calls that fit, newest first. Asked of a valid form."""
         wanted, calls = self.cleaned_data, Call.objects.for_rest(timezone.now()).with_troubles()
         if wanted["since"]:
-            calls = calls.filter(started_at__gte=_midnight(wanted["since"]))
+            calls = calls.filter(started_at__gte=midnight(wanted["since"]))
         if wanted["until"]:
-            calls = calls.filter(started_at__lt=_midnight(wanted["until"] + timedelta(days=1)))
+            calls = calls.filter(started_at__lt=midnight(wanted["until"] + timedelta(days=1)))
         if wanted["state"]:
             calls = calls.in_state(wanted["state"], timezone.now())
         for name, kind in (("gaps", LedgerEntry.Kind.GAP), ("alarms", LedgerEntry.Kind.ALARM)):
@@ -268,7 +269,3 @@ def _place_in(text: str) -> tuple[datetime, UUID] | None:
 def _address(form: CallSearchForm, last: Any) -> str:
     place = f"{last.started_at.astimezone(UTC).isoformat()}~{last.pk}"
     return f"?{urlencode({**form.filters, PLACE: place})}"
-
-
-def _midnight(day: Any) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)

@@ -8,8 +8,7 @@ call without any, has places before 0.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from fractions import Fraction
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from calls.export.axis import Axis
 from calls.export.errors import NoAudio
 from calls.export.queries import axis_of
 from calls.models import Call, LedgerEntry, Participant, Segment
-from calls.times import EPOCH
+from calls.times import from_seconds
 from calls.wording import GAPS, words_of
 
 MAX_MARKS = 2_000
@@ -44,7 +43,7 @@ def timeline_of(call: Any) -> dict[str, Any]:
     marks = list(
         LedgerEntry.objects.filter(call=call).exclude(kind=LedgerEntry.Kind.GAP)[: MAX_MARKS + 1]
     )
-    zero = _moment_of(axis.zero) if axis else call.started_at
+    zero = from_seconds(axis.zero) if axis else call.started_at
     return {
         "call": str(call.pk),
         "state": call.state,
@@ -130,8 +129,3 @@ def _mark(entry: LedgerEntry, zero: datetime) -> dict[str, Any]:
         "participant": str(entry.participant_id) if entry.participant_id else None,
         "label": words_of(entry.kind, entry.reason, entry.detail),
     }
-
-
-def _moment_of(seconds: Fraction) -> datetime:
-    """Of the axis' zero, to the microsecond below."""
-    return EPOCH + timedelta(microseconds=int(seconds * 1_000_000))

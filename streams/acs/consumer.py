@@ -74,7 +74,7 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             await self._door.admit(scope)
             connection_id = header(scope, b"x-ms-call-connection-id")
             correlation_id = header(scope, b"x-ms-call-correlation-id")
-            stream = self._recorder.open(connection_id, correlation_id, protocol.decode)
+            stream = self._recorder.open(connection_id, correlation_id, protocol.ACS)
         except Refused as refused:
             self._recorder.note_handshake("refused")
             await refuse(scope, send, refused.close_code, refused.status)

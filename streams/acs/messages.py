@@ -24,6 +24,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from calls.identity import RAW_ID_MAX_LENGTH
+from calls.times import EPOCH
 from streams.ingest.packets import (
     AudioData,
     AudioMetadata,
@@ -31,6 +32,7 @@ from streams.ingest.packets import (
     Malformed,
     Message,
     Other,
+    Sender,
     Unknown,
     UnsupportedAudio,
 )
@@ -43,7 +45,6 @@ SAMPLE_RATES = range(8_000, 96_001)
 OTHER_KINDS = frozenset({"markdata", "transcriptionmetadata", "transcriptiondata"})
 """Documented kinds that carry nothing to record."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(1970, 2200)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BOM = ("\ufeff", b"\xef\xbb\xbf")
@@ -183,7 +184,7 @@ def microseconds_of(timestamp: str) -> int:
         moment = datetime.fromisoformat(timestamp)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        since = moment - _EPOCH
+        since = moment - EPOCH
     except (ValueError, OverflowError) as error:
         raise Malformed("audioData: timestamp: not ISO 8601") from error
     if len(timestamp) < len("2022-08-23T11:48:05") or moment.year not in _YEARS:
@@ -222,3 +223,7 @@ def identifier(field: str, value: str) -> str:
     if _CONTROL.search(value):
         raise Malformed(f"{field}: control character")
     return value
+
+
+ACS = Sender("acs", decode, {640: 16_000, 960: 24_000})
+"""ACS as a sender: 20 ms packets of 16 kHz or 24 kHz, as Microsoft documents them."""

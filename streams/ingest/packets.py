@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 from msgspec import Struct
 
 
@@ -66,3 +69,16 @@ class Other(Struct, frozen=True):
 
 
 Message = AudioMetadata | AudioData | DtmfData | Other
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A service that opens media sockets: its name in derived ids, its decoder, its packet sizes.
+
+    `decode` turns one WebSocket message into a `Message`; it raises `Skipped` and nothing else.
+    `rates` gives Hz by bytes per packet, for audio that comes before any metadata.
+    """
+
+    source: str
+    decode: Callable[[str | bytes], Message]
+    rates: Mapping[int, int]

@@ -25,7 +25,7 @@ from streams.ingest.packets import (
     AudioMetadata,
     DtmfData,
     Malformed,
-    Message,
+    Sender,
     Skipped,
     Unknown,
     UnsupportedAudio,
@@ -65,13 +65,6 @@ NO_MEDIA_MESSAGES = 1_000
 """A connection whose first so many messages hold nothing that we know is closed (20 s of one
 participant).
 """
-
-INFERRED_RATES = {640: 16_000, 960: 24_000}
-"""Hz by bytes per packet, as ACS documents them: for audio that comes before any metadata."""
-
-
-Decode = Callable[[str | bytes], Message]
-"""One WebSocket message of a sender -> a packet. Raises `Skipped` and nothing else."""
 
 
 class NoMedia(Exception):
@@ -137,7 +130,7 @@ class Stream:
         self,
         journal: Journal,
         handshake: Handshake,
-        decode: Decode,
+        sender: Sender,
         clock: Callable[[], int] = microseconds_now,
     ) -> None:
         self.handshake = handshake
@@ -146,7 +139,8 @@ class Stream:
         self.metadata: list[Metadata] = []
         self.tally = Tally()
         self.closed: Closed | None = None
-        self._decode = decode
+        self._decode = sender.decode
+        self._rates = sender.rates
         self._clock = clock
         self._counts_before = Counts(
             0, 0, 0, 0, 0, {}
@@ -269,7 +263,7 @@ class Stream:
 
     def _infer_metadata(self, packet: AudioData) -> None:
         """Audio came first: its documented size tells the rate, and nothing is lost."""
-        rate = INFERRED_RATES.get(len(packet.pcm))
+        rate = self._rates.get(len(packet.pcm))
         if rate is None:
             raise Malformed("audioData: audio before metadata")
         self._announce(AudioMetadata("", "PCM", rate, 1, float(len(packet.pcm))))

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from calls.audio.levels import NOTHING
 from calls.live.messages import REPEAT_SECONDS, AlarmNews, step_of
+from calls.times import iso_from_microseconds
 from streams.ingest.stream import Stream
 from streams.live.alarm_rules import (
     ProcessReading,
@@ -24,7 +25,6 @@ from streams.live.alarm_rules import (
     Thresholds,
     VoiceReading,
 )
-from streams.live.board import text_of
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +138,12 @@ class AlarmMonitor:
 
 
 def _news(call: str | None, participant: str | None, name: str, since_us: int) -> AlarmNews:
-    return {"call": call, "participant": participant, "alarm": name, "since": text_of(since_us)}
+    return {
+        "call": call,
+        "participant": participant,
+        "alarm": name,
+        "since": iso_from_microseconds(since_us),
+    }
 
 
 def _reading_of(stream: Stream, *, is_newest: bool) -> StreamReading:

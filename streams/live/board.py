@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +16,10 @@ from calls import identity
 from calls.audio.levels import levels_of
 from calls.live.messages import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News, Totals
 from calls.querysets import GOOD_CLOSE_CODES
+from calls.times import iso_from_microseconds
 from streams.ingest.stream import Stream
 from streams.journal.records import Metadata
 from streams.live.alarm_rules import FULL_SCALE_DBFS
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 QUIET_TICKS = 4
 """Ticks without a packet after which a voice is shown silent: a stall of less is not seen."""
@@ -182,8 +180,8 @@ def as_in_rest(call: LiveCall) -> dict[str, Any]:
         "call_connection_id": first.call_connection_id,
         "correlation_id": first.correlation_id,
         "state": "live" if call.is_open else _state_of(call),
-        "started_at": text_of(first.connected_at_us),
-        "ended_at": None if call.is_open else text_of(call.last_close_us),
+        "started_at": iso_from_microseconds(first.connected_at_us),
+        "ended_at": None if call.is_open else iso_from_microseconds(call.last_close_us),
         "audio_started_at": None,
         "duration_seconds": max(
             (participant["recorded_seconds"] for participant in participants), default=0.0
@@ -235,10 +233,10 @@ def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
             "sample_rate": metadata.sample_rate if metadata else None,
             "channels": metadata.channels if metadata else None,
             "length": metadata.length if metadata else None,
-            "connected_at": text_of(
+            "connected_at": iso_from_microseconds(
                 metadata.at_us if metadata and index else handshake.connected_at_us
             ),
-            "disconnected_at": None if ended_us is None else text_of(ended_us),
+            "disconnected_at": None if ended_us is None else iso_from_microseconds(ended_us),
             "close_code": closed.code if closed and not following else None,
             "counts": {
                 "audio": counts.audio,
@@ -249,8 +247,3 @@ def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
                 "late": 0,
             },
         }
-
-
-def text_of(microseconds: int) -> str:
-    """The moment as REST writes it."""
-    return (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")

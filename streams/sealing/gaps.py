@@ -30,7 +30,7 @@ from msgspec import structs
 
 from calls import identity
 from calls.models import LedgerEntry, Segment, Subscription
-from calls.times import moment_of
+from calls.times import from_sample
 from streams.sealing import digest as sealing
 from streams.sealing import ledger
 from streams.sealing.digest import Digest
@@ -171,8 +171,8 @@ def _known(participant_id: UUID, first: Neighbour, last: Neighbour) -> dict[UUID
     entries = LedgerEntry.objects.filter(
         participant=participant_id,
         kind=LedgerEntry.Kind.GAP,
-        started_at__lt=moment_of(last.start_sample, last.sample_rate),
-        ended_at__gt=moment_of(first.end_sample, first.sample_rate),
+        started_at__lt=from_sample(last.start_sample, last.sample_rate),
+        ended_at__gt=from_sample(first.end_sample, first.sample_rate),
     )
     columns = ("start_sample", "sample_count", "sample_rate", "reason")
     return {

@@ -5,20 +5,15 @@ written once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from calls import identity
 from calls.models import LedgerEntry
-from calls.times import EPOCH, moment_of
+from calls.times import from_microseconds, from_sample
 from streams.sealing.digest import Digest
 from streams.timeline.timeline import Gap
 
 Kind = LedgerEntry.Kind
-
-
-def moment(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def entries_of(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
@@ -45,8 +40,8 @@ def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
         participant_id=participant_id,
         kind=Kind.GAP,
         reason=gap.reason,
-        started_at=moment_of(gap.start_sample, gap.sample_rate),
-        ended_at=moment_of(gap.start_sample + gap.sample_count, gap.sample_rate),
+        started_at=from_sample(gap.start_sample, gap.sample_rate),
+        ended_at=from_sample(gap.start_sample + gap.sample_count, gap.sample_rate),
         start_sample=gap.start_sample,
         sample_count=gap.sample_count,
         sample_rate=gap.sample_rate,
@@ -65,7 +60,7 @@ def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
             participant_id=participant_id,
             kind=Kind.CLOCK_JUMP,
             reason="back" if seconds < 0 else "ahead",
-            started_at=moment(jump.place_us),
+            started_at=from_microseconds(jump.place_us),
             detail={"seconds": seconds},
         )
     for change in digest.rate_changes:
@@ -75,7 +70,7 @@ def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
             call_id=call_id,
             participant_id=participant_id,
             kind=Kind.RATE_CHANGE,
-            started_at=moment_of(change.start_sample, change.sample_rate),
+            started_at=from_sample(change.start_sample, change.sample_rate),
             detail={"before": change.sample_rate_before, "after": change.sample_rate},
         )
 
@@ -94,7 +89,7 @@ def _socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
             call_id=UUID(digest.handshake.call_id),
             kind=kind,
             reason=reason,
-            started_at=moment(at_us),
+            started_at=from_microseconds(at_us),
             detail=detail,
         )
 
@@ -129,6 +124,6 @@ def _alarms(digest: Digest) -> Iterator[LedgerEntry]:
             participant_id=None if raw_id is None else identity.participant_id_of(call_id, raw_id),
             kind=Kind.ALARM,
             reason=alarm.name,
-            started_at=moment(alarm.since_us),
-            ended_at=moment(alarm.until_us),
+            started_at=from_microseconds(alarm.since_us),
+            ended_at=from_microseconds(alarm.until_us),
         )

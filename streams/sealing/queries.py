@@ -16,11 +16,10 @@ from django.db.models import F, Min, Q
 
 from calls import identity
 from calls.models import Participant, Segment, Subscription
-from calls.times import EPOCH
+from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Handshake
 from streams.sealing import overlaps
 from streams.sealing.digest import SealedSegment as Sealed
-from streams.sealing.ledger import moment
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
 
@@ -115,7 +114,7 @@ def _reach(handshake: Handshake, segments: Sequence[Sealed]) -> Q:
 def _axis(handshake: Handshake, participants: Iterable[Participant]) -> Timeline:
     stream_id = UUID(handshake.stream_id)
     own = Q(subscription__stream_id=stream_id)
-    earlier = Q(subscription__connected_at__lt=moment(handshake.connected_at_us))
+    earlier = Q(subscription__connected_at__lt=from_microseconds(handshake.connected_at_us))
     before = (own & Q(journal__lt=handshake.sequence)) | (
         earlier & Q(subscription__disconnected_at__isnull=False) & ~own
     )

@@ -20,12 +20,11 @@ from django.db import DatabaseError, transaction
 
 from calls import identity
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
-from calls.times import moment_of
+from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
 from streams.sealing import digest as sealing
 from streams.sealing import gaps, ledger, queries
 from streams.sealing.digest import Digest, SubscriptionFacts
-from streams.sealing.ledger import moment
 
 ROWS_PER_STATEMENT = 500
 
@@ -181,7 +180,7 @@ def _lock_calls(handshakes: Iterable[Handshake]) -> None:
                 id=call_id,
                 call_connection_id=handshake.call_connection_id,
                 correlation_id=handshake.correlation_id,
-                started_at=moment(handshake.connected_at_us),
+                started_at=from_microseconds(handshake.connected_at_us),
             )
     Call.objects.bulk_create(calls.values(), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
     locked = Call.objects.select_for_update(no_key=True).filter(id__in=calls).order_by("id")
@@ -217,7 +216,7 @@ def _write_subscriptions(rows: Iterable[Subscription], facts: Sequence[str]) -> 
 
 
 def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscription:
-    connected_at = moment(facts.connected_us)
+    connected_at = from_microseconds(facts.connected_us)
     return Subscription(
         id=identity.subscription_row_id(UUID(handshake.stream_id), facts.index),
         call_id=UUID(handshake.call_id),
@@ -229,7 +228,9 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
         length=facts.length,
         connected_at=connected_at,
         seen_at=connected_at,
-        disconnected_at=None if facts.disconnected_us is None else moment(facts.disconnected_us),
+        disconnected_at=None
+        if facts.disconnected_us is None
+        else from_microseconds(facts.disconnected_us),
         close_code=facts.close_code,
         audio=facts.audio,
         dtmf=facts.dtmf,
@@ -287,8 +288,8 @@ def _extents(addition: Addition) -> Iterator[tuple[Voice, Heard]]:
     heard: dict[str, Heard] = dict.fromkeys(addition.voices, (None, None))
     for stored in addition.segments:
         segment = stored.segment
-        first = moment_of(segment.start_sample, segment.sample_rate)
-        last = moment_of(segment.end_sample, segment.sample_rate)
+        first = from_sample(segment.start_sample, segment.sample_rate)
+        last = from_sample(segment.end_sample, segment.sample_rate)
         heard[segment.raw_id] = _united(heard.get(segment.raw_id, (None, None)), (first, last))
     return ((voice, heard[voice[2]]) for voice in _voices(addition.handshake, heard))
 
@@ -342,7 +343,7 @@ def _reconnect_entries(
     """Sockets of calls that had another one before, each with its first file."""
     for one in additions:
         handshake = one.handshake
-        connected_at = moment(handshake.connected_at_us)
+        connected_at = from_microseconds(handshake.connected_at_us)
         if handshake.sequence == 0 and others.get(handshake.call_id, connected_at) < connected_at:
             yield LedgerEntry(
                 id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
 
+from calls.times import from_microseconds
 from streams.simulator.scenario.schedule import AudioFormat
 
 CONNECTION_ID_HEADER = "x-ms-call-connection-id"
 CORRELATION_ID_HEADER = "x-ms-call-correlation-id"
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def audio_metadata(subscription_id: str, metadata: AudioFormat) -> str:
@@ -48,7 +46,7 @@ def timestamp(timestamp_us: int) -> str:
     """Microseconds since the epoch as ACS writes them: `2022-10-03T19:16:12.925Z`, milliseconds,
     rounded down.
     """
-    moment = _EPOCH + timedelta(microseconds=timestamp_us)
+    moment = from_microseconds(timestamp_us)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from calls.models import Call, LedgerEntry, Subscription
-from streams.acs.messages import decode
+from streams.acs.messages import ACS
 from streams.recorder import Recorder
 from streams.simulator import wire
 from tests.browser.server import BrowserTestCase
@@ -81,7 +81,7 @@ class SpokenCallsTestCase(BrowserTestCase):
     async def speak(self) -> None:
         """All speak at the pace of the clock, a packet each every 20 ms, until the test is over."""
         streams = {
-            connection: self.recorder.open(connection, "", decode) for connection in self.spoken
+            connection: self.recorder.open(connection, "", ACS) for connection in self.spoken
         }
         for stream in streams.values():
             stream.receive(metadata())

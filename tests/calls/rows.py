@@ -29,7 +29,7 @@ from calls.models import (
     Subscription,
 )
 from calls.storage import write_object
-from calls.times import moment_of
+from calls.times import from_sample
 
 RATE = 16_000
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -149,7 +149,7 @@ def make_segment(
         rms_dbfs=-12.0,
         audio_name=name,
         stored_bytes=stored_bytes,
-        sealed_at=moment_of(start + len(samples), rate),
+        sealed_at=from_sample(start + len(samples), rate),
         peaks=waveform.peaks_of(pcm, rate),
     )
     _hear(participant, segment)
@@ -172,8 +172,8 @@ def make_gap(
         participant=participant,
         kind=LedgerEntry.Kind.GAP,
         reason=reason,
-        started_at=moment_of(start, rate),
-        ended_at=moment_of(start + count, rate),
+        started_at=from_sample(start, rate),
+        ended_at=from_sample(start + count, rate),
         start_sample=start,
         sample_count=count,
         sample_rate=rate,

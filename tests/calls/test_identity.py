@@ -61,6 +61,16 @@ class DerivedIds(TestCase):
             identity.call_id_of("one", UUID(int=0)), identity.call_id_of("two", UUID(int=0))
         )
 
+    def test_connections_of_two_senders_are_two_calls(self) -> None:
+        stream = uuid4()
+        acs = {identity.call_id_of(name, stream) for name in ("one", "other:one", "source:other")}
+        other = {identity.call_id_of(name, stream, "other") for name in ("one", "")}
+        self.assertEqual(len(acs | other), 5)
+        self.assertEqual(
+            identity.call_id_of("one", stream, "other"),
+            identity.call_id_of("one", uuid4(), "other"),
+        )
+
     def test_a_socket_that_names_no_connection_is_a_call_of_its_own(self) -> None:
         stream = uuid4()
         self.assertEqual(identity.call_id_of("", stream), identity.call_id_of("", stream))

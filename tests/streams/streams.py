@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from calls import identity
-from streams.acs.messages import decode
+from streams.acs.messages import ACS
 from streams.ingest.stream import Stream
 from streams.journal import files, records
 from streams.journal.files import Journal, JournalUnwritable
@@ -87,7 +87,7 @@ def open_stream(
     connected_at_us: int = START_US,
 ) -> Stream:
     shaken = handshake(connection, connected_at_us=connected_at_us)
-    return Stream(FragileJournal(folder, shaken), shaken, decode, clock or Clock())
+    return Stream(FragileJournal(folder, shaken), shaken, ACS, clock or Clock())
 
 
 def fill_disk(stream: Stream, *, full: bool = True) -> None:

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisAway
 from calls.live.messages import News
 from calls.models import Call, Segment
 from streams import recorder as module
-from streams.acs.messages import decode
+from streams.acs.messages import ACS
 from streams.ingest.stream import Stream
 from streams.journal.files import JournalUnwritable
 from streams.journal.records import Closed
@@ -82,11 +82,11 @@ class Starting(RecorderTestCase):
 
     async def test_nothing_can_be_opened_before_it_or_after_the_end(self) -> None:
         with self.assertRaises(JournalUnwritable):
-            self.recorder.open("connection", "correlation", decode)
+            self.recorder.open("connection", "correlation", ACS)
         self.recorder.start()
         self.recorder.stop()
         with self.assertRaises(JournalUnwritable):
-            self.recorder.open("connection", "correlation", decode)
+            self.recorder.open("connection", "correlation", ACS)
 
     async def test_fails_where_no_spool_can_be_made(self) -> None:
         self.spool.parent.joinpath("spool").write_text("a file, no folder")
@@ -101,14 +101,14 @@ class Opening(RecorderTestCase):
 
     async def test_sockets_of_one_connection_belong_to_one_call(self) -> None:
         first, second = (
-            self.recorder.open("connection", "", decode),
-            self.recorder.open("connection", "", decode),
+            self.recorder.open("connection", "", ACS),
+            self.recorder.open("connection", "", ACS),
         )
         self.assertEqual(first.handshake.call_id, second.handshake.call_id)
         self.assertNotEqual(first.handshake.stream_id, second.handshake.stream_id)
 
     async def test_sockets_without_a_connection_id_are_calls_of_their_own(self) -> None:
-        first, second = self.recorder.open("", "", decode), self.recorder.open("", "", decode)
+        first, second = self.recorder.open("", "", ACS), self.recorder.open("", "", ACS)
         self.assertNotEqual(first.handshake.call_id, second.handshake.call_id)
 
     async def test_every_process_names_a_call_alike(self) -> None:
@@ -116,7 +116,7 @@ class Opening(RecorderTestCase):
         other.start()
         self.addCleanup(other.stop)
         calls = {
-            one.open("connection", "", decode).handshake.call_id for one in (self.recorder, other)
+            one.open("connection", "", ACS).handshake.call_id for one in (self.recorder, other)
         }
         self.assertEqual(len(calls), 1)
 
@@ -127,7 +127,7 @@ class Closing(RecorderTestCase):
         self.recorder.start()
 
     async def test_seals_at_once(self) -> None:
-        stream = self.recorder.open("connection", "correlation", decode)
+        stream = self.recorder.open("connection", "correlation", ACS)
         for number in range(5):
             stream.receive(audio(at=number))
         self.recorder.close(stream, 1000)
@@ -139,7 +139,7 @@ class Closing(RecorderTestCase):
         )
 
     async def test_again_changes_nothing(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         self.recorder.close(stream, 1000)
         self.recorder.close(stream, 1006)
         assert stream.closed
@@ -152,7 +152,7 @@ class Rotating(RecorderTestCase):
         self.recorder.start()
 
     def open(self) -> Stream:
-        self.stream = self.recorder.open("connection", "", decode)
+        self.stream = self.recorder.open("connection", "", ACS)
         return self.stream
 
     def tick(self, seconds: float) -> None:
@@ -205,7 +205,7 @@ class Rotating(RecorderTestCase):
         await until(lambda: ".000000." not in name_of(number))
 
     async def test_of_one_stream_that_fails_keeps_no_other_from_it(self) -> None:
-        other = self.recorder.open("other", "", decode)
+        other = self.recorder.open("other", "", ACS)
         for stream in (self.open(), other):
             stream.receive(audio())
         for turn, failure in enumerate((JournalUnwritable("full"), OSError("gone")), start=1):
@@ -227,7 +227,7 @@ class Ticking(RecorderTestCase):
 
     async def sequence_reaches(self, wanted: int) -> None:
         """Speaks on until the journal has been rotated so often."""
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         spoken = 0
 
         def is_there() -> bool:
@@ -239,7 +239,7 @@ class Ticking(RecorderTestCase):
         await until(is_there)
 
     async def test_tells_of_a_call_its_levels_and_its_end(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
         await until(lambda: any(news["levels"] for news in self.dashboards.news))
         self.assertEqual(self.dashboards.news[0]["calls"][0]["id"], stream.handshake.call_id)
@@ -250,7 +250,7 @@ class Ticking(RecorderTestCase):
 
     async def test_rests_when_there_is_no_call_and_goes_on_with_the_next(self) -> None:
         for connection in ("one", "two"):
-            stream = self.recorder.open(connection, "", decode)
+            stream = self.recorder.open(connection, "", ACS)
             ticker = self.recorder._ticker
             assert ticker
             self.recorder.close(stream, 1000)
@@ -284,7 +284,7 @@ class Ticking(RecorderTestCase):
     async def test_tells_again_when_the_layer_is_back(self) -> None:
         self.dashboards.failure = OSError("no Redis")
         with self.assertLogs("streams.recorder", "WARNING"):
-            stream = self.recorder.open("connection", "", decode)
+            stream = self.recorder.open("connection", "", ACS)
             await until(lambda: self.dashboards.asked)
         self.dashboards.failure = None
         stream.receive(audio())
@@ -298,7 +298,7 @@ class TheFigures(RecorderTestCase):
 
     async def test_count_open_and_closed_streams_alike(self) -> None:
         self.recorder.start()
-        first, second = self.recorder.open("one", "", decode), self.recorder.open("two", "", decode)
+        first, second = self.recorder.open("one", "", ACS), self.recorder.open("two", "", ACS)
         for stream in (first, second):
             for message in (metadata(), audio(), "no JSON", "{}"):
                 stream.receive(message)
@@ -322,7 +322,7 @@ class TheFigures(RecorderTestCase):
 
     async def test_say_what_has_been_sealed(self) -> None:
         self.recorder.start()
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
         self.recorder.close(stream, 1000)
         await until(lambda: self.recorder.stats().segments_sealed == 1)
@@ -335,7 +335,7 @@ class Stopping(RecorderTestCase):
         self.recorder.start()
 
     async def test_ends_every_journal_and_every_thread(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
         self.recorder.stop()
         names = {thread.name for thread in threading.enumerate()}
@@ -344,7 +344,7 @@ class Stopping(RecorderTestCase):
         self.assertEqual((stream.closed.code, stream.closed.reason), (None, "recorder stopped"))
 
     async def test_leaves_what_is_not_sealed_to_the_next_process(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
         assert self.recorder._running
         self.recorder._running.sealer.stop(
@@ -369,7 +369,7 @@ class Stopping(RecorderTestCase):
         self.assertEqual(list(abandoned(self.spool)), [])
 
     async def test_twice_is_stopping_once(self) -> None:
-        self.recorder.open("connection", "", decode)
+        self.recorder.open("connection", "", ACS)
         self.recorder.stop()
         self.recorder.stop()
 
@@ -378,7 +378,7 @@ class Stopping(RecorderTestCase):
         self.assertEqual(list(self.spool.iterdir()), [])
 
     async def test_with_sockets_that_close_meanwhile_closes_each_once(self) -> None:
-        streams = [self.recorder.open(f"connection {number}", "", decode) for number in range(20)]
+        streams = [self.recorder.open(f"connection {number}", "", ACS) for number in range(20)]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.recorder.aclose())
             for stream in streams:

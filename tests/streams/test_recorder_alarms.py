@@ -12,7 +12,7 @@ from django.test import override_settings
 from calls.listen.messages import ListenRequest
 from calls.models import LedgerEntry
 from calls.storage import audio_store
-from streams.acs.messages import decode
+from streams.acs.messages import ACS
 from streams.ingest.disk_quota import DiskQuota
 from streams.live.alarm_rules import Thresholds
 from tests.streams.spools import STORAGES, FakeStore
@@ -29,7 +29,7 @@ class Alarms(RecorderTestCase):
         self.recorder.start()
 
     async def test_are_looked_for_once_a_second_and_told(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         told: dict[int, set[str]] = {}  # by tick
         for tick in range(130):
             news = self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
@@ -46,7 +46,7 @@ class Alarms(RecorderTestCase):
         await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
 
     async def test_and_listeners_are_told_at_once_when_a_dashboard_asks(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         call = stream.handshake.call_id
         for tick in range(120):
             self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
@@ -67,7 +67,7 @@ class Alarms(RecorderTestCase):
         self.recorder.close(stream, 1000)
 
     async def test_packets_a_second_and_lag_are_told_about_once_a_second(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(metadata())
         told = []
         for tick in range(31):
@@ -85,7 +85,7 @@ class Alarms(RecorderTestCase):
         left = self.spool / "left"
         left.mkdir()
         (left / "stream.000000.journal").write_bytes(bytes(1000))
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         with self.assertLogs("streams.live.alarm_monitor", "WARNING"):
             await until(lambda: self.recorder.stats().alarms["disk_low"])
         self.recorder.close(stream, 1000)
@@ -109,7 +109,7 @@ class AnOutage(RecorderTestCase):
         store = audio_store()
         assert isinstance(store, FakeStore), "the settings say so"
         store.away = True
-        stream = recorder.open("connection", "", decode)
+        stream = recorder.open("connection", "", ACS)
         stream.receive(metadata(), audio())
         with self.assertLogs(level="WARNING"):
             recorder.close(stream, 1000)

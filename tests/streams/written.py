@@ -10,16 +10,16 @@ from msgspec import structs
 
 from calls.audio import codec
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.times import from_microseconds
 from streams.journal.records import Handshake
 from streams.sealing import digest, rows
 from streams.sealing.digest import Digest, SubscriptionFacts
-from streams.sealing.ledger import moment
 from streams.sealing.rows import Addition, Announcement, StoredSegment
 from tests.streams.journals import handshake_of
 from tests.streams.packets import RATE, START_US
 
 START = START_US * RATE // 1_000_000
-NOW = moment(START_US + 60_000_000)
+NOW = from_microseconds(START_US + 60_000_000)
 MODELS = (Call, Subscription, Participant, Segment, LedgerEntry)
 
 

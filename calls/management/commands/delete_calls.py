@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from rich.progress import track
 
 from calls.models import Call
 from calls.storage import deletion
+from calls.times import midnight
 
 CALLS_PER_BATCH = 500
 
@@ -75,6 +76,6 @@ def _ended_before(moment: datetime) -> list[UUID]:
 
 def _midnight(day: str) -> datetime:
     try:
-        return datetime.combine(date.fromisoformat(day), time.min, tzinfo=UTC)
+        return midnight(date.fromisoformat(day))
     except ValueError as error:
         raise CommandError(f"--ended-before: {day!r} is no day like 2026-01-31") from error

@@ -17,6 +17,7 @@ from typing import Any, assert_never
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from calls import identity
+from calls.times import from_microseconds
 from streams.journal import records as journal
 from streams.journal.records import (
     Alarm,
@@ -32,7 +33,6 @@ from streams.journal.records import (
     Voice,
 )
 from streams.sealing.digest import FALLBACK_RATE, PACKETS_PER_SECOND
-from streams.sealing.ledger import moment
 
 DAMAGED = 1
 
@@ -200,6 +200,7 @@ def _facts(kind: str, at_us: int | None, record: Record, leave_out: str = "") ->
 def time_of(microseconds: int) -> str:
     """ISO 8601 in UTC, to the microsecond; the number itself where no calendar has it."""
     try:
-        return f"{moment(microseconds).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+        moment = from_microseconds(microseconds).replace(tzinfo=None)
+        return f"{moment.isoformat(timespec='microseconds')}Z"
     except OverflowError:
         return str(microseconds)

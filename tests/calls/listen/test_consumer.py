@@ -32,7 +32,7 @@ from calls.live import channel
 from calls.live.origin import SameOrigin
 from calls.live.sockets import CLIENT_MESSAGES
 from calls.models import Call, LedgerEntry
-from streams.acs.messages import decode
+from streams.acs.messages import ACS
 from streams.live.audio_tap import MAX_PACKETS, AudioTap
 from streams.recorder import Recorder
 from tests.backends import Redis
@@ -179,7 +179,7 @@ class TheMark(ListeningTestCase):
 
 class TheMarkOnDashboards(ListeningTestCase):
     async def test_it_is_raised_and_cleared_by_the_news_of_the_process_that_records(self) -> None:
-        self.recorder.open("connection", "", decode)
+        self.recorder.open("connection", "", ACS)
         async with channel.newsfeed() as next_news:
 
             async def told(wanted: dict[str, int]) -> None:
@@ -196,7 +196,7 @@ class TheMarkOnDashboards(ListeningTestCase):
 
 class WhatIsHeard(ListeningTestCase):
     async def test_it_is_what_was_sent_and_nothing_when_it_is_over(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(metadata())
         async with self.listening() as socket:
             await until(lambda: stream.tapped is not None, what="the wish has arrived")
@@ -221,8 +221,8 @@ class WhatIsHeard(ListeningTestCase):
 
     async def test_other_calls_are_not_copied(self) -> None:
         mine, other = (
-            self.recorder.open("connection", "", decode),
-            self.recorder.open("other", "", decode),
+            self.recorder.open("connection", "", ACS),
+            self.recorder.open("other", "", ACS),
         )
         async with self.listening():
             await until(lambda: mine.tapped is not None)
@@ -282,7 +282,7 @@ class TheEnd(ListeningTestCase):
 
 class TheLease(ListeningTestCase):
     async def test_it_ends_by_itself_when_the_listener_has_died(self) -> None:
-        ears, stream = AudioTap(), self.recorder.open("connection", "", decode)
+        ears, stream = AudioTap(), self.recorder.open("connection", "", ACS)
         now = time.monotonic()
         ears.accept(ListenRequest(call=stream.handshake.call_id, listener="one", listens=True), now)
         ears.collect([stream], now + messages.LEASE_SECONDS - 0.1)
@@ -292,7 +292,7 @@ class TheLease(ListeningTestCase):
         await self.recorder.aclose()
 
     async def test_it_holds_until_the_last_listener_has_left(self) -> None:
-        ears, stream = AudioTap(), self.recorder.open("connection", "", decode)
+        ears, stream = AudioTap(), self.recorder.open("connection", "", ACS)
         call = stream.handshake.call_id
         for listener in ("one", "two"):
             ears.accept(ListenRequest(call=call, listener=listener, listens=True), 0.0)
@@ -322,7 +322,7 @@ class TheLease(ListeningTestCase):
         self.assertIsNone(ears.news(calls, messages.LEASE_SECONDS + 5))
 
     async def test_what_waits_for_ears_is_bounded_and_the_newest_stays(self) -> None:
-        ears, stream = AudioTap(), self.recorder.open("connection", "", decode)
+        ears, stream = AudioTap(), self.recorder.open("connection", "", ACS)
         stream.receive(metadata())
         ears.accept(ListenRequest(call=stream.handshake.call_id, listener="one", listens=True), 0.0)
         ears.collect([stream], 1.0)
@@ -337,7 +337,7 @@ class OverRedis(ListeningTestCase):
     async def test_what_is_heard_passes_it(self) -> None:
         redis = await asyncio.to_thread(lambda: self.enterContext(Redis()))
         channel_layers.set("default", RedisPubSubChannelLayer(hosts=[redis.url]))
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(metadata())
         async with self.listening() as socket:
             await until(lambda: stream.tapped is not None, what="the wish has arrived")

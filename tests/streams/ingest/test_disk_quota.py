@@ -11,7 +11,7 @@ from django.test import SimpleTestCase, TransactionTestCase, override_settings
 
 from calls.live.messages import News
 from calls.models import Segment
-from streams.acs.messages import decode
+from streams.acs.messages import ACS
 from streams.ingest.disk_quota import DiskQuota
 from streams.journal.files import JournalUnwritable
 from streams.recorder import Recorder
@@ -93,12 +93,12 @@ class AtTheBound(TransactionTestCase):
         with self.assertLogs("streams.recorder", "ERROR") as logs:
             for _ in range(3):
                 with self.assertRaisesMessage(JournalUnwritable, "journals take 0 MB, 0 allowed"):
-                    self.recorder.open("connection", "", decode)
+                    self.recorder.open("connection", "", ACS)
         self.assertEqual(len(logs.output), 1)
         self.assertEqual(self.recorder.stats().open_streams, 0)
 
     async def test_open_calls_are_recorded_on(self) -> None:
-        stream = self.recorder.open("connection", "", decode)
+        stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
         await self.filled()
         for number in range(1, 5):
@@ -109,9 +109,9 @@ class AtTheBound(TransactionTestCase):
     async def test_with_room_again_new_calls_come_in(self) -> None:
         journal = await self.filled()
         with self.assertLogs("streams.recorder", "ERROR"), self.assertRaises(JournalUnwritable):
-            self.recorder.open("connection", "", decode)
+            self.recorder.open("connection", "", ACS)
         await asyncio.to_thread(journal.unlink)
         await until(lambda: not self.recorder.stats().lacks_room)
         with self.assertLogs("streams.recorder", "INFO") as logs:
-            self.recorder.open("connection", "", decode)
+            self.recorder.open("connection", "", ACS)
         self.assertIn("room for new calls again", logs.output[0])

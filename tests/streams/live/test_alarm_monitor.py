@@ -10,12 +10,13 @@ from unittest import mock
 from django.test import SimpleTestCase, override_settings
 
 from calls.live.messages import REPEAT_SECONDS, AlarmNews
+from calls.times import iso_from_microseconds
 from streams.ingest.stream import Stream
 from streams.journal.records import Alarm
 from streams.live import alarm_monitor as module
 from streams.live.alarm_monitor import AlarmMonitor, thresholds_from_settings
 from streams.live.alarm_rules import ProcessReading, Thresholds
-from streams.live.board import Board, text_of
+from streams.live.board import Board
 from tests.streams.streams import (
     ALICE,
     BOB,
@@ -87,7 +88,7 @@ class OfACall(LookoutTestCase):
             "call": call_id,
             "participant": None,
             "alarm": "stalled",
-            "since": text_of(since_us),
+            "since": iso_from_microseconds(since_us),
         }
         self.assertEqual(alarm, told)
         self.assertEqual(self.lookout.counts, {"stalled": 1})
@@ -127,7 +128,8 @@ class OfACall(LookoutTestCase):
         fill_disk(self.stream())
         (alarm,) = self.pass_seconds(1, [audio(ALICE, LOUD, at=self.second)])
         self.assertEqual(
-            (alarm["alarm"], alarm["since"]), ("not_written", text_of(START_US + 1_000_000))
+            (alarm["alarm"], alarm["since"]),
+            ("not_written", iso_from_microseconds(START_US + 1_000_000)),
         )
         for stream in self.streams:
             fill_disk(stream, full=False)

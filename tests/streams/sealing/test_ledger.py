@@ -11,11 +11,10 @@ from msgspec import structs
 
 from calls import identity
 from calls.models import LedgerEntry
-from calls.times import moment_of
+from calls.times import from_microseconds, from_sample
 from streams.journal.records import Alarm, Damage, Dtmf
 from streams.sealing import ledger
 from streams.sealing.digest import Digest
-from streams.sealing.ledger import moment
 from streams.timeline.timeline import Gap, Jump, RateChange
 from tests.streams.journals import handshake_of
 from tests.streams.packets import RATE, START_US
@@ -44,7 +43,8 @@ class Entries(TestCase):
             (entry.start_sample, entry.sample_count, entry.sample_rate), (START, 24_000, RATE)
         )
         self.assertEqual(
-            (entry.started_at, entry.ended_at), (moment(START_US), moment_of(START + 24_000, RATE))
+            (entry.started_at, entry.ended_at),
+            (from_microseconds(START_US), from_sample(START + 24_000, RATE)),
         )
 
     def test_a_clock_jump_says_where_to_and_by_how_much(self) -> None:
@@ -57,7 +57,9 @@ class Entries(TestCase):
             (first.kind, first.reason, first.detail), ("clock_jump", "ahead", {"seconds": 7200.5})
         )
         self.assertEqual((second.reason, second.detail), ("back", {"seconds": -3.0}))
-        self.assertEqual((first.started_at, first.participant_id), (moment(START_US), PARTICIPANT))
+        self.assertEqual(
+            (first.started_at, first.participant_id), (from_microseconds(START_US), PARTICIPANT)
+        )
 
     def test_a_change_of_rate_says_both(self) -> None:
         change = RateChange("p", START * 3 // 2, RATE, 24_000)
@@ -65,7 +67,9 @@ class Entries(TestCase):
         self.assertEqual(
             (entry.kind, entry.detail), ("rate_change", {"before": RATE, "after": 24_000})
         )
-        self.assertEqual((entry.started_at, entry.participant_id), (moment(START_US), PARTICIPANT))
+        self.assertEqual(
+            (entry.started_at, entry.participant_id), (from_microseconds(START_US), PARTICIPANT)
+        )
 
     def test_tones_belong_to_the_socket_each_in_its_turn(self) -> None:
         tones = [Dtmf(START_US, "5"), Dtmf(START_US, "5"), Dtmf(START_US + 200_000, "#")]
@@ -74,7 +78,8 @@ class Entries(TestCase):
             [entry.detail for entry in found], [{"tone": "5"}, {"tone": "5"}, {"tone": "#"}]
         )
         self.assertEqual(
-            [entry.started_at for entry in found], [moment(tone.arrived_us) for tone in tones]
+            [entry.started_at for entry in found],
+            [from_microseconds(tone.arrived_us) for tone in tones],
         )
         self.assertEqual({entry.participant_id for entry in found}, {None})
         self.assertEqual(len({entry.id for entry in found}), 3)
@@ -88,12 +93,12 @@ class Entries(TestCase):
             [entry.detail for entry in found],
             [{"journal": 3, "bytes": 15}, {"journal": 3, "bytes": 10}],
         )
-        self.assertEqual({entry.started_at for entry in found}, {moment(LAST_US)})
+        self.assertEqual({entry.started_at for entry in found}, {from_microseconds(LAST_US)})
 
     def test_a_socket_that_broke_off_was_recovered(self) -> None:
         (entry,) = entries(Digest(HANDSHAKE, broken_off=True))
         self.assertEqual((entry.kind, entry.reason), ("recovered", "recorder_stopped"))
-        self.assertEqual(entry.started_at, moment(LAST_US))
+        self.assertEqual(entry.started_at, from_microseconds(LAST_US))
 
     def test_an_alarm_says_whose_it_was_and_from_when_to_when(self) -> None:
         alarms: list[tuple[str | None, Alarm]] = [("p", Alarm("clipping", 0, START_US, LAST_US))]
@@ -102,7 +107,10 @@ class Entries(TestCase):
         self.assertEqual(
             (first.kind, first.reason, first.participant_id), ("alarm", "clipping", PARTICIPANT)
         )
-        self.assertEqual((first.started_at, first.ended_at), (moment(START_US), moment(LAST_US)))
+        self.assertEqual(
+            (first.started_at, first.ended_at),
+            (from_microseconds(START_US), from_microseconds(LAST_US)),
+        )
         self.assertEqual(
             (second.reason, second.participant_id, second.call_id), ("stalled", None, CALL)
         )

@@ -9,9 +9,9 @@ from msgspec import structs
 
 from calls import identity
 from calls.models import Participant
+from calls.times import from_microseconds
 from streams.journal.records import Handshake
 from streams.sealing import digest, queries
-from streams.sealing.ledger import moment
 from streams.timeline.timeline import Timeline
 from tests.streams.journals import handshake_of
 from tests.streams.packets import RATE, START_US
@@ -54,7 +54,7 @@ class Company(TestCase):
             announce(handshake, [open_facts(handshake)])
         with self.assertNumQueries(1):
             found = queries.other_sockets([alone, first, unknown])
-        self.assertEqual(found, {first.call_id: moment(START_US + 30_000_000)})
+        self.assertEqual(found, {first.call_id: from_microseconds(START_US + 30_000_000)})
 
 
 class Near(TestCase):

@@ -19,13 +19,12 @@ from msgspec import structs
 from calls import identity
 from calls.audio import codec
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
-from calls.times import EPOCH
+from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Closed, Dtmf, Handshake, Record
 from streams.sealing import digest as sealing
 from streams.sealing import queries as recorded
 from streams.sealing import rows
 from streams.sealing.digest import StreamState
-from streams.sealing.ledger import moment
 from streams.sealing.rows import Addition, Announcement, OverlapFound
 from tests.streams.journals import handshake_of, metadata_of, records_of
 from tests.streams.packets import PACKET_SAMPLES, RATE, START_US, Sent, speech
@@ -65,7 +64,9 @@ class Writing(TestCase):
         handshake = handshake_of()
         write_file(self.records([*speech(50), *speech(100, participant="")[70:]]), handshake)
         call = Call.objects.get()
-        self.assertEqual((str(call.id), call.started_at), (handshake.call_id, moment(START_US)))
+        self.assertEqual(
+            (str(call.id), call.started_at), (handshake.call_id, from_microseconds(START_US))
+        )
         self.assertEqual(Subscription.objects.get().call, call)
         self.assertEqual(
             set(Participant.objects.values_list("raw_id", "kind")),
@@ -111,7 +112,10 @@ class Writing(TestCase):
             participant = Participant.objects.get()
             heard = (participant.heard_at, participant.heard_until)
             self.assertEqual(
-                heard, tuple(moment(START_US + seconds * 1_000_000) for seconds in (first, last))
+                heard,
+                tuple(
+                    from_microseconds(START_US + seconds * 1_000_000) for seconds in (first, last)
+                ),
             )
 
     def test_the_call_starts_with_its_earliest_socket_whichever_is_written_first(self) -> None:
@@ -119,7 +123,7 @@ class Writing(TestCase):
         write(later(first, 30))
         write(first)
         write(later(first, 60))
-        self.assertEqual(Call.objects.get().started_at, moment(START_US))
+        self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
 
     def test_facts_of_a_subscription_follow_the_newest_file(self) -> None:
         handshake = handshake_of()
@@ -133,7 +137,7 @@ class Writing(TestCase):
         )
         row = Subscription.objects.get()
         self.assertEqual(
-            (row.audio, row.close_code, row.disconnected_at), (7, 1001, moment(START_US))
+            (row.audio, row.close_code, row.disconnected_at), (7, 1001, from_microseconds(START_US))
         )
 
     def test_a_second_socket_is_a_reconnect_and_the_first_is_none(self) -> None:
@@ -146,7 +150,7 @@ class Writing(TestCase):
         write(second)
         entry = LedgerEntry.objects.get()
         self.assertEqual(
-            (entry.kind, entry.started_at), ("reconnect", moment(START_US + 30_000_000))
+            (entry.kind, entry.started_at), ("reconnect", from_microseconds(START_US + 30_000_000))
         )
 
 
@@ -247,7 +251,7 @@ class Together(TestCase):
         first = self.handshakes[0]
         sockets = [later(first, 5), first, later(first, 9)]
         rows.announce(Announcement(one, [open_facts(one)], ["p"]) for one in sockets)
-        self.assertEqual(Call.objects.get().started_at, moment(START_US))
+        self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
         self.assertEqual((Subscription.objects.count(), Participant.objects.count()), (3, 1))
 
 
