@@ -200,7 +200,7 @@ class News(LookoutTestCase):
     def test_has_a_bound(self) -> None:
         for number in range(3):
             self.stream(f"connection-{number}")
-        with mock.patch.object(module, "MAX_TOLD", 2):
+        with mock.patch.object(module, "MAX_PUBLISHED", 2):
             self.assertEqual(len(self.pass_seconds(12)), 2)
 
     def test_looks_are_due_once_a_second(self) -> None:
