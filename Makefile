@@ -51,6 +51,7 @@ PRODUCTION = env SECRET_KEY="$$($(VENV)/bin/python -c 'import secrets; print(sec
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/mypy .
 	DJANGO_SETTINGS_MODULE=tests.settings $(VENV)/bin/python manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(VENV)/bin/python manage.py check --deploy --fail-level WARNING

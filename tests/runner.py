@@ -68,7 +68,7 @@ class Runner(DiscoverRunner):
         tests = super().load_tests_for_label(label, discover_kwargs)
         if not self._again:
             return tests
-        pure = {module for modules in PURE.values() for module in modules.split()}
+        pure = {module for modules in PURE.values() for module in modules}
         return unittest.TestSuite(
             test for test in _each(tests) if type(test).__module__ not in pure
         )

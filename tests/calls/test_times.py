@@ -1,0 +1,48 @@
+"""Times of the epoch: exact to the microsecond, rounded down."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from fractions import Fraction
+from unittest import TestCase
+
+from calls.times import (
+    EPOCH,
+    from_microseconds,
+    from_sample,
+    from_seconds,
+    iso_from_microseconds,
+    iso_text,
+    midnight,
+)
+
+
+class Conversions(TestCase):
+    def test_microseconds_are_counted_from_the_epoch_in_both_directions(self) -> None:
+        self.assertEqual(from_microseconds(0), EPOCH)
+        self.assertEqual(from_microseconds(-1), EPOCH - timedelta(microseconds=1))
+
+    def test_a_time_outside_the_calendar_is_an_overflow(self) -> None:
+        with self.assertRaises(OverflowError):
+            from_microseconds(2**62)
+
+    def test_a_sample_between_two_microseconds_is_rounded_down(self) -> None:
+        self.assertEqual(from_sample(1, 24_000), EPOCH + timedelta(microseconds=41))  # 41.67
+        self.assertEqual(from_sample(24_000, 24_000), EPOCH + timedelta(seconds=1))
+
+    def test_seconds_are_exact_fractions(self) -> None:
+        self.assertEqual(from_seconds(Fraction(1, 3)), EPOCH + timedelta(microseconds=333_333))
+
+    def test_midnight_is_in_utc(self) -> None:
+        self.assertEqual(midnight(date(2026, 1, 31)), datetime(2026, 1, 31, tzinfo=UTC))
+
+
+class Texts(TestCase):
+    def test_a_time_of_any_zone_is_written_in_utc_with_z(self) -> None:
+        tokyo = timezone(timedelta(hours=9))
+        self.assertEqual(
+            iso_text(datetime(2026, 1, 31, 9, 0, 0, 250_000, tokyo)), "2026-01-31T00:00:00.250000Z"
+        )
+
+    def test_microseconds_are_written_the_same_way(self) -> None:
+        self.assertEqual(iso_from_microseconds(1_500_000), "1970-01-01T00:00:01.500000Z")
