@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from unittest import TestCase
 
@@ -11,6 +13,8 @@ from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+OTHER_PACKAGES = ("azure",)
+"""Packages that an example imports and the project does not depend on."""
 NOT_FOR_OPERATORS = {"STATIC_ROOT"}
 """Read from the environment by builders of images."""
 
@@ -20,10 +24,11 @@ def text_of(page: Path) -> str:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """Returns the anchors of a page's headings, as GitHub derives them."""
-    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
-    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.replace(" ", "-") for heading in plain}
+    """Returns the anchors of a page: those that GitHub makes of headings, and explicit ones."""
+    text = re.sub(r"```.*?```", "", text_of(page), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
 
 
 def links_of(page: Path) -> Iterator[tuple[Path, str]]:
@@ -129,3 +134,22 @@ class Hooks(TestCase):
         for command in hooks:
             with self.subTest(command):
                 self.assertIn(command.removesuffix(" .").rstrip(), lint[0])
+
+
+class Examples(TestCase):
+    def test_every_import_of_a_python_example_works(self) -> None:
+        for page in PAGES:
+            for example in re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL):
+                for module, name in imports_of(example):
+                    with self.subTest(page=page.name, module=module, name=name):
+                        self.assertTrue(hasattr(import_module(module), name))
+
+
+def imports_of(example: str) -> Iterator[tuple[str, str]]:
+    """Returns module and name of the imports of an example, which may await at the top."""
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+    for node in ast.walk(compile(example, "example", "exec", flags)):
+        module = node.module if isinstance(node, ast.ImportFrom) else None
+        if module and not module.startswith(OTHER_PACKAGES):
+            assert isinstance(node, ast.ImportFrom), "only those have a module"
+            yield from ((module, alias.name) for alias in node.names)
