@@ -1,0 +1,1 @@
+"""The timeline: packets of a call in, runs of samples and gaps on one axis out."""

@@ -1,9 +1,9 @@
-"""What came lately on one track, so that an exact duplicate is recognised, also on a reconnected
-socket. PURE.
+"""Duplicate filter: recent packets of one track, to recognize exact duplicates, also on a
+reconnected socket. PURE.
 
-A packet is remembered by its timestamp and 64 bits of checksums: two that differ and have one
-timestamp are taken for one with a probability below 10^-15. A strong hash would cost more than all
-else that is done to an ordinary packet, and would only protect a sender from itself.
+A packet is identified by its timestamp and 64 bits of checksums: two different packets with the
+same timestamp are mistaken for one with a probability below 10^-15. A strong hash would cost more
+than all other work on an ordinary packet, and would only protect a sender from itself.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ from msgspec import Struct, field
 
 MEMORY_US = 30_000_000
 MAX_REMEMBERED = 8_192
-"""An exact duplicate is recognised within this time and number of packets."""
+"""Exact duplicates are recognized within this time and number of packets."""
 
 
 class DuplicateFilter(Struct):
-    """Two are forgotten for one that is new: the memory shrinks to what is young, or to its
-    bound.
+    """Recent packets of one track. Evicts at most two entries per insertion until only recent
+    packets remain.
     """
 
-    stamps: dict[int, int] = field(
-        default_factory=dict
-    )  # packet -> timestamp, in the order they first came
-    again: dict[int, int] = field(
-        default_factory=dict
-    )  # packet -> how often it has come since it first came
-    queue: list[int] = field(
-        default_factory=list
-    )  # packets as in `stamps`, whose front is slow to find; a cache
-    forgotten: int = 0  # so many at the front of `queue` are not in `stamps` any more
+    stamps: dict[int, int] = field(default_factory=dict)
+    """Fingerprint -> timestamp, in order of first arrival."""
+    again: dict[int, int] = field(default_factory=dict)
+    """Fingerprint -> number of repetitions since its first arrival."""
+    queue: list[int] = field(default_factory=list)
+    """Fingerprints as in `stamps`, a cache: the front of a dict is slow to find."""
+    forgotten: int = 0
+    """Number of entries at the front of `queue` that are no longer in `stamps`."""
 
     def repeats(self, timestamp_us: int, pcm: bytes) -> int:
-        """How often this timestamp with these bytes has come before. Remembers it."""
+        """Returns how often this packet arrived before, and adds it."""
         if not self.queue:
             self.queue = list(self.stamps)
         packet, repeats = fingerprint(timestamp_us, pcm), 0
@@ -48,9 +46,7 @@ class DuplicateFilter(Struct):
         return repeats
 
     def are_new(self, packets: Sequence[int]) -> bool:
-        """Whether none of these has come before, nor twice among them, and there is room for
-        all.
-        """
+        """Whether none of these fingerprints is known or occurs twice, and all of them fit."""
         return (
             len(self.stamps) + len(packets) <= MAX_REMEMBERED
             and len(set(packets)) == len(packets)
@@ -58,7 +54,7 @@ class DuplicateFilter(Struct):
         )
 
     def add(self, packets: Sequence[int], stamps: Sequence[int]) -> None:
-        """Remembers packets that `are_new`, as `repeats` does one by one."""
+        """Adds packets that `are_new`, with the same result as `repeats` for each of them."""
         if not self.queue:
             self.queue = list(self.stamps)
         self.stamps.update(zip(packets, stamps, strict=True))
@@ -66,13 +62,11 @@ class DuplicateFilter(Struct):
         self._evict(stamps)
 
     def drop_cache(self) -> None:
-        """Leaves nothing behind that depends on how the packets were remembered, one by one or many
-        at once.
-        """
+        """Drops the cache, so that both ways of adding packets persist the same state."""
         self.queue, self.forgotten = [], 0
 
     def _evict(self, stamps: Sequence[int]) -> None:
-        """At most two for each that came."""
+        """Evicts at most two entries for each packet added."""
         known, queue, first = self.stamps, self.queue, self.forgotten
         for timestamp_us in stamps:
             for _ in range(2):
@@ -89,5 +83,5 @@ class DuplicateFilter(Struct):
 
 
 def fingerprint(timestamp_us: int, pcm: bytes) -> int:
-    """64 bits that tell a packet from all others of its track; the same in every process."""
+    """Returns 64 bits that identify a packet on its track; the same in every process."""
     return crc32(pcm, timestamp_us & 0xFFFF_FFFF) << 32 | adler32(pcm, timestamp_us >> 32 & 0xFFFF)

@@ -1,11 +1,10 @@
-"""The way of ordinary packets onto the axis: many at once, for a fraction of what one by one costs.
-PURE.
+"""Fast path: places a batch at once when no law of the timeline has to decide. PURE.
 
-Packets are ordinary where the laws of the timeline have nothing to decide: each has a timestamp,
-comes for the first time, and is at most 60 ms older than the youngest before it; and none that is
-placed lies more than 60 ms ahead of the contiguous audio, so that none of them can be the end of a
-gap, whatever the envelope says. Everything else goes through `Track` packet by packet. Both ways
-end in the same state (tests/streams/timeline/test_fast_path.py).
+That costs a fraction of placing packets one by one. It applies to packets that each have a
+timestamp, arrive for the first time, and are at most 60 ms older than the youngest before them; and
+none to be placed may lie more than 60 ms ahead of the contiguous audio, so that none can be the end
+of a gap, whatever the envelope. All others go through `Track` one by one. Both paths end in the
+same state (tests/streams/timeline/test_fast_path.py).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from streams.timeline.track import (
 
 @dataclass(slots=True)
 class Arrived:
-    """Packets of one track in the order they came: `stamps` in µs, and their PCM."""
+    """Packets of one track in order of arrival: `stamps` in µs, and their PCM."""
 
     stamps: list[int] = field(default_factory=list)
     pcms: list[bytes] = field(default_factory=list)
@@ -36,9 +35,7 @@ class Arrived:
 
 @dataclass(slots=True)
 class Batch:
-    """What becomes of a track with the packets that have `arrived`. `held`: samples that have
-    waited or arrived.
-    """
+    """State of a track after the `arrived` packets; `held`: queued samples, before any placing."""
 
     track: Track
     arrived: Arrived
@@ -51,12 +48,12 @@ class Batch:
 
     @property
     def due(self) -> int:
-        """How many of those that wait are to be placed."""
+        """Number of queued packets that can be placed."""
         return bisect_right(self.waiting, self.youngest.place_us - LOOK_AHEAD_US, key=place_of)
 
 
 def plan(track: Track, arrived: Arrived) -> Batch | None:
-    """What will become of the track; None where one of the packets is not ordinary. Changes
+    """Computes the state of the track after the packets; None if one of them needs `Track`. Changes
     nothing.
     """
     if track.newest_us is None or track.strays:
@@ -87,52 +84,50 @@ def plan(track: Track, arrived: Arrived) -> Batch | None:
         waiting.sort(key=place_of)
     if youngest is None:
         return None
-    foreseen = Batch(track, arrived, waiting, held, youngest, streak, late)
-    return (
-        foreseen
-        if _is_bounded(foreseen) and _is_contiguous(foreseen) and _is_new(foreseen)
-        else None
-    )
+    batch = Batch(track, arrived, waiting, held, youngest, streak, late)
+    return batch if _is_bounded(batch) and _is_contiguous(batch) and _is_new(batch) else None
 
 
-def apply(foreseen: Batch) -> None:
-    """Makes it true."""
-    track, ready = foreseen.track, foreseen.due
-    track.remembered.add(foreseen.fingerprints, foreseen.arrived.stamps)
-    track.arrivals += len(foreseen.arrived.stamps)
-    track.newest_us = foreseen.youngest.place_us
-    track.newest_end_us = track.newest_us + track.duration_us(foreseen.youngest.pcm)
-    track.late += foreseen.late
-    track.late_streak = foreseen.late_streak
-    track.waiting, track.held = foreseen.waiting[ready:], foreseen.held
+def apply(batch: Batch) -> None:
+    """Applies the batch to its track."""
+    track, ready = batch.track, batch.due
+    track.remembered.add(batch.fingerprints, batch.arrived.stamps)
+    track.arrivals += len(batch.arrived.stamps)
+    track.newest_us = batch.youngest.place_us
+    track.newest_end_us = track.newest_us + track.duration_us(batch.youngest.pcm)
+    track.late += batch.late
+    track.late_streak = batch.late_streak
+    track.waiting, track.held = batch.waiting[ready:], batch.held
     track.invalidate_envelope()
     if ready:
-        pieces = [packet.pcm for packet in foreseen.waiting[:ready]]
+        pieces = [packet.pcm for packet in batch.waiting[:ready]]
         count = sum(len(pcm) // 2 for pcm in pieces)
         track.held -= count
         track.place(pieces, count)
 
 
-def _is_bounded(foreseen: Batch) -> bool:
-    """Whether the queue could take all of them before one is placed."""
-    longest = foreseen.track.sample_rate * LONGEST_WAIT_SECONDS
-    return len(foreseen.waiting) <= MAX_WAITING and foreseen.held <= longest
+def _is_bounded(batch: Batch) -> bool:
+    """Whether the queue can hold all packets before any is placed."""
+    longest = batch.track.sample_rate * LONGEST_WAIT_SECONDS
+    return len(batch.waiting) <= MAX_WAITING and batch.held <= longest
 
 
-def _is_contiguous(foreseen: Batch) -> bool:
-    """Whether those that are ready follow one another without a decision to be made."""
-    track, packets = foreseen.track, foreseen.waiting[: foreseen.due]
+def _is_contiguous(batch: Batch) -> bool:
+    """Whether the packets that are due follow one another without a decision."""
+    track, packets = batch.track, batch.waiting[: batch.due]
     if track.end is None:
         return not packets
     rate, furthest = track.sample_rate, track.end + track.reach
     for packet in packets:
-        if packet.doubtful or (packet.timed and packet.place_us * rate // 1_000_000 > furthest):
+        if packet.maybe_duplicate or (
+            packet.timed and packet.place_us * rate // 1_000_000 > furthest
+        ):
             return False
         furthest += len(packet.pcm) // 2
     return True
 
 
-def _is_new(foreseen: Batch) -> bool:
-    """Whether all come for the first time."""
-    foreseen.fingerprints = list(map(fingerprint, foreseen.arrived.stamps, foreseen.arrived.pcms))
-    return foreseen.track.remembered.are_new(foreseen.fingerprints)
+def _is_new(batch: Batch) -> bool:
+    """Whether all packets arrive for the first time."""
+    batch.fingerprints = list(map(fingerprint, batch.arrived.stamps, batch.arrived.pcms))
+    return batch.track.remembered.are_new(batch.fingerprints)

@@ -1,11 +1,12 @@
-"""Packets of a call in the order they arrived -> runs of samples and gaps on one axis. PURE.
+"""The timeline of a call: packets in order of arrival become runs of samples and gaps on one axis.
+PURE.
 
-The seven laws (docs/timeline.md tells each with its test): conservation, no cuts, alignment, gaps
-are facts, order, a clock that jumps, one zero. The axis is counted in samples since the Unix epoch
-at each track's rate, so tracks, sockets and processes agree on it without talking to each other.
+The seven laws (docs/timeline.md describes each with its test): conservation, no cuts, alignment,
+gaps are facts, order, a clock that jumps, one zero. The axis is counted in samples since the Unix
+epoch at each track's rate, so tracks, sockets and processes agree on it without communication.
 
-`Timeline` is plain data: written to disk between two journal files and read back, it goes on as if
-nothing had been.
+`Timeline` is plain data: it is written to disk between two journal files and continues after being
+read back as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -14,27 +15,26 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 from msgspec import Struct, field
 
 from streams.timeline import fast_path
 from streams.timeline.fast_path import Arrived, Batch
 from streams.timeline.track import LOOK_AHEAD_US, Gap, Run, Track
 
-__all__ = ["Decided", "Gap", "Jump", "RateChange", "Run", "Timeline", "TrackAudio", "dump", "load"]
+__all__ = ["Decided", "Gap", "Jump", "RateChange", "Run", "Timeline", "TrackAudio"]
 
 JUMP_US = 3_600_000_000
-"""Law 6: a timestamp further ahead than this of everything heard on the call is a clock that
-jumped, no silence.
+"""Law 6: a timestamp further ahead than this of all audio of the call is a clock that jumped, not
+silence.
 """
 
 CONFIRMATION = 5
-"""Packets in a row (100 ms) that must agree before a jump is believed; fewer are strays, kept in
+"""Packets in a row (100 ms) that must agree before a jump is accepted; fewer are strays, kept in
 order of arrival.
 """
 
 MAX_EPOCHS = 64
-"""Clock epochs remembered per call; a clock that jumps more often loses the oldest."""
+"""Clock epochs kept per call; beyond this the oldest is dropped."""
 
 
 Packet = tuple[str, int | None, bytes]
@@ -42,8 +42,8 @@ Packet = tuple[str, int | None, bytes]
 
 
 class Jump(Struct, frozen=True):
-    """Law 6, for the ledger: timestamps went from `expected_us` to `timestamp_us`; the audio goes
-    on at `place_us`.
+    """Law 6, for the ledger: timestamps went from `expected_us` to `timestamp_us`; the audio
+    continues at `place_us`.
     """
 
     participant: str
@@ -61,7 +61,7 @@ class RateChange(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class TrackAudio:
-    """What was placed on one track since the last look, in order of the axis."""
+    """Audio placed on one track since the last `take`, in order of the axis."""
 
     runs: list[Run]
     gaps: list[Gap]
@@ -69,7 +69,7 @@ class TrackAudio:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What was decided since the last look. `duplicate` and `late` are counts of packets."""
+    """Decisions since the last `take`. `duplicate` and `late` are numbers of packets."""
 
     tracks: dict[str, TrackAudio]
     jumps: list[Jump]
@@ -79,16 +79,14 @@ class Decided:
 
 
 class Timeline(Struct):
-    """The axis of one call: `push` packets as they arrived, `take` what is decided, `finish` when a
+    """The axis of one call: `push` packets as they arrive, `take` the decisions, `finish` when a
     socket closes.
 
-    After `finish` it may go on with the packets of the call's next socket.
+    After `finish` it can continue with the packets of the call's next socket.
     """
 
     tracks: dict[str, Track] = field(default_factory=dict)
-    epochs: list[int] = field(
-        default_factory=lambda: [0]
-    )  # shifts in µs that clocks of this call have followed
+    epochs: list[int] = field(default_factory=lambda: [0])  # clock shifts of this call, in µs
     latest_us: int | None = None  # the youngest place on any track
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
@@ -101,8 +99,8 @@ class Timeline(Struct):
         sample_rate: int,
         connected_us: int,
     ) -> None:
-        """One packet. `connected_us` places a first packet without timestamp when nothing else is
-        known.
+        """Adds one packet. `connected_us` is the place of a first packet without timestamp if
+        nothing else is known.
         """
         if not pcm:
             return
@@ -113,26 +111,26 @@ class Timeline(Struct):
             track.insert_repeated(timestamp_us + track.shift_us, pcm, repeats)
         else:
             self._push_timed(participant, track, timestamp_us, pcm)
-        self._resolve(track)
+        self._update_latest(track)
         track.place_due()
 
     def push_all(self, packets: Sequence[Packet], sample_rate: int, connected_us: int) -> None:
-        """Packets as `push` takes them, one after the other, and with the same result.
+        """Adds packets with the same result as `push` for each of them.
 
-        Many at once where all are ordinary: tracks know of each other only how far the call was
-        heard.
+        Uses the fast path if all packets allow it: tracks share nothing but the latest place of the
+        call.
         """
-        foreseen = self._plan(packets, sample_rate)
-        if foreseen is None:
+        batches = self._plan(packets, sample_rate)
+        if batches is None:
             for participant, timestamp_us, pcm in packets:
                 self.push(participant, timestamp_us, pcm, sample_rate, connected_us)
             return
-        for one in foreseen:
-            fast_path.apply(one)
-            self._resolve(one.track)
+        for batch in batches:
+            fast_path.apply(batch)
+            self._update_latest(batch.track)
 
     def finish(self, next_gap: str = "not_received") -> None:
-        """The socket has closed: everything that waits is placed. The next gap, if any, has reason
+        """Places everything queued: the socket has closed. The next gap, if any, gets the reason
         `next_gap`.
         """
         for track in self.tracks.values():
@@ -141,7 +139,7 @@ class Timeline(Struct):
             track.gap_reason = next_gap
 
     def take(self) -> Decided:
-        """What was decided since the last look; it is handed out once."""
+        """Removes and returns the decisions since the last call."""
         tracks = {
             participant: TrackAudio(track.runs, track.gaps)
             for participant, track in self.tracks.items()
@@ -162,7 +160,7 @@ class Timeline(Struct):
         return taken
 
     def _plan(self, packets: Sequence[Packet], sample_rate: int) -> list[Batch] | None:
-        """What becomes of the tracks; None where one of these packets is not ordinary."""
+        """Plans one batch per track; None if one of the packets cannot take the fast path."""
         arrived: defaultdict[str, Arrived] = defaultdict(Arrived)
         for participant, timestamp_us, pcm in packets:
             if timestamp_us is None or not pcm:
@@ -170,17 +168,17 @@ class Timeline(Struct):
             of_track = arrived[participant]
             of_track.stamps.append(timestamp_us)
             of_track.pcms.append(pcm)
-        foreseen = []
+        batches = []
         for participant, of_track in arrived.items():
             track = self.tracks.get(participant)
             if (
                 track is None
                 or track.sample_rate != sample_rate
-                or not (one := fast_path.plan(track, of_track))
+                or not (batch := fast_path.plan(track, of_track))
             ):
                 return None
-            foreseen.append(one)
-        return foreseen
+            batches.append(batch)
+        return batches
 
     def _track_of(self, participant: str, sample_rate: int) -> Track:
         track = self.tracks.get(participant)
@@ -207,11 +205,11 @@ class Timeline(Struct):
             self._jump(participant, track, displaced)
 
     def _is_plausible(self, track: Track, place_us: int) -> bool:
-        """Whether the track's clock explains this place: not far ahead of the call, not behind what
-        may be disorder.
+        """Whether the track's clock explains this place: not far ahead of the call, not too late
+        for disorder.
 
-        What would be placed at once is behind: it could not be taken back when the packets after it
-        show a step.
+        A packet that would be placed at once is too late: it could not be taken back if later
+        packets reveal a step.
         """
         newest_us, latest_us = track.newest_us, self.latest_us
         if newest_us is None:
@@ -220,37 +218,37 @@ class Timeline(Struct):
         return newest_us - LOOK_AHEAD_US < place_us <= ahead_of + JUMP_US
 
     def _jump(self, participant: str, track: Track, packets: list[tuple[int, bytes]]) -> None:
-        """Law 6: the clock has stepped; the audio goes on without a gap, in the epoch that explains
-        the packets.
+        """Law 6: the clock has stepped; the audio continues without a gap, in the epoch that
+        explains the packets.
         """
         timestamp_us = packets[0][0]
         known = [
             place for place in (track.newest_end_us or None, self.latest_us) if place is not None
         ]
-        goes_on_us = max(known, default=timestamp_us)
-        expected_us = goes_on_us - track.shift_us
-        track.shift_us = self._epoch_of(track, timestamp_us, goes_on_us)
+        next_us = max(known, default=timestamp_us)
+        expected_us = next_us - track.shift_us
+        track.shift_us = self._epoch_of(track, timestamp_us, next_us)
         self.jumps.append(
             Jump(participant, timestamp_us + track.shift_us, expected_us, timestamp_us)
         )
         for timestamp, pcm in packets:
             self._push_timed(participant, track, timestamp, pcm)
 
-    def _epoch_of(self, track: Track, timestamp_us: int, goes_on_us: int) -> int:
-        """A known epoch that brings the timestamp to where the audio goes on or later, else a new
-        one.
+    def _epoch_of(self, track: Track, timestamp_us: int, next_us: int) -> int:
+        """Returns a known epoch that moves the timestamp to the end of the audio or later, else a
+        new one.
 
         The second track of a call to see a jump follows the first, and stays aligned with it.
         """
-        least = goes_on_us if track.newest_us is None else track.newest_us
+        least = next_us if track.newest_us is None else track.newest_us
         for shift_us in reversed(self.epochs):
             if shift_us != track.shift_us and 0 <= timestamp_us + shift_us - least <= JUMP_US:
                 return shift_us
-        self.epochs = [*self.epochs, goes_on_us - timestamp_us][-MAX_EPOCHS:]
+        self.epochs = [*self.epochs, next_us - timestamp_us][-MAX_EPOCHS:]
         return self.epochs[-1]
 
     def _resolve_strays(self, track: Track) -> None:
-        """No clock explained them and none was confirmed: they are kept where they came (law 1)."""
+        """Keeps unexplained, unconfirmed packets where they arrived (law 1)."""
         for timestamp_us, pcm in track.strays:
             track.late += 1
             track.keep(
@@ -258,17 +256,8 @@ class Timeline(Struct):
             )
         track.strays.clear()
 
-    def _resolve(self, track: Track) -> None:
+    def _update_latest(self, track: Track) -> None:
         if track.newest_us is not None and (
             self.latest_us is None or track.newest_us > self.latest_us
         ):
             self.latest_us = track.newest_us
-
-
-def dump(timeline: Timeline) -> bytes:
-    return msgspec.msgpack.encode(timeline)
-
-
-def load(state: bytes) -> Timeline:
-    """Raises `msgspec.DecodeError` where `state` is none of ours."""
-    return msgspec.msgpack.decode(state, type=Timeline)

@@ -1,11 +1,10 @@
-"""One participant's packets on their way to the axis: a queue of what is not decided yet, then runs
-and gaps. PURE.
+"""One participant's track: a queue of undecided packets, then runs and gaps. PURE.
 
-A packet waits until the track has been heard `LOOK_AHEAD_US` further. Only then is it known whether
-it was merely delayed (a later packet lies closer to the contiguous audio) or whether time is
-missing (all later ones agree): the lower envelope of place minus contiguous position, over what
-waits. Decisions depend on the packets alone, never on when somebody looks, so sealing in pieces or
-in one go places every sample alike.
+A packet is queued until the track has advanced by `LOOK_AHEAD_US`. Only then is it known whether it
+was merely delayed (a later packet lies closer to the contiguous audio) or whether time is missing
+(all later ones agree): the lower envelope of place minus contiguous position, over the queue.
+Decisions depend on the packets alone, never on the time of processing, so sealing in parts or in
+one go places every sample alike.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from msgspec import Struct, field
 from streams.timeline.duplicates import DuplicateFilter
 
 TOLERANCE_US = 60_000
-"""Law 3 and 4: what is off by more is moved, and missing time of more is a gap."""
+"""Law 3 and 4: a packet that deviates by more is moved, and more missing time is a gap."""
 
-CROWDED_US = 40_000
-"""Law 5: late packets that are longer (than two) and overlap the audio already there by more are no
-disorder.
+MAX_OVERLAP_US = 40_000
+"""Law 5: late packets are no disorder if both their length and their overlap with queued audio
+exceed this (two packets).
 """
 
 LOOK_AHEAD_US = 2_500_000
@@ -32,15 +31,15 @@ top.
 
 LONGEST_WAIT_SECONDS = 40
 MAX_WAITING = 8_192
-"""Bounds of the queue in seconds of audio and in packets: a sender whose clock stands still is
-placed as it comes.
+"""Bounds of the queue in seconds of audio and in packets: packets with a stopped clock are placed
+in order of arrival.
 """
 
-FEW = 16
-"""Packets that are looked at one by one, before all that wait are counted for the envelope."""
+SHORTCUT_PACKETS = 16
+"""Packets checked one by one before the envelope of the whole queue is computed."""
 
 LONGEST_STREAK = 256
-"""Late packets in a row (5 s of them) that are still taken for disorder."""
+"""Consecutive late packets (5 s of them) that still count as disorder."""
 
 
 class Run(Struct):
@@ -64,25 +63,26 @@ class Gap(Struct, frozen=True):
 
 
 class Waiting(Struct, gc=False):
-    """A packet that is not placed yet."""
+    """A queued packet."""
 
     place_us: int
     pcm: bytes
     arrival: int
     timed: bool = True
-    doubtful: bool = False  # equal to another packet: a duplicate, unless there is time for it
+    maybe_duplicate: bool = field(default=False, name="doubtful")
+    """Equal to another packet: a duplicate, unless there is time for it."""
 
 
 place_of = attrgetter("place_us")
 
 
 class Streak(Struct):
-    """Packets that came late one after another, and what tells without a search that they are no
-    step of the clock.
+    """Consecutive late packets, with totals that show cheaply whether the clock may have stepped
+    back.
     """
 
     arrivals: list[int] = field(default_factory=list)
-    lowest_us: int = 0  # place of the one that is the furthest behind
+    lowest_us: int = 0  # the earliest place among them
     samples: int = 0
 
     def add(self, packet: Waiting) -> None:
@@ -93,30 +93,23 @@ class Streak(Struct):
 
 
 class Track(Struct):
-    """State and rules of one track. Everything in it is plain data, so that it can be written to
-    disk as it is.
-    """
+    """State and rules of one track: plain data, written to disk as it is."""
 
     sample_rate: int
     shift_us: int = 0  # added to timestamps: the clock's epoch that this track follows (law 6)
-    end: int | None = (
-        None  # where contiguous audio ends, in samples on the axis; None: nothing placed yet
-    )
-    newest_us: int | None = None  # the youngest place heard
-    newest_end_us: int = 0  # its place and its length: where an untimed packet goes
-    held: int = 0  # samples that wait
-    waiting: list[Waiting] = field(default_factory=list)  # ordered by place, then arrival
-    counted: bool = (
-        False  # whether `queued` and `lows` are those of what waits: counted when they are needed
-    )
+    # end of contiguous audio, in samples on the axis; None: nothing placed yet
+    end: int | None = None
+    newest_us: int | None = None  # the youngest place received
+    newest_end_us: int = 0  # end of that packet: the place of an untimed packet
+    held: int = 0  # samples in `waiting`
+    waiting: list[Waiting] = field(default_factory=list)  # the queue, by place, then arrival
+    counted: bool = False  # whether `queued` and `lows` describe `waiting`: computed on demand
     queued: int = 0  # samples queued, from any start: only differences matter
-    lows: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # lower envelope: (place - before, before), both rising
+    # lower envelope: (place - before, before), both rising
+    lows: list[tuple[int, int]] = field(default_factory=list)
     late_streak: Streak = field(default_factory=Streak)
-    strays: list[tuple[int, bytes]] = field(
-        default_factory=list
-    )  # (timestamp, PCM) no clock explains yet
+    # (timestamp, PCM) that no clock explains yet
+    strays: list[tuple[int, bytes]] = field(default_factory=list)
     remembered: DuplicateFilter = field(default_factory=DuplicateFilter)
     arrivals: int = 0
     gap_reason: str = "not_received"
@@ -125,15 +118,15 @@ class Track(Struct):
     runs: list[Run] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
-    def insert(self, place_us: int, pcm: bytes, *, doubtful: bool = False) -> None:
-        """Queues a timed packet at its place; at one place the order of arrival stands."""
-        packet = Waiting(place_us, pcm, self._next_arrival(), doubtful=doubtful)
+    def insert(self, place_us: int, pcm: bytes, *, maybe_duplicate: bool = False) -> None:
+        """Queues a timed packet at its place, behind earlier ones with the same place."""
+        packet = Waiting(place_us, pcm, self._next_arrival(), maybe_duplicate=maybe_duplicate)
         if self.newest_us is None or place_us >= self.newest_us:
             if self.late_streak.arrivals:
                 self.late_streak = Streak()
             self._append(packet)
             return
-        if not doubtful:
+        if not maybe_duplicate:
             self.late += 1
             self.late_streak.add(packet)
         self.waiting.insert(bisect_right(self.waiting, place_us, key=place_of), packet)
@@ -141,15 +134,15 @@ class Track(Struct):
         self.counted = False
 
     def insert_repeated(self, place_us: int, pcm: bytes, repeats: int) -> None:
-        """Law 1: an exact duplicate is dropped, and counted.
+        """Law 1: drops an exact duplicate, and counts it.
 
         But a burst of silence, or a clock of whole seconds, gives many packets one timestamp and
-        the same bytes. What is silent, or comes for the third time (a network repeats a packet
-        once), waits: when its turn comes it is known whether there is time for it.
+        the same bytes. A silent packet, or one that arrives for the third time (a network repeats a
+        packet once), is queued: when its turn comes it is known whether there is time for it.
         """
         in_reach = self.newest_us is not None and place_us >= self.newest_us - LOOK_AHEAD_US
         if in_reach and (repeats > 1 or not pcm.strip(b"\0")):
-            self.insert(place_us, pcm, doubtful=True)
+            self.insert(place_us, pcm, maybe_duplicate=True)
         else:
             self.duplicate += 1
 
@@ -161,11 +154,10 @@ class Track(Struct):
         self._append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
 
     def keep(self, pcm: bytes, otherwise_us: int) -> None:
-        """Queues a packet that no clock explains where it came. It does not tell that the track was
-        heard further.
+        """Queues a packet that no clock explains in order of arrival, without advancing the track.
 
-        If it did, the late packets behind it would be placed at once, before enough of them show a
-        step of the clock.
+        If the track advanced, the late packets behind it would be placed at once, before enough of
+        them show a step of the clock.
         """
         if self.newest_us is None:
             self.append(pcm, otherwise_us)
@@ -176,19 +168,17 @@ class Track(Struct):
         self.counted = False
 
     def take_displaced(self) -> list[tuple[int, bytes]]:
-        """Late packets whose place is taken by other audio (law 5), as (timestamp, PCM); they leave
-        the queue.
+        """Removes and returns late packets whose place is taken by other audio (law 5), as
+        (timestamp, PCM).
 
-        In true disorder the late packets fill holes. After a step back of the clock they and the
-        audio already there are together longer than the time they span, and than the time that has
+        In true disorder late packets fill holes. After a step back of the clock they and the audio
+        already there are together longer than the time they span, and than the time that has
         passed: the first alone may be a burst.
         """
         if not self._may_have_stepped():
             return []
-        late = self._late_that_wait()
-        if not self._may_have_stepped() or not (
-            len(late) > LONGEST_STREAK or self._is_crowded(late)
-        ):
+        late = self._queued_late()
+        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._overlaps(late)):
             return []
         late.sort(key=lambda packet: packet.arrival)
         displaced = set(self.late_streak.arrivals)
@@ -199,19 +189,17 @@ class Track(Struct):
         return [(packet.place_us - self.shift_us, packet.pcm) for packet in late]
 
     def _may_have_stepped(self) -> bool:
-        """What the streak alone says: a flood of late packets makes a long queue, and must not
-        search it each time.
+        """Checks the streak alone: a flood of late packets makes a long queue, which must not be
+        searched each time.
         """
         streak, newest_us = self.late_streak, self.newest_us or 0
         if newest_us - streak.lowest_us <= TOLERANCE_US:
             return False
-        is_crowd = streak.samples * 1_000_000 > CROWDED_US * self.sample_rate
-        return len(streak.arrivals) > LONGEST_STREAK or (is_crowd and self._is_overfull())
+        is_long = streak.samples * 1_000_000 > MAX_OVERLAP_US * self.sample_rate
+        return len(streak.arrivals) > LONGEST_STREAK or (is_long and self._ends_too_late())
 
-    def _late_that_wait(self) -> list[Waiting]:
-        """The late packets in the order of their places; those that have been placed are
-        forgotten.
-        """
+    def _queued_late(self) -> list[Waiting]:
+        """Returns the late packets by place; removes those already placed from the streak."""
         arrivals = set(self.late_streak.arrivals)
         first = bisect_left(self.waiting, self.late_streak.lowest_us, key=place_of)
         late = [packet for packet in self.waiting[first:] if packet.arrival in arrivals]
@@ -221,24 +209,27 @@ class Track(Struct):
                 self.late_streak.add(packet)
         return late
 
-    def _is_crowded(self, late: list[Waiting]) -> bool:
+    def _overlaps(self, late: list[Waiting]) -> bool:
+        """Whether late packets and the queue are together longer than the time they span."""
         lowest_us = self.late_streak.lowest_us
         beyond = self.waiting[bisect_right(self.waiting, lowest_us, key=place_of) :]
         beyond += late[: bisect_right(late, lowest_us, key=place_of)]
         audio_us = sum(len(packet.pcm) for packet in beyond) * 500_000 // self.sample_rate
-        return audio_us - (self.newest_end_us - lowest_us) > CROWDED_US
+        return audio_us - (self.newest_end_us - lowest_us) > MAX_OVERLAP_US
 
-    def _is_overfull(self) -> bool:
-        """Whether all that waits would end later than the youngest packet says."""
+    def _ends_too_late(self) -> bool:
+        """Whether the queue, placed contiguously, would end after the youngest packet."""
         start = (
             self.waiting[0].place_us * self.sample_rate // 1_000_000
             if self.end is None
             else self.end
         )
-        return (start + self.held) * 1_000_000 // self.sample_rate - self.newest_end_us > CROWDED_US
+        return (
+            start + self.held
+        ) * 1_000_000 // self.sample_rate - self.newest_end_us > MAX_OVERLAP_US
 
     def place_due(self) -> None:
-        """Places what has waited long enough, and half of a queue that has reached its bounds."""
+        """Places the packets that are due, and half of a queue that has reached its bounds."""
         longest = self.sample_rate * LONGEST_WAIT_SECONDS
         if self.held > longest or len(self.waiting) > MAX_WAITING:
             while self.held > longest // 2 or len(self.waiting) > MAX_WAITING // 2:
@@ -248,7 +239,7 @@ class Track(Struct):
             self._place_first()
 
     def place_all(self) -> None:
-        """Places everything that waits: nothing more comes."""
+        """Places the whole queue: nothing more will arrive."""
         while self.waiting:
             self._place_first()
 
@@ -276,7 +267,7 @@ class Track(Struct):
         self.gap_reason = "not_received"
 
     def invalidate_envelope(self) -> None:
-        """Leaves it to whoever needs the envelope to count anew."""
+        """Marks the envelope as outdated; it is computed again when needed."""
         self.counted, self.queued, self.lows = False, 0, []
 
     def duration_us(self, pcm: bytes) -> int:
@@ -296,7 +287,7 @@ class Track(Struct):
             self._count(packet)
 
     def _count(self, packet: Waiting) -> None:
-        """Counts the packet behind those before it, and keeps the envelope of all that wait."""
+        """Counts the packet behind those before it, and updates the envelope of the queue."""
         if packet.timed:
             low = self._sample_of(packet) - self.queued
             while self.lows and self.lows[-1][0] >= low:
@@ -305,14 +296,14 @@ class Track(Struct):
         self.queued += len(packet.pcm) // 2
 
     def _count_all(self) -> None:
-        """Counts anew after the order has changed, however often it has."""
+        """Counts the whole queue again, once for any number of changes of its order."""
         self.invalidate_envelope()
         for packet in self.waiting:
             self._count(packet)
         self.counted = True
 
     def _envelope(self) -> int:
-        """Where the first that waits lies by the lower envelope of all that wait."""
+        """Returns the place of the first queued packet by the lower envelope of the queue."""
         if not self.counted:
             self._count_all()
         return (
@@ -322,17 +313,17 @@ class Track(Struct):
         )
 
     def _missing(self, first: Waiting) -> int:
-        """Samples between contiguous audio and the first that waits, by the envelope; or what is
-        near enough.
+        """Returns the samples between contiguous audio and the first queued packet by the envelope,
+        or a good enough bound.
 
         The envelope never lies behind a packet, so often its own place is enough, or that of one of
         the next.
         """
         if self.end is None:
             self.end = self._envelope()
-        near = -len(first.pcm) // 4 if first.doubtful else self.reach
+        near = -len(first.pcm) // 4 if first.maybe_duplicate else self.reach
         end = self.end
-        for packet in self.waiting[:1] if self.counted else self.waiting[:FEW]:
+        for packet in self.waiting[:1] if self.counted else self.waiting[:SHORTCUT_PACKETS]:
             missing = self._sample_of(packet) - end
             if missing <= near and packet.timed:
                 return missing
@@ -342,12 +333,14 @@ class Track(Struct):
     def _place_first(self) -> None:
         packet = self.waiting[0]
         missing, count = self._missing(packet), len(packet.pcm) // 2
-        assert self.end is not None, "the place has been compared with it"
+        assert self.end is not None, "_missing sets the end"
         if self.counted and self.lows and self.lows[0][1] <= self.queued - self.held:
             self.lows.pop(0)
         del self.waiting[0]
         self.held -= count
-        if packet.doubtful and missing <= -len(packet.pcm) // 4:  # half of its length is too much
+        if (
+            packet.maybe_duplicate and missing <= -len(packet.pcm) // 4
+        ):  # overlaps by half its length
             self.duplicate += 1
             return
         if missing > self.reach and packet.timed:

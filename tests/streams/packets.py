@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
+import msgspec
 import numpy as np
 
 from streams.timeline.timeline import Decided, Timeline
@@ -87,6 +88,11 @@ def play(packets: list[Sent], timeline: Timeline | None = None) -> Decided:
         timeline.push(packet.participant, packet.timestamp_us, packet.pcm, packet.rate, START_US)
     timeline.finish()
     return timeline.take()
+
+
+def reloaded(timeline: Timeline) -> Timeline:
+    """Returns the timeline as written to disk and read back."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(timeline), type=Timeline)
 
 
 def audio_of(taken: Decided, participant: str = "p") -> bytes:

@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.timeline import fast_path
-from streams.timeline import timeline as timeline_module
 from streams.timeline.fast_path import Arrived
 from streams.timeline.timeline import Decided, Packet, Timeline
 from streams.timeline.track import MAX_WAITING, Gap, Track
-from tests.streams.packets import RATE, SILENT, START_US, Sent, speech
+from tests.streams.packets import RATE, SILENT, START_US, Sent, reloaded, speech
 
 CALL_PACKETS = 300
 """Of each voice: six seconds, so that most are placed before the end."""
@@ -140,7 +139,7 @@ class TheSameEnd(TestCase):
         (whole, whole_timeline), timeline = one_by_one(packets), Timeline()
         pieces: list[Decided] = []
         for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(packets)], strict=True):
-            timeline = timeline_module.load(timeline_module.dump(timeline))
+            timeline = reloaded(timeline)
             timeline.push_all(packets[start:end], RATE, START_US)
             pieces.append(timeline.take())
         for participant in ("p", "q"):

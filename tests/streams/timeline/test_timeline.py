@@ -10,7 +10,6 @@ from unittest import TestCase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.timeline import timeline as timeline_module
 from streams.timeline.timeline import Decided, Timeline
 from streams.timeline.track import Track
 from tests.streams.packets import (
@@ -27,6 +26,7 @@ from tests.streams.packets import (
     pcm_of,
     places_of,
     play,
+    reloaded,
     speech,
     stalled,
 )
@@ -352,7 +352,7 @@ class OneZero(TestCase):
         whole = play(packets)
         timeline, places, gaps = Timeline(), [], []
         for start in range(0, len(packets), piece):
-            timeline = timeline_module.load(timeline_module.dump(timeline))
+            timeline = reloaded(timeline)
             for packet in packets[start : start + piece]:
                 timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
             if start + piece >= len(packets):
