@@ -44,11 +44,11 @@ class Application:
     connection.
     """
 
-    def __init__(self, recorder: Recorder, door: HandshakeAuth) -> None:
+    def __init__(self, recorder: Recorder, auth: HandshakeAuth) -> None:
         self._recorder = recorder
-        self._door = door
+        self._auth = auth
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
-        media: Any = MediaConsumer.as_asgi(recorder=recorder, door=door)
+        media: Any = MediaConsumer.as_asgi(recorder=recorder, auth=auth)
         known = [path("ws/acs/media", media), path("ws/live", live_socket)]
         known.append(path("ws/listen/<uuid:call_id>", listen_socket))
         sockets = URLRouter([*known, path("", nowhere), path("<path:rest>", nowhere)])
@@ -76,7 +76,7 @@ class Application:
                         }
                     )
                     return
-                await self._door.warm()
+                await self._auth.warm()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._recorder.aclose()
@@ -107,7 +107,7 @@ def build() -> Application:
         segment_seconds=settings.SEGMENT_SECONDS,
         fsync_seconds=settings.JOURNAL_FSYNC_SECONDS,
         grace_seconds=settings.RECONNECT_GRACE_SECONDS,
-        room=DiskQuota.from_settings(),
+        disk_quota=DiskQuota.from_settings(),
         alarms=thresholds_from_settings(),
         sealer=SealerProcess if settings.SEALER_IS_A_PROCESS else Sealer,
     )

@@ -1,3 +1,5 @@
+"""Application configuration of `streams`; registers its system checks."""
+
 from django.apps import AppConfig
 
 

@@ -1,18 +1,17 @@
-"""System checks: wrong settings are said at the start, by the name of the variable, not found out
-in a call.
+"""System checks: report wrong settings at start-up, by variable name, not in the middle of a call.
 
-| id | what is wrong |
+| id | problem |
 | --- | --- |
 | acsmedia.E001 | `ACS_AUTH=off` without `DEBUG`: anyone could connect |
-| acsmedia.E002 | `ACS_AUTH=jwt` without `ACS_RESOURCE_ID`: tokens for other resources would fit |
+| acsmedia.E002 | `ACS_AUTH=jwt` without `ACS_RESOURCE_ID`: any resource's tokens would be valid |
 | acsmedia.E003 | `ACS_AUTH=token` without `ACS_STREAM_TOKEN` |
-| acsmedia.E004 | `ACS_STREAM_TOKEN` is the only lock and is too short |
-| acsmedia.E005 | `ACS_JWKS_URL` is no https address (http is allowed with `DEBUG`) |
-| acsmedia.E006 | `DATA_DIR` cannot be written |
+| acsmedia.E004 | `ACS_STREAM_TOKEN` is too short, and the only protection |
+| acsmedia.E005 | `ACS_JWKS_URL` is not an https URL (http is allowed with `DEBUG`) |
+| acsmedia.E006 | `DATA_DIR` is not writable |
 | acsmedia.E007 | `AUDIO_STORE=s3` without `S3_BUCKET` |
 | acsmedia.E008 | `AUDIO_STORE=azure` without container name or connection string |
-| acsmedia.E009 | `REDIS_URL` has a scheme that the channel layer does not know |
-| acsmedia.W001 | `ACS_STREAM_TOKEN` is short; with `ACS_AUTH=jwt` it is the second lock |
+| acsmedia.E009 | `REDIS_URL` has a scheme that the channel layer does not support |
+| acsmedia.W001 | `ACS_STREAM_TOKEN` is short; with `ACS_AUTH=jwt` it is a second protection |
 | acsmedia.W002 | Postgres with the in-memory channel layer: no process sees another's calls |
 | acsmedia.W003 | SQLite with Redis: SQLite allows one writer, so several processes will wait |
 | acsmedia.W004 | `METRICS_TOKEN` is short |
@@ -35,12 +34,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 TAG = "acsmedia"
 MIN_SECRET_LENGTH = 16
-"""Characters. Shorter secrets can be tried out by someone who has time."""
+"""Characters. Shorter secrets can be guessed by trying."""
 
 
 def require_valid_settings() -> None:
-    """Raises ImproperlyConfigured with every error found; for servers, which start without running
-    the checks.
+    """Raises ImproperlyConfigured with every error found; for servers, which start without system
+    checks.
     """
     found = [message for check in _CHECKS for message in check() if message.is_serious()]
     if found:
@@ -48,33 +47,31 @@ def require_valid_settings() -> None:
 
 
 def check_auth(**_: Any) -> list[CheckMessage]:
-    """The door to the media socket."""
-    return [*_LOCKS[settings.ACS_AUTH](), *_key_set_errors()]
+    """Checks the authentication of the media socket."""
+    return [*_AUTH_CHECKS[settings.ACS_AUTH](), *_key_set_errors()]
 
 
 def check_data_dir(**_: Any) -> list[CheckMessage]:
-    """Tries to write in DATA_DIR, or in the nearest folder above it that exists."""
+    """Checks whether DATA_DIR, or the nearest existing folder above it, is writable."""
     folder = Path(settings.DATA_DIR)
     why = _why_unwritable(folder) or _why_unwritable(Path(settings.SPOOL_DIR))
     if not why:
         return []
-    hint = (
-        "Give the user of this process the right to write there, or set DATA_DIR to another folder."
-    )
+    hint = "Give this process's user write permission, or set DATA_DIR to another folder."
     return [Error(f"DATA_DIR={folder} cannot be written: {why}.", hint=hint, id="acsmedia.E006")]
 
 
 def check_audio_store(**_: Any) -> list[CheckMessage]:
-    """Stores that need a name to write to."""
+    """Checks that stores have the options without which they cannot write."""
     options = settings.STORAGES["audio"].get("OPTIONS", {})
     if settings.AUDIO_STORE == "s3" and not options.get("bucket_name"):
         return [Error("AUDIO_STORE=s3 needs S3_BUCKET.", id="acsmedia.E007")]
     if settings.AUDIO_STORE == "azure":
-        wanted = {
+        required = {
             "AZURE_CONTAINER": "azure_container",
             "AZURE_STORAGE_CONNECTION_STRING": "connection_string",
         }
-        missing = [variable for variable, option in wanted.items() if not options.get(option)]
+        missing = [variable for variable, option in required.items() if not options.get(option)]
         return [
             Error(f"AUDIO_STORE=azure needs {variable}.", id="acsmedia.E008")
             for variable in missing
@@ -83,7 +80,7 @@ def check_audio_store(**_: Any) -> list[CheckMessage]:
 
 
 def check_processes(**_: Any) -> list[CheckMessage]:
-    """Database and channel layer that several processes can share, or neither."""
+    """Checks that several processes can share both database and channel layer, or neither."""
     if settings.REDIS_URL and not _is_redis(settings.REDIS_URL):
         return [
             Error(
@@ -123,7 +120,7 @@ def check_metrics(**_: Any) -> list[CheckMessage]:
 def check_transport(**_: Any) -> list[CheckMessage]:
     if not settings.INSECURE_HTTP or settings.DEBUG:
         return []
-    hint = "It is for a first look on this host; behind TLS leave it out."
+    hint = "It is meant for trying out on this host; unset it behind TLS."
     return [
         Advice(
             "INSECURE_HTTP sends passwords and audio in plain text.", hint=hint, id="acsmedia.W005"
@@ -143,7 +140,7 @@ for _check in _CHECKS:
     register(_check, TAG)
 
 
-def _lock_off() -> list[CheckMessage]:
+def _auth_off() -> list[CheckMessage]:
     if settings.DEBUG:
         return []
     hint = "Use ACS_AUTH=jwt, or ACS_AUTH=token with ACS_STREAM_TOKEN."
@@ -156,7 +153,7 @@ def _lock_off() -> list[CheckMessage]:
     ]
 
 
-def _lock_jwt() -> list[CheckMessage]:
+def _auth_jwt() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not settings.ACS_RESOURCE_ID:
         hint = "It is the immutable resource id of the Communication Services resource."
@@ -166,7 +163,7 @@ def _lock_jwt() -> list[CheckMessage]:
     return found
 
 
-def _lock_token() -> list[CheckMessage]:
+def _auth_token() -> list[CheckMessage]:
     if not settings.ACS_STREAM_TOKEN:
         return [Error("ACS_AUTH=token needs ACS_STREAM_TOKEN.", id="acsmedia.E003")]
     if len(settings.ACS_STREAM_TOKEN) < MIN_SECRET_LENGTH:
@@ -174,10 +171,10 @@ def _lock_token() -> list[CheckMessage]:
     return []
 
 
-_LOCKS: dict[str, Callable[[], list[CheckMessage]]] = {
-    "off": _lock_off,
-    "jwt": _lock_jwt,
-    "token": _lock_token,
+_AUTH_CHECKS: dict[str, Callable[[], list[CheckMessage]]] = {
+    "off": _auth_off,
+    "jwt": _auth_jwt,
+    "token": _auth_token,
 }
 
 
@@ -190,7 +187,7 @@ def _key_set_errors() -> list[CheckMessage]:
     schemes = {"https", "http"} if settings.DEBUG else {"https"}
     if address is not None and address[0] in schemes and address[1]:
         return []
-    hint = "Whoever can change the keys on their way can make tokens of their own."
+    hint = "Over plain HTTP, anyone who can alter the response can forge tokens."
     return [Error("ACS_JWKS_URL must be an https:// address.", hint=hint, id="acsmedia.E005")]
 
 
@@ -202,7 +199,7 @@ def _is_redis(url: str) -> bool:
 
 
 def _split(url: str) -> tuple[str, str] | None:
-    """Scheme and host; None if it is no address at all."""
+    """Returns scheme and host; None if it is not a URL."""
     try:
         parts = urlsplit(url)
     except ValueError:  # an unclosed bracket, for example
@@ -211,14 +208,14 @@ def _split(url: str) -> tuple[str, str] | None:
 
 
 def _why_unwritable(folder: Path) -> str:
-    """Empty if files can be made in `folder`; if it does not exist yet, whether it can be made is
-    asked, not tried.
+    """Returns the reason why files cannot be created in `folder`, "" if they can.
+
+    A folder that does not exist is not created: only the permissions of its parent are checked.
     """
     try:
         if folder.is_dir():
-            with tempfile.TemporaryFile(
-                dir=folder
-            ):  # root may write by its rights what is mounted read-only
+            # permissions alone do not show root a read-only mount
+            with tempfile.TemporaryFile(dir=folder):
                 return ""
         if folder.exists():
             return f"{folder} is not a folder"

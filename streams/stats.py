@@ -1,7 +1,7 @@
-"""PURE. What a recording process counts, as one value taken at one moment.
+"""PURE. Counters of a recording process, as one value taken at one moment.
 
-The recorder adds to plain integers, because a packet must cost nothing more; whoever shows the
-numbers asks for them.
+The recorder adds to plain integers, because counting must cost a packet nothing more; readers ask
+for a snapshot.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SEAL_STAGES: tuple[SealStage, ...] = ("store", "database", "journal")
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """All journals on disk, of every process of this spool; `lag_seconds` is the age of the oldest
+    """All journals on disk, of every process of the spool; `lag_seconds` is the age of the oldest
     finished one.
     """
 
@@ -32,9 +32,7 @@ class Backlog:
 
 @dataclass(frozen=True)
 class RecorderStats:
-    """Totals since the process began, and what is the case now. An outcome that is left out counts
-    0.
-    """
+    """Totals since the process started, and its current state. Outcomes that are absent count 0."""
 
     packets: int = 0
     messages: Mapping[MessageOutcome, int] = field(default_factory=dict)
@@ -43,24 +41,26 @@ class RecorderStats:
     """Bytes appended to journals."""
     segments_sealed: int = 0
     seal_failures: Mapping[SealStage, int] = field(default_factory=dict)
-    """Attempts that failed and are repeated, by what was away or damaged."""
+    """Failed attempts, which are repeated, by the unreachable or damaged part."""
     open_streams: int = 0
     seal_lag_seconds: float = 0.0
     """Age of the oldest finished journal that is not sealed yet; 0 if there is none."""
     spool_bytes: int = 0
     spool_files: int = 0
     lacks_room: bool = False
-    """New sockets are refused, because the spool is at its bound."""
+    """Whether new sockets are refused, because the spool has reached its disk quota."""
     live_dashboards: int = 0
     alarms: Mapping[str, int] = field(default_factory=dict)
-    """How many of each are on (`streams.live.alarm_rules`)."""
+    """Number of active alarms by name (`streams.live.alarm_rules`)."""
 
 
 RATE_SECONDS = 1.0
 
 
 class RateMeter:
-    """Ask `per_second` about once a second, when it `is_due`. Times are seconds of any monotonic
+    """Rate per second of a monotonic counter.
+
+    Call `per_second` about once a second, when it `is_due`. Times are seconds of any monotonic
     clock.
     """
 
@@ -72,7 +72,7 @@ class RateMeter:
         return self._at is None or now - self._at >= RATE_SECONDS
 
     def per_second(self, count: int, now: float) -> float:
-        """How many more a second since the last time; 0.0 at first."""
+        """Returns the increase per second since the last call; 0.0 at first."""
         before, since = self._count, self._at
         self._count, self._at = count, now
         return 0.0 if since is None or now <= since else (count - before) / (now - since)

@@ -1,0 +1,1 @@
+"""Azure Communication Services: the media socket, its authentication and its wire format."""

@@ -1,9 +1,9 @@
-"""Who may connect to the media socket: decided before it is accepted, from the handshake alone.
+"""Authentication of media sockets: decided from the handshake alone, before the socket is accepted.
 
     Refused
-     ├── Unauthenticated   nothing was shown, or it cannot be read
-     ├── Forbidden         what was shown does not let in
-     └── Undecided         no key server, or too many handshakes at once: the client may try again
+     ├── Unauthenticated   no credentials, or malformed ones
+     ├── Forbidden         well-formed credentials that do not match
+     └── Undecided         key server unreachable, or too many handshakes at once: may be retried
 
 | class             | HTTP status | close code |
 | ---               | ---         | ---        |
@@ -11,9 +11,9 @@
 | `Forbidden`       | 403         | 4403       |
 | `Undecided`       | 503         | 4503       |
 
-`ACS_AUTH=jwt` takes ACS's own token (RS256, issuer, audience, expiry), and the stream token as well
-if one is set; `token` takes the stream token in the query string; `off` takes everyone. Neither
-token is ever logged.
+`ACS_AUTH=jwt` checks ACS's own token (RS256, issuer, audience, expiry), and the stream token as
+well if one is configured; `token` checks only the stream token in the query string; `off` accepts
+every handshake. Neither token is ever logged.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ log = structlog.get_logger(__name__)
 ISSUER = "https://acscallautomation.communication.azure.com"
 ALGORITHM = "RS256"
 LEEWAY_SECONDS = 60.0
-"""How far our clock and Microsoft's may differ."""
+"""Allowed difference between our clock and Microsoft's."""
 
 MAX_HEADER_BYTES = 16 * 1024
-"""Longest Authorization header that is looked at. ACS's tokens have about 1 kB."""
+"""Longest Authorization header that is parsed. ACS's tokens have about 1 kB."""
 
 MAX_QUERY_BYTES = 8 * 1024
 MAX_WAITING = 1000
-"""Handshakes that wait for their turn; one more is refused."""
+"""Handshakes queued at once; further ones are refused."""
 
 WAIT_SECONDS = 4.0
-"""How long one waits for its turn at most. Daphne gives a handshake 5 s."""
+"""Longest time in that queue. Daphne allows a handshake 5 s."""
 
 LOG_INTERVAL_SECONDS = 10.0
 
@@ -59,7 +59,7 @@ Mode = Literal["jwt", "token", "off"]
 
 
 class Reason(StrEnum):
-    """Why a handshake was refused; the word in the log."""
+    """Reason of a refused handshake, as written to the log."""
 
     NO_HEADER = "no authorization header"
     SEVERAL_HEADERS = "several authorization headers"
@@ -79,7 +79,7 @@ class Reason(StrEnum):
     WRONG_STREAM_TOKEN = "wrong stream token"  # noqa: S105
     QUERY_TOO_LONG = "query string too long"
     NO_KEYS = "key server does not answer"
-    CROWD = "too many handshakes at once"
+    OVERLOADED = "too many handshakes at once"
 
 
 class Refused(Exception):
@@ -106,10 +106,10 @@ class Undecided(Refused):
 
 
 class HandshakeAuth:
-    """Decides who comes in. One per process, because it holds the key set; may be shared by event
-    loops.
+    """Authenticates handshakes. One per process, because it holds the key set; event loops may
+    share it.
 
-    `audience` and `keys` are needed with mode "jwt", `stream_token` with mode "token".
+    Mode "jwt" needs `audience` and `keys`; mode "token" needs `stream_token`.
     """
 
     def __init__(
@@ -130,20 +130,19 @@ class HandshakeAuth:
         self._stream_token = stream_token.encode()
         self._keys = keys
         self._refusals = RefusalLog(clock)
-        self._arrivals = LoopLimiter(most_waiting=MAX_WAITING, most_seconds=WAIT_SECONDS)
-        self._departures = LoopLimiter()
+        self._handshake_limiter = LoopLimiter(max_waiting=MAX_WAITING, max_seconds=WAIT_SECONDS)
+        self._close_limiter = LoopLimiter()
 
     @classmethod
     def from_settings(cls) -> HandshakeAuth:
-        """The door that the environment describes; raises ImproperlyConfigured where it would stand
-        open.
+        """Builds the authentication from the settings; raises ImproperlyConfigured if they would
+        accept anyone.
 
-        A server that is started directly runs no system checks, so the ones that concern access are
-        run here.
+        A server that is started directly runs no system checks, so the checks of access run here.
         """
         if errors := [found.msg for found in check_auth() if found.is_serious()]:
             raise ImproperlyConfigured(" ".join(errors))
-        mode = cast("Mode", settings.ACS_AUTH)  # settings.py lets no other word pass
+        mode = cast("Mode", settings.ACS_AUTH)  # settings.py accepts no other value
         keys = KeySet(from_url(settings.ACS_JWKS_URL)) if mode == "jwt" else None
         return cls(
             mode,
@@ -153,48 +152,44 @@ class HandshakeAuth:
         )
 
     async def warm(self) -> None:
-        """Fetches the keys ahead of the first call, which otherwise waits for them. Never
+        """Fetches the keys before the first call, which would otherwise wait for them. Never
         raises.
         """
         if self._keys is not None:
             await self._keys.renew()
 
     async def admit(self, scope: Mapping[str, Any]) -> None:
-        """Returns if the handshake `scope` (ASGI, type "websocket") may be accepted; raises
-        `Refused` if not.
+        """Returns if the handshake `scope` (ASGI, type "websocket") may be accepted; else raises
+        `Refused`.
         """
         try:
-            await self._acquire()
-            await self._decide(scope)
+            await self._check(scope)
         except Refused as refused:
-            self._refusals.note(refused.reason)
+            self._refusals.write(refused.reason)
             raise
 
     async def wait_to_close(self) -> None:
-        """Waits until a socket that has closed may be looked after: a crowd may leave at once as
-        well.
+        """Waits for this socket's turn to be closed: many sockets may close at once, as they may
+        open.
         """
-        await self._departures.acquire()
+        await self._close_limiter.acquire()
 
-    async def _acquire(self) -> None:
+    async def _check(self, scope: Mapping[str, Any]) -> None:
         try:
-            await self._arrivals.acquire()
+            await self._handshake_limiter.acquire()
         except Overloaded:
-            raise Undecided(Reason.CROWD) from None
-
-    async def _decide(self, scope: Mapping[str, Any]) -> None:
+            raise Undecided(Reason.OVERLOADED) from None
         if self._mode == "off":
             return
-        if (
-            self._stream_token
-        ):  # first: it costs nothing, and the key server is not asked for strangers
+        # first, because it is cheap and spares the key server requests caused by strangers
+        if self._stream_token:
             check_stream_token(scope.get("query_string", b""), self._stream_token)
         if self._mode == "jwt":
             token = bearer_token(scope.get("headers", ()))
             check_claims(token, await self._key_of(token), self._audience)
 
     async def _key_of(self, token: str) -> RSAPublicKey:
-        assert self._keys is not None, "mode jwt has keys"
+        assert self._keys is not None, "mode jwt has a key set"
         key_id = key_id_of(token)
         try:
             return await self._keys.find(key_id)
@@ -205,33 +200,35 @@ class HandshakeAuth:
 
 
 def check_stream_token(query_string: bytes, expected: bytes) -> None:
-    """Raises `Refused` unless the query string holds `token` exactly once, with that value.
+    """Raises `Refused` unless the query string contains `token` exactly once, with the value
+    `expected`.
 
-    A plus sign stands for itself, so that a secret in base64 may be pasted into the address as it
-    is.
+    A plus sign is taken literally, so that a base64 secret can be pasted into the URL unescaped.
     """
     if len(query_string) > MAX_QUERY_BYTES:
         raise Forbidden(Reason.QUERY_TOO_LONG)
     pairs = (pair.partition(b"=") for pair in query_string.split(b"&"))
-    shown = [unquote_to_bytes(value) for name, _, value in pairs if name == b"token"]
-    if not shown:
+    tokens = [unquote_to_bytes(value) for name, _, value in pairs if name == b"token"]
+    if not tokens:
         raise Unauthenticated(Reason.NO_STREAM_TOKEN)
-    if len(shown) > 1 or not hmac.compare_digest(shown[0], expected):
+    if len(tokens) > 1 or not hmac.compare_digest(tokens[0], expected):
         raise Forbidden(Reason.WRONG_STREAM_TOKEN)
 
 
 def bearer_token(headers: Any) -> str:
-    """The token of `Authorization: Bearer …` in ASGI headers (pairs of bytes, names in lower
-    case).
+    """Returns the token of `Authorization: Bearer …` from ASGI headers (pairs of bytes, lower-case
+    names).
+
+    Raises `Unauthenticated`.
     """
-    shown = [value for name, value in headers if name == b"authorization"]
-    if not shown:
+    values = [value for name, value in headers if name == b"authorization"]
+    if not values:
         raise Unauthenticated(Reason.NO_HEADER)
-    if len(shown) > 1:
+    if len(values) > 1:
         raise Unauthenticated(Reason.SEVERAL_HEADERS)
-    if len(shown[0]) > MAX_HEADER_BYTES:
+    if len(values[0]) > MAX_HEADER_BYTES:
         raise Unauthenticated(Reason.HEADER_TOO_LONG)
-    scheme, _, token = shown[0].strip().partition(b" ")
+    scheme, _, token = values[0].strip().partition(b" ")
     if scheme.lower() != b"bearer" or not token.strip():
         raise Unauthenticated(Reason.NOT_BEARER)
     try:
@@ -242,12 +239,15 @@ def bearer_token(headers: Any) -> str:
 
 
 def key_id_of(token: str) -> str:
-    """The id of the key that signed the token, as the token says; nothing of it is verified yet."""
+    """Returns the id of the signing key named in the token's header; nothing is verified yet.
+
+    Raises `Refused` for a malformed token, another algorithm or a missing key id.
+    """
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError):
         raise Unauthenticated(Reason.MALFORMED) from None
-    if header.get("alg") != ALGORITHM:  # before any key is looked for: "none" and HS256 end here
+    if header.get("alg") != ALGORITHM:  # before any key lookup: "none" and HS256 end here
         raise Forbidden(Reason.WRONG_ALGORITHM)
     key_id: str = header.get("kid", "")
     if not key_id:
@@ -255,7 +255,7 @@ def key_id_of(token: str) -> str:
     return key_id
 
 
-# In this order: an error of a subclass stands above its base.
+# The first match counts: subclasses come before their base class.
 _REASONS: tuple[tuple[type[Exception], type[Refused], Reason], ...] = (
     (jwt.InvalidSignatureError, Forbidden, Reason.WRONG_SIGNATURE),
     (jwt.ExpiredSignatureError, Forbidden, Reason.EXPIRED),
@@ -269,18 +269,14 @@ _REASONS: tuple[tuple[type[Exception], type[Refused], Reason], ...] = (
 
 
 def check_claims(token: str, key: RSAPublicKey, audience: str) -> None:
-    """Raises `Refused` unless `key` signed the token and its issuer, audience and times are
-    right.
-    """
+    """Raises `Refused` unless `key` signed the token, for us, by ACS, and it is valid now."""
     try:
         jwt.decode(
             token,
             key,
             algorithms=[ALGORITHM],
-            audience=[
-                audience,
-                audience.lower(),
-            ],  # a GUID is the same in either case; portals show both
+            # a GUID is the same in either case; portals show both
+            audience=[audience, audience.lower()],
             issuer=ISSUER,
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud"]},
@@ -293,20 +289,20 @@ def check_claims(token: str, key: RSAPublicKey, audience: str) -> None:
 
 
 class RefusalLog:
-    """One line a reason in `LOG_INTERVAL_SECONDS`, with the number of those that were kept back
-    since the last.
+    """Logs refusals, at most one line per reason and `LOG_INTERVAL_SECONDS`; `more` counts the
+    suppressed ones.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._written_at: dict[Reason, float] = {}  # bounded, as the reasons are
-        self._kept_back: Counter[Reason] = Counter()
+        self._suppressed: Counter[Reason] = Counter()
 
-    def note(self, reason: Reason) -> None:
+    def write(self, reason: Reason) -> None:
         now = self._clock()
         written_at = self._written_at.get(reason)
         if written_at is not None and now - written_at < LOG_INTERVAL_SECONDS:
-            self._kept_back[reason] += 1
+            self._suppressed[reason] += 1
             return
         self._written_at[reason] = now
-        log.warning("stream refused", reason=reason.value, more=self._kept_back.pop(reason, 0))
+        log.warning("stream refused", reason=reason.value, more=self._suppressed.pop(reason, 0))

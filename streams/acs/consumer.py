@@ -1,16 +1,16 @@
-"""ACS's media socket: authenticate before accept, read, record, close.
+"""ACS's media socket: authenticates before accept, reads, records, closes.
 
 | close code | when |
 | --- | --- |
 | 4401, 4403, 4503 | refused at the handshake (`streams.acs.auth`): HTTP 401, 403, 503 if possible |
-| 4400 | the headers of the handshake are not what ACS sends |
+| 4400 | handshake headers are not ACS's |
 | 4415 | unsupported encoding, channels or rate in AudioMetadata, or more than 256 of them |
-| 4422 | the first 1,000 messages held nothing that we know |
+| 4422 | the first 1,000 messages contained no known kind |
 | 4503 | nothing can be recorded: the journal cannot be written |
-| 1012 | the server is going away (said by the server itself) |
+| 1012 | the server is shutting down (sent by the server itself) |
 
-Otherwise the client closes, and its code is kept. Channels' own dispatch would hop to a thread
-before every message (220 to 530 µs); this consumer has its own loop, and still is a Channels
+Otherwise the client closes, and its code is recorded. Channels' own dispatch would hop to a thread
+before every message (220 to 530 µs); this consumer runs its own loop, and still is a Channels
 consumer with `as_asgi`.
 """
 
@@ -37,16 +37,18 @@ BAD_HANDSHAKE, UNSUPPORTED_AUDIO, NO_MEDIA, NOT_RECORDING = 4400, 4415, 4422, 45
 HTTP_STATUS = {BAD_HANDSHAKE: 400, NOT_RECORDING: 503}
 
 YIELD_EVERY = 64
-"""A flooded socket lets the others have a turn after so many messages."""
+"""Messages read in a row before yielding to the event loop, so that a flood does not starve other
+sockets.
+"""
 
 
 class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
-    """One media socket. `recorder` and `door` are the process's; they come through `as_asgi`."""
+    """One media socket. The process's `recorder` and `auth` are passed through `as_asgi`."""
 
-    def __init__(self, *, recorder: Recorder, door: HandshakeAuth) -> None:
+    def __init__(self, *, recorder: Recorder, auth: HandshakeAuth) -> None:
         super().__init__()
         self._recorder = recorder
-        self._door = door
+        self._auth = auth
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         message = await receive()
@@ -60,18 +62,17 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         try:
             await send({"type": "websocket.accept"})
             code, reason = await self._record(stream, scope, receive)
-            await self._door.wait_to_close()
+            await self._auth.wait_to_close()
             if reason:
                 await send({"type": "websocket.close", "code": code, "reason": reason})
-        # also when the server ends this task: what was read is in the journal, and its end is said
-        finally:
+        finally:  # also when the server cancels this task: the journal gets its closing records
             self._recorder.close(stream, code, reason)
             _log_totals(stream)
 
     async def _admit(self, scope: dict[str, Any], send: Any) -> Stream | None:
-        """Opens a stream for a socket that may come in; refuses it before accept otherwise."""
+        """Opens a stream for an authenticated socket; refuses any other before accept."""
         try:
-            await self._door.admit(scope)
+            await self._auth.admit(scope)
             connection_id = header(scope, b"x-ms-call-connection-id")
             correlation_id = header(scope, b"x-ms-call-correlation-id")
             stream = self._recorder.open(connection_id, correlation_id, protocol.ACS)
@@ -97,8 +98,9 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
     async def _record(
         self, stream: Stream, scope: dict[str, Any], receive: Any
     ) -> tuple[int | None, str]:
-        """Reads until the socket closes or must be closed: the close code, and our reason if it is
-        we who close.
+        """Reads until the socket is closed by either side.
+
+        Returns the close code, and the reason if we close it, else "".
         """
         deliver = scope.get("extensions", {}).get("acsmedia.deliver") or partial(
             each_message, receive
@@ -115,8 +117,10 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
 async def each_message(
     receive: Any, take: Callable[[Sequence[str | bytes]], None]
 ) -> dict[str, Any]:
-    """Hands every message of ASGI's `receive` to `take`; the event that is none. For servers that
-    cannot themselves.
+    """Passes every message from ASGI's `receive` to `take`; returns the first event of another
+    type.
+
+    For servers without the extension `acsmedia.deliver`, which delivers all messages of one read.
     """
     count = 0
     while True:
@@ -130,8 +134,8 @@ async def each_message(
 
 
 async def refuse(scope: dict[str, Any], send: Any, code: int, status: int) -> None:
-    """Ends the handshake: with an HTTP status where the server can send one, else with 403 by
-    closing before accept.
+    """Ends the handshake: with an HTTP status if the server supports it, else by closing before
+    accept, which servers answer with 403.
     """
     if "websocket.http.response" in scope.get("extensions", {}):
         await send({"type": "websocket.http.response.start", "status": status, "headers": []})
@@ -141,7 +145,7 @@ async def refuse(scope: dict[str, Any], send: Any, code: int, status: int) -> No
 
 
 def header(scope: dict[str, Any], name: bytes) -> str:
-    """The header's value, "" where it is absent. Raises `Malformed` where it cannot be an id."""
+    """Returns the header's value, "" if absent. Raises `Malformed` if it is not fit for an id."""
     value = next((value for key, value in scope["headers"] if key.lower() == name), b"")
     return protocol.identifier(name.decode(), value.decode("latin-1").strip())
 

@@ -1,14 +1,13 @@
-"""The public keys that ACS signs its tokens with: fetched when needed, kept, renewed, never awaited
-twice.
+"""The public keys that verify ACS's tokens: fetched on demand, cached, renewed.
 
     NoKey
-     ├── UnknownKey        the key set is known and does not hold this key
-     └── KeysUnavailable   nobody can tell: the key server does not answer
+     ├── UnknownKey        the key set was fetched and does not contain the key
+     └── KeysUnavailable   the key server does not respond, so the key may exist or not
 
-The key server is asked from a thread of its own, by one request at a time that all waiting
-handshakes share, and at most once in `MIN_INTERVAL_SECONDS`: key ids are chosen by whoever
-connects, and a stranger must not be able to make us hammer Microsoft. A set that cannot be renewed
-stays in use, because a call that is not recorded is the greater damage.
+Requests run in a thread of their own, one at a time, shared by all waiting handshakes, and at most
+one per `MIN_INTERVAL_SECONDS`: clients choose the key ids they send, and a stranger must not be
+able to make us flood Microsoft with requests. A key set that cannot be renewed stays in use,
+because an unrecorded call is the greater damage.
 """
 
 from __future__ import annotations
@@ -33,40 +32,40 @@ from streams.daemon_thread import in_daemon_thread
 log = structlog.get_logger(__name__)
 
 LIFETIME_SECONDS = 3600.0
-"""How long a set is used without asking again; so long a key that was withdrawn is still
-accepted.
-"""
+"""Age at which a key set is renewed; a withdrawn key is accepted for up to this time."""
 
 MIN_INTERVAL_SECONDS = 10.0
-"""Least time from one request to the next, whatever comes in."""
+"""Shortest time between two requests to the key server."""
 
 PATIENCE_SECONDS = 5.0
-"""How long a handshake waits for the key server."""
+"""Longest wait of a handshake for one request to the key server."""
 
 MAX_BYTES = 256 * 1024
-"""Largest answer that is read. Microsoft's has about 8 kB."""
+"""Largest response that is accepted. Microsoft's has about 8 kB."""
 
 MAX_KEYS = 100
 MIN_KEY_BITS = 2048  # RFC 7518, section 3.3
 
 Fetch = Callable[[], bytes]
-"""Blocking; gives the JSON Web Key Set. May raise OSError, HTTPException, ValueError."""
+"""Blocking; returns a JSON Web Key Set. May raise OSError, HTTPException, ValueError."""
 
 
 class NoKey(Exception):
-    """No key for a token."""
+    """No key to verify a token with."""
 
 
 class UnknownKey(NoKey):
-    """The key set does not hold the key that the token names."""
+    """The key set does not contain the key named in the token."""
 
 
 class KeysUnavailable(NoKey):
-    """The key server has not answered, and what is known does not hold the key."""
+    """The key server has not responded, and the cached key set does not contain the key."""
 
 
 class KeySet:
-    """The keys behind `fetch`, by key id. One per process; may be used from several event loops."""
+    """Caches the keys returned by `fetch`, by key id. One per process; several event loops may use
+    it.
+    """
 
     def __init__(
         self,
@@ -78,38 +77,38 @@ class KeySet:
         self._fetch = fetch
         self._clock = clock
         self._patience = patience_seconds
-        self._lock = (
-            Lock()
-        )  # around the four below: written by the fetching thread, read by event loops
+        # guards the four fields below: written by the fetching thread, read by event loops
+        self._lock = Lock()
         self._keys: Mapping[str, RSAPublicKey] = {}
         self._asked_at: float | None = None
         self._answered_at: float | None = None
         self._fetching: Future[None] | None = None
 
     async def find(self, key_id: str) -> RSAPublicKey:
-        """The key of that id. Waits for the key server at most twice `patience_seconds`; raises
+        """Returns the key with that id, after at most two waits of `patience_seconds`. Raises
         `NoKey`.
         """
-        if self._is_old():
+        answered_at = self._answered_at
+        if answered_at is None or self._clock() - answered_at >= LIFETIME_SECONDS:
             await self.renew()
         if key_id not in self._keys:
             await self.renew()
         key = self._keys.get(key_id)
         if key is not None:
             return key
-        if self._is_current():
-            raise UnknownKey
+        if self._answered_at is not None and self._answered_at == self._asked_at:
+            raise UnknownKey  # the latest request was answered: the key does not exist
         raise KeysUnavailable
 
     async def renew(self) -> None:
-        """Asks the key server, or waits for the request that is under way; does nothing if it was
-        asked just now.
+        """Requests the key set, or joins the pending request; does nothing within
+        `MIN_INTERVAL_SECONDS` of the last one.
         """
-        fetching = self._begin()
-        if fetching is not None:  # `wait` leaves the request alone when this handshake is cancelled
+        fetching = self._request()
+        if fetching is not None:  # `wait` does not cancel the request with this handshake
             await asyncio.wait({asyncio.wrap_future(fetching)}, timeout=self._patience)
 
-    def _begin(self) -> Future[None] | None:
+    def _request(self) -> Future[None] | None:
         with self._lock:
             if self._fetching is not None:
                 return self._fetching
@@ -124,10 +123,10 @@ class KeySet:
         try:
             keys = parse_key_set(self._fetch())
         except Exception as error:
-            unforeseen = not isinstance(error, (OSError, HTTPException, ValueError))
+            unexpected = not isinstance(error, (OSError, HTTPException, ValueError))
             kind = type(error).__name__
             log.warning(
-                "key set not renewed", reason=kind, keys_in_use=len(self._keys), exc_info=unforeseen
+                "key set not renewed", reason=kind, keys_in_use=len(self._keys), exc_info=unexpected
             )
             with self._lock:
                 self._fetching = None
@@ -135,19 +134,11 @@ class KeySet:
         with self._lock:
             self._keys, self._answered_at, self._fetching = keys, self._asked_at, None
 
-    def _is_old(self) -> bool:
-        return self._answered_at is None or self._clock() - self._answered_at >= LIFETIME_SECONDS
-
-    def _is_current(self) -> bool:
-        """The newest request was answered, so what is missing from the set does not exist."""
-        return self._answered_at is not None and self._answered_at == self._asked_at
-
 
 def parse_key_set(document: bytes) -> dict[str, RSAPublicKey]:
-    """The RSA signing keys of a JSON Web Key Set (RFC 7517, section 5) by id; raises ValueError if
-    there are none.
+    """Returns the RSA signing keys of a JSON Web Key Set (RFC 7517, section 5) by key id.
 
-    Keys of other kinds, without an id, or too short are left out.
+    Skips keys of other types, without an id, or too short. Raises ValueError if none is left.
     """
     try:
         members = json.loads(document)
@@ -171,7 +162,7 @@ def _signing_key(entry: Any) -> RSAPublicKey | None:
         return None
     if entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
         return None
-    try:  # only the public numbers: whatever else the entry says is not ours to follow
+    try:  # only the public numbers: other members of the entry must have no effect
         key = PyJWK({"kty": "RSA", "n": entry.get("n"), "e": entry.get("e")}, "RS256").key
     except (PyJWTError, ValueError, TypeError, AttributeError):
         return None
@@ -179,26 +170,26 @@ def _signing_key(entry: Any) -> RSAPublicKey | None:
 
 
 def from_url(url: str, *, timeout_seconds: float = PATIENCE_SECONDS) -> Fetch:
-    """A `Fetch` that asks `url` (https, or http for a first look); redirects are not followed."""
+    """Returns a `Fetch` for `url` (https, or http for a first try); redirects are not followed."""
     if urlsplit(url).scheme not in {"https", "http"}:
         raise ValueError("the key set's address must start with https://")
     opener = urllib.request.build_opener(_NoRedirect)
 
     def fetch() -> bytes:
         request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - checked above
-        with opener.open(request, timeout=timeout_seconds) as answer:
-            return _read(answer, time.monotonic() + timeout_seconds)
+        with opener.open(request, timeout=timeout_seconds) as response:
+            return _read(response, time.monotonic() + timeout_seconds)
 
     return fetch
 
 
-def _read(answer: Any, deadline: float) -> bytes:
-    """The whole body; a timeout of the socket alone would let a server drip one byte at a time for
-    ever.
+def _read(response: Any, deadline: float) -> bytes:
+    """Reads the whole body before `deadline`: with only a socket timeout a server could send one
+    byte at a time for ever.
     """
     body = bytearray()
-    while piece := answer.read1(64 * 1024):
-        body += piece
+    while part := response.read1(64 * 1024):
+        body += part
         if len(body) > MAX_BYTES:
             raise ValueError("the key set is too large")
         if time.monotonic() > deadline:
@@ -207,7 +198,7 @@ def _read(answer: Any, deadline: float) -> bytes:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Keys come from the configured address or not at all."""
+    """Rejects redirects: keys come from the configured URL or not at all."""
 
     def redirect_request(
         self,

@@ -1,17 +1,17 @@
-"""The wire of ACS media streaming: one WebSocket message in, one value out. PURE.
+"""Wire format of ACS media streaming: decodes one WebSocket message into one value. PURE.
 
-Every wire name of ACS lives here and nowhere else. Sources: Microsoft's "Audio streaming concept"
-and the SDKs' `StreamingData` parsers; the variants accepted beyond them are listed in
+Every wire name of ACS is defined here and nowhere else. Sources: Microsoft's "Audio streaming
+concept" and the SDKs' `StreamingData` parsers; further accepted variants are listed in
 docs/protocol.md.
 
-`decode` answers `AudioMetadata`, `AudioData`, `DtmfData` or `Other`, or raises a `Skipped`:
+`decode` returns `AudioMetadata`, `AudioData`, `DtmfData` or `Other`, or raises a `Skipped`:
 
     Skipped                  the message is counted and the next one is read
      ├─ Unknown              a JSON object with neither a known kind nor a known member
      └─ Malformed            no JSON object, or a known kind with a wrong member; `reason` names it
-         └─ UnsupportedAudio metadata for audio that cannot be recorded: the connection is refused
+         └─ UnsupportedAudio metadata for audio that cannot be recorded: the connection is closed
 
-Nothing else is raised, whatever arrives. Reasons name the field and never repeat the payload.
+It raises nothing else, whatever arrives. Reasons name the field and never repeat the payload.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ SAMPLE_RATES = range(8_000, 96_001)
 """Hz. ACS streams 16000 or 24000; others are accepted within what telephony and recording use."""
 
 OTHER_KINDS = frozenset({"markdata", "transcriptionmetadata", "transcriptiondata"})
-"""Documented kinds that carry nothing to record."""
+"""Documented kinds without anything to record: `MarkData` (beta) belongs to outbound audio,
+transcription has its own transport URL, which may be this one.
+"""
 
 _YEARS = range(1970, 2200)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -88,18 +90,20 @@ _MEMBERS: dict[str, tuple[str, type[Struct]]] = {
 
 
 def decode(message: str | bytes) -> Message:
-    """One text or binary WebSocket message. Linear in its length. Raises only `Skipped`."""
+    """Decodes one text or binary WebSocket message, in time linear in its length. Raises only
+    `Skipped`.
+    """
     try:
         envelope = _decode_envelope(message)
         if envelope.audioData is not UNSET and envelope.kind == "AudioData":
             return _audio(envelope.audioData)
     except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
-        pass  # the careful way names what is wrong, or accepts a variant
+        pass  # the slower decoder names the error, or accepts a variant
     return _decode_carefully(message)
 
 
 def _decode_carefully(message: str | bytes) -> Message:
-    """Every documented variant of casing and shape; slower, and precise about what is wrong."""
+    """Accepts every documented variant of casing and shape; slower, with precise errors."""
     fields = _fields_of(message)
     kind = fields.get("kind")
     if kind is not None and not isinstance(kind, str):
@@ -118,7 +122,7 @@ def _decode_carefully(message: str | bytes) -> Message:
 
 
 def _fields_of(message: str | bytes) -> dict[str, Any]:
-    """The top-level members by lower-case name."""
+    """Returns the top-level members by lower-case name."""
     text: Any = message[1:] if message[:1] == _BOM[0] else message
     text = text[3:] if text[:3] == _BOM[1] else text
     try:
@@ -152,7 +156,9 @@ def _typed(member: str, shape: type[Struct], value: dict[str, Any]) -> Message:
 
 
 def _field_named_by(error: Exception) -> str:
-    """msgspec says "… - at `$.name`"; the path holds our field names only, never the payload."""
+    """Extracts the field from msgspec's "… - at `$.name`"; the path contains our field names only,
+    never the payload.
+    """
     _, _, path = str(error).rpartition("`$.")
     field = path.removesuffix("`")
     return f"{field}: " if field.isalpha() else ""
@@ -175,10 +181,10 @@ def _audio(audio: _Audio) -> AudioData:
 
 
 def microseconds_of(timestamp: str) -> int:
-    """Microseconds since the Unix epoch of an ISO 8601 moment; fraction digits beyond six are cut
-    off.
+    """Converts an ISO 8601 timestamp to microseconds since the Unix epoch; further fraction digits
+    are cut off.
 
-    Without an offset it is UTC. Raises `Malformed`.
+    A timestamp without an offset is UTC. Raises `Malformed`.
     """
     try:
         moment = datetime.fromisoformat(timestamp)
@@ -215,8 +221,9 @@ def _dtmf(dtmf: _Dtmf) -> DtmfData:
 
 
 def identifier(field: str, value: str) -> str:
-    """`value`, fit to be stored: bounded and without control characters. Raises `Malformed` naming
-    `field`.
+    """Returns `value` if it is fit to be stored: bounded and without control characters.
+
+    Raises `Malformed` naming `field`.
     """
     if len(value) > ID_MAX_LENGTH:
         raise Malformed(f"{field}: too long")
@@ -226,4 +233,4 @@ def identifier(field: str, value: str) -> str:
 
 
 ACS = Sender("acs", decode, {640: 16_000, 960: 24_000})
-"""ACS as a sender: 20 ms packets of 16 kHz or 24 kHz, as Microsoft documents them."""
+"""ACS as a sender: 20 ms packets at 16 kHz or 24 kHz, as documented by Microsoft."""

@@ -1,9 +1,9 @@
-"""How much of the disk journals may take, and what is done at that bound.
+"""Disk space for journals: the limits, and the refusal of new sockets at a limit.
 
-Journals pile up while the audio store or the database is away. Before they fill the disk, new
-sockets are refused with 4503, so that ACS tells the application that this call is not recorded;
-open ones are recorded on in the room that is left. A bound that took from calls that are being
-recorded would break the promise that was given when they began.
+Journals accumulate while the audio store or the database is unreachable. Before they fill the disk,
+new sockets are refused with 4503, so that ACS reports to the application that this call is not
+recorded; open ones continue in the remaining space. A limit that stopped calls being recorded would
+break the promise given when they began.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class DiskQuota:
-    """`limit_bytes`: of all journals of the spool, 0 for as much as the disk has; `floor_bytes`:
-    free on the disk.
+    """`limit_bytes`: of all journals of the spool, 0 for no limit; `floor_bytes`: free space to
+    leave on the disk.
     """
 
     limit_bytes: int = 0
@@ -29,8 +29,8 @@ class DiskQuota:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """Half of MIN_FREE_DISK_MB is the floor: /readyz has said no before, so that nothing is
-        sent here any more.
+        """Uses half of MIN_FREE_DISK_MB as the floor: /readyz fails earlier, so that load balancers
+        send no more calls here.
         """
         return cls(
             round(settings.SPOOL_LIMIT_GB * 1000 * MEGABYTE),
@@ -38,7 +38,7 @@ class DiskQuota:
         )
 
     def refusal_reason(self, spool_folder: Path, spool_bytes: int) -> str:
-        """Why there is none for another call; "" where there is."""
+        """Returns the reason to refuse new sockets, "" if there is none."""
         if self.limit_bytes and spool_bytes >= self.limit_bytes:
             return (
                 f"journals take {spool_bytes // MEGABYTE} MB, {self.limit_bytes // MEGABYTE} "
@@ -47,7 +47,7 @@ class DiskQuota:
         try:
             free = shutil.disk_usage(spool_folder).free
         except OSError as error:
-            return f"the spool cannot be looked at: {type(error).__name__}"
+            return f"the spool's disk usage cannot be read: {type(error).__name__}"
         return (
             f"{free // MEGABYTE} MB free, {self.floor_bytes // MEGABYTE} needed"
             if free < self.floor_bytes
@@ -55,7 +55,7 @@ class DiskQuota:
         )
 
     def is_low(self, spool_folder: Path, spool_bytes: int) -> bool:
-        """Whether it is time to say so: /readyz says no by now, and new calls will be refused."""
+        """Whether to warn: /readyz fails by now, and new sockets will be refused soon."""
         return bool(
             replace(self, floor_bytes=2 * self.floor_bytes).refusal_reason(
                 spool_folder, spool_bytes

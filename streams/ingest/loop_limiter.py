@@ -1,9 +1,9 @@
-"""A turn of the event loop for each of a crowd, so that sockets which open or close together do not
-do it all at once.
+"""Limits handshakes and closes to one per event-loop iteration, so that a burst does not stall open
+sockets.
 
-A handshake and an end cost a millisecond or two each: a file is made or renamed, lines are logged.
-Three hundred at once were half a second in which nobody's packets were read. Here one of them goes
-on in each turn, and between two turns the event loop looks at every open socket.
+A handshake and a close cost one or two milliseconds each: a file is created or renamed, lines are
+logged. Three hundred at once took half a second in which no packets were read. With the limit, the
+event loop serves every open socket between two of them.
 """
 
 from __future__ import annotations
@@ -13,50 +13,47 @@ from collections import deque
 
 
 class Overloaded(Exception):
-    """No turn: too many wait already, or it took too long."""
+    """Too many are waiting already, or the wait took too long."""
 
 
 class LoopLimiter:
-    """`await mine()`: at most one who waits goes on in each turn of the loop, in the order of
-    coming.
+    """`await acquire()`: FIFO; at most one waiter proceeds per loop iteration.
 
-    With `most_waiting` and `most_seconds` a crowd has a bound; without, whoever comes gets a turn.
+    `max_waiting` and `max_seconds` bound the queue and the wait; None means no bound.
     """
 
-    def __init__(
-        self, *, most_waiting: int | None = None, most_seconds: float | None = None
-    ) -> None:
-        self._most_waiting = most_waiting
-        self._most_seconds = most_seconds
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._taken = False  # the turn of the loop that is going on
+    def __init__(self, *, max_waiting: int | None = None, max_seconds: float | None = None) -> None:
+        self._max_waiting = max_waiting
+        self._max_seconds = max_seconds
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._is_taken = False  # whether a caller has proceeded in the current iteration
 
     async def acquire(self) -> None:
-        """Returns when it is one's turn: at once where nobody waits. Raises `Overloaded`."""
+        """Returns when it is the caller's turn: at once if nobody waits. Raises `Overloaded`."""
         loop = asyncio.get_running_loop()
-        if not self._taken:
+        if not self._is_taken:
             self._take(loop)
             return
-        if self._most_waiting is not None and len(self._waiting) >= self._most_waiting:
+        if self._max_waiting is not None and len(self._waiters) >= self._max_waiting:
             raise Overloaded
-        turn = loop.create_future()
-        self._waiting.append(turn)
+        waiter = loop.create_future()
+        self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(self._most_seconds):
-                await turn
+            async with asyncio.timeout(self._max_seconds):
+                await waiter
         except TimeoutError:
             raise Overloaded from None
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._taken = True
+        self._is_taken = True
         loop.call_soon(self._next, loop)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The loop has turned: whoever has waited longest goes on, and has this turn."""
-        self._taken = False
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():  # cancelled: it took too long, or the server ends
-                turn.set_result(None)
+        """Runs in the next iteration: resumes the caller that has waited longest."""
+        self._is_taken = False
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():  # done: cancelled by the timeout or by the server's shutdown
+                waiter.set_result(None)
                 self._take(loop)
                 return

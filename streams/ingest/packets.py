@@ -1,4 +1,4 @@
-"""What a sender's messages decode to, whoever the sender is. PURE."""
+"""Neutral values that every sender's messages are decoded to. PURE."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Skipped(Exception):
-    """The message holds nothing to record; `reason` is a short fixed phrase, fit for logs and
+    """The message contains nothing to record; `reason` is a short fixed phrase, fit for logs and
     metrics.
     """
 
@@ -19,11 +19,11 @@ class Skipped(Exception):
 
 
 class Unknown(Skipped):
-    """A JSON object of a kind that we do not know."""
+    """A JSON object of an unknown kind."""
 
 
 class Malformed(Skipped):
-    """No JSON object, or a known kind with a wrong member."""
+    """Not a JSON object, or a known kind with a wrong member."""
 
 
 class UnsupportedAudio(Malformed):
@@ -31,8 +31,8 @@ class UnsupportedAudio(Malformed):
 
 
 class AudioMetadata(Struct, frozen=True):
-    """What the following packets are: `sample_rate` in Hz; `length` in bytes per packet, as
-    announced: may be wrong.
+    """Format of the packets that follow: `sample_rate` in Hz; `length` in announced bytes per
+    packet, which may be wrong.
     """
 
     subscription_id: str
@@ -46,9 +46,8 @@ class AudioData(Struct, frozen=True, gc=False):
     """One packet: PCM, signed 16-bit little-endian mono, of one participant ("" = mixed audio of
     everyone).
 
-    `timestamp_us`: microseconds since the Unix epoch, when the service received the media; None
-    where absent. `odd_byte`: the payload had an odd last byte, which is no sample and has been cut
-    off.
+    `timestamp_us`: microseconds since the Unix epoch, when the service received the media; None if
+    absent. `odd_byte`: the payload had an odd last byte, which is no sample and has been cut off.
     """
 
     participant: str
@@ -63,7 +62,7 @@ class DtmfData(Struct, frozen=True):
 
 
 class Other(Struct, frozen=True):
-    """A documented kind that holds nothing to record."""
+    """A documented kind without anything to record."""
 
     kind: str
 
@@ -76,7 +75,7 @@ class Sender:
     """A service that opens media sockets: its name in derived ids, its decoder, its packet sizes.
 
     `decode` turns one WebSocket message into a `Message`; it raises `Skipped` and nothing else.
-    `rates` gives Hz by bytes per packet, for audio that comes before any metadata.
+    `rates` maps bytes per packet to Hz, for audio that arrives before any metadata.
     """
 
     source: str

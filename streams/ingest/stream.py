@@ -1,9 +1,8 @@
-"""One open media socket: what arrives is appended to its journal, metered, and counted. No I/O but
+"""One open media socket: its messages are appended to a journal, metered and counted. No I/O but
 the journal's.
 
-`receive` is the path of every packet: decode, one `write` for all that one read of the socket
-brought, remember the bytes for the meter. It awaits nothing, asks no database and hops to no
-thread.
+`receive` is the path of every packet: decode, one `write` per read of the socket, keep the bytes
+for the meter. It never awaits, queries no database and hops to no thread.
 """
 
 from __future__ import annotations
@@ -49,54 +48,55 @@ life.
 """
 
 MAX_SUBSCRIPTIONS = 256
-"""AudioMetadata per socket; each is a row. Streaming stopped and started again every minute takes
-four hours to it.
+"""AudioMetadata per socket; each is a row. Restarting the stream every minute reaches it after four
+hours.
 """
 
 MAX_DEFERRED = 2_048
-"""Records that wait for a disk that takes nothing; more are lost, and counted."""
+"""Records kept while the disk is not writable; further ones are lost, and counted."""
 
 MAX_REASONS = 32
-"""Different reasons for malformed messages that are counted apart; they are fixed phrases, so this
-is never reached.
+"""Distinct reasons counted for malformed messages; they are fixed phrases, so this is never
+reached.
 """
 
 NO_MEDIA_MESSAGES = 1_000
-"""A connection whose first so many messages hold nothing that we know is closed (20 s of one
-participant).
+"""A connection whose first messages are all unknown or malformed is closed after this many (20 s of
+one participant).
 """
 
 
 class NoMedia(Exception):
-    """Nothing but unknown and malformed messages has come."""
+    """Only unknown and malformed messages have arrived."""
 
 
 @dataclass(slots=True)
 class Speaker:
-    """One voice of the socket."""
+    """State of one participant on the socket.
+
+    The fields from `audible` on belong to the board and the alarm monitor (`streams.live`).
+    """
 
     index: int
     raw_id: str
     participant_id: str
     meter: Meter
     samples: int = 0  # at the meter's rate
-    seconds_before: float = 0.0  # heard before the rate was announced
-    audible: bool = False  # whether the board has shown a level since it last showed silence
-    quiet_ticks: int = 0  # of the board, without a packet
-    loudest_dbfs: float = (
-        NOTHING  # rms, of the windows that the board has measured since the lookout looked
-    )
-    clipped: int = 0  # of these windows
-    minute: deque[str] = field(
-        default_factory=lambda: deque(maxlen=60)
-    )  # `calls.live.messages.step_of` of each second
+    seconds_before: float = 0.0  # received before the current sample rate
+    audible: bool = False  # whether the board's last published level was above silence
+    quiet_ticks: int = 0  # ticks of the board without a packet
+    # loudest rms of the windows measured since the last evaluation of the alarm rules
+    loudest_dbfs: float = NOTHING
+    clipped: int = 0  # number of clipped windows among these
+    # `calls.live.messages.step_of` of each second
+    minute: deque[str] = field(default_factory=lambda: deque(maxlen=60))
 
     @property
     def seconds(self) -> float:
         return self.seconds_before + self.samples / self.meter.sample_rate
 
-    def announce(self, sample_rate: int) -> None:
-        """What follows comes at `sample_rate`."""
+    def change_rate(self, sample_rate: int) -> None:
+        """Starts a new meter at `sample_rate`."""
         self.seconds_before, self.samples = self.seconds, 0
         self.meter = Meter(sample_rate)
 
@@ -107,7 +107,7 @@ def microseconds_now() -> int:
 
 @dataclass(slots=True)
 class Tally:
-    """Messages of the socket, by outcome."""
+    """Number of messages of the socket, by outcome."""
 
     audio: int = 0
     dtmf: int = 0
@@ -116,15 +116,17 @@ class Tally:
     malformed: int = 0
     other: int = 0
     odd_bytes: int = 0
-    unwritten: int = 0  # valid messages that the disk did not take
+    unwritten: int = 0  # valid messages lost because the disk was not writable
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-_Fact = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm
+_NonAudio = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm
 
 
 class Stream:
-    """`receive` all messages, `rotate` when told, `close` once."""
+    """Records one media socket: `receive` its messages, `rotate` its journal when due, `close` it
+    once.
+    """
 
     def __init__(
         self,
@@ -142,37 +144,35 @@ class Stream:
         self._decode = sender.decode
         self._rates = sender.rates
         self._clock = clock
-        self._counts_before = Counts(
-            0, 0, 0, 0, 0, {}
-        )  # totals when the subscription in force began
-        self._counts_of: list[Counts] = []  # subscriptions that are over
-        self._received: list[tuple[Speaker, Audio]] = []  # of the read that is being looked at
-        self._deferred: deque[_Fact] = deque()
-        self.tapped: deque[tuple[Speaker, Audio]] | None = (
-            None  # packets for who listens in; None: nobody does
-        )
-        self.changed = True  # something of the call's facts is news
+        # totals at the start of the current subscription
+        self._counts_before = Counts(0, 0, 0, 0, 0, {})
+        self._finished_counts: list[Counts] = []  # one per finished subscription
+        self._received: list[tuple[Speaker, Audio]] = []  # packets of the current read
+        self._deferred: deque[_NonAudio] = deque()
+        # packets copied for listeners (`streams.live.audio_tap`); None without listeners
+        self.tapped: deque[tuple[Speaker, Audio]] | None = None
+        self.changed = True  # the call's facts changed since the last tick (`streams.live.board`)
 
     def receive(self, *messages: str | bytes) -> None:
-        """Takes the WebSocket messages of one read; when it returns, or raises, they are in the
+        """Accepts the WebSocket messages of one read; when it returns or raises, they are in the
         journal.
 
-        Raises `UnsupportedAudio` and `NoMedia`: the socket must be closed, and what follows is not
-        looked at.
+        Raises `UnsupportedAudio` and `NoMedia`: the socket must be closed, and the messages after
+        that one are ignored.
         """
         try:
             for message in messages:
-                self._take(message)
+                self._receive_one(message)
         finally:
             self._write_received()
 
-    def _take(self, message: str | bytes) -> None:
+    def _receive_one(self, message: str | bytes) -> None:
         try:
             decoded = self._decode(message)
             if type(decoded) is AudioData:
                 self._receive_audio(decoded)
                 return
-            self._write_received()  # what follows may say what it was
+            self._write_received()  # keeps the journal in the order of arrival
             if type(decoded) is AudioMetadata:
                 self._subscribe(decoded)
             elif type(decoded) is DtmfData:
@@ -184,14 +184,14 @@ class Stream:
             self._skip(skipped)
 
     def note(self, alarm: Alarm) -> None:
-        """Of this stream: raised, or over. While the disk takes nothing it is owed, as all that is
-        not audio.
+        """Appends an alarm of this stream, raised or cleared; deferred, like all but audio, while
+        the disk is not writable.
         """
         self._append(alarm)
 
     def rotate(self) -> int | None:
-        """Goes on in a new file if the current one has audio; the finished one's descriptor, for
-        the syncer.
+        """Continues in a new file if the current one has audio; returns the finished file's
+        descriptor, for the syncer.
         """
         if not self.journal.has_audio:
             return None
@@ -199,8 +199,8 @@ class Stream:
         return self.journal.rotate()
 
     def close(self, code: int | None, reason: str = "") -> int:
-        """Writes the last records; the descriptor of the finished file, to be synced and closed.
-        Called once.
+        """Writes the last records; returns the descriptor of the finished file, to be synced and
+        closed. Called once.
         """
         assert self.closed is None, "a socket closes once"
         self.closed = Closed(self._clock(), code, reason)
@@ -208,45 +208,46 @@ class Stream:
         self._append(self._counts())
         self._append(self.closed)
         finished = self.journal.finish()
-        self.journal.descriptor = (
-            -1
-        )  # the number is the next file's; a message after the end must not land in that
+        # the number may be reused by another file, which no message after the end may reach
+        self.journal.descriptor = -1
         return finished
 
     def counts(self) -> list[Counts]:
-        """Of each subscription in order, the one in force last."""
-        return [*self._counts_of, self._counts()]
+        """Returns the counts of each subscription in order, the current one last."""
+        return [*self._finished_counts, self._counts()]
 
     def _receive_audio(self, packet: AudioData) -> None:
         speaker = self.speakers.get(packet.participant)
         if speaker is None:
-            speaker = self._introduce(packet)
+            speaker = self._add_speaker(packet)
         audio = Audio(packet.timestamp_us, self._clock(), speaker.index, packet.silent, packet.pcm)
         self._received.append((speaker, audio))
         self.tally.odd_bytes += packet.odd_byte
 
     def _write_received(self) -> None:
-        """Packets are heard when they are in the journal, and not before."""
+        """Writes the packets of the current read; they are metered and tapped only once they are in
+        the journal.
+        """
         if not self._received:
             return
-        heard, self._received = self._received, []
+        received, self._received = self._received, []
         try:
             if self._deferred:
                 self._flush_deferred()
-            self.journal.append_audio([audio for _, audio in heard])
+            self.journal.append_audio([audio for _, audio in received])
         except JournalUnwritable:
-            self.tally.unwritten += len(heard)
-            for _, audio in heard:
+            self.tally.unwritten += len(received)
+            for _, audio in received:
                 self._defer_packet(audio)
             return
-        self.tally.audio += len(heard)
-        for speaker, audio in heard:
+        self.tally.audio += len(received)
+        for speaker, audio in received:
             speaker.samples += len(audio.pcm) // 2
             speaker.meter.add(audio.pcm)
         if self.tapped is not None:
-            self.tapped.extend(heard)
+            self.tapped.extend(received)
 
-    def _introduce(self, packet: AudioData) -> Speaker:
+    def _add_speaker(self, packet: AudioData) -> Speaker:
         self._write_received()
         if len(self.speakers) >= MAX_VOICES:
             raise Malformed("audioData: participantRawID: too many participants")
@@ -262,27 +263,27 @@ class Stream:
         return speaker
 
     def _infer_metadata(self, packet: AudioData) -> None:
-        """Audio came first: its documented size tells the rate, and nothing is lost."""
+        """Infers the rate from a documented packet size, so that audio before any metadata is not
+        lost.
+        """
         rate = self._rates.get(len(packet.pcm))
         if rate is None:
             raise Malformed("audioData: audio before metadata")
-        self._announce(AudioMetadata("", "PCM", rate, 1, float(len(packet.pcm))))
+        self._add_subscription(AudioMetadata("", "PCM", rate, 1, float(len(packet.pcm))))
 
     def _subscribe(self, announced: AudioMetadata) -> None:
         if len(self.metadata) >= MAX_SUBSCRIPTIONS:
             raise UnsupportedAudio("audioMetadata: too many on one socket")
         self.tally.metadata += 1
-        self._announce(announced)
+        self._add_subscription(announced)
         for speaker in self.speakers.values():
-            speaker.announce(announced.sample_rate)
+            speaker.change_rate(announced.sample_rate)
 
-    def _announce(self, announced: AudioMetadata) -> None:
-        """The first metadata is that of the connection; each later one begins another subscription
-        on the socket.
-        """
+    def _add_subscription(self, announced: AudioMetadata) -> None:
+        """Records the metadata; each after the first begins another subscription on the socket."""
         if self.metadata:
-            self._counts_of.append(self._counts())
-            self._append(self._counts_of[-1])
+            self._finished_counts.append(self._counts())
+            self._append(self._finished_counts[-1])
             self._counts_before = self._totals()
         metadata = Metadata(len(self.metadata), self._clock(), **structs.asdict(announced))
         self._append(metadata)
@@ -299,7 +300,7 @@ class Stream:
                 tally.reasons[skipped.reason] += 1
         if isinstance(skipped, UnsupportedAudio):
             raise skipped
-        fruitful = (
+        has_media = (
             self._received
             or tally.audio
             or tally.metadata
@@ -307,16 +308,16 @@ class Stream:
             or tally.other
             or tally.unwritten
         )
-        if not fruitful and tally.unknown + tally.malformed >= NO_MEDIA_MESSAGES:
+        if not has_media and tally.unknown + tally.malformed >= NO_MEDIA_MESSAGES:
             raise NoMedia from skipped
 
-    def _append(self, record: _Fact) -> None:
-        """What the disk does not take is owed: packets that follow mean nothing without their
-        metadata and voice.
+    def _append(self, record: _NonAudio) -> None:
+        """Writes the record, or defers it while the disk is not writable.
+
+        Later packets mean nothing without their metadata and voice, so these two are always
+        deferred: their number is bounded already.
         """
-        if len(self._deferred) >= MAX_DEFERRED and not isinstance(
-            record, Metadata | Voice
-        ):  # those are bounded already
+        if len(self._deferred) >= MAX_DEFERRED and not isinstance(record, Metadata | Voice):
             self.tally.unwritten += 1
             return
         self._deferred.append(record)
@@ -324,8 +325,8 @@ class Stream:
             self._flush_deferred()
 
     def _defer_packet(self, packet: Audio) -> None:
-        """The packet is lost; that it is, and when it was heard, is owed: one record for all in a
-        row.
+        """Defers a record of the lost packet and its time; consecutive lost packets share one
+        record.
         """
         at_us = packet.arrived_us if packet.timestamp_us is None else packet.timestamp_us
         last = self._deferred[-1] if self._deferred else None
@@ -336,9 +337,7 @@ class Stream:
             self._deferred.append(Unwritten(at_us, at_us, 1))
 
     def _flush_deferred(self) -> None:
-        """Writes what is owed, in order. Raises `JournalUnwritable`; what is not written then is
-        still owed.
-        """
+        """Writes deferred records in order. Raises `JournalUnwritable`; the rest stays deferred."""
         while self._deferred:
             self.journal.append(self._deferred[0])
             self._deferred.popleft()
@@ -355,7 +354,7 @@ class Stream:
         )
 
     def _counts(self) -> Counts:
-        """What belongs to the subscription in force."""
+        """Returns the counts of the current subscription."""
         now, before = self._totals(), self._counts_before
         return Counts(
             now.index,

@@ -1,0 +1,1 @@
+"""Journals: one append-only file per stream, its folder, and its sync to disk."""

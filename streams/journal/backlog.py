@@ -1,8 +1,8 @@
-"""What lies in the spool, as names, sizes and times tell: finished files, in what order, and how
-much of everything.
+"""Contents of the spool, from names, sizes and times alone: finished files, their order, and
+totals.
 
-A folder can hold thousands of open files, and it is looked at twice a second: names are read in one
-go, and only what is finished is looked at further.
+A folder can contain thousands of open files and is scanned twice a second: names are read in one
+go, and only finished files are examined further.
 """
 
 from __future__ import annotations
@@ -18,16 +18,12 @@ from streams.journal.spool import JOURNALS
 from streams.stats import Backlog
 
 MAX_LISTED = 64
-"""Files of one socket that are listed at a time. What is beyond them is there when these are
-sealed.
-"""
+"""Files of one socket listed at a time; the rest is listed once these are sealed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFiles:
-    """What lies in a folder of one socket: finished files in order; `is_over`: none will follow
-    them.
-    """
+    """Finished files of one socket, in order; `is_over`: no other file will follow."""
 
     stream_id: str
     finished: list[Path]
@@ -35,8 +31,8 @@ class StreamFiles:
 
 
 class WaitingCall:
-    """The sockets of one call that have finished files, one after the other: where one has ended
-    the next goes on.
+    """Sockets of one call that have finished files, one after the other: where one ends the next
+    continues.
     """
 
     def __init__(self) -> None:
@@ -53,7 +49,7 @@ class WaitingCall:
 
     @property
     def is_last(self) -> bool:
-        """Whether no other file of the socket follows the next one."""
+        """Whether the next file is the last one of its socket."""
         stream = self._streams[0]
         return stream.is_over and self._place == len(stream.finished) - 1
 
@@ -63,28 +59,28 @@ class WaitingCall:
             self.socket_waits()
 
     def socket_waits(self) -> None:
-        """What follows in the socket needs the state that the next file leaves; other sockets of
-        the call do not.
+        """Skips the current socket: its later files need the state left by the next one; other
+        sockets do not.
         """
         self._streams.popleft()
         self._place = 0
 
 
 def stream_of(name: str) -> str:
-    """The id of the stream whose file has this name."""
+    """Returns the id of the stream from one of its file names."""
     return name.partition(".")[0]
 
 
 def streams_in(folder: Path, *, dead: bool) -> Iterator[StreamFiles]:
-    """The sockets with finished files.
+    """Yields the sockets with finished files.
 
-    Of a living process only what lies before the file that is being written is finished; of a dead
-    one everything.
+    In the folder of a dead process all files are finished; otherwise only those before the file
+    being written.
     """
     names = [name for name in os.listdir(folder) if name.endswith(JOURNALS)]  # noqa: PTH208 - thousands of names
-    concerned = {stream_of(name) for name in names if dead or name.endswith(".journal")}
+    relevant = {stream_of(name) for name in names if dead or name.endswith(".journal")}
     files: dict[str, list[str]] = {}
-    for name in sorted(name for name in names if stream_of(name) in concerned):
+    for name in sorted(name for name in names if stream_of(name) in relevant):
         files.setdefault(stream_of(name), []).append(name)
     for stream_id, of_stream in files.items():
         finished = (
@@ -99,8 +95,8 @@ def streams_in(folder: Path, *, dead: bool) -> Iterator[StreamFiles]:
 
 
 def is_followed(path: Path) -> bool:
-    """Whether the socket's next file is there. It is begun before this one is finished, so this is
-    no race; a list of the folder could have missed it.
+    """Whether the socket's next file exists. It is created before this one is finished, so there is
+    no race, while a folder listing could have missed it.
     """
     stream_id, number = path.name.split(".")[:2]
     following = path.with_name(f"{stream_id}.{int(number) + 1:06d}.open")
@@ -108,7 +104,7 @@ def is_followed(path: Path) -> bool:
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes; None when the file has been renamed or deleted this moment."""
+    """Returns the size in bytes; None if the file has just been renamed or deleted."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -118,7 +114,9 @@ def size_of(path: Path) -> int | None:
 def waiting_calls(
     streams: Iterable[StreamFiles], call_of: Callable[[Path], str]
 ) -> list[WaitingCall]:
-    """Oldest first, so that a call's axis is there when its next socket is sealed."""
+    """Groups streams by call, oldest first, so that a call's axis exists when its next socket is
+    sealed.
+    """
     calls: dict[str, WaitingCall] = {}
     for stream in sorted(streams, key=lambda stream: stream.finished[0].stat().st_mtime_ns):
         calls.setdefault(call_of(stream.finished[0]), WaitingCall()).add(stream)
@@ -126,13 +124,13 @@ def waiting_calls(
 
 
 def backlog_of(spool_folder: Path, now: float) -> Backlog:
-    """`now`: seconds since the Unix epoch, as file times are."""
+    """Measures the backlog; `now` is in seconds since the Unix epoch, like file times."""
     files = size = 0
     oldest = now
     for entry in _files_below(spool_folder):
         try:
             status = entry.stat()
-        except FileNotFoundError:  # sealed this moment
+        except FileNotFoundError:  # just sealed
             continue
         files, size = files + 1, size + status.st_size
         if entry.name.endswith(".journal"):
@@ -145,5 +143,5 @@ def _files_below(spool_folder: Path) -> Iterator[os.DirEntry[str] | Path]:
         try:
             with os.scandir(folder) as entries:
                 yield from (entry for entry in entries if entry.name.endswith(JOURNALS))
-        except (FileNotFoundError, NotADirectoryError):  # its process has ended this moment
+        except (FileNotFoundError, NotADirectoryError):  # its process has just ended
             continue

@@ -35,9 +35,7 @@ from streams.journal.records import (
 
 
 class JournalUnwritable(Exception):
-    """The record is not in the journal: the disk is full, gone or read-only. What was there before
-    is whole.
-    """
+    """The record was not written: disk full, gone or read-only. Earlier records are intact."""
 
 
 class Journal:
@@ -48,9 +46,8 @@ class Journal:
     def __init__(self, folder: Path, handshake: Handshake) -> None:
         self._folder = folder
         self._handshake = handshake
-        self._preamble: dict[
-            tuple[int, int], bytes
-        ] = {}  # metadata in force and voices, by (kind, index)
+        # current metadata and voices, by (kind, index)
+        self._preamble: dict[tuple[int, int], bytes] = {}
         self.sequence = handshake.sequence
         self.bytes_written = 0
         self.descriptor = self._open_next()
@@ -66,8 +63,8 @@ class Journal:
         return self._size
 
     def append_audio(self, packets: Iterable[Audio]) -> None:
-        """The hot path: packets of one read of the socket, one system call. All of them are in the
-        journal, or none.
+        """The hot path: writes the packets of one read of the socket in one system call, all or
+        none.
         """
         pieces: list[bytes] = []
         for packet in packets:
@@ -85,7 +82,7 @@ class Journal:
         self._write(b"".join(pieces))
 
     def append(self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm) -> None:
-        """Any other record. Metadata and voices are repeated in the files that follow."""
+        """Writes any other record. Metadata and voices are repeated in the following files."""
         body = _record(record)
         self._write(body)
         if isinstance(record, Metadata):
@@ -94,7 +91,7 @@ class Journal:
             self._preamble[3, record.index] = body
 
     def rotate(self) -> int:
-        """Finishes the current file and goes on in the next; returns the finished file's
+        """Finishes the current file and continues in the next; returns the finished file's
         descriptor, still open.
         """
         finished, path = self.descriptor, self._path(".open")
@@ -108,9 +105,7 @@ class Journal:
         return finished
 
     def finish(self) -> int:
-        """Finishes the last file; returns its descriptor, still open: whoever syncs it closes
-        it.
-        """
+        """Finishes the last file; returns its descriptor, still open: the syncer closes it."""
         _finish_file(self._path(".open"))
         return self.descriptor
 
@@ -127,7 +122,7 @@ class Journal:
         try:
             written, reason = os.write(descriptor, preamble), os.strerror(errno.ENOSPC)
         except OSError as error:
-            written, reason = 0, error.strerror or "no reason given"
+            written, reason = 0, error.strerror or "unknown error"
         if written != len(preamble):
             os.close(descriptor)
             path.unlink()
@@ -140,12 +135,9 @@ class Journal:
             written = os.write(self.descriptor, content)
         except OSError as error:
             raise JournalUnwritable(f"cannot append to a journal: {error.strerror}") from error
-        if written != len(
-            content
-        ):  # the disk is full: take the piece away, that nothing is behind a torn record
-            with suppress(
-                OSError
-            ):  # a reader finds what follows by its marker, and says what is torn
+        if written != len(content):  # the disk is full: cut off the torn record
+            # if that fails, readers report the damage and find the next record by its marker
+            with suppress(OSError):
                 os.ftruncate(self.descriptor, self._size)
             raise JournalUnwritable("cannot append to a journal: No space left on device")
         self._size += written
@@ -156,15 +148,15 @@ class Journal:
 
 
 def _finish_file(path: Path) -> None:
-    """Renames; a folder that cannot be written leaves it `.open`, which is sealed when this process
-    has ended.
+    """Renames the file; in a folder that is not writable it stays `.open` and is sealed after this
+    process has ended.
     """
     with suppress(OSError):
         path.rename(path.with_suffix(".journal"))
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The records of a file, with a `Damage` wherever bytes are none. Never raises for what the
-    file holds.
+    """Yields the records of a file, with a `Damage` for bytes that are not records. Content never
+    makes it raise.
     """
     yield from parse(path.read_bytes())

@@ -1,6 +1,6 @@
-"""Makes journals safe against a power cut: one thread that fsyncs all open ones every second.
+"""Protection of journals against power cuts: one thread that fsyncs all open ones every second.
 
-`fdatasync` takes about 0.8 ms and may take much longer: never on the event loop. The thread alone
+`fdatasync` takes about 0.8 ms and may take much longer: never on the event loop. Only this thread
 closes descriptors of finished journals, so none is closed, or worse reused, while it is being
 synced.
 """
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class Syncer:
-    """`add` a descriptor when a journal file is opened, `retire` it when it is finished."""
+    """Syncs journals: `add` a descriptor when a file is opened, `retire` it when it is finished."""
 
     def __init__(self, folder: Path, interval_seconds: float) -> None:
         self._folder = folder
@@ -45,14 +45,14 @@ class Syncer:
             self._finished.append(descriptor)
 
     def stop(self) -> None:
-        """Returns when everything handed over is on disk and finished descriptors are closed."""
+        """Returns when everything added is on disk and finished descriptors are closed."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
         self.sync()
 
     def sync(self) -> None:
-        """One round; errors of one file keep no other from its turn."""
+        """Runs one round; an error of one file does not affect the others."""
         with self._lock:
             finished, self._finished = self._finished, []
             descriptors = [*self._open, *finished]
@@ -62,7 +62,11 @@ class Syncer:
         for descriptor in descriptors:
             self._sync(descriptor)
         for descriptor in finished:
-            self._close(descriptor)
+            try:
+                os.close(descriptor)
+            except OSError as error:  # some file systems report lost writes only here
+                self.failures += 1
+                log.error("journal not closed", error=error.strerror)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
@@ -74,14 +78,6 @@ class Syncer:
         except OSError as error:
             self.failures += 1
             log.error("journal not synced", error=error.strerror)
-
-    def _close(self, descriptor: int) -> None:
-        """Some file systems tell only now that they have not written what they took."""
-        try:
-            os.close(descriptor)
-        except OSError as error:
-            self.failures += 1
-            log.error("journal not closed", error=error.strerror)
 
     def _sync_folder(self) -> None:
         try:

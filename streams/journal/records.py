@@ -1,20 +1,20 @@
-"""The journal: one append-only file per stream, rotated; every message that counts is in it before
-anything else.
+"""The journal format: one append-only file per stream, rotated, written before anything else is
+done with a message.
 
-A file is a magic word and records. A record is
+A file is a magic word followed by records. A record is
 
-    marker "\\xacJ" | kind (1 byte) | flags (1) | length of body (4, little-endian) | body | CRC-32
-    (4) of all before
+    marker "\\xacJ" | kind (1 byte) | flags (1) | length of body (4, little-endian) | body |
+    CRC-32 (4) of all before
 
-so a torn tail is recognised, and after a damaged record the next good one is found by its marker.
+so a torn tail is recognised, and the next intact record after a damaged one is found by its marker.
 Audio has a binary body: timestamp in µs (8), arrival in µs (8), voice (2), PCM; all other records
-are JSON. Every file repeats the handshake, the metadata in force and the voices, so each can be
-read alone; it is also the capture format that `manage.py simulate --replay` sends again and
+are JSON. Every file repeats the handshake, the current metadata and the voices, so each can be read
+alone; it is also the capture format that `manage.py simulate --replay` sends again and
 `manage.py journal` prints.
 
-While it is written a file is called `<stream>.<sequence>.open`, and `.journal` when it is finished:
-what is on disk tells what is to do. Packets of one read of the socket are one unbuffered `write` (2
-to 4 µs): what was appended survives the process. PURE.
+A file is named `<stream>.<sequence>.open` while it is written and `.journal` when it is finished:
+the names on disk show the work that remains. Packets of one read of the socket are one unbuffered
+`write` (2 to 4 µs), so appended records survive the process. PURE.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from msgspec import Struct
 MAGIC = b"ACSJRNL1"
 MARKER = b"\xacJ"
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""Longest body that a reader believes; the media socket accepts far smaller messages."""
+"""Longest body accepted by readers; the media socket accepts far smaller messages."""
 
 _HEAD = struct.Struct("<2sBBI")
 _AUDIO_HEAD = struct.Struct("<2sBBIqqH")
 _AUDIO_BODY = struct.Struct("<qqH")
 _CRC = struct.Struct("<I")
 _CRC_OF_WHOLE = crc32(_CRC.pack(crc32(b"")))
-"""What the CRC-32 of anything with its own CRC-32 behind it always is."""
+"""CRC-32 of any bytes followed by their own CRC-32: a constant."""
 _SILENT = 1
 _NO_TIMESTAMP = -(2**63)
 
 
 class Handshake(Struct, frozen=True):
-    """The socket: ids as text UUIDs, ACS's ids from the headers, when it was accepted, which file
-    of it this is.
+    """The socket: ids as text UUIDs, ACS's ids from the headers, time of accept; `sequence` numbers
+    its files.
     """
 
     stream_id: str
@@ -57,7 +57,7 @@ class Handshake(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """The `index`-th AudioMetadata of the socket; index 0 may be inferred from packets that came
+    """The `index`-th AudioMetadata of the socket; index 0 may be inferred from packets that arrived
     before any.
     """
 
@@ -71,14 +71,16 @@ class Metadata(Struct, frozen=True):
 
 
 class Voice(Struct, frozen=True):
-    """Audio records say `voice` instead of the raw id."""
+    """A participant of the socket; audio records contain its `index` as `voice` instead of the raw
+    id.
+    """
 
     index: int
     raw_id: str
 
 
 class Audio(Struct, frozen=True, gc=False):
-    """One packet as it arrived; `timestamp_us` None where the message had none. A silent packet may
+    """One packet as it arrived; `timestamp_us` is None if the message had none. A silent packet may
     have no PCM.
     """
 
@@ -95,7 +97,7 @@ class Dtmf(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """Messages of the subscription `index` so far; `reasons` counts what was malformed by reason,
+    """Messages of the subscription `index` so far; `reasons` counts malformed ones by reason,
     bounded.
     """
 
@@ -108,7 +110,7 @@ class Counts(Struct, frozen=True):
 
 
 class Closed(Struct, frozen=True):
-    """The socket has closed: WebSocket close code, and our own reason where we closed it."""
+    """End of the socket: WebSocket close code, and our own reason if we closed it."""
 
     at_us: int
     code: int | None
@@ -116,10 +118,10 @@ class Closed(Struct, frozen=True):
 
 
 class Unwritten(Struct, frozen=True):
-    """Packets that this journal did not take, the disk being full, gone or read-only; written when
-    it takes again.
+    """Packets lost while this journal was not writable (disk full, gone or read-only); written when
+    it is again.
 
-    `first_us` and `last_us` are their timestamps; of packets without one, when they arrived.
+    `first_us` and `last_us` are their timestamps, or arrival times for packets without timestamps.
     """
 
     first_us: int
@@ -128,11 +130,10 @@ class Unwritten(Struct, frozen=True):
 
 
 class Alarm(Struct, frozen=True):
-    """Something was wrong with the stream, or with one voice of it (`streams.live.alarm_rules` has
-    the names).
+    """An alarm of the stream, or of one voice of it (`streams.live.alarm_rules` lists the names).
 
-    Written when it is raised, with `until_us` None, and again when it is over; one without an end
-    lasted to the end of the stream.
+    Written when it is raised, with `until_us` None, and again when it is cleared; an alarm without
+    an end lasted to the end of the stream.
     """
 
     name: str
@@ -142,8 +143,8 @@ class Alarm(Struct, frozen=True):
 
 
 class Damage(Struct, frozen=True):
-    """Only read, never written: bytes `start` to `end` of the file are no records. `torn`: they are
-    its tail.
+    """Bytes `start` to `end` of a file that are not records; only read, never written. `torn`: the
+    end of the file.
     """
 
     start: int
@@ -178,7 +179,7 @@ def _record(record: Struct) -> bytes:
 
 
 def parse(content: bytes) -> Iterator[Record]:
-    """The records of a file's content. PURE."""
+    """Yields the records of a file's content. Never raises."""
     view = memoryview(content)
     place = len(MAGIC) if content.startswith(MAGIC) else 0
     while place < len(content):
@@ -196,7 +197,7 @@ def parse(content: bytes) -> Iterator[Record]:
 
 
 def _packet_at(content: bytes, view: memoryview, place: int) -> tuple[Audio, int] | None:
-    """The whole packet at `place` and where it ends, in few steps: nearly all records are
+    """Returns the audio record at `place` and its end, in few steps: nearly all records are
     packets.
     """
     if place + _AUDIO_HEAD.size > len(content):
@@ -221,7 +222,9 @@ def _packet_at(content: bytes, view: memoryview, place: int) -> tuple[Audio, int
 
 
 def _other_at(content: bytes, view: memoryview, place: int) -> tuple[Record | None, int] | None:
-    """The same for all other records; kinds of the future are None, and skipped."""
+    """Returns any other record at `place` and its end; None instead of a record for unknown kinds,
+    which are skipped.
+    """
     if place + _HEAD.size > len(content):
         return None
     marker, kind, _, length = _HEAD.unpack_from(content, place)
@@ -234,12 +237,12 @@ def _other_at(content: bytes, view: memoryview, place: int) -> tuple[Record | No
     try:
         decoder = _decoders.get(kind)
         return decoder.decode(content[start:end]) if decoder else None, after
-    except msgspec.DecodeError:  # whole, but no record of ours: a kind whose body has changed
+    except msgspec.DecodeError:  # intact, but not a body of this version
         return None
 
 
 def _next_record(content: bytes, view: memoryview, place: int) -> int | None:
-    """Where the next whole record begins."""
+    """Returns the start of the next intact record, at `place` or later."""
     while (place := content.find(MARKER, place)) >= 0:
         if _packet_at(content, view, place) or _other_at(content, view, place):
             return place

@@ -1,17 +1,16 @@
-"""The spool: where journals lie until they are sealed. One folder per process, owned by a file
-lock.
+"""The spool: one folder of journals per process, owned by a file lock, until they are sealed.
 
-    <spool>/<process>/owner.lock               held for as long as the process lives
-    <spool>/<process>/sealer.lock              held by its sealer, where that is a process of its
-    own <spool>/<process>/<stream>.<nnnnnn>.open     being written
-    <spool>/<process>/<stream>.<nnnnnn>.journal  finished, waiting to be sealed
-    <spool>/<process>/<stream>.<nnnnnn>.unreadable  set aside: it does not say whose it is
-    <spool>/<process>/<stream>.<nnnnnn>.state    the timeline after that many files of the stream
-    <spool>/axes/<call>                         the timeline after a call's last socket, for a
-    reconnect
+    <spool>/<process>/owner.lock                    held as long as the process lives
+    <spool>/<process>/sealer.lock                   held by its sealer, if that is a process
+    <spool>/<process>/<stream>.<nnnnnn>.open        being written
+    <spool>/<process>/<stream>.<nnnnnn>.journal     finished, waiting to be sealed
+    <spool>/<process>/<stream>.<nnnnnn>.unreadable  set aside: its handshake is missing
+    <spool>/<process>/<stream>.<nnnnnn>.state       timeline after that many files of the stream
+    <spool>/axes/<call>                             timeline after a call's last socket, for
+                                                    reconnects
 
-A lock of a dead process is free at once, whatever killed it, so whoever finds a folder with free
-locks takes it over, and two processes never take the same one.
+The locks of a dead process are free at once, however it ended, so any process that finds a folder
+with free locks takes it over, and two processes never take over the same one.
 """
 
 from __future__ import annotations
@@ -38,28 +37,27 @@ SET_ASIDE = ".unreadable"
 
 
 class Folder:
-    """One process's folder, held by its locks until `release`."""
+    """The folder of one process, held by its locks until `release`."""
 
     def __init__(self, path: Path, *locks: int) -> None:
         self.path = path
         self._locks = locks
 
     def release(self, *, remove_empty: bool = False) -> None:
-        """Gives the folder up; with `remove_empty` an emptied one is taken away first."""
+        """Releases the locks; with `remove_empty` removes an empty folder first."""
         try:
             if remove_empty and not any(
                 entry.name not in {LOCK, SEALER_LOCK} for entry in self.path.iterdir()
             ):
-                _take_away(self.path)
-        # a lock that stays behind would keep everyone away for as long as this process lives
-        finally:
+                _remove(self.path)
+        finally:  # a lock left behind would block the folder as long as this process lives
             for lock in self._locks:
                 os.close(lock)
 
 
 def claim(spool: Path) -> Folder:
-    """A new folder of our own. It appears under its name with its lock already held, so nobody can
-    take it over.
+    """Creates a folder for this process. It appears under its name with its lock already held, so
+    no other process can take it over.
     """
     if not spool.is_dir():
         spool.mkdir(parents=True, exist_ok=True)
@@ -75,26 +73,22 @@ def claim(spool: Path) -> Folder:
 
 
 def abandoned(spool: Path) -> Iterator[Folder]:
-    """Folders whose process is dead, each held by us while it is looked at; the caller releases
-    it.
-    """
+    """Yields the folders of dead processes, each locked by us; the caller releases it."""
     if not spool.is_dir():
         return
     for path in sorted(spool.iterdir()):
         if path.is_dir() and path.name != AXES and not path.name.startswith("."):
             try:
-                folder = _take(path)
-            except OSError as error:  # of one folder: the others have their turn
-                log.warning("folder not taken over", folder=path.name, error=error.strerror)
+                folder = _take_over(path)
+            except OSError as error:  # affects only this folder
+                log.warning("folder takeover failed", folder=path.name, error=error.strerror)
                 continue
             if folder is not None:
                 yield folder
 
 
 def sync_files(paths: Iterable[Path]) -> None:
-    """When it returns, the files are on disk under their names, with all that was written to
-    them.
-    """
+    """Syncs the files and their folders: on return, contents and names are on disk."""
     paths = list(paths)
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -106,10 +100,10 @@ def sync_files(paths: Iterable[Path]) -> None:
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:
-    """Replaces files: whoever reads one, also after a power cut, finds the old content or the new
-    one.
+    """Replaces files atomically: readers find the old content or the new one, even after a power
+    cut.
 
-    When it returns all are on disk. Where one fails, those before it may have been replaced.
+    On return all are on disk. If one fails, those before it may have been replaced.
     """
     for path, content in contents.items():
         _replace(path, content)
@@ -117,8 +111,8 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
 
 
 def forget_leftovers(folder: Path) -> None:
-    """Removes what a crash between two steps has left beside journals, once they are all sealed:
-    without it the folder would never be empty. Journals that were set aside stay.
+    """Removes files that a crash between two steps has left beside journals, once all of these are
+    sealed: otherwise the folder would never become empty. Journals that were set aside stay.
     """
     left = list(folder.iterdir())
     if any(path.suffix in JOURNALS for path in left):
@@ -147,7 +141,7 @@ def _replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.rename(path)
-    except BaseException:  # a full disk gets its room back, and the folder can become empty
+    except BaseException:  # frees space on a full disk, and lets the folder become empty
         partial.unlink(missing_ok=True)
         raise
 
@@ -158,20 +152,18 @@ def _sync_folders_of(paths: Iterable[Path]) -> None:
 
 
 def lock_for_sealing(folder: Path) -> bool:
-    """Holds the second lock of a folder until this process ends; False where the folder is gone, or
+    """Holds the second lock of a folder until this process ends; False if the folder is gone or
     taken over.
     """
     lock = _locked(folder / SEALER_LOCK) if (folder / LOCK).exists() else None
-    if (
-        lock is not None and not (folder / LOCK).exists()
-    ):  # taken away this moment, which our new file must not hinder
-        _take_away(folder)
+    if lock is not None and not (folder / LOCK).exists():
+        _remove(folder)  # it is just being removed, which our new file would have prevented
         os.close(lock)
         return False
     return lock is not None
 
 
-def _take(path: Path) -> Folder | None:
+def _take_over(path: Path) -> Folder | None:
     owner = _locked(path / LOCK, create=False)
     if owner is None:
         return None
@@ -180,16 +172,14 @@ def _take(path: Path) -> Folder | None:
     except OSError:
         os.close(owner)
         raise
-    if sealer is None:  # of its last process the sealer still works on a file
+    if sealer is None:  # the sealer of the dead process is still sealing a file
         os.close(owner)
         return None
     return Folder(path, owner, sealer)
 
 
-def _take_away(folder: Path) -> None:
-    """Removes an emptied folder; one in which somebody has made a file this moment is theirs to
-    remove.
-    """
+def _remove(folder: Path) -> None:
+    """Removes an empty folder, unless another process has just created a file in it."""
     for name in (SEALER_LOCK, LOCK):
         (folder / name).unlink(missing_ok=True)
     try:
@@ -200,8 +190,8 @@ def _take_away(folder: Path) -> None:
 
 
 def _locked(path: Path, *, create: bool = True) -> int | None:
-    """The descriptor that holds the lock; None where another process holds it, or the folder is
-    being taken away.
+    """Returns the descriptor holding the lock; None if another process holds it or is removing the
+    folder.
     """
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)

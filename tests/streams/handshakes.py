@@ -1,4 +1,4 @@
-"""A door, and sentences about it."""
+"""A auth, and sentences about it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from streams.acs.auth import Forbidden, HandshakeAuth, Reason, Refused
 SECRET = "a-secret+of/the=address"
 
 
-class DoorCase(SimpleTestCase):
-    door: HandshakeAuth
+class HandshakeCase(SimpleTestCase):
+    auth: HandshakeAuth
 
     async def assert_admitted(
-        self, handshake: dict[str, Any], door: HandshakeAuth | None = None
+        self, handshake: dict[str, Any], auth: HandshakeAuth | None = None
     ) -> None:
         try:
-            await (door or self.door).admit(handshake)
+            await (auth or self.auth).admit(handshake)
         except Refused as refused:
             self.fail(f"refused: {refused}")
 
@@ -27,8 +27,8 @@ class DoorCase(SimpleTestCase):
         reason: Reason,
         handshake: dict[str, Any],
         kind: type[Refused] = Forbidden,
-        door: HandshakeAuth | None = None,
+        auth: HandshakeAuth | None = None,
     ) -> None:
         with self.assertRaises(kind) as caught:
-            await (door or self.door).admit(handshake)
+            await (auth or self.auth).admit(handshake)
         self.assertEqual(caught.exception.reason, reason)

@@ -35,7 +35,7 @@ async def nobody(_news: News) -> None:
 
 
 class MediaSocketTestCase(TransactionTestCase):
-    """`self.application` records into `self.spool`; everyone is let in unless `self.door` is
+    """`self.application` records into `self.spool`; everyone is let in unless `self.auth` is
     another one.
     """
 

@@ -24,7 +24,7 @@ from tests.waiting import until
 class Alarms(RecorderTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.recorder = self.make(room=DiskQuota(limit_bytes=1))
+        self.recorder = self.make(disk_quota=DiskQuota(limit_bytes=1))
         self.addCleanup(self.recorder.stop)
         self.recorder.start()
 
@@ -56,7 +56,7 @@ class Alarms(RecorderTestCase):
         now = time.monotonic()  # leases count by it
         first = self.recorder.tick(now, START_US + 12_000_000)
         self.assertEqual(
-            (first["alarms"], first["listeners"]), (self.recorder._lookout.on, {call: 1})
+            (first["alarms"], first["listeners"]), (self.recorder._alarm_monitor.on, {call: 1})
         )
         quiet = self.recorder.tick(now + 0.1, START_US + 12_100_000)
         self.assertNotIn("alarms", quiet)

@@ -1,4 +1,4 @@
-"""The door: who is let in, who is not, and what is said about it."""
+"""The auth: who is let in, who is not, and what is said about it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from streams.acs.auth import (
     Undecided,
 )
 from streams.acs.jwks import KeySet, from_url
-from tests.streams.doors import SECRET, DoorCase
+from tests.streams.handshakes import SECRET, HandshakeCase
 from tests.streams.tokens import (
     AUDIENCE,
     KEY_ID,
@@ -44,10 +44,10 @@ from tests.streams.tokens import (
 
 
 @tag("once")
-class JwtTests(DoorCase):
+class JwtTests(HandshakeCase):
     def setUp(self) -> None:
         self.fetches = 0
-        self.door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(self.fetch))
+        self.auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(self.fetch))
 
     def fetch(self) -> bytes:
         self.fetches += 1
@@ -62,8 +62,8 @@ class JwtTests(DoorCase):
         await self.assert_admitted(handshake)
 
     async def test_the_resource_id_may_be_configured_in_capitals(self) -> None:
-        door = HandshakeAuth("jwt", audience=AUDIENCE.upper(), keys=KeySet(self.fetch))
-        await self.assert_admitted(scope(bearer=token()), door)
+        auth = HandshakeAuth("jwt", audience=AUDIENCE.upper(), keys=KeySet(self.fetch))
+        await self.assert_admitted(scope(bearer=token()), auth)
 
     async def test_a_query_string_changes_nothing(self) -> None:
         await self.assert_admitted(scope(bearer=token(), query=b"call=1&token=%ff"))
@@ -182,12 +182,12 @@ class JwtTests(DoorCase):
             deep,
         ):
             with self.subTest(wrong[:20]), self.assertRaises(Refused):
-                await self.door.admit(scope(bearer=wrong))
+                await self.auth.admit(scope(bearer=wrong))
         self.assertEqual(self.fetches, 0)
 
     @given(st.binary(max_size=300), st.binary(max_size=60))
     def test_hostile_bytes_are_refused_and_nothing_else(self, header: bytes, query: bytes) -> None:
-        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
+        auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
         for value in (header, b"Bearer " + header):
             handshake = {
                 "type": "websocket",
@@ -195,7 +195,7 @@ class JwtTests(DoorCase):
                 "query_string": query,
             }
             with self.assertRaises(Refused):
-                asyncio.run(door.admit(handshake))
+                asyncio.run(auth.admit(handshake))
 
     @given(
         st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists),
@@ -205,7 +205,7 @@ class JwtTests(DoorCase):
     def test_hostile_headers_of_a_token_are_refused_and_nothing_else(
         self, member: object, key_id: str, signature: bytes
     ) -> None:
-        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
+        auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
         headers: list[Any] = [
             member,
             {"alg": "RS256", "kid": member},
@@ -217,73 +217,73 @@ class JwtTests(DoorCase):
         ]
         for header in headers:
             with self.assertRaises(Refused):
-                asyncio.run(door.admit(scope(bearer=handmade(header, {}, signature))))
+                asyncio.run(auth.admit(scope(bearer=handmade(header, {}, signature))))
 
     async def test_the_stream_token_is_required_as_well_when_set(self) -> None:
-        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(self.fetch), stream_token=SECRET)
+        auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(self.fetch), stream_token=SECRET)
         await self.assert_refused(
-            Reason.NO_STREAM_TOKEN, scope(bearer=token()), Unauthenticated, door
+            Reason.NO_STREAM_TOKEN, scope(bearer=token()), Unauthenticated, auth
         )
         await self.assert_refused(
-            Reason.WRONG_STREAM_TOKEN, scope(bearer=token(), query=b"token=x"), door=door
+            Reason.WRONG_STREAM_TOKEN, scope(bearer=token(), query=b"token=x"), auth=auth
         )
         self.assertEqual(self.fetches, 0)
         right = b"token=" + SECRET.encode()
-        await self.assert_refused(Reason.NO_HEADER, scope(query=right), Unauthenticated, door)
-        await self.assert_admitted(scope(bearer=token(), query=right), door)
+        await self.assert_refused(Reason.NO_HEADER, scope(query=right), Unauthenticated, auth)
+        await self.assert_admitted(scope(bearer=token(), query=right), auth)
 
 
-class KeyServerTests(DoorCase):
-    """The same door over a real key server."""
+class KeyServerTests(HandshakeCase):
+    """The same checks with a real key server."""
 
     async def test_an_unknown_key_is_refused_after_one_more_request(self) -> None:
         with key_server() as server:
             keys = KeySet(
                 from_url(server.url), clock=iter(range(0, 9999, 20)).__next__
             )  # 20 s pass between looks
-            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=keys)
-            await self.assert_admitted(scope(bearer=token()), door)
+            auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=keys)
+            await self.assert_admitted(scope(bearer=token()), auth)
             self.assertEqual(server.requests, 1)
             await self.assert_refused(
-                Reason.UNKNOWN_KEY, scope(bearer=token(key="stranger")), door=door
+                Reason.UNKNOWN_KEY, scope(bearer=token(key="stranger")), auth=auth
             )
             self.assertEqual(server.requests, 2)
 
     async def test_strangers_do_not_make_us_ask_again_and_again(self) -> None:
         with key_server() as server:
-            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
+            auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
             for number in range(20):
                 forged = token(key="stranger", header={"kid": f"stranger-{number}"})
-                await self.assert_refused(Reason.UNKNOWN_KEY, scope(bearer=forged), door=door)
+                await self.assert_refused(Reason.UNKNOWN_KEY, scope(bearer=forged), auth=auth)
             self.assertEqual(server.requests, 1)
 
     async def test_a_key_server_that_is_down_leaves_it_undecided(self) -> None:
         with key_server() as server:
             url = server.url
-        door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(url)))
-        await self.assert_refused(Reason.NO_KEYS, scope(bearer=token()), Undecided, door)
+        auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(url)))
+        await self.assert_refused(Reason.NO_KEYS, scope(bearer=token()), Undecided, auth)
 
     async def test_keys_that_are_fetched_ahead_spare_the_first_call_the_wait(self) -> None:
         with key_server() as server:
-            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
-            await door.warm()
-        await self.assert_admitted(scope(bearer=token()), door)
+            auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
+            await auth.warm()
+        await self.assert_admitted(scope(bearer=token()), auth)
 
     async def test_a_slow_key_server_keeps_nobody_else_waiting(self) -> None:
         with key_server() as server:
             server.open.clear()
-            door = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
-            waiting = asyncio.ensure_future(door.admit(scope(bearer=token())))
+            auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
+            waiting = asyncio.ensure_future(auth.admit(scope(bearer=token())))
             await asyncio.to_thread(server.asked.wait, 5)
-            await self.assert_refused(Reason.NO_HEADER, scope(), Unauthenticated, door)
+            await self.assert_refused(Reason.NO_HEADER, scope(), Unauthenticated, auth)
             self.assertFalse(waiting.done())
             server.open.set()
             await waiting
 
 
-class StreamTokenTests(DoorCase):
+class StreamTokenTests(HandshakeCase):
     def setUp(self) -> None:
-        self.door = HandshakeAuth("token", stream_token=SECRET)
+        self.auth = HandshakeAuth("token", stream_token=SECRET)
 
     async def test_the_secret_admits_as_it_is_and_percent_encoded(self) -> None:
         await self.assert_admitted(scope(query=b"token=" + SECRET.encode()))
@@ -326,12 +326,12 @@ class StreamTokenTests(DoorCase):
     @given(st.binary(max_size=200))
     def test_hostile_query_strings_are_refused_and_nothing_else(self, query: bytes) -> None:
         with self.assertRaises(Refused):
-            asyncio.run(self.door.admit(scope(query=query)))
+            asyncio.run(self.auth.admit(scope(query=query)))
         with self.assertRaises(Refused):
-            asyncio.run(self.door.admit(scope(query=b"token=" + query)))
+            asyncio.run(self.auth.admit(scope(query=b"token=" + query)))
 
 
-class OpenDoorTests(DoorCase):
+class AuthOffTests(HandshakeCase):
     async def test_everyone_comes_in_when_it_is_off(self) -> None:
         await self.assert_admitted({"type": "websocket", "headers": []}, HandshakeAuth("off"))
 
@@ -344,12 +344,12 @@ class OpenDoorTests(DoorCase):
             HandshakeAuth("jwt", keys=KeySet(key_set))
 
 
-class SettingsTests(DoorCase):
+class SettingsTests(HandshakeCase):
     @override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=SECRET)
     async def test_the_settings_make_the_door(self) -> None:
-        door = HandshakeAuth.from_settings()
-        await self.assert_refused(Reason.NO_STREAM_TOKEN, scope(), Unauthenticated, door)
-        await self.assert_admitted(scope(query=b"token=" + SECRET.encode()), door)
+        auth = HandshakeAuth.from_settings()
+        await self.assert_refused(Reason.NO_STREAM_TOKEN, scope(), Unauthenticated, auth)
+        await self.assert_admitted(scope(query=b"token=" + SECRET.encode()), auth)
 
     async def test_the_key_server_is_the_one_of_the_settings(self) -> None:
         values = {

@@ -15,39 +15,39 @@ from streams.acs.auth import (
     Unauthenticated,
     Undecided,
 )
-from tests.streams.doors import SECRET, DoorCase
+from tests.streams.handshakes import SECRET, HandshakeCase
 from tests.streams.tokens import scope
 
 
-class CrowdTests(DoorCase):
+class CrowdTests(HandshakeCase):
     async def test_beyond_the_bound_is_refused_and_may_try_again(self) -> None:
         with mock.patch.object(auth, "MAX_WAITING", 1):
-            self.door = HandshakeAuth("off")
-        crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(2)]
+            self.auth = HandshakeAuth("off")
+        crowd = [asyncio.create_task(self.auth.admit(scope())) for _ in range(2)]
         await asyncio.sleep(0)  # one has gone in, one waits
-        await self.assert_refused(Reason.CROWD, scope(), Undecided)
+        await self.assert_refused(Reason.OVERLOADED, scope(), Undecided)
         await asyncio.gather(*crowd)
         await self.assert_admitted(scope())
 
     async def test_is_not_asked_for_a_token_before_its_turn(self) -> None:
-        self.door = HandshakeAuth("token", stream_token=SECRET)
-        crowd = [asyncio.create_task(self.door.admit(scope())) for _ in range(3)]
+        self.auth = HandshakeAuth("token", stream_token=SECRET)
+        crowd = [asyncio.create_task(self.auth.admit(scope())) for _ in range(3)]
         await asyncio.sleep(0)
         self.assertEqual([task.done() for task in crowd], [True, False, False])
         await asyncio.wait(crowd)
         self.assertEqual({type(task.exception()) for task in crowd}, {Unauthenticated})
 
 
-class LogTests(DoorCase):
+class LogTests(HandshakeCase):
     """One line says why; it holds no secret, and a flood of strangers makes no flood of lines."""
 
     def setUp(self) -> None:
         self.now = 0.0
-        self.door = HandshakeAuth("token", stream_token=SECRET, clock=lambda: self.now)
+        self.auth = HandshakeAuth("token", stream_token=SECRET, clock=lambda: self.now)
 
     async def knock(self, query: bytes = b"token=guess-of-a-stranger") -> None:
         with self.assertRaises(Refused):
-            await self.door.admit(scope(query=query))
+            await self.auth.admit(scope(query=query))
 
     async def test_the_line_names_the_reason_and_no_token(self) -> None:
         with self.assertLogs("streams.acs.auth", "WARNING") as logs:
@@ -69,7 +69,7 @@ class LogTests(DoorCase):
 
     async def test_an_exception_says_the_reason_and_no_token(self) -> None:
         with self.assertRaises(Refused) as caught:
-            await self.door.admit(scope(query=b"token=guess-of-a-stranger"))
+            await self.auth.admit(scope(query=b"token=guess-of-a-stranger"))
         self.assertEqual(str(caught.exception), "wrong stream token")
 
     def test_every_refusal_has_its_own_status_and_close_code(self) -> None:

@@ -48,8 +48,8 @@ def no_keys() -> bytes:
 
 
 class TheDoor(MediaSocketTestCase):
-    def lock(self, door: HandshakeAuth) -> None:
-        self.application = Application(self.recorder, door)
+    def lock(self, auth: HandshakeAuth) -> None:
+        self.application = Application(self.recorder, auth)
 
     def with_jwt(self, *, stream_token: str = "") -> None:
         keys = KeySet(tokens.key_set)

@@ -70,7 +70,7 @@ class AtTheBound(TransactionTestCase):
             segment_seconds=10,
             fsync_seconds=0.05,
             grace_seconds=0,
-            room=DiskQuota(limit_bytes=200_000),
+            disk_quota=DiskQuota(limit_bytes=200_000),
             publish=self.forget,
         )
         self.recorder.start()
@@ -114,4 +114,4 @@ class AtTheBound(TransactionTestCase):
         await until(lambda: not self.recorder.stats().lacks_room)
         with self.assertLogs("streams.recorder", "INFO") as logs:
             self.recorder.open("connection", "", ACS)
-        self.assertIn("room for new calls again", logs.output[0])
+        self.assertIn("disk quota cleared", logs.output[0])

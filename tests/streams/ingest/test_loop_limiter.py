@@ -18,7 +18,7 @@ async def turns_of_the_loop(count: int) -> None:
 
 class OneByOne(SimpleTestCase):
     async def test_nobody_waits_who_is_alone(self) -> None:
-        turns = LoopLimiter(most_waiting=0)
+        turns = LoopLimiter(max_waiting=0)
         for _ in range(3):
             await turns.acquire()
             await asyncio.sleep(0)
@@ -68,7 +68,7 @@ class OneByOne(SimpleTestCase):
 
 class TheBound(SimpleTestCase):
     async def test_of_how_many_wait(self) -> None:
-        turns = LoopLimiter(most_waiting=2)
+        turns = LoopLimiter(max_waiting=2)
         crowd = [asyncio.create_task(turns.acquire()) for _ in range(4)]  # one goes on, two wait
         await asyncio.wait(crowd)
         self.assertEqual(
@@ -76,16 +76,16 @@ class TheBound(SimpleTestCase):
         )
 
     async def test_of_how_long_one_waits(self) -> None:
-        turns = LoopLimiter(most_seconds=0)
+        turns = LoopLimiter(max_seconds=0)
         await turns.acquire()
         with self.assertRaises(Overloaded):
             await turns.acquire()
 
     async def test_leaves_nothing_behind(self) -> None:
-        turns = LoopLimiter(most_waiting=1, most_seconds=0)
+        turns = LoopLimiter(max_waiting=1, max_seconds=0)
         await turns.acquire()
         with self.assertRaises(Overloaded):
             await turns.acquire()
         await turns_of_the_loop(3)
         await turns.acquire()
-        self.assertFalse(turns._waiting)
+        self.assertFalse(turns._waiters)

@@ -8,7 +8,7 @@ import asyncio
 
 from django.test import SimpleTestCase
 
-from streams.ingest.read_coalescing import MANY_SOCKETS, REST_SECONDS, ReadCoalescing
+from streams.ingest.read_coalescing import MANY_SOCKETS, PAUSE_SECONDS, ReadCoalescing
 
 
 class Rests(SimpleTestCase):
@@ -30,7 +30,7 @@ class Rests(SimpleTestCase):
     async def test_many_sockets_gather_for_a_moment_in_each_turn(self) -> None:
         self.gathering.adjust(MANY_SOCKETS)
         self.assertEqual(await self.turns(10), 10)
-        self.assertEqual(set(self.rests), {REST_SECONDS})
+        self.assertEqual(set(self.rests), {PAUSE_SECONDS})
 
     async def test_there_is_one_rest_in_a_turn_however_often_it_is_suited(self) -> None:
         for _ in range(5):
