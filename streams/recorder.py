@@ -1,5 +1,4 @@
-"""The recorder of one process: its spool folder, its open streams, and the three workers behind
-them.
+"""The recorder of one process: its spool folder, its open streams, and three workers.
 
 streams ──▶ journals ──▶ syncer (thread: fsync every second)
    │            └──────▶ sealer (process: finished journals -> store, rows)

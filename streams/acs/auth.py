@@ -1,4 +1,4 @@
-"""Authentication of media sockets: decided from the handshake alone, before the socket is accepted.
+"""Authentication of media sockets, from the handshake alone, before the socket is accepted.
 
     Refused
      ├── Unauthenticated   no credentials, or malformed ones

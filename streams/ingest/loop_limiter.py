@@ -1,5 +1,5 @@
-"""Limits handshakes and closes to one per event-loop iteration, so that a burst does not stall open
-sockets.
+"""Limits handshakes and closes to one per event-loop iteration, so that bursts stall no open
+socket.
 
 A handshake and a close cost one or two milliseconds each: a file is created or renamed, lines are
 logged. Three hundred at once took half a second in which no packets were read. With the limit, the

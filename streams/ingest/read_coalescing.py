@@ -1,5 +1,4 @@
-"""Read coalescing: a pause of one millisecond per iteration of a busy event loop, in which packets
-collect.
+"""Read coalescing: a pause of 1 ms per iteration of a busy event loop, in which packets collect.
 
 Calls are spread over the 20 ms between their packets, so a loop with two hundred of them is woken
 for one socket after the other, each time with cold caches: 24 µs per packet at 250 calls. With a

@@ -1,8 +1,8 @@
-"""One open media socket: its messages are appended to a journal, metered and counted. No I/O but
-the journal's.
+"""One open media socket: appends its messages to a journal, meters and counts them.
 
-`receive` is the path of every packet: decode, one `write` per read of the socket, keep the bytes
-for the meter. It never awaits, queries no database and hops to no thread.
+The journal is its only I/O. `receive` is the path of every packet: decode, one `write` per read of
+the socket, keep the bytes for the meter. It never awaits, queries no database and hops to no
+thread.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Contents of the spool, from names, sizes and times alone: finished files, their order, and
-totals.
+"""Contents of the spool by file names, sizes and times: finished files, their order, totals.
 
 A folder can contain thousands of open files and is scanned twice a second: names are read in one
 go, and only finished files are examined further.

@@ -1,12 +1,11 @@
-"""The journal format: one append-only file per stream, rotated, written before anything else is
-done with a message.
+"""The journal format: one append-only file per stream, written before any other use of a message.
 
-A file is a magic word followed by records. A record is
+A file is a magic word followed by records, and is rotated. A record is
 
     marker "\\xacJ" | kind (1 byte) | flags (1) | length of body (4, little-endian) | body |
     CRC-32 (4) of all before
 
-so a torn tail is recognised, and the next intact record after a damaged one is found by its marker.
+so a torn tail is recognized, and the next intact record after a damaged one is found by its marker.
 Audio has a binary body: timestamp in µs (8), arrival in µs (8), voice (2), PCM; all other records
 are JSON. Every file repeats the handshake, the current metadata and the voices, so each can be read
 alone; it is also the capture format that `manage.py simulate --replay` sends again and

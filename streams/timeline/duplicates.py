@@ -1,5 +1,4 @@
-"""Duplicate filter: recent packets of one track, to recognize exact duplicates, also on a
-reconnected socket. PURE.
+"""Duplicate filter of one track: recognizes exact duplicates, also on a reconnected socket. PURE.
 
 A packet is identified by its timestamp and 64 bits of checksums: two different packets with the
 same timestamp are mistaken for one with a probability below 10^-15. A strong hash would cost more

@@ -1,5 +1,4 @@
-"""The timeline of a call: packets in order of arrival become runs of samples and gaps on one axis.
-PURE.
+"""The timeline of a call: from packets in order of arrival to runs and gaps on one axis. PURE.
 
 The seven laws (docs/timeline.md describes each with its test): conservation, no cuts, alignment,
 gaps are facts, order, a clock that jumps, one zero. The axis is counted in samples since the Unix

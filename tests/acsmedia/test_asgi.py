@@ -103,7 +103,9 @@ class Addresses(MediaSocketTestCase):
                 socket = self.socket(path=path)
                 self.assertEqual(await socket.connect(timeout=10), (False, 4404))
                 await socket.wait(timeout=10)
-                self.assertEqual(await self.answer(self.socket(path=path, says_status=True)), 404)
+                self.assertEqual(
+                    await self.answer(self.socket(path=path, supports_status=True)), 404
+                )
         self.assertEqual(records_in(self.spool), [])
 
     async def test_of_the_browser_and_of_http_go_their_own_ways(self) -> None:

@@ -1,4 +1,4 @@
-"""A auth, and sentences about it."""
+"""Assertions about the authentication of handshakes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""ACS's socket over the real application, without a server: what connects, and where it is
-recorded.
+"""ACS's socket on the real application, without a server: its client, and the spool it
+records to.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 async def nobody(_news: News) -> None:
-    """No dashboard is connected."""
+    """Drops news: no dashboard is connected."""
 
 
 class MediaSocketTestCase(TransactionTestCase):
-    """`self.application` records into `self.spool`; everyone is let in unless `self.auth` is
-    another one.
+    """`self.application` records to `self.spool`; it accepts every handshake unless a test replaces
+    it.
     """
 
     def setUp(self) -> None:
@@ -48,8 +48,8 @@ class MediaSocketTestCase(TransactionTestCase):
         self.application = Application(self.recorder, HandshakeAuth("off"))
 
     def stop(self) -> None:
-        """Ends the recorder, and waits for a file that is still being sealed: it would write into
-        the next test.
+        """Ends the recorder, and waits for a file being sealed, which would otherwise write to the
+        next test.
         """
         running = self.recorder._running
         self.recorder.stop()
@@ -57,11 +57,11 @@ class MediaSocketTestCase(TransactionTestCase):
             self.assertTrue(running.sealer.stop(60))
 
     def socket(
-        self, headers: Headers = NAMED, *, path: str = MEDIA, says_status: bool = False
+        self, headers: Headers = NAMED, *, path: str = MEDIA, supports_status: bool = False
     ) -> WebsocketCommunicator:
-        """A handshake; `says_status`: the server can answer it with an HTTP status."""
+        """Returns a handshake; `says_status`: the server supports HTTP statuses as a response."""
         socket = WebsocketCommunicator(self.application, path, [*headers])
-        if says_status:
+        if supports_status:
             socket.scope["extensions"] = {"websocket.http.response": {}}
         return socket
 
@@ -69,7 +69,7 @@ class MediaSocketTestCase(TransactionTestCase):
     async def connected(
         self, headers: Headers = NAMED, *, path: str = MEDIA
     ) -> AsyncIterator[WebsocketCommunicator]:
-        """A socket that has been accepted; at the end the application is over with it."""
+        """Connects a socket; at the end of the block the application has finished with it."""
         socket = self.socket(headers, path=path)
         accepted, _subprotocol = await socket.connect(timeout=10)
         self.assertTrue(accepted)
@@ -79,7 +79,9 @@ class MediaSocketTestCase(TransactionTestCase):
             await socket.disconnect(timeout=10)
 
     async def answer(self, socket: WebsocketCommunicator) -> int:
-        """The HTTP status that a handshake is refused with; the application is over with it."""
+        """Returns the HTTP status of a refused handshake, after the application has finished with
+        it.
+        """
         await socket.send_input({"type": "websocket.connect"})
         start = await socket.receive_output(timeout=10)
         self.assertEqual(start["type"], "websocket.http.response.start")
@@ -92,19 +94,19 @@ class MediaSocketTestCase(TransactionTestCase):
         return status
 
     async def closed(self, socket: WebsocketCommunicator) -> tuple[int, str]:
-        """The code and the reason that the application closes an accepted socket with."""
+        """Returns code and reason with which the application closes an accepted socket."""
         message: dict[str, Any] = await socket.receive_output(timeout=10)
         self.assertEqual(message["type"], "websocket.close")
         await socket.wait(timeout=10)
         return message["code"], message["reason"]
 
     def stream(self) -> Stream:
-        """The one stream that is open."""
+        """Returns the only open stream."""
         [stream] = self.recorder._streams
         return stream
 
     async def received(self, stream: Stream, messages: int) -> None:
-        """Returns when the stream has been told so many messages."""
+        """Returns when the stream has received this many messages."""
         tally = stream.tally
         outcomes = ("audio", "dtmf", "metadata", "other", "unknown", "malformed", "unwritten")
         await until(lambda: sum(getattr(tally, outcome) for outcome in outcomes) >= messages)

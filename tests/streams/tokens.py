@@ -1,4 +1,4 @@
-"""Tokens as ACS signs them, and wrong in every way; a key server that counts, stalls and fails on
+"""Tokens as ACS signs them, and invalid ones; a key server that counts, stalls and fails on
 request.
 """
 
@@ -26,7 +26,7 @@ KEY_ID = "key-1"
 
 
 def private_key(name: str = KEY_ID, bits: int = 2048) -> RSAPrivateKey:
-    """One key a name in the whole run: making one takes a tenth of a second."""
+    """Returns one key per name for the whole run: generating one takes a tenth of a second."""
     return _private_key(name, bits)
 
 
@@ -53,8 +53,8 @@ def key_set(*names: str) -> bytes:
 def token(
     *, key: str = KEY_ID, header: dict[str, Any] | None = None, without: str = "", **claims: Any
 ) -> str:
-    """What ACS would send, with `claims` changed and `without` left out; `header` changes the
-    header.
+    """Returns a token as ACS sends it, with `claims` changed and `without` removed; `header`
+    changes the header.
     """
     now = time.time()
     whole = {
@@ -72,13 +72,13 @@ def token(
 
 
 def handmade(header: Any, claims: Any, signature: bytes = b"") -> str:
-    """A token that no library would make."""
+    """Returns a token that no library would encode."""
     parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 def scope(*, bearer: str | bytes | None = None, query: bytes = b"") -> dict[str, Any]:
-    """The handshake of ACS as an ASGI scope; `bearer` is the token."""
+    """Returns the handshake of ACS as an ASGI scope; `bearer` is the token."""
     headers = [(b"host", b"media.example.com"), (b"x-ms-call-connection-id", b"411f0b00-1")]
     if bearer is not None:
         headers.append(
@@ -91,7 +91,7 @@ def scope(*, bearer: str | bytes | None = None, query: bytes = b"") -> dict[str,
 
 
 class KeyServer(ThreadingHTTPServer):
-    """Answers `status` and `document`, not before `open` is set; `requests` counts."""
+    """Responds with `status` and `document` once `open` is set; counts `requests`."""
 
     daemon_threads = True
 
@@ -106,7 +106,7 @@ class KeyServer(ThreadingHTTPServer):
         self.open.set()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that leave in the middle are part of the tests."""
+        """Ignores clients that disconnect early: they are part of the tests."""
 
     @property
     def url(self) -> str:
@@ -128,7 +128,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(self.server.document)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """A test run prints no request lines."""
+        """Prints no request lines during a test run."""
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""The auth: who is let in, who is not, and what is said about it."""
+"""Authentication of handshakes: accepted and refused credentials, with the reason of
+each refusal.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,7 @@ class JwtTests(HandshakeCase):
     async def test_acs_is_admitted(self) -> None:
         await self.assert_admitted(scope(bearer=token()))
 
-    async def test_the_word_bearer_may_be_written_in_any_case(self) -> None:
+    async def test_the_scheme_is_case_insensitive(self) -> None:
         handshake = scope()
         handshake["headers"].append((b"authorization", b"bearer  " + token().encode() + b" "))
         await self.assert_admitted(handshake)
@@ -65,13 +67,13 @@ class JwtTests(HandshakeCase):
         auth = HandshakeAuth("jwt", audience=AUDIENCE.upper(), keys=KeySet(self.fetch))
         await self.assert_admitted(scope(bearer=token()), auth)
 
-    async def test_a_query_string_changes_nothing(self) -> None:
+    async def test_the_query_string_is_ignored(self) -> None:
         await self.assert_admitted(scope(bearer=token(), query=b"call=1&token=%ff"))
 
     async def test_a_token_without_nbf_is_admitted(self) -> None:
         await self.assert_admitted(scope(bearer=token(without="nbf")))
 
-    async def test_a_clock_that_is_a_little_off_is_forgiven(self) -> None:
+    async def test_small_clock_differences_are_tolerated(self) -> None:
         await self.assert_admitted(scope(bearer=token(exp=int(time.time() - LEEWAY_SECONDS / 2))))
         await self.assert_admitted(scope(bearer=token(nbf=int(time.time() + LEEWAY_SECONDS / 2))))
 
@@ -80,7 +82,7 @@ class JwtTests(HandshakeCase):
             Reason.EXPIRED, scope(bearer=token(exp=int(time.time() - LEEWAY_SECONDS - 5)))
         )
 
-    async def test_a_token_that_is_not_valid_yet_is_refused(self) -> None:
+    async def test_a_token_not_valid_yet_is_refused(self) -> None:
         later = int(time.time() + LEEWAY_SECONDS + 60)
         await self.assert_refused(Reason.NOT_YET_VALID, scope(bearer=token(nbf=later)))
         await self.assert_refused(Reason.NOT_YET_VALID, scope(bearer=token(iat=later)))
@@ -114,7 +116,7 @@ class JwtTests(HandshakeCase):
                     Reason.MALFORMED, scope(bearer=token(**claims)), Unauthenticated
                 )
         await self.assert_refused(Reason.WRONG_AUDIENCE, scope(bearer=token(aud={"a": 1})))
-        await self.assert_refused(Reason.WRONG_ISSUER, scope(bearer=handmade_signed({"iss": 5})))
+        await self.assert_refused(Reason.WRONG_ISSUER, scope(bearer=signed_by_hand({"iss": 5})))
 
     async def test_hs256_signed_with_the_public_key_is_refused(self) -> None:
         forged = hmac_signed_with_public_key()
@@ -130,7 +132,7 @@ class JwtTests(HandshakeCase):
         unsigned = handmade({"alg": "RS256", "kid": KEY_ID}, claims)
         await self.assert_refused(Reason.WRONG_SIGNATURE, scope(bearer=unsigned))
 
-    async def test_another_signer_under_a_known_key_id_is_refused(self) -> None:
+    async def test_another_signer_with_a_known_key_id_is_refused(self) -> None:
         forged = token(key="stranger", header={"kid": KEY_ID})
         await self.assert_refused(Reason.WRONG_SIGNATURE, scope(bearer=forged))
 
@@ -142,13 +144,13 @@ class JwtTests(HandshakeCase):
             Reason.WRONG_SIGNATURE, scope(bearer=f"{header}.{other}.{signature}")
         )
 
-    async def test_a_token_that_brings_its_own_key_is_refused(self) -> None:
+    async def test_a_token_with_its_own_key_url_is_refused(self) -> None:
         forged = token(
             key="stranger", header={"kid": "stranger", "jku": "https://example.com/keys"}
         )
         await self.assert_refused(Reason.UNKNOWN_KEY, scope(bearer=forged))
 
-    async def test_a_token_that_names_no_key_is_refused(self) -> None:
+    async def test_a_token_without_a_key_id_is_refused(self) -> None:
         forged = handmade({"alg": "RS256"}, {})
         await self.assert_refused(Reason.NO_KEY_ID, scope(bearer=forged))
 
@@ -166,11 +168,11 @@ class JwtTests(HandshakeCase):
             with self.subTest(header):
                 await self.assert_refused(Reason.NOT_BEARER, handshake, Unauthenticated)
 
-    async def test_a_header_that_is_too_long_is_refused_unread(self) -> None:
+    async def test_a_header_that_is_too_long_is_not_parsed(self) -> None:
         handshake = scope(bearer=b"x" * MAX_HEADER_BYTES)
         await self.assert_refused(Reason.HEADER_TOO_LONG, handshake, Unauthenticated)
 
-    async def test_what_is_no_token_is_refused_without_asking_for_keys(self) -> None:
+    async def test_malformed_tokens_are_refused_without_fetching_keys(self) -> None:
         deep = handmade_raw(b"[" * 5000)
         for wrong in (
             b"x",
@@ -186,7 +188,9 @@ class JwtTests(HandshakeCase):
         self.assertEqual(self.fetches, 0)
 
     @given(st.binary(max_size=300), st.binary(max_size=60))
-    def test_hostile_bytes_are_refused_and_nothing_else(self, header: bytes, query: bytes) -> None:
+    def test_arbitrary_bytes_are_refused_without_another_error(
+        self, header: bytes, query: bytes
+    ) -> None:
         auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
         for value in (header, b"Bearer " + header):
             handshake = {
@@ -202,7 +206,7 @@ class JwtTests(HandshakeCase):
         st.text(),
         st.binary(),
     )
-    def test_hostile_headers_of_a_token_are_refused_and_nothing_else(
+    def test_arbitrary_token_headers_are_refused_without_another_error(
         self, member: object, key_id: str, signature: bytes
     ) -> None:
         auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
@@ -219,7 +223,7 @@ class JwtTests(HandshakeCase):
             with self.assertRaises(Refused):
                 asyncio.run(auth.admit(scope(bearer=handmade(header, {}, signature))))
 
-    async def test_the_stream_token_is_required_as_well_when_set(self) -> None:
+    async def test_a_configured_stream_token_is_required_as_well(self) -> None:
         auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(self.fetch), stream_token=SECRET)
         await self.assert_refused(
             Reason.NO_STREAM_TOKEN, scope(bearer=token()), Unauthenticated, auth
@@ -238,9 +242,8 @@ class KeyServerTests(HandshakeCase):
 
     async def test_an_unknown_key_is_refused_after_one_more_request(self) -> None:
         with key_server() as server:
-            keys = KeySet(
-                from_url(server.url), clock=iter(range(0, 9999, 20)).__next__
-            )  # 20 s pass between looks
+            # every reading of the clock advances it by 20 s
+            keys = KeySet(from_url(server.url), clock=iter(range(0, 9999, 20)).__next__)
             auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=keys)
             await self.assert_admitted(scope(bearer=token()), auth)
             self.assertEqual(server.requests, 1)
@@ -249,7 +252,7 @@ class KeyServerTests(HandshakeCase):
             )
             self.assertEqual(server.requests, 2)
 
-    async def test_strangers_do_not_make_us_ask_again_and_again(self) -> None:
+    async def test_unknown_key_ids_do_not_flood_the_key_server(self) -> None:
         with key_server() as server:
             auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
             for number in range(20):
@@ -257,19 +260,19 @@ class KeyServerTests(HandshakeCase):
                 await self.assert_refused(Reason.UNKNOWN_KEY, scope(bearer=forged), auth=auth)
             self.assertEqual(server.requests, 1)
 
-    async def test_a_key_server_that_is_down_leaves_it_undecided(self) -> None:
+    async def test_an_unreachable_key_server_leaves_it_undecided(self) -> None:
         with key_server() as server:
             url = server.url
         auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(url)))
         await self.assert_refused(Reason.NO_KEYS, scope(bearer=token()), Undecided, auth)
 
-    async def test_keys_that_are_fetched_ahead_spare_the_first_call_the_wait(self) -> None:
+    async def test_keys_fetched_ahead_need_no_key_server_at_the_first_call(self) -> None:
         with key_server() as server:
             auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
             await auth.warm()
         await self.assert_admitted(scope(bearer=token()), auth)
 
-    async def test_a_slow_key_server_keeps_nobody_else_waiting(self) -> None:
+    async def test_a_slow_key_server_delays_no_other_handshake(self) -> None:
         with key_server() as server:
             server.open.clear()
             auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(from_url(server.url)))
@@ -285,12 +288,12 @@ class StreamTokenTests(HandshakeCase):
     def setUp(self) -> None:
         self.auth = HandshakeAuth("token", stream_token=SECRET)
 
-    async def test_the_secret_admits_as_it_is_and_percent_encoded(self) -> None:
+    async def test_the_secret_is_accepted_verbatim_and_percent_encoded(self) -> None:
         await self.assert_admitted(scope(query=b"token=" + SECRET.encode()))
         await self.assert_admitted(scope(query=b"a=1&token=a-secret%2Bof%2fthe%3Daddress&b"))
 
     async def test_a_wrong_secret_is_refused(self) -> None:
-        for shown in (
+        for secret in (
             b"",
             b"a",
             SECRET.encode()[:-1],
@@ -298,8 +301,9 @@ class StreamTokenTests(HandshakeCase):
             SECRET.upper().encode(),
             b"%ff%00",
         ):
-            with self.subTest(shown):
-                await self.assert_refused(Reason.WRONG_STREAM_TOKEN, scope(query=b"token=" + shown))
+            with self.subTest(secret):
+                handshake = scope(query=b"token=" + secret)
+                await self.assert_refused(Reason.WRONG_STREAM_TOKEN, handshake)
 
     async def test_no_secret_is_refused(self) -> None:
         for query in (b"", b"Token=" + SECRET.encode(), b"xtoken=" + SECRET.encode(), b"&&=&;"):
@@ -308,11 +312,11 @@ class StreamTokenTests(HandshakeCase):
                     Reason.NO_STREAM_TOKEN, scope(query=query), Unauthenticated
                 )
 
-    async def test_the_secret_beside_another_one_is_refused(self) -> None:
+    async def test_a_second_token_parameter_is_refused(self) -> None:
         query = b"token=" + SECRET.encode() + b"&token=x"
         await self.assert_refused(Reason.WRONG_STREAM_TOKEN, scope(query=query))
 
-    async def test_a_query_string_that_is_too_long_is_refused_unread(self) -> None:
+    async def test_a_query_string_that_is_too_long_is_not_parsed(self) -> None:
         await self.assert_refused(Reason.QUERY_TOO_LONG, scope(query=b"&" * (MAX_QUERY_BYTES + 1)))
 
     async def test_a_jwt_does_not_replace_the_secret(self) -> None:
@@ -324,7 +328,7 @@ class StreamTokenTests(HandshakeCase):
         )
 
     @given(st.binary(max_size=200))
-    def test_hostile_query_strings_are_refused_and_nothing_else(self, query: bytes) -> None:
+    def test_arbitrary_query_strings_are_refused_without_another_error(self, query: bytes) -> None:
         with self.assertRaises(Refused):
             asyncio.run(self.auth.admit(scope(query=query)))
         with self.assertRaises(Refused):
@@ -332,10 +336,10 @@ class StreamTokenTests(HandshakeCase):
 
 
 class AuthOffTests(HandshakeCase):
-    async def test_everyone_comes_in_when_it_is_off(self) -> None:
+    async def test_every_handshake_is_accepted(self) -> None:
         await self.assert_admitted({"type": "websocket", "headers": []}, HandshakeAuth("off"))
 
-    def test_a_door_without_what_it_checks_against_cannot_be_made(self) -> None:
+    def test_missing_arguments_are_an_assertion_error(self) -> None:
         with self.assertRaises(AssertionError):
             HandshakeAuth("token")
         with self.assertRaises(AssertionError):
@@ -346,12 +350,12 @@ class AuthOffTests(HandshakeCase):
 
 class SettingsTests(HandshakeCase):
     @override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=SECRET)
-    async def test_the_settings_make_the_door(self) -> None:
+    async def test_the_settings_determine_mode_and_secret(self) -> None:
         auth = HandshakeAuth.from_settings()
         await self.assert_refused(Reason.NO_STREAM_TOKEN, scope(), Unauthenticated, auth)
         await self.assert_admitted(scope(query=b"token=" + SECRET.encode()), auth)
 
-    async def test_the_key_server_is_the_one_of_the_settings(self) -> None:
+    async def test_the_settings_determine_the_key_server(self) -> None:
         values = {
             "DEBUG": True,
             "ACS_AUTH": "jwt",
@@ -361,7 +365,7 @@ class SettingsTests(HandshakeCase):
         with key_server() as server, override_settings(**values, ACS_JWKS_URL=server.url):
             await self.assert_admitted(scope(bearer=token()), HandshakeAuth.from_settings())
 
-    def test_a_door_that_would_stand_open_is_not_made(self) -> None:
+    def test_settings_that_would_accept_anyone_are_an_error(self) -> None:
         wrong: list[dict[str, Any]] = [
             {"ACS_AUTH": "off", "DEBUG": False},
             {"ACS_AUTH": "token", "ACS_STREAM_TOKEN": ""},
@@ -381,9 +385,9 @@ class SettingsTests(HandshakeCase):
                 HandshakeAuth.from_settings()
 
 
-def handmade_signed(claims: dict[str, Any]) -> str:
-    """Signed with the right key; PyJWT refuses to encode claims of the wrong type, so the payload
-    is swapped first.
+def signed_by_hand(claims: dict[str, Any]) -> str:
+    """Returns a token signed with the right key; by hand, because PyJWT does not encode claims of
+    the wrong type.
     """
     now = int(time.time())
     unsigned = handmade(
@@ -394,8 +398,8 @@ def handmade_signed(claims: dict[str, Any]) -> str:
 
 
 def hmac_signed_with_public_key() -> str:
-    """The classic confusion: the public key taken as the secret of HS256. PyJWT refuses to make it,
-    so by hand.
+    """Returns the classic confusion, the public key used as an HS256 secret; by hand, because PyJWT
+    refuses.
     """
     claims = jwt.decode(token(), options={"verify_signature": False})
     unsigned = handmade({"alg": "HS256", "kid": KEY_ID}, claims).rpartition(".")[0]

@@ -1,5 +1,5 @@
-"""ACS's socket over the real application: who gets in, what is recorded, how it ends, what it costs
-the others.
+"""ACS's socket on the real application: authentication, recording, both ways of
+closing, outages.
 """
 
 from __future__ import annotations
@@ -47,41 +47,41 @@ def no_keys() -> bytes:
     raise OSError("no route to host")
 
 
-class TheDoor(MediaSocketTestCase):
-    def lock(self, auth: HandshakeAuth) -> None:
+class HandshakeAuthentication(MediaSocketTestCase):
+    def use(self, auth: HandshakeAuth) -> None:
         self.application = Application(self.recorder, auth)
 
     def with_jwt(self, *, stream_token: str = "") -> None:
         keys = KeySet(tokens.key_set)
-        self.lock(
+        self.use(
             HandshakeAuth("jwt", audience=tokens.AUDIENCE, stream_token=stream_token, keys=keys)
         )
 
     async def refused(self, headers: Any = NAMED, path: str = MEDIA) -> tuple[int, int]:
-        """The close code and the HTTP status that such a handshake is refused with, and nothing has
-        been opened.
+        """Returns close code and HTTP status of such a handshake, after checking that it opened
+        nothing.
         """
         socket = self.socket(headers, path=path)
         accepted, code = await socket.connect(timeout=10)
         self.assertFalse(accepted)
         await socket.wait(timeout=10)
-        status = await self.answer(self.socket(headers, path=path, says_status=True))
+        status = await self.answer(self.socket(headers, path=path, supports_status=True))
         self.assertEqual(self.recorder.stats().open_streams, 0)
         self.assertEqual(records_in(self.spool), [])
         return code or 0, status
 
-    async def test_with_a_token_refuses_who_shows_none_or_another(self) -> None:
-        self.lock(HandshakeAuth("token", stream_token=STREAM_TOKEN))
+    async def test_mode_token_refuses_a_missing_or_wrong_token(self) -> None:
+        self.use(HandshakeAuth("token", stream_token=STREAM_TOKEN))
         self.assertEqual(await self.refused(), (4401, 401))
         self.assertEqual(await self.refused(path=f"{MEDIA}?token=another"), (4403, 403))
         self.assertEqual(self.recorder.stats().handshakes, {"refused": 4})
 
-    async def test_with_a_token_lets_in_who_shows_it(self) -> None:
-        self.lock(HandshakeAuth("token", stream_token=STREAM_TOKEN))
+    async def test_mode_token_accepts_the_right_token(self) -> None:
+        self.use(HandshakeAuth("token", stream_token=STREAM_TOKEN))
         async with self.connected(path=f"{MEDIA}?token={STREAM_TOKEN.replace(' ', '%20')}&more=1"):
             self.assertEqual(self.recorder.stats().open_streams, 1)
 
-    async def test_with_jwt_refuses_who_shows_none_or_a_wrong_one(self) -> None:
+    async def test_mode_jwt_refuses_a_missing_or_invalid_token(self) -> None:
         self.with_jwt()
         for bearer, answer in (
             (None, (4401, 401)),
@@ -93,43 +93,43 @@ class TheDoor(MediaSocketTestCase):
             with self.subTest(bearer):
                 self.assertEqual(await self.refused(tokens.scope(bearer=bearer)["headers"]), answer)
 
-    async def test_with_jwt_lets_in_who_shows_a_right_one(self) -> None:
+    async def test_mode_jwt_accepts_a_valid_token(self) -> None:
         self.with_jwt()
         async with self.connected(tokens.scope(bearer=tokens.token())["headers"]):
             self.assertEqual(self.recorder.stats().handshakes, {"accepted": 1})
 
-    async def test_with_jwt_and_a_stream_token_asks_for_both(self) -> None:
+    async def test_mode_jwt_with_a_stream_token_requires_both(self) -> None:
         self.with_jwt(stream_token=STREAM_TOKEN)
-        bearing = tokens.scope(bearer=tokens.token())["headers"]
-        self.assertEqual(await self.refused(bearing), (4401, 401))
+        headers = tokens.scope(bearer=tokens.token())["headers"]
+        self.assertEqual(await self.refused(headers), (4401, 401))
         self.assertEqual(await self.refused(path=f"{MEDIA}?token={STREAM_TOKEN}"), (4401, 401))
-        async with self.connected(bearing, path=f"{MEDIA}?token={STREAM_TOKEN}"):
+        async with self.connected(headers, path=f"{MEDIA}?token={STREAM_TOKEN}"):
             self.assertEqual(self.recorder.stats().open_streams, 1)
 
-    async def test_is_undecided_while_the_key_server_is_away(self) -> None:
-        self.lock(HandshakeAuth("jwt", audience=tokens.AUDIENCE, keys=KeySet(no_keys)))
+    async def test_an_unreachable_key_server_leaves_it_undecided(self) -> None:
+        self.use(HandshakeAuth("jwt", audience=tokens.AUDIENCE, keys=KeySet(no_keys)))
         self.assertEqual(
             await self.refused(tokens.scope(bearer=tokens.token())["headers"]), (4503, 503)
         )
 
-    async def test_that_is_open_asks_for_nothing(self) -> None:
+    async def test_mode_off_requires_nothing(self) -> None:
         async with self.connected(()):
             self.assertEqual(self.recorder.stats().open_streams, 1)
 
-    async def test_needs_no_origin_and_minds_none(self) -> None:
+    async def test_an_origin_is_neither_required_nor_checked(self) -> None:
         async with self.connected((*NAMED, (b"origin", b"https://elsewhere.example.com"))):
             self.assertEqual(self.recorder.stats().open_streams, 1)
 
 
-class TheHandshake(MediaSocketTestCase):
-    async def test_names_the_call(self) -> None:
+class HandshakeHeaders(MediaSocketTestCase):
+    async def test_identify_the_call(self) -> None:
         async with self.connected():
             handshake = self.stream().handshake
         self.assertEqual(
             (handshake.call_connection_id, handshake.correlation_id), (CONNECTION, CORRELATION)
         )
 
-    async def test_without_headers_makes_a_call_of_its_own(self) -> None:
+    async def test_without_any_each_socket_is_a_call(self) -> None:
         async with self.connected(()):
             first = self.stream().handshake
         async with self.connected(()):
@@ -137,44 +137,46 @@ class TheHandshake(MediaSocketTestCase):
         self.assertEqual((first.call_connection_id, first.correlation_id), ("", ""))
         self.assertNotEqual(first.call_id, second.call_id)
 
-    async def test_reads_headers_whatever_their_casing(self) -> None:
+    async def test_are_case_insensitive(self) -> None:
         async with self.connected(((b"X-MS-Call-Connection-Id", b" spaced "),)):
             self.assertEqual(self.stream().handshake.call_connection_id, "spaced")
 
-    async def test_keeps_letters_beyond_ascii(self) -> None:
+    async def test_may_contain_latin_1_letters(self) -> None:
         async with self.connected(((b"x-ms-call-connection-id", "é".encode("latin-1")),)):
             self.assertEqual(self.stream().handshake.call_connection_id, "é")
 
-    async def test_is_refused_with_ids_that_ACS_never_sends(self) -> None:  # noqa: N802 - the name of the service
+    async def test_with_invalid_ids_are_refused(self) -> None:
         for name in (b"x-ms-call-connection-id", b"x-ms-call-correlation-id"):
             for value in (b"x" * 257, b"a\x00b", b"a\nb"):
                 with self.subTest(name=name, value=value[:4]):
                     headers = ((name, value),)
                     self.assertEqual(await self.socket(headers).connect(timeout=10), (False, 4400))
-                    self.assertEqual(await self.answer(self.socket(headers, says_status=True)), 400)
+                    self.assertEqual(
+                        await self.answer(self.socket(headers, supports_status=True)), 400
+                    )
         self.assertEqual(self.recorder.stats().handshakes, {"failed": 12})
 
-    async def test_is_refused_when_nothing_could_be_recorded(self) -> None:
+    async def test_are_refused_when_nothing_could_be_recorded(self) -> None:
         self.recorder.start()
         assert self.recorder._running
-        self.recorder._running.sealer.stop(10)  # it has a test of its own for this
+        self.recorder._running.sealer.stop(10)  # the sealer has its own test for this
         folder = self.recorder._running.folder.path
         folder.rename(folder.with_name("gone"))  # the disk is gone
         self.addCleanup(folder.with_name("gone").rename, folder)
         with self.assertLogs("streams.acs.consumer", "ERROR"):
             self.assertEqual(await self.socket().connect(timeout=10), (False, 4503))
-            self.assertEqual(await self.answer(self.socket(says_status=True)), 503)
+            self.assertEqual(await self.answer(self.socket(supports_status=True)), 503)
         self.assertEqual(self.recorder.stats().handshakes, {"failed": 2})
 
-    async def test_that_is_given_up_before_it_began_opens_nothing(self) -> None:
+    async def test_of_an_abandoned_handshake_open_nothing(self) -> None:
         socket = self.socket()
         await socket.send_input({"type": "websocket.disconnect", "code": 1006})
         await socket.wait(timeout=10)
         self.assertEqual(records_in(self.spool), [])
 
 
-class WhatIsSent(MediaSocketTestCase):
-    async def test_is_recorded_text_and_binary_alike(self) -> None:
+class ReceivedMessages(MediaSocketTestCase):
+    async def test_text_and_binary_are_recorded_alike(self) -> None:
         async with self.connected() as socket:
             await socket.send_to(text_data=metadata())
             await socket.send_to(text_data=audio(ALICE))
@@ -182,7 +184,7 @@ class WhatIsSent(MediaSocketTestCase):
             await self.received(self.stream(), 3)
             self.assertEqual(heard_in(self.spool), {ALICE: PACKET, BOB: PACKET})
 
-    async def test_is_sealed_when_the_socket_closes(self) -> None:
+    async def test_are_sealed_when_the_socket_closes(self) -> None:
         async with self.connected() as socket:
             await socket.send_to(text_data=metadata())
             for number in range(10):
@@ -193,7 +195,7 @@ class WhatIsSent(MediaSocketTestCase):
         self.assertEqual((segment.sample_count, segment.participant.raw_id), (3200, ALICE))
         self.assertEqual((segment.subscription.audio, segment.subscription.close_code), (10, 1000))
 
-    async def test_is_sealed_as_two_subscriptions_after_a_second_metadata(self) -> None:
+    async def test_a_second_metadata_begins_a_second_subscription(self) -> None:
         async with self.connected() as socket:
             for message in (
                 metadata(),
@@ -220,7 +222,7 @@ class WhatIsSent(MediaSocketTestCase):
         self.assertEqual([one.sample_rate for one in open_stream.metadata], [24_000, 24_000])
         self.assertEqual((open_stream.tally.audio, open_stream.tally.malformed), (1, 1))
 
-    async def test_is_counted_where_it_holds_nothing(self) -> None:
+    async def test_without_media_are_counted(self) -> None:
         async with self.connected() as socket:
             open_stream = self.stream()
             await socket.send_input({"type": "websocket.receive", "text": ""})
@@ -235,7 +237,7 @@ class WhatIsSent(MediaSocketTestCase):
         reasons = {"not JSON": 2, "not a JSON object": 1, "audioData: data: wrong type or value": 1}
         self.assertEqual(tally.reasons, reasons)
 
-    async def test_is_bounded_in_participants(self) -> None:
+    async def test_the_number_of_participants_is_limited(self) -> None:
         with mock.patch.object(stream, "MAX_VOICES", 2):
             async with self.connected() as socket:
                 open_stream = self.stream()
@@ -245,8 +247,8 @@ class WhatIsSent(MediaSocketTestCase):
         self.assertEqual((list(open_stream.speakers), open_stream.tally.malformed), (["a", "b"], 1))
 
 
-class WeClose(MediaSocketTestCase):
-    async def test_what_cannot_be_recorded_with_the_reason(self) -> None:
+class ServerCloses(MediaSocketTestCase):
+    async def test_unsupported_audio_with_the_reason(self) -> None:
         socket = self.socket()
         await socket.connect(timeout=10)
         await socket.send_to(text_data=metadata(encoding="OPUS"))
@@ -260,7 +262,7 @@ class WeClose(MediaSocketTestCase):
             (4415, "audioMetadata: encoding: only PCM can be recorded"),
         )
 
-    async def test_a_socket_that_says_nothing_we_know_a_thousand_times(self) -> None:
+    async def test_a_socket_after_a_thousand_messages_without_media(self) -> None:
         socket = self.socket()
         await socket.connect(timeout=10)
         for _ in range(NO_MEDIA_MESSAGES):
@@ -268,7 +270,7 @@ class WeClose(MediaSocketTestCase):
         self.assertEqual(await self.closed(socket), (4422, "no media in the first messages"))
         self.assertEqual(self.recorder.stats().messages["malformed"], NO_MEDIA_MESSAGES)
 
-    async def test_no_socket_that_said_something_first(self) -> None:
+    async def test_no_socket_that_has_sent_media(self) -> None:
         async with self.connected() as socket:
             open_stream = self.stream()
             await socket.send_to(text_data=audio())
@@ -279,13 +281,13 @@ class WeClose(MediaSocketTestCase):
             self.assertIsNone(open_stream.closed)
 
 
-class TheyClose(MediaSocketTestCase):
+class ClientCloses(MediaSocketTestCase):
     async def ended(self, *last: dict[str, Any]) -> Closed:
-        """The record of the end of a socket after those messages."""
+        """Returns the `Closed` record of a socket that ends with these messages."""
         socket = self.socket()
         await socket.connect(timeout=10)
         assert self.recorder._running
-        self.recorder._running.sealer.stop(10)  # the journal is looked at
+        self.recorder._running.sealer.stop(10)  # keeps the journal for the check below
         [journal] = self.spool.glob(f"*/{self.stream().handshake.stream_id}.*")
         for message in ({"type": "websocket.receive", "text": audio()}, *last):
             await socket.send_input(message)
@@ -294,7 +296,7 @@ class TheyClose(MediaSocketTestCase):
         assert isinstance(closed, Closed)
         return closed
 
-    async def test_with_a_code_that_is_kept(self) -> None:
+    async def test_with_a_code_that_is_recorded(self) -> None:
         for code in (1000, 1001, 1006, 4000):
             with self.subTest(code):
                 closed = await self.ended({"type": "websocket.disconnect", "code": code})
@@ -308,7 +310,7 @@ class TheyClose(MediaSocketTestCase):
             closed = await self.ended(message)
             self.assertEqual((closed.code, closed.reason), (None, ""))
 
-    async def test_and_nothing_that_comes_after_it_is_read(self) -> None:
+    async def test_and_later_messages_are_ignored(self) -> None:
         socket = self.socket()
         await socket.connect(timeout=10)
         open_stream = self.stream()
@@ -317,7 +319,7 @@ class TheyClose(MediaSocketTestCase):
         await socket.wait(timeout=10)
         self.assertEqual(open_stream.tally.audio, 0)
 
-    async def test_by_going_while_we_close(self) -> None:
+    async def test_while_we_close(self) -> None:
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "websocket.close":
                 raise OSError("the client has gone")
@@ -333,8 +335,8 @@ class TheyClose(MediaSocketTestCase):
         self.assertEqual(self.recorder.stats().open_streams, 0)
 
 
-class TheServerEnds(MediaSocketTestCase):
-    async def test_a_socket_by_cancelling_it_and_its_journal_says_so(self) -> None:
+class ServerShutdown(MediaSocketTestCase):
+    async def test_cancels_a_socket_and_the_journal_contains_the_reason(self) -> None:
         socket = self.socket()
         await socket.connect(timeout=10)
         await socket.send_to(text_data=audio())
@@ -350,7 +352,7 @@ class TheServerEnds(MediaSocketTestCase):
         ]
         self.assertEqual((call.state, call.call_connection_id), ("interrupted", CONNECTION))
 
-    async def test_and_cancels_what_the_recorder_has_closed_already(self) -> None:
+    async def test_cancels_a_socket_closed_by_the_recorder(self) -> None:
         socket = self.socket()
         await socket.connect(timeout=10)
         await self.recorder.aclose()
@@ -359,8 +361,8 @@ class TheServerEnds(MediaSocketTestCase):
         self.assertEqual(self.recorder.stats().open_streams, 0)
 
 
-class AFullDisk(MediaSocketTestCase):
-    async def test_in_mid_call_is_counted_and_the_socket_stays(self) -> None:
+class FullDisk(MediaSocketTestCase):
+    async def test_in_mid_call_counts_lost_packets_and_keeps_the_socket(self) -> None:
         async with self.connected() as socket:
             open_stream = self.stream()
             for number in range(2):
@@ -379,16 +381,16 @@ class AFullDisk(MediaSocketTestCase):
             )
 
 
-class WithoutALayer(MediaSocketTestCase):
+class ChannelLayer(MediaSocketTestCase):
     @override_settings(CHANNEL_LAYERS={})
-    async def test_a_socket_is_recorded(self) -> None:
+    async def test_a_socket_is_recorded_without_it(self) -> None:
         async with self.connected() as socket:
             await socket.send_to(text_data=audio())
             await self.received(self.stream(), 1)
         self.assertEqual(self.recorder.stats().packets, 1)
 
     @override_settings(CHANNEL_LAYERS={})
-    async def test_that_nobody_can_listen_is_said_once(self) -> None:
+    async def test_its_absence_is_logged_once(self) -> None:
         with (
             mock.patch("streams.live.requests.REJOIN_SECONDS", 0.0),
             self.assertLogs("streams.live.requests", "ERROR") as logs,
@@ -399,7 +401,7 @@ class WithoutALayer(MediaSocketTestCase):
                     await self.received(self.stream(), at + 1)
         self.assertEqual(len(logs.output), 1)
 
-    async def test_no_socket_joins_it_and_the_process_only_to_hear_wishes(self) -> None:
+    async def test_is_joined_once_per_process_for_requests_only(self) -> None:
         layer = InMemoryChannelLayer()
         other = ((b"x-ms-call-connection-id", b"another"), NAMED[1])
         with mock.patch.dict(channel_layers.backends, {"default": layer}):
@@ -416,8 +418,8 @@ class WithoutALayer(MediaSocketTestCase):
                     self.assertEqual(len(layer.channels), 1)
 
 
-class TheCloseCodes(SimpleTestCase):
-    def test_of_the_documentation_are_those_of_the_code(self) -> None:
+class CloseCodes(SimpleTestCase):
+    def test_match_the_documentation(self) -> None:
         refusals = {
             one.close_code: one.status
             for one in (auth.Unauthenticated, auth.Forbidden, auth.Undecided)
@@ -439,6 +441,6 @@ class TheCloseCodes(SimpleTestCase):
         )
         self.assertEqual(len(rows), len(ours))
 
-    def test_of_the_module_are_named_in_its_docstring(self) -> None:
+    def test_are_listed_in_the_docstring(self) -> None:
         for code in (*consumers.HTTP_STATUS, consumers.UNSUPPORTED_AUDIO, consumers.NO_MEDIA):
             self.assertIn(str(code), consumers.__doc__ or "")

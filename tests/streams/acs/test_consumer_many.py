@@ -1,6 +1,4 @@
-"""Many media sockets at once, and one that takes all it can get: nobody else pays, nothing is
-left.
-"""
+"""Many media sockets at once, and one that floods: the others are served, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -20,28 +18,28 @@ SHORT_SOCKETS = 200
 
 
 class ManySockets(MediaSocketTestCase):
-    async def test_a_flood_on_one_lets_another_have_its_turn(self) -> None:
-        async with self.connected() as flooding, self.connected() as calm:
-            flooded, calmed = self.recorder._streams
+    async def test_a_flood_on_one_does_not_starve_another(self) -> None:
+        async with self.connected() as flooding, self.connected() as quiet:
+            flooded_stream, quiet_stream = self.recorder._streams
             flood = [metadata(), *[audio()] * 5_000]
             for message in flood:
                 flooding.input_queue.put_nowait({"type": "websocket.receive", "text": message})
-            calm.input_queue.put_nowait({"type": "websocket.receive", "text": audio()})
-            while not calmed.tally.audio:  # noqa: ASYNC110 - turn by turn is what is tested
+            quiet.input_queue.put_nowait({"type": "websocket.receive", "text": audio()})
+            while not quiet_stream.tally.audio:  # noqa: ASYNC110 - the test is about loop iterations
                 await asyncio.sleep(0)
-            self.assertLess(flooded.tally.audio, 10 * consumers.YIELD_EVERY)
-            await self.received(flooded, len(flood))
+            self.assertLess(flooded_stream.tally.audio, 10 * consumers.YIELD_EVERY)
+            await self.received(flooded_stream, len(flood))
 
-    async def test_that_come_or_go_together_have_a_turn_each(self) -> None:
+    async def test_opened_or_closed_together_take_turns(self) -> None:
         sockets = [self.socket() for _ in range(30)]
 
-        def is_open() -> int:
+        def open_streams() -> int:
             return self.recorder.stats().open_streams
 
-        async def one_by_one(wanted: int) -> None:
-            while (before := is_open()) != wanted:
+        async def one_by_one(expected: int) -> None:
+            while (before := open_streams()) != expected:
                 await asyncio.sleep(0)
-                self.assertLessEqual(abs(is_open() - before), 1)
+                self.assertLessEqual(abs(open_streams() - before), 1)
 
         for socket in sockets:
             await socket.send_input({"type": "websocket.connect"})
@@ -51,10 +49,8 @@ class ManySockets(MediaSocketTestCase):
         await one_by_one(0)
         await asyncio.gather(*(socket.wait(timeout=10) for socket in sockets))
 
-    @tag(
-        "once"
-    )  # the sockets of Postgres and Redis cannot be told from ours, and their pools come and go
-    async def test_that_are_short_leave_no_task_no_descriptor_and_no_thread(self) -> None:
+    @tag("once")  # sockets of Postgres and Redis look like ours, and their pools change
+    async def test_short_ones_leak_no_task_descriptor_or_thread(self) -> None:
         async def one() -> None:
             async with self.connected(()) as socket:
                 await socket.send_to(text_data=audio())
@@ -76,10 +72,10 @@ class ManySockets(MediaSocketTestCase):
         self.assertEqual(await Segment.objects.acount(), segments)
 
     def held(self) -> tuple[int, int, int]:
-        """Descriptors, threads and tasks of this process.
+        """Counts descriptors, threads and tasks of this process.
 
-        Those of the database are left out: SQLite keeps some open for as long as another connection
-        holds a lock.
+        Descriptors of the database are excluded: SQLite keeps some open as long as another
+        connection holds a lock.
         """
         names = [
             entry.readlink().name for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()

@@ -1,4 +1,4 @@
-"""The key set: fetched once, shared, renewed with restraint, kept when it cannot be renewed."""
+"""The key set: fetched once, shared, renewed rarely, kept while it cannot be renewed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.streams.tokens import key_server, key_set, private_key, public_jwk
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """Seconds that pass when the test advances `now`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -38,18 +38,18 @@ class Clock:
 
 
 class FakeFetch:
-    """Gives what it is told to: documents, errors; counts; `gate` holds it back in its thread."""
+    """Returns `answer` or raises it; counts calls; a cleared `gate` delays it in its thread."""
 
     def __init__(self, answer: bytes | Exception) -> None:
         self.answer = answer
         self.calls = 0
-        self.begun = Event()
+        self.started = Event()
         self.gate = Event()
         self.gate.set()
 
     def __call__(self) -> bytes:
         self.calls += 1
-        self.begun.set()
+        self.started.set()
         self.gate.wait(10)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -69,14 +69,14 @@ class KeySetTests(SimpleTestCase):
         self.assertIs(first, again)
         self.assertEqual(self.fetch.calls, 1)
 
-    async def test_an_unknown_key_id_asks_once_more_and_finds_a_new_key(self) -> None:
+    async def test_an_unknown_key_id_causes_one_request_that_finds_a_new_key(self) -> None:
         await self.keys.find("a")
         self.fetch.answer = key_set("a", "b")
         self.clock.now += MIN_INTERVAL_SECONDS
         await self.keys.find("b")
         self.assertEqual(self.fetch.calls, 2)
 
-    async def test_a_key_that_stays_unknown_is_asked_for_once_in_the_interval(self) -> None:
+    async def test_unknown_keys_cause_one_request_per_interval(self) -> None:
         await self.keys.find("a")
         self.clock.now += MIN_INTERVAL_SECONDS
         for number in range(50):
@@ -84,7 +84,7 @@ class KeySetTests(SimpleTestCase):
                 await self.keys.find(f"stranger-{number}")
         self.assertEqual(self.fetch.calls, 2)
 
-    async def test_an_old_set_is_renewed_and_a_withdrawn_key_is_gone(self) -> None:
+    async def test_an_expired_set_is_renewed_and_a_withdrawn_key_is_unknown(self) -> None:
         await self.keys.find("a")
         self.fetch.answer = key_set("b")
         self.clock.now += LIFETIME_SECONDS
@@ -92,7 +92,7 @@ class KeySetTests(SimpleTestCase):
             await self.keys.find("a")
         self.assertEqual(self.fetch.calls, 2)
 
-    async def test_an_old_set_stays_in_use_while_it_cannot_be_renewed(self) -> None:
+    async def test_an_expired_set_stays_in_use_while_it_cannot_be_renewed(self) -> None:
         await self.keys.find("a")
         self.fetch.answer = OSError("no route")
         self.clock.now += LIFETIME_SECONDS
@@ -102,19 +102,19 @@ class KeySetTests(SimpleTestCase):
         self.assertEqual(self.fetch.calls, 2)
         self.assertIn("OSError", logs.output[0])
 
-    async def test_without_any_answer_nobody_can_tell(self) -> None:
+    async def test_without_any_answer_keys_are_unavailable(self) -> None:
         self.fetch.answer = OSError("no route")
         with self.assertLogs("streams.acs.jwks", "WARNING"), self.assertRaises(KeysUnavailable):
             await self.keys.find("a")
 
-    async def test_an_unknown_key_is_undecided_while_the_server_is_away(self) -> None:
+    async def test_an_unknown_key_is_undecided_while_the_server_is_unreachable(self) -> None:
         await self.keys.find("a")
         self.fetch.answer = OSError("no route")
         self.clock.now += MIN_INTERVAL_SECONDS
         with self.assertLogs("streams.acs.jwks", "WARNING"), self.assertRaises(KeysUnavailable):
             await self.keys.find("b")
 
-    async def test_a_failed_fetch_is_repeated_after_the_interval_and_not_before(self) -> None:
+    async def test_a_failed_fetch_is_repeated_only_after_the_interval(self) -> None:
         self.fetch.answer = OSError("no route")
         with self.assertLogs("streams.acs.jwks", "WARNING"), self.assertRaises(KeysUnavailable):
             await self.keys.find("a")
@@ -125,19 +125,19 @@ class KeySetTests(SimpleTestCase):
         await self.keys.find("a")
         self.assertEqual(self.fetch.calls, 2)
 
-    async def test_handshakes_at_once_share_one_request(self) -> None:
+    async def test_concurrent_handshakes_share_one_request(self) -> None:
         self.fetch.gate.clear()
         waiting = [asyncio.ensure_future(self.keys.find("a")) for _ in range(20)]
-        await asyncio.to_thread(self.fetch.begun.wait, 5)
+        await asyncio.to_thread(self.fetch.started.wait, 5)
         self.fetch.gate.set()
         found = await asyncio.gather(*waiting)
         self.assertEqual(len({id(key) for key in found}), 1)
         self.assertEqual(self.fetch.calls, 1)
 
-    async def test_a_client_that_leaves_does_not_take_the_request_from_the_others(self) -> None:
+    async def test_a_cancelled_handshake_does_not_cancel_the_shared_request(self) -> None:
         self.fetch.gate.clear()
         leaves, stays = (asyncio.ensure_future(self.keys.find("a")) for _ in range(2))
-        await asyncio.to_thread(self.fetch.begun.wait, 5)
+        await asyncio.to_thread(self.fetch.started.wait, 5)
         leaves.cancel()
         with self.assertRaises(asyncio.CancelledError):
             await leaves
@@ -145,7 +145,7 @@ class KeySetTests(SimpleTestCase):
         await stays
         self.assertEqual(self.fetch.calls, 1)
 
-    async def test_a_handshake_waits_no_longer_than_its_patience(self) -> None:
+    async def test_a_handshake_waits_no_longer_than_its_timeout(self) -> None:
         self.fetch.gate.clear()
         self.addCleanup(self.fetch.gate.set)
         keys = KeySet(self.fetch, clock=self.clock, patience_seconds=0.01)
@@ -153,7 +153,7 @@ class KeySetTests(SimpleTestCase):
             await asyncio.wait_for(keys.find("a"), 5)
         self.assertEqual(self.fetch.calls, 1)
 
-    async def test_a_fault_in_fetching_is_logged_whole_and_does_not_stop_the_next_fetch(
+    async def test_an_unexpected_error_is_logged_with_traceback_and_fetching_continues(
         self,
     ) -> None:
         self.fetch.answer = ZeroDivisionError()
@@ -194,20 +194,20 @@ class FetchTests(SimpleTestCase):
             with self.assertRaises(OSError):
                 from_url(server.url)()
 
-    def test_an_answer_that_is_too_large_is_refused(self) -> None:
+    def test_a_response_that_is_too_large_is_an_error(self) -> None:
         with (
             key_server(b" " * (MAX_BYTES + 1)) as server,
             self.assertRaisesMessage(ValueError, "too large"),
         ):
             from_url(server.url)()
 
-    def test_a_server_that_does_not_answer_is_given_up(self) -> None:
+    def test_a_server_that_does_not_respond_is_an_error(self) -> None:
         with key_server() as server:
             server.open.clear()
             with self.assertRaises(OSError):
                 from_url(server.url, timeout_seconds=0.05)()
 
-    def test_only_web_addresses_are_fetched(self) -> None:
+    def test_only_http_urls_are_fetched(self) -> None:
         for url in ("file:///etc/passwd", "ftp://example.com/keys", "data:,x", ""):
             with self.subTest(url), self.assertRaises(ValueError):
                 from_url(url)
@@ -217,16 +217,15 @@ class FetchTests(SimpleTestCase):
             server.open.clear()
             keys = KeySet(from_url(server.url))
             waiting = asyncio.ensure_future(keys.find("a"))
-            await asyncio.to_thread(
-                server.asked.wait, 5
-            )  # a blocked loop would come back only with the answer
+            # a blocked loop would continue only after the response
+            await asyncio.to_thread(server.asked.wait, 5)
             self.assertFalse(waiting.done())
             server.open.set()
             await waiting
 
 
 class ParseTests(SimpleTestCase):
-    def test_what_is_no_usable_signing_key_is_left_out(self) -> None:
+    def test_unusable_keys_are_skipped(self) -> None:
         number = base64.urlsafe_b64encode(b"\x03").decode()
         entries: list[Any] = [
             public_jwk("good"),
@@ -246,7 +245,7 @@ class ParseTests(SimpleTestCase):
         key = parse_key_set(json.dumps({"keys": [entry]}).encode())["good"]
         self.assertEqual(key.public_numbers(), private_key("good").public_key().public_numbers())
 
-    def test_documents_that_are_no_key_set_are_refused(self) -> None:
+    def test_invalid_documents_are_errors(self) -> None:
         wrong = [
             b"",
             b"\xff",

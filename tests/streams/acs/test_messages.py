@@ -1,4 +1,4 @@
-"""The wire: every documented message and variant, and whatever else may arrive."""
+"""Decoding of ACS's messages: every documented message and variant, and arbitrary input."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def reason_of(message: str | bytes) -> str:
 
 
 class RecordedMessages(TestCase):
-    """Messages recorded from ACS and documented variants, with the result that is expected."""
+    """Messages recorded from ACS and documented variants, with the expected results."""
 
-    def test_every_recorded_message_gives_what_is_expected(self) -> None:
+    def test_every_recorded_message_has_the_expected_result(self) -> None:
         if not VECTORS.exists():
             raise SkipTest("the recorded messages are not on this machine")
         lines = VECTORS.read_text(encoding="utf-8").splitlines()
@@ -103,7 +103,7 @@ class RecordedMessages(TestCase):
 
 
 class Audio(TestCase):
-    def test_text_and_binary_are_alike(self) -> None:
+    def test_text_and_binary_are_decoded_alike(self) -> None:
         self.assertEqual(
             messages.decode(audio_message()), messages.decode(audio_message().encode())
         )
@@ -113,7 +113,7 @@ class Audio(TestCase):
         self.assertEqual(messages.decode("\ufeff" + audio_message()), plain)
         self.assertEqual(messages.decode(b"\xef\xbb\xbf" + audio_message().encode()), plain)
 
-    def test_kind_in_other_casing_or_absent_is_told_by_the_member(self) -> None:
+    def test_another_casing_or_absence_of_kind_is_accepted(self) -> None:
         plain = messages.decode(audio_message())
         message = json.loads(audio_message())
         for kind in ("audiodata", "AUDIODATA", "audioData", None, ""):
@@ -122,7 +122,7 @@ class Audio(TestCase):
         del message["kind"]
         self.assertEqual(messages.decode(json.dumps(message)), plain)
 
-    def test_members_in_other_casing_are_understood(self) -> None:
+    def test_another_casing_of_members_is_accepted(self) -> None:
         inner = {
             "Data": "AQIDBA==",
             "Timestamp": "2022-08-23T11:48:05Z",
@@ -140,7 +140,7 @@ class Audio(TestCase):
         )
         self.assertEqual(messages.decode(message), AudioData("4:+1", None, b"\x01\x02"))
 
-    def test_null_members_are_as_absent_ones(self) -> None:
+    def test_null_members_count_as_absent(self) -> None:
         decoded = messages.decode(audio_message(timestamp=None, participantRawID=None, silent=None))
         self.assertEqual(decoded, AudioData("", None, b"\x01\x02\x03\x04"))
 
@@ -152,7 +152,7 @@ class Audio(TestCase):
     def test_a_packet_that_is_not_silent_must_have_data(self) -> None:
         self.assertEqual(reason_of(audio_message(data="")), "audioData: data: empty")
 
-    def test_an_odd_last_byte_is_cut_off_and_said(self) -> None:
+    def test_an_odd_last_byte_is_cut_off_and_reported(self) -> None:
         decoded = messages.decode(audio_message(data="AQIDBAU="))
         self.assertEqual(
             decoded, AudioData("p", 1661255285000000, b"\x01\x02\x03\x04", odd_byte=True)
@@ -195,7 +195,7 @@ class Audio(TestCase):
         st.binary(min_size=1, max_size=2000),
         st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=100),
     )
-    def test_every_payload_comes_back_to_the_byte(self, pcm: bytes, raw_id: str) -> None:
+    def test_every_payload_is_decoded_to_the_byte(self, pcm: bytes, raw_id: str) -> None:
         decoded = messages.decode(
             audio_message(data=base64.b64encode(pcm).decode(), participantRawID=raw_id)
         )
@@ -231,7 +231,7 @@ class Metadata(TestCase):
         for length in (100.1, -3, None):
             self.assertEqual(messages.decode(metadata_message(length=length)).length, length)  # type: ignore[union-attr]
 
-    def test_what_cannot_be_recorded_is_refused_with_a_clear_reason(self) -> None:
+    def test_unsupported_audio_is_refused_with_a_clear_reason(self) -> None:
         cases: dict[str, dict[str, Any]] = {
             "audioMetadata: encoding: only PCM can be recorded": {"encoding": "Opus"},
             "audioMetadata: channels: only one channel can be recorded": {"channels": 2},
@@ -265,7 +265,7 @@ class Metadata(TestCase):
 
 
 class OtherKinds(TestCase):
-    def test_documented_kinds_without_audio_are_told_apart_from_unknown_ones(self) -> None:
+    def test_documented_kinds_without_audio_are_not_unknown(self) -> None:
         for kind in ("MarkData", "TranscriptionMetadata", "transcriptionData"):
             self.assertEqual(
                 messages.decode(json.dumps({"kind": kind, "x": {}})), Other(kind.lower())
@@ -281,8 +281,8 @@ class OtherKinds(TestCase):
             )
 
 
-class AnythingElse(TestCase):
-    def test_what_is_no_json_object_is_malformed(self) -> None:
+class InvalidMessages(TestCase):
+    def test_anything_but_a_json_object_is_malformed(self) -> None:
         for message in (
             "",
             "7",
@@ -298,10 +298,10 @@ class AnythingElse(TestCase):
             with self.subTest(message=message), self.assertRaises(Malformed):
                 messages.decode(message)
 
-    def test_a_kind_that_is_no_text_is_malformed(self) -> None:
+    def test_a_kind_that_is_not_text_is_malformed(self) -> None:
         self.assertEqual(reason_of('{"kind":7,"audioData":{}}'), "kind: not a string")
 
-    def test_a_nested_bomb_is_malformed(self) -> None:
+    def test_deep_nesting_is_malformed(self) -> None:
         for bomb in (
             "[" * 100_000,
             '{"a":' * 100_000,
@@ -360,7 +360,7 @@ class AnythingElse(TestCase):
         for member in ("data", "timestamp", "silent"):
             self.assertNotIn(secret, reason_of(audio_message(**{member: secret})))
 
-    def test_time_grows_with_the_length_not_with_its_square(self) -> None:
+    def test_decoding_time_is_linear_in_the_length(self) -> None:
         for shape in ("{%s", '{"kind":"%s"}', audio_message(data="%s")):
             small, large = (
                 self.seconds_for(shape.replace("%s", "!" * size)) for size in (20_000, 400_000)
