@@ -1,4 +1,4 @@
-"""The recorder of one process: its folder, its rotation, its rhythm, its end."""
+"""The recorder of one process: start, streams, rotation, ticker, counters, stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from django.test import TransactionTestCase
-from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import ConnectionError as RedisUnreachable
 
 from calls.live.messages import News
 from calls.models import Call, Segment
@@ -29,16 +29,16 @@ SEGMENT_SECONDS = 10.0
 
 
 class Dashboards:
-    """Stands in for the channel layer: remembers news, or is away."""
+    """A fake channel layer: keeps news, fails or hangs."""
 
     def __init__(self) -> None:
         self.news: list[News] = []
         self.failure: Exception | None = None
         self.hangs = False
-        self.asked = 0
+        self.attempts = 0
 
     async def __call__(self, news: News) -> None:
-        self.asked += 1
+        self.attempts += 1
         if self.hangs:
             await asyncio.Event().wait()
         if self.failure is not None:
@@ -47,7 +47,7 @@ class Dashboards:
 
 
 def name_of(descriptor: int) -> str:
-    """Of the file that is open under this number, "" where none is."""
+    """Returns the name of the file open under this number, "" if there is none."""
     link = Path(f"/proc/self/fd/{descriptor}")
     return link.readlink().name if link.is_symlink() else ""
 
@@ -80,7 +80,7 @@ class Starting(RecorderTestCase):
         self.recorder.start()
         self.assertEqual(len(self.files("owner.lock")), 1)
 
-    async def test_nothing_can_be_opened_before_it_or_after_the_end(self) -> None:
+    async def test_no_stream_can_be_opened_before_it_or_after_the_stop(self) -> None:
         with self.assertRaises(JournalUnwritable):
             self.recorder.open("connection", "correlation", ACS)
         self.recorder.start()
@@ -88,7 +88,7 @@ class Starting(RecorderTestCase):
         with self.assertRaises(JournalUnwritable):
             self.recorder.open("connection", "correlation", ACS)
 
-    async def test_fails_where_no_spool_can_be_made(self) -> None:
+    async def test_fails_if_the_spool_cannot_be_created(self) -> None:
         self.spool.parent.joinpath("spool").write_text("a file, no folder")
         with self.assertRaises(OSError):
             self.recorder.start()
@@ -107,11 +107,11 @@ class Opening(RecorderTestCase):
         self.assertEqual(first.handshake.call_id, second.handshake.call_id)
         self.assertNotEqual(first.handshake.stream_id, second.handshake.stream_id)
 
-    async def test_sockets_without_a_connection_id_are_calls_of_their_own(self) -> None:
+    async def test_sockets_without_a_connection_id_are_separate_calls(self) -> None:
         first, second = self.recorder.open("", "", ACS), self.recorder.open("", "", ACS)
         self.assertNotEqual(first.handshake.call_id, second.handshake.call_id)
 
-    async def test_every_process_names_a_call_alike(self) -> None:
+    async def test_the_id_of_a_call_is_the_same_in_every_process(self) -> None:
         other = self.make()
         other.start()
         self.addCleanup(other.stop)
@@ -156,11 +156,11 @@ class Rotating(RecorderTestCase):
         return self.stream
 
     def tick(self, seconds: float) -> None:
-        """A tick `seconds` after the stream was opened; its own clock does not come into it."""
-        self.began = getattr(self, "began", self.recorder._streams[self.stream])
-        self.recorder.tick(self.began + seconds, START_US)
+        """Runs a tick `seconds` after the stream was opened, independent of the real clock."""
+        self.started = getattr(self, "started", self.recorder._streams[self.stream])
+        self.recorder.tick(self.started + seconds, START_US)
 
-    async def test_happens_when_a_file_is_old_enough_and_not_before(self) -> None:
+    async def test_happens_at_the_age_of_a_segment(self) -> None:
         self.open().receive(audio())
         self.tick(SEGMENT_SECONDS - 0.11)
         self.assertEqual(self.stream.journal.sequence, 0)
@@ -177,7 +177,7 @@ class Rotating(RecorderTestCase):
         self.tick(3 * SEGMENT_SECONDS)
         self.assertEqual(self.stream.journal.sequence, 0)
 
-    async def test_happens_when_a_file_is_large_enough(self) -> None:
+    async def test_happens_at_the_maximum_size(self) -> None:
         with mock.patch.object(module, "MAX_FILE_BYTES", 10_000):
             self.open().receive(audio())
             self.tick(0.1)
@@ -187,7 +187,7 @@ class Rotating(RecorderTestCase):
             self.tick(0.2)
         self.assertEqual(self.stream.journal.sequence, 1)
 
-    async def test_hands_the_finished_file_to_the_sealer(self) -> None:
+    async def test_passes_the_finished_file_to_the_sealer(self) -> None:
         stream = self.open()
         for number in range(200):  # more than the look-ahead of the timeline
             stream.receive(audio(at=number))
@@ -200,11 +200,10 @@ class Rotating(RecorderTestCase):
         number = self.stream.journal.descriptor
         self.assertIn(".000000.", name_of(number))
         self.tick(SEGMENT_SECONDS)
-        # The number may be another file's by then. A file that is deleted while it is open keeps
-        # its name.
+        # The number may be reused by then. A file that is deleted while open keeps its name.
         await until(lambda: ".000000." not in name_of(number))
 
-    async def test_of_one_stream_that_fails_keeps_no_other_from_it(self) -> None:
+    async def test_failing_for_one_stream_does_not_affect_others(self) -> None:
         other = self.recorder.open("other", "", ACS)
         for stream in (self.open(), other):
             stream.receive(audio())
@@ -225,20 +224,20 @@ class Ticking(RecorderTestCase):
         self.addCleanup(self.recorder.stop)
         self.recorder.start()
 
-    async def sequence_reaches(self, wanted: int) -> None:
-        """Speaks on until the journal has been rotated so often."""
+    async def receive_until_sequence(self, expected: int) -> None:
+        """Receives packets until the journal has been rotated that many times."""
         stream = self.recorder.open("connection", "", ACS)
-        spoken = 0
+        sent = 0
 
-        def is_there() -> bool:
-            nonlocal spoken
-            stream.receive(audio(at=spoken))
-            spoken += 1
-            return stream.journal.sequence >= wanted
+        def is_reached() -> bool:
+            nonlocal sent
+            stream.receive(audio(at=sent))
+            sent += 1
+            return stream.journal.sequence >= expected
 
-        await until(is_there)
+        await until(is_reached)
 
-    async def test_tells_of_a_call_its_levels_and_its_end(self) -> None:
+    async def test_publishes_a_call_with_its_levels_and_its_end(self) -> None:
         stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
         await until(lambda: any(news["levels"] for news in self.dashboards.news))
@@ -248,7 +247,7 @@ class Ticking(RecorderTestCase):
         numbers = [news["number"] for news in self.dashboards.news]
         self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
 
-    async def test_rests_when_there_is_no_call_and_goes_on_with_the_next(self) -> None:
+    async def test_ends_without_calls_and_starts_with_the_next(self) -> None:
         for connection in ("one", "two"):
             stream = self.recorder.open(connection, "", ACS)
             ticker = self.recorder._ticker
@@ -258,43 +257,43 @@ class Ticking(RecorderTestCase):
                 await ticker
         self.assertEqual(len([news for news in self.dashboards.news if news["ended"]]), 2)
 
-    async def test_rotates_although_the_layer_is_away(self) -> None:
-        self.dashboards.failure = RedisAway("no Redis")
+    async def test_rotates_while_the_channel_layer_is_unreachable(self) -> None:
+        self.dashboards.failure = RedisUnreachable("no Redis")
         with self.assertLogs("streams.recorder", "WARNING") as logs:
-            await self.sequence_reaches(2)
-        self.assertEqual(len(logs.output), 1, "said once, not ten times a second")
+            await self.receive_until_sequence(2)
+        self.assertEqual(len(logs.output), 1, "logged once, not ten times a second")
 
-    async def test_rotates_although_the_news_cannot_be_sent_for_a_reason_nobody_thought_of(
+    async def test_rotates_although_publishing_fails_unexpectedly(
         self,
     ) -> None:
         self.dashboards.failure = TypeError("can not serialize")
         with self.assertLogs("streams.recorder", "WARNING") as logs:
-            await self.sequence_reaches(2)
+            await self.receive_until_sequence(2)
         self.assertEqual(len(logs.output), 1)
 
-    async def test_rotates_although_the_layer_hangs(self) -> None:
+    async def test_rotates_while_the_channel_layer_hangs(self) -> None:
         self.dashboards.hangs = True
         with (
             mock.patch.object(module, "PUBLISH_TIMEOUT_SECONDS", 0.05),
             self.assertLogs("streams.recorder", "WARNING"),
         ):
-            await self.sequence_reaches(2)
-        self.assertGreaterEqual(self.dashboards.asked, 2)
+            await self.receive_until_sequence(2)
+        self.assertGreaterEqual(self.dashboards.attempts, 2)
 
-    async def test_tells_again_when_the_layer_is_back(self) -> None:
+    async def test_publishes_again_when_the_channel_layer_is_back(self) -> None:
         self.dashboards.failure = OSError("no Redis")
         with self.assertLogs("streams.recorder", "WARNING"):
             stream = self.recorder.open("connection", "", ACS)
-            await until(lambda: self.dashboards.asked)
+            await until(lambda: self.dashboards.attempts)
         self.dashboards.failure = None
         stream.receive(audio())
         await until(lambda: self.dashboards.news)
 
 
-class TheFigures(RecorderTestCase):
-    async def test_are_all_zero_before_the_start(self) -> None:
-        figures = self.recorder.stats()
-        self.assertEqual((figures.packets, figures.open_streams, figures.journal_bytes), (0, 0, 0))
+class Stats(RecorderTestCase):
+    async def test_are_zero_before_the_start(self) -> None:
+        stats = self.recorder.stats()
+        self.assertEqual((stats.packets, stats.open_streams, stats.journal_bytes), (0, 0, 0))
 
     async def test_count_open_and_closed_streams_alike(self) -> None:
         self.recorder.start()
@@ -320,7 +319,7 @@ class TheFigures(RecorderTestCase):
             self.recorder.note_handshake(outcome)
         self.assertEqual(self.recorder.stats().handshakes, {"accepted": 1, "refused": 2})
 
-    async def test_say_what_has_been_sealed(self) -> None:
+    async def test_include_sealed_segments(self) -> None:
         self.recorder.start()
         stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
@@ -343,13 +342,12 @@ class Stopping(RecorderTestCase):
         assert stream.closed
         self.assertEqual((stream.closed.code, stream.closed.reason), (None, "recorder stopped"))
 
-    async def test_leaves_what_is_not_sealed_to_the_next_process(self) -> None:
+    async def test_leaves_unsealed_files_to_the_next_process(self) -> None:
         stream = self.recorder.open("connection", "", ACS)
         stream.receive(audio())
         assert self.recorder._running
-        self.recorder._running.sealer.stop(
-            PATIENCE_SECONDS
-        )  # so that it is not faster than what is tested
+        # so that the file is not sealed before the recorder stops
+        self.recorder._running.sealer.stop(PATIENCE_SECONDS)
         self.recorder.stop()
         self.assertIsInstance(records_in(self.spool)[-1], Closed)
         self.assertEqual(heard_in(self.spool), {ALICE: PACKET})
@@ -368,16 +366,16 @@ class Stopping(RecorderTestCase):
         self.addCleanup(running.sealer.stop, PATIENCE_SECONDS)
         self.assertEqual(list(abandoned(self.spool)), [])
 
-    async def test_twice_is_stopping_once(self) -> None:
+    async def test_twice_changes_nothing(self) -> None:
         self.recorder.open("connection", "", ACS)
         self.recorder.stop()
         self.recorder.stop()
 
-    async def test_leaves_no_folder_where_nothing_is_left_to_do(self) -> None:
+    async def test_removes_an_empty_folder(self) -> None:
         self.recorder.stop()
         self.assertEqual(list(self.spool.iterdir()), [])
 
-    async def test_with_sockets_that_close_meanwhile_closes_each_once(self) -> None:
+    async def test_closes_each_socket_once_if_some_close_meanwhile(self) -> None:
         streams = [self.recorder.open(f"connection {number}", "", ACS) for number in range(20)]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.recorder.aclose())

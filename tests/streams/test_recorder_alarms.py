@@ -1,6 +1,4 @@
-"""Alarms of a recorder: looked for in its rhythm, with the sealer and the disk that it really
-has.
-"""
+"""Alarms of a recorder: evaluated by its ticker, with its real sealer and disk quota."""
 
 from __future__ import annotations
 
@@ -28,24 +26,24 @@ class Alarms(RecorderTestCase):
         self.addCleanup(self.recorder.stop)
         self.recorder.start()
 
-    async def test_are_looked_for_once_a_second_and_told(self) -> None:
+    async def test_are_evaluated_once_a_second_and_published(self) -> None:
         stream = self.recorder.open("connection", "", ACS)
-        told: dict[int, set[str]] = {}  # by tick
+        published: dict[int, set[str]] = {}  # by tick
         for tick in range(130):
             news = self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
             if "alarms" in news:
-                told[tick] = {alarm["alarm"] for alarm in news["alarms"]}
-        self.assertIn("no_audio", told[max(told)])
-        for before, after in pairwise(told):
-            if told[before] == told[after]:
+                published[tick] = {alarm["alarm"] for alarm in news["alarms"]}
+        self.assertIn("no_audio", published[max(published)])
+        for before, after in pairwise(published):
+            if published[before] == published[after]:
                 self.assertGreaterEqual(
-                    after - before, 9, "what has not changed is repeated once a second"
+                    after - before, 9, "unchanged alarms are repeated once a second"
                 )
         self.assertEqual(self.recorder.stats().alarms["no_audio"], 1)
         self.recorder.close(stream, 1000)
         await until(LedgerEntry.objects.filter(kind="alarm", reason="no_audio").aexists)
 
-    async def test_and_listeners_are_told_at_once_when_a_dashboard_asks(self) -> None:
+    async def test_and_listeners_are_published_at_once_on_request(self) -> None:
         stream = self.recorder.open("connection", "", ACS)
         call = stream.handshake.call_id
         for tick in range(120):
@@ -61,27 +59,27 @@ class Alarms(RecorderTestCase):
         quiet = self.recorder.tick(now + 0.1, START_US + 12_100_000)
         self.assertNotIn("alarms", quiet)
         self.assertNotIn("listeners", quiet)
-        self.recorder.accept_request({"type": "live.asked"})
-        asked = self.recorder.tick(now + 0.2, START_US + 12_200_000)
-        self.assertEqual((asked["alarms"], asked["listeners"]), (first["alarms"], {call: 1}))
+        self.recorder.accept_request({"type": "live.repeated"})
+        repeated = self.recorder.tick(now + 0.2, START_US + 12_200_000)
+        self.assertEqual((repeated["alarms"], repeated["listeners"]), (first["alarms"], {call: 1}))
         self.recorder.close(stream, 1000)
 
-    async def test_packets_a_second_and_lag_are_told_about_once_a_second(self) -> None:
+    async def test_packet_rate_and_lag_are_published_once_a_second(self) -> None:
         stream = self.recorder.open("connection", "", ACS)
         stream.receive(metadata())
-        told = []
+        published = []
         for tick in range(31):
             for packet in range(5):
                 stream.receive(audio(at=tick * 5 + packet))
             news = self.recorder.tick(100.0 + tick / 10, START_US + tick * 100_000)
-            told += [news["totals"]["packets_per_second"]] if "totals" in news else []
-        self.assertEqual(told[0], 0.0)
-        self.assertEqual(len(told), 4)
-        for packets in told[1:]:
+            published += [news["totals"]["packets_per_second"]] if "totals" in news else []
+        self.assertEqual(published[0], 0.0)
+        self.assertEqual(len(published), 4)
+        for packets in published[1:]:
             self.assertAlmostEqual(packets, 50.0, delta=5.0)
         self.recorder.close(stream, 1000)
 
-    async def test_of_the_process_are_told_on_after_the_last_call(self) -> None:
+    async def test_of_the_process_are_published_after_the_last_call(self) -> None:
         left = self.spool / "left"
         left.mkdir()
         (left / "stream.000000.journal").write_bytes(bytes(1000))
@@ -91,7 +89,7 @@ class Alarms(RecorderTestCase):
         self.recorder.close(stream, 1000)
         await until(lambda: any(news.get("ended") for news in self.dashboards.news))
         ticker = self.recorder._ticker
-        assert ticker, "it ticks"
+        assert ticker, "the ticker has been started"
         self.assertFalse(self.recorder.board)
         self.assertFalse(ticker.done())
         self.recorder.stop()
@@ -99,8 +97,8 @@ class Alarms(RecorderTestCase):
 
 
 @override_settings(STORAGES=STORAGES)
-class AnOutage(RecorderTestCase):
-    async def test_of_the_store_is_said_until_something_is_sealed_again(self) -> None:
+class Outage(RecorderTestCase):
+    async def test_of_the_store_is_an_alarm_until_sealing_succeeds(self) -> None:
         recorder = self.make(
             alarms=Thresholds(away_seconds=1.0), grace_seconds=600.0
         )  # the board keeps the call

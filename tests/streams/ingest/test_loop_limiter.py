@@ -1,5 +1,5 @@
-"""One of a crowd goes on in each turn of the event loop, in the order of coming; the crowd has a
-bound.
+"""Loop limiter: one caller proceeds per event-loop iteration, in FIFO order; the queue
+is bounded.
 """
 
 from __future__ import annotations
@@ -11,81 +11,81 @@ from django.test import SimpleTestCase
 from streams.ingest.loop_limiter import LoopLimiter, Overloaded
 
 
-async def turns_of_the_loop(count: int) -> None:
+async def iterate(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-class OneByOne(SimpleTestCase):
-    async def test_nobody_waits_who_is_alone(self) -> None:
-        turns = LoopLimiter(max_waiting=0)
+class OnePerIteration(SimpleTestCase):
+    async def test_a_single_caller_does_not_wait(self) -> None:
+        limiter = LoopLimiter(max_waiting=0)
         for _ in range(3):
-            await turns.acquire()
+            await limiter.acquire()
             await asyncio.sleep(0)
 
-    async def test_a_crowd_goes_on_one_in_each_turn_in_the_order_of_coming(self) -> None:
-        turns, gone = LoopLimiter(), list[int]()
+    async def test_a_burst_proceeds_one_per_iteration_in_order(self) -> None:
+        limiter, done = LoopLimiter(), list[int]()
 
         async def one(number: int) -> None:
-            await turns.acquire()
-            gone.append(number)
+            await limiter.acquire()
+            done.append(number)
 
-        async with asyncio.TaskGroup() as crowd:
+        async with asyncio.TaskGroup() as burst:
             for number in range(20):
-                crowd.create_task(one(number))
-            while len(gone) < 20:
-                before = len(gone)
+                burst.create_task(one(number))
+            while len(done) < 20:
+                before = len(done)
                 await asyncio.sleep(0)
-                self.assertLessEqual(len(gone) - before, 1)
-        self.assertEqual(gone, list(range(20)))
+                self.assertLessEqual(len(done) - before, 1)
+        self.assertEqual(done, list(range(20)))
 
-    async def test_who_comes_while_others_wait_goes_after_them(self) -> None:
-        turns, gone = LoopLimiter(), list[str]()
+    async def test_later_callers_queue_behind_earlier_ones(self) -> None:
+        limiter, done = LoopLimiter(), list[str]()
 
         async def one(name: str) -> None:
-            await turns.acquire()
-            gone.append(name)
+            await limiter.acquire()
+            done.append(name)
 
-        async with asyncio.TaskGroup() as crowd:
+        async with asyncio.TaskGroup() as burst:
             for name in "abc":
-                crowd.create_task(one(name))
-            while not gone:  # noqa: ASYNC110 - turns of the loop, no time
+                burst.create_task(one(name))
+            while not done:  # noqa: ASYNC110 - counts loop iterations, not time
                 await asyncio.sleep(0)
-            crowd.create_task(one("late"))
-        self.assertEqual(gone, ["a", "b", "c", "late"])
+            burst.create_task(one("late"))
+        self.assertEqual(done, ["a", "b", "c", "late"])
 
-    async def test_who_gives_up_costs_the_others_no_turn(self) -> None:
-        turns = LoopLimiter()
-        crowd = [asyncio.create_task(turns.acquire()) for _ in range(6)]
-        await asyncio.sleep(0)  # the first has gone on, the others wait
-        for task in crowd[1:-1]:
+    async def test_a_cancelled_waiter_uses_no_iteration(self) -> None:
+        limiter = LoopLimiter()
+        burst = [asyncio.create_task(limiter.acquire()) for _ in range(6)]
+        await asyncio.sleep(0)  # the first has proceeded, the others wait
+        for task in burst[1:-1]:
             task.cancel()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        self.assertEqual([task.cancelled() for task in crowd], [False, *[True] * 4, False])
-        self.assertTrue(crowd[-1].done())
+        self.assertEqual([task.cancelled() for task in burst], [False, *[True] * 4, False])
+        self.assertTrue(burst[-1].done())
 
 
-class TheBound(SimpleTestCase):
-    async def test_of_how_many_wait(self) -> None:
-        turns = LoopLimiter(max_waiting=2)
-        crowd = [asyncio.create_task(turns.acquire()) for _ in range(4)]  # one goes on, two wait
-        await asyncio.wait(crowd)
+class Bounds(SimpleTestCase):
+    async def test_limit_the_queue(self) -> None:
+        limiter = LoopLimiter(max_waiting=2)
+        burst = [asyncio.create_task(limiter.acquire()) for _ in range(4)]  # 1 proceeds, 2 wait
+        await asyncio.wait(burst)
         self.assertEqual(
-            [type(task.exception()) for task in crowd], [type(None)] * 3 + [Overloaded]
+            [type(task.exception()) for task in burst], [type(None)] * 3 + [Overloaded]
         )
 
-    async def test_of_how_long_one_waits(self) -> None:
-        turns = LoopLimiter(max_seconds=0)
-        await turns.acquire()
+    async def test_limit_the_wait(self) -> None:
+        limiter = LoopLimiter(max_seconds=0)
+        await limiter.acquire()
         with self.assertRaises(Overloaded):
-            await turns.acquire()
+            await limiter.acquire()
 
-    async def test_leaves_nothing_behind(self) -> None:
-        turns = LoopLimiter(max_waiting=1, max_seconds=0)
-        await turns.acquire()
+    async def test_leave_no_waiter_behind(self) -> None:
+        limiter = LoopLimiter(max_waiting=1, max_seconds=0)
+        await limiter.acquire()
         with self.assertRaises(Overloaded):
-            await turns.acquire()
-        await turns_of_the_loop(3)
-        await turns.acquire()
-        self.assertFalse(turns._waiters)
+            await limiter.acquire()
+        await iterate(3)
+        await limiter.acquire()
+        self.assertFalse(limiter._waiters)

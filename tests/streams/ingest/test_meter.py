@@ -1,4 +1,4 @@
-"""Levels: what an audio person expects of rms and peak."""
+"""Levels in dBFS, and the windows they are measured in."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def pcm(*samples: int) -> bytes:
 
 
 class Levels(TestCase):
-    def test_silence_and_nothing_are_the_floor(self) -> None:
+    def test_silence_and_no_samples_are_at_the_floor(self) -> None:
         self.assertEqual(level_of(b""), SILENCE)
         self.assertEqual(level_of(bytes(640)), SILENCE)
 
     def test_full_scale_square_is_zero_dbfs(self) -> None:
         self.assertEqual(level_of(pcm(-32768, -32768)), Level(0.0, 0.0))
 
-    def test_a_long_window_is_as_loud_as_all_its_pieces_together(self) -> None:
+    def test_a_window_longer_than_a_block_is_measured_whole(self) -> None:
         long = pcm(*[20_000] * BLOCK, *[-20_000] * (BLOCK + 1))
         self.assertEqual(level_of(long), levels_of([long])[0])
 
-    def test_a_sine_at_half_scale_has_peak_minus_six_and_rms_minus_nine(self) -> None:
+    def test_a_half_scale_sine_has_peak_minus_6_and_rms_minus_9_dbfs(self) -> None:
         sine = (16384 * np.sin(2 * np.pi * 1000 * np.arange(1600) / 16000)).astype("<i2")
         self.assertEqual(level_of(sine.tobytes()), Level(-9.0, -6.0))
 
-    def test_the_most_negative_sample_is_a_peak_too(self) -> None:
+    def test_the_most_negative_sample_is_a_peak(self) -> None:
         self.assertEqual(level_of(pcm(0, 0, 0, -32768)).peak_dbfs, 0.0)
 
     @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=400))
@@ -44,7 +44,7 @@ class Levels(TestCase):
         self.assertLessEqual(level.peak_dbfs, 0.0)
 
     @given(st.lists(st.lists(st.integers(-32768, 32767), max_size=3), max_size=20))
-    def test_windows_measured_together_are_as_loud_as_each_alone(
+    def test_windows_measured_together_equal_each_measured_alone(
         self, windows: list[list[int]]
     ) -> None:
         together = levels_of([pcm(*window) for window in windows])
@@ -56,7 +56,7 @@ class Levels(TestCase):
 
 
 class Windows(TestCase):
-    def test_nothing_added_is_no_news(self) -> None:
+    def test_without_packets_there_is_no_window(self) -> None:
         self.assertIsNone(Meter(16000).take())
 
     def test_a_window_is_taken_once(self) -> None:
@@ -65,20 +65,20 @@ class Windows(TestCase):
         self.assertEqual(meter.take(), pcm(*[16384] * 320))
         self.assertIsNone(meter.take())
 
-    def test_only_the_newest_hundred_milliseconds_count(self) -> None:
+    def test_only_the_newest_100_ms_are_taken(self) -> None:
         meter = Meter(16000)
         meter.add(pcm(*[32767] * 320))
         for _ in range(5):
             meter.add(bytes(640))
         self.assertEqual(meter.take(), bytes(5 * 640))
 
-    def test_a_packet_longer_than_a_window_counts_whole(self) -> None:
+    def test_a_packet_longer_than_a_window_is_taken_whole(self) -> None:
         meter = Meter(16000)
         meter.add(pcm(*[16384] * 5000))
         self.assertEqual(meter.take(), pcm(*[16384] * 5000))
 
     @given(st.lists(st.integers(1, 2000), max_size=60))
-    def test_a_window_is_the_newest_packets_that_make_one_up_and_no_more(
+    def test_a_window_is_no_more_than_the_newest_packets_that_fill_it(
         self, lengths: list[int]
     ) -> None:
         meter = Meter(16000)
@@ -91,7 +91,7 @@ class Windows(TestCase):
         if len(packets) <= MAX_PACKETS:
             self.assertGreaterEqual(len(window), min(2 * 1600, len(b"".join(packets))))
 
-    def test_what_nobody_takes_is_forgotten(self) -> None:
+    def test_packets_never_taken_are_bounded(self) -> None:
         meter = Meter(16000)
         for _ in range(10 * MAX_PACKETS):
             meter.add(bytes(640))

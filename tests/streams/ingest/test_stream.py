@@ -1,6 +1,4 @@
-"""One socket's messages: what is in the journal afterwards, what is counted, when the socket must
-be closed.
-"""
+"""One socket's messages: journal records, counts, and reasons to close the socket."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ from tests.streams.streams import (
     records_in,
 )
 
-GARBAGE = "no JSON"
+NOT_JSON = "no JSON"
 FLAT_FORM = json.dumps({"participantId": "x", "isSilence": False})
 
 
@@ -81,7 +79,7 @@ class StreamTestCase(TestCase):
 
 
 class Receiving(StreamTestCase):
-    def test_a_packet_is_in_the_journal_behind_its_metadata_and_its_voice(self) -> None:
+    def test_a_packet_follows_its_metadata_and_its_voice(self) -> None:
         self.receive(metadata(), audio())
         self.assertEqual(self.kinds(), ["Handshake", "Metadata", "Voice", "Audio"])
         [packet] = self.records(Audio)
@@ -91,16 +89,16 @@ class Receiving(StreamTestCase):
             (START_US, 0, False, PACKET),
         )
 
-    def test_text_and_binary_are_the_same(self) -> None:
+    def test_text_and_binary_are_recorded_alike(self) -> None:
         self.receive(metadata().encode(), audio().encode(), audio(at=1))
         self.assertEqual(heard_in(self.folder), {ALICE: PACKET * 2})
         self.assertEqual(self.stream.tally.audio, 2)
 
-    def test_each_voice_is_introduced_once(self) -> None:
+    def test_each_voice_is_recorded_once(self) -> None:
         self.receive(metadata(), audio(ALICE), audio(BOB), audio(ALICE, at=1), audio(BOB, at=1))
         self.assertEqual(self.records(Voice), [Voice(0, ALICE), Voice(1, BOB)])
 
-    def test_mixed_audio_is_a_voice_without_a_name(self) -> None:
+    def test_mixed_audio_is_a_voice_without_a_raw_id(self) -> None:
         self.receive(metadata(), audio(""))
         self.assertEqual(heard_in(self.folder), {"": PACKET})
 
@@ -110,30 +108,30 @@ class Receiving(StreamTestCase):
         assert isinstance(packet, Audio)
         self.assertEqual((packet.silent, packet.pcm), (True, b""))
 
-    def test_the_odd_byte_of_a_packet_is_cut_off_and_counted(self) -> None:
+    def test_an_odd_byte_is_cut_off_and_counted(self) -> None:
         self.receive(metadata(), audio(pcm=PACKET + b"\x01"))
         self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
         self.assertEqual((self.stream.tally.audio, self.stream.tally.odd_bytes), (1, 1))
 
-    def test_a_tone_is_in_the_journal(self) -> None:
+    def test_a_tone_is_recorded(self) -> None:
         self.receive(metadata(), dtmf("#"))
         self.assertEqual(
             [tone.tone for tone in self.records(Dtmf) if isinstance(tone, Dtmf)], ["#"]
         )
         self.assertEqual(self.stream.tally.dtmf, 1)
 
-    def test_a_documented_kind_that_holds_no_media_is_neither_unknown_nor_malformed(self) -> None:
+    def test_a_documented_kind_without_media_is_neither_unknown_nor_malformed(self) -> None:
         tally = self.receive('{"kind":"MarkData","markData":{"id":"1","status":"completed"}}').tally
         self.assertEqual((tally.other, tally.unknown, tally.malformed), (1, 0, 0))
 
-    def test_what_is_skipped_is_counted_by_reason_and_the_next_message_is_read(self) -> None:
+    def test_skipped_messages_are_counted_by_reason_and_reading_continues(self) -> None:
         bad_timestamp = audio().replace("2022-", "someday-")
         tally = self.receive(
-            metadata(), GARBAGE, FLAT_FORM, bad_timestamp, bad_timestamp, "[]", b"\xff", audio()
+            metadata(), NOT_JSON, FLAT_FORM, bad_timestamp, bad_timestamp, "[]", b"\xff", audio()
         ).tally
         self.assertEqual((tally.unknown, tally.malformed, tally.audio), (1, 5, 1))
         reasons = {
-            "not JSON": 2,  # the byte is none either
+            "not JSON": 2,  # also the single byte
             "audioData: timestamp: not ISO 8601": 2,
             "not a JSON object": 1,
         }
@@ -154,20 +152,20 @@ class Receiving(StreamTestCase):
 
 
 class OneRead(StreamTestCase):
-    """Messages that one read of the socket has brought together."""
+    """The messages of one read of the socket."""
 
-    def test_packets_are_one_write(self) -> None:
+    def test_is_one_write(self) -> None:
         self.receive(metadata(), audio(ALICE), audio(BOB))
         with mock.patch("os.write", wraps=os.write) as write:
             self.stream.receive(audio(ALICE, at=1), audio(BOB, at=1), audio(ALICE, at=2))
         self.assertEqual(write.call_count, 1)
         self.assertEqual(self.stream.tally.audio, 5)
 
-    def test_leave_the_same_journal_and_counts_as_one_by_one(self) -> None:
+    def test_has_the_same_result_as_single_messages(self) -> None:
         messages = [
             metadata(),
             audio(ALICE),
-            GARBAGE,
+            NOT_JSON,
             audio(BOB),
             dtmf(),
             audio(ALICE, at=1),
@@ -181,29 +179,31 @@ class OneRead(StreamTestCase):
         close(self.stream)
         self.assertEqual(other.tally, self.stream.tally)
         self.assertEqual(other.counts(), self.stream.counts())
-        found = [bare(record) for record in self.records()]
-        self.assertEqual([bare(record) for record in records_in(other.journal._folder)], found)
+        found = [normalized(record) for record in self.records()]
+        self.assertEqual(
+            [normalized(record) for record in records_in(other.journal._folder)], found
+        )
         self.assertEqual(other.speakers[ALICE].seconds, self.stream.speakers[ALICE].seconds)
 
-    def test_are_written_as_far_as_they_go_when_one_ends_the_socket(self) -> None:
+    def test_is_written_up_to_the_message_that_ends_the_socket(self) -> None:
         with self.assertRaises(UnsupportedAudio):
             self.stream.receive(
                 metadata(), audio(at=0), audio(at=1), metadata(encoding="opus"), audio(at=2)
             )
         self.assertEqual(heard_in(self.folder), {ALICE: 2 * PACKET})
 
-    def test_are_lost_together_on_a_full_disk_and_counted_one_by_one(self) -> None:
+    def test_is_lost_on_a_full_disk_and_each_packet_counted(self) -> None:
         self.receive(metadata(), audio(at=0))
         fill_disk(self.stream)
         self.stream.receive(audio(at=1), audio(at=2), audio(at=3))
         fill_disk(self.stream, full=False)
         self.stream.receive(audio(at=4), audio(at=5))
         self.assertEqual((self.stream.tally.audio, self.stream.tally.unwritten), (3, 3))
-        (owed,) = self.records(Unwritten)
-        self.assertEqual(owed, Unwritten(START_US + 20_000, START_US + 60_000, 3))
+        (deferred,) = self.records(Unwritten)
+        self.assertEqual(deferred, Unwritten(START_US + 20_000, START_US + 60_000, 3))
         self.assertEqual(heard_in(self.folder), {ALICE: 3 * PACKET})
 
-    def test_are_lost_with_an_alarm_that_is_owed_in_its_place(self) -> None:
+    def test_is_lost_with_a_deferred_alarm_in_its_place(self) -> None:
         self.receive(metadata(), audio(at=0))
         fill_disk(self.stream)
         self.stream.receive(audio(at=1))
@@ -212,12 +212,12 @@ class OneRead(StreamTestCase):
         self.assertEqual(self.records(Alarm), [])
         fill_disk(self.stream, full=False)
         self.stream.receive(audio(at=3))
-        told = [type(record) for record in records_in(self.folder)][-4:]
-        self.assertEqual(told, [Unwritten, Alarm, Unwritten, Audio])
+        kinds = [type(record) for record in records_in(self.folder)][-4:]
+        self.assertEqual(kinds, [Unwritten, Alarm, Unwritten, Audio])
 
 
-def bare(record: Record) -> Record:
-    """Without what tells two sockets and two clocks apart."""
+def normalized(record: Record) -> Record:
+    """Removes differences between two sockets and two clocks."""
     times: dict[str, Any] = {
         name: 0 for name in ("at_us", "arrived_us") if name in record.__struct_fields__
     }
@@ -226,34 +226,34 @@ def bare(record: Record) -> Record:
     return structs.replace(record, **times)
 
 
-class Metadatas(StreamTestCase):
-    def metadatas(self) -> list[tuple[int, str, int]]:
+class Subscriptions(StreamTestCase):
+    def subscriptions(self) -> list[tuple[int, str, int]]:
         found = [record for record in self.records(Metadata) if isinstance(record, Metadata)]
         return [(record.index, record.subscription_id, record.sample_rate) for record in found]
 
-    def test_another_one_begins_another_subscription_with_counts_of_its_own(self) -> None:
+    def test_later_metadata_begins_a_subscription_with_its_own_counts(self) -> None:
         self.receive(
             metadata(),
             audio(),
             dtmf(),
-            GARBAGE,
+            NOT_JSON,
             metadata(24_000, "sub-2"),
             audio(at=1),
             audio(at=2),
         )
-        self.assertEqual(self.metadatas(), [(0, "sub-1", 16_000), (1, "sub-2", 24_000)])
+        self.assertEqual(self.subscriptions(), [(0, "sub-1", 16_000), (1, "sub-2", 24_000)])
         counts = [(one.index, one.audio, one.dtmf, one.malformed) for one in self.stream.counts()]
         self.assertEqual(counts, [(0, 1, 1, 1), (1, 2, 0, 0)])
         self.assertEqual(self.records(Counts), [self.stream.counts()[0]])
 
-    def test_seconds_heard_are_counted_at_the_rate_in_force(self) -> None:
+    def test_seconds_are_counted_at_the_current_rate(self) -> None:
         one_second = bytes(32_000)
         self.receive(
             metadata(16_000), audio(pcm=one_second), metadata(8_000, "sub-2"), audio(pcm=one_second)
         )
         self.assertEqual(self.stream.speakers[ALICE].seconds, 1.0 + 2.0)
 
-    def test_audio_that_comes_first_tells_its_rate_by_its_size(self) -> None:
+    def test_the_rate_of_audio_before_metadata_is_inferred_from_its_size(self) -> None:
         for size, rate in ((640, 16_000), (960, 24_000)):
             with self.subTest(rate), TemporaryDirectory() as folder:
                 stream = open_stream(Path(folder))
@@ -262,11 +262,11 @@ class Metadatas(StreamTestCase):
                 close(stream)
                 self.assertEqual(heard_in(Path(folder)), {ALICE: bytes(size)})
 
-    def test_metadata_that_comes_late_is_another_subscription(self) -> None:
+    def test_metadata_after_audio_is_another_subscription(self) -> None:
         self.receive(audio(), metadata())
-        self.assertEqual(self.metadatas(), [(0, "", 16_000), (1, "sub-1", 16_000)])
+        self.assertEqual(self.subscriptions(), [(0, "", 16_000), (1, "sub-1", 16_000)])
 
-    def test_audio_that_comes_first_in_no_known_size_is_malformed_and_what_follows_is_not(
+    def test_audio_before_metadata_with_an_unknown_size_is_malformed(
         self,
     ) -> None:
         tally = self.receive(audio(pcm=bytes(320)), metadata(), audio()).tally
@@ -274,7 +274,7 @@ class Metadatas(StreamTestCase):
         self.assertEqual(tally.reasons["audioData: audio before metadata"], 1)
         self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
 
-    def test_what_cannot_be_recorded_ends_the_socket_with_a_reason(self) -> None:
+    def test_unsupported_audio_ends_the_socket_with_a_reason(self) -> None:
         with self.assertRaises(UnsupportedAudio) as caught:
             self.receive(metadata(encoding="OPUS"))
         self.assertEqual(
@@ -282,42 +282,42 @@ class Metadatas(StreamTestCase):
         )
         self.assertEqual(self.stream.tally.malformed, 1)
 
-    def test_a_socket_that_announces_for_ever_is_ended(self) -> None:
+    def test_endless_metadata_ends_the_socket(self) -> None:
         self.receive(*[metadata()] * MAX_SUBSCRIPTIONS)
         with self.assertRaises(UnsupportedAudio):
             self.receive(metadata())
         self.assertEqual(len(self.stream.metadata), MAX_SUBSCRIPTIONS)
 
 
-class AFruitlessSocket(StreamTestCase):
-    def test_is_ended_by_the_thousandth_message_and_not_before(self) -> None:
-        self.receive(*[GARBAGE, FLAT_FORM] * (NO_MEDIA_MESSAGES // 2 - 1), GARBAGE)
+class SocketWithoutMedia(StreamTestCase):
+    def test_is_closed_at_the_thousandth_message(self) -> None:
+        self.receive(*[NOT_JSON, FLAT_FORM] * (NO_MEDIA_MESSAGES // 2 - 1), NOT_JSON)
         self.assertEqual(
             self.stream.tally.unknown + self.stream.tally.malformed, NO_MEDIA_MESSAGES - 1
         )
         with self.assertRaises(NoMedia):
             self.receive(FLAT_FORM)
 
-    def test_is_none_once_anything_known_has_come(self) -> None:
+    def test_is_not_closed_after_a_message_of_a_known_kind(self) -> None:
         for first in (metadata(), audio(), dtmf(), '{"kind":"MarkData"}'):
             with self.subTest(first[:30]), TemporaryDirectory() as folder:
                 stream = open_stream(Path(folder))
-                for message in [first, *[GARBAGE] * NO_MEDIA_MESSAGES]:
+                for message in [first, *[NOT_JSON] * NO_MEDIA_MESSAGES]:
                     stream.receive(message)
                 self.assertEqual(stream.tally.malformed, NO_MEDIA_MESSAGES)
                 close(stream)
 
-    def test_is_none_when_it_was_our_disk_that_took_nothing(self) -> None:
+    def test_is_not_closed_because_of_our_full_disk(self) -> None:
         fill_disk(self.stream)
-        self.receive(audio(), *[GARBAGE] * NO_MEDIA_MESSAGES)
+        self.receive(audio(), *[NOT_JSON] * NO_MEDIA_MESSAGES)
         self.assertEqual(self.stream.tally.unwritten, 1)
 
 
-class AFullDisk(StreamTestCase):
+class FullDisk(StreamTestCase):
     def fill(self, *, full: bool = True) -> None:
         fill_disk(self.stream, full=full)
 
-    def test_loses_the_packets_of_that_time_counts_them_and_no_others(self) -> None:
+    def test_loses_and_counts_only_the_packets_of_that_time(self) -> None:
         self.receive(metadata(), audio(at=0))
         self.fill()
         self.receive(audio(at=1), audio(at=2))
@@ -327,7 +327,7 @@ class AFullDisk(StreamTestCase):
         packets = [record for record in self.records(Audio) if isinstance(record, Audio)]
         self.assertEqual([packet.timestamp_us for packet in packets], [START_US, START_US + 60_000])
 
-    def test_costs_nobody_who_is_first_heard_then_their_name(self) -> None:
+    def test_loses_no_voice(self) -> None:
         self.receive(metadata())
         self.fill()
         self.receive(audio(ALICE))
@@ -335,14 +335,14 @@ class AFullDisk(StreamTestCase):
         self.receive(audio(ALICE, at=1), audio(BOB, at=1))
         self.assertEqual(heard_in(self.folder), {ALICE: PACKET, BOB: PACKET})
 
-    def test_costs_no_metadata(self) -> None:
+    def test_loses_no_metadata(self) -> None:
         self.fill()
         self.receive(metadata(24_000))
         self.fill(full=False)
         self.receive(audio(pcm=bytes(960)))
         self.assertEqual(self.kinds(), ["Handshake", "Metadata", "Voice", "Audio"])
 
-    def test_costs_no_metadata_although_the_file_changes_meanwhile(self) -> None:
+    def test_loses_no_metadata_across_a_rotation(self) -> None:
         self.receive(metadata(), audio())
         self.fill()
         self.receive(metadata(24_000, "sub-2"))
@@ -360,7 +360,7 @@ class AFullDisk(StreamTestCase):
         )
         self.assertEqual([one.sample_rate for one in second if isinstance(one, Metadata)], [24_000])
 
-    def test_cannot_be_filled_with_tones_that_wait(self) -> None:
+    def test_bounds_the_deferred_tones(self) -> None:
         self.receive(metadata())
         self.fill()
         self.receive(*[dtmf()] * (MAX_DEFERRED + 3), audio(BOB))
@@ -370,7 +370,7 @@ class AFullDisk(StreamTestCase):
         self.assertEqual(self.stream.tally.unwritten, 3 + 1)
         self.assertEqual(heard_in(self.folder), {BOB: PACKET})
 
-    def test_does_not_keep_a_socket_from_closing(self) -> None:
+    def test_does_not_prevent_closing(self) -> None:
         self.receive(metadata(), audio())
         self.fill()
         close(self.stream)
@@ -384,7 +384,7 @@ class Rotating(StreamTestCase):
         assert finished is not None, "the file holds something"
         os.close(finished)
 
-    def test_a_file_without_audio_goes_on(self) -> None:
+    def test_a_file_without_audio_is_not_rotated(self) -> None:
         self.assertIsNone(self.stream.rotate())
         self.assertEqual(len(list(self.folder.iterdir())), 1)
 
@@ -402,13 +402,13 @@ class Rotating(StreamTestCase):
         self.assertEqual(sequences, [0, 1])
 
     def test_a_finished_file_ends_with_the_counts_so_far(self) -> None:
-        self.receive(metadata(), audio(), GARBAGE)
+        self.receive(metadata(), audio(), NOT_JSON)
         self.rotate()
         self.assertEqual(
             read(min(self.folder.iterdir()))[-1], Counts(0, 1, 0, 0, 1, {"not JSON": 1})
         )
 
-    def test_a_file_that_cannot_be_followed_goes_on(self) -> None:
+    def test_a_file_continues_if_the_next_cannot_be_created(self) -> None:
         self.receive(metadata(), audio())
         fill_disk(self.stream)
         with self.assertRaises(JournalUnwritable):
@@ -428,13 +428,13 @@ class Closing(StreamTestCase):
         self.assertEqual((closed.code, closed.reason), (1001, ""))
         self.assertEqual([path.suffix for path in self.folder.iterdir()], [".journal"])
 
-    def test_our_own_reason_is_kept(self) -> None:
+    def test_our_reason_is_recorded(self) -> None:
         os.close(self.stream.close(4422, "no media in the first messages"))
         closed = self.records()[-1]
         assert isinstance(closed, Closed)
         self.assertEqual((closed.code, closed.reason), (4422, "no media in the first messages"))
 
-    def test_a_message_after_the_end_lands_in_no_file(self) -> None:
+    def test_a_message_after_the_end_is_written_to_no_file(self) -> None:
         self.receive(metadata(), audio())
         number = self.stream.journal.descriptor
         close(self.stream)
@@ -445,7 +445,7 @@ class Closing(StreamTestCase):
         self.assertEqual(other.read_bytes(), b"")
         self.assertEqual(self.stream.tally.unwritten, 1)
 
-    def test_closing_twice_is_a_mistake(self) -> None:
+    def test_closing_twice_is_an_assertion_error(self) -> None:
         close(self.stream)
         with self.assertRaises(AssertionError):
             self.stream.close(1000)

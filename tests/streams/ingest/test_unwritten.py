@@ -1,4 +1,4 @@
-"""What a full disk did not take: the journal says so afterwards, and the gap says why."""
+"""Packets lost on a full disk: recorded in the journal afterwards, and the reason of their gap."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ HANDSHAKE = Handshake("s", "00000000-0000-0000-0000-000000000001", "c", "", STAR
 PACKET_US = 20_000
 
 
-class WhatTheDiskDidNotTake(SimpleTestCase):
-    def test_is_a_gap_that_says_so(self) -> None:
+class LostPackets(SimpleTestCase):
+    def test_are_a_gap_with_that_reason(self) -> None:
         lost = Unwritten(START_US + 100 * PACKET_US, START_US + 149 * PACKET_US, 50)
         self.assertEqual(
-            self.reasons([*self.spoken(0, 100), lost, *self.spoken(150, 300)]), ["not_written"]
+            self.reasons([*self.audio_records(0, 100), lost, *self.audio_records(150, 300)]),
+            ["not_written"],
         )
 
-    def test_does_not_explain_another_gap(self) -> None:
+    def test_are_not_the_reason_of_another_gap(self) -> None:
         lost = Unwritten(START_US + 10 * PACKET_US, START_US + 10 * PACKET_US, 1)
         self.assertEqual(
-            self.reasons([*self.spoken(0, 100), lost, *self.spoken(150, 300)]), ["not_received"]
+            self.reasons([*self.audio_records(0, 100), lost, *self.audio_records(150, 300)]),
+            ["not_received"],
         )
 
-    def test_explains_a_gap_that_a_later_file_decides(self) -> None:
+    def test_are_the_reason_of_a_gap_found_with_a_later_file(self) -> None:
         state = StreamState()
         lost = Unwritten(START_US + 100 * PACKET_US, START_US + 149 * PACKET_US, 50)
-        self.reasons([*self.spoken(0, 100), lost], state)
+        self.reasons([*self.audio_records(0, 100), lost], state)
         state = sealing.load(sealing.dump(state))
-        self.assertEqual(self.reasons(self.spoken(150, 300), state), ["not_written"])
+        self.assertEqual(self.reasons(self.audio_records(150, 300), state), ["not_written"])
 
     def reasons(self, records: list[Record], state: StreamState | None = None) -> list[str]:
         metadata = Metadata(0, START_US, "sub", "PCM", RATE, 1, 640.0)
@@ -45,13 +47,13 @@ class WhatTheDiskDidNotTake(SimpleTestCase):
         )
         return [gap.reason for _, gap in digest.gaps]
 
-    def spoken(self, first: int, end: int) -> list[Record]:
+    def audio_records(self, first: int, end: int) -> list[Record]:
         packets = speech(end)[first:]
         return [Audio(packet.timestamp_us, START_US, 0, False, packet.pcm) for packet in packets]
 
 
-class AStreamOnAFullDisk(SimpleTestCase):
-    def test_says_what_was_not_written_before_it_goes_on(self) -> None:
+class StreamOnAFullDisk(SimpleTestCase):
+    def test_records_the_lost_packets_before_it_continues(self) -> None:
         with TemporaryDirectory() as folder:
             stream = open_stream(Path(folder))
             stream.receive(metadata())
@@ -62,15 +64,15 @@ class AStreamOnAFullDisk(SimpleTestCase):
             fill_disk(stream, full=False)
             stream.receive(audio(at=4))
             close(stream)
-            told = [
+            found = [
                 record
                 for record in records_in(Path(folder))
                 if isinstance(record, Audio | Unwritten)
             ]
-        first, unwritten, second = told
-        assert isinstance(unwritten, Unwritten), "what was lost is told where it was lost"
-        assert isinstance(first, Audio), "packets around it are there"
-        assert isinstance(second, Audio), "packets around it are there"
+        first, unwritten, second = found
+        assert isinstance(unwritten, Unwritten), "the loss is recorded in its place"
+        assert isinstance(first, Audio), "the packet before it is recorded"
+        assert isinstance(second, Audio), "the packet after it is recorded"
         assert first.timestamp_us, "the packets have timestamps"
         self.assertEqual(unwritten.packets, 3)
         self.assertEqual(unwritten.first_us, first.timestamp_us + PACKET_US)
