@@ -1,4 +1,4 @@
-"""Every wrong setting has an id, is named, and right ones are left in peace."""
+"""System checks: every wrong setting has an id and is named; valid settings pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.test import SimpleTestCase, override_settings
 
 from streams import checks
 
-RIGHT: dict[str, Any] = {
+VALID: dict[str, Any] = {
     "DEBUG": False,
     "ACS_AUTH": "jwt",
     "ACS_RESOURCE_ID": "3d20e1de-58ee-4f09-ae4b-1a7d3d1c0a11",
@@ -33,16 +33,16 @@ POSTGRES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
 
 @contextmanager
 def settings_with(**values: Any) -> Iterator[None]:
-    """Settings that are right but for `values`."""
+    """Applies valid settings, changed by `values`."""
     with warnings.catch_warnings():
-        # Nothing connects under the other name, so what Django warns of does not happen.
+        # Nothing connects with these settings, so Django's warning does not apply.
         warnings.filterwarnings("ignore", "Overriding setting DATABASES")
-        with override_settings(**{**RIGHT, **values}):
+        with override_settings(**{**VALID, **values}):
             yield
 
 
 def found(**values: Any) -> list[CheckMessage]:
-    """What our checks say of settings that are right but for `values`."""
+    """Returns the messages of our checks for valid settings changed by `values`."""
     with settings_with(**values):
         return run_checks(tags=[checks.TAG])
 
@@ -58,30 +58,30 @@ class ChecksCase(SimpleTestCase):
 
 
 class AccessTests(ChecksCase):
-    def test_right_settings_are_left_in_peace(self) -> None:
+    def test_valid_settings_pass(self) -> None:
         self.assert_nothing()
         self.assert_nothing(ACS_AUTH="token", ACS_STREAM_TOKEN="x" * 16)
         self.assert_nothing(ACS_AUTH="off", DEBUG=True)
 
-    def test_an_open_door_is_an_error_unless_debug(self) -> None:
+    def test_mode_off_is_an_error_unless_debug(self) -> None:
         self.assert_found("E001", "ACS_AUTH", ACS_AUTH="off")
 
     def test_a_jwt_needs_an_audience(self) -> None:
         self.assert_found("E002", "ACS_RESOURCE_ID", ACS_RESOURCE_ID="")
         self.assert_found("E002", "ACS_RESOURCE_ID", ACS_RESOURCE_ID="", DEBUG=True)
 
-    def test_a_token_must_be_set_and_long(self) -> None:
+    def test_a_token_must_be_set_and_long_enough(self) -> None:
         self.assert_found("E003", "ACS_STREAM_TOKEN", ACS_AUTH="token")
         self.assert_found("E004", "ACS_STREAM_TOKEN", ACS_AUTH="token", ACS_STREAM_TOKEN="x" * 15)
 
     def test_a_short_token_beside_a_jwt_is_a_warning(self) -> None:
         self.assert_found("W001", "ACS_STREAM_TOKEN", ACS_STREAM_TOKEN="short")
 
-    def test_no_message_tells_the_token(self) -> None:
+    def test_no_message_contains_the_token(self) -> None:
         for mode in ("jwt", "token"):
             self.assertNotIn("swordfish", str(found(ACS_AUTH=mode, ACS_STREAM_TOKEN="swordfish")))
 
-    def test_keys_come_over_https(self) -> None:
+    def test_the_key_set_url_must_be_https(self) -> None:
         for url in (
             "http://example.com/keys",
             "file:///etc/keys",
@@ -93,7 +93,7 @@ class AccessTests(ChecksCase):
             with self.subTest(url):
                 self.assert_found("E005", "ACS_JWKS_URL", ACS_JWKS_URL=url)
 
-    def test_with_debug_keys_may_come_over_http_but_not_from_a_file(self) -> None:
+    def test_the_key_set_url_may_be_http_with_debug(self) -> None:
         self.assert_nothing(ACS_JWKS_URL="http://127.0.0.1:9000/keys", DEBUG=True)
         self.assert_found("E005", "ACS_JWKS_URL", ACS_JWKS_URL="file:///etc/keys", DEBUG=True)
 
@@ -105,11 +105,11 @@ class FolderTests(ChecksCase):
     def data_dir(self, path: Path) -> dict[str, Any]:
         return {"DATA_DIR": path, "SPOOL_DIR": path / "spool"}
 
-    def test_a_folder_that_can_be_written_is_fine_and_stays_empty(self) -> None:
+    def test_a_writable_folder_passes_and_stays_empty(self) -> None:
         self.assert_nothing(**self.data_dir(self.root))
         self.assertEqual(list(self.root.iterdir()), [])
 
-    def test_a_folder_that_can_be_made_is_fine_and_not_made_yet(self) -> None:
+    def test_a_folder_that_can_be_created_passes_and_is_not_created(self) -> None:
         self.assert_nothing(**self.data_dir(self.root / "a" / "b"))
         self.assertEqual(list(self.root.iterdir()), [])
 
@@ -121,9 +121,9 @@ class FolderTests(ChecksCase):
 
     @skipIf(
         not Path("/proc/self").is_dir(),
-        "needs a file system that nobody can write to, such as /proc",
+        "needs a file system without write access, such as /proc",
     )
-    def test_a_folder_that_cannot_be_written_is_an_error_even_for_root(self) -> None:
+    def test_an_unwritable_folder_is_an_error_even_for_root(self) -> None:
         self.assert_found("E006", "DATA_DIR", DATA_DIR=Path("/proc/self"), SPOOL_DIR=self.root)
 
 
@@ -147,7 +147,7 @@ class StoreTests(ChecksCase):
 
 
 class ProcessTests(ChecksCase):
-    def test_a_redis_address_has_a_scheme_that_the_layer_knows(self) -> None:
+    def test_the_redis_url_needs_a_supported_scheme(self) -> None:
         for url in ("localhost:6379", "http://cache", "redis://", "redis:6379", "rediss://[x"):
             with self.subTest(url):
                 self.assert_found("E009", "REDIS_URL", REDIS_URL=url, DATABASES=POSTGRES)
@@ -172,14 +172,14 @@ class TransportTests(ChecksCase):
         self.assert_nothing(INSECURE_HTTP=True, DEBUG=True)
 
 
-class InsistTests(ChecksCase):
-    """Servers are started without `manage.py check`, so they ask by themselves."""
+class RequireValidSettings(ChecksCase):
+    """Servers start without `manage.py check`, so they run the checks themselves."""
 
-    def test_right_settings_start(self) -> None:
+    def test_valid_settings_pass(self) -> None:
         with settings_with():
             checks.require_valid_settings()
 
-    def test_warnings_start(self) -> None:
+    def test_warnings_pass(self) -> None:
         with settings_with(DATABASES=POSTGRES):
             checks.require_valid_settings()
 

@@ -1,6 +1,4 @@
-"""The syncer: everything handed to it reaches the disk, every descriptor is closed once, and no
-error ends it.
-"""
+"""The syncer: everything added is synced, every descriptor is closed once, and no error ends it."""
 
 from __future__ import annotations
 
@@ -25,7 +23,9 @@ def open_descriptors() -> set[str]:
 
 
 class Disk:
-    """`os.fdatasync` that remembers, tells whoever waits, and fails where it is told to."""
+    """A fake `os.fdatasync` that keeps its calls, notifies waiters, and fails for `broken`
+    descriptors.
+    """
 
     def __init__(self) -> None:
         self.synced: list[int] = []
@@ -61,7 +61,7 @@ class SyncerTest(TestCase):
     def open(self, name: str = "one") -> int:
         return os.open(self.folder / name, os.O_WRONLY | os.O_CREAT)
 
-    def test_open_journals_are_synced_every_round_until_they_are_finished(self) -> None:
+    def test_open_journals_are_synced_every_round(self) -> None:
         syncer, descriptor = self.syncer(), self.open()
         syncer.add(descriptor)
         for _ in range(3):
@@ -72,7 +72,7 @@ class SyncerTest(TestCase):
         syncer.sync()
         self.assertEqual(self.disk.synced.count(descriptor), 4)
 
-    def test_a_finished_journal_is_synced_once_more_and_then_closed(self) -> None:
+    def test_a_finished_journal_is_synced_once_more_and_closed(self) -> None:
         syncer, descriptor = self.syncer(), self.open()
         syncer.add(descriptor)
         syncer.retire(descriptor)
@@ -81,7 +81,7 @@ class SyncerTest(TestCase):
         self.assertEqual(self.disk.synced.count(descriptor), 1)
         self.assertNotIn(str(descriptor), open_descriptors())
 
-    def test_the_folder_is_synced_when_a_file_is_new_in_it(self) -> None:
+    def test_the_folder_is_synced_after_a_new_file(self) -> None:
         syncer, descriptor = self.syncer(), self.open()
         syncer.add(descriptor)
         syncer.sync()
@@ -90,7 +90,7 @@ class SyncerTest(TestCase):
         self.assertEqual(len(self.disk.synced), 3)
         os.close(descriptor)
 
-    def test_a_thousand_journals_leave_no_descriptor_behind(self) -> None:
+    def test_a_thousand_journals_leak_no_descriptor(self) -> None:
         syncer = self.syncer()
         for number in range(1000):
             socket = Socket(self.folder)
@@ -105,7 +105,7 @@ class SyncerTest(TestCase):
         syncer.stop()
         self.assertEqual(open_descriptors(), self.descriptors_before)
 
-    def test_a_journal_that_cannot_be_synced_is_counted_and_keeps_no_other_from_its_turn(
+    def test_a_failed_sync_is_counted_and_does_not_affect_others(
         self,
     ) -> None:
         syncer, first, second = self.syncer(), self.open("one"), self.open("two")
@@ -119,7 +119,7 @@ class SyncerTest(TestCase):
         self.assertIn(second, self.disk.synced)
         self.assertEqual(open_descriptors(), self.descriptors_before)
 
-    def test_a_descriptor_that_cannot_be_closed_is_counted_and_keeps_no_other_from_its_turn(
+    def test_a_failed_close_is_counted_and_does_not_affect_others(
         self,
     ) -> None:
         syncer, gone, other = self.syncer(), self.open("one"), self.open("two")
@@ -131,7 +131,7 @@ class SyncerTest(TestCase):
         self.assertEqual(syncer.failures, 1)
         self.assertEqual(open_descriptors(), self.descriptors_before)
 
-    def test_a_folder_that_is_gone_is_counted(self) -> None:
+    def test_a_missing_folder_is_counted(self) -> None:
         syncer, descriptor = Syncer(self.folder / "gone", 3600.0), self.open()
         syncer.add(descriptor)
         syncer.retire(descriptor)
@@ -139,7 +139,7 @@ class SyncerTest(TestCase):
             syncer.sync()
         self.assertEqual(syncer.failures, 1)
 
-    def test_the_thread_syncs_by_itself_and_goes_on_after_an_error(self) -> None:
+    def test_the_thread_continues_after_an_error(self) -> None:
         syncer, descriptor = self.syncer(0.001), self.open()
         self.disk.broken = {descriptor}
         syncer.add(descriptor)
@@ -150,7 +150,7 @@ class SyncerTest(TestCase):
             syncer.stop()
         self.assertGreaterEqual(syncer.failures, 3)
 
-    def test_stop_returns_when_everything_is_on_disk_and_closed(self) -> None:
+    def test_stop_returns_after_everything_is_synced_and_closed(self) -> None:
         syncer = self.syncer()
         syncer.start()
         socket = Socket(self.folder).say(speech(1))
@@ -160,7 +160,7 @@ class SyncerTest(TestCase):
         self.assertIn(socket.journal.descriptor, self.disk.synced)
         self.assertEqual(open_descriptors(), self.descriptors_before)
 
-    def test_a_syncer_that_never_ran_can_be_stopped(self) -> None:
+    def test_a_syncer_can_be_stopped_without_a_start(self) -> None:
         syncer, descriptor = self.syncer(), self.open()
         syncer.retire(descriptor)
         syncer.stop()

@@ -1,4 +1,6 @@
-"""The journal: what is appended is read back, whatever happens to disk, process and single bits."""
+"""The journal: appended records are read back, despite full disks, killed processes and flipped
+bits.
+"""
 
 from __future__ import annotations
 
@@ -92,18 +94,18 @@ def append(target: Journal, record: Record) -> None:
         target.append_audio([record])
     else:
         assert not isinstance(record, Handshake | Damage), (
-            "the journal writes the one, nobody the other"
+            "the journal writes handshakes itself, and damage is never written"
         )
         target.append(record)
 
 
-def a_record(kind: int, body: bytes) -> bytes:
+def encoded(kind: int, body: bytes) -> bytes:
     head = struct.pack("<2sBBI", MARKER, kind, 0, len(body))
     return head + body + struct.pack("<I", crc32(head + body))
 
 
 def spans(content: bytes) -> list[tuple[int, int]]:
-    """First byte of each record, and the byte after its last."""
+    """Returns the first byte of each record and the byte after its last."""
     place, found = len(MAGIC), []
     while place < len(content):
         end = place + 8 + struct.unpack_from("<I", content, place + 4)[0] + 4
@@ -120,7 +122,7 @@ class JournalTest(TestCase):
         self.folder = Path(folder.name)
 
     def written(self, records: list[Record]) -> tuple[Handshake, bytes]:
-        """The handshake and the content of one file with these records."""
+        """Returns the handshake and the content of a file with these records."""
         handshake = handshake_of()
         target = Journal(self.folder, handshake)
         for record in records:
@@ -134,18 +136,18 @@ class JournalTest(TestCase):
 
 class RoundTrip(JournalTest):
     @given(records)
-    def test_every_record_is_read_back_as_it_was_written(self, records: list[Record]) -> None:
+    def test_every_record_is_read_back_unchanged(self, records: list[Record]) -> None:
         handshake, content = self.written(records)
         self.assertEqual(list(journal.parse(content)), [handshake, *records])
 
-    def test_a_file_is_read_while_it_is_still_written(self) -> None:
+    def test_an_open_file_can_be_read(self) -> None:
         socket = Socket(self.folder)
         self.addCleanup(socket.die)
         for packet in speech(3):
             socket.say([packet])
             self.assertEqual(read(socket.path(".open"))[-1], audio_of(packet))
 
-    def test_size_and_bytes_written_are_those_of_the_disk(self) -> None:
+    def test_size_and_bytes_written_match_the_disk(self) -> None:
         socket = Socket(self.folder).say(speech(5))
         first = socket.path(".open").stat().st_size
         self.assertEqual(socket.journal.size, first)
@@ -157,7 +159,7 @@ class RoundTrip(JournalTest):
 
 
 class Files(JournalTest):
-    def test_a_file_is_open_while_it_is_written_and_a_journal_when_it_is_finished(self) -> None:
+    def test_suffixes_are_open_and_journal(self) -> None:
         socket = Socket(self.folder).say(speech(1))
         self.assertEqual(names_in(self.folder), ["000000.open"])
         socket.rotate()
@@ -165,7 +167,7 @@ class Files(JournalTest):
         socket.close()
         self.assertEqual(names_in(self.folder), ["000000.journal", "000001.journal"])
 
-    def test_every_file_repeats_the_handshake_the_metadata_in_force_and_the_voices(self) -> None:
+    def test_every_file_repeats_handshake_current_metadata_and_voices(self) -> None:
         socket = Socket(self.folder).say([*speech(1), *speech(1, participant="q")])
         socket.announce(metadata_of(1, 24_000))
         socket.rotate()
@@ -191,24 +193,24 @@ class Files(JournalTest):
     def test_a_journal_is_readable_by_its_owner_only(self) -> None:
         self.assertEqual(Socket(self.folder).die().stat().st_mode & 0o777, 0o600)
 
-    def test_a_file_that_cannot_be_renamed_keeps_its_records_and_the_next_one_goes_on(self) -> None:
+    def test_a_failed_rename_keeps_the_records_and_the_next_file_continues(self) -> None:
         socket = Socket(self.folder).say(speech(1))
         with patch.object(Path, "rename", side_effect=OSError("read-only")):
             os.close(socket.journal.rotate())
         socket.say(speech(2)[1:])
         socket.die()
         self.assertEqual(names_in(self.folder), ["000000.open", "000001.open"])
-        heard = [
+        found = [
             record
             for path in sorted(self.folder.iterdir())
             for record in read(path)
             if isinstance(record, Audio)
         ]
-        self.assertEqual(heard, [audio_of(packet) for packet in speech(2)])
+        self.assertEqual(found, [audio_of(packet) for packet in speech(2)])
 
 
 class TornTail(JournalTest):
-    def test_cut_at_any_byte_a_file_gives_the_records_before_the_cut(self) -> None:
+    def test_a_file_cut_at_any_byte_gives_the_records_before_the_cut(self) -> None:
         handshake, content = self.written(
             [metadata_of(), Voice(0, "p"), *map(audio_of, speech(2)), Closed(1, 1000)]
         )
@@ -223,24 +225,24 @@ class TornTail(JournalTest):
             for damage in damage_in(records):
                 self.assertEqual((damage.end, damage.torn), (length, True))
 
-    def test_a_record_survives_as_soon_as_its_last_byte_is_there(self) -> None:
+    def test_a_record_needs_its_last_byte(self) -> None:
         _, content = self.written([Closed(1, 1000)])
         self.assertEqual(len(intact(journal.parse(content[:-1]))), 1)
         self.assertEqual(len(intact(journal.parse(content))), 2)
 
-    def test_a_tail_of_zeros_as_a_power_cut_leaves_it_is_damage_and_no_more(self) -> None:
+    def test_zeros_at_the_end_as_after_a_power_cut_are_damage(self) -> None:
         _, content = self.written([Voice(0, "p")])
         *records, damage = journal.parse(content + bytes(4096))
         self.assertEqual(len(records), 2)
         self.assertEqual(damage, Damage(len(content), len(content) + 4096, torn=True))
 
-    def test_an_empty_file_holds_nothing(self) -> None:
+    def test_an_empty_file_has_no_records(self) -> None:
         self.assertEqual(list(journal.parse(b"")), [])
 
 
 class Damaged(JournalTest):
     def test_any_single_flipped_bit_leaves_all_other_records_intact_and_is_reported(self) -> None:
-        """The bit may cost the record it is in, the two around it never."""
+        """The bit may cost the record that contains it, never its neighbours."""
         _, content = self.written(
             [Voice(0, "p"), Dtmf(1, "5"), Audio(5, 6, 0, silent=True, pcm=b"ab"), Closed(1, 1)]
         )
@@ -255,7 +257,7 @@ class Damaged(JournalTest):
 
     @settings(max_examples=60)
     @given(st.integers(0, 2**32), st.integers(1, 2000))
-    def test_damage_of_any_length_costs_what_it_touches_and_no_more(
+    def test_damage_of_any_length_costs_only_the_records_it_touches(
         self, seed: int, length: int
     ) -> None:
         _, content = self.written([Voice(0, "p"), *map(audio_of, speech(8))])
@@ -270,7 +272,7 @@ class Damaged(JournalTest):
         self.assertTrue(all(record in whole for record in intact(records)))
 
     @given(st.binary(max_size=3000))
-    def test_whatever_a_file_holds_reading_it_raises_nothing(self, content: bytes) -> None:
+    def test_arbitrary_content_raises_nothing(self, content: bytes) -> None:
         for prefix in (b"", MAGIC, MAGIC + MARKER, MAGIC + MARKER + b"\x04\x00\x05\x00\x00\x00"):
             end = 0
             for record in journal.parse(prefix + content):
@@ -278,37 +280,37 @@ class Damaged(JournalTest):
                     self.assertLess(end, record.end)
                     end = record.end
 
-    def test_a_kind_of_the_future_is_skipped_without_a_word(self) -> None:
+    def test_unknown_kinds_are_skipped_silently(self) -> None:
         _, content = self.written([Voice(0, "p")])
         records = list(
-            journal.parse(content + a_record(200, b"?") + a_record(7, b'{"at_us":1,"code":1000}'))
+            journal.parse(content + encoded(200, b"?") + encoded(7, b'{"at_us":1,"code":1000}'))
         )
         self.assertEqual(records[2:], [Closed(1, 1000)])
 
-    def test_a_member_of_the_future_is_ignored(self) -> None:
+    def test_unknown_members_are_ignored(self) -> None:
         body = json.dumps({"index": 3, "raw_id": "p", "colour": "blue"}).encode()
-        self.assertEqual(list(journal.parse(MAGIC + a_record(3, body))), [Voice(3, "p")])
+        self.assertEqual(list(journal.parse(MAGIC + encoded(3, body))), [Voice(3, "p")])
 
-    def test_a_whole_record_with_a_body_of_another_shape_is_damage_and_raises_nothing(self) -> None:
-        good = a_record(3, b'{"index":0,"raw_id":"p"}')
+    def test_an_intact_record_with_an_invalid_body_is_damage(self) -> None:
+        good = encoded(3, b'{"index":0,"raw_id":"p"}')
         for wrong in (
-            a_record(3, b'{"index":"x"}'),
-            a_record(3, b"\xff"),
-            a_record(4, b"short"),
-            a_record(1, b""),
+            encoded(3, b'{"index":"x"}'),
+            encoded(3, b"\xff"),
+            encoded(4, b"short"),
+            encoded(1, b""),
         ):
             with self.subTest(wrong=wrong):
                 damage = Damage(len(MAGIC), len(MAGIC) + len(wrong), torn=False)
                 self.assertEqual(list(journal.parse(MAGIC + wrong + good)), [damage, Voice(0, "p")])
 
-    def test_a_length_that_nobody_wrote_is_not_believed(self) -> None:
+    def test_an_excessive_length_is_damage(self) -> None:
         head = struct.pack("<2sBBI", MARKER, 4, 0, journal.MAX_BODY_BYTES + 1)
         content = MAGIC + head + bytes(journal.MAX_BODY_BYTES + 5)
         self.assertEqual(
             list(journal.parse(content)), [Damage(len(MAGIC), len(content), torn=True)]
         )
 
-    def test_audio_full_of_markers_is_read_like_any_other(self) -> None:
+    def test_markers_inside_audio_are_no_records(self) -> None:
         hostile = Audio(1, 2, 0, silent=False, pcm=(MARKER + b"\x04\x00\x10\x00\x00\x00") * 200)
         handshake, content = self.written([hostile, Closed(1, 1000)])
         self.assertEqual(list(journal.parse(content)), [handshake, hostile, Closed(1, 1000)])
@@ -318,8 +320,8 @@ class Damaged(JournalTest):
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """A disk with room up to this size of a file: a write beyond it is short, one behind it
-    fails.
+    """Limits the size of files, like a full disk: a write beyond it is short, one
+    behind it fails.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -331,8 +333,8 @@ def file_size_limit(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, ignored)
 
 
-class AFullDisk(JournalTest):
-    def test_a_short_write_leaves_the_file_whole_and_later_records_are_appended(self) -> None:
+class FullDisk(JournalTest):
+    def test_a_short_write_is_cut_off_and_later_records_are_appended(self) -> None:
         sent = speech(6)
         socket = Socket(self.folder).say(sent[:2])
         size = socket.journal.size
@@ -347,7 +349,7 @@ class AFullDisk(JournalTest):
         self.assertEqual(records[3:], [audio_of(packet) for packet in [*sent[:2], *sent[3:]]])
         self.assertEqual(socket.journal.size, size + 3 * 670)
 
-    def test_a_piece_that_cannot_be_taken_away_costs_itself_only(self) -> None:
+    def test_a_torn_record_that_cannot_be_cut_off_costs_only_itself(self) -> None:
         sent = speech(3)
         socket = Socket(self.folder).say(sent[:1])
         with (
@@ -361,7 +363,7 @@ class AFullDisk(JournalTest):
         self.assertEqual(intact(records)[3:], [audio_of(sent[0]), audio_of(sent[2])])
         self.assertEqual(len(damage_in(records)), 1)
 
-    def test_a_file_that_cannot_begin_leaves_nothing_and_the_one_before_goes_on(self) -> None:
+    def test_a_file_that_cannot_be_created_leaves_nothing_and_the_previous_continues(self) -> None:
         socket = Socket(self.folder).say(speech(1))
         for room in (0, 4, 100):
             with file_size_limit(room), self.assertRaises(JournalUnwritable):
@@ -378,7 +380,7 @@ class AFullDisk(JournalTest):
         socket.die()
         self.assertEqual(names_in(self.folder), ["000000.journal", "000001.open"])
 
-    def test_a_full_disk_is_named_in_the_error_and_the_payload_is_not(self) -> None:
+    def test_the_error_names_the_failed_operation(self) -> None:
         socket = Socket(self.folder)
         with (
             file_size_limit(socket.journal.size),
@@ -387,12 +389,12 @@ class AFullDisk(JournalTest):
             socket.say(speech(1))
         socket.die()
 
-    def test_a_folder_that_is_gone_makes_the_journal_unwritable(self) -> None:
+    def test_a_missing_folder_makes_the_journal_unwritable(self) -> None:
         with self.assertRaisesRegex(JournalUnwritable, "No such file"):
             Journal(self.folder / "gone", handshake_of())
 
     def test_a_read_only_folder_makes_the_journal_unwritable(self) -> None:
-        """In a process of its own that gives up root, who may write anywhere."""
+        """Runs in a process of its own without root, which may write anywhere."""
         self.folder.chmod(0o555)
         program = (
             "import os, sys; from pathlib import Path\n"
@@ -410,7 +412,7 @@ class AFullDisk(JournalTest):
         )
         self.assertEqual(answer.stdout.strip(), "cannot create a journal: Permission denied")
 
-    def test_a_stream_never_writes_into_a_file_that_is_there(self) -> None:
+    def test_an_existing_file_is_never_written_to(self) -> None:
         socket = Socket(self.folder)
         with self.assertRaises(JournalUnwritable):
             Journal(self.folder, socket.handshake)
@@ -418,11 +420,11 @@ class AFullDisk(JournalTest):
 
 
 class Documentation(TestCase):
-    """docs/journal.md is the specification; others read journals by it."""
+    """docs/journal.md is the specification for other readers of journals."""
 
     text = (Path(__file__).parents[3] / "docs/journal.md").read_text()
 
-    def test_every_kind_is_in_its_table_with_every_member(self) -> None:
+    def test_lists_every_kind_with_every_member(self) -> None:
         rows = dict(re.findall(r"^\| (\d) \| (.*)$", self.text, re.MULTILINE))
         shapes = {kind: shape for shape, kind in journal._KIND_OF.items()}
         self.assertEqual(sorted(map(int, rows)), sorted([4, *shapes]))
@@ -431,7 +433,7 @@ class Documentation(TestCase):
             for member in shape.__struct_fields__:
                 self.assertIn(f"`{member}`", rows[str(kind)])
 
-    def test_the_example_is_a_record(self) -> None:
+    def test_contains_a_valid_example(self) -> None:
         (example,) = re.findall(r"```\n((?:[0-9a-f]{2}\s)+)```", self.text)
         self.assertEqual(
             list(journal.parse(MAGIC + bytes.fromhex(example))), [Voice(0, "4:+15551234567")]

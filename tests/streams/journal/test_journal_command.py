@@ -1,6 +1,4 @@
-"""`manage.py journal` prints what a journal holds, says nothing of who it was, and fails where
-something is damaged.
-"""
+"""`manage.py journal`: prints records and totals, hides identities, fails on damage."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ class JournalCommand(SimpleTestCase):
         self.folder = Path(folder.name)
 
     def call(self) -> Path:
-        """A file with a record of every kind."""
+        """Returns a file with a record of every kind."""
         socket = Socket(self.folder).say(speech(3, participant=NUMBER))
         socket.press("5", START_US + 70_000)
         socket.journal.append_audio([Audio(None, START_US + 80_000, 0, silent=True, pcm=b"")])
@@ -45,7 +43,7 @@ class JournalCommand(SimpleTestCase):
         call_command("journal", *map(str, paths), stdout=out, **options)
         return out.getvalue().splitlines()
 
-    def test_every_record_is_a_line_and_totals_are_the_last(self) -> None:
+    def test_prints_a_line_per_record_and_totals(self) -> None:
         lines = self.printed(self.call())
         kinds = (
             "handshake metadata voice audio audio audio dtmf audio counts unwritten alarm "
@@ -53,7 +51,7 @@ class JournalCommand(SimpleTestCase):
         )
         self.assertEqual(" ".join(line.split()[1] for line in lines), kinds)
 
-    def test_a_line_says_when_what_and_how_much(self) -> None:
+    def test_a_line_has_time_kind_and_members(self) -> None:
         lines = self.printed(self.call())
         moment = "2022-10-03T19:12:52.000000Z"
         self.assertEqual(
@@ -64,7 +62,7 @@ class JournalCommand(SimpleTestCase):
         self.assertEqual(lines[10], f'{moment} alarm     name="clipping" voice=0 until=null')
         self.assertEqual(lines[2], f'{"-":<27} voice     index=0 kind="phone"')
 
-    def test_totals_count_records_and_seconds_of_each_voice(self) -> None:
+    def test_totals_have_records_and_seconds_per_voice(self) -> None:
         path = self.call()
         totals = json.loads(self.printed(path, json=True, totals=True)[0])
         self.assertEqual(totals["file"], str(path))
@@ -74,37 +72,37 @@ class JournalCommand(SimpleTestCase):
         )
         self.assertEqual(totals["records"]["audio"], 4)
 
-    def test_seconds_follow_the_rate_in_force(self) -> None:
+    def test_seconds_are_counted_at_the_current_rate(self) -> None:
         socket = Socket(self.folder).say(speech(50))
         socket.announce(metadata_of(1, 24_000))
         socket.say(speech(50, rate=24_000))
         totals = json.loads(self.printed(socket.die(), json=True, totals=True)[0])
         self.assertEqual(totals["seconds"], {"0": 2.0})
 
-    def test_identities_and_tones_are_shown_only_where_they_are_asked_for(self) -> None:
+    def test_identities_and_tones_are_shown_only_on_request(self) -> None:
         path = self.call()
         for options in ({}, {"json": True}):
-            silent, told = (
+            hidden, shown = (
                 self.printed(path, **options),
                 self.printed(path, identities=True, **options),
             )
-            self.assertNotIn(NUMBER, "".join(silent))
-            self.assertIn(NUMBER, "".join(told))
-            (tone,) = [line for line in silent if "dtmf" in line and "tone" in line]
+            self.assertNotIn(NUMBER, "".join(hidden))
+            self.assertIn(NUMBER, "".join(shown))
+            (tone,) = [line for line in hidden if "dtmf" in line and "tone" in line]
             self.assertNotIn("5", tone.rpartition("tone")[2])
 
-    def test_as_json_every_line_is_an_object_with_the_same_facts(self) -> None:
+    def test_json_lines_have_the_same_members(self) -> None:
         objects = [json.loads(line) for line in self.printed(self.call(), json=True)]
         self.assertEqual(objects[1]["sample_rate"], 16_000)
         self.assertEqual(objects[8]["reasons"], {"not JSON": 1})
         self.assertEqual(objects[7]["timestamp"], None)
         self.assertEqual({type(one) for one in objects}, {dict})
 
-    def test_of_several_files_each_has_its_totals(self) -> None:
+    def test_each_of_several_files_has_its_totals(self) -> None:
         lines = self.printed(self.call(), self.call(), totals=True)
         self.assertEqual([line.split()[1] for line in lines], ["totals", "totals"])
 
-    def test_a_damaged_file_is_printed_and_the_exit_code_says_so(self) -> None:
+    def test_a_damaged_file_is_printed_with_an_error_exit_code(self) -> None:
         path = self.call()
         content = path.read_bytes()
         path.write_bytes(flipped(content, len(content) * 4)[:-3])
@@ -116,25 +114,25 @@ class JournalCommand(SimpleTestCase):
         damage = [line for line in out.getvalue().splitlines() if line.split()[1] == "damage"]
         self.assertEqual([line.rpartition("torn=")[2] for line in damage], ["false", "true"])
 
-    def test_a_file_that_cannot_be_read_keeps_no_other_from_being_printed(self) -> None:
+    def test_an_unreadable_file_does_not_affect_others(self) -> None:
         out = StringIO()
         with self.assertRaises(CommandError) as raised:
             call_command("journal", str(self.folder / "gone"), str(self.call()), stdout=out)
         self.assertEqual((raised.exception.returncode, len(out.getvalue().splitlines())), (1, 13))
         self.assertIn("gone: No such file or directory", str(raised.exception))
 
-    def test_nothing_in_a_text_is_obeyed_by_a_terminal(self) -> None:
+    def test_terminal_control_sequences_are_escaped(self) -> None:
         handshake = Handshake("s", "c", "\x1b[2J\n\x9b", "", 0, 10.0)
         line = line_of(facts_of(handshake, identities=False))
         self.assertIn("\\u001b[2J\\n\\u009b", line)
         self.assertTrue(line.isprintable())
 
-    def test_a_moment_that_no_calendar_has_is_a_number(self) -> None:
+    def test_a_time_outside_the_calendar_is_a_number(self) -> None:
         self.assertEqual(time_of(2**62), str(2**62))
         hostile = Audio(-(2**62), 2**62, 0, silent=False, pcm=b"")
         self.assertIn(str(2**62), line_of(facts_of(hostile, identities=False)))
 
-    def test_whoever_reads_only_the_first_line_gets_no_traceback(self) -> None:
+    def test_a_closed_pipe_causes_no_traceback(self) -> None:
         socket = Socket(self.folder).say(speech(2000))
         command = f"{sys.executable} manage.py journal {socket.die()} | head -n 1"
         answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The spool: every folder has one owner, and a dead one's is taken over by exactly one other."""
+"""The spool: every folder has one owner, and exactly one process takes over an abandoned folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ print(folder.path, flush=True)
 sys.stdin.read()
 """
 
-TAKER = """
+TAKEOVER = """
 import sys
 from pathlib import Path
 from streams.journal import spool
@@ -40,7 +40,7 @@ sys.stdin.read()
 
 
 class Process:
-    """A Python process that runs `program` on the spool, says one line, and lives until it is
+    """A Python process that runs `program` on the spool, prints one line, and lives until it is
     killed.
     """
 
@@ -62,7 +62,7 @@ class Process:
         return self._process.stdout.readline().strip()
 
     def kill(self) -> None:
-        """SIGKILL: nothing in it gets a chance to clean up."""
+        """Sends SIGKILL, so that nothing in it can clean up."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -88,7 +88,9 @@ class SpoolTest(TestCase):
         return process
 
     def killed_owner(self) -> Path:
-        """The folder of a process that has claimed it, written a journal, and been killed."""
+        """Returns the folder of a process that has claimed it, written a journal, and
+        been killed.
+        """
         process = Process(OWNER, self.spool)
         path = Path(process.line())
         process.kill()
@@ -96,7 +98,7 @@ class SpoolTest(TestCase):
 
 
 class Owning(SpoolTest):
-    def test_two_claims_never_meet(self) -> None:
+    def test_concurrent_claims_get_different_folders(self) -> None:
         with ThreadPoolExecutor(max_workers=8) as threads:
             folders = list(threads.map(lambda _: spool.claim(self.spool), range(16)))
         self.assertEqual(len({folder.path for folder in folders}), 16)
@@ -104,35 +106,35 @@ class Owning(SpoolTest):
         for folder in folders:
             folder.release(remove_empty=True)
 
-    def test_a_folder_is_never_seen_under_its_name_without_its_lock_held(self) -> None:
-        """At the moment it gets its name somebody looks; there is no later chance to be too
-        early.
+    def test_a_folder_never_has_its_name_without_a_held_lock(self) -> None:
+        """Looks for abandoned folders at the moment of the rename, the earliest at which one could
+        be seen.
         """
         seen: list[Path] = []
         rename = Path.rename
 
-        def rename_and_look(path: Path, target: Path) -> Path:
+        def rename_and_scan(path: Path, target: Path) -> Path:
             named = rename(path, target)
             for taken in spool.abandoned(self.spool):
                 seen.append(taken.path)
                 taken.release()
             return named
 
-        with patch.object(Path, "rename", rename_and_look):
+        with patch.object(Path, "rename", rename_and_scan):
             folder = spool.claim(self.spool)
         self.assertEqual(seen, [])
         folder.release()
 
-    def test_a_folder_of_a_living_process_is_left_alone_even_by_itself(self) -> None:
+    def test_a_folder_of_a_living_process_is_not_abandoned(self) -> None:
         self.claim()
         process = self.process(OWNER)
         process.line()
         self.assertEqual(list(spool.abandoned(self.spool)), [])
 
-    def test_a_spool_that_is_not_there_has_nothing_to_take_over(self) -> None:
+    def test_a_missing_spool_has_no_abandoned_folders(self) -> None:
         self.assertEqual(list(spool.abandoned(self.spool)), [])
 
-    def test_axes_files_and_folders_that_are_just_being_claimed_are_nobody_s_legacy(self) -> None:
+    def test_axes_files_and_folders_being_claimed_are_not_abandoned(self) -> None:
         (self.spool / AXES).mkdir(parents=True)
         (self.spool / AXES / LOCK).touch()
         (self.spool / ".claimed").mkdir()
@@ -143,34 +145,34 @@ class Owning(SpoolTest):
 
 
 class TakingOver(SpoolTest):
-    def test_what_a_killed_process_left_is_taken_over_with_its_journals(self) -> None:
+    def test_the_folder_of_a_killed_process_is_taken_over_with_its_journals(self) -> None:
         path = self.killed_owner()
         (folder,) = spool.abandoned(self.spool)
         self.assertEqual(folder.path, path)
         self.assertEqual((path / "stream.000000.open").read_bytes(), b"audio")
         folder.release()
 
-    def test_exactly_one_of_two_takers_gets_an_abandoned_folder(self) -> None:
+    def test_exactly_one_of_two_processes_takes_over_a_folder(self) -> None:
         for _ in range(3):
             self.killed_owner()
-        takers = [self.process(TAKER), self.process(TAKER)]
-        for taker in takers:
-            taker.go()
-        self.assertEqual(sum(int(taker.line()) for taker in takers), 3)
+        processes = [self.process(TAKEOVER), self.process(TAKEOVER)]
+        for process in processes:
+            process.go()
+        self.assertEqual(sum(int(process.line()) for process in processes), 3)
 
-    def test_a_taker_that_is_killed_leaves_the_folder_to_the_next(self) -> None:
+    def test_a_folder_can_be_taken_over_again_after_another_kill(self) -> None:
         self.killed_owner()
-        taker = Process(TAKER, self.spool)
-        taker.go()
-        self.assertEqual(taker.line(), "1")
+        process = Process(TAKEOVER, self.spool)
+        process.go()
+        self.assertEqual(process.line(), "1")
         self.assertEqual(list(spool.abandoned(self.spool)), [])
-        taker.kill()
+        process.kill()
         (folder,) = spool.abandoned(self.spool)
         folder.release()
 
-    def test_a_lock_whose_folder_was_removed_this_moment_is_no_folder(self) -> None:
-        """The other has opened the lock while we still hold it, and gets it when the folder is
-        gone.
+    def test_a_lock_in_a_folder_just_removed_is_not_taken_over(self) -> None:
+        """The other process has opened the lock while we hold it, and acquires it when the folder
+        is gone.
         """
         folder = spool.claim(self.spool)
         flock = fcntl.flock
@@ -183,19 +185,19 @@ class TakingOver(SpoolTest):
             self.assertEqual(list(spool.abandoned(self.spool)), [])
         self.assertFalse(folder.path.exists())
 
-    def test_a_folder_that_cannot_be_looked_at_holds_up_no_other_and_is_free_again(self) -> None:
+    def test_a_folder_that_cannot_be_locked_does_not_affect_others(self) -> None:
         for _ in range(2):
             spool.claim(self.spool).release()
         first, second = sorted(self.spool.iterdir())
-        really = os.open
+        open_file = os.open
 
-        def crowded(path: Path, *arguments: int) -> int:
+        def fail(path: Path, *arguments: int) -> int:
             if path == first / SEALER_LOCK:
                 raise OSError(errno.EMFILE, "Too many open files")
-            return really(path, *arguments)
+            return open_file(path, *arguments)
 
         with (
-            patch("os.open", side_effect=crowded),
+            patch("os.open", side_effect=fail),
             self.assertLogs("streams.journal.spool", "WARNING"),
         ):
             found = list(spool.abandoned(self.spool))
@@ -208,13 +210,13 @@ class TakingOver(SpoolTest):
 
 
 class Sealing(SpoolTest):
-    def test_a_folder_that_was_taken_away_is_not_made_again(self) -> None:
+    def test_a_removed_folder_is_not_created_again(self) -> None:
         folder = spool.claim(self.spool)
         folder.release(remove_empty=True)
         self.assertFalse(spool.lock_for_sealing(folder.path))
         self.assertFalse(folder.path.exists())
 
-    def test_a_folder_that_is_taken_away_this_moment_does_not_stay_behind(self) -> None:
+    def test_a_folder_being_removed_does_not_stay_behind(self) -> None:
         folder = spool.claim(self.spool)
         locked = spool._locked
 
@@ -230,12 +232,12 @@ class Sealing(SpoolTest):
 
 
 class Releasing(SpoolTest):
-    def test_an_emptied_folder_is_taken_away(self) -> None:
+    def test_an_empty_folder_is_removed(self) -> None:
         folder = self.claim()
         folder.release(remove_empty=True)
         self.assertFalse(folder.path.exists())
 
-    def test_a_folder_with_journals_stays_and_is_free_for_others(self) -> None:
+    def test_a_folder_with_journals_stays_and_is_abandoned(self) -> None:
         folder = spool.claim(self.spool)
         (folder.path / "stream.000000.journal").touch()
         folder.release(remove_empty=True)
@@ -243,12 +245,12 @@ class Releasing(SpoolTest):
         self.assertEqual(taken.path, folder.path)
         taken.release()
 
-    def test_an_empty_folder_stays_where_nobody_asked_for_its_removal(self) -> None:
+    def test_an_empty_folder_stays_by_default(self) -> None:
         folder = spool.claim(self.spool)
         folder.release()
         self.assertTrue((folder.path / LOCK).exists())
 
-    def test_a_folder_that_cannot_be_removed_is_given_up_all_the_same(self) -> None:
+    def test_a_folder_that_cannot_be_removed_is_released(self) -> None:
         folder = spool.claim(self.spool)
         with (
             patch.object(Path, "rmdir", side_effect=OSError(errno.EACCES, "Permission denied")),
@@ -259,12 +261,12 @@ class Releasing(SpoolTest):
             os.fstat(folder._locks[0])
 
 
-class WritingWhole(SpoolTest):
+class AtomicReplacement(SpoolTest):
     def setUp(self) -> None:
         super().setUp()
         self.spool.mkdir()
 
-    def test_a_file_is_replaced_and_nothing_else_left(self) -> None:
+    def test_replaces_the_file_and_leaves_nothing_else(self) -> None:
         path = self.spool / "state"
         spool.write_whole({path: b"old"})
         spool.write_whole({path: b"new"})
@@ -272,7 +274,7 @@ class WritingWhole(SpoolTest):
             [(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"new")]
         )
 
-    def test_content_is_on_disk_before_it_has_its_name_and_the_name_after_it(self) -> None:
+    def test_syncs_content_before_the_rename_and_the_folder_after_it(self) -> None:
         steps: list[str] = []
         fsync, rename = os.fsync, Path.rename
 
@@ -289,10 +291,10 @@ class WritingWhole(SpoolTest):
                 {self.spool / "state": b"content", self.spool / "another": b"content"}
             )
         self.assertEqual(
-            steps, ["content", "name", "content", "name", "folder"], "the folder once for all"
+            steps, ["content", "name", "content", "name", "folder"], "one folder sync for all"
         )
 
-    def test_where_it_fails_the_old_content_stays_and_no_piece_is_left(self) -> None:
+    def test_keeps_the_old_content_and_leaves_nothing_on_failure(self) -> None:
         path = self.spool / "state"
         spool.write_whole({path: b"old"})
         with (

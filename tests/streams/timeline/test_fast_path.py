@@ -1,4 +1,4 @@
-"""The way of ordinary packets: it ends where the long way ends, and ordinary calls do take it."""
+"""The fast path: same result as packet by packet, and ordinary calls use it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from streams.timeline.track import MAX_WAITING, Gap, Track
 from tests.streams.packets import RATE, SILENT, START_US, Sent, reloaded, speech
 
 CALL_PACKETS = 300
-"""Of each voice: six seconds, so that most are placed before the end."""
+"""Per participant: six seconds, so that most are placed before the end."""
 
 Change = tuple[str, int, int]
-"""What happens, to which packet, how much of it."""
+"""Name of the change, index of its packet, amount."""
 
 
 def late(packets: list[Sent], at: int, amount: int) -> None:
@@ -69,7 +69,7 @@ def swapped(packets: list[Sent], at: int, amount: int) -> None:
     packets[at : at + amount] = reversed(packets[at : at + amount])
 
 
-def standing(packets: list[Sent], at: int, amount: int) -> None:
+def stopped(packets: list[Sent], at: int, amount: int) -> None:
     packets[at : at + amount] = [
         replace(packet, timestamp_us=packets[at].spoken_us) for packet in packets[at : at + amount]
     ]
@@ -77,7 +77,7 @@ def standing(packets: list[Sent], at: int, amount: int) -> None:
 
 CHANGES: dict[str, Callable[[list[Sent], int, int], None]] = {
     change.__name__: change
-    for change in (late, early, lost, again, untimed, silent, stalled, stepped, swapped, standing)
+    for change in (late, early, lost, again, untimed, silent, stalled, stepped, swapped, stopped)
 }
 changes = st.lists(
     st.tuples(
@@ -88,7 +88,9 @@ changes = st.lists(
 
 
 def call_of(changes: Sequence[Change], jitter_us: int) -> list[Packet]:
-    """Two voices in turn, every timestamp off by at most `jitter_us`, and what happens to them."""
+    """Returns packets of two participants in turn, with jitter up to `jitter_us` and
+    these changes.
+    """
     chance = random.Random(jitter_us)
     voices = zip(speech(CALL_PACKETS), speech(CALL_PACKETS, participant="q"), strict=True)
     packets = [
@@ -112,12 +114,12 @@ def one_by_one(packets: Sequence[Packet]) -> tuple[Decided, Timeline]:
     return timeline.take(), timeline
 
 
-class TheSameEnd(TestCase):
-    """Whatever comes, both ways give the same runs, gaps, counts and state."""
+class SameResult(TestCase):
+    """Both paths give the same runs, gaps, counts and state for any packets."""
 
     @settings(max_examples=150, deadline=None)
     @given(changes, st.sampled_from([0, 0, 15_000, 40_000, 100_000]), st.integers(1, 300))
-    def test_many_at_once_end_where_one_by_one_ends(
+    def test_batches_end_as_single_packets_do(
         self, changes: list[Change], jitter_us: int, at_once: int
     ) -> None:
         packets = call_of(changes, jitter_us)
@@ -132,30 +134,30 @@ class TheSameEnd(TestCase):
         st.sampled_from([0, 15_000, 40_000]),
         st.sets(st.integers(1, 2 * CALL_PACKETS), max_size=6),
     )
-    def test_cut_into_files_anywhere_the_result_is_the_same(
+    def test_cuts_between_files_change_nothing(
         self, changes: list[Change], jitter_us: int, cuts: set[int]
     ) -> None:
         packets = call_of(changes, jitter_us)
         (whole, whole_timeline), timeline = one_by_one(packets), Timeline()
-        pieces: list[Decided] = []
+        parts: list[Decided] = []
         for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(packets)], strict=True):
             timeline = reloaded(timeline)
             timeline.push_all(packets[start:end], RATE, START_US)
-            pieces.append(timeline.take())
+            parts.append(timeline.take())
         for participant in ("p", "q"):
-            self.assertEqual(audio_of(pieces, participant), audio_of([whole], participant))
-            self.assertEqual(gaps_of(pieces, participant), gaps_of([whole], participant))
+            self.assertEqual(audio_of(parts, participant), audio_of([whole], participant))
+            self.assertEqual(gaps_of(parts, participant), gaps_of([whole], participant))
         self.assertEqual(timeline, whole_timeline)
         for count in ("duplicate", "late"):
-            self.assertEqual(sum(getattr(taken, count) for taken in pieces), getattr(whole, count))
+            self.assertEqual(sum(getattr(taken, count) for taken in parts), getattr(whole, count))
 
 
-def audio_of(pieces: Sequence[Decided], participant: str) -> list[tuple[int, bytes]]:
-    """(first sample, PCM) of the track, contiguous runs glued together."""
+def audio_of(parts: Sequence[Decided], participant: str) -> list[tuple[int, bytes]]:
+    """Returns (first sample, PCM) of the track, contiguous runs joined."""
     glued: list[tuple[int, bytes]] = []
     for run in (
         run
-        for taken in pieces
+        for taken in parts
         if participant in taken.tracks
         for run in taken.tracks[participant].runs
     ):
@@ -167,30 +169,30 @@ def audio_of(pieces: Sequence[Decided], participant: str) -> list[tuple[int, byt
     return glued
 
 
-def gaps_of(pieces: Sequence[Decided], participant: str) -> list[Gap]:
+def gaps_of(parts: Sequence[Decided], participant: str) -> list[Gap]:
     return [
         gap
-        for taken in pieces
+        for taken in parts
         if participant in taken.tracks
         for gap in taken.tracks[participant].gaps
     ]
 
 
-class WhatIsOrdinary(TestCase):
-    """Packets 200 to 299 on a track that has heard 200 and placed those before the last 2.5 s."""
+class Planning(TestCase):
+    """Packets 200 to 299 on a track that received 200 and placed those before the last 2.5 s."""
 
     def setUp(self) -> None:
         self.spoken = speech(300)
-        self.coming = self.spoken[200:]
-        self.track = self.heard(self.spoken[:200])
+        self.following = self.spoken[200:]
+        self.track = self.received(self.spoken[:200])
 
-    def heard(self, packets: Sequence[Sent]) -> Track:
+    def received(self, packets: Sequence[Sent]) -> Track:
         timeline = Timeline()
         for packet in packets:
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
         return timeline.tracks["p"]
 
-    def is_ordinary(self, packets: Sequence[Sent]) -> bool:
+    def is_fast(self, packets: Sequence[Sent]) -> bool:
         stamps = [
             packet.spoken_us if packet.timestamp_us is None else packet.timestamp_us
             for packet in packets
@@ -201,76 +203,76 @@ class WhatIsOrdinary(TestCase):
         )
 
     def moved(self, at: int, by_us: int) -> list[Sent]:
-        """The coming packets, one of them with a timestamp that is off."""
-        moved = replace(self.coming[at], timestamp_us=self.coming[at].spoken_us + by_us)
-        return [*self.coming[:at], moved, *self.coming[at + 1 :]]
+        """Returns the next packets, one of them with a shifted timestamp."""
+        moved = replace(self.following[at], timestamp_us=self.following[at].spoken_us + by_us)
+        return [*self.following[:at], moved, *self.following[at + 1 :]]
 
-    def test_speech_in_even_steps_is(self) -> None:
-        self.assertTrue(self.is_ordinary(self.coming))
+    def test_accepts_regular_speech(self) -> None:
+        self.assertTrue(self.is_fast(self.following))
 
-    def test_speech_with_jitter_is(self) -> None:
+    def test_accepts_jitter(self) -> None:
         for seed in range(20):
             chance = random.Random(seed)
             jittered = [
                 replace(sent, timestamp_us=sent.spoken_us + chance.randint(0, 30_000))
-                for sent in self.coming
+                for sent in self.following
             ]
-            self.assertTrue(self.is_ordinary(jittered))
+            self.assertTrue(self.is_fast(jittered))
 
-    def test_looking_changes_nothing(self) -> None:
-        for packets in (self.coming, self.moved(0, -21_000), self.moved(50, -90_000)):
-            self.is_ordinary(packets)
-            self.assertEqual(self.track, self.heard(self.spoken[:200]))
+    def test_changes_nothing(self) -> None:
+        for packets in (self.following, self.moved(0, -21_000), self.moved(50, -90_000)):
+            self.is_fast(packets)
+            self.assertEqual(self.track, self.received(self.spoken[:200]))
 
-    def test_a_lost_packet_or_two_are(self) -> None:
-        self.assertTrue(self.is_ordinary([*self.coming[:20], *self.coming[22:]]))
+    def test_accepts_one_or_two_lost_packets(self) -> None:
+        self.assertTrue(self.is_fast([*self.following[:20], *self.following[22:]]))
 
-    def test_a_gap_is_not_once_it_is_to_be_placed(self) -> None:
-        self.track = self.heard([*self.spoken[:100], *self.spoken[104:200]])
-        self.assertFalse(self.is_ordinary(self.coming))
-        self.assertTrue(self.is_ordinary(self.coming[:10]))
+    def test_rejects_a_gap_once_it_is_due(self) -> None:
+        self.track = self.received([*self.spoken[:100], *self.spoken[104:200]])
+        self.assertFalse(self.is_fast(self.following))
+        self.assertTrue(self.is_fast(self.following[:10]))
 
-    def test_a_packet_more_than_60_ms_older_than_the_youngest_is_not(self) -> None:
-        before_us = self.coming[49].spoken_us - self.coming[50].spoken_us
-        self.assertTrue(self.is_ordinary(self.moved(50, before_us - 60_000)))
-        self.assertFalse(self.is_ordinary(self.moved(50, before_us - 60_001)))
+    def test_rejects_a_packet_more_than_60_ms_older_than_the_youngest(self) -> None:
+        before_us = self.following[49].spoken_us - self.following[50].spoken_us
+        self.assertTrue(self.is_fast(self.moved(50, before_us - 60_000)))
+        self.assertFalse(self.is_fast(self.moved(50, before_us - 60_001)))
 
-    def test_a_step_of_more_than_the_look_ahead_is_not(self) -> None:
-        self.assertFalse(self.is_ordinary(self.moved(99, 2_500_001)))
+    def test_rejects_a_step_beyond_the_look_ahead(self) -> None:
+        self.assertFalse(self.is_fast(self.moved(99, 2_500_001)))
 
-    def test_what_has_come_before_is_not(self) -> None:
-        self.assertFalse(self.is_ordinary([*self.coming, self.coming[-1]]))
-        self.assertFalse(self.is_ordinary([self.spoken[199], *self.coming]))
+    def test_rejects_repeated_packets(self) -> None:
+        self.assertFalse(self.is_fast([*self.following, self.following[-1]]))
+        self.assertFalse(self.is_fast([self.spoken[199], *self.following]))
 
-    def test_late_packets_are_where_no_streak_began_before(self) -> None:
+    def test_accepts_late_packets_unless_a_streak_has_begun_before(self) -> None:
         first_late = self.moved(0, -21_000)
-        self.assertTrue(self.is_ordinary(first_late))
-        self.assertFalse(self.is_ordinary(first_late[:1]))
-        self.track = self.heard([*self.spoken[:198], self.spoken[199], self.spoken[198]])
-        self.assertTrue(self.is_ordinary(self.coming))
-        self.assertFalse(self.is_ordinary(first_late))
+        self.assertTrue(self.is_fast(first_late))
+        self.assertFalse(self.is_fast(first_late[:1]))
+        self.track = self.received([*self.spoken[:198], self.spoken[199], self.spoken[198]])
+        self.assertTrue(self.is_fast(self.following))
+        self.assertFalse(self.is_fast(first_late))
 
-    def test_nothing_is_before_the_track_has_begun_or_while_its_clock_is_in_doubt(self) -> None:
+    def test_rejects_everything_on_an_empty_track_or_with_strays(self) -> None:
         self.track = Track(RATE)
-        self.assertFalse(self.is_ordinary(self.coming))
-        stray = replace(self.coming[0], timestamp_us=START_US - 60_000_000)
-        self.track = self.heard([*self.spoken[:200], stray])
-        self.assertFalse(self.is_ordinary(self.coming))
+        self.assertFalse(self.is_fast(self.following))
+        stray = replace(self.following[0], timestamp_us=START_US - 60_000_000)
+        self.track = self.received([*self.spoken[:200], stray])
+        self.assertFalse(self.is_fast(self.following))
 
-    def test_the_first_that_is_placed_is_not(self) -> None:
-        self.track = self.heard(self.spoken[:50])
-        self.assertTrue(self.is_ordinary(self.spoken[50:125]))
-        self.assertFalse(self.is_ordinary(self.spoken[50:126]))
+    def test_rejects_the_first_packet_due(self) -> None:
+        self.track = self.received(self.spoken[:50])
+        self.assertTrue(self.is_fast(self.spoken[50:125]))
+        self.assertFalse(self.is_fast(self.spoken[50:126]))
 
-    def test_what_may_be_a_duplicate_is_not_once_it_is_to_be_placed(self) -> None:
+    def test_rejects_a_possible_duplicate_once_it_is_due(self) -> None:
         quiet = replace(self.spoken[199], number=SILENT)
-        self.track = self.heard([*self.spoken[:199], quiet, quiet])
-        self.assertTrue(self.is_ordinary(self.coming))
-        self.assertFalse(self.is_ordinary(speech(400)[200:]))
+        self.track = self.received([*self.spoken[:199], quiet, quiet])
+        self.assertTrue(self.is_fast(self.following))
+        self.assertFalse(self.is_fast(speech(400)[200:]))
 
-    def test_more_than_the_queue_takes_is_not(self) -> None:
+    def test_rejects_more_than_the_queue_can_hold(self) -> None:
         stamps, tiny = (
-            [self.coming[0].spoken_us] * MAX_WAITING,
+            [self.following[0].spoken_us] * MAX_WAITING,
             [bytes([n % 256, n // 256]) for n in range(MAX_WAITING)],
         )
         self.assertIsNone(fast_path.plan(self.track, Arrived(stamps, tiny)))
@@ -283,7 +285,7 @@ class WhatIsOrdinary(TestCase):
 
 
 class CountingTimeline(Timeline):
-    """Counts what goes the long way."""
+    """Counts packets that do not take the fast path."""
 
     pushed: int = 0
 
@@ -299,8 +301,8 @@ class CountingTimeline(Timeline):
         super().push(participant, timestamp_us, pcm, sample_rate, connected_us)
 
 
-class TheWholeCall(TestCase):
-    def test_an_ordinary_call_goes_one_by_one_only_where_it_begins_and_where_it_is_first_placed(
+class WholeCall(TestCase):
+    def test_an_ordinary_call_leaves_the_fast_path_only_at_its_start(
         self,
     ) -> None:
         packets, timeline = call_of([], 15_000), CountingTimeline()

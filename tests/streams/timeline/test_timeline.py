@@ -1,4 +1,4 @@
-"""The seven laws of the timeline: for each an example that reads like the law, and a property."""
+"""The seven laws of the timeline: an example that reads like the law, and a property for each."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ stamps = st.lists(
 
 
 def wild_packets(stamps: list[tuple[int, int]]) -> list[Sent]:
-    """Packets in no order at all, a third of them with a clock of their own."""
+    """Returns packets in random order, a third of them with wrong clocks."""
     places = [START_US + steps * PACKET_US + wild * (steps % 3) for steps, wild in stamps]
     return [Sent(number, 0, place) for number, place in enumerate(places)]
 
 
 class Conservation(TestCase):
-    """1. Every sample of every valid packet is stored once; only an exact duplicate is dropped, and
+    """1. Every sample of every valid packet is stored once; only exact duplicates are dropped, and
     counted.
     """
 
@@ -53,7 +53,7 @@ class Conservation(TestCase):
         self.assertEqual(audio_of(taken), pcm_of(packets))
         self.assertEqual(taken.duplicate, 2)
 
-    def test_a_silent_packet_that_is_repeated_where_there_is_no_time_for_it_is_a_duplicate(
+    def test_a_repeated_silent_packet_without_time_for_it_is_a_duplicate(
         self,
     ) -> None:
         packets = speech(400)
@@ -62,13 +62,13 @@ class Conservation(TestCase):
         self.assertEqual(audio_of(taken), pcm_of(packets))
         self.assertEqual((taken.duplicate, taken.late, taken.tracks["p"].gaps), (1, 0, []))
 
-    def test_the_same_bytes_at_another_time_and_other_bytes_at_the_same_time_are_kept(self) -> None:
+    def test_equal_bytes_or_equal_timestamps_alone_are_no_duplicates(self) -> None:
         first = Sent(1, START_US, START_US)
         again = replace(first, timestamp_us=START_US + PACKET_US)
         other = replace(first, number=2)
         self.assertEqual(len(places_of(play([first, again, other]))), 3)
 
-    def test_a_burst_of_silence_with_one_timestamp_is_no_row_of_duplicates(self) -> None:
+    def test_a_burst_of_silence_with_one_timestamp_is_kept(self) -> None:
         packets = speech(500)
         quiet = [
             replace(packet, number=SILENT) if 100 <= packet.number < 300 else packet
@@ -83,7 +83,7 @@ class Conservation(TestCase):
             (audio_of(taken), taken.duplicate, taken.tracks["p"].gaps), (pcm_of(quiet), 0, [])
         )
 
-    def test_a_clock_of_whole_seconds_loses_no_silence_and_no_steady_tone(self) -> None:
+    def test_a_clock_of_whole_seconds_loses_no_silence_and_little_of_a_steady_tone(self) -> None:
         for number in (SILENT, 7):
             with self.subTest(number=number):
                 steady = [
@@ -95,20 +95,20 @@ class Conservation(TestCase):
                     for p in steady
                 ]
                 taken = play(received)
-                # Of a tone the second of two equal packets may have been a duplicate: one packet a
-                # second is missing.
+                # The second of two equal tone packets may be a duplicate: one packet per second
+                # is missing.
                 missing = 0 if number == SILENT else 400 // 50
                 self.assertGreaterEqual(len(audio_of(taken)), len(pcm_of(steady)) - missing * 640)
                 gaps = sum(gap.sample_count for gap in taken.tracks["p"].gaps)
                 self.assertLessEqual(gaps, missing * PACKET_SAMPLES)
 
-    def test_a_duplicate_is_dropped_also_where_time_is_missing_behind_it(self) -> None:
+    def test_a_duplicate_before_missing_time_is_dropped(self) -> None:
         packets = speech(200)
         taken = play([*packets[:51], packets[50], *packets[60:]])
         self.assertEqual((taken.duplicate, len(places_of(taken))), (1, 191))
 
     @given(stamps)
-    def test_whatever_the_timestamps_say_every_packet_is_stored_once(
+    def test_every_packet_is_stored_once_for_any_timestamps(
         self, stamps: list[tuple[int, int]]
     ) -> None:
         packets = [
@@ -150,7 +150,7 @@ class NoCuts(TestCase):
                 self.assertEqual(audio_of(taken), pcm_of(packets))
                 self.assertEqual(places_of(taken)[0][0], START)
 
-    def test_a_stall_at_the_very_start_does_not_move_the_track(self) -> None:
+    def test_a_stall_at_the_start_does_not_move_the_track(self) -> None:
         packets = speech(300)
         self.assertEqual(places_of(play(stalled(packets, 0, 1.5)))[0][0], START)
 
@@ -169,11 +169,11 @@ class NoCuts(TestCase):
 
 
 class Alignment(TestCase):
-    """3. When time is really missing the track moves on: no sample lies more than 60 ms from its
-    true place.
+    """3. If time is really missing the track moves: no sample is more than 60 ms from its true
+    place.
     """
 
-    def test_loss_of_every_17th_packet_for_an_hour_never_adds_up(self) -> None:
+    def test_errors_do_not_add_up_when_every_17th_packet_is_lost_for_an_hour(self) -> None:
         packets = [packet for packet in speech(180_000) if packet.number % 17]
         timeline = Timeline()
         error_ms, place = 0.0, 0
@@ -191,8 +191,12 @@ class Alignment(TestCase):
         self.assertLessEqual(error_ms, 60)
 
     @given(st.lists(st.booleans(), min_size=50, max_size=400), st.integers(0, 2**32))
-    def test_random_loss_keeps_every_packet_within_60_ms(self, kept: list[bool], seed: int) -> None:
-        packets = [packet for packet, keep in zip(speech(len(kept)), kept, strict=True) if keep]
+    def test_random_loss_keeps_every_packet_within_60_ms(
+        self, is_kept: list[bool], seed: int
+    ) -> None:
+        packets = [
+            packet for packet, keep in zip(speech(len(is_kept)), is_kept, strict=True) if keep
+        ]
         if packets:
             self.assertLessEqual(max(map(abs, errors_ms(play(packets), packets))), 60)
 
@@ -202,7 +206,7 @@ class Alignment(TestCase):
     ) -> None:
         chance = random.Random(seed)
         spoken = speech(400)
-        # Jitter as networks make it: most packets are late by a little, some by nothing.
+        # Jitter as in networks: most packets are a little late, some not at all.
         received = delayed(
             spoken, [0 if chance.random() < 0.3 else chance.randrange(40_000) for _ in spoken]
         )
@@ -210,9 +214,8 @@ class Alignment(TestCase):
             packet for packet in received if chance.random() >= loss or packet.number in (0, 1, 2)
         ]
         errors = errors_ms(play(packets), packets)
-        self.assertLessEqual(
-            max(errors), 60 + 40
-        )  # what no later packet corrects may keep its own delay
+        # a delay that no later packet corrects may remain
+        self.assertLessEqual(max(errors), 60 + 40)
         self.assertGreaterEqual(min(errors), -60)
 
     def test_two_tracks_with_different_losses_stay_together(self) -> None:
@@ -242,7 +245,7 @@ class GapsAreFacts(TestCase):
         self.assertEqual(play(packets[:100] + packets[103:]).tracks["p"].gaps, [])
         self.assertEqual(len(play(packets[:100] + packets[104:]).tracks["p"].gaps), 1)
 
-    def test_a_gap_between_two_sockets_says_that_nobody_was_connected(self) -> None:
+    def test_a_gap_between_two_sockets_has_its_own_reason(self) -> None:
         packets, timeline = speech(400), Timeline()
         for packet in packets[:100]:
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
@@ -259,37 +262,37 @@ class GapsAreFacts(TestCase):
             packets += numbered[number : number + length] if index % 2 == 0 else []
             number += length
         track = play(packets).tracks["p"]
-        stretches = sorted(
+        spans = sorted(
             [(run.start_sample, run.sample_count) for run in track.runs]
             + [(gap.start_sample, gap.sample_count) for gap in track.gaps]
         )
-        for (start, count), (following, _) in pairwise(stretches):
+        for (start, count), (following, _) in pairwise(spans):
             self.assertEqual(start + count, following)
 
 
 class OneZero(TestCase):
-    """7. One axis for all tracks; a packet without a timestamp is appended; reconnects and rate
-    changes go on.
+    """7. One axis for all tracks; packets without timestamp are appended; reconnects and rate
+    changes continue.
     """
 
     def test_packets_without_a_timestamp_are_appended(self) -> None:
         packets = speech(200)
-        bare = [
+        untimed = [
             replace(packet, timestamp_us=None) if packet.number >= 100 else packet
             for packet in packets
         ]
-        taken = play(bare)
+        taken = play(untimed)
         self.assertEqual((audio_of(taken), taken.tracks["p"].gaps), (pcm_of(packets), []))
         self.assertEqual(places_of(taken)[0][0], START)
 
-    def test_a_track_without_any_timestamp_starts_where_the_call_is(self) -> None:
-        heard = speech(100, participant="a")
-        bare = [replace(packet, timestamp_us=None) for packet in speech(50, participant="b")]
-        self.assertEqual(places_of(play(bare), "b")[0][0], START)
-        late = places_of(play(heard + bare), "b")[0][0]
+    def test_a_track_without_timestamps_starts_at_the_latest_place_of_the_call(self) -> None:
+        earlier = speech(100, participant="a")
+        untimed = [replace(packet, timestamp_us=None) for packet in speech(50, participant="b")]
+        self.assertEqual(places_of(play(untimed), "b")[0][0], START)
+        late = places_of(play(earlier + untimed), "b")[0][0]
         self.assertEqual(late, START + 99 * PACKET_SAMPLES)
 
-    def test_a_track_whose_clock_is_days_off_is_brought_to_the_call(self) -> None:
+    def test_a_track_with_a_clock_days_off_is_aligned_with_the_call(self) -> None:
         right = speech(100, participant="a")
         wrong = [
             replace(packet, timestamp_us=packet.spoken_us - 864_000_000_000)
@@ -300,7 +303,7 @@ class OneZero(TestCase):
         self.assertLessEqual(abs(first - START), RATE // 5)
         self.assertEqual(len(taken.jumps), 1)
 
-    def test_a_change_of_rate_goes_on_without_a_gap(self) -> None:
+    def test_a_change_of_rate_causes_no_gap(self) -> None:
         before = speech(100)
         after = [replace(packet, rate=24_000) for packet in speech(200)[100:]]
         taken = play(before + after)
@@ -312,12 +315,12 @@ class OneZero(TestCase):
         )
         self.assertEqual((taken.tracks["p"].gaps, len(taken.rate_changes)), ([], 1))
 
-    def test_a_track_that_holds_nothing_yet_changes_its_rate(self) -> None:
+    def test_an_empty_track_changes_its_rate(self) -> None:
         track = Track(RATE)
         track.change_rate(24_000)
         self.assertEqual((track.sample_rate, track.end), (24_000, None))
 
-    def test_a_reconnected_socket_goes_on_and_what_it_repeats_is_dropped(self) -> None:
+    def test_a_reconnected_socket_continues_and_repeated_packets_are_dropped(self) -> None:
         packets, timeline = speech(300), Timeline()
         for packet in packets[:200]:
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
@@ -327,16 +330,14 @@ class OneZero(TestCase):
             (audio_of(taken), taken.duplicate, taken.tracks["p"].gaps), (pcm_of(packets), 10, [])
         )
 
-    def test_an_empty_packet_is_nothing(self) -> None:
+    def test_an_empty_packet_is_ignored(self) -> None:
         timeline = Timeline()
         timeline.push("p", START_US, b"", RATE, START_US)
         self.assertEqual(timeline.take().tracks, {})
 
     @settings(max_examples=40, deadline=None)
     @given(st.integers(0, 2**32), st.integers(1, 120))
-    def test_sealing_in_pieces_after_a_crash_or_in_one_go_places_every_sample_alike(
-        self, seed: int, piece: int
-    ) -> None:
+    def test_sealing_in_parts_places_every_sample_as_in_one_go(self, seed: int, piece: int) -> None:
         chance = random.Random(seed)
         packets = [packet for packet in speech(500) if chance.random() > 0.1]
         packets = sorted(packets, key=lambda packet: packet.number + chance.uniform(0, 40))

@@ -1,4 +1,4 @@
-"""Laws 5 and 6 of the timeline, disorder and clocks that jump, and the bounds of its memory."""
+"""Laws 5 and 6 of the timeline, disorder and clocks that jump; the bounds of its memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import SupportsIndex, overload
 from unittest import TestCase
 
+import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from streams.timeline.track import Track, Waiting
 from tests.streams.packets import (
     PACKET_SAMPLES,
     RATE,
+    SILENT,
     START,
     START_US,
     Sent,
@@ -31,20 +33,18 @@ from tests.streams.packets import (
 
 
 class Order(TestCase):
-    """5. Packets out of order within 2 s go to their places; where a place is taken the order of
-    arrival stands.
+    """5. Packets out of order within 2 s are placed right; if the place is taken, the order of
+    arrival remains.
     """
 
-    def test_two_swapped_packets_are_put_right(self) -> None:
+    def test_two_swapped_packets_are_sorted(self) -> None:
         packets = speech(200)
         taken = play([*packets[:50], packets[51], packets[50], *packets[52:]])
         self.assertEqual(audio_of(taken), pcm_of(packets))
         self.assertEqual(taken.late, 1)
 
     @given(st.integers(0, 2**32), st.integers(1, 8), st.floats(0.1, 2))
-    def test_disorder_within_a_burst_is_put_right(
-        self, seed: int, reach: int, seconds: float
-    ) -> None:
+    def test_disorder_within_a_burst_is_sorted(self, seed: int, reach: int, seconds: float) -> None:
         chance = random.Random(seed)
         packets = speech(400)
         burst = stalled(packets, 100, seconds)
@@ -57,7 +57,7 @@ class Order(TestCase):
         self.assertEqual(audio_of(taken), pcm_of(packets))
 
     @given(st.integers(0, 2**32), st.integers(1, 99))
-    def test_disorder_within_two_seconds_is_put_right(self, seed: int, reach: int) -> None:
+    def test_disorder_within_two_seconds_is_sorted(self, seed: int, reach: int) -> None:
         chance = random.Random(seed)
         packets = speech(400)
         arrived = sorted(packets, key=lambda packet: packet.number + chance.uniform(0, reach))
@@ -66,7 +66,7 @@ class Order(TestCase):
         self.assertEqual((taken.tracks["p"].gaps, taken.jumps), ([], []))
 
     @given(st.integers(0, 2**32), st.integers(1, 99), st.integers(0, 99))
-    def test_a_block_that_comes_late_is_put_right(self, seed: int, length: int, delay: int) -> None:
+    def test_a_late_block_is_sorted(self, seed: int, length: int, delay: int) -> None:
         packets = speech(500)
         start, delay = seed % 300, min(delay, 99 - length) if length < 99 else 0
         block = packets[start : start + length]
@@ -75,14 +75,14 @@ class Order(TestCase):
         self.assertEqual(audio_of(play(arrived)), pcm_of(packets))
 
     @given(st.integers(100, 2000))
-    def test_where_the_place_is_taken_the_order_of_arrival_stands(self, step_ms: int) -> None:
+    def test_packets_whose_place_is_taken_stay_in_order_of_arrival(self, step_ms: int) -> None:
         before, after = speech(200), speech(400)[200:]
         back = [replace(packet, timestamp_us=packet.spoken_us - step_ms * 1000) for packet in after]
         taken = play(before + back)
         self.assertEqual(audio_of(taken), pcm_of(before + after))
         self.assertEqual(len(taken.jumps), 1)
 
-    def test_a_packet_a_little_late_behind_a_burst_is_no_step_of_the_clock(self) -> None:
+    def test_a_slightly_late_packet_after_a_burst_is_no_step_of_the_clock(self) -> None:
         packets = speech(200)
         burst = [
             replace(packet, timestamp_us=packets[100].spoken_us) for packet in packets[100:110]
@@ -91,7 +91,7 @@ class Order(TestCase):
         taken = play([*packets[:100], *burst, *packets[111:]])
         self.assertEqual((taken.jumps, taken.late, len(places_of(taken))), ([], 1, 200))
 
-    def test_one_packet_behind_a_burst_is_no_step_of_the_clock_however_full_its_time_is(
+    def test_one_packet_after_a_burst_is_no_step_of_the_clock_even_if_its_place_is_taken(
         self,
     ) -> None:
         packets = speech(200)
@@ -103,7 +103,7 @@ class Order(TestCase):
         taken = play([*packets[:100], *burst, packets[103], *packets[111:]])
         self.assertEqual((taken.jumps, taken.late, len(places_of(taken))), ([], 1, 200))
 
-    def test_a_packet_that_comes_later_than_disorder_explains_is_kept_where_it_came(self) -> None:
+    def test_a_packet_too_late_for_disorder_is_kept_in_order_of_arrival(self) -> None:
         packets = speech(600)
         taken = play(packets[:100] + packets[101:400] + [packets[100]] + packets[400:])
         self.assertEqual(
@@ -114,7 +114,7 @@ class Order(TestCase):
 
 class AClockThatJumps(TestCase):
     """6. A jump ends the run and starts a new one with an entry; nothing is dropped, no hours of
-    silence are made.
+    silence added.
     """
 
     def jumped(self, microseconds: int) -> Decided:
@@ -140,7 +140,7 @@ class AClockThatJumps(TestCase):
             st.integers(3_601_000, 86_400_000),
         )
     )
-    def test_a_jump_makes_no_silence_and_is_in_the_ledger(self, milliseconds: int) -> None:
+    def test_a_jump_causes_no_silence_and_is_reported(self, milliseconds: int) -> None:
         (jump,) = self.jumped(milliseconds * 1000).jumps
         self.assertEqual(jump.timestamp_us - jump.expected_us, milliseconds * 1000)
 
@@ -165,17 +165,17 @@ class AClockThatJumps(TestCase):
                 )
                 self.assertEqual((taken.jumps, taken.tracks["p"].gaps), ([], []))
 
-    def test_wrong_timestamps_make_no_others_late(self) -> None:
+    def test_wrong_timestamps_do_not_make_other_packets_late(self) -> None:
         packets = speech(400)
         wrong = [Sent(number, 0, START_US - 86_400_000_000) for number in range(1000, 1004)]
         received = packets[:200] + wrong + packets[200:]
         taken = play(received)
         self.assertEqual((audio_of(taken), taken.late, taken.jumps), (pcm_of(received), 4, []))
 
-    def test_a_track_whose_first_timestamp_is_wrong_begins_where_the_call_is(self) -> None:
-        heard, packets = speech(100, participant="a"), speech(200, participant="b")[100:]
+    def test_a_track_with_a_wrong_first_timestamp_starts_with_the_call(self) -> None:
+        earlier, packets = speech(100, participant="a"), speech(200, participant="b")[100:]
         wrong = replace(packets[0], timestamp_us=packets[0].spoken_us - 86_400_000_000)
-        taken = play([*heard, wrong, *packets[1:]])
+        taken = play([*earlier, wrong, *packets[1:]])
         self.assertEqual((audio_of(taken, "b"), taken.late, taken.jumps), (pcm_of(packets), 1, []))
         self.assertEqual(places_of(taken, "b")[0][0], START + 100 * PACKET_SAMPLES)
 
@@ -202,10 +202,10 @@ class AClockThatJumps(TestCase):
                 self.assertLessEqual(max(map(abs, errors_ms(taken, left, "a"))), 60)
                 self.assertLessEqual(max(map(abs, errors_ms(taken, right, "b"))), 60)
 
-    def test_a_participant_who_was_silent_for_two_hours_is_no_jump_while_others_spoke(self) -> None:
+    def test_two_silent_hours_of_one_participant_are_no_jump_while_others_speak(self) -> None:
         timeline = Timeline()
-        heard_us = range(START_US, START_US + 7_210_000_000, 500_000)  # one packet in half a second
-        talker = [Sent(25 * number, at, at, "a") for number, at in enumerate(heard_us)]
+        places_us = range(START_US, START_US + 7_210_000_000, 500_000)  # two packets per second
+        talker = [Sent(25 * number, at, at, "a") for number, at in enumerate(places_us)]
         back = speech(200, participant="b")
         back += [
             replace(
@@ -220,7 +220,7 @@ class AClockThatJumps(TestCase):
             taken.tracks["b"].gaps[0].sample_count, (7_200 * 50 - 200) * PACKET_SAMPLES
         )
 
-    def test_a_clock_that_jumps_with_every_packet_loses_nothing_and_stays_bounded(self) -> None:
+    def test_a_clock_that_jumps_with_every_packet_loses_nothing_in_bounded_memory(self) -> None:
         chance = random.Random(3)
         packets = [Sent(n, 0, START_US + chance.randrange(10**15)) for n in range(2000)]
         timeline = Timeline()
@@ -230,7 +230,7 @@ class AClockThatJumps(TestCase):
 
 
 class CountingQueue(list[Waiting]):
-    """Counts how often its packets are gone through."""
+    """A queue that counts iterations over its packets."""
 
     searches = 0
 
@@ -248,13 +248,13 @@ class CountingQueue(list[Waiting]):
 
 
 class Bounds(TestCase):
-    def test_a_clock_that_stands_still_does_not_make_the_queue_grow_without_end(self) -> None:
+    def test_a_stopped_clock_does_not_grow_the_queue_without_bound(self) -> None:
         timeline = Timeline()
         for number in range(5000):
             timeline.push("p", START_US, Sent(number, 0, 0).pcm, RATE, START_US)
         self.assertLessEqual(len(timeline.tracks["p"].waiting), 2001)
 
-    def test_tiny_packets_are_bounded_by_number(self) -> None:
+    def test_the_number_of_queued_packets_is_bounded(self) -> None:
         timeline = Timeline()
         for number in range(20_000):
             timeline.push("p", START_US, number.to_bytes(2, "little"), RATE, START_US)
@@ -269,7 +269,7 @@ class Bounds(TestCase):
         taken = play(ahead + late)
         self.assertEqual(len(places_of(taken)), 402)
 
-    def test_a_flood_of_packets_that_are_a_little_late_is_not_searched_for_each_of_them(
+    def test_a_flood_of_slightly_late_packets_causes_no_search(
         self,
     ) -> None:
         queue = CountingQueue()
@@ -280,7 +280,7 @@ class Bounds(TestCase):
             self.assertEqual(track.take_displaced(), [])
         self.assertEqual((len(queue), queue.searches), (1000, 0))
 
-    def test_late_packets_that_have_been_placed_are_searched_for_once(self) -> None:
+    def test_late_packets_already_placed_cause_one_search(self) -> None:
         track = Track(RATE)
         track.insert(START_US, Sent(0, 0, 0).pcm)
         track.insert(START_US - 1_000_000, Sent(1, 0, 0).pcm)
@@ -291,7 +291,7 @@ class Bounds(TestCase):
             self.assertEqual(track.take_displaced(), [])
         self.assertEqual((len(queue), queue.searches), (998, 1))
 
-    def test_the_memory_for_duplicates_is_bounded_in_time_and_number(self) -> None:
+    def test_the_duplicate_filter_is_bounded_in_time_and_number(self) -> None:
         timeline = Timeline()
         for packet in speech(4000):
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
@@ -299,3 +299,22 @@ class Bounds(TestCase):
         for number in range(20_000):
             timeline.push("q", START_US, number.to_bytes(2, "little"), RATE, START_US)
         self.assertLessEqual(len(timeline.tracks["q"].remembered.stamps), 8192)
+
+
+class StoredState(TestCase):
+    """Between two files the state is on disk, where another version may read it."""
+
+    def test_a_possible_duplicate_is_written_under_its_old_name(self) -> None:
+        timeline, silence = Timeline(), Sent(SILENT, START_US, START_US)
+        for _ in range(2):
+            timeline.push("p", START_US, silence.pcm, RATE, START_US)
+        stored = msgspec.msgpack.decode(msgspec.msgpack.encode(timeline))
+        waiting = stored["tracks"]["p"]["waiting"]
+        self.assertEqual([packet["doubtful"] for packet in waiting], [False, True])
+        self.assertNotIn("maybe_duplicate", waiting[1])
+
+    def test_a_possible_duplicate_is_read_by_its_old_name(self) -> None:
+        stored = {"place_us": START_US, "pcm": b"ab", "arrival": 1, "timed": True}
+        for members, expected in ((stored, False), ({**stored, "doubtful": True}, True)):
+            packet = msgspec.msgpack.decode(msgspec.msgpack.encode(members), type=Waiting)
+            self.assertEqual(packet.maybe_duplicate, expected)
