@@ -1,4 +1,4 @@
-"""A media socket that only remembers: what the simulator's tests play against."""
+"""A media socket that only keeps what it receives, for tests of the simulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 
 @dataclass
 class RecordedSocket:
-    """One socket: the request that opened it, the messages in order, how it closed."""
+    """One socket: the request that opened it, the messages in order, the close code."""
 
     path: str
     headers: list[tuple[str, str]]
@@ -28,8 +28,8 @@ class RecordedSocket:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def packets(self, raw_id: str | None = None) -> list[dict[str, Any]]:
-        """The `audioData` members, of one participant where `raw_id` says so ("" = those who name
-        nobody).
+        """Returns the `audioData` members, of one participant if `raw_id` is given ("" = mixed
+        audio).
         """
         audio = [
             message["audioData"] for message in self.messages if message["kind"] == "AudioData"
@@ -42,8 +42,10 @@ class RecordedSocket:
 
 @dataclass
 class FakeRecorder:
-    """`close_after` n closes each socket after n messages with `close_code`; `refuse` answers the
+    """`close_after` n closes each socket after n messages with `close_code`; `refuse` refuses the
     next handshakes.
+
+    `heard` is awaited after every message with the number received so far.
     """
 
     sockets: list[RecordedSocket] = field(default_factory=list)
@@ -67,7 +69,7 @@ class FakeRecorder:
                 if len(socket.messages) == self.close_after:
                     await connection.close(self.close_code, "enough")
         except ConnectionClosed:
-            return  # broken off: the close code below says so
+            return  # aborted, with the close code below
         finally:
             await connection.wait_closed()
             socket.close_code = connection.close_code
@@ -82,7 +84,7 @@ class FakeRecorder:
 async def recording(
     recorder: FakeRecorder | None = None, *, port: int = 0
 ) -> AsyncIterator[FakeRecorder]:
-    """Serves until the block ends, and then waits for every socket to be over."""
+    """Serves until the block ends, then waits for every socket to be closed."""
     recorder = recorder or FakeRecorder()
     server: Server
     async with serve(

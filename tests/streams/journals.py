@@ -1,4 +1,4 @@
-"""Journals as a recorder writes them: a socket that speaks, goes on in a new file, closes, or dies.
+"""Journals as a recorder writes them: a socket that speaks, rotates its file, closes, or dies.
 
 socket = Socket(folder)
 socket.say(speech(100))
@@ -38,7 +38,7 @@ CONNECTION = "connection"
 def handshake_of(
     connection: str = CONNECTION, *, connected_us: int = START_US, segment_seconds: float = 10.0
 ) -> Handshake:
-    """A new socket of the call."""
+    """Returns the handshake of a new socket of the call."""
     stream_id = uuid4()
     call_id = str(identity.call_id_of(connection, stream_id))
     return Handshake(
@@ -51,12 +51,12 @@ def metadata_of(index: int = 0, rate: int = RATE, at_us: int = START_US) -> Meta
 
 
 def audio_of(packet: Sent, voice: int = 0) -> Audio:
-    """The packet as it arrived: when it was spoken."""
+    """Returns the packet's record; it arrives when it is spoken."""
     return Audio(packet.timestamp_us, packet.spoken_us, voice, silent=False, pcm=packet.pcm)
 
 
 def records_of(packets: Iterable[Sent], metadata: Metadata | None = None) -> list[Record]:
-    """Metadata, then each voice when it is first heard, then its packets."""
+    """Returns metadata, then each voice before its first packet, then its packets."""
     records: list[Record] = [metadata or metadata_of()]
     voices: dict[str, int] = {}
     for packet in packets:
@@ -70,8 +70,8 @@ def records_of(packets: Iterable[Sent], metadata: Metadata | None = None) -> lis
 def files_of(
     records: Sequence[Record], cuts: Iterable[int], handshake: Handshake
 ) -> list[list[Record]]:
-    """The records in files that end at `cuts`; each begins with the handshake and repeats what is
-    in force.
+    """Splits the records into files that end at `cuts`; each repeats handshake, current metadata
+    and voices.
     """
     places = [0, *sorted(cuts), len(records)]
     files = []
@@ -86,16 +86,14 @@ def files_of(
 
 
 def flipped(content: bytes, bit: int) -> bytes:
-    """The content with one bit turned round."""
+    """Returns the content with one bit inverted."""
     damaged = bytearray(content)
     damaged[bit // 8] ^= 1 << bit % 8
     return bytes(damaged)
 
 
 class Socket:
-    """One media socket and its journal in `folder`. `announced`: metadata comes before anything
-    else.
-    """
+    """One media socket and its journal in `folder`. `announced`: metadata comes first."""
 
     def __init__(
         self,
@@ -147,24 +145,24 @@ class Socket:
         self.journal.append(counts)
 
     def rotate(self) -> Path:
-        """Goes on in a new file; the finished one."""
+        """Continues in a new file; returns the finished one."""
         path = self.path(".journal")
         os.close(self.journal.rotate())
         return path
 
     def close(self, code: int | None = 1000, *, at_us: int | None = None) -> Path:
-        """Closes in good order, 20 ms after the last packet; the last file."""
+        """Closes normally, 20 ms after the last packet; returns the last file."""
         self.journal.append(Closed(at_us or self._newest_us + 20_000, code))
         return self.end()
 
     def end(self) -> Path:
-        """Ends the file without a word about closing."""
+        """Ends the file without a record of the close."""
         path = self.path(".journal")
         os.close(self.journal.finish())
         return path
 
     def die(self) -> Path:
-        """The process is gone; the file stays as it is."""
+        """Leaves the file as it is: the process is dead."""
         os.close(self.journal.descriptor)
         return self.path(".open")
 
@@ -173,7 +171,7 @@ class Socket:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names of journal files without the id of their stream, in order."""
+    """Returns the names of journal files without the id of their stream, in order."""
     return sorted(
         path.name.partition(".")[2]
         for path in folder.iterdir()

@@ -1,4 +1,4 @@
-"""Packets that carry their own number, so that any loss, repetition, swap or shift is seen."""
+"""Numbered packets, so that any loss, repetition, swap or shift is noticed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ START = START_US * RATE // 1_000_000
 PACKET_US = 20_000
 PACKET_SAMPLES = 320
 SILENT = -1
-"""The number of a packet of digital silence."""
+"""Number of a packet of digital silence."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A packet as the sender knows it: `spoken_us` is its true place, `timestamp_us` what the
-    message says.
+    """A packet at its sender: `spoken_us` is its true place, `timestamp_us` the one in
+    the message.
     """
 
     number: int
@@ -34,14 +34,12 @@ class Sent:
 
     @property
     def pcm(self) -> bytes:
-        return bytes(
-            memoryview(_pcm(self.number, self.rate))
-        )  # a copy: what comes twice is equal, not identical
+        # a copy: repeated packets are equal, not identical
+        return bytes(memoryview(_pcm(self.number, self.rate)))
 
 
-@lru_cache(
-    maxsize=10_000
-)  # properties of the timeline ask for the same few hundred packets, example after example
+# properties of the timeline use the same few hundred packets in every example
+@lru_cache(maxsize=10_000)
 def _pcm(number: int, rate: int) -> bytes:
     if number == SILENT:
         return bytes(2 * (rate // 50))
@@ -52,14 +50,14 @@ def _pcm(number: int, rate: int) -> bytes:
 def speech(
     count: int, *, start_us: int = START_US, participant: str = "p", rate: int = RATE
 ) -> list[Sent]:
-    """`count` packets spoken without a pause and received without delay."""
+    """Returns `count` packets spoken without a pause and received without delay."""
     places = [start_us + number * PACKET_US for number in range(count)]
     return [Sent(number, place, place, participant, rate) for number, place in enumerate(places)]
 
 
 def delayed(packets: list[Sent], delays_us: list[int]) -> list[Sent]:
-    """The service receives packet n `delays_us[n]` late; in the order spoken timestamps never
-    decrease.
+    """Delays the reception of packet n by `delays_us[n]`; timestamps never decrease in spoken
+    order.
     """
     received = [packet.spoken_us + delay for packet, delay in zip(packets, delays_us, strict=True)]
     return [
@@ -69,9 +67,7 @@ def delayed(packets: list[Sent], delays_us: list[int]) -> list[Sent]:
 
 
 def stalled(packets: list[Sent], at: int, seconds: float) -> list[Sent]:
-    """Nothing is received for `seconds` after packet `at`; then all that was held back comes in one
-    burst.
-    """
+    """Delays packets from `at` on for `seconds`; then all of them arrive in one burst."""
     resumes_us = packets[at].spoken_us + round(seconds * 1_000_000)
     return [
         packet
@@ -82,7 +78,7 @@ def stalled(packets: list[Sent], at: int, seconds: float) -> list[Sent]:
 
 
 def play(packets: list[Sent], timeline: Timeline | None = None) -> Decided:
-    """Pushes the packets in this order into one timeline and closes it."""
+    """Pushes the packets in this order to a timeline and finishes it."""
     timeline = timeline or Timeline()
     for packet in packets:
         timeline.push(packet.participant, packet.timestamp_us, packet.pcm, packet.rate, START_US)
@@ -96,13 +92,13 @@ def reloaded(timeline: Timeline) -> Timeline:
 
 
 def audio_of(taken: Decided, participant: str = "p") -> bytes:
-    """The track's samples, runs glued without the gaps."""
+    """Returns the track's samples, runs joined without the gaps."""
     track = taken.tracks[participant]
     return b"".join(piece for run in track.runs for piece in run.pieces)
 
 
 def places_of(taken: Decided, participant: str = "p") -> list[tuple[int, bytes]]:
-    """(place in samples on the axis, PCM) of every packet of the track, in the order of the
+    """Returns (place in samples on the axis, PCM) of every packet of the track, in order of the
     axis.
     """
     places = []
@@ -119,7 +115,7 @@ def pcm_of(packets: list[Sent]) -> bytes:
 
 
 def errors_ms(taken: Decided, packets: list[Sent], participant: str = "p") -> list[float]:
-    """How far each packet lies from its true place, in ms."""
+    """Returns the distance of each packet from its true place, in ms."""
     true = {packet.pcm: packet.spoken_us for packet in packets}
     places = places_of(taken, participant)
     return [(place * 1_000_000 / RATE - true[pcm]) / 1000 for place, pcm in places]

@@ -1,4 +1,4 @@
-"""What files of a socket give when they are digested one after the other."""
+"""The result of digesting the files of a socket one after the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.streams.packets import START_US
 
 @dataclass
 class Sealed:
-    """What several files together have given."""
+    """The result of several files together."""
 
     state: StreamState = field(default_factory=StreamState)
     digests: list[Digest] = field(default_factory=list)
@@ -29,26 +29,26 @@ class Sealed:
         return [gap for digest in self.digests for gap in digest.gaps]
 
     def samples(self, raw_id: str = "p") -> list[tuple[int, int, bytes]]:
-        """(start, rate, PCM) of the track, contiguous pieces of one rate glued together."""
-        glued: list[tuple[int, int, bytes]] = []
+        """Returns (start, rate, PCM) of the track, contiguous parts of one rate joined."""
+        joined: list[tuple[int, int, bytes]] = []
         for one in self.segments:
             if one.raw_id != raw_id:
                 continue
             if (
-                glued
-                and glued[-1][1] == one.sample_rate
-                and glued[-1][0] + len(glued[-1][2]) // 2 == one.start_sample
+                joined
+                and joined[-1][1] == one.sample_rate
+                and joined[-1][0] + len(joined[-1][2]) // 2 == one.start_sample
             ):
-                glued[-1] = (glued[-1][0], one.sample_rate, glued[-1][2] + one.pcm)
+                joined[-1] = (joined[-1][0], one.sample_rate, joined[-1][2] + one.pcm)
             else:
-                glued.append((one.start_sample, one.sample_rate, one.pcm))
-        return glued
+                joined.append((one.start_sample, one.sample_rate, one.pcm))
+        return joined
 
     def facts(self) -> list[SubscriptionFacts]:
         return list(self.state.subscriptions.values())
 
     def entries(self) -> list[object]:
-        """What goes to the ledger besides gaps."""
+        """Returns the ledger entries other than gaps."""
         return [
             entry
             for digest in self.digests
@@ -59,16 +59,16 @@ class Sealed:
 def seal(
     files: Sequence[Sequence[Record]], handshake: Handshake | None = None, *, last: bool = True
 ) -> Sealed:
-    """Digests the files one after the other; between them the state is written out and read
-    back.
-    """
+    """Digests the files one after the other; between them the state is written and read back."""
     sealed = Sealed()
     for number, records in enumerate(files):
         sealed.state = sealing.load(sealing.dump(sealed.state))
-        shaken = handshake or sealing.handshake_in(records)
-        assert shaken, "every file of these tests has its handshake"
+        file_handshake = handshake or sealing.handshake_in(records)
+        assert file_handshake, "every file of these tests has a handshake"
         is_last = last and number == len(files) - 1
-        sealed.digests.append(sealing.digest(list(records), shaken, sealed.state, last=is_last))
+        sealed.digests.append(
+            sealing.digest(list(records), file_handshake, sealed.state, last=is_last)
+        )
     return sealed
 
 

@@ -1,5 +1,5 @@
-"""A spool of several processes, their sealers, a store that fails on demand, and what is recorded
-in the end.
+"""A spool of several processes, their sealers, a store that fails on demand, and assertions about
+the result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from tests.streams.packets import Sent
 
 
 class FakeStore(AudioStorage):
-    """Objects in memory. `away`: every save fails; `fails_after` n: so does each after n more."""
+    """Objects in memory. `away`: every save fails; `fails_after` n: each save fails
+    after n more.
+    """
 
     def __init__(self) -> None:
         self.held: dict[str, bytes] = {}
@@ -39,7 +41,7 @@ class FakeStore(AudioStorage):
 
     def _save(self, name: str, content: Any) -> str:
         if self.away or self.fails_after == 0:
-            raise StoreUnreachable("the store is away")
+            raise StoreUnreachable("the store is unreachable")
         if self.fails_after is not None:
             self.fails_after -= 1
         self.held[name] = content.read()
@@ -59,7 +61,7 @@ class FakeStore(AudioStorage):
 
 
 class Clock:
-    """Seconds, as `time.monotonic` counts them; they pass when a test says so."""
+    """Seconds like those of `time.monotonic`; they pass when a test calls `forward`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -72,8 +74,8 @@ class Clock:
 
 
 class Process:
-    """A recording process as its sealer and its files see it: a folder of its own, and one round
-    after the other.
+    """A recording process as its sealer and its files see it: a folder of its own, and sealing
+    rounds.
     """
 
     def __init__(self, spool_folder: Path, clock: Clock) -> None:
@@ -87,9 +89,7 @@ class Process:
         return self.sealer.round()
 
     def die(self) -> None:
-        """The process is gone, whatever it was doing: its lock is free, its files are as they
-        are.
-        """
+        """Releases the locks: the process is dead, its files stay as they are."""
         self.owned.release()
 
 
@@ -98,7 +98,7 @@ STORAGES = {**settings.STORAGES, "audio": {"BACKEND": "tests.streams.spools.Fake
 
 @override_settings(STORAGES=STORAGES)
 class SpoolTest(TransactionTestCase):
-    """A test with a spool, a process that records, and an empty store."""
+    """A test with a spool, a recording process and an empty store."""
 
     def setUp(self) -> None:
         folder = TemporaryDirectory(prefix="acsmedia-spool-")
@@ -106,7 +106,7 @@ class SpoolTest(TransactionTestCase):
         self.spool = Path(folder.name)
         self.clock = Clock()
         store = audio_store()
-        assert isinstance(store, FakeStore), "as the settings above say"
+        assert isinstance(store, FakeStore), "the settings above name it"
         store.__init__()  # type: ignore[misc] # one instance serves all tests of a class
         self.store = store
         self.process = self.new_process()
@@ -116,13 +116,13 @@ class SpoolTest(TransactionTestCase):
 
     @contextmanager
     def expected(self, *loggers: str) -> Iterator[None]:
-        """What is logged in the block is meant to be."""
+        """Expects warnings in the block."""
         with self.assertLogs(loggers[0] if loggers else "streams", "WARNING"):
             yield
 
     def files(self) -> list[str]:
-        """Everything in the folders of processes, by name without the stream's id; locks are left
-        out.
+        """Returns all files in the folders of processes, without locks, by name without the
+        stream's id.
         """
         found = [
             path
@@ -136,11 +136,9 @@ class SpoolTest(TransactionTestCase):
         )
 
     def recorded(self, call_id: UUID | None = None, raw_id: str = "p") -> list[tuple[int, bytes]]:
-        """(start, PCM) of the track as rows and store have it, contiguous segments glued
-        together.
-        """
+        """Returns (start, PCM) of the track from rows and store, contiguous segments joined."""
         call_id = call_id or Call.objects.get().id
-        glued: list[tuple[int, bytes]] = []
+        joined: list[tuple[int, bytes]] = []
         for segment in Segment.objects.filter(
             participant_id=identity.participant_id_of(call_id, raw_id)
         ).on_axis():
@@ -150,16 +148,16 @@ class SpoolTest(TransactionTestCase):
                 sha256=segment.sha256,
             )
             pcm = samples.astype("<i2").tobytes()
-            if glued and glued[-1][0] + len(glued[-1][1]) // 2 == segment.start_sample:
-                glued[-1] = (glued[-1][0], glued[-1][1] + pcm)
+            if joined and joined[-1][0] + len(joined[-1][1]) // 2 == segment.start_sample:
+                joined[-1] = (joined[-1][0], joined[-1][1] + pcm)
             else:
-                glued.append((segment.start_sample, pcm))
-        return glued
+                joined.append((segment.start_sample, pcm))
+        return joined
 
     def assert_recorded(
         self, packets: list[Sent], *, call_id: UUID | None = None, raw_id: str = "p"
     ) -> None:
-        """Each of the packets' samples exactly once, in order, whole in the store."""
+        """Checks that each sample of the packets is stored exactly once, in order."""
         recorded = b"".join(pcm for _, pcm in self.recorded(call_id, raw_id))
         self.assertTrue(
             recorded == b"".join(packet.pcm for packet in packets),
@@ -168,7 +166,7 @@ class SpoolTest(TransactionTestCase):
         )
 
     def ledger(self, *kinds: str) -> list[tuple[str, str]]:
-        """(kind, reason) of the entries, in order of time; of all kinds, or of those asked for."""
+        """Returns (kind, reason) of the entries in order of time, of all kinds or of these."""
         entries = LedgerEntry.objects.order_by("started_at", "kind")
         return [(one.kind, one.reason) for one in entries if not kinds or one.kind in kinds]
 
@@ -181,9 +179,9 @@ class SpoolTest(TransactionTestCase):
 
 @contextmanager
 def database_away() -> Iterator[None]:
-    """Nobody can connect. Connections that are open are closed, as by a server that goes down."""
+    """Makes connecting fail. Open connections are closed, like by a server that shuts down."""
     connections.close_all()
-    # Not `connect`: every SimpleTestCase that ran before has left one of its own on the connection.
+    # Not `connect`: every earlier SimpleTestCase has replaced it on the connection.
     refused = OperationalError("the server is down")
     with patch(
         "django.db.backends.base.base.BaseDatabaseWrapper.ensure_connection", side_effect=refused

@@ -1,5 +1,5 @@
-"""Streams with journals in a folder of their own, what they are told, and what is then in their
-journals.
+"""Streams with journals in a folder of their own, messages for them, and readers of
+their journals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def metadata(rate: int = 16_000, subscription: str = "sub-1", encoding: str = "P
 def audio(
     raw_id: str = ALICE, pcm: bytes = PACKET, *, at: int = 0, silent: bool | None = False
 ) -> str:
-    """Packet `at`, counted from 0, of a speaker who makes no pause."""
+    """Returns packet `at`, counted from 0, of a participant who speaks without a pause."""
     return wire.audio_data(START_US + at * 20_000, raw_id, pcm, silent=silent)
 
 
@@ -41,7 +41,7 @@ def dtmf(tone: str = "5") -> str:
 
 
 class Clock:
-    """Microseconds since the epoch; every look at it takes one."""
+    """Microseconds since the epoch; every reading advances it by one."""
 
     def __init__(self) -> None:
         self.now = START_US
@@ -52,7 +52,7 @@ class Clock:
 
 
 class FragileJournal(Journal):
-    """A journal on a disk that is full for as long as `full` says so."""
+    """A journal on a disk that is full while `full` is set."""
 
     full = False
 
@@ -86,8 +86,8 @@ def open_stream(
     clock: Callable[[], int] | None = None,
     connected_at_us: int = START_US,
 ) -> Stream:
-    shaken = handshake(connection, connected_at_us=connected_at_us)
-    return Stream(FragileJournal(folder, shaken), shaken, ACS, clock or Clock())
+    opening = handshake(connection, connected_at_us=connected_at_us)
+    return Stream(FragileJournal(folder, opening), opening, ACS, clock or Clock())
 
 
 def fill_disk(stream: Stream, *, full: bool = True) -> None:
@@ -98,12 +98,12 @@ def fill_disk(stream: Stream, *, full: bool = True) -> None:
 
 
 def close(stream: Stream, code: int | None = 1000) -> None:
-    """Closes the stream as a recorder does, and its file as a syncer does."""
+    """Closes the stream like a recorder, and its file like a syncer."""
     os.close(stream.close(code))
 
 
 def records_in(folder: Path) -> list[Record]:
-    """All records of all files, in order."""
+    """Returns all records of all files, in order."""
     return [record for path in sorted(folder.rglob("*.*")) for record in read(path)]
 
 
@@ -112,15 +112,17 @@ def read(path: Path) -> list[Record]:
 
 
 def heard_in(folder: Path) -> dict[str, bytes]:
-    """PCM by raw id, as a reader of the journals finds it: whatever names nobody is left out."""
+    """Returns PCM by raw id from the journals; packets without a known voice are skipped."""
     voices: dict[int, str] = {}
-    heard: dict[str, bytes] = {}
+    pcm_by_raw_id: dict[str, bytes] = {}
     for record in records_in(folder):
         if isinstance(record, records.Voice):
             voices[record.index] = record.raw_id
         elif isinstance(record, records.Audio) and record.voice in voices:
-            heard[voices[record.voice]] = heard.get(voices[record.voice], b"") + record.pcm
-    return heard
+            pcm_by_raw_id[voices[record.voice]] = (
+                pcm_by_raw_id.get(voices[record.voice], b"") + record.pcm
+            )
+    return pcm_by_raw_id
 
 
 def participant_id(raw_id: str, connection: str = "connection") -> str:

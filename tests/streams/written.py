@@ -1,4 +1,4 @@
-"""Rows as the sealer writes them, from segments and facts that a test makes up."""
+"""Rows as the sealer writes them, from segments and facts of a test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODELS = (Call, Subscription, Participant, Segment, LedgerEntry)
 def segment(
     start: int, count: int, fill: int = 1, raw_id: str = "p", rate: int = RATE
 ) -> digest.SealedSegment:
-    """`count` samples of one value, `start` samples behind the start of the call."""
+    """Returns `count` samples of one value, `start` samples after the start of the call."""
     return digest.SealedSegment(
         raw_id, 0, START * rate // RATE + start, rate, bytes([fill, 0]) * count, 1
     )
@@ -45,7 +45,7 @@ def write(
     *,
     facts: SubscriptionFacts | None = None,
 ) -> None:
-    """One file with these segments, of a socket that closed, unless `facts` say otherwise."""
+    """Writes one file with these segments, of a closed socket unless `facts` differ."""
     end_us = handshake.connected_at_us + 10_000_000
     facts = facts or SubscriptionFacts(
         0, handshake.connected_at_us, disconnected_us=end_us, close_code=1000
@@ -61,7 +61,7 @@ def addition(
     voices: Collection[str] = (),
     end_us: int = START_US,
 ) -> Addition:
-    """What such a file adds; its socket is open, unless `facts` say otherwise."""
+    """Returns the additions of such a file; its socket is open unless `facts` differ."""
     facts = facts or open_facts(handshake)
     return Addition(Digest(handshake), [facts], [stored(one) for one in segments], voices, end_us)
 
@@ -69,7 +69,7 @@ def addition(
 def announce(
     handshake: Handshake, facts: Iterable[SubscriptionFacts] = (), voices: Iterable[str] = ()
 ) -> None:
-    """One socket, that is open."""
+    """Announces one open socket."""
     rows.announce([Announcement(handshake, list(facts), list(voices))])
 
 
@@ -78,7 +78,7 @@ def open_facts(handshake: Handshake) -> SubscriptionFacts:
 
 
 def later(handshake: Handshake, seconds: float) -> Handshake:
-    """Another socket of the call."""
+    """Returns the handshake of another socket of the call."""
     connected_us = handshake.connected_at_us + round(seconds * 1_000_000)
     return handshake_of(handshake.call_connection_id, connected_us=connected_us)
 
