@@ -61,8 +61,8 @@ reached.
 """
 
 NO_MEDIA_MESSAGES = 1_000
-"""A connection whose first messages are all unknown or malformed is closed after this many (20 s of
-one participant).
+"""Messages after which a connection is closed if all were unknown or malformed (20 s of one
+participant).
 """
 
 
@@ -124,9 +124,7 @@ _NonAudio = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm
 
 
 class Stream:
-    """Records one media socket: `receive` its messages, `rotate` its journal when due, `close` it
-    once.
-    """
+    """Records one media socket: `receive` its messages, `rotate` its journal, `close` it once."""
 
     def __init__(
         self,
@@ -172,7 +170,7 @@ class Stream:
             if type(decoded) is AudioData:
                 self._receive_audio(decoded)
                 return
-            self._write_received()  # keeps the journal in the order of arrival
+            self._write_received()  # metadata applies to later packets only
             if type(decoded) is AudioMetadata:
                 self._subscribe(decoded)
             elif type(decoded) is DtmfData:

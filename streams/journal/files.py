@@ -12,13 +12,13 @@ from zlib import crc32
 import msgspec
 
 from streams.journal.records import (
-    _AUDIO,
-    _AUDIO_HEAD,
-    _CRC,
-    _NO_TIMESTAMP,
-    _SILENT,
+    AUDIO_HEAD,
+    AUDIO_KIND,
+    CRC,
     MAGIC,
     MARKER,
+    NO_TIMESTAMP,
+    SILENT_FLAG,
     Alarm,
     Audio,
     Closed,
@@ -29,7 +29,7 @@ from streams.journal.records import (
     Record,
     Unwritten,
     Voice,
-    _record,
+    encode,
     parse,
 )
 
@@ -69,21 +69,21 @@ class Journal:
         pieces: list[bytes] = []
         for packet in packets:
             pcm = packet.pcm
-            head = _AUDIO_HEAD.pack(
+            head = AUDIO_HEAD.pack(
                 MARKER,
-                _AUDIO,
-                _SILENT if packet.silent else 0,
+                AUDIO_KIND,
+                SILENT_FLAG if packet.silent else 0,
                 len(pcm) + 18,
-                _NO_TIMESTAMP if packet.timestamp_us is None else packet.timestamp_us,
+                NO_TIMESTAMP if packet.timestamp_us is None else packet.timestamp_us,
                 packet.arrived_us,
                 packet.voice,
             )
-            pieces += (head, pcm, _CRC.pack(crc32(pcm, crc32(head))))
+            pieces += (head, pcm, CRC.pack(crc32(pcm, crc32(head))))
         self._write(b"".join(pieces))
 
     def append(self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm) -> None:
         """Writes any other record. Metadata and voices are repeated in the following files."""
-        body = _record(record)
+        body = encode(record)
         self._write(body)
         if isinstance(record, Metadata):
             self._preamble[2, 0] = body
@@ -111,7 +111,7 @@ class Journal:
 
     def _open_next(self) -> int:
         path = self._path(".open")
-        preamble = MAGIC + _record(msgspec.structs.replace(self._handshake, sequence=self.sequence))
+        preamble = MAGIC + encode(msgspec.structs.replace(self._handshake, sequence=self.sequence))
         preamble += b"".join(self._preamble[key] for key in sorted(self._preamble))
         try:
             descriptor = os.open(

@@ -32,13 +32,13 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """Longest body accepted by readers; the media socket accepts far smaller messages."""
 
 _HEAD = struct.Struct("<2sBBI")
-_AUDIO_HEAD = struct.Struct("<2sBBIqqH")
+AUDIO_HEAD = struct.Struct("<2sBBIqqH")
 _AUDIO_BODY = struct.Struct("<qqH")
-_CRC = struct.Struct("<I")
-_CRC_OF_WHOLE = crc32(_CRC.pack(crc32(b"")))
+CRC = struct.Struct("<I")
+_CRC_OF_WHOLE = crc32(CRC.pack(crc32(b"")))
 """CRC-32 of any bytes followed by their own CRC-32: a constant."""
-_SILENT = 1
-_NO_TIMESTAMP = -(2**63)
+SILENT_FLAG = 1
+NO_TIMESTAMP = -(2**63)
 
 
 class Handshake(Struct, frozen=True):
@@ -153,7 +153,7 @@ class Damage(Struct, frozen=True):
 
 Record = Handshake | Metadata | Voice | Audio | Dtmf | Counts | Closed | Unwritten | Alarm | Damage
 
-_AUDIO = 4
+AUDIO_KIND = 4
 _JSON_KINDS: dict[int, type[Struct]] = {
     1: Handshake,
     2: Metadata,
@@ -171,10 +171,11 @@ _decoders: dict[int, Any] = {
 }
 
 
-def _record(record: Struct) -> bytes:
+def encode(record: Struct) -> bytes:
+    """Returns any record but audio as bytes."""
     body = _encode(record)
     head = _HEAD.pack(MARKER, _KIND_OF[type(record)], 0, len(body))
-    return head + body + _CRC.pack(crc32(body, crc32(head)))
+    return head + body + CRC.pack(crc32(body, crc32(head)))
 
 
 def parse(content: bytes) -> Iterator[Record]:
@@ -199,15 +200,15 @@ def _packet_at(content: bytes, view: memoryview, place: int) -> tuple[Audio, int
     """Returns the audio record at `place` and its end, in few steps: nearly all records are
     packets.
     """
-    if place + _AUDIO_HEAD.size > len(content):
+    if place + AUDIO_HEAD.size > len(content):
         return None
-    marker, kind, flags, length, timestamp, arrived_us, voice = _AUDIO_HEAD.unpack_from(
+    marker, kind, flags, length, timestamp, arrived_us, voice = AUDIO_HEAD.unpack_from(
         content, place
     )
     end = place + _HEAD.size + length
-    after = end + _CRC.size
+    after = end + CRC.size
     if (
-        kind != _AUDIO
+        kind != AUDIO_KIND
         or marker != MARKER
         or after > len(content)
         or not _AUDIO_BODY.size <= length <= MAX_BODY_BYTES
@@ -215,9 +216,9 @@ def _packet_at(content: bytes, view: memoryview, place: int) -> tuple[Audio, int
         return None
     if crc32(view[place:after]) != _CRC_OF_WHOLE:
         return None
-    timestamp_us = None if timestamp == _NO_TIMESTAMP else timestamp
-    pcm = content[place + _AUDIO_HEAD.size : end]
-    return Audio(timestamp_us, arrived_us, voice, flags & _SILENT == _SILENT, pcm), after
+    timestamp_us = None if timestamp == NO_TIMESTAMP else timestamp
+    pcm = content[place + AUDIO_HEAD.size : end]
+    return Audio(timestamp_us, arrived_us, voice, flags & SILENT_FLAG == SILENT_FLAG, pcm), after
 
 
 def _other_at(content: bytes, view: memoryview, place: int) -> tuple[Record | None, int] | None:
@@ -228,8 +229,8 @@ def _other_at(content: bytes, view: memoryview, place: int) -> tuple[Record | No
         return None
     marker, kind, _, length = _HEAD.unpack_from(content, place)
     start, end = place + _HEAD.size, place + _HEAD.size + length
-    after = end + _CRC.size
-    if kind == _AUDIO or marker != MARKER or after > len(content) or length > MAX_BODY_BYTES:
+    after = end + CRC.size
+    if kind == AUDIO_KIND or marker != MARKER or after > len(content) or length > MAX_BODY_BYTES:
         return None
     if crc32(view[place:after]) != _CRC_OF_WHOLE:
         return None

@@ -53,17 +53,13 @@ class Batch:
 
 
 def plan(track: Track, arrived: Arrived) -> Batch | None:
-    """Computes the state of the track after the packets; None if one of them needs `Track`. Changes
-    nothing.
+    """Computes the track's state after these packets; None if one needs `Track`.
+    Changes nothing.
     """
     if track.newest_us is None or track.strays:
         return None
-    waiting, newest_us, arrival, held = (
-        track.waiting.copy(),
-        track.newest_us,
-        track.arrivals,
-        track.held,
-    )
+    waiting, held = track.waiting.copy(), track.held
+    newest_us, arrival = track.newest_us, track.arrivals
     youngest, streak, late = None, Streak(), 0
     for stamp_us, pcm in zip(arrived.stamps, arrived.pcms, strict=True):
         arrival += 1

@@ -224,9 +224,8 @@ class Track(Struct):
             if self.end is None
             else self.end
         )
-        return (
-            start + self.held
-        ) * 1_000_000 // self.sample_rate - self.newest_end_us > MAX_OVERLAP_US
+        end_us = (start + self.held) * 1_000_000 // self.sample_rate
+        return end_us - self.newest_end_us > MAX_OVERLAP_US
 
     def place_due(self) -> None:
         """Places the packets that are due, and half of a queue that has reached its bounds."""
@@ -338,9 +337,8 @@ class Track(Struct):
             self.lows.pop(0)
         del self.waiting[0]
         self.held -= count
-        if (
-            packet.maybe_duplicate and missing <= -len(packet.pcm) // 4
-        ):  # overlaps by half its length
+        # overlaps contiguous audio by half its length
+        if packet.maybe_duplicate and missing <= -len(packet.pcm) // 4:
             self.duplicate += 1
             return
         if missing > self.reach and packet.timed:

@@ -207,14 +207,14 @@ class Rotating(RecorderTestCase):
         other = self.recorder.open("other", "", ACS)
         for stream in (self.open(), other):
             stream.receive(audio())
-        for turn, failure in enumerate((JournalUnwritable("full"), OSError("gone")), start=1):
+        for attempt, failure in enumerate((JournalUnwritable("full"), OSError("gone")), start=1):
             with (
                 mock.patch.object(self.stream, "rotate", side_effect=failure),
                 self.assertLogs(level="ERROR"),
             ):
-                self.tick(turn * (SEGMENT_SECONDS + 1))
-            self.assertEqual((self.stream.journal.sequence, other.journal.sequence), (0, turn))
-            other.receive(audio(at=turn))
+                self.tick(attempt * (SEGMENT_SECONDS + 1))
+            self.assertEqual((self.stream.journal.sequence, other.journal.sequence), (0, attempt))
+            other.receive(audio(at=attempt))
 
 
 class Ticking(RecorderTestCase):
