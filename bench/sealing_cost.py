@@ -28,8 +28,14 @@ from calls.audio.levels import level_of
 from streams.journal import records as journal
 from streams.journal.files import Journal
 from streams.journal.records import Audio, Handshake, Metadata, Record, Voice
-from streams.sealing import digest as sealing
-from streams.sealing.digest import SealedSegment, StreamState
+from streams.sealing.digest import (
+    SealedSegment,
+    StreamState,
+    digest_of,
+    dump_state,
+    handshake_in,
+    load_state,
+)
 from streams.timeline.timeline import Timeline
 
 RATE = 16_000
@@ -177,23 +183,23 @@ def seal(files: Sequence[bytes], stopwatch: Stopwatch) -> int:
     """Seals the files one after the other, as the sealer does; bytes of the state before the last
     one.
     """
-    timeline, left = Timeline(), sealing.dump(StreamState())
+    timeline, left = Timeline(), dump_state(StreamState())
     for content in files:
         with stopwatch.of("state"):
-            state = sealing.load(left)
+            state = load_state(left)
         with stopwatch.of("parse"):
             records = list(journal.parse(content))
         with stopwatch.of("one by one"):
             place(records, timeline)
-        handshake = sealing.handshake_in(records)
+        handshake = handshake_in(records)
         assert handshake, "it has been written"
         with stopwatch.of("digest"):
-            digest = sealing.digest(records, handshake, state, last=content is files[-1])
+            digest = digest_of(records, handshake, state, last=content is files[-1])
         for segment in digest.segments:
             store(segment, stopwatch)
         state_bytes = len(left)
         with stopwatch.of("state"):
-            left = sealing.dump(state)
+            left = dump_state(state)
     return state_bytes
 
 

@@ -1,0 +1,1 @@
+"""Sealing: finished journals become audio in the store and rows in the database."""

@@ -1,9 +1,8 @@
-"""What the journals that are still being written tell of their calls, so that these are rows while
-they go on.
+"""Facts of open journals, read so that live calls have rows before anything is sealed.
 
-A stream's first file is looked at again as it grows, until it holds a second or two: then everyone
-has been heard. A later one begins with all that was known, and is looked at once; whoever speaks
-first in it is a row when it is sealed.
+A stream's first file is read again as it grows, until it holds a second or two: by then everyone
+has been heard. A later file begins with all facts known so far and is read once; a participant who
+first speaks in it becomes a row when it is sealed.
 """
 
 from __future__ import annotations
@@ -15,20 +14,18 @@ from pathlib import Path
 
 from msgspec import structs
 
-from streams.journal import records as journal
 from streams.journal.backlog import size_of, stream_of
-from streams.journal.records import Handshake, Metadata, Record, Voice
-from streams.sealing import digest
-from streams.sealing.digest import StreamState
+from streams.journal.records import Handshake, Metadata, Record, Voice, parse
+from streams.sealing.digest import StreamState, digest_of, handshake_in
 from streams.sealing.rows import Announcement
 
 ANNOUNCE_BYTES = 65_536
-"""How much of a stream's first file is looked at."""
+"""Bytes of a stream's first file that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalUpdate:
-    """What a file tells; `announcement` is None where nothing of it is new."""
+    """Facts read from a file; `announcement` is None if none of them is new."""
 
     name: str
     bytes_read: int
@@ -37,72 +34,65 @@ class JournalUpdate:
 
 
 class OpenJournals:
-    """`list` what is open, `read` what has grown; `keep` what was told, so that it is not told
-    again.
+    """`list` the open files, `read` those that have `grown`, and `keep` an update once it is
+    written, so that it is not repeated.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[str, int] = {}  # open files, by name, and how much of them was read
-        self._told: dict[
-            str, frozenset[Record]
-        ] = {}  # open streams, and what was announced of them
+        self._bytes_read: dict[str, int] = {}  # of open files, by name
+        self._announced: dict[str, frozenset[Record]] = {}  # facts of open streams
 
     @property
     def ids(self) -> list[str]:
-        return list(self._told)
+        return list(self._announced)
 
     def list(self) -> None:
         names = sorted(name for name in os.listdir(self._folder) if name.endswith(".open"))  # noqa: PTH208
-        self._read = {name: self._read.get(name, -1) for name in names}
-        self._told = {
-            stream_of(name): self._told.get(stream_of(name), frozenset()) for name in names
-        }
+        self._bytes_read = {name: self._bytes_read.get(name, -1) for name in names}
+        stream_ids = [stream_of(name) for name in names]
+        self._announced = {one: self._announced.get(one, frozenset()) for one in stream_ids}
 
     def grown(self) -> Iterator[str]:
-        """Names of the files that hold more than was read; of those that have told everyone not
-        even the size is asked.
+        """Yields the names of files that hold more than was read; after `ANNOUNCE_BYTES` not even
+        the size of a file is asked for.
         """
-        for name, read in list(self._read.items()):
+        for name, read in list(self._bytes_read.items()):
             if read < ANNOUNCE_BYTES and read < (size_of(self._folder / name) or -1):
                 yield name
 
     def read(self, name: str) -> JournalUpdate | None:
-        """None where the file is finished this moment: sealing it writes the rows."""
+        """Returns None if the file has just been finished: sealing it writes the rows."""
         try:
             with (self._folder / name).open("rb") as file:
                 content = file.read(ANNOUNCE_BYTES)
         except FileNotFoundError:
             return None
         records = [
-            record
-            for record in journal.parse(content)
-            if isinstance(record, Handshake | Metadata | Voice)
+            record for record in parse(content) if isinstance(record, Handshake | Metadata | Voice)
         ]
-        handshake = digest.handshake_in(records)
+        handshake = handshake_in(records)
         facts = frozenset(
             structs.replace(one, sequence=0) if isinstance(one, Handshake) else one
             for one in records
         )
-        is_new = handshake is not None and not facts <= self._told.get(stream_of(name), frozenset())
-        announcement = (
-            _announcement(records, handshake) if handshake is not None and is_new else None
-        )
+        announcement = None
+        if handshake and not facts <= self._announced.get(stream_of(name), frozenset()):
+            announcement = _announcement(records, handshake)
         later = handshake is not None and handshake.sequence > 0
         return JournalUpdate(name, ANNOUNCE_BYTES if later else len(content), facts, announcement)
 
-    def keep(self, news: JournalUpdate) -> None:
-        self._read[news.name] = news.bytes_read
-        if news.announcement:
-            stream_id = stream_of(news.name)
-            self._told[stream_id] = self._told.get(stream_id, frozenset()) | news.facts
+    def keep(self, update: JournalUpdate) -> None:
+        self._bytes_read[update.name] = update.bytes_read
+        if update.announcement:
+            stream_id = stream_of(update.name)
+            self._announced[stream_id] = self._announced.get(stream_id, frozenset()) | update.facts
 
 
 def _announcement(records: Sequence[Record], handshake: Handshake) -> Announcement:
     state = StreamState()
-    digest.digest(records, handshake, state, last=False)
-    if (
-        handshake.sequence > 0 and state.current > 0
-    ):  # a later file repeats the metadata in force, not the first
+    digest_of(records, handshake, state, last=False)
+    if handshake.sequence > 0 and state.current > 0:
+        # A later file repeats the metadata in force, not the first one.
         state.subscriptions.pop(0)
     return Announcement(handshake, list(state.subscriptions.values()), list(state.voices.values()))

@@ -1,8 +1,8 @@
-"""What one journal file says, together with what came before it on the same socket. PURE.
+"""The digest of one journal file, on top of the files before it on the same socket. PURE.
 
-`digest` takes the records of a file and the state after the files before, and answers the segments,
-gaps and facts to be stored; the state goes on to the next file. Running it again on the same input
-gives the same answer, which is what makes a retry and a recovery harmless.
+`digest_of` takes the records of a file and the state after the files before it, and returns the
+segments, gaps and facts to be stored; it updates the state for the next file. The same input always
+gives the same digest, which makes a retry and a recovery harmless.
 """
 
 from __future__ import annotations
@@ -30,25 +30,21 @@ from streams.journal.records import (
 from streams.timeline.timeline import Decided, Gap, Jump, RateChange, Run, Timeline
 
 PACKETS_PER_SECOND = 50
-"""ACS sends 20 ms a packet; a silent packet without PCM stands for so much silence."""
+"""ACS sends packets of 20 ms; a silent packet without PCM is 20 ms of silence."""
 
 FALLBACK_RATE = 16_000
-"""Hz, ACS's default: for audio whose metadata record is damaged in the very first file of a
-socket.
-"""
+"""Hz, ACS's default: for audio whose metadata record is damaged in the first file of a socket."""
 
 PACKETS_AT_ONCE = 200
-"""Two seconds of two voices: where one of them is out of the ordinary all go the long way."""
+"""Two seconds of two voices: the fast path takes all of these packets, or none of them."""
 
 MAX_UNWRITTEN = 64
-"""Times when the disk took nothing that are remembered per socket: a gap is decided seconds after
-its end.
-"""
+"""Remembered write failures per socket: a gap is decided seconds after its end."""
 
 
 class SubscriptionFacts(Struct):
-    """One AudioMetadata of the socket, as it stands after the files read so far. Times in µs since
-    the Unix epoch.
+    """One AudioMetadata of the socket, after the files read so far. Times in µs since the Unix
+    epoch.
     """
 
     index: int
@@ -69,8 +65,8 @@ class SubscriptionFacts(Struct):
 
 
 class StreamState(Struct):
-    """Everything that the next file of a socket needs to know of those before. Plain data, written
-    to disk.
+    """Everything that the next file of a socket needs from the files before it. Plain data,
+    written to disk.
     """
 
     timeline: Timeline = msgspec.field(default_factory=Timeline)
@@ -80,18 +76,18 @@ class StreamState(Struct):
     voices: dict[int, str] = msgspec.field(default_factory=dict)
     last_us: int = 0  # arrival of the last record
     unwritten: list[Unwritten] = msgspec.field(default_factory=list)
-    alarms: list[Alarm] = msgspec.field(default_factory=list)  # that are on
+    alarms: list[Alarm] = msgspec.field(default_factory=list)  # active ones
 
     @property
     def is_over(self) -> bool:
-        """Whether the socket has closed, or broken off: no further file of it will come."""
+        """Whether the socket was closed or broken off: no further file of it follows."""
         facts = self.subscriptions.get(self.current)
         return facts is not None and facts.disconnected_us is not None
 
 
 @dataclass(slots=True)
 class SealedSegment:
-    """Contiguous audio of one voice, to be stored; `packets` is how many it is made of."""
+    """Contiguous audio of one voice, to be stored; `packets` is the number of packets in it."""
 
     raw_id: str
     subscription: int
@@ -111,7 +107,7 @@ class SealedSegment:
 
 @dataclass(slots=True)
 class Digest:
-    """What a file adds to what is remembered."""
+    """The facts that one file adds to those of the files before it."""
 
     handshake: Handshake
     segments: list[SealedSegment] = field(default_factory=list)
@@ -119,9 +115,7 @@ class Digest:
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
     dtmf: list[Dtmf] = field(default_factory=list)
-    alarms: list[tuple[str | None, Alarm]] = field(
-        default_factory=list
-    )  # that are over, and whose they were
+    alarms: list[tuple[str | None, Alarm]] = field(default_factory=list)  # cleared, with raw id
     damage: list[Damage] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     closed: Closed | None = None
@@ -129,48 +123,46 @@ class Digest:
 
     @property
     def ending(self) -> str | None:
-        """Why audio may be missing behind the socket, if this is its last file."""
+        """Why audio may be missing after the socket, if this is its last file."""
         if self.broken_off:
             return "recorder_stopped"
         return "not_connected" if self.closed else None
 
 
 def handshake_in(records: Iterable[Record]) -> Handshake | None:
-    """The handshake that every file begins with; None where it is damaged."""
+    """Returns the handshake that every file begins with; None if it is damaged."""
     return next((record for record in records if isinstance(record, Handshake)), None)
 
 
-def digest(
+def digest_of(
     records: Sequence[Record], handshake: Handshake, state: StreamState, *, last: bool
 ) -> Digest:
-    """Reads one file on top of `state`, which it changes. `last`: no further file of this socket
-    will come.
-    """
-    answer = Digest(handshake)
+    """Digests one file and updates `state`. `last`: no further file of this socket follows."""
+    digest = Digest(handshake)
     state.handshake = handshake
     state.last_us = max(state.last_us, handshake.connected_at_us)
     state.subscriptions.setdefault(0, SubscriptionFacts(0, handshake.connected_at_us))
-    for kind, stretch in groupby(records, key=type):
+    for kind, group in groupby(records, key=type):
         if kind is Audio:
-            _push([record for record in stretch if isinstance(record, Audio)], state)
+            _push([record for record in group if isinstance(record, Audio)], state)
         else:
-            for record in stretch:
-                _apply(record, state, answer)
-    if answer.closed or last:
-        _close(state, answer)
-    _take(state, answer)
-    return answer
+            for record in group:
+                _apply(record, state, digest)
+    if digest.closed or last:
+        _close(state, digest)
+    _take(state, digest)
+    return digest
 
 
-def _push(stretch: Sequence[Audio], state: StreamState) -> None:
-    """Audio with nothing else between."""
+def _push(records: Sequence[Audio], state: StreamState) -> None:
+    """Adds audio records that follow each other directly to the timeline."""
     facts = state.subscriptions[state.current]
-    facts.audio += len(stretch)
+    facts.audio += len(records)
     rate = facts.sample_rate or FALLBACK_RATE
     silence = bytes(2 * (rate // PACKETS_PER_SECOND))
     names = {
         voice: state.voices.get(voice, f"damaged:{voice}")
-        for voice in {packet.voice for packet in stretch}
+        for voice in {packet.voice for packet in records}
     }
     packets = [
         (
@@ -178,22 +170,22 @@ def _push(stretch: Sequence[Audio], state: StreamState) -> None:
             packet.timestamp_us,
             packet.pcm or (silence if packet.silent else b""),
         )
-        for packet in stretch
+        for packet in records
     ]
     connected_us = state.subscriptions[0].connected_us
     for start in range(0, len(packets), PACKETS_AT_ONCE):
         state.timeline.push_all(packets[start : start + PACKETS_AT_ONCE], rate, connected_us)
-    state.last_us = stretch[-1].arrived_us
+    state.last_us = records[-1].arrived_us
 
 
-def _apply(record: Record, state: StreamState, answer: Digest) -> None:
+def _apply(record: Record, state: StreamState, digest: Digest) -> None:
     match record:
         case Metadata():
-            _subscribe(record, state, answer)
+            _subscribe(record, state, digest)
         case Voice():
             state.voices[record.index] = record.raw_id
         case Dtmf():
-            answer.dtmf.append(record)
+            digest.dtmf.append(record)
             state.subscriptions[state.current].dtmf += 1
             state.last_us = record.arrived_us
         case Counts():
@@ -201,41 +193,39 @@ def _apply(record: Record, state: StreamState, answer: Digest) -> None:
                 record.index, SubscriptionFacts(record.index, state.last_us)
             )
             # Records are counted as they are read, so a socket that broke off is counted to its
-            # end; where some were damaged the count of the socket itself knows better.
+            # end; if some were damaged, the socket's own count is higher and right.
             facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
             facts.unknown, facts.malformed = record.unknown, record.malformed
-            answer.reasons = record.reasons
+            digest.reasons = record.reasons
         case Closed():
-            answer.closed = record
+            digest.closed = record
             state.last_us = max(state.last_us, record.at_us)
         case Unwritten():
             state.unwritten = [*state.unwritten, record][-MAX_UNWRITTEN:]
         case Alarm():
-            _note_alarm(record, state, answer)
+            _note_alarm(record, state, digest)
         case Damage():
-            answer.damage.append(record)
+            digest.damage.append(record)
 
 
-def _note_alarm(alarm: Alarm, state: StreamState, answer: Digest) -> None:
-    """It is told once, when it is over. Until then it is remembered, for a process that dies before
-    it is.
+def _note_alarm(alarm: Alarm, state: StreamState, digest: Digest) -> None:
+    """Reports an alarm once, when it is cleared. Until then the state keeps it, in case the process
+    dies before that.
     """
-    state.alarms = [
-        one for one in state.alarms if (one.name, one.voice) != (alarm.name, alarm.voice)
-    ]
+    others = [one for one in state.alarms if (one.name, one.voice) != (alarm.name, alarm.voice)]
     if alarm.until_us is None:
-        state.alarms.append(alarm)
+        state.alarms = [*others, alarm]
     else:
-        answer.alarms.append(
-            (None if alarm.voice is None else state.voices.get(alarm.voice), alarm)
-        )
+        state.alarms = others
+        raw_id = None if alarm.voice is None else state.voices.get(alarm.voice)
+        digest.alarms.append((raw_id, alarm))
 
 
-def _subscribe(metadata: Metadata, state: StreamState, answer: Digest) -> None:
-    """A subscription begins; what the one before it has said is taken under its name first."""
+def _subscribe(metadata: Metadata, state: StreamState, digest: Digest) -> None:
+    """Begins a subscription; audio decided so far is first counted for the one before it."""
     known = state.subscriptions.get(metadata.index)
     if metadata.index != state.current:
-        _take(state, answer)
+        _take(state, digest)
         before = state.subscriptions[state.current]
         before.disconnected_us = max(metadata.at_us, before.connected_us)
         state.current = metadata.index
@@ -249,35 +239,37 @@ def _subscribe(metadata: Metadata, state: StreamState, answer: Digest) -> None:
     state.subscriptions[metadata.index] = facts
 
 
-def _close(state: StreamState, answer: Digest) -> None:
-    answer.broken_off = answer.closed is None
+def _close(state: StreamState, digest: Digest) -> None:
+    digest.broken_off = digest.closed is None
     facts = state.subscriptions[state.current]
     facts.disconnected_us = max(state.last_us, facts.connected_us)
-    facts.close_code = answer.closed.code if answer.closed else None
+    facts.close_code = digest.closed.code if digest.closed else None
     for alarm in state.alarms:
-        _note_alarm(
-            structs.replace(alarm, until_us=max(alarm.since_us, state.last_us)), state, answer
-        )
-    state.timeline.finish(next_gap=answer.ending or "")
+        cleared = structs.replace(alarm, until_us=max(alarm.since_us, state.last_us))
+        _note_alarm(cleared, state, digest)
+    state.timeline.finish(next_gap=digest.ending or "")
 
 
-def _take(state: StreamState, answer: Digest) -> None:
+def _take(state: StreamState, digest: Digest) -> None:
+    """Moves everything that the timeline has decided into the digest."""
     taken: Decided = state.timeline.take()
     facts = state.subscriptions[state.current]
     facts.duplicate += taken.duplicate
     facts.late += taken.late
-    answer.jumps += taken.jumps
-    answer.rate_changes += taken.rate_changes
+    digest.jumps += taken.jumps
+    digest.rate_changes += taken.rate_changes
     for raw_id, track in taken.tracks.items():
-        answer.gaps += [(raw_id, _explained(gap, state.unwritten)) for gap in track.gaps]
+        digest.gaps += [(raw_id, _explained(gap, state.unwritten)) for gap in track.gaps]
         for run in track.runs:
-            answer.segments += segments_of(
-                run, raw_id, state.current, answer.handshake.segment_seconds
+            digest.segments += segments_of(
+                run, raw_id, state.current, digest.handshake.segment_seconds
             )
 
 
 def _explained(gap: Gap, unwritten: Iterable[Unwritten]) -> Gap:
-    """Where the disk took nothing, "not_received" would blame the sender."""
+    """Returns the gap with the reason "not_written" if the disk failed during it: "not_received"
+    would blame the sender.
+    """
     start_us = gap.start_sample * 1_000_000 // gap.sample_rate
     end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
     if any(time.first_us < end_us and time.last_us >= start_us for time in unwritten):
@@ -288,7 +280,7 @@ def _explained(gap: Gap, unwritten: Iterable[Unwritten]) -> Gap:
 def segments_of(
     run: Run, raw_id: str, subscription: int, segment_seconds: float
 ) -> list[SealedSegment]:
-    """A run in equal pieces of at most `segment_seconds`, cut between samples."""
+    """Cuts a run between samples into equal pieces of at most `segment_seconds`."""
     pcm = b"".join(run.pieces)
     most = max(1, int(segment_seconds * run.sample_rate))
     number = -(-run.sample_count // most)
@@ -307,10 +299,10 @@ def segments_of(
     ]
 
 
-def dump(state: StreamState) -> bytes:
+def dump_state(state: StreamState) -> bytes:
     return msgspec.msgpack.encode(state)
 
 
-def load(content: bytes) -> StreamState:
-    """Raises `msgspec.DecodeError` where `content` is no state of ours."""
+def load_state(content: bytes) -> StreamState:
+    """Raises `msgspec.DecodeError` if `content` is not a state in this version's form."""
     return msgspec.msgpack.decode(content, type=StreamState)

@@ -1,19 +1,19 @@
-"""Missing time of tracks that several sockets of a call have to do with.
+"""Recomputes the gaps of calls that had more than one socket.
 
-Sealed in order, a file goes on from the axis that the socket before it has left, and its digest
-finds the gaps. But a process that takes over what a dead one has left may have sealed the call's
-later sockets by then, and several processes may seal at the same moment. So a gap that was true
-when it was found may be filled later, in part or as a whole, and what a digest takes for missing
-may have been recorded by another socket.
+Sealed in order, a file continues the axis that the socket before it has left, and its digest finds
+the gaps. But a process that takes over the folder of a dead one may have sealed later sockets of
+the call by then, and several processes may seal at the same moment. So a gap that was true when it
+was found may be filled later, in part or as a whole, and time that a digest considers missing may
+have been recorded by another socket.
 
-Therefore, when rows of a call with several sockets are written, its gaps are derived anew from the
-segments that are stored by then, under the lock on the call: between the neighbours of what the
-file has added, behind a socket that is over, and wherever the digest has found something missing.
-What no segment covers is a gap; entries that say otherwise are deleted. Whatever the order in which
-sockets are sealed, in the end the gaps are the same.
+Therefore, when rows of a call with several sockets are written, its gaps are derived again from the
+segments stored by then, under the lock on the call: between the neighbours of the segments that the
+file has added, after a socket that is over, and wherever the digest has found something missing.
+Time without a segment is a gap; entries that contradict this are deleted. In the end the gaps are
+the same in any order of sealing.
 
-Why time is missing is known best to the socket that lies before it. Behind one that is open it is
-too early to say, unless somebody has found a gap there.
+The socket before a gap has the best reason for it. After an open socket no gap is derived yet,
+unless a digest has found one there.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ from msgspec import structs
 from calls import identity
 from calls.models import LedgerEntry, Segment, Subscription
 from calls.times import from_sample
-from streams.sealing import digest as sealing
 from streams.sealing import ledger
-from streams.sealing.digest import Digest
+from streams.sealing.digest import Digest, SealedSegment
 from streams.timeline.track import TOLERANCE_US, Gap
 
 PLACE = Cast("start_sample", FloatField()) / F("sample_rate")
@@ -41,7 +40,7 @@ PLACE = Cast("start_sample", FloatField()) / F("sample_rate")
 
 
 class Neighbour(NamedTuple):
-    """A segment as it lies in its track."""
+    """A segment and its place in its track."""
 
     start_sample: int
     sample_count: int
@@ -56,8 +55,8 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrackChange:
-    """What one file says of a track. `ending`: why time is missing behind its socket, once that is
-    over.
+    """The gaps that one file `found` in a track. `ending`: why time is missing after its socket,
+    once that is over.
     """
 
     stream_id: UUID
@@ -67,61 +66,51 @@ class TrackChange:
     def reason(
         self, missing: Gap, before: Neighbour, later: Sequence[Neighbour], known: Iterable[Gap]
     ) -> str | None:
-        """Why the time between a neighbour and the later ones is missing; None where it is too
-        early to say.
+        """Returns why the time between a neighbour and the later ones is missing; None while it is
+        too early to decide.
         """
-        told: str | None = next((gap.reason for gap in known if overlap(gap, missing)), None)
-        seen: str | None = next((gap.reason for gap in self.found if overlap(gap, missing)), None)
+        known_reason = next((gap.reason for gap in known if overlap(gap, missing)), None)
+        found_reason = next((gap.reason for gap in self.found if overlap(gap, missing)), None)
         if before.stream_id == self.stream_id:
             if any(one.stream_id == self.stream_id for one in later):
-                return seen or told or "not_received"
-            return self.ending or seen or told
-        found = told or seen
-        return (
-            found if found not in {None, "not_connected"} else _ending_of(before.stream_id) or found
-        )
+                return found_reason or known_reason or "not_received"
+            return self.ending or found_reason or known_reason
+        reason = known_reason or found_reason
+        if reason in {None, "not_connected"}:
+            return _ending_of(before.stream_id) or reason
+        return reason
 
 
 def reconciled_gaps(
-    digest: Digest, segments: Sequence[sealing.SealedSegment], voices: Collection[str]
+    digest: Digest, segments: Sequence[SealedSegment], voices: Collection[str]
 ) -> Iterator[LedgerEntry]:
-    """The gaps around what a file has added, once its `segments` are rows; entries that these
-    contradict are deleted.
+    """Yields new entries for the gaps around the `segments` of a file, once these are rows; deletes
+    the entries that they contradict.
 
     `voices`: all of its socket, because a socket that is over may be followed by others in every
     track.
     """
     call_id, stream_id = UUID(digest.handshake.call_id), UUID(digest.handshake.stream_id)
-    added = [
-        *segments,
-        *digest.segments,
-    ]  # one may have been moved; or be a row already, and not be added again
+    # A segment may have been moved; or it is a row already, and not added again.
+    added = [*segments, *digest.segments]
     raw_ids = {segment.raw_id for segment in added} | {raw_id for raw_id, _ in digest.gaps}
     for raw_id in sorted(raw_ids | set(voices if digest.ending else ())):
         participant_id = identity.participant_id_of(call_id, raw_id)
-        found = [gap for of, gap in digest.gaps if of == raw_id]
-        last = _last_place(participant_id, stream_id) if digest.ending else None
-        places = [
-            segment.start_sample / segment.sample_rate
-            for segment in added
-            if segment.raw_id == raw_id
-        ]
-        places += [gap.start_sample / gap.sample_rate for gap in found]
-        places += [(gap.start_sample + gap.sample_count) / gap.sample_rate for gap in found]
-        places += [] if last is None else [last]
-        if places:
+        change = TrackChange(
+            stream_id, [gap for of, gap in digest.gaps if of == raw_id], digest.ending
+        )
+        of_track = [segment for segment in added if segment.raw_id == raw_id]
+        if places := _places(participant_id, change, of_track):
             neighbours = _neighbours(participant_id, min(places), max(places))
-            for gap in _reconciled(
-                participant_id, neighbours, TrackChange(stream_id, found, digest.ending)
-            ):
+            for gap in _reconciled(participant_id, neighbours, change):
                 yield ledger.gap_entry(call_id, participant_id, gap)
 
 
 def gap_between(
     end_sample: int, rate: int, next_start: int, next_rate: int, reason: str
 ) -> Gap | None:
-    """The time between two neighbours of a track, at the rate of the first; None where law 4 calls
-    it no gap.
+    """Returns the time between two neighbours of a track, at the rate of the first; None if law 4
+    does not make it a gap.
     """
     missing = next_start * rate // next_rate - end_sample
     return (
@@ -143,22 +132,38 @@ def overlap(one: Gap, other: Gap) -> bool:
     )
 
 
+def _places(
+    participant_id: UUID, change: TrackChange, segments: Iterable[SealedSegment]
+) -> list[float]:
+    """Returns the places in a track that the file concerns: of its segments, of both ends of the
+    gaps it found, and of its socket's last segment once that is over.
+    """
+    places = [segment.start_sample / segment.sample_rate for segment in segments]
+    places += [gap.start_sample / gap.sample_rate for gap in change.found]
+    places += [(gap.start_sample + gap.sample_count) / gap.sample_rate for gap in change.found]
+    if change.ending:
+        own = _track(participant_id).filter(subscription__stream_id=change.stream_id)
+        last = own.order_by("-place").values_list("place", flat=True).first()
+        places += [] if last is None else [last]
+    return places
+
+
 def _reconciled(
-    participant_id: UUID, neighbours: Sequence[Neighbour], look: TrackChange
+    participant_id: UUID, neighbours: Sequence[Neighbour], change: TrackChange
 ) -> list[Gap]:
-    """The gaps between the neighbours that have no entry yet; entries that are none of the gaps are
-    deleted.
+    """Returns the gaps between the neighbours that have no entry yet; deletes entries of other
+    gaps.
     """
     if len(neighbours) < 2:
         return []
     known = _known(participant_id, neighbours[0], neighbours[-1])
     gaps = []
-    for number, (before, behind) in enumerate(pairwise(neighbours), 1):
+    for number, (before, after) in enumerate(pairwise(neighbours), 1):
         missing = gap_between(
-            before.end_sample, before.sample_rate, behind.start_sample, behind.sample_rate, ""
+            before.end_sample, before.sample_rate, after.start_sample, after.sample_rate, ""
         )
         if missing and (
-            reason := look.reason(missing, before, neighbours[number:], known.values())
+            reason := change.reason(missing, before, neighbours[number:], known.values())
         ):
             gaps.append(structs.replace(missing, reason=reason))
     if wrong := [entry_id for entry_id, gap in known.items() if gap not in gaps]:
@@ -167,7 +172,7 @@ def _reconciled(
 
 
 def _known(participant_id: UUID, first: Neighbour, last: Neighbour) -> dict[UUID, Gap]:
-    """The track's entries between the two."""
+    """Returns the gaps that have an entry between the two, by its id."""
     entries = LedgerEntry.objects.filter(
         participant=participant_id,
         kind=LedgerEntry.Kind.GAP,
@@ -182,26 +187,20 @@ def _known(participant_id: UUID, first: Neighbour, last: Neighbour) -> dict[UUID
 
 
 def _neighbours(participant_id: UUID, first: float, last: float) -> list[Neighbour]:
-    """The segments from the one before the place `first` to the one behind the place `last`."""
+    """Returns the segments from the one before the place `first` to the one after `last`."""
     track = _track(participant_id)
     before = track.filter(place__lt=first).order_by("-place").values("place")[:1]
-    behind = track.filter(place__gt=last).order_by("place").values("place")[:1]
+    after = track.filter(place__gt=last).order_by("place").values("place")[:1]
     within = track.filter(
-        place__gte=Coalesce(before, first), place__lte=Coalesce(behind, last)
+        place__gte=Coalesce(before, first), place__lte=Coalesce(after, last)
     ).order_by("place")
     columns = ("start_sample", "sample_count", "sample_rate", "subscription__stream_id", "place")
     return [Neighbour(*values) for values in within.values_list(*columns)]
 
 
-def _last_place(participant_id: UUID, stream_id: UUID) -> float | None:
-    own = _track(participant_id).filter(subscription__stream_id=stream_id).order_by("-place")
-    place: float | None = own.values_list("place", flat=True).first()
-    return place
-
-
 def _ending_of(stream_id: UUID) -> str | None:
-    """Why audio may be missing behind another socket; None while it is open: it will look at its
-    own end.
+    """Returns why audio may be missing after another socket; None while that is open: sealing its
+    last file will decide.
     """
     ends = (
         Subscription.objects.filter(stream_id=stream_id)
@@ -214,7 +213,7 @@ def _ending_of(stream_id: UUID) -> str | None:
 
 
 def _track(participant_id: UUID) -> QuerySet[Any, Any]:
-    """Annotates `place`."""
+    """Returns the segments of a track, annotated with their `place`."""
     track: QuerySet[Any, Any] = Segment.objects.filter(participant_id=participant_id).annotate(
         place=PLACE
     )

@@ -1,10 +1,11 @@
-"""Ledger entries for what a journal file says besides audio. Ids are derived, so an entry is
+"""Ledger entries for the facts of a journal file besides its audio. Ids are derived, so an entry is
 written once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from uuid import UUID
 
 from calls import identity
@@ -17,23 +18,23 @@ Kind = LedgerEntry.Kind
 
 
 def entries_of(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
-    """All but the gaps. `last_us`: when the socket was last heard, for what has no time of its
-    own.
+    """Yields all entries but the gaps. `last_us` is the time of the socket's last record, for facts
+    without a time of their own.
     """
     yield from _clock_entries(digest)
     yield from _socket_entries(digest, last_us)
-    yield from _alarms(digest)
+    yield from _alarm_entries(digest)
 
 
 def gaps_of(digest: Digest) -> Iterator[LedgerEntry]:
-    """As its own audio shows them; what other sockets of the call have is not asked (`seams`)."""
+    """Yields the gaps in the file's own audio, regardless of other sockets of the call (`gaps`)."""
     call_id = UUID(digest.handshake.call_id)
     for raw_id, gap in digest.gaps:
         yield gap_entry(call_id, identity.participant_id_of(call_id, raw_id), gap)
 
 
 def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
-    """Missing time of a track; the same gap has the same id, whoever finds it."""
+    """Returns the entry for missing time of a track; the same gap always has the same id."""
     return LedgerEntry(
         id=identity.entry_id_of(participant_id, Kind.GAP, gap.start_sample),
         call_id=call_id,
@@ -49,7 +50,7 @@ def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
 
 
 def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
-    """Clock jumps and changes of rate: they belong to a participant."""
+    """Yields clock jumps and rate changes, which belong to a participant."""
     call_id = UUID(digest.handshake.call_id)
     for jump in digest.jumps:
         participant_id = identity.participant_id_of(call_id, jump.participant)
@@ -76,46 +77,41 @@ def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
 
 
 def _socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
-    """DTMF, damage and recovery: they belong to the socket, because the wire names no participant
-    for them.
+    """Yields DTMF, damage and recovery, which belong to the socket, because the wire names no
+    participant for them.
     """
-    stream_id, sequence = UUID(digest.handshake.stream_id), digest.handshake.sequence
-
-    def entry(
-        kind: Kind, position: int, at_us: int, reason: str = "", **detail: object
-    ) -> LedgerEntry:
-        return LedgerEntry(
-            id=identity.entry_id_of(stream_id, kind, position),
-            call_id=UUID(digest.handshake.call_id),
-            kind=kind,
-            reason=reason,
-            started_at=from_microseconds(at_us),
-            detail=detail,
-        )
-
+    sequence = digest.handshake.sequence
+    entry = partial(_socket_entry, digest)
     for number, tone in enumerate(digest.dtmf):
         yield entry(Kind.DTMF, sequence << 32 | number, tone.arrived_us, tone=tone.tone)
     for damage in digest.damage:
         reason, size = "torn_tail" if damage.torn else "damaged_record", damage.end - damage.start
-        yield entry(
-            Kind.DAMAGE,
-            sequence << 32 | damage.start,
-            last_us,
-            reason,
-            journal=sequence,
-            bytes=size,
-        )
+        position = sequence << 32 | damage.start
+        yield entry(Kind.DAMAGE, position, last_us, reason, journal=sequence, bytes=size)
     if digest.broken_off:
         yield entry(Kind.RECOVERED, sequence, last_us, "recorder_stopped")
 
 
-def _alarms(digest: Digest) -> Iterator[LedgerEntry]:
-    """Each belongs to the socket that raised it: another socket of the call that raised the same
-    has its own.
+def _socket_entry(
+    digest: Digest, kind: Kind, position: int, at_us: int, reason: str = "", **detail: object
+) -> LedgerEntry:
+    return LedgerEntry(
+        id=identity.entry_id_of(UUID(digest.handshake.stream_id), kind, position),
+        call_id=UUID(digest.handshake.call_id),
+        kind=kind,
+        reason=reason,
+        started_at=from_microseconds(at_us),
+        detail=detail,
+    )
+
+
+def _alarm_entries(digest: Digest) -> Iterator[LedgerEntry]:
+    """Yields the cleared alarms. Each belongs to its socket: the same alarm on another socket of
+    the call has an entry of its own.
     """
     stream_id, call_id = UUID(digest.handshake.stream_id), UUID(digest.handshake.call_id)
     for raw_id, alarm in digest.alarms:
-        assert alarm.until_us is not None, "alarms are told when they are over"
+        assert alarm.until_us is not None, "alarms are reported when they are cleared"
         yield LedgerEntry(
             id=identity.entry_id_of(
                 stream_id, f"{Kind.ALARM}:{alarm.name}:{alarm.voice}", alarm.since_us

@@ -1,8 +1,8 @@
-"""A place for every segment where other sockets of the call have audio already. PURE.
+"""Moves segments that overlap audio already stored by another socket; drops exact copies. PURE.
 
 Two sockets may carry the same voice at the same time, in two processes that know nothing of each
-other. What both carry alike is kept once; other audio for a place that is taken goes behind it (law
-5: the order of arrival stands).
+other. Audio that is the same on both is kept once; different audio for the same position moves
+behind it (law 5: the order of arrival stands).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Stored = tuple[int, int, str]
 def without_overlaps(
     segments: Sequence[SealedSegment], stored: Mapping[str, Sequence[Stored]]
 ) -> tuple[list[SealedSegment], int]:
-    """The segments with free places, per raw id against what is `stored` (ordered), and how many
-    packets were dropped because exactly their audio is stored at exactly their place.
+    """Returns the segments, moved to free positions, and the number of packets dropped because
+    exactly their audio is `stored` (in order, by raw id) at exactly their position.
     """
-    answer: list[SealedSegment] = []
+    moved: list[SealedSegment] = []
     dropped = 0
     cursors: dict[str, int] = {}
     for segment in segments:
@@ -32,12 +32,14 @@ def without_overlaps(
             dropped += segment.packets
             continue
         start = max(segment.start_sample, cursors.get(segment.raw_id, segment.start_sample))
-        start = _free_place(start, segment.sample_count, taken)
+        for taken_start, taken_end, _ in taken:
+            if taken_start < start + segment.sample_count and start < taken_end:
+                start = taken_end
         cursors[segment.raw_id] = start + segment.sample_count
-        answer.append(
+        moved.append(
             segment if start == segment.start_sample else replace(segment, start_sample=start)
         )
-    return answer, dropped
+    return moved, dropped
 
 
 def _is_same(segment: SealedSegment, stored: Stored) -> bool:
@@ -45,11 +47,3 @@ def _is_same(segment: SealedSegment, stored: Stored) -> bool:
     return (start, end) == (segment.start_sample, segment.end_sample) and digest == sha256(
         segment.pcm
     ).hexdigest()
-
-
-def _free_place(start: int, count: int, taken: Sequence[Stored]) -> int:
-    """The first place from `start` on where `count` samples fit between what is taken."""
-    for taken_start, taken_end, _ in taken:
-        if taken_start < start + count and start < taken_end:
-            start = taken_end
-    return start

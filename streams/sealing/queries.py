@@ -1,7 +1,6 @@
-"""What the rows know already and sealing must heed: asked for many files at once, each question in
-one query.
+"""Queries that sealing needs before it writes, each batched over many files.
 
-None of it is believed when rows are written: `rows.write` looks again, under its lock.
+Results may be stale: `rows.write` checks again under its lock.
 """
 
 from __future__ import annotations
@@ -18,26 +17,28 @@ from calls import identity
 from calls.models import Participant, Segment, Subscription
 from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Handshake
-from streams.sealing import overlaps
-from streams.sealing.digest import SealedSegment as Sealed
+from streams.sealing.digest import SealedSegment
+from streams.sealing.overlaps import Stored
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
 
 HIGHEST_RATE = 96_000
-"""Hz, as `protocol.SAMPLE_RATES` accepts: bounds how long a stored segment can be, in samples."""
+"""Hz, the highest that a sender's decoder accepts: limits the length of a stored segment, in
+samples.
+"""
 
 
 def sealed_among(files: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-    """Those of the journal files (stream, sequence) whose segments are rows already: the process
+    """Returns the journal files (stream, sequence) whose segments are rows already: the process
     died before it deleted the file.
     """
-    asked = [
+    conditions = [
         Q(subscription__stream_id=stream_id, journal=sequence) for stream_id, sequence in files
     ]
-    if not asked:
+    if not conditions:
         return set()
     found = (
-        Segment.objects.filter(reduce(or_, asked))
+        Segment.objects.filter(reduce(or_, conditions))
         .order_by()
         .values_list("subscription__stream_id", "journal")
     )
@@ -45,7 +46,7 @@ def sealed_among(files: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
 
 
 def duplicates_of(stream_id: str, index: int) -> int:
-    """What is counted so far for a subscription that has a row."""
+    """Returns the duplicates counted so far for a subscription that has a row."""
     row: Subscription = Subscription.objects.get(
         id=identity.subscription_row_id(UUID(stream_id), index)
     )
@@ -53,8 +54,8 @@ def duplicates_of(stream_id: str, index: int) -> int:
 
 
 def other_sockets(handshakes: Collection[Handshake]) -> dict[str, datetime]:
-    """Of the calls that have a socket beside the one given: when the earliest of those was
-    connected, by call id.
+    """Returns the connection time of the earliest other socket, by call id; calls without another
+    socket are left out.
     """
     others = Subscription.objects.filter(
         call_id__in={handshake.call_id for handshake in handshakes}
@@ -64,19 +65,20 @@ def other_sockets(handshakes: Collection[Handshake]) -> dict[str, datetime]:
 
 
 def stored_near(
-    asked: Iterable[tuple[Handshake, Sequence[Sealed]]],
-) -> dict[UUID, list[overlaps.Stored]]:
-    """Per participant: what is stored within the reach of the segments of each handshake, in order.
+    files: Iterable[tuple[Handshake, Sequence[SealedSegment]]],
+) -> dict[UUID, list[Stored]]:
+    """Returns the stored segments that the segments of each file may overlap, in order, by
+    participant.
 
-    Audio of the socket itself is among it: it may have been moved behind another's. The reach has
-    no end, because what finds its place taken goes behind the whole row of what is stored there,
-    however long that is.
+    They include audio of the socket itself, which may have been moved behind another's. The range
+    has no end, because a segment that overlaps moves behind all stored audio that follows without a
+    space, however long that is.
     """
-    reaches = [_reach(handshake, segments) for handshake, segments in asked if segments]
-    if not reaches:
+    ranges = [_range_of(handshake, segments) for handshake, segments in files if segments]
+    if not ranges:
         return {}
-    found = Segment.objects.filter(reduce(or_, reaches)).order_by("start_sample")
-    stored: dict[UUID, list[overlaps.Stored]] = {}
+    found = Segment.objects.filter(reduce(or_, ranges)).order_by("start_sample")
+    stored: dict[UUID, list[Stored]] = {}
     for participant_id, start, count, sha256 in found.values_list(
         "participant_id", "start_sample", "sample_count", "sha256"
     ):
@@ -85,11 +87,10 @@ def stored_near(
 
 
 def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
-    """The axis that each call has in the database before this file; empty when there is nothing.
+    """Returns the axis of each call before this file, as the database has it; empty without audio.
 
-    It knows where each track ends, so that time without a socket is a gap and nothing is put on top
-    of anything. Only closed sockets that opened earlier count: of those that are open at the same
-    time `seats` keeps out of the way.
+    It contains the end of each track, so that time without a socket is a gap and no audio overlaps.
+    Only closed sockets that opened earlier count: `overlaps` handles those open at the same time.
     """
     if not handshakes:
         return []
@@ -100,7 +101,7 @@ def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
     return [_axis(handshake, heard.get(handshake.call_id, ())) for handshake in handshakes]
 
 
-def _reach(handshake: Handshake, segments: Sequence[Sealed]) -> Q:
+def _range_of(handshake: Handshake, segments: Sequence[SealedSegment]) -> Q:
     call_id = UUID(handshake.call_id)
     longest = round(handshake.segment_seconds * HIGHEST_RATE)
     return Q(
@@ -120,12 +121,9 @@ def _axis(handshake: Handshake, participants: Iterable[Participant]) -> Timeline
     )
     timeline = Timeline()
     for participant in participants:
-        of_track = Segment.objects.filter(before, participant=participant).select_related(
-            "subscription"
-        )
-        last = of_track.order_by(
-            (F("start_sample") * 1.0 / F("sample_rate")).desc()
-        ).first()  # rates may differ
+        track = Segment.objects.filter(before, participant=participant)
+        seconds = F("start_sample") * 1.0 / F("sample_rate")  # rates may differ
+        last = track.select_related("subscription").order_by(seconds.desc()).first()
         if last is None:
             continue
         reason = "not_received" if last.subscription.stream_id == stream_id else "not_connected"

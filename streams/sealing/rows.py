@@ -1,12 +1,12 @@
-"""From what journals say to rows: every row derived, so writing it again changes nothing.
+"""Rows derived from journals, so that writing them again changes nothing.
 
-Audio is in the store before any of this runs. State is never stored; times and counts are taken
-from the journal.
+Audio is in the store before any of this runs. State is never stored; times and counts come from
+the journal.
 
-What is written for many files takes one statement for each table, because a statement costs more
-than its rows. Two processes may write to the same calls at the same time. They never wait for each
-other in a circle: calls are made in the order of their ids, then locked in it, and what comes after
-concerns rows of locked calls only.
+Many files take one statement for each table, because a statement costs more than its rows. Two
+processes may write to the same calls at the same time without a deadlock: calls are created in the
+order of their ids, then locked in that order, and all later statements concern rows of locked calls
+only.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from calls import identity
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
-from streams.sealing import digest as sealing
 from streams.sealing import gaps, ledger, queries
-from streams.sealing.digest import Digest, SubscriptionFacts
+from streams.sealing.digest import Digest, SealedSegment, SubscriptionFacts
 
 ROWS_PER_STATEMENT = 500
 
@@ -49,7 +48,7 @@ Heard = tuple[datetime | None, datetime | None]
 class StoredSegment:
     """A segment whose audio is in the store."""
 
-    segment: sealing.SealedSegment
+    segment: SealedSegment
     sha256: str
     peak_dbfs: float
     rms_dbfs: float
@@ -60,7 +59,7 @@ class StoredSegment:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What is known of a socket that is open."""
+    """Facts of an open socket."""
 
     handshake: Handshake
     subscriptions: Collection[SubscriptionFacts]
@@ -69,7 +68,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What one journal file adds. `last_us`: when the socket was last heard."""
+    """Everything that one journal file adds. `last_us`: time of the socket's last record."""
 
     digest: Digest
     subscriptions: Collection[SubscriptionFacts]
@@ -87,26 +86,19 @@ class Addition:
 
 
 class OverlapFound(DatabaseError):
-    """Two sockets of a call met at one place: nothing was written, the next try sees the other's
-    audio.
+    """Two sockets of a call wrote audio for the same position: nothing was written, and a retry
+    finds the other's audio.
     """
 
 
 def announce(announcements: Iterable[Announcement]) -> None:
-    """Calls, their subscriptions and their voices, as soon as a socket is open. Counts and closing
-    are not touched.
+    """Writes calls, their subscriptions and their participants as soon as a socket is open. Counts
+    and closing are left unchanged.
     """
     announcements = list(announcements)
     with transaction.atomic():
         _lock_calls(one.handshake for one in announcements)
-        _write_subscriptions(
-            (
-                _subscription_row(one.handshake, facts)
-                for one in announcements
-                for facts in one.subscriptions
-            ),
-            _ANNOUNCED_FACTS,
-        )
+        _write_subscriptions(announcements, _ANNOUNCED_FACTS)
         unheard = {
             key: (None, None) for one in announcements for key in _voices(one.handshake, one.voices)
         }
@@ -116,61 +108,62 @@ def announce(announcements: Iterable[Announcement]) -> None:
 
 
 def vouch_for(stream_ids: Sequence[str], now: datetime) -> None:
-    """The heartbeat of the sockets that this process holds open: one statement for all of them."""
+    """Writes the heartbeat of the sockets that this process holds open, in one statement."""
     Subscription.objects.filter(stream_id__in=stream_ids, disconnected_at=None).update(seen_at=now)
 
 
 def write(additions: Iterable[Addition], now: datetime) -> None:
-    """Everything that the journal files add, each of another call. All or nothing."""
+    """Writes everything that the journal files add, each of another call: all or nothing.
+
+    Raises `OverlapFound` and `django.db.Error`.
+    """
     additions = list(additions)
     assert len({one.call_id for one in additions}) == len(additions), (
-        "what a file adds rests on the one before it"
+        "a file's rows build on those of the file before it"
     )
     with transaction.atomic():
         _lock_calls(one.handshake for one in additions)
         others = queries.other_sockets([one.handshake for one in additions])
         _check_overlaps([one for one in additions if one.handshake.call_id in others])
-        _write_subscriptions(
-            (
-                _subscription_row(one.handshake, facts)
-                for one in additions
-                for facts in one.subscriptions
-            ),
-            _SUBSCRIPTION_FACTS,
-        )
+        _write_subscriptions(additions, _SUBSCRIPTION_FACTS)
         _write_participants(additions)
         rows = [
             _segment_row(one.handshake, stored, now) for one in additions for stored in one.segments
         ]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
-        entries = [
-            entry for one in additions for entry in ledger.entries_of(one.digest, one.last_us)
-        ]
-        entries += [
-            gap
-            for one in additions
-            for gap in _gaps(one, has_company=one.handshake.call_id in others)
-        ]
-        entries += _reconnect_entries(additions, others)
+        entries = [entry for one in additions for entry in _entries(one, others)]
         LedgerEntry.objects.bulk_create(
             entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
         )
 
 
-def _gaps(addition: Addition, *, has_company: bool) -> Iterable[LedgerEntry]:
-    """A socket that is alone knows them from its own audio."""
-    if not has_company:
-        return ledger.gaps_of(addition.digest)
+def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[LedgerEntry]:
+    """Yields the ledger entries of a file. `others`: connection time of the earliest other socket,
+    by call id.
+    """
+    handshake, digest = addition.handshake, addition.digest
+    yield from ledger.entries_of(digest, addition.last_us)
+    if handshake.call_id not in others:  # a single socket finds all gaps in its own audio
+        yield from ledger.gaps_of(digest)
+        return
     segments = [stored.segment for stored in addition.segments]
-    return gaps.reconciled_gaps(addition.digest, segments, addition.voices)
+    yield from gaps.reconciled_gaps(digest, segments, addition.voices)
+    connected_at = from_microseconds(handshake.connected_at_us)
+    if handshake.sequence == 0 and others[handshake.call_id] < connected_at:
+        yield LedgerEntry(
+            id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),
+            call_id=addition.call_id,
+            kind=LedgerEntry.Kind.RECONNECT,
+            started_at=connected_at,
+        )
 
 
 def _lock_calls(handshakes: Iterable[Handshake]) -> None:
-    """Makes the calls where they are not there yet, and keeps other processes out of them until our
-    rows are committed.
+    """Creates the missing calls, and locks all of them against other processes until our rows are
+    committed.
 
-    The lock comes before any row that refers to a call, and not in a mode that such rows conflict
-    with: otherwise two processes could wait for each other.
+    The lock comes before any row that refers to a call, and in a mode that does not conflict with
+    such rows: otherwise two processes could wait for each other.
     """
     calls: dict[UUID, Call] = {}
     for handshake in sorted(handshakes, key=lambda one: (one.call_id, one.connected_at_us)):
@@ -190,8 +183,8 @@ def _lock_calls(handshakes: Iterable[Handshake]) -> None:
 
 
 def _check_overlaps(additions: Sequence[Addition]) -> None:
-    """Raises `OverlapFound` where another process has stored audio in a place of ours since it was
-    chosen.
+    """Raises `OverlapFound` if another process has stored audio at the position of one of our
+    segments since that was chosen.
     """
     segments = [[stored.segment for stored in one.segments] for one in additions]
     near = queries.stored_near(zip((one.handshake for one in additions), segments, strict=True))
@@ -204,13 +197,18 @@ def _check_overlaps(additions: Sequence[Addition]) -> None:
                     raise OverlapFound
 
 
-def _write_subscriptions(rows: Iterable[Subscription], facts: Sequence[str]) -> None:
-    """Sockets of which one file follows the other within `rows` are as the last one says."""
+def _write_subscriptions(
+    sources: Iterable[Addition | Announcement], columns: Sequence[str]
+) -> None:
+    """Writes the `columns` of all subscriptions; the last one given wins."""
+    rows = [
+        _subscription_row(one.handshake, facts) for one in sources for facts in one.subscriptions
+    ]
     Subscription.objects.bulk_create(
         {row.id: row for row in rows}.values(),
         update_conflicts=True,
         unique_fields=["id"],
-        update_fields=facts,
+        update_fields=columns,
         batch_size=ROWS_PER_STATEMENT,
     )
 
@@ -242,11 +240,11 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
 
 
 def _write_participants(additions: Sequence[Addition]) -> None:
-    """Those that are not there yet, and `heard_at` and `heard_until` of those that were heard: both
-    only grow.
+    """Writes missing participants, and `heard_at` and `heard_until` of those with audio: the time
+    between them only grows.
 
-    They are read and written again, rather than compared by the database: the lock on the call
-    keeps all others away.
+    Rows are read and written again, rather than compared by the database: the lock on the call
+    keeps all other processes out.
     """
     heard = {key: extent for one in additions for key, extent in _extents(one)}
     ids = {participant_id for _, participant_id, _ in heard}
@@ -284,7 +282,7 @@ def _voices(handshake: Handshake, raw_ids: Iterable[str]) -> list[Voice]:
 
 
 def _extents(addition: Addition) -> Iterator[tuple[Voice, Heard]]:
-    """Every voice of the file, and from when to when it was heard in it."""
+    """Returns each voice of the file with the time of its first and last sample in it."""
     heard: dict[str, Heard] = dict.fromkeys(addition.voices, (None, None))
     for stored in addition.segments:
         segment = stored.segment
@@ -335,19 +333,3 @@ def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> 
         sealed_at=now,
         peaks=stored.peaks,
     )
-
-
-def _reconnect_entries(
-    additions: Iterable[Addition], others: Mapping[str, datetime]
-) -> Iterator[LedgerEntry]:
-    """Sockets of calls that had another one before, each with its first file."""
-    for one in additions:
-        handshake = one.handshake
-        connected_at = from_microseconds(handshake.connected_at_us)
-        if handshake.sequence == 0 and others.get(handshake.call_id, connected_at) < connected_at:
-            yield LedgerEntry(
-                id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),
-                call_id=one.call_id,
-                kind=LedgerEntry.Kind.RECONNECT,
-                started_at=connected_at,
-            )

@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.journal.records import Closed, Handshake, Record
-from streams.sealing import digest as sealing
-from streams.sealing.digest import Digest, SealedSegment, StreamState, SubscriptionFacts
+from streams.sealing.digest import (
+    Digest,
+    SealedSegment,
+    StreamState,
+    SubscriptionFacts,
+    digest_of,
+    dump_state,
+    handshake_in,
+    load_state,
+)
 from streams.timeline.timeline import Gap
 from tests.streams.journals import handshake_of
 from tests.streams.packets import START_US
@@ -62,13 +70,11 @@ def seal(
     """Digests the files one after the other; between them the state is written and read back."""
     sealed = Sealed()
     for number, records in enumerate(files):
-        sealed.state = sealing.load(sealing.dump(sealed.state))
-        file_handshake = handshake or sealing.handshake_in(records)
+        sealed.state = load_state(dump_state(sealed.state))
+        file_handshake = handshake or handshake_in(records)
         assert file_handshake, "every file of these tests has a handshake"
         is_last = last and number == len(files) - 1
-        sealed.digests.append(
-            sealing.digest(list(records), file_handshake, sealed.state, last=is_last)
-        )
+        sealed.digests.append(digest_of(list(records), file_handshake, sealed.state, last=is_last))
     return sealed
 
 

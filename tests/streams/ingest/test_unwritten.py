@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 from django.test import SimpleTestCase
 
 from streams.journal.records import Audio, Handshake, Metadata, Record, Unwritten, Voice
-from streams.sealing import digest as sealing
-from streams.sealing.digest import StreamState
+from streams.sealing.digest import StreamState, digest_of, dump_state, load_state
 from tests.streams.packets import RATE, START_US, speech
 from tests.streams.streams import audio, close, fill_disk, metadata, open_stream, records_in
 
@@ -36,13 +35,13 @@ class LostPackets(SimpleTestCase):
         state = StreamState()
         lost = Unwritten(START_US + 100 * PACKET_US, START_US + 149 * PACKET_US, 50)
         self.reasons([*self.audio_records(0, 100), lost], state)
-        state = sealing.load(sealing.dump(state))
+        state = load_state(dump_state(state))
         self.assertEqual(self.reasons(self.audio_records(150, 300), state), ["not_written"])
 
     def reasons(self, records: list[Record], state: StreamState | None = None) -> list[str]:
         metadata = Metadata(0, START_US, "sub", "PCM", RATE, 1, 640.0)
         state = state or StreamState()
-        digest = sealing.digest(
+        digest = digest_of(
             [HANDSHAKE, metadata, Voice(0, "p"), *records], HANDSHAKE, state, last=False
         )
         return [gap.reason for _, gap in digest.gaps]

@@ -1,4 +1,4 @@
-"""Calls that go on: rows at once, a second look when voices come, a heartbeat."""
+"""Rows of live calls: at once, again when voices are heard, and a heartbeat."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.streams.spools import SpoolTest, database_away
 PACKET_BYTES = 670
 
 
-class WhileCallsGoOn(SpoolTest):
+class LiveCalls(SpoolTest):
     def facts(self) -> tuple[int, list[str]]:
         names = Participant.objects.order_by("raw_id").values_list("raw_id", flat=True)
         return Subscription.objects.count(), list(names)
 
-    def test_a_call_is_there_before_anything_of_it_is_sealed(self) -> None:
+    def test_a_call_is_a_row_before_any_of_it_is_sealed(self) -> None:
         now = timezone.now()
         connected_us = (now - EPOCH) // timedelta(microseconds=1)
         socket = Socket(self.process.folder, connected_us=connected_us)
@@ -66,7 +66,7 @@ class WhileCallsGoOn(SpoolTest):
             self.process.round()
         self.assertEqual(list(queries), [])
 
-    def test_a_file_that_has_told_everyone_is_not_read_again(self) -> None:
+    def test_a_file_that_was_read_far_enough_is_not_read_again(self) -> None:
         socket = Socket(self.process.folder).say(speech(ANNOUNCE_BYTES // PACKET_BYTES + 1))
         self.process.round()
         socket.say(speech(1, participant="q"))
@@ -74,7 +74,7 @@ class WhileCallsGoOn(SpoolTest):
             self.assertTrue(self.process.round())
         self.assertEqual(self.process.sealer.failures["journal"], 0)
 
-    def test_of_a_file_that_has_told_everyone_not_even_the_size_is_asked(self) -> None:
+    def test_not_even_the_size_of_such_a_file_is_asked_for(self) -> None:
         Socket(self.process.folder).say(speech(ANNOUNCE_BYTES // PACKET_BYTES + 1))
         self.process.round()
         with patch(
@@ -83,7 +83,7 @@ class WhileCallsGoOn(SpoolTest):
             self.assertTrue(self.process.round())
         self.assertEqual(self.process.sealer.failures["journal"], 0)
 
-    def test_a_later_file_begins_with_all_that_was_known_and_is_looked_at_once(self) -> None:
+    def test_a_later_file_begins_with_all_known_facts_and_is_read_once(self) -> None:
         socket = Socket(self.process.folder).say(speech(200))
         self.process.round()
         socket.rotate()
@@ -93,7 +93,7 @@ class WhileCallsGoOn(SpoolTest):
             self.process.round()
         self.assertEqual(self.process.sealer.failures["journal"], 0)
 
-    def test_many_calls_that_begin_at_once_are_announced_together(self) -> None:
+    def test_calls_that_begin_at_the_same_time_are_announced_together(self) -> None:
         for number in range(10):
             Socket(self.process.folder, f"call-{number}").say(speech(1))
         with patch.object(rows, "announce", wraps=rows.announce) as announce:
@@ -102,7 +102,7 @@ class WhileCallsGoOn(SpoolTest):
             (announce.call_count, Call.objects.count(), Participant.objects.count()), (1, 10, 10)
         )
 
-    def test_a_rotated_file_tells_of_a_second_metadata_and_not_of_the_first_again(self) -> None:
+    def test_a_rotated_file_announces_its_second_metadata_and_not_the_first_again(self) -> None:
         socket = Socket(self.process.folder)
         socket.announce(metadata_of(1, 24_000, START_US + 5))
         socket.rotate()
@@ -110,7 +110,7 @@ class WhileCallsGoOn(SpoolTest):
         row = self.subscription(socket.stream_id, 1)
         self.assertEqual((Subscription.objects.count(), row.sample_rate), (1, 24_000))
 
-    def test_the_heartbeat_says_that_the_process_lives(self) -> None:
+    def test_the_heartbeat_is_written_while_the_process_lives(self) -> None:
         socket = Socket(self.process.folder)
         self.process.round()
         first = self.subscription(socket.stream_id).seen_at
@@ -119,7 +119,7 @@ class WhileCallsGoOn(SpoolTest):
         self.process.round(after_seconds=0.1)
         self.assertGreater(self.subscription(socket.stream_id).seen_at, first)
 
-    def test_a_closed_subscription_is_not_vouched_for(self) -> None:
+    def test_a_closed_subscription_gets_no_heartbeat(self) -> None:
         socket = Socket(self.process.folder)
         socket.close()
         self.process.round()
@@ -128,7 +128,7 @@ class WhileCallsGoOn(SpoolTest):
         self.process.round(after_seconds=HEARTBEAT_SECONDS)
         self.assertEqual(self.subscription(socket.stream_id).seen_at, before)
 
-    def test_while_a_backlog_is_sealed_live_calls_stay_live(self) -> None:
+    def test_live_calls_stay_live_while_a_backlog_is_sealed(self) -> None:
         """Each file takes longer than a heartbeat."""
         dead, self.process = self.process, self.new_process()
         for number in range(5):
@@ -152,18 +152,18 @@ class WhileCallsGoOn(SpoolTest):
         self.assertGreaterEqual(len(heartbeats), 5)
         self.assertEqual(heartbeats[0], [str(live.stream_id)])
 
-    def test_an_announcement_that_the_database_does_not_take_is_made_again(self) -> None:
+    def test_an_announcement_that_fails_is_repeated(self) -> None:
         socket = Socket(self.process.folder)
         with self.expected(), database_away():
             self.assertFalse(self.process.round())
         self.process.round()
         self.assertEqual(Call.objects.get().id, socket.call_id)
 
-    def test_a_file_that_is_finished_this_moment_is_left_to_sealing(self) -> None:
+    def test_a_file_that_has_just_been_finished_is_left_to_sealing(self) -> None:
         name = Socket(self.process.folder).path(".journal").name
         self.assertIsNone(OpenJournals(self.process.folder).read(name))
 
-    def test_a_file_that_cannot_be_announced_keeps_no_other_from_its_turn(self) -> None:
+    def test_a_file_that_cannot_be_announced_delays_no_other(self) -> None:
         for number in range(5):
             Socket(self.process.folder, f"call-{number}")
         announce, broken = rows.announce, Socket(self.process.folder, "broken")

@@ -1,6 +1,4 @@
-"""The digest of journal files: the same samples and facts however a socket's records are cut into
-files.
-"""
+"""The digest of journal files: samples and facts do not depend on the cut into files."""
 
 from __future__ import annotations
 
@@ -12,8 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.journal.records import Alarm, Audio, Counts, Damage, Dtmf, Record, Unwritten, Voice
-from streams.sealing import digest as sealing
-from streams.sealing.digest import StreamState, SubscriptionFacts
+from streams.sealing.digest import (
+    StreamState,
+    SubscriptionFacts,
+    digest_of,
+    dump_state,
+    handshake_in,
+    load_state,
+    segments_of,
+)
 from streams.timeline.timeline import Run
 from tests.streams.journals import audio_of, files_of, handshake_of, metadata_of, records_of
 from tests.streams.packets import PACKET_SAMPLES, PACKET_US, RATE, START_US, speech
@@ -22,7 +27,7 @@ from tests.streams.sealed import closed, seal, seal_one
 START = START_US * RATE // 1_000_000
 
 
-class WhatAFileHolds(TestCase):
+class FileContents(TestCase):
     def test_contiguous_audio_becomes_equal_segments_of_at_most_segment_seconds(self) -> None:
         packets = speech(120)
         sealed = seal_one([*records_of(packets), closed()], segment_seconds=1.0)
@@ -38,7 +43,7 @@ class WhatAFileHolds(TestCase):
         (one,) = seal_one([*records_of(speech(50)), closed()], segment_seconds=1.0).segments
         self.assertEqual(one.sample_count, RATE)
 
-    def test_a_gap_ends_a_segment_and_is_said(self) -> None:
+    def test_a_gap_ends_a_segment_and_is_reported(self) -> None:
         packets = speech(400)
         sealed = seal_one([*records_of(packets[:100] + packets[150:]), closed()])
         ((raw_id, gap),) = sealed.gaps
@@ -50,14 +55,14 @@ class WhatAFileHolds(TestCase):
             [(START, 100), (START + 150 * 320, 250)],
         )
 
-    def test_a_gap_in_which_the_disk_took_nothing_says_so_and_another_does_not(self) -> None:
+    def test_only_a_gap_during_a_disk_failure_is_not_written(self) -> None:
         packets = speech(700)
         noted = Unwritten(packets[100].spoken_us, packets[149].spoken_us, 50)
         heard = [*packets[:100], *packets[150:400], *packets[450:]]
         sealed = seal_one([*records_of(heard[:100]), noted, *map(audio_of, heard[100:]), closed()])
         self.assertEqual([gap.reason for _, gap in sealed.gaps], ["not_written", "not_received"])
 
-    def test_an_alarm_is_told_once_when_it_is_over_also_in_a_later_file(self) -> None:
+    def test_an_alarm_is_reported_once_when_it_is_cleared_also_in_a_later_file(self) -> None:
         raised = Alarm("clipping", 0, START_US)
         over = Alarm("clipping", 0, START_US, START_US + 7)
         records = [*records_of(speech(10)), raised, Alarm("clipping", 1, START_US), over, closed()]
@@ -67,7 +72,7 @@ class WhatAFileHolds(TestCase):
         self.assertEqual(cut.digests[1].alarms[0], ("p", over))
         self.assertEqual(seal_one(records).digests[0].alarms, cut.digests[1].alarms)
 
-    def test_an_alarm_that_is_on_at_the_end_of_the_socket_ends_with_it(self) -> None:
+    def test_an_active_alarm_ends_with_its_socket(self) -> None:
         stalled, later = (
             Alarm("stalled", None, START_US),
             Alarm("no_audio", None, START_US + 20_000_000),
@@ -110,20 +115,20 @@ class WhatAFileHolds(TestCase):
         sealed = seal_one([metadata_of(), Voice(0, "p"), empty, closed()])
         self.assertEqual((sealed.segments, sealed.facts()[0].audio), ([], 1))
 
-    def test_a_packet_without_timestamp_goes_where_the_socket_was_opened_when_nothing_else_is_known(
+    def test_a_first_packet_without_timestamp_is_placed_where_the_socket_was_opened(
         self,
     ) -> None:
         bare = [replace(packet, timestamp_us=None) for packet in speech(3)]
         (one,) = seal_one([*records_of(bare), closed()]).segments
         self.assertEqual((one.start_sample, one.sample_count), (START, 3 * 320))
 
-    def test_dtmf_and_damage_are_handed_on(self) -> None:
+    def test_dtmf_and_damage_are_passed_on(self) -> None:
         tone, damage = Dtmf(START_US + 5, "5"), Damage(10, 20, torn=False)
         sealed = seal_one([metadata_of(), tone, damage, closed()])
         self.assertEqual(sealed.entries(), [tone, damage])
         self.assertEqual(sealed.facts()[0].dtmf, 1)
 
-    def test_reading_a_file_again_gives_the_same_answer(self) -> None:
+    def test_reading_a_file_again_gives_the_same_digest(self) -> None:
         records = [handshake_of(), *records_of(speech(300)[::2]), closed()]
         self.assertEqual(seal([records]), seal([records]))
 
@@ -154,7 +159,7 @@ class Subscriptions(TestCase):
             [(start, len(pcm)) for start, _, pcm in sealed.samples()], [(START, 400 * 640)]
         )
 
-    def test_a_change_of_rate_goes_on_on_the_same_axis(self) -> None:
+    def test_a_change_of_rate_continues_on_the_same_axis(self) -> None:
         packets = [*speech(100), *(replace(packet, rate=24_000) for packet in speech(200)[100:])]
         records = [
             *records_of(packets[:100]),
@@ -179,7 +184,7 @@ class Subscriptions(TestCase):
         self.assertEqual(len(sealed.facts()), 1)
         self.assertEqual(sealed.facts()[0].connected_us, START_US)
 
-    def test_metadata_that_comes_before_its_socket_by_our_clock_does_not_end_it_before_its_start(
+    def test_metadata_before_its_socket_by_our_clock_does_not_end_it_before_its_start(
         self,
     ) -> None:
         sealed = seal_one([metadata_of(), metadata_of(1, at_us=START_US - 5_000_000), closed()])
@@ -190,23 +195,23 @@ class Subscriptions(TestCase):
         self.assertEqual(sealed.facts()[0].disconnected_us, START_US)
 
 
-class Counting(TestCase):
+class CountsOfMessages(TestCase):
     def test_packets_and_tones_are_counted_as_they_are_read(self) -> None:
         sealed = seal_one([*records_of(speech(7)), Dtmf(START_US, "1"), Dtmf(START_US, "2")])
         self.assertEqual((sealed.facts()[0].audio, sealed.facts()[0].dtmf), (7, 2))
 
-    def test_the_socket_s_own_count_knows_what_was_damaged_and_what_was_no_record(self) -> None:
+    def test_the_socket_s_own_count_includes_damaged_and_unrecorded_messages(self) -> None:
         counts = Counts(0, audio=9, dtmf=1, unknown=3, malformed=4, reasons={"not JSON": 4})
         sealed = seal_one([*records_of(speech(7)), counts, closed()])
         (facts,) = sealed.facts()
         self.assertEqual((facts.audio, facts.dtmf, facts.unknown, facts.malformed), (9, 1, 3, 4))
         self.assertEqual(sealed.digests[0].reasons, {"not JSON": 4})
 
-    def test_the_count_is_never_less_than_what_was_read(self) -> None:
+    def test_the_count_is_never_less_than_the_records_read(self) -> None:
         sealed = seal_one([*records_of(speech(7)), Counts(0, 5, 0, 0, 0, {})])
         self.assertEqual(sealed.facts()[0].audio, 7)
 
-    def test_counts_of_a_subscription_whose_metadata_is_damaged_make_it_known(self) -> None:
+    def test_counts_create_a_subscription_whose_metadata_is_damaged(self) -> None:
         sealed = seal_one([*records_of(speech(2)), Counts(1, 5, 0, 0, 0, {}), closed()])
         self.assertEqual([facts.audio for facts in sealed.facts()], [2, 5])
 
@@ -222,11 +227,11 @@ class Counting(TestCase):
         self.assertEqual((facts.audio, facts.duplicate, facts.late), (11, 1, 1))
 
 
-class Damaged(TestCase):
+class DamagedFiles(TestCase):
     def test_a_file_without_its_handshake_has_none(self) -> None:
-        self.assertIsNone(sealing.handshake_in(records_of(speech(1))))
+        self.assertIsNone(handshake_in(records_of(speech(1))))
 
-    def test_a_file_without_its_handshake_goes_on_with_that_of_the_files_before(self) -> None:
+    def test_a_file_without_its_handshake_uses_that_of_the_files_before(self) -> None:
         handshake = handshake_of()
         first, second = files_of([*records_of(speech(20)), closed()], [12], handshake)
         sealed = seal([first, second[1:]], handshake)
@@ -259,20 +264,20 @@ class Damaged(TestCase):
         self.assertEqual({one.raw_id for one in sealed.segments}, {"p"})
 
 
-class HowItEnds(TestCase):
-    def test_a_socket_that_goes_on_keeps_the_last_seconds_for_the_next_file(self) -> None:
+class EndOfASocket(TestCase):
+    def test_a_socket_that_continues_keeps_the_last_seconds_for_the_next_file(self) -> None:
         sealed = seal_one(records_of(speech(300)), last=False)
         self.assertEqual(sum(one.sample_count for one in sealed.segments), (300 - 125) * 320)
         self.assertIsNone(sealed.facts()[0].disconnected_us)
         self.assertFalse(sealed.state.is_over)
 
-    def test_a_socket_that_closed_keeps_nothing_back(self) -> None:
+    def test_a_closed_socket_holds_nothing_back(self) -> None:
         sealed = seal_one([*records_of(speech(300)), closed()], last=False)
         self.assertEqual(sum(one.sample_count for one in sealed.segments), 300 * 320)
         self.assertFalse(sealed.digests[0].broken_off)
         self.assertTrue(sealed.state.is_over)
 
-    def test_a_socket_whose_process_died_keeps_nothing_back_and_is_said_to_be_broken_off(
+    def test_a_socket_whose_process_died_holds_nothing_back_and_is_broken_off(
         self,
     ) -> None:
         packets = speech(300)
@@ -283,16 +288,16 @@ class HowItEnds(TestCase):
         self.assertTrue(sealed.digests[0].broken_off)
         self.assertTrue(sealed.state.is_over)
 
-    def test_a_state_that_has_seen_nothing_is_not_over(self) -> None:
+    def test_an_empty_state_is_not_over(self) -> None:
         self.assertFalse(StreamState().is_over)
 
-    def test_the_next_socket_s_gap_says_why_nothing_was_received(self) -> None:
+    def test_the_gap_before_the_next_socket_has_its_reason(self) -> None:
         for end, reason in (([closed()], "not_connected"), ([], "recorder_stopped")):
             with self.subTest(reason=reason):
                 packets = speech(400)
                 before = seal_one([*records_of(packets[:100]), *end])
                 state = StreamState(timeline=before.state.timeline)
-                after = sealing.digest(
+                after = digest_of(
                     [*records_of(packets[200:]), closed()],
                     handshake_of(connected_us=packets[200].spoken_us),
                     state,
@@ -301,19 +306,19 @@ class HowItEnds(TestCase):
                 ((_, gap),) = after.gaps
                 self.assertEqual((gap.reason, gap.sample_count), (reason, 100 * 320))
 
-    def test_what_two_sockets_carry_alike_is_kept_once(self) -> None:
+    def test_audio_that_two_sockets_carry_alike_is_kept_once(self) -> None:
         packets = speech(400)
         before = seal_one([*records_of(packets[:210]), closed()])
         state = StreamState(timeline=before.state.timeline)
         handshake = handshake_of(connected_us=packets[200].spoken_us)
-        after = sealing.digest([*records_of(packets[200:]), closed()], handshake, state, last=False)
+        after = digest_of([*records_of(packets[200:]), closed()], handshake, state, last=False)
         self.assertEqual(sum(one.sample_count for one in after.segments), 190 * 320)
         self.assertEqual(state.subscriptions[0].duplicate, 10)
 
 
-class CutInPieces(TestCase):
-    """Sealing a socket in one file or in many, with the state written to disk between, gives the
-    same.
+class Rotation(TestCase):
+    """Sealing a socket in one file gives the same as in many, with the state on disk between
+    them.
     """
 
     @staticmethod
@@ -347,7 +352,7 @@ class CutInPieces(TestCase):
         st.none() | st.integers(10, 300),
         st.sets(st.integers(1, 510), max_size=8),
     )
-    def test_rotation_changes_no_sample_no_place_and_no_fact(
+    def test_rotation_changes_no_sample_no_position_and_no_fact(
         self, loss: list[int], swaps: list[int], rate_change: int | None, cuts: set[int]
     ) -> None:
         records, handshake = self.records(loss, swaps, rate_change), handshake_of()
@@ -376,7 +381,7 @@ class CutInPieces(TestCase):
 class States(TestCase):
     def test_a_state_is_read_back_as_it_was_written(self) -> None:
         state = seal_one([*records_of(speech(300)), Counts(0, 1, 2, 3, 4, {})], last=False).state
-        self.assertEqual(sealing.load(sealing.dump(state)), state)
+        self.assertEqual(load_state(dump_state(state)), state)
 
     def test_a_state_with_members_of_another_version_is_read_and_no_audio_in_it_is_lost(
         self,
@@ -384,8 +389,8 @@ class States(TestCase):
         spoken, handshake = speech(300), handshake_of()
         first, second = files_of([*records_of(spoken), closed()], [200], handshake)
         state = StreamState()
-        begun = sealing.digest(first, handshake, state, last=False)
-        left = msgspec.msgpack.decode(sealing.dump(state))
+        begun = digest_of(first, handshake, state, last=False)
+        left = msgspec.msgpack.decode(dump_state(state))
         track = left["timeline"]["tracks"]["p"]
         del track["remembered"], track["counted"]
         track |= {
@@ -395,13 +400,11 @@ class States(TestCase):
             "lows": [[1, 2]],
         }
         track["waiting"] = [{**packet, "before": 9} for packet in track["waiting"]]
-        ended = sealing.digest(
-            second, handshake, sealing.load(msgspec.msgpack.encode(left)), last=True
-        )
+        ended = digest_of(second, handshake, load_state(msgspec.msgpack.encode(left)), last=True)
         pcm = b"".join(segment.pcm for digest in (begun, ended) for segment in digest.segments)
         self.assertEqual(pcm, b"".join(packet.pcm for packet in spoken))
 
-    def test_what_is_no_state_is_refused(self) -> None:
+    def test_invalid_states_are_rejected(self) -> None:
         for content in (
             b"",
             b"\xff",
@@ -409,13 +412,13 @@ class States(TestCase):
             msgspec.msgpack.encode({"current": "x"}),
         ):
             with self.subTest(content=content), self.assertRaises(msgspec.DecodeError):
-                sealing.load(content)
+                load_state(content)
 
     def test_a_run_is_cut_between_samples_also_at_odd_lengths(self) -> None:
         run = Run(100, 8_000, [bytes(10), bytes(12)], 11)
-        pieces = sealing.segments_of(run, "p", 0, 4 / 8_000)
+        pieces = segments_of(run, "p", 0, 4 / 8_000)
         self.assertEqual(
             [(one.start_sample, one.sample_count) for one in pieces], [(100, 4), (104, 4), (108, 3)]
         )
-        tiny = sealing.segments_of(run, "p", 0, 0.0)
+        tiny = segments_of(run, "p", 0, 0.0)
         self.assertEqual((len(tiny), {one.packets for one in tiny}), (11, {1}))

@@ -1,4 +1,4 @@
-"""What could not be sealed is told as rows, and tried again when somebody asks for it."""
+"""Sealing failures and process status as rows, and retries on request."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.streams.packets import speech
 from tests.streams.spools import SpoolTest, database_away
 
 
-class TheProcess(SpoolTest):
-    def test_it_says_what_it_does_and_what_went_wrong(self) -> None:
+class ProcessRow(SpoolTest):
+    def test_a_process_publishes_its_figures_and_its_failures(self) -> None:
         Socket(self.process.folder).say(speech(100)).close()
         self.store.away = True
         with self.expected():
@@ -36,7 +36,7 @@ class TheProcess(SpoolTest):
         self.assertEqual(row.segments_sealed, Segment.objects.count())
         self.assertEqual((row.failures["store"], row.last_error), (1, "StoreUnreachable"))
 
-    def test_one_that_has_been_silent_for_an_hour_is_forgotten(self) -> None:
+    def test_a_process_without_a_heartbeat_for_an_hour_is_deleted(self) -> None:
         self.process.round()
         RecorderProcess.objects.update(seen_at=timezone.now() - timedelta(minutes=61))
         another = self.new_process()
@@ -45,18 +45,18 @@ class TheProcess(SpoolTest):
             [str(row.id) for row in RecorderProcess.objects.all()], [another.folder.name]
         )
 
-    def test_what_is_wrong_with_telling_is_no_outage(self) -> None:
+    def test_a_failure_to_publish_is_no_outage(self) -> None:
         Socket(self.process.folder).say(speech(100)).close()
         with patch.object(FailureLog, "sync", side_effect=ValueError), self.expected():
             self.assertTrue(self.process.round())
         self.assertGreater(Segment.objects.count(), 0)
 
-    def test_folders_of_a_file_system_are_none_of_processes(self) -> None:
+    def test_folders_of_the_file_system_are_ignored(self) -> None:
         (self.spool / "lost+found").mkdir()
         self.process.round()
         self.assertEqual(RecorderProcess.objects.count(), 1)
 
-    def test_a_database_that_is_away_is_told_later(self) -> None:
+    def test_the_status_is_written_when_the_database_is_reachable_again(self) -> None:
         with database_away(), self.expected():
             self.process.round()
         self.process.round(after_seconds=HEARTBEAT_SECONDS)
@@ -64,7 +64,7 @@ class TheProcess(SpoolTest):
 
 
 class Failing:
-    """Stands in for a step of sealing that some file does not get through, until it is mended."""
+    """A step of sealing that fails until `is_mended` is set."""
 
     def __init__(self) -> None:
         self.is_mended = False
@@ -78,7 +78,7 @@ class Failing:
         self._store(file)
 
 
-class TheJournal(SpoolTest):
+class FailedJournalRow(SpoolTest):
     def setUp(self) -> None:
         super().setUp()
         self.failing = Failing()
@@ -94,12 +94,12 @@ class TheJournal(SpoolTest):
         row: FailedJournal = FailedJournal.objects.get()
         return row
 
-    def test_one_that_fails_is_told_with_its_error_and_tries(self) -> None:
+    def test_a_failed_journal_is_a_row_with_its_error_and_tries(self) -> None:
         row = self.fail(times=2)
         self.assertEqual((row.error, row.tries, row.is_set_aside), ("ValueError", 2, False))
         self.assertEqual(str(row.process), self.process.folder.name)
 
-    def test_its_row_goes_when_it_has_been_sealed(self) -> None:
+    def test_its_row_is_deleted_once_it_is_sealed(self) -> None:
         self.fail()
         self.failing.is_mended = True
         self.process.round(after_seconds=LONGEST_BACKOFF_SECONDS)
@@ -107,28 +107,27 @@ class TheJournal(SpoolTest):
         self.assertEqual(FailedJournal.objects.count(), 0)
         self.assertGreater(Segment.objects.count(), 0)
 
-    def test_it_is_tried_at_once_when_somebody_asks(self) -> None:
+    def test_it_is_retried_at_once_on_request(self) -> None:
         self.fail()
         tries = self.failing.tries
         self.process.round(after_seconds=HEARTBEAT_SECONDS)
-        self.assertEqual(self.failing.tries, tries)  # it has to wait its fifteen seconds
+        self.assertEqual(self.failing.tries, tries)  # it waits fifteen seconds
         self.failing.is_mended = True
         FailedJournal.objects.update(retry_asked_at=timezone.now())
-        self.process.sealer._set_back = dict.fromkeys(
-            self.process.sealer._set_back, self.clock.now + 3600
-        )
+        sealer = self.process.sealer
+        sealer._retry_at = dict.fromkeys(sealer._retry_at, self.clock.now + 3600)
         self.process.round(after_seconds=HEARTBEAT_SECONDS)
         self.process.round()
         self.assertGreater(Segment.objects.count(), 0)
 
-    def test_another_process_leaves_the_wish_to_the_one_that_has_tried(self) -> None:
+    def test_another_process_leaves_the_request_to_the_process_that_failed(self) -> None:
         self.fail()
         FailedJournal.objects.update(retry_asked_at=timezone.now())
         another = self.new_process()
         another.round()
         self.assertIsNotNone(FailedJournal.objects.get().retry_asked_at)
 
-    def test_a_successor_forgets_what_it_has_sealed_for_another(self) -> None:
+    def test_a_successor_deletes_the_rows_of_files_it_has_sealed_for_another(self) -> None:
         self.fail()
         self.failing.is_mended = True
         self.process.die()
@@ -152,7 +151,7 @@ class SetAside(SpoolTest):
         self.path.write_bytes(self.without_handshake())
 
     def without_handshake(self) -> bytes:
-        """What follows is whole, but whose it is was lost."""
+        """Returns the journal with its handshake destroyed and the rest intact."""
         return b"\0" * 400 + self.content[400:]
 
     def rounds(self, *processes: Any) -> None:
@@ -163,14 +162,14 @@ class SetAside(SpoolTest):
     def rows(self) -> Sequence[FailedJournal]:
         return list(FailedJournal.objects.filter(process=self.process.folder.name))
 
-    def test_it_is_told_and_stays(self) -> None:
+    def test_it_is_a_row_and_stays_on_disk(self) -> None:
         with self.expected():
             self.rounds()
         [row] = self.rows()
         self.assertEqual((row.is_set_aside, row.error, row.tries), (True, "UnreadableJournal", 1))
         self.assertTrue(self.path.with_suffix(spool.SET_ASIDE).exists())
 
-    def test_a_later_process_tells_of_what_it_finds(self) -> None:
+    def test_a_later_process_publishes_files_that_it_finds(self) -> None:
         with self.expected():
             self.rounds()
         FailedJournal.objects.all().delete()
@@ -179,19 +178,19 @@ class SetAside(SpoolTest):
         [row] = self.rows()
         self.assertTrue(row.is_set_aside)
 
-    def test_what_another_sets_aside_later_is_found_half_a_minute_later(self) -> None:
+    def test_a_file_that_another_process_sets_aside_is_found_within_half_a_minute(self) -> None:
         watcher, began = self.new_process(), timezone.now()
-        work = FailureLog(self.spool, watcher.folder, began)
-        said = ProcessStatus(0, 0, {}, Backlog(), "")
-        work.sync(said, began)
+        failure_log = FailureLog(self.spool, watcher.folder, began)
+        status = ProcessStatus(0, 0, {}, Backlog(), "")
+        failure_log.sync(status, began)
         self.path.rename(self.path.with_suffix(spool.SET_ASIDE))
-        work.sync(said, began + CHECK_SECONDS / 2)
+        failure_log.sync(status, began + CHECK_SECONDS / 2)
         self.assertEqual(self.rows(), [])
-        work.sync(said, began + CHECK_SECONDS)
+        failure_log.sync(status, began + CHECK_SECONDS)
         [row] = self.rows()
         self.assertTrue(row.is_set_aside)
 
-    def test_it_is_tried_again_when_somebody_asks_and_counted(self) -> None:
+    def test_it_is_retried_on_request_and_counted(self) -> None:
         with self.expected():
             self.rounds()
         FailedJournal.objects.update(retry_asked_at=timezone.now())
@@ -200,7 +199,7 @@ class SetAside(SpoolTest):
         [row] = self.rows()
         self.assertEqual((row.is_set_aside, row.tries, row.retry_asked_at), (True, 2, None))
 
-    def test_once_mended_it_is_sealed_and_its_row_goes(self) -> None:
+    def test_once_mended_it_is_sealed_and_its_row_is_deleted(self) -> None:
         with self.expected():
             self.rounds()
         self.path.with_suffix(spool.SET_ASIDE).write_bytes(self.content)

@@ -30,10 +30,10 @@ class OutOfOrder(SpoolTest):
     def setUp(self) -> None:
         super().setUp()
         self.survivor = self.new_process()
-        self.survivor.round()  # it has just looked for folders of dead processes
+        self.survivor.round()  # it has just searched for folders of dead processes
 
     def gaps(self, **of: str) -> list[tuple[str, int, int]]:
-        """(reason, first packet that is missing, how many)."""
+        """Returns (reason, first missing packet, number of packets) of each gap."""
         found = LedgerEntry.objects.filter(kind="gap", **of).order_by("start_sample")
         return [
             (reason, ((start or 0) - START) // PACKET_SAMPLES, (count or 0) // PACKET_SAMPLES)
@@ -52,13 +52,13 @@ class OutOfOrder(SpoolTest):
 
 class SealedOutOfOrder(OutOfOrder):
     """One process dies in mid-call; another has recorded and sealed the call's next socket before
-    it finds that out.
+    it takes the folder over.
     """
 
-    def test_time_between_them_is_a_gap_once_the_first_is_sealed_too(self) -> None:
+    def test_the_time_between_them_is_a_gap_once_the_first_is_sealed_too(self) -> None:
         Socket(self.process.folder).say(self.packets[:200]).die()
         self.seal_later_socket(self.packets[250:400])
-        self.assertEqual(self.gaps(), [], "what the dead one has recorded is not known yet")
+        self.assertEqual(self.gaps(), [], "the recording of the dead process is not known yet")
         self.take_over()
         self.assertEqual(self.gaps(), [("recorder_stopped", 200, 50)])
         self.assert_recorded(self.packets[:200] + self.packets[250:400])
@@ -73,7 +73,7 @@ class SealedOutOfOrder(OutOfOrder):
         self.take_over()
         self.assertEqual(self.gaps(), [("recorder_stopped", 200, 100)])
 
-    def test_one_that_closed_in_good_order_had_nobody_connected_behind_it(self) -> None:
+    def test_after_a_socket_that_closed_normally_the_gap_is_not_connected(self) -> None:
         Socket(self.process.folder).say(self.packets[:200]).close()
         self.seal_later_socket(self.packets[250:400])
         self.process.round()
@@ -85,7 +85,7 @@ class SealedOutOfOrder(OutOfOrder):
         self.take_over()
         self.assertEqual(self.gaps(), [])
 
-    def test_two_that_seal_at_one_moment_find_it_all_the_same(self) -> None:
+    def test_processes_that_seal_at_the_same_moment_find_it_all_the_same(self) -> None:
         Socket(self.process.folder).say(self.packets[:200]).close()
         self.process.round()
         for axis in (self.spool / spool.AXES).iterdir():
@@ -93,16 +93,16 @@ class SealedOutOfOrder(OutOfOrder):
         with patch.object(
             queries, "axes_of", side_effect=lambda asked: [Timeline() for _ in asked]
         ):
-            self.seal_later_socket(self.packets[250:400])  # asked before the first was committed
+            self.seal_later_socket(self.packets[250:400])  # queried before the first was committed
         self.assertEqual(self.gaps(), [("not_connected", 200, 50)])
 
-    def test_found_twice_it_is_there_once(self) -> None:
+    def test_a_gap_that_is_found_twice_is_one_entry(self) -> None:
         Socket(self.process.folder).say(self.packets[:200]).close()
         self.process.round()
         self.seal_later_socket(self.packets[250:400])
         self.assertEqual(self.gaps(), [("not_connected", 200, 50)])
 
-    def test_every_voice_of_the_first_is_looked_at(self) -> None:
+    def test_every_voice_of_the_first_socket_is_checked(self) -> None:
         both = sorted(
             self.packets[:200] + speech(100, participant="q"), key=lambda packet: packet.spoken_us
         )
@@ -170,7 +170,7 @@ class ThreeSockets(OutOfOrder):
         self.assertEqual(self.gaps(), [])
         self.assert_recorded(self.packets)
 
-    def test_what_another_socket_has_recorded_is_missing_in_neither(self) -> None:
+    def test_audio_of_another_socket_is_missing_in_neither(self) -> None:
         """The second one's digest finds a gap where the first one's audio is stored."""
         self.seal_later_socket(self.packets[150:250])
         self.seal_later_socket(self.packets[:100] + self.packets[300:])
@@ -194,8 +194,8 @@ class ThreeSockets(OutOfOrder):
         self.assertEqual(self.gaps(participant__raw_id="p"), [])
         self.assertEqual(self.gaps(participant__raw_id="q"), [("not_connected", 200, 300)])
 
-    def test_sealed_again_after_a_crash_it_brings_no_gap_back(self) -> None:
-        """Its journal was not deleted; before it is read again, what it has found missing is
+    def test_sealing_again_after_a_crash_restores_no_gap(self) -> None:
+        """Its journal was not deleted; before it is read again, the audio it was missing is
         sealed.
         """
         self.seal_later_socket(self.packets[:200])
@@ -208,13 +208,13 @@ class ThreeSockets(OutOfOrder):
 
 
 Story = tuple[int, int, int, int, bool]
-"""Of one socket, in packets: where it begins, how many it hears (and one more), a pause, how many
-then; whether it is closed in good order.
+"""One socket, in packets: its first packet, the number it hears (and one more), a pause, the number
+after it; whether it closes normally.
 """
 
 
 class InAnyOrder(OutOfOrder):
-    """Sockets of one track, each in two files, sealed in any order; what they say may overlap."""
+    """Sockets of one track, each in two files, sealed in any order; their audio may overlap."""
 
     packets = speech(800)
     sockets = st.lists(st.tuples(*[st.integers(0, 199)] * 4, st.booleans()), min_size=2, max_size=4)
@@ -236,12 +236,12 @@ class InAnyOrder(OutOfOrder):
         opened: dict[int, Socket] = {}
         for number in order:
             first, count, pause, more, closes = stories[number]
-            begins, goes_on = first + count + 1, first + count + 1 + pause
+            pause_at, resume_at = first + count + 1, first + count + 1 + pause
             if number in opened:
-                socket = opened[number].say(self.packets[goes_on : goes_on + more])
+                socket = opened[number].say(self.packets[resume_at : resume_at + more])
                 _ = socket.close() if closes else socket.end()
             else:
-                opened[number] = self.open(connection, self.packets[first:begins])
+                opened[number] = self.open(connection, self.packets[first:pause_at])
             self.survivor.round()
             for axis in (self.spool / spool.AXES).glob("*") if forgets else ():
                 axis.unlink()

@@ -1,5 +1,5 @@
-"""Ledger entries: one for each fact of a journal besides audio, and the same one however often it
-is read.
+"""Ledger entries: one for each fact of a journal besides audio, and the same one at each
+reading.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Entries(TestCase):
     def test_a_file_with_nothing_but_audio_has_none(self) -> None:
         self.assertEqual(entries(Digest(HANDSHAKE)), [])
 
-    def test_a_gap_has_a_place_a_length_and_a_reason(self) -> None:
+    def test_a_gap_has_a_position_a_length_and_a_reason(self) -> None:
         gap = Gap(START, 24_000, RATE, "not_connected")
         (entry,) = entries(Digest(HANDSHAKE, gaps=[("p", gap)]))
         self.assertEqual((entry.kind, entry.reason, entry.call_id), ("gap", "not_connected", CALL))
@@ -47,7 +47,7 @@ class Entries(TestCase):
             (from_microseconds(START_US), from_sample(START + 24_000, RATE)),
         )
 
-    def test_a_clock_jump_says_where_to_and_by_how_much(self) -> None:
+    def test_a_clock_jump_has_its_direction_and_its_seconds(self) -> None:
         ahead = Jump(
             "p", place_us=START_US, expected_us=START_US, timestamp_us=START_US + 7_200_500_000
         )
@@ -61,7 +61,7 @@ class Entries(TestCase):
             (first.started_at, first.participant_id), (from_microseconds(START_US), PARTICIPANT)
         )
 
-    def test_a_change_of_rate_says_both(self) -> None:
+    def test_a_rate_change_has_both_rates(self) -> None:
         change = RateChange("p", START * 3 // 2, RATE, 24_000)
         (entry,) = entries(Digest(HANDSHAKE, rate_changes=[change]))
         self.assertEqual(
@@ -71,7 +71,7 @@ class Entries(TestCase):
             (entry.started_at, entry.participant_id), (from_microseconds(START_US), PARTICIPANT)
         )
 
-    def test_tones_belong_to_the_socket_each_in_its_turn(self) -> None:
+    def test_tones_belong_to_the_socket_in_their_order(self) -> None:
         tones = [Dtmf(START_US, "5"), Dtmf(START_US, "5"), Dtmf(START_US + 200_000, "#")]
         found = entries(Digest(HANDSHAKE, dtmf=tones))
         self.assertEqual(
@@ -84,7 +84,7 @@ class Entries(TestCase):
         self.assertEqual({entry.participant_id for entry in found}, {None})
         self.assertEqual(len({entry.id for entry in found}), 3)
 
-    def test_damage_says_how_much_of_which_file(self) -> None:
+    def test_damage_has_its_file_and_its_bytes(self) -> None:
         found = entries(
             Digest(HANDSHAKE, damage=[Damage(10, 25, torn=False), Damage(700, 710, torn=True)])
         )
@@ -100,7 +100,7 @@ class Entries(TestCase):
         self.assertEqual((entry.kind, entry.reason), ("recovered", "recorder_stopped"))
         self.assertEqual(entry.started_at, from_microseconds(LAST_US))
 
-    def test_an_alarm_says_whose_it_was_and_from_when_to_when(self) -> None:
+    def test_an_alarm_has_its_participant_its_beginning_and_its_end(self) -> None:
         alarms: list[tuple[str | None, Alarm]] = [("p", Alarm("clipping", 0, START_US, LAST_US))]
         alarms.append((None, Alarm("stalled", None, START_US, START_US)))
         first, second = entries(Digest(HANDSHAKE, alarms=alarms))
@@ -115,14 +115,14 @@ class Entries(TestCase):
             (second.reason, second.participant_id, second.call_id), ("stalled", None, CALL)
         )
 
-    def test_alarms_of_one_moment_are_each_an_entry(self) -> None:
+    def test_alarms_of_the_same_moment_are_separate_entries(self) -> None:
         kinds = [("clipping", 0), ("clipping", 1), ("too_low", 0), ("too_low", 1)]
         alarms: list[tuple[str | None, Alarm]] = [
             ("p", Alarm(*kind, START_US, LAST_US)) for kind in kinds
         ]
         self.assertEqual(len({entry.id for entry in entries(Digest(HANDSHAKE, alarms=alarms))}), 4)
 
-    def test_entries_are_the_same_however_often_a_file_is_read_and_others_in_every_file(
+    def test_entries_are_the_same_at_each_reading_and_different_for_each_file(
         self,
     ) -> None:
         def ids(sequence: int) -> list[UUID]:
@@ -138,7 +138,7 @@ class Entries(TestCase):
         self.assertEqual(ids(3), ids(3))
         self.assertEqual(len({*ids(3), *ids(4)}), 6)
 
-    def test_every_entry_satisfies_the_laws_of_its_table(self) -> None:
+    def test_every_entry_satisfies_the_constraints_of_its_table(self) -> None:
         digest = Digest(
             HANDSHAKE,
             gaps=[("p", Gap(START, 1, RATE, "not_received"))],

@@ -1,4 +1,4 @@
-"""The sealer as a process: looked after, woken, ended, and never two on one folder."""
+"""The sealer as a process: supervised, woken, stopped, and never two on one folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from django.test import SimpleTestCase, TransactionTestCase, tag
 
 from calls.models import Segment
 from streams.journal import spool
-from streams.sealing.process import BacklogWatch, SealerProcess
+from streams.sealing.backlog_watch import BacklogWatch
+from streams.sealing.process import SealerProcess
 from streams.stats import Backlog
 from tests.servers import database_url_of_the_test
 from tests.streams.journals import Socket
@@ -28,23 +29,23 @@ REPORT = (
     r'{"segments_sealed":%d,"failures":{"store":1,"database":0,"journal":2},'
     r'"backlog":{"files":3,"size_bytes":4,"lag_seconds":5.5}}'
 )
-"""What a sealer says, in the words of the test's own child."""
+"""A sealer's report, printed by the child process of the test."""
 
 
 def child(body: str) -> list[str]:
-    """The command of a stand-in: `say(n)` reports n segments, `woken()` waits to be woken and is
-    False at the end.
+    """Returns the command of a fake sealer: `report(n)` reports n segments, `woken()` waits to be
+    woken and is False at the end of the pipe.
     """
     head = (
         "import os, sys, time\n"
-        f"def say(n): print('''{REPORT}''' % n, flush=True)\n"
+        f"def report(n): print('''{REPORT}''' % n, flush=True)\n"
         "def woken(): return bool(os.read(0, 100))\n"
     )
     return [sys.executable, "-c", head + body]
 
 
 @tag("once")
-class LookedAfter(SimpleTestCase):
+class Supervised(SimpleTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
 
@@ -55,35 +56,35 @@ class LookedAfter(SimpleTestCase):
         return made
 
     def test_its_figures_are_those_of_its_last_report(self) -> None:
-        sealer = self.start("say(1); say(7); woken()")
+        sealer = self.start("report(1); report(7); woken()")
         expect(lambda: sealer.segments_sealed == 7)
         self.assertEqual(sealer.failures, {"store": 1, "database": 0, "journal": 2})
         self.assertEqual(sealer.backlog, Backlog(3, 4, 5.5))
 
-    def test_a_line_that_is_no_report_is_said_and_changes_nothing(self) -> None:
+    def test_a_line_that_is_no_report_is_logged_and_changes_nothing(self) -> None:
         with self.assertLogs("streams.sealing.process", "WARNING"):
-            sealer = self.start("say(1); print('boo', flush=True); say(2); woken()")
+            sealer = self.start("report(1); print('boo', flush=True); report(2); woken()")
             expect(lambda: sealer.segments_sealed == 2)
 
     def test_it_is_woken(self) -> None:
-        sealer = self.start("while woken(): say(1)")
+        sealer = self.start("while woken(): report(1)")
         expect(lambda: sealer._child)
         sealer.wake()
         expect(lambda: sealer.segments_sealed == 1)
 
-    def test_waking_one_that_does_not_listen_blocks_nobody(self) -> None:
+    def test_waking_a_child_that_does_not_read_does_not_block(self) -> None:
         sealer = self.start("time.sleep(60)")
         expect(lambda: sealer._child)
         for _ in range(100_000):  # more than a pipe holds
             sealer.wake()
-        sealer.stop(0)  # it does not listen to that either
+        sealer.stop(0)  # it does not notice that either
 
     def test_waking_it_before_it_has_started_is_harmless(self) -> None:
         SealerProcess(self.folder, self.folder).wake()
 
-    def test_one_that_dies_is_started_again_and_its_figures_go_on(self) -> None:
+    def test_a_child_that_dies_is_restarted_and_its_figures_are_kept(self) -> None:
         with self.assertLogs("streams.sealing.process", "ERROR"):
-            sealer = self.start("say(5); woken()")
+            sealer = self.start("report(5); woken()")
             expect(lambda: sealer.segments_sealed == 5)
             first = sealer._child
             assert first
@@ -92,18 +93,18 @@ class LookedAfter(SimpleTestCase):
             expect(lambda: sealer.segments_sealed == 10)
         self.assertEqual(sealer.failures["journal"], 4)
 
-    def test_one_that_could_not_be_started_is_tried_again(self) -> None:
-        crowded = OSError(errno.EMFILE, "Too many open files")
-        really = subprocess.Popen
+    def test_starting_is_retried_after_a_failure(self) -> None:
+        no_descriptors = OSError(errno.EMFILE, "Too many open files")
+        original = subprocess.Popen
         with (
-            patch("subprocess.Popen", side_effect=[crowded, DEFAULT], wraps=really),
+            patch("subprocess.Popen", side_effect=[no_descriptors, DEFAULT], wraps=original),
             self.assertLogs("streams.sealing.process", "ERROR") as logged,
         ):
-            sealer = self.start("say(5); woken()")
+            sealer = self.start("report(5); woken()")
             expect(lambda: sealer.segments_sealed == 5)
         self.assertIn("sealer not started", str(logged.records[0].msg))
 
-    def test_what_waits_is_known_although_none_is_there_to_say_it(self) -> None:
+    def test_the_backlog_is_measured_while_no_child_runs(self) -> None:
         (self.folder / "process").mkdir()
         (self.folder / "process" / "stream.000000.journal").write_bytes(b"audio")
         with self.assertLogs("streams.sealing.process", "ERROR"):
@@ -111,28 +112,28 @@ class LookedAfter(SimpleTestCase):
             expect(lambda: sealer.backlog.files == 1)
         self.assertEqual(sealer.backlog.size_bytes, 5)
 
-    def test_what_waits_is_looked_at_beside_it(self) -> None:
-        lookout = BacklogWatch(self.folder)
-        self.assertEqual(lookout.backlog().files, 0)
+    def test_the_backlog_is_measured_beside_the_sealer(self) -> None:
+        watch = BacklogWatch(self.folder)
+        self.assertEqual(watch.backlog().files, 0)
         (self.folder / "process").mkdir()
         (self.folder / "process" / "stream.000000.journal").touch()
-        expect(lambda: lookout.backlog().files == 1)
+        expect(lambda: watch.backlog().files == 1)
 
-    def test_it_ends_when_it_is_told(self) -> None:
+    def test_it_ends_when_it_is_stopped(self) -> None:
         sealer = self.start("woken()")
         expect(lambda: sealer._child)
         self.assertTrue(sealer.stop(20))
         assert sealer._child
         self.assertEqual(sealer._child.returncode, 0)
 
-    def test_one_that_hangs_is_killed(self) -> None:
+    def test_a_child_that_hangs_is_killed(self) -> None:
         sealer = self.start("time.sleep(60)")
         expect(lambda: sealer._child)
         self.assertTrue(sealer.stop(0.1))
         assert sealer._child
         self.assertEqual(sealer._child.returncode, -signal.SIGKILL)
 
-    def test_stopped_before_it_has_started_nothing_is_started(self) -> None:
+    def test_after_stop_no_child_is_started(self) -> None:
         sealer = SealerProcess(self.folder, self.folder, child("woken()"))
         sealer.stop(1)
         sealer._supervise()
@@ -140,7 +141,7 @@ class LookedAfter(SimpleTestCase):
 
 
 @tag("once")
-class ForReal(TransactionTestCase):
+class RealSealer(TransactionTestCase):
     """`python -m streams.sealing.process` on the database of the test."""
 
     def setUp(self) -> None:
@@ -157,7 +158,7 @@ class ForReal(TransactionTestCase):
         self.addCleanup(sealer.stop, 20)
         return sealer
 
-    def test_it_seals_what_is_finished(self) -> None:
+    def test_it_seals_finished_journals(self) -> None:
         Socket(self.own.path).say(speech(100)).close()
         sealer = self.start()
         sealer.wake()
@@ -165,7 +166,7 @@ class ForReal(TransactionTestCase):
         expect(lambda: Segment.objects.count() == sealer.segments_sealed)
         self.assertEqual(list(self.own.path.glob("*.journal")), [])
 
-    def test_its_folder_is_nobody_elses_until_it_is_gone(self) -> None:
+    def test_its_folder_is_not_taken_over_before_it_is_gone(self) -> None:
         sealer = self.start()
         expect(lambda: is_locked(self.own.path / spool.SEALER_LOCK))
         assert sealer._child
@@ -179,17 +180,17 @@ class ForReal(TransactionTestCase):
         self.assertFalse(self.own.path.exists())
         self.own = spool.claim(self.spool)
 
-    def test_two_never_work_on_one_folder(self) -> None:
+    def test_two_never_work_on_the_same_folder(self) -> None:
         self.start()
         expect(lambda: is_locked(self.own.path / spool.SEALER_LOCK))
         with self.assertLogs("streams.sealing.process", "ERROR") as logged:
-            self.start()  # says nothing, ends, and is tried again
+            self.start()  # reports nothing, ends, and is restarted
             expect(lambda: logged.records)
         self.assertIn("'code': 1", str(logged.records[0].msg))
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock; it is not taken."""
+    """Whether the lock is held; it is not acquired."""
     if not path.exists():
         return False
     with path.open() as file:
@@ -201,7 +202,7 @@ def is_locked(path: Path) -> bool:
 
 
 def expect(answer: Callable[[], object]) -> None:
-    wait_until(answer, what=lambda: "the sealer has not done it")
+    wait_until(answer, what=lambda: "the sealer")
 
 
 def restore(database_url: str | None) -> None:

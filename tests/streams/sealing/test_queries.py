@@ -1,4 +1,4 @@
-"""What the rows know already: found in one question for many files, and only what concerns them."""
+"""Queries before sealing: one for many files, and only rows that concern them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from msgspec import structs
 from calls import identity
 from calls.models import Participant
 from calls.times import from_microseconds
+from streams.acs.messages import SAMPLE_RATES
 from streams.journal.records import Handshake
-from streams.sealing import digest, queries
+from streams.sealing import queries
+from streams.sealing.digest import SealedSegment
 from streams.timeline.timeline import Timeline
 from tests.streams.journals import handshake_of
 from tests.streams.packets import RATE, START_US
@@ -33,18 +35,18 @@ class Sealed(TestCase):
             found = queries.sealed_among(asked)
         self.assertEqual(found, {(handshake.stream_id, 3), (another.stream_id, 0)})
 
-    def test_of_no_files_nothing_is_asked(self) -> None:
+    def test_without_files_there_is_no_query(self) -> None:
         with self.assertNumQueries(0):
             self.assertEqual((queries.sealed_among([]), queries.axes_of([])), (set(), []))
 
-    def test_the_duplicates_that_are_counted_are_known(self) -> None:
+    def test_the_duplicates_counted_so_far_are_found(self) -> None:
         handshake = handshake_of()
         write(handshake, facts=replace_facts(open_facts(handshake), duplicate=12))
         self.assertEqual(queries.duplicates_of(handshake.stream_id, 0), 12)
 
 
-class Company(TestCase):
-    def test_calls_with_another_socket_are_told_with_the_earliest_of_those(self) -> None:
+class OtherSockets(TestCase):
+    def test_calls_with_another_socket_are_found_with_the_earliest_one(self) -> None:
         alone, first, unknown = (
             handshake_of("alone"),
             handshake_of("several"),
@@ -58,13 +60,13 @@ class Company(TestCase):
 
 
 class Near(TestCase):
-    """What is stored where a file wants to put its audio."""
+    """Stored segments at the positions of a file's audio."""
 
     def setUp(self) -> None:
         self.first = handshake_of()
         self.second = later(self.first, 1)
 
-    def near(self, *segments: digest.SealedSegment) -> dict[str, list[tuple[int, int]]]:
+    def near(self, *segments: SealedSegment) -> dict[str, list[tuple[int, int]]]:
         names = {
             identity.participant_id_of(UUID(self.first.call_id), raw_id): raw_id for raw_id in "pqr"
         }
@@ -74,12 +76,12 @@ class Near(TestCase):
             for key, of in found.items()
         }
 
-    def test_a_file_without_audio_asks_nothing(self) -> None:
+    def test_a_file_without_audio_needs_no_query(self) -> None:
         write(self.first, [segment(0, 10)])
         with self.assertNumQueries(0):
             self.assertEqual(self.near(), {})
 
-    def test_many_files_are_one_question(self) -> None:
+    def test_many_files_need_one_query(self) -> None:
         another = handshake_of("another")
         for handshake in (self.first, another):
             write(handshake, [segment(0, 10), segment(20, 10, 2)])
@@ -94,6 +96,9 @@ class Near(TestCase):
     def participants(self) -> list[UUID]:
         return list(Participant.objects.values_list("id", flat=True))
 
+    def test_the_highest_rate_is_that_of_the_decoder(self) -> None:
+        self.assertEqual(queries.HIGHEST_RATE, max(SAMPLE_RATES))
+
     def test_segments_of_the_same_voices_are_found_in_order(self) -> None:
         write(
             self.first,
@@ -107,23 +112,23 @@ class Near(TestCase):
         found = self.near(segment(5, 10), segment(5, 10, raw_id="q"))
         self.assertEqual(found, {"p": [(0, 10), (20, 30)], "q": [(0, 10)]})
 
-    def test_the_longest_segment_that_reaches_into_the_place_is_found(self) -> None:
+    def test_the_longest_segment_that_reaches_into_the_position_is_found(self) -> None:
         long = segment(0, 10 * RATE)
         write(self.first, [long])
         self.assertEqual(self.near(segment(10 * RATE - 1, 10)), {"p": [(0, 10 * RATE)]})
 
-    def test_the_whole_row_of_what_is_stored_behind_the_place_is_found(self) -> None:
+    def test_all_segments_stored_behind_the_position_are_found(self) -> None:
         write(self.first, [segment(RATE * number, RATE, number) for number in range(50)])
         self.assertEqual(len(self.near(segment(5, 10))["p"]), 50)
 
-    def test_audio_of_the_socket_itself_is_among_it(self) -> None:
+    def test_audio_of_the_socket_itself_is_included(self) -> None:
         write(self.first, [segment(0, 10)])
         write(self.second, [segment(10, 10)])
         self.assertEqual(self.near(segment(5, 10)), {"p": [(0, 10), (10, 20)]})
 
 
 class Axis(TestCase):
-    """The axis of a call, as the database tells it."""
+    """The axis of a call, as the database has it."""
 
     def setUp(self) -> None:
         self.first = handshake_of()
@@ -136,7 +141,7 @@ class Axis(TestCase):
             for raw_id, track in timeline.tracks.items()
         }
 
-    def test_a_call_that_nobody_knows_has_an_empty_one(self) -> None:
+    def test_an_unknown_call_has_an_empty_axis(self) -> None:
         self.assertEqual(queries.axes_of([self.first]), [Timeline()])
 
     def test_each_track_ends_with_its_last_segment(self) -> None:

@@ -1,6 +1,4 @@
-"""Rows: derived, so written twice they are the same; in one transaction; never in a place that is
-taken.
-"""
+"""Rows: derived, so writing them twice changes nothing; in one transaction; never overlapping."""
 
 from __future__ import annotations
 
@@ -21,10 +19,8 @@ from calls.audio import codec
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Closed, Dtmf, Handshake, Record
-from streams.sealing import digest as sealing
-from streams.sealing import queries as recorded
-from streams.sealing import rows
-from streams.sealing.digest import StreamState
+from streams.sealing import queries, rows
+from streams.sealing.digest import StreamState, digest_of
 from streams.sealing.rows import Addition, Announcement, OverlapFound
 from tests.streams.journals import handshake_of, metadata_of, records_of
 from tests.streams.packets import PACKET_SAMPLES, RATE, START_US, Sent, speech
@@ -47,16 +43,16 @@ from tests.waiting import wait_until
 def write_file(
     records: list[Record], handshake: Handshake, state: StreamState | None = None
 ) -> StreamState:
-    """All that the sealer does with a file but storing its audio."""
+    """Does everything that the sealer does with a file, except storing its audio."""
     state = state or StreamState()
-    digest = sealing.digest(records, handshake, state, last=False)
+    digest = digest_of(records, handshake, state, last=False)
     facts, voices = list(state.subscriptions.values()), list(state.voices.values())
     segments = [stored(one) for one in digest.segments]
     rows.write([Addition(digest, facts, segments, voices, state.last_us)], NOW)
     return state
 
 
-class Writing(TestCase):
+class Write(TestCase):
     def records(self, packets: list[Sent]) -> list[Record]:
         return [*records_of(packets), Dtmf(START_US, "5"), Closed(START_US + 9_000_000, 1000)]
 
@@ -87,7 +83,7 @@ class Writing(TestCase):
         write_file(records, handshake)
         before = everything()
         state = StreamState()
-        digest = sealing.digest(records, handshake, state, last=False)
+        digest = digest_of(records, handshake, state, last=False)
         facts, voices = list(state.subscriptions.values()), list(state.voices.values())
         rows.write([Addition(digest, facts, [], voices, state.last_us)], NOW)
         self.assertEqual(everything(), before)
@@ -118,7 +114,7 @@ class Writing(TestCase):
                 ),
             )
 
-    def test_the_call_starts_with_its_earliest_socket_whichever_is_written_first(self) -> None:
+    def test_the_call_starts_with_its_earliest_socket_in_any_order_of_writing(self) -> None:
         first = handshake_of()
         write(later(first, 30))
         write(first)
@@ -154,14 +150,14 @@ class Writing(TestCase):
         )
 
 
-class Announcing(TestCase):
+class Announce(TestCase):
     def test_an_open_socket_has_rows_and_is_live(self) -> None:
         handshake = handshake_of(connected_us=(timezone.now() - EPOCH) // timedelta(microseconds=1))
         announce(handshake, [open_facts(handshake)], ["p"])
         self.assertEqual(Call.objects.with_state(timezone.now()).get().state, "live")
         self.assertEqual(Participant.objects.get().raw_id, "p")
 
-    def test_what_is_known_of_counts_and_closing_is_left_alone(self) -> None:
+    def test_counts_and_closing_are_left_unchanged(self) -> None:
         handshake = handshake_of()
         facts = replace_facts(
             open_facts(handshake), audio=7, close_code=1000, disconnected_us=START_US, duplicate=1
@@ -171,28 +167,30 @@ class Announcing(TestCase):
         announce(handshake, [replace_facts(open_facts(handshake))], [])
         self.assertEqual(everything(), before)
 
-    def test_metadata_that_comes_later_is_added(self) -> None:
+    def test_later_metadata_is_added(self) -> None:
         handshake = handshake_of()
         announce(handshake, [open_facts(handshake)], [])
         state = StreamState()
-        sealing.digest([metadata_of(rate=24_000)], handshake, state, last=False)
+        digest_of([metadata_of(rate=24_000)], handshake, state, last=False)
         announce(handshake, state.subscriptions.values(), [])
         row = Subscription.objects.get()
         self.assertEqual((row.sample_rate, row.encoding, row.length), (24_000, "PCM", 960.0))
 
-    def test_one_statement_vouches_for_all_open_sockets_and_for_no_closed_one(self) -> None:
+    def test_one_statement_writes_the_heartbeat_of_all_open_sockets_only(
+        self,
+    ) -> None:
         handshakes = [handshake_of(f"call-{number}") for number in range(5)]
         for handshake in handshakes[:4]:
             announce(handshake, [open_facts(handshake)], [])
         write(handshakes[4])
-        with CaptureQueriesContext(connection) as queries:
+        with CaptureQueriesContext(connection) as statements:
             rows.vouch_for([handshake.stream_id for handshake in handshakes], NOW)
-        self.assertEqual(len(queries), 1)
+        self.assertEqual(len(statements), 1)
         seen = {str(row.stream_id) for row in Subscription.objects.filter(seen_at=NOW)}
         self.assertEqual(seen, {handshake.stream_id for handshake in handshakes[:4]})
 
 
-class Together(TestCase):
+class Batches(TestCase):
     """Many files, each of another call, in one transaction."""
 
     def setUp(self) -> None:
@@ -209,7 +207,7 @@ class Together(TestCase):
             for one in files
         ]
 
-    def test_are_what_they_are_one_after_the_other(self) -> None:
+    def test_give_the_same_rows_as_one_by_one(self) -> None:
         with transaction.atomic():
             for sequence in range(3):
                 for one in self.additions(sequence):
@@ -221,7 +219,7 @@ class Together(TestCase):
         self.assertEqual(len(alone), 10 * (1 + 1 + 3 + 6))
         self.assertEqual(everything(), alone)
 
-    def test_cost_as_many_statements_as_one(self) -> None:
+    def test_need_as_many_statements_as_a_single_file(self) -> None:
         rows.write(self.additions(0), NOW)
         with CaptureQueriesContext(connection) as of_one:
             rows.write(self.additions(1)[:1], NOW)
@@ -230,7 +228,7 @@ class Together(TestCase):
         self.assertEqual(len(of_one), len(of_many))
         self.assertLessEqual(len(of_many), 9)
 
-    def test_are_there_all_or_none(self) -> None:
+    def test_are_written_all_or_none(self) -> None:
         rows.write(self.additions(0), NOW)
         before = everything()
         with (
@@ -243,7 +241,7 @@ class Together(TestCase):
         self.assertEqual(everything(), before)
 
     def test_two_files_of_one_call_are_not_written_together(self) -> None:
-        """The second one's places rest on the first one's rows."""
+        """The positions of the second depend on the rows of the first."""
         with self.assertRaises(AssertionError):
             rows.write([*self.additions(0)[:1], *self.additions(1)[:1]], NOW)
 
@@ -255,8 +253,8 @@ class Together(TestCase):
         self.assertEqual((Subscription.objects.count(), Participant.objects.count()), (3, 1))
 
 
-class Places(TransactionTestCase):
-    def test_audio_in_a_place_that_was_taken_meanwhile_is_not_written_and_neither_is_anything_else(
+class Overlaps(TransactionTestCase):
+    def test_with_overlapping_audio_nothing_is_written(
         self,
     ) -> None:
         first = handshake_of()
@@ -267,7 +265,7 @@ class Places(TransactionTestCase):
                 write(later(first, 1), [segment(start, 100, fill=2)])
             self.assertEqual(everything(), before)
 
-    def test_audio_beside_it_or_of_another_voice_is_written(self) -> None:
+    def test_adjacent_audio_and_audio_of_another_voice_is_written(self) -> None:
         first = handshake_of()
         write(first, [segment(0, 100)])
         write(
@@ -276,15 +274,15 @@ class Places(TransactionTestCase):
         )
         self.assertEqual(Segment.objects.count(), 4)
 
-    def test_of_two_that_write_at_the_same_time_the_second_sees_the_first(self) -> None:
-        """The first has inserted and not committed when the second comes."""
+    def test_of_two_simultaneous_writers_the_second_sees_the_first(self) -> None:
+        """The first has inserted but not committed when the second begins."""
         first = handshake_of()
         second = later(first, 1)
         for handshake in (first, second):
             announce(handshake, [open_facts(handshake)], [])
         errors: list[BaseException | None] = []
-        looked = threading.Event()
-        extend, others = rows._write_participants, recorded.other_sockets
+        queried = threading.Event()
+        extend, others = rows._write_participants, queries.other_sockets
 
         def write_second() -> None:
             try:
@@ -292,26 +290,26 @@ class Places(TransactionTestCase):
             except OverlapFound as error:
                 errors.append(error)
             finally:
-                looked.set()
+                queried.set()
                 connections.close_all()
 
         thread = threading.Thread(target=write_second)
 
         def note(*arguments: Any) -> Any:
-            answer = others(*arguments)
+            found = others(*arguments)
             if threading.current_thread() is thread:
-                looked.set()
-            return answer
+                queried.set()
+            return found
 
         def let_the_other_come(additions: Any) -> None:
             extend(additions)
             if threading.current_thread() is not thread:
                 thread.start()
-                self.assertFalse(looked.wait(0.3), "it must wait, and look when we have committed")
+                self.assertFalse(queried.wait(0.3), "it must wait for our commit before it queries")
 
         with (
             patch.object(rows, "_write_participants", let_the_other_come),
-            patch.object(recorded, "other_sockets", note),
+            patch.object(queries, "other_sockets", note),
         ):
             write(first, [segment(0, 100)])
             thread.join(30)
@@ -319,11 +317,13 @@ class Places(TransactionTestCase):
 
 
 @skipUnlessDBFeature("has_select_for_no_key_update")  # SQLite has one writer at a time
-class Circles(TransactionTestCase):
-    def test_two_that_make_the_same_calls_in_opposite_order_do_not_wait_for_each_other(
+class Deadlocks(TransactionTestCase):
+    def test_two_that_create_the_same_calls_in_opposite_order_do_not_deadlock(
         self,
     ) -> None:
-        """A third one makes the call in the middle, so that both have begun and neither can end."""
+        """A third transaction creates the middle call, so that both have begun and neither can
+        end.
+        """
         ours = sorted(
             (handshake_of(f"call-{number}") for number in range(3)), key=lambda one: one.call_id
         )
@@ -345,7 +345,7 @@ class Circles(TransactionTestCase):
             Call.objects.create(id=ours[1].call_id, started_at=NOW)
             for thread in threads:
                 thread.start()
-            wait_until(self.both_wait, what=lambda: "two processes that wait")
+            wait_until(self.both_wait, what=lambda: "two waiting processes")
             transaction.set_rollback(True)
         for thread in threads:
             thread.join()
@@ -358,7 +358,7 @@ class Circles(TransactionTestCase):
 
 
 class Ids(TestCase):
-    def test_every_row_has_the_id_that_everybody_derives(self) -> None:
+    def test_every_row_has_its_derived_id(self) -> None:
         handshake = handshake_of()
         write(handshake, [segment(0, 10)])
         call_id, stream_id = UUID(handshake.call_id), UUID(handshake.stream_id)

@@ -1,5 +1,5 @@
-"""Files of several calls are sealed together: what is one file's fault stays its own, and calls
-take turns.
+"""Files of several calls sealed together: the fault of one file delays no other, and calls take
+turns.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from calls import storage
 from calls.models import Call, Segment
 from calls.storage import StoreUnreachable
 from streams.journal import spool
-from streams.sealing import rows
-from streams.sealing import steps as sealed_file
+from streams.sealing import rows, steps
+from streams.sealing.backlog_watch import CHECK_SECONDS
 from streams.sealing.overlaps import without_overlaps
 from streams.sealing.rows import Addition, Announcement
 from streams.sealing.sealer import (
     BATCH_FILES,
     BATCH_SECONDS,
-    CHECK_SECONDS,
     HEARTBEAT_SECONDS,
     TAKEOVER_SECONDS,
 )
@@ -39,7 +38,7 @@ class Batch(SpoolTest):
     packets = speech(60)
 
     def sockets(self, number: int = 5) -> list[Socket]:
-        """Each of another call, and closed."""
+        """Returns closed sockets, each of another call."""
         sockets = [
             Socket(self.process.folder, f"call-{place}").say(self.packets)
             for place in range(number)
@@ -52,7 +51,7 @@ class Batch(SpoolTest):
         return socket.path(".journal")
 
     def written(self) -> list[list[str]]:
-        """Fills with the streams of every transaction of this test."""
+        """Returns a list that is filled with the streams of each transaction of this test."""
         batches: list[list[str]] = []
         write = rows.write
 
@@ -66,7 +65,7 @@ class Batch(SpoolTest):
         return batches
 
 
-class Together(Batch):
+class SharedSteps(Batch):
     def test_files_of_several_calls_share_a_transaction(self) -> None:
         batches = self.written()
         sockets = self.sockets(BATCH_FILES + 3)
@@ -76,14 +75,14 @@ class Together(Batch):
             self.assert_recorded(self.packets, call_id=socket.call_id)
         self.assertEqual((self.files(), self.process.sealer.segments_sealed), ([], BATCH_FILES + 3))
 
-    def test_a_batch_ends_with_what_is_many_bytes(self) -> None:
+    def test_a_batch_is_limited_in_bytes(self) -> None:
         batches = self.written()
         self.sockets(4)
-        with patch("streams.sealing.sealer.BATCH_BYTES", 40_000):  # one has more
+        with patch("streams.sealing.sealer.BATCH_BYTES", 40_000):  # a file has more
             self.process.round()
         self.assertEqual([len(batch) for batch in batches], [1, 1, 1, 1])
 
-    def test_they_cost_few_questions_each(self) -> None:
+    def test_a_batch_needs_fewer_queries_than_it_has_files(self) -> None:
         sockets = [
             Socket(self.process.folder, f"call-{place}").say(speech(300))
             for place in range(BATCH_FILES)
@@ -99,8 +98,8 @@ class Together(Batch):
         self.assertLess(len(queries), BATCH_FILES)
 
     def test_the_folder_is_synced_once_for_all(self) -> None:
-        """Once for the journals before anything is made of them, once for the states, once for the
-        axes; which of the two is last follows the ages of the files, and these may be equal.
+        """Once for the journals before they are read, once for the states, once for the axes; the
+        order of the last two follows the ages of the files, which may be equal.
         """
         for socket in [
             Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)
@@ -119,15 +118,15 @@ class Together(Batch):
             Socket(self.process.folder, f"call-{place}").say(self.packets) for place in range(5)
         ]:
             socket.rotate()
-        steps: list[str] = []
+        order: list[str] = []
         unlink, write_whole = Path.unlink, spool.write_whole
 
         def note_unlink(path: Path, **named: Any) -> None:
-            steps.append(path.suffix)
+            order.append(path.suffix)
             unlink(path, **named)
 
         def note_states(contents: dict[Path, bytes]) -> None:
-            steps.extend("new " + path.suffix for path in contents)
+            order.extend("new " + path.suffix for path in contents)
             write_whole(contents)
 
         with (
@@ -135,11 +134,11 @@ class Together(Batch):
             patch.object(spool, "write_whole", note_states),
         ):
             self.process.round()
-        self.assertEqual(steps, ["new .state"] * 5 + [".journal"] * 5 + [".state"] * 5)
+        self.assertEqual(order, ["new .state"] * 5 + [".journal"] * 5 + [".state"] * 5)
 
 
-class OneAtFault(Batch):
-    """One of the files fails in one of the steps; the others are sealed in the same round."""
+class OneFaultyFile(Batch):
+    """One file fails in one of the steps; the others are sealed in the same round."""
 
     def check(self, broken: Socket, sockets: list[Socket]) -> None:
         for socket in sockets:
@@ -148,41 +147,39 @@ class OneAtFault(Batch):
         self.assertEqual(self.files(), ["000000.journal"])
         self.assertEqual(self.process.sealer.failures["journal"], 1)
         self.process.round()
-        self.assertEqual(
-            self.process.sealer.failures["journal"], 1, "it is not tried again so soon"
-        )
+        self.assertEqual(self.process.sealer.failures["journal"], 1, "its retry is not due yet")
         self.process.round(after_seconds=20.0)
         self.assert_recorded(self.packets, call_id=broken.call_id)
         self.assertEqual(self.files(), [])
 
-    def test_when_it_is_begun(self) -> None:
+    def test_when_it_is_prepared(self) -> None:
         sockets = self.sockets()
-        begin = sealed_file.prepare
+        prepare = steps.prepare
 
         def fail(files: Sequence[SealJob], **named: Any) -> None:
             if any(file.stream_id == str(sockets[2].stream_id) for file in files):
                 raise ValueError("no")
-            begin(files, **named)
+            prepare(files, **named)
 
-        with self.expected(), patch.object(sealed_file, "prepare", fail):
+        with self.expected(), patch.object(steps, "prepare", fail):
             self.assertTrue(self.process.round())
         self.check(sockets[2], sockets)
 
     def test_when_its_audio_is_stored(self) -> None:
         sockets = self.sockets()
-        store = sealed_file.store_audio
+        store = steps.store_audio
 
         def fail(file: SealJob) -> None:
             if file.stream_id == str(sockets[2].stream_id):
                 raise ValueError("no")
             store(file)
 
-        with self.expected(), patch.object(sealed_file, "store_audio", fail):
+        with self.expected(), patch.object(steps, "store_audio", fail):
             self.assertTrue(self.process.round())
         self.check(sockets[2], sockets)
 
     def test_when_its_rows_are_written(self) -> None:
-        """The database itself refuses them."""
+        """The database itself rejects them."""
         sockets = self.sockets()
         segment_row = rows._segment_row
 
@@ -196,8 +193,8 @@ class OneAtFault(Batch):
             self.assertTrue(self.process.round())
         self.check(sockets[2], sockets)
 
-    def test_when_its_state_is_left(self) -> None:
-        """Its rows are there; the second time it finds them."""
+    def test_when_its_state_is_written(self) -> None:
+        """Its rows exist; the retry finds them."""
         sockets = self.sockets()
         write_whole = spool.write_whole
 
@@ -215,7 +212,7 @@ class OneAtFault(Batch):
         self.assert_recorded(self.packets, call_id=sockets[2].call_id)
         self.assertEqual((self.files(), Segment.objects.count()), ([], 5))
 
-    def test_when_it_does_not_say_whose_it_is(self) -> None:
+    def test_when_it_has_no_handshake(self) -> None:
         sockets = self.sockets()
         path = next(self.process.folder.glob(f"{sockets[2].stream_id}*"))
         path.write_bytes(flipped(path.read_bytes(), 30 * 8))
@@ -234,8 +231,8 @@ class OneAtFault(Batch):
         path.rmdir()
 
 
-class Away(Batch):
-    def test_a_database_that_goes_away_is_asked_once_for_all(self) -> None:
+class Unreachable(Batch):
+    def test_a_database_that_fails_is_tried_once_for_all(self) -> None:
         self.sockets()
         with (
             self.expected(),
@@ -246,14 +243,14 @@ class Away(Batch):
         self.assertTrue(self.process.round())
         self.assertEqual((Segment.objects.count(), self.files()), (5, []))
 
-    def test_what_a_store_took_before_it_went_away_becomes_rows(self) -> None:
+    def test_audio_stored_before_the_store_failed_becomes_rows(self) -> None:
         self.sockets()
         self.store.fails_after = 2
         with self.expected():
             self.assertFalse(self.process.round())
         self.assertEqual((Segment.objects.count(), len(self.files())), (2, 3))
 
-    def test_what_a_slow_store_has_taken_becomes_rows_before_it_is_given_more(self) -> None:
+    def test_audio_in_a_slow_store_becomes_rows_before_more_is_stored(self) -> None:
         batches, write_object = self.written(), storage.write_object
         self.sockets()
 
@@ -266,7 +263,7 @@ class Away(Batch):
         self.assertEqual([len(batch) for batch in batches], [2, 2, 1])
         self.assertEqual(self.files(), [])
 
-    def test_a_store_that_refuses_one_object_costs_that_file_its_turn(self) -> None:
+    def test_a_store_that_rejects_one_object_delays_that_file(self) -> None:
         sockets = self.sockets()
         write_object = storage.write_object
 
@@ -281,8 +278,8 @@ class Away(Batch):
         self.assertTrue(self.process.round())
         self.assert_recorded(self.packets, call_id=sockets[2].call_id)
 
-    def test_a_store_that_fails_now_and_then_does_not_end_a_round_with_a_backlog(self) -> None:
-        """What has failed waits for the next round; what is behind it does not."""
+    def test_single_failures_of_the_store_do_not_end_a_round_with_a_backlog(self) -> None:
+        """The failed file waits for the next round; the files after it do not."""
         sockets = self.sockets(2 * BATCH_FILES)
         write_object = storage.write_object
         refused: list[str] = []
@@ -301,7 +298,7 @@ class Away(Batch):
 
 class Turns(Batch):
     def flood(self, files: int) -> Socket:
-        """A socket that has left many files, all older than anybody else's."""
+        """Returns a socket with many files, all older than those of other sockets."""
         socket = Socket(self.process.folder, "flood")
         packets = speech(files * 10)
         for number in range(files):
@@ -309,7 +306,7 @@ class Turns(Batch):
             os.utime(path, (1000.0 + number, 1000.0 + number))
         return socket
 
-    def test_the_backlog_of_one_call_keeps_no_other_waiting(self) -> None:
+    def test_the_backlog_of_one_call_delays_no_other(self) -> None:
         batches = self.written()
         flood = self.flood(30)
         others = self.sockets(3)
@@ -318,8 +315,8 @@ class Turns(Batch):
         self.assertEqual(set(batches[0]), {str(flood.stream_id), *waiting})
         self.assertEqual(len(batches), 30)
 
-    def test_what_is_finished_meanwhile_has_its_turn_soon(self) -> None:
-        batches, write = self.written(), sealed_file.write_rows
+    def test_a_file_that_is_finished_in_the_meantime_has_its_turn_soon(self) -> None:
+        batches, write = self.written(), steps.write_rows
         self.flood(30)
         late: list[Socket] = []
 
@@ -329,7 +326,7 @@ class Turns(Batch):
             if len(batches) == 5:
                 late.extend(self.sockets(1))
 
-        with patch.object(sealed_file, "write_rows", slowly):
+        with patch.object(steps, "write_rows", slowly):
             self.process.round()
         (place,) = [
             number for number, batch in enumerate(batches) if str(late[0].stream_id) in batch
@@ -349,7 +346,7 @@ class Turns(Batch):
         self.assertEqual(self.ledger(), [])
 
     def test_the_sockets_of_one_call_are_sealed_one_after_the_other(self) -> None:
-        """The second one's places rest on the axis that the first has left."""
+        """The positions of the second depend on the axis that the first has left."""
         packets = speech(100)
         first = Socket(self.process.folder).say(packets[:30])
         first.rotate()
@@ -362,19 +359,19 @@ class Turns(Batch):
         self.assertEqual([len(batch) for batch in batches], [3, 1, 1])
         self.assertEqual(self.ledger("gap"), [])
 
-    def test_a_socket_at_fault_does_not_hold_up_the_next_one_of_its_call(self) -> None:
+    def test_a_faulty_socket_does_not_delay_the_next_one_of_its_call(self) -> None:
         first = Socket(self.process.folder).say(self.packets)
         first.close()
         second = Socket(self.process.folder, connected_us=START_US + 60_000_000)
         second.say(speech(50, start_us=START_US + 60_000_000)).close()
-        store = sealed_file.store_audio
+        store = steps.store_audio
 
         def fail(file: SealJob) -> None:
             if file.stream_id == str(first.stream_id):
                 raise ValueError("no")
             store(file)
 
-        with self.expected(), patch.object(sealed_file, "store_audio", fail):
+        with self.expected(), patch.object(steps, "store_audio", fail):
             self.process.round()
         self.assertEqual(
             Segment.objects.filter(subscription__stream_id=second.stream_id).count(), 1
@@ -382,9 +379,9 @@ class Turns(Batch):
 
 
 class TwoProcesses(Batch):
-    """Both seal several calls, and each has a socket of every one of them."""
+    """Two processes seal several calls, and each has a socket of every call."""
 
-    def test_that_meet_in_every_call_keep_everything_once(self) -> None:
+    def test_overlaps_in_every_call_are_all_kept_once(self) -> None:
         other = self.new_process()
         other.sealer._is_due("takeover", 3600.0)
         theirs = [
@@ -397,21 +394,23 @@ class TwoProcesses(Batch):
             rows.announce([Announcement(Socket(other.folder, f"call-{number}").handshake, [], [])])
 
         def meet(*arguments: Any) -> Any:
-            answer = without_overlaps(*arguments)
-            with patch.object(sealed_file, "without_overlaps", without_overlaps):
+            result = without_overlaps(*arguments)
+            with patch.object(steps, "without_overlaps", without_overlaps):
                 self.process.round()
-            return answer
+            return result
 
         heartbeats: list[Sequence[str]] = []
         notes = patch.object(rows, "vouch_for", lambda stream_ids, _: heartbeats.append(stream_ids))
-        with patch.object(sealed_file, "without_overlaps", meet), notes:
+        with patch.object(steps, "without_overlaps", meet), notes:
             self.assertTrue(other.round())
             self.clock.forward(HEARTBEAT_SECONDS)
             other.sealer._announce_open_streams()
         self.assertEqual(
-            other.sealer.failures, {"store": 0, "database": 0, "journal": 0}, "nothing was away"
+            other.sealer.failures,
+            {"store": 0, "database": 0, "journal": 0},
+            "no outage",
         )
-        self.assertEqual(len(heartbeats), 2, "in the same round, after they have met")
+        self.assertEqual(len(heartbeats), 2, "in the same round, after the overlap")
         for _ in range(3):
             other.round(after_seconds=TAKEOVER_SECONDS)
         for socket in ours:

@@ -1,5 +1,5 @@
-"""The sealer dies between any two steps: every sample is there exactly once, and no row without its
-audio.
+"""Crashes of the sealer between any two steps: every sample is kept exactly once, and no row lacks
+its audio.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class Crash(BaseException):
     """The process is gone at this very point: nothing catches this, as nothing catches SIGKILL."""
 
 
-class Crashing(SpoolTest):
+class Crashes(SpoolTest):
     """The process dies between two steps; another one takes the folder over and finishes the
     work.
     """
 
     def crash_at(self, where: Any, name: str, *, after: bool, call_number: int = 1) -> None:
-        """One round that ends in a crash before or after the `call_number`-th call of
+        """Runs one round, which crashes before or after the `call_number`-th call of
         `where.name`.
         """
         original, calls = getattr(where, name), 0
@@ -40,10 +40,10 @@ class Crashing(SpoolTest):
             calls += 1
             if calls == call_number and not after:
                 raise Crash
-            answer = original(*arguments, **named)
+            result = original(*arguments, **named)
             if calls == call_number:
                 raise Crash
-            return answer
+            return result
 
         with patch.object(where, name, crashing), suppress(Crash):
             self.process.round()
@@ -70,10 +70,10 @@ class Crashing(SpoolTest):
         ("after the old state is deleted", Path, "unlink", True, 2),
     )
 
-    def test_a_socket_of_one_file_is_there_once_whenever_the_process_dies(self) -> None:
-        for what, where, name, after, number in self.POINTS:
-            with self.subTest(what):
-                connection_id = what
+    def test_a_socket_of_one_file_is_kept_once_at_every_crash_point(self) -> None:
+        for point, where, name, after, number in self.POINTS:
+            with self.subTest(point):
+                connection_id = point
                 packets = [*speech(120), *speech(120, participant="q")]
                 socket = Socket(self.process.folder, connection_id).say(packets)
                 socket.press("7", START_US)
@@ -84,13 +84,15 @@ class Crashing(SpoolTest):
                 self.check(socket, packets)
                 self.process = survivor
 
-    def test_a_socket_of_three_files_is_there_once_whenever_the_process_dies(self) -> None:
-        for what, where, name, after, number in self.POINTS:
+    def test_a_socket_of_three_files_is_kept_once_at_every_crash_point(self) -> None:
+        for point, where, name, after, number in self.POINTS:
             for first_round in (False, True):
-                with self.subTest(what, first_round=first_round):
+                with self.subTest(point, first_round=first_round):
                     packets = [*speech(160), *speech(160, participant="q")]
                     packets.sort(key=lambda packet: packet.spoken_us)
-                    socket = Socket(self.process.folder, f"{what} {first_round}").say(packets[:200])
+                    socket = Socket(self.process.folder, f"{point} {first_round}").say(
+                        packets[:200]
+                    )
                     socket.rotate()
                     if first_round:
                         self.process.round()
@@ -122,14 +124,14 @@ class Crashing(SpoolTest):
         ("after one last journal is deleted", Path, "unlink", True, 7),
     )
 
-    def test_files_that_are_sealed_together_are_there_once_whenever_the_process_dies(self) -> None:
+    def test_files_that_are_sealed_together_are_kept_once_at_every_crash_point(self) -> None:
         """Three calls, each with two files: the first ones leave states, the last ones axes."""
         packets = [*speech(160), *speech(160, participant="q")]
         packets.sort(key=lambda packet: packet.spoken_us)
-        for what, where, name, after, number in self.BATCH_POINTS:
-            with self.subTest(what):
+        for point, where, name, after, number in self.BATCH_POINTS:
+            with self.subTest(point):
                 sockets = [
-                    Socket(self.process.folder, f"{what} {place}").say(packets[:290])
+                    Socket(self.process.folder, f"{point} {place}").say(packets[:290])
                     for place in range(3)
                 ]
                 for socket in sockets:
@@ -155,7 +157,7 @@ class Crashing(SpoolTest):
         self.assert_recorded(packets)
         self.assertEqual(self.ledger(), [("recovered", "recorder_stopped")])
 
-    def test_duplicates_of_another_socket_are_counted_once_whenever_the_process_dies(self) -> None:
+    def test_duplicates_of_another_socket_are_counted_once_after_a_crash(self) -> None:
         packets = speech(100)
         Socket(self.process.folder).say(packets).close()
         self.process.round()

@@ -1,4 +1,4 @@
-"""Journals that are damaged or refuse to be sealed hold up nobody else, and nothing ends the
+"""Journals that are damaged or cannot be sealed delay no other call, and no error ends the
 thread.
 """
 
@@ -14,7 +14,8 @@ from django.db import DataError, IntegrityError
 
 from calls.models import Call, Segment
 from streams.journal.backlog import streams_in
-from streams.sealing import digest, rows
+from streams.sealing import rows
+from streams.sealing.digest import load_state
 from streams.sealing.rows import Addition
 from streams.sealing.sealer import LONGEST_BACKOFF_SECONDS, TAKEOVER_SECONDS
 from streams.stats import Backlog
@@ -24,8 +25,8 @@ from tests.streams.spools import SpoolTest
 from tests.waiting import wait_until
 
 
-class Broken(SpoolTest):
-    def test_a_journal_that_does_not_say_whose_it_is_is_set_aside_and_counted(self) -> None:
+class FaultyJournals(SpoolTest):
+    def test_a_journal_without_a_handshake_is_set_aside_and_counted(self) -> None:
         socket = Socket(self.process.folder).say(speech(10))
         path = socket.close()
         path.write_bytes(flipped(path.read_bytes(), 30 * 8))
@@ -72,16 +73,14 @@ class Broken(SpoolTest):
         self.assertEqual(self.ledger("dtmf", "damage").count(("dtmf", "")), 2)
         self.assertIn(("damage", "damaged_record"), self.ledger())
 
-    def test_a_state_that_cannot_be_read_is_made_up_from_the_database(self) -> None:
+    def test_an_unreadable_state_is_replaced_from_the_database(self) -> None:
         packets = speech(600)
         socket = Socket(self.process.folder).say(packets[:300])
         socket.rotate()
         self.process.round()
         (state,) = self.process.folder.glob("*.state")
         waiting = (
-            sum(
-                len(one.pcm) for one in digest.load(state.read_bytes()).timeline.tracks["p"].waiting
-            )
+            sum(len(one.pcm) for one in load_state(state.read_bytes()).timeline.tracks["p"].waiting)
             // 640
         )
         state.write_bytes(b"\xc1")
@@ -92,7 +91,7 @@ class Broken(SpoolTest):
         self.assertEqual(self.ledger("gap"), [("gap", "not_received")])
         self.assertEqual(self.files(), [])
 
-    def test_a_journal_that_cannot_be_sealed_holds_up_its_own_socket_only_and_is_tried_again(
+    def test_a_journal_that_cannot_be_sealed_delays_only_its_own_socket_and_is_retried(
         self,
     ) -> None:
         for error in (
@@ -121,14 +120,15 @@ class Broken(SpoolTest):
                 with self.expected(), patch.object(rows, "write", fail):
                     for _ in range(5):
                         self.assertTrue(
-                            self.process.round(), "store and database are there: no reason to wait"
+                            self.process.round(),
+                            "store and database are reachable",
                         )
                 self.assert_recorded(speech(60), call_id=well.call_id)
                 self.assertEqual(tries, [(0, 2), (0, 1)], "with the other, then alone")
                 self.process.round(after_seconds=LONGEST_BACKOFF_SECONDS)
                 self.assert_recorded(speech(100), call_id=broken.call_id)
 
-    def test_a_socket_whose_end_the_disk_did_not_take_is_sealed_to_its_last_packet(self) -> None:
+    def test_a_socket_whose_close_was_not_written_is_sealed_to_its_last_packet(self) -> None:
         packets = speech(300)
         socket = Socket(self.process.folder).say(packets)
         socket.end()
@@ -137,8 +137,8 @@ class Broken(SpoolTest):
         self.assertIsNotNone(self.subscription(socket.stream_id).disconnected_at)
         self.assertEqual(self.files(), [])
 
-    def test_a_socket_that_goes_on_in_another_file_is_not_over(self) -> None:
-        """The folder was listed before the next file was there."""
+    def test_a_socket_that_continues_in_another_file_is_not_over(self) -> None:
+        """The folder was listed before the next file existed."""
         packets = speech(600)
         socket = Socket(self.process.folder).say(packets[:300])
         finished = socket.rotate()
@@ -164,22 +164,22 @@ class Broken(SpoolTest):
         self.new_process().round()
         self.assert_recorded(packets)
 
-    def test_a_file_that_is_renamed_while_the_folder_is_read_ends_nothing(self) -> None:
+    def test_a_file_that_is_renamed_while_the_folder_is_listed_is_skipped(self) -> None:
         socket = Socket(self.process.folder).say(speech(50))
         gone = socket.path(".open")
         socket.close()
         with patch("os.listdir", return_value=[gone.name]):
             self.assertEqual(list(streams_in(self.process.folder, dead=False)), [])
 
-    def test_an_error_that_nobody_thought_of_does_not_end_the_thread(self) -> None:
+    def test_an_unexpected_error_does_not_end_the_thread(self) -> None:
         sealer = self.process.sealer
         failing = threading.Event()
 
         def fail(*_: object) -> Backlog:
             failing.set()
-            raise RuntimeError("nobody thought of it")
+            raise RuntimeError("unexpected")
 
-        with self.expected(), patch("streams.sealing.sealer.backlog_of", fail):
+        with self.expected(), patch("streams.sealing.backlog_watch.backlog_of", fail):
             sealer.start()
             self.assertTrue(failing.wait(30))
             Socket(self.process.folder).say(speech(50)).close()

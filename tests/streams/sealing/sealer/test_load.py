@@ -1,5 +1,5 @@
-"""Files arrive as fast as they are sealed: a round ends all the same, and what belongs between two
-rounds happens.
+"""Files arrive as fast as they are sealed: a round still ends, and the work between rounds is
+done.
 """
 
 from __future__ import annotations
@@ -17,13 +17,8 @@ from calls.models import Call, Segment
 from calls.storage import StoreUnreachable, deletion
 from calls.times import EPOCH
 from streams.sealing import rows, steps
-from streams.sealing.sealer import (
-    CHECK_SECONDS,
-    HEARTBEAT_SECONDS,
-    SWEEP_SECONDS,
-    TAKEOVER_SECONDS,
-    Sealer,
-)
+from streams.sealing.backlog_watch import CHECK_SECONDS
+from streams.sealing.sealer import HEARTBEAT_SECONDS, SWEEP_SECONDS, TAKEOVER_SECONDS, Sealer
 from streams.sealing.steps import SealJob
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
@@ -31,7 +26,7 @@ from tests.streams.spools import Process, SpoolTest
 from tests.waiting import wait_until
 
 MAX_FILES = 250
-"""Where a round that does not end by itself is ended."""
+"""Number of files after which the load stops, so that every round ends."""
 FILE_SECONDS = TAKEOVER_SECONDS / 50
 
 
@@ -42,9 +37,7 @@ class SteadyLoad(SpoolTest):
     def load(
         self, after_each: Callable[[int], object] = int, *, ends: bool = False
     ) -> Iterator[None]:
-        """For every file that is stored another one is finished; `after_each` is told how many
-        there have been.
-        """
+        """Finishes another file for each that is stored; calls `after_each` with their number."""
         taken: list[str] = []
         write_object = storage.write_object
 
@@ -64,14 +57,14 @@ class SteadyLoad(SpoolTest):
     def finish_one(self, connection: str, process: Process | None = None) -> None:
         Socket((process or self.process).folder, connection).say(self.packets).close()
 
-    def test_a_round_is_over_when_the_spool_is_to_be_searched_again(self) -> None:
+    def test_a_round_ends_when_the_next_search_of_the_spool_is_due(self) -> None:
         began = self.clock.now
         with self.load():
             self.assertTrue(self.process.round())
         self.assertGreaterEqual(self.clock.now - began, TAKEOVER_SECONDS - CHECK_SECONDS)
         self.assertLessEqual(self.clock.now - began, TAKEOVER_SECONDS + CHECK_SECONDS)
 
-    def test_what_a_process_leaves_that_dies_meanwhile_is_taken_over(self) -> None:
+    def test_a_process_that_dies_in_the_meantime_is_taken_over(self) -> None:
         other = self.new_process()
         self.finish_one("other", other)
 
@@ -85,7 +78,7 @@ class SteadyLoad(SpoolTest):
         self.assertTrue(Call.objects.filter(call_connection_id="other").exists())
         self.assertFalse(other.folder.exists())
 
-    def test_a_dead_folder_with_more_than_a_round_can_seal_is_gone_on_with_at_once(self) -> None:
+    def test_a_dead_folder_with_more_than_a_round_can_seal_is_continued_at_once(self) -> None:
         dead = self.new_process()
         for number in range(90):
             self.finish_one(f"dead-{number}", dead)
@@ -107,16 +100,16 @@ class SteadyLoad(SpoolTest):
             self.process.round(after_seconds=SWEEP_SECONDS)
             self.assertEqual(sweep.call_count, 2)
 
-    def test_after_a_blip_of_the_database_live_calls_are_vouched_for_again(self) -> None:
+    def test_heartbeats_continue_after_a_short_database_failure(self) -> None:
         live = Socket(self.process.folder, "live", connected_us=(timezone.now() - EPOCH).seconds)
         self.process.round()
         seen: list[float] = []
         write, vouch_for = steps.write_rows, rows.vouch_for
-        blips = [OperationalError("gone")]
+        failures = [OperationalError("gone")]
 
-        def blip(files: Sequence[SealJob]) -> None:
-            if blips:
-                raise blips.pop()
+        def fail_once(files: Sequence[SealJob]) -> None:
+            if failures:
+                raise failures.pop()
             write(files)
 
         def note(stream_ids: list[str], now: datetime) -> None:
@@ -126,14 +119,14 @@ class SteadyLoad(SpoolTest):
 
         began = self.clock.now
         notes = patch.object(rows, "vouch_for", note)
-        with self.load(), self.expected(), patch.object(steps, "write_rows", blip), notes:
+        with self.load(), self.expected(), patch.object(steps, "write_rows", fail_once), notes:
             while self.clock.now < began + 3 * TAKEOVER_SECONDS:
                 self.process.round()
-        self.assertEqual((blips, self.process.sealer.failures["database"]), ([], 1))
+        self.assertEqual((failures, self.process.sealer.failures["database"]), ([], 1))
         self.assertGreaterEqual(len(seen), 2)
         self.assertLess(seen[0] - began, TAKEOVER_SECONDS + HEARTBEAT_SECONDS)
 
-    def test_what_has_failed_is_tried_again(self) -> None:
+    def test_a_failed_file_is_retried(self) -> None:
         store, refusals = steps.store_audio, [StoreUnreachable("no")]
 
         def refuse_first(file: SealJob) -> None:
@@ -147,8 +140,8 @@ class SteadyLoad(SpoolTest):
             self.process.round()
         self.assertTrue(Call.objects.filter(call_connection_id="first").exists())
 
-    def test_between_rounds_of_a_load_the_thread_does_not_pause(self) -> None:
-        """The thread itself, on the clock of this test: every pause would end the load."""
+    def test_the_thread_does_not_pause_between_rounds_under_load(self) -> None:
+        """Runs the thread itself on the clock of this test: every pause would end the load."""
         sealer: Sealer = self.process.sealer
         pauses: list[int] = []
         wait = sealer._waking.wait

@@ -1,6 +1,4 @@
-"""The power fails: what the sealer makes of a journal never outlives the journal. `make torture`
-cuts it for real.
-"""
+"""Power cuts: segments and rows never outlive their journal. `make torture` cuts real power."""
 
 from __future__ import annotations
 
@@ -15,10 +13,10 @@ from tests.streams.packets import speech
 from tests.streams.spools import SpoolTest
 
 
-class APowerCut(SpoolTest):
-    def test_finds_the_journal_of_everything_that_is_stored(self) -> None:
-        """Unsynced it could come back shorter, be cut into other segments, and lie over those that
-        are rows already.
+class PowerCut(SpoolTest):
+    def test_journals_are_synced_before_their_audio_is_stored(self) -> None:
+        """An unsynced journal could come back shorter, be cut into other segments, and overlap
+        those that are rows already.
         """
         Socket(self.process.folder).say(speech(120)).close()
         (path,) = self.process.folder.glob("*.journal")

@@ -1,6 +1,4 @@
-"""Several sockets of one call, in one process or in several: one axis, nothing twice, nothing
-lost.
-"""
+"""Several sockets of one call, in one process or in several: one axis, no copies, no loss."""
 
 from __future__ import annotations
 
@@ -21,8 +19,8 @@ from tests.streams.spools import SpoolTest
 START = START_US * RATE // 1_000_000
 
 
-class Reconnecting(SpoolTest):
-    """A second socket of the call goes on where the first has ended."""
+class Reconnect(SpoolTest):
+    """A second socket of the call continues after the first."""
 
     packets = speech(600)
 
@@ -33,7 +31,7 @@ class Reconnecting(SpoolTest):
         socket.close()
         return socket
 
-    def test_time_without_a_socket_is_a_gap_that_says_so(self) -> None:
+    def test_time_without_a_socket_is_a_gap_with_its_reason(self) -> None:
         self.two_sockets(self.packets[:200], self.packets[300:])
         self.process.round()
         self.assert_recorded(self.packets[:200] + self.packets[300:])
@@ -43,14 +41,14 @@ class Reconnecting(SpoolTest):
         gap = LedgerEntry.objects.get(kind="gap")
         self.assertEqual((gap.start_sample, gap.sample_count), (START + 200 * 320, 100 * 320))
 
-    def test_what_the_second_socket_repeats_is_dropped_and_counted(self) -> None:
+    def test_audio_that_the_second_socket_repeats_is_dropped_and_counted(self) -> None:
         socket = self.two_sockets(self.packets[:200], self.packets[150:])
         self.process.round()
         self.assert_recorded(self.packets)
         self.assertEqual(self.subscription(socket.stream_id).duplicate, 50)
         self.assertEqual(len(self.recorded()), 1)
 
-    def test_without_its_file_the_axis_comes_from_the_database(self) -> None:
+    def test_without_its_file_the_axis_is_read_from_the_database(self) -> None:
         self.two_sockets(self.packets[:200], self.packets[300:])
         (axis,) = (self.spool / spool.AXES).iterdir()
         axis.unlink()
@@ -58,7 +56,7 @@ class Reconnecting(SpoolTest):
         self.assert_recorded(self.packets[:200] + self.packets[300:])
         self.assertEqual(self.ledger("gap"), [("gap", "not_connected")])
 
-    def test_an_axis_that_cannot_be_read_is_as_good_as_none(self) -> None:
+    def test_an_unreadable_axis_is_replaced_from_the_database(self) -> None:
         self.two_sockets(self.packets[:200], self.packets[300:])
         (axis,) = (self.spool / spool.AXES).iterdir()
         axis.write_bytes(b"\xff")
@@ -66,8 +64,8 @@ class Reconnecting(SpoolTest):
             self.process.round()
         self.assertEqual(self.ledger("gap"), [("gap", "not_connected")])
 
-    def test_a_socket_that_is_sealed_after_a_younger_one_lies_before_it(self) -> None:
-        """Its process died, and the call went on in another one, which was over first."""
+    def test_a_socket_that_is_sealed_after_a_younger_one_is_placed_before_it(self) -> None:
+        """Its process died, and the call continued in another one, which was sealed first."""
         older = Socket(self.process.folder).say(self.packets[:200])
         other = self.new_process()
         other.round()
@@ -93,7 +91,7 @@ class Reconnecting(SpoolTest):
         self.assert_recorded(self.packets)
         self.assertEqual(self.subscription(sockets[1].stream_id).duplicate, 600)
 
-    def test_two_sockets_with_other_audio_at_the_same_time_keep_both_behind_each_other(
+    def test_two_sockets_with_different_audio_at_the_same_time_keep_both_one_after_the_other(
         self,
     ) -> None:
         other = self.new_process()
@@ -118,9 +116,9 @@ class Reconnecting(SpoolTest):
         for packet in [*self.packets, *theirs]:
             self.assertEqual(heard.count(packet.pcm), 1)
 
-    def test_two_processes_that_meet_at_one_place_lose_nothing(self) -> None:
-        """Both have looked before either has written: the second one must not write over the first
-        one's audio.
+    def test_two_processes_that_seal_the_same_position_lose_nothing(self) -> None:
+        """Both have queried before either has written: the second must not overwrite the audio of
+        the first.
         """
         other = self.new_process()
         theirs = [
@@ -132,10 +130,10 @@ class Reconnecting(SpoolTest):
         other.sealer._is_due("takeover", 3600.0)
 
         def meet(*arguments: Any) -> Any:
-            answer = without_overlaps(*arguments)
+            result = without_overlaps(*arguments)
             with patch.object(steps, "without_overlaps", without_overlaps):
                 self.process.round()
-            return answer
+            return result
 
         rows.announce(
             [Announcement(Socket(other.folder, connected_us=START_US - 9).handshake, [], [])]

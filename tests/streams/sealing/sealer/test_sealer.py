@@ -1,4 +1,4 @@
-"""The sealer: store first, rows second, journal last; journals wait while something is away."""
+"""The sealer: store first, rows second, journal last; journals wait during an outage."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from streams.journal import spool
 from streams.journal.backlog import backlog_of, streams_in, waiting_calls
 from streams.journal.records import Counts
 from streams.sealing import rows
+from streams.sealing.backlog_watch import CHECK_SECONDS, CHECK_SHARE
 from streams.sealing.sealer import (
-    CHECK_SECONDS,
-    CHECK_SHARE,
     GATHER_SECONDS,
     HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
@@ -35,7 +34,7 @@ from tests.waiting import wait_until
 START = START_US * RATE // 1_000_000
 
 
-class Sealing(SpoolTest):
+class Rounds(SpoolTest):
     def test_a_closed_socket_becomes_a_call_with_its_audio_and_nothing_is_left_on_disk(
         self,
     ) -> None:
@@ -88,16 +87,16 @@ class Sealing(SpoolTest):
         seen: list[tuple[int, int, bool]] = []
         write = rows.write
 
-        def look_and_write(*arguments: Any) -> None:
+        def check_and_write(*arguments: Any) -> None:
             seen.append((len(self.store.held), Segment.objects.count(), path.exists()))
             write(*arguments)
             seen.append((len(self.store.held), Segment.objects.count(), path.exists()))
 
-        with patch.object(rows, "write", look_and_write):
+        with patch.object(rows, "write", check_and_write):
             self.process.round()
         self.assertEqual(seen, [(1, 0, True), (1, 1, True)])
 
-    def test_the_subscription_knows_how_it_went(self) -> None:
+    def test_the_subscription_has_its_counts_and_its_close(self) -> None:
         socket = Socket(self.process.folder).say(speech(50))
         socket.press("5", START_US + 1)
         socket.count(Counts(0, 50, 1, 2, 3, {"not JSON": 3}))
@@ -114,7 +113,7 @@ class Sealing(SpoolTest):
         )
         self.assertEqual(self.ledger(), [("dtmf", "")])
 
-    def test_a_socket_that_says_nothing_is_a_call_without_audio(self) -> None:
+    def test_a_socket_without_messages_is_a_call_without_audio(self) -> None:
         Socket(self.process.folder, announced=False).close()
         self.process.round()
         self.assertEqual(
@@ -123,8 +122,8 @@ class Sealing(SpoolTest):
         self.assertEqual(self.files(), [])
 
 
-class Away(SpoolTest):
-    def test_without_a_store_journals_wait_and_all_is_caught_up(self) -> None:
+class Outages(SpoolTest):
+    def test_without_a_store_journals_wait_and_are_sealed_later(self) -> None:
         packets = speech(900)
         socket = Socket(self.process.folder)
         self.store.away = True
@@ -141,7 +140,7 @@ class Away(SpoolTest):
         self.assert_recorded(packets)
         self.assertEqual(len(self.recorded()), 1)
 
-    def test_a_store_that_goes_away_within_a_file_leaves_no_row(self) -> None:
+    def test_a_store_that_fails_within_a_file_leaves_no_row(self) -> None:
         packets = [*speech(50), *speech(50, participant="q")]
         Socket(self.process.folder).say(packets).close()
         self.store.fails_after = 1
@@ -154,7 +153,7 @@ class Away(SpoolTest):
         self.assert_recorded(packets[50:], raw_id="q")
         self.assertEqual(len(self.store.held), 2)
 
-    def test_without_a_database_journals_wait_and_all_is_caught_up(self) -> None:
+    def test_without_a_database_journals_wait_and_are_sealed_later(self) -> None:
         packets = speech(600)
         socket = Socket(self.process.folder).say(packets[:300])
         socket.rotate()
@@ -167,7 +166,7 @@ class Away(SpoolTest):
         self.assertTrue(self.process.round())
         self.assert_recorded(packets)
 
-    def test_an_outage_costs_a_few_attempts_a_round_however_many_sockets_wait(self) -> None:
+    def test_an_outage_costs_a_few_attempts_per_round_for_any_number_of_sockets(self) -> None:
         for number in range(20):
             Socket(self.process.folder, f"call-{number}").say(speech(10)).close()
         self.store.away = True
@@ -178,7 +177,7 @@ class Away(SpoolTest):
         self.process.round()
         self.assertEqual(Segment.objects.count(), 20)
 
-    def test_while_the_store_is_away_live_calls_are_vouched_for(self) -> None:
+    def test_heartbeats_continue_while_the_store_is_unreachable(self) -> None:
         open_socket = Socket(self.process.folder, "live").say(speech(10))
         dead = self.new_process()
         for number in range(5):
@@ -191,8 +190,8 @@ class Away(SpoolTest):
             self.process.round(after_seconds=HEARTBEAT_SECONDS)
         self.assertGreater(self.subscription(open_socket.stream_id).seen_at, before)
 
-    def test_the_thread_waits_longer_with_every_failure_and_is_back_at_once(self) -> None:
-        """Real time, the thread itself: only the waits are shortened and written down."""
+    def test_the_thread_waits_longer_after_each_failure_and_recovers_at_once(self) -> None:
+        """Runs the thread in real time: the waits are shortened and recorded."""
         Socket(self.process.folder).say(speech(10)).close()
         sealer, waits, times = self.process.sealer, list[float](), threading.Event()
         wait = sealer._stopping.wait
@@ -224,8 +223,8 @@ class Away(SpoolTest):
         )
 
 
-class LookingAfter(SpoolTest):
-    def test_old_axes_are_forgotten_and_young_ones_kept(self) -> None:
+class Housekeeping(SpoolTest):
+    def test_old_axes_are_deleted_and_young_ones_are_kept(self) -> None:
         for name in ("old", "young"):
             Socket(self.process.folder, name).say(speech(5)).close()
         self.process.round()
@@ -234,10 +233,10 @@ class LookingAfter(SpoolTest):
         self.process.round(after_seconds=SWEEP_SECONDS)
         self.assertEqual(list((self.spool / spool.AXES).iterdir()), [young])
 
-    def test_a_spool_without_axes_has_none_to_forget(self) -> None:
+    def test_a_spool_without_axes_has_none_to_delete(self) -> None:
         self.assertTrue(self.process.round(after_seconds=SWEEP_SECONDS))
 
-    def test_audio_of_deleted_calls_is_removed_now_and_then(self) -> None:
+    def test_audio_of_deleted_calls_is_removed_once_a_minute(self) -> None:
         Socket(self.process.folder).say(speech(5)).close()
         self.process.round()
         segment = Segment.objects.get()
@@ -248,15 +247,15 @@ class LookingAfter(SpoolTest):
         self.process.round(after_seconds=1)
         self.assertEqual((self.store.held, DiscardedAudio.objects.count()), ({}, 0))
 
-    def test_a_store_that_is_away_when_audio_is_removed_is_tried_again(self) -> None:
+    def test_a_failed_removal_of_deleted_audio_counts_as_a_store_failure(self) -> None:
         with (
             self.expected(),
-            patch("calls.storage.deletion.sweep", side_effect=ConnectionError("away")),
+            patch("calls.storage.deletion.sweep", side_effect=ConnectionError("unreachable")),
         ):
             self.assertFalse(self.process.round())
         self.assertEqual(self.process.sealer.failures["store"], 1)
 
-    def test_the_backlog_is_what_waits_on_disk_for_every_process(self) -> None:
+    def test_the_backlog_counts_the_journals_of_every_process(self) -> None:
         other = self.new_process()
         finished = Socket(other.folder, "a").say(speech(5)).close()
         open_file = Socket(self.process.folder, "b").path(".open")
@@ -271,7 +270,7 @@ class LookingAfter(SpoolTest):
         (self.spool / "note").touch()
         self.assertEqual(backlog_of(self.spool, 1.0), Backlog())
 
-    def test_a_file_that_is_sealed_while_the_backlog_is_counted_is_no_error(self) -> None:
+    def test_a_file_that_is_sealed_during_the_count_is_no_error(self) -> None:
         path = Socket(self.process.folder).close()
         with patch(
             "streams.journal.backlog._files_below",
@@ -279,7 +278,7 @@ class LookingAfter(SpoolTest):
         ):
             self.assertEqual(backlog_of(self.spool, 1.0).files, 1)
 
-    def test_stop_lets_the_current_file_become_rows_and_leaves_the_rest(self) -> None:
+    def test_stop_finishes_the_current_file_and_leaves_the_rest(self) -> None:
         for number in range(5):
             Socket(self.process.folder, f"call-{number}").say(speech(5)).close()
         sealer, write_object = self.process.sealer, storage.write_object
@@ -303,8 +302,8 @@ class LookingAfter(SpoolTest):
         self.assertFalse(sealer._thread.is_alive())
         self.assert_recorded(packets)
 
-    def test_the_thread_gathers_what_is_finished_soon_after(self) -> None:
-        """Real time, the thread itself: only the waits are shortened and written down."""
+    def test_the_thread_gathers_files_that_are_finished_soon_after(self) -> None:
+        """Runs the thread in real time: the waits are shortened and recorded."""
         sealer, waits = self.process.sealer, list[float | None]()
         wait = sealer._stopping.wait
 
@@ -319,8 +318,8 @@ class LookingAfter(SpoolTest):
             sealer.stop(30)
         self.assertEqual(waits[0], GATHER_SECONDS)
 
-    def test_everything_on_disk_is_counted_once_a_second(self) -> None:
-        """With thousands of open files that takes as long as all the rest of a round."""
+    def test_the_backlog_is_measured_once_a_second(self) -> None:
+        """With thousands of open files that takes as long as the rest of a round."""
         self.process.round()
         Socket(self.process.folder)
         self.process.round(after_seconds=CHECK_SECONDS - 0.1)
@@ -328,7 +327,7 @@ class LookingAfter(SpoolTest):
         self.process.round(after_seconds=0.1)
         self.assertEqual(self.process.sealer.backlog.files, 1)
 
-    def test_what_takes_long_to_count_is_counted_less_often(self) -> None:
+    def test_a_slow_measurement_is_made_less_often(self) -> None:
         self.process.round()
         counted: list[float] = []
 
@@ -337,7 +336,7 @@ class LookingAfter(SpoolTest):
             self.clock.forward(2.0)
             return Backlog()
 
-        with patch("streams.sealing.sealer.backlog_of", slowly):
+        with patch("streams.sealing.backlog_watch.backlog_of", slowly):
             for _ in range(2 * CHECK_SHARE + 1):
                 self.process.round(after_seconds=1.0)
         self.assertEqual(len(counted), 2)

@@ -1,4 +1,4 @@
-"""What a dead process left is sealed by a living one."""
+"""A living process seals the journals of a dead one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.streams.spools import SpoolTest
 PACKET_BYTES = 670
 
 
-class TakingOver(SpoolTest):
-    def test_what_a_dead_process_left_is_sealed_to_the_last_packet(self) -> None:
+class Takeover(SpoolTest):
+    def test_the_journals_of_a_dead_process_are_sealed_to_the_last_packet(self) -> None:
         packets = speech(500)
         socket = Socket(self.process.folder).say(packets[:300])
         socket.rotate()
@@ -54,7 +54,7 @@ class TakingOver(SpoolTest):
             LedgerEntry.objects.get(kind="damage").detail, {"journal": 0, "bytes": PACKET_BYTES - 5}
         )
 
-    def test_a_rotation_that_died_half_way_leaves_two_open_files_and_loses_nothing(self) -> None:
+    def test_a_crash_during_rotation_leaves_two_open_files_and_loses_nothing(self) -> None:
         packets = speech(300)
         socket = Socket(self.process.folder).say(packets)
         with patch.object(Path, "rename", side_effect=OSError):
@@ -66,7 +66,7 @@ class TakingOver(SpoolTest):
         self.assert_recorded(packets)
         self.assertEqual(self.ledger(), [("recovered", "recorder_stopped")])
 
-    def test_a_file_that_was_never_begun_is_removed(self) -> None:
+    def test_an_empty_file_is_removed(self) -> None:
         (self.process.folder / "4f6c0f0e-5a4b-4d0e-9a3c-6b1f3f1a7c11.000000.open").write_bytes(
             b"ACSJ"
         )
@@ -75,7 +75,7 @@ class TakingOver(SpoolTest):
         self.assertEqual((self.files(), Call.objects.count()), ([], 0))
         self.assertFalse(self.process.folder.exists())
 
-    def test_pieces_of_states_do_not_keep_a_folder_for_ever(self) -> None:
+    def test_leftover_states_do_not_keep_the_folder(self) -> None:
         Socket(self.process.folder).say(speech(10)).close()
         (self.process.folder / ".stream.000001.state.4f6c0f0e").touch()
         (self.process.folder / "stream.000001.state").touch()
@@ -83,7 +83,7 @@ class TakingOver(SpoolTest):
         self.new_process().round()
         self.assertFalse(self.process.folder.exists())
 
-    def test_while_the_store_is_away_the_folder_stays_for_the_next_round(self) -> None:
+    def test_while_the_store_is_unreachable_the_folder_stays_for_the_next_round(self) -> None:
         packets = speech(50)
         Socket(self.process.folder).say(packets).die()
         self.process.die()
@@ -94,24 +94,24 @@ class TakingOver(SpoolTest):
         self.assertTrue(self.process.folder.exists())
         self.store.away = False
         survivor.round()
-        self.assertEqual(Segment.objects.count(), 0, "not looked for so soon again")
+        self.assertEqual(Segment.objects.count(), 0, "the next search is not due yet")
         survivor.round(after_seconds=TAKEOVER_SECONDS)
         self.assert_recorded(packets)
 
-    def test_a_folder_whose_takeover_fails_is_free_again(self) -> None:
+    def test_a_folder_whose_takeover_fails_is_released(self) -> None:
         Socket(self.process.folder).say(speech(50)).die()
         self.process.die()
         survivor = self.new_process()
         with (
             self.expected(),
-            patch("streams.sealing.sealer.streams_in", side_effect=PermissionError("not ours")),
+            patch("streams.sealing.sealer.streams_in", side_effect=PermissionError("no")),
         ):
             self.assertTrue(survivor.round())
         (folder,) = spool.abandoned(self.spool)
         self.assertEqual(folder.path, self.process.folder)
         folder.release()
 
-    def test_a_living_process_s_journals_are_left_to_it(self) -> None:
+    def test_the_journals_of_a_living_process_are_left_alone(self) -> None:
         Socket(self.process.folder).say(speech(50)).close()
         self.new_process().round()
         self.assertEqual(self.files(), ["000000.journal"])
