@@ -1,0 +1,1 @@
+"""Live state for other processes: the board, alarms, and audio for listeners."""

@@ -1,8 +1,7 @@
-"""The lookout of one process: once a second it looks at every open stream and at the process, and
-knows what is on.
+"""Evaluates the alarm rules once a second and keeps the set of active alarms.
 
-streams, sealer, disk ──▶ alarms.py ──┬──▶ the stream's journal, and from there the ledger
-                                      └──▶ news for the dashboards, log, /metrics
+streams, sealer, disk ──▶ alarm_rules ──┬──▶ the stream's journal, and from there the ledger
+                                        └──▶ news for the dashboards, log, /metrics
 """
 
 from __future__ import annotations
@@ -31,9 +30,7 @@ log = structlog.get_logger(__name__)
 EVALUATE_SECONDS = 1.0
 
 MAX_PUBLISHED = 1_000
-"""Alarms of one process that dashboards are told of, the oldest first: a socket may invent 512
-voices.
-"""
+"""Published alarms of one process, the oldest first: a socket may invent 512 voices."""
 
 
 def thresholds_from_settings() -> Thresholds:
@@ -53,88 +50,89 @@ class AlarmMonitor:
 
     def __init__(self, limits: Thresholds) -> None:
         self._limits = limits
-        self._watches: dict[Stream, StreamRules] = {}
-        self._process = ProcessRules(limits)
-        self._looked_at = self._told_at = float("-inf")
-        self._is_news = False
+        self._rules: dict[Stream, StreamRules] = {}
+        self._process_rules = ProcessRules(limits)
+        self._evaluated_at = self._published_at = float("-inf")
+        self._must_publish = False
         self.on: list[AlarmNews] = []
 
     @property
     def counts(self) -> Counter[str]:
-        """How many of each alarm are on."""
+        """Number of active alarms by name."""
         return Counter(alarm["alarm"] for alarm in self.on)
 
     def is_due(self, now: float) -> bool:
-        return now - self._looked_at >= EVALUATE_SECONDS
+        return now - self._evaluated_at >= EVALUATE_SECONDS
 
     def evaluate(
         self, streams: Iterable[Stream], process: ProcessReading, now: float, now_us: int
     ) -> None:
-        """`streams`: all that are open, in the order in which they were opened."""
-        self._looked_at = now
+        """Evaluates all rules. `streams`: all open ones, in the order in which they were opened."""
+        self._evaluated_at = now
         streams = list(streams)
         newest = {stream.handshake.call_id: stream for stream in streams}
-        before, self._watches = self._watches, {}
+        before, self._rules = self._rules, {}
         changed = False
         for stream in streams:
-            watch = before.pop(stream) if stream in before else StreamRules(self._limits)
-            self._watches[stream] = watch
-            seen = _reading_of(stream, is_newest=newest[stream.handshake.call_id] is stream)
-            for alarm in watch.evaluate(seen, now, now_us):
+            rules = before.pop(stream) if stream in before else StreamRules(self._limits)
+            self._rules[stream] = rules
+            reading = _reading_of(stream, is_newest=newest[stream.handshake.call_id] is stream)
+            for alarm in rules.evaluate(reading, now, now_us):
                 stream.note(alarm)
                 changed = True
         changed = self._evaluate_process(process, now, now_us) or changed
-        if changed or any(
-            lamp.on_since_us for watch in before.values() for lamp in watch.latches
-        ):  # closed with it
-            self._redraw()
+        closed_with_stream = any(
+            latch.raised_since_us for rules in before.values() for latch in rules.latches
+        )
+        if changed or closed_with_stream:
+            self._update_active()
 
     def repeat(self) -> None:
-        """The next news say what is on, if anything is."""
-        self._is_news = self._is_news or bool(self.on)
+        """Makes the next news include the active alarms, if there are any."""
+        self._must_publish = self._must_publish or bool(self.on)
 
     def news(self, now: float) -> list[AlarmNews] | None:
-        """All that are on, when that has changed, every second while any is, and else every
-        `REPEAT_SECONDS`.
+        """Returns all active alarms when they have changed, every second while there are any, and
+        otherwise every `REPEAT_SECONDS`; None in between.
 
-        None where there is nothing to say. Who opens a dashboard late is to know what is wrong
-        within a second.
+        A dashboard that opens later thus shows them within a second.
         """
-        if not self._is_news and now - self._told_at < (
+        if not self._must_publish and now - self._published_at < (
             EVALUATE_SECONDS if self.on else REPEAT_SECONDS
         ):
             return None
-        self._is_news, self._told_at = False, now
+        self._must_publish, self._published_at = False, now
         return self.on
 
-    def _evaluate_process(self, seen: ProcessReading, now: float, now_us: int) -> bool:
-        changes = self._process.evaluate(seen, now, now_us)
+    def _evaluate_process(self, reading: ProcessReading, now: float, now_us: int) -> bool:
+        changes = self._process_rules.evaluate(reading, now, now_us)
         for alarm in changes:
             if alarm.until_us is None:
                 log.warning("alarm raised", alarm=alarm.name)
             else:
-                log.info("alarm is over", alarm=alarm.name)
+                log.info("alarm cleared", alarm=alarm.name)
         return bool(changes)
 
-    def _redraw(self) -> None:
+    def _update_active(self) -> None:
         on: dict[tuple[str | None, str | None, str], AlarmNews] = {}
-        for alarm in sorted(self._all_on(), key=lambda alarm: alarm["since"]):
-            on.setdefault(
-                (alarm["call"], alarm["participant"], alarm["alarm"]), alarm
-            )  # of two sockets, the elder
+        for alarm in sorted(self._active(), key=lambda alarm: alarm["since"]):
+            # On two sockets of a call: the older alarm.
+            on.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)
         self.on = list(on.values())[:MAX_PUBLISHED]
-        self._is_news = True
+        self._must_publish = True
 
-    def _all_on(self) -> Iterator[AlarmNews]:
-        for lamp in self._process.latches:
-            if lamp.on_since_us is not None:
-                yield _news(None, None, lamp.name, lamp.on_since_us)
-        for stream, watch in self._watches.items():
+    def _active(self) -> Iterator[AlarmNews]:
+        for latch in self._process_rules.latches:
+            if latch.raised_since_us is not None:
+                yield _news(None, None, latch.name, latch.raised_since_us)
+        for stream, rules in self._rules.items():
             participants = [speaker.participant_id for speaker in stream.speakers.values()]
-            for lamp in watch.latches:
-                if lamp.on_since_us is not None:
-                    whose = None if lamp.voice is None else participants[lamp.voice]
-                    yield _news(stream.handshake.call_id, whose, lamp.name, lamp.on_since_us)
+            for latch in rules.latches:
+                if latch.raised_since_us is not None:
+                    participant = None if latch.voice is None else participants[latch.voice]
+                    yield _news(
+                        stream.handshake.call_id, participant, latch.name, latch.raised_since_us
+                    )
 
 
 def _news(call: str | None, participant: str | None, name: str, since_us: int) -> AlarmNews:
@@ -147,7 +145,7 @@ def _news(call: str | None, participant: str | None, name: str, since_us: int) -
 
 
 def _reading_of(stream: Stream, *, is_newest: bool) -> StreamReading:
-    """Takes what the voices have heard since the last look."""
+    """Takes the levels of the voices since the last evaluation, and resets them."""
     voices = []
     for speaker in stream.speakers.values():
         voices.append(VoiceReading(speaker.loudest_dbfs, speaker.clipped))

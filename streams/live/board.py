@@ -1,13 +1,12 @@
-"""The live board of one process: all its streams, one `News` per tick for all of them together. No
-I/O.
+"""The live board of one process: all its streams, and one `News` per tick for all of them. No I/O.
 
-Audio must never be lost, levels must never queue: what is not taken in time is replaced by what is
-newer.
+Audio must never be lost; levels must never queue: a newer level replaces one that was not taken in
+time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -25,12 +24,12 @@ from calls.live.messages import (
     Totals,
 )
 from calls.times import iso_from_microseconds
-from streams.ingest.stream import Stream
+from streams.ingest.stream import Speaker, Stream
 from streams.journal.records import Metadata
 from streams.live.alarm_rules import FULL_SCALE_DBFS
 
 QUIET_TICKS = 4
-"""Ticks without a packet after which a voice is shown silent: a stall of less is not seen."""
+"""Ticks without a packet after which a voice is shown as silent: shorter stalls are not shown."""
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class LiveCall:
     """A call with at least one socket here, or whose last one closed within the grace time."""
 
     streams: list[Stream] = field(default_factory=list)
-    told_at: float = float("-inf")
+    published_at: float = float("-inf")
 
     @property
     def is_open(self) -> bool:
@@ -50,7 +49,7 @@ class LiveCall:
 
 
 class Board:
-    """`add` a stream when it opens; `tick` answers what is new. Times are seconds of any monotonic
+    """`add` a stream when it opens; `tick` returns the news. Times are seconds of any monotonic
     clock.
     """
 
@@ -77,55 +76,49 @@ class Board:
         totals: Totals | None = None,
         listeners: dict[str, int] | None = None,
     ) -> News:
-        """The news since the last tick: `now` monotonic seconds, `now_us` the wall clock for the
-        grace time.
+        """Returns the news since the last tick: `now` in monotonic seconds, `now_us` on the wall
+        clock for the grace time.
 
-        `alarms` are all that are on, where there is something to say of them
-        (`streams.live.alarm_monitor`); so are `totals` and `listeners` (`streams.live.audio_tap`).
+        `alarms` (all active ones, `AlarmMonitor.news`), `totals` and `listeners` (`AudioTap.news`)
+        are None if they need not be sent.
         """
-        levels = self._levels()
-        calls, ended, minutes = self._call_news(now, now_us)
         news = News(
-            process=self._process, number=self._number, levels=levels, calls=calls, ended=ended
+            process=self._process, number=self._number, levels=self._levels(), calls=[], ended=[]
         )
+        self._add_calls(news, now, now_us)
         if alarms is not None:
             news["alarms"] = alarms
         if totals is not None:
             news["totals"] = totals
         if listeners is not None:
             news["listeners"] = listeners
-        if minutes:
-            news["minutes"] = minutes
-        if is_worth_publishing(
-            news
-        ):  # empty news are not sent, and must leave no hole in the numbers
+        if is_worth_publishing(news):  # empty news are not sent, and must leave no hole in numbers
             news["number"] = self._number = self._number + 1
         return news
 
-    def _call_news(
-        self, now: float, now_us: int
-    ) -> tuple[list[CallData], list[CallData], dict[str, str]]:
-        """Calls that are new, changed or due again, those that have ended, and minutes of the
-        former.
+    def _add_calls(self, news: News, now: float, now_us: int) -> None:
+        """Adds the calls that are new, changed or due for a repeat with their minutes, and the
+        ended calls, which leave the board.
         """
-        calls, ended, minutes = [], [], dict[str, str]()
+        minutes = dict[str, str]()
         for call_id, call in list(self._calls.items()):
             if not call.is_open and now_us - call.last_close_us >= self._grace_us:
                 del self._calls[call_id]
-                ended.append(as_in_rest(call))
-            elif now - call.told_at >= REPEAT_SECONDS or any(
+                news["ended"].append(as_in_rest(call))
+            elif now - call.published_at >= REPEAT_SECONDS or any(
                 stream.changed for stream in call.streams
             ):
-                call.told_at = now
-                calls.append(as_in_rest(call) | {"state": "live", "ended_at": None})
+                call.published_at = now
+                news["calls"].append(as_in_rest(call) | {"state": "live", "ended_at": None})
                 minutes |= _minutes(call)
                 for stream in call.streams:
                     stream.changed = False
-        return calls, ended, minutes
+        if minutes:
+            news["minutes"] = minutes
 
     def _levels(self) -> dict[str, list[float]]:
-        """The newest window of each voice; a voice that has gone quiet is said to be silent
-        once.
+        """Returns the level of each voice in its newest window; a voice that has gone quiet is
+        shown as silent once.
         """
         levels: dict[str, list[float]] = {}
         speakers = [
@@ -142,23 +135,15 @@ class Board:
                 speaker.audible, speaker.quiet_ticks = True, 0
                 speaker.loudest_dbfs = max(speaker.loudest_dbfs, level.rms_dbfs)
                 speaker.clipped += level.peak_dbfs >= FULL_SCALE_DBFS
-                heard = [
-                    level.rms_dbfs,
-                    level.peak_dbfs,
-                ]  # the louder one, where two sockets carry the voice
+                # The louder one, if two sockets carry the voice.
+                shown = [level.rms_dbfs, level.peak_dbfs]
                 levels[speaker.participant_id] = max(
-                    heard, levels.get(speaker.participant_id, heard)
+                    shown, levels.get(speaker.participant_id, shown)
                 )
             elif speaker.audible:
                 speaker.quiet_ticks += 1
                 speaker.audible = speaker.quiet_ticks < QUIET_TICKS
-        audible = {speaker.participant_id for speaker in speakers if speaker.audible}
-        for speaker in speakers:
-            if speaker.quiet_ticks == QUIET_TICKS:
-                speaker.quiet_ticks = 0
-                if speaker.participant_id not in audible:  # on another socket it goes on
-                    levels[speaker.participant_id] = [SILENCE_DBFS, SILENCE_DBFS]
-        return levels
+        return levels | _silences(speakers)
 
 
 def is_worth_publishing(news: News) -> bool:
@@ -166,8 +151,22 @@ def is_worth_publishing(news: News) -> bool:
     return has_facts or "alarms" in news or "totals" in news or "listeners" in news
 
 
+def _silences(speakers: Sequence[Speaker]) -> dict[str, list[float]]:
+    """Returns the level of silence for voices that have just gone quiet on all their sockets."""
+    audible = {speaker.participant_id for speaker in speakers if speaker.audible}
+    silences = {}
+    for speaker in speakers:
+        if speaker.quiet_ticks == QUIET_TICKS:
+            speaker.quiet_ticks = 0
+            if speaker.participant_id not in audible:
+                silences[speaker.participant_id] = [SILENCE_DBFS, SILENCE_DBFS]
+    return silences
+
+
 def _minutes(call: LiveCall) -> dict[str, str]:
-    """By participant; of a voice on two sockets what the newer one heard."""
+    """Returns the levels of the last minute by participant; a voice on two sockets has those of the
+    newer one.
+    """
     speakers = [
         speaker for stream in call.streams for speaker in stream.speakers.values() if speaker.minute
     ]
@@ -175,8 +174,8 @@ def _minutes(call: LiveCall) -> dict[str, str]:
 
 
 def as_in_rest(call: LiveCall) -> CallData:
-    """The call as `GET /api/v1/calls/<id>/` shows it, as far as this process knows before anything
-    is sealed.
+    """Returns the call in the form of `GET /api/v1/calls/<id>/`, with the facts that this
+    process has before anything is sealed.
     """
     first = min(
         (stream.handshake for stream in call.streams),
@@ -207,7 +206,9 @@ def _state_of(call: LiveCall) -> str:
 
 
 def _participants(call: LiveCall) -> dict[str, ParticipantData]:
-    """By id, in the order of being heard; a voice heard on two sockets is one participant."""
+    """Returns participants by id, in the order of their first packet; a voice on two sockets is one
+    participant.
+    """
     participants: dict[str, ParticipantData] = {}
     for stream in call.streams:
         for speaker in stream.speakers.values():
@@ -228,7 +229,9 @@ def _participants(call: LiveCall) -> dict[str, ParticipantData]:
 
 
 def _subscriptions(stream: Stream) -> Iterable[SubscriptionData]:
-    """One for each metadata, as REST shows them; one without facts while none has come."""
+    """Yields a subscription in the form of REST for each metadata; one without facts before the
+    first.
+    """
     handshake, closed = stream.handshake, stream.closed
     announced: list[Metadata | None] = [*stream.metadata] or [None]
     for index, (metadata, counts) in enumerate(zip(announced, stream.counts(), strict=True)):
@@ -251,7 +254,7 @@ def _subscriptions(stream: Stream) -> Iterable[SubscriptionData]:
                 "dtmf": counts.dtmf,
                 "unknown": counts.unknown,
                 "malformed": counts.malformed,
-                "duplicate": 0,  # these two are known when the journal is sealed
+                "duplicate": 0,  # these two are counted when the journal is sealed
                 "late": 0,
             },
         }

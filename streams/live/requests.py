@@ -1,6 +1,4 @@
-"""What other processes wish of one that records: to hear a call (`ears.py`), or to be told at once
-what it repeats.
-"""
+"""Requests from other processes: start a tap on a call, or repeat the state now."""
 
 from __future__ import annotations
 
@@ -17,18 +15,18 @@ log = structlog.get_logger(__name__)
 REJOIN_SECONDS = 1.0
 
 
-async def serve_requests(take: Callable[[dict[str, Any]], None]) -> None:
-    """Until it is cancelled; joins the channel layer again by itself."""
-    said = ""
+async def serve_requests(accept: Callable[[dict[str, Any]], None]) -> None:
+    """Passes requests to `accept` until cancelled; rejoins the channel layer after each error."""
+    last_error = ""
     while True:
         try:
             async with channel.messages_of(channel.RECORDERS) as next_message:
                 while True:
-                    take(await next_message())
+                    accept(await next_message())
         except channel.LAYER_ERRORS:
-            pass  # said by the recorder's own news
-        except Exception as error:  # whatever befalls wishes must not touch recording
-            if said != repr(error):  # once, not once a second for as long as there are calls
-                log.error("wishes are not heard", exc_info=error)
-            said = repr(error)
+            pass  # logged when the recorder publishes its news
+        except Exception as error:  # no failure of requests may affect recording
+            if last_error != repr(error):  # once, not every second while there are calls
+                log.error("listen requests unavailable", exc_info=error)
+            last_error = repr(error)
         await asyncio.sleep(REJOIN_SECONDS)

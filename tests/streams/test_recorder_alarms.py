@@ -100,7 +100,7 @@ class Alarms(RecorderTestCase):
 class Outage(RecorderTestCase):
     async def test_of_the_store_is_an_alarm_until_sealing_succeeds(self) -> None:
         recorder = self.make(
-            alarms=Thresholds(away_seconds=1.0), grace_seconds=600.0
+            alarms=Thresholds(outage_seconds=1.0), grace_seconds=600.0
         )  # the board keeps the call
         self.addCleanup(recorder.stop)
         recorder.start()

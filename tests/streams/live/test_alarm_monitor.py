@@ -1,4 +1,4 @@
-"""The lookout: what it sees is in the journal, in the news, in the log, and in the figures."""
+"""The alarm monitor: alarms are in the journal, in the news, in the log, and in the counts."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from tests.streams.streams import (
     records_in,
 )
 
-WELL = ProcessReading(disk_is_low=False, lag_segments=0.0, files=0, sealed=0, failures={})
+HEALTHY = ProcessReading(disk_is_low=False, lag_segments=0.0, files=0, sealed=0, failures={})
 LOUD, SILENT = b"\x00\x20\x00\xe0" * 160, bytes(640)
 
 
-class LookoutTestCase(SimpleTestCase):
+class MonitorTestCase(SimpleTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
-        self.lookout = AlarmMonitor(Thresholds())
+        self.monitor = AlarmMonitor(Thresholds())
         self.board = Board("process", 10.0)
         self.streams: list[Stream] = []
-        self.process = WELL
+        self.process = HEALTHY
         self.second = 0
         self.addCleanup(self.close_all)
 
@@ -59,39 +59,39 @@ class LookoutTestCase(SimpleTestCase):
         self.streams.remove(stream)
         close(stream)
 
-    def pass_seconds(self, seconds: int, said: Iterable[str] = ()) -> list[AlarmNews]:
-        """All streams hear these messages once a second; what is on then."""
+    def pass_seconds(self, seconds: int, messages: Iterable[str] = ()) -> list[AlarmNews]:
+        """All streams receive these messages once a second; returns the active alarms then."""
         for _ in range(seconds):
             self.second += 1
             now, now_us = 100.0 + self.second, START_US + self.second * 1_000_000
             for stream in self.streams:
-                stream.receive(*said)
+                stream.receive(*messages)
             self.board.tick(now, now_us)
-            self.lookout.evaluate(self.streams, self.process, now, now_us)
-        return self.lookout.on
+            self.monitor.evaluate(self.streams, self.process, now, now_us)
+        return self.monitor.on
 
     def alarms_written(self) -> list[Alarm]:
         return [record for record in records_in(self.folder) if isinstance(record, Alarm)]
 
     def names(self) -> list[str]:
-        return [alarm["alarm"] for alarm in self.lookout.on]
+        return [alarm["alarm"] for alarm in self.monitor.on]
 
 
-class OfACall(LookoutTestCase):
-    def test_that_stalls_is_in_news_and_journal_until_it_goes_on(self) -> None:
+class CallAlarms(MonitorTestCase):
+    def test_a_stall_is_in_news_and_journal_until_it_ends(self) -> None:
         stream = self.stream()
         self.assertEqual(self.pass_seconds(5, [audio(ALICE, LOUD)]), [])
         (alarm,) = self.pass_seconds(4)
         since_us = START_US + 5_000_000
         call_id = stream.handshake.call_id
-        told = {
+        published = {
             "call": call_id,
             "participant": None,
             "alarm": "stalled",
             "since": iso_from_microseconds(since_us),
         }
-        self.assertEqual(alarm, told)
-        self.assertEqual(self.lookout.counts, {"stalled": 1})
+        self.assertEqual(alarm, published)
+        self.assertEqual(self.monitor.counts, {"stalled": 1})
         self.assertEqual(self.pass_seconds(3, [audio(ALICE, LOUD)]), [])
         written = [
             Alarm("stalled", None, since_us),
@@ -99,28 +99,28 @@ class OfACall(LookoutTestCase):
         ]
         self.assertEqual(self.alarms_written(), written)
 
-    def test_names_the_participant_who_is_not_heard(self) -> None:
+    def test_one_way_audio_has_its_participant(self) -> None:
         self.stream()
         (alarm,) = self.pass_seconds(25, [audio(ALICE, LOUD), audio(BOB, SILENT)])
         self.assertEqual((alarm["alarm"], alarm["participant"]), ("one_way", participant_id(BOB)))
         self.assertEqual(self.alarms_written()[0].voice, 1)
 
-    def test_that_ends_takes_its_alarms_along(self) -> None:
+    def test_a_call_that_ends_clears_its_alarms(self) -> None:
         stream = self.stream()
         self.pass_seconds(11)
         self.assertEqual(self.names(), ["no_audio"])
-        self.lookout.news(0.0)
+        self.monitor.news(0.0)
         self.hang_up(stream)
         self.assertEqual(self.pass_seconds(1), [])
-        self.assertEqual(self.lookout.news(0.0), [])
+        self.assertEqual(self.monitor.news(0.0), [])
 
-    def test_whose_socket_was_replaced_has_not_stalled(self) -> None:
+    def test_a_replaced_socket_is_not_stalled(self) -> None:
         self.stream().receive(audio(ALICE, LOUD))
         self.stream()
         self.pass_seconds(15)
-        self.assertEqual(self.names(), ["no_audio"], "of the new one")
+        self.assertEqual(self.names(), ["no_audio"], "of the new socket")
 
-    def test_with_two_sockets_has_an_alarm_once_since_the_earlier_moment(self) -> None:
+    def test_on_two_sockets_an_alarm_is_published_once_with_the_earlier_time(self) -> None:
         first = self.stream()
         self.pass_seconds(1, [audio(ALICE, LOUD)])
         fill_disk(first)
@@ -134,7 +134,7 @@ class OfACall(LookoutTestCase):
         for stream in self.streams:
             fill_disk(stream, full=False)
 
-    def test_on_a_full_disk_has_its_alarm_in_the_journal_once_there_is_room(self) -> None:
+    def test_an_alarm_of_a_full_disk_is_in_the_journal_once_there_is_space(self) -> None:
         stream = self.stream()
         self.pass_seconds(2, [audio(ALICE, LOUD)])
         fill_disk(stream)
@@ -145,13 +145,13 @@ class OfACall(LookoutTestCase):
         self.assertEqual([alarm.until_us is None for alarm in self.alarms_written()], [True, False])
 
 
-class OfTheProcess(LookoutTestCase):
-    def test_is_logged_once_when_it_is_raised_and_when_it_is_over(self) -> None:
+class ProcessAlarms(MonitorTestCase):
+    def test_an_alarm_is_logged_once_when_raised_and_once_when_cleared(self) -> None:
         self.pass_seconds(1)
-        self.process = WELL._replace(disk_is_low=True)
+        self.process = HEALTHY._replace(disk_is_low=True)
         with self.assertLogs("streams.live.alarm_monitor", "INFO") as logs:
             (alarm,) = self.pass_seconds(10)
-            self.process = WELL
+            self.process = HEALTHY
             self.assertEqual(self.pass_seconds(10), [])
         self.assertEqual(
             (alarm["call"], alarm["participant"], alarm["alarm"]), (None, None, "disk_low")
@@ -160,34 +160,35 @@ class OfTheProcess(LookoutTestCase):
         self.assertEqual(self.alarms_written(), [])
 
 
-class News(LookoutTestCase):
-    def test_is_told_when_it_changes_and_is_repeated(self) -> None:
+class News(MonitorTestCase):
+    def test_alarms_are_published_when_they_change_and_repeated(self) -> None:
         self.assertEqual(
-            self.lookout.news(0.0),
+            self.monitor.news(0.0),
             [],
-            "at first, for who has heard of alarms that are none any more",
+            "at first, for dashboards that still show old alarms",
         )
-        self.assertIsNone(self.lookout.news(REPEAT_SECONDS / 2))
-        self.process = WELL._replace(disk_is_low=True)
+        self.assertIsNone(self.monitor.news(REPEAT_SECONDS / 2))
+        self.process = HEALTHY._replace(disk_is_low=True)
         self.pass_seconds(1)
-        told = self.lookout.news(REPEAT_SECONDS / 2)
-        assert told, "it has changed"
-        told_at = REPEAT_SECONDS / 2
-        self.assertIsNone(self.lookout.news(told_at + 0.9))
+        published = self.monitor.news(REPEAT_SECONDS / 2)
+        assert published, "it has changed"
+        published_at = REPEAT_SECONDS / 2
+        self.assertIsNone(self.monitor.news(published_at + 0.9))
         self.assertEqual(
-            self.lookout.news(told_at + 1.0),
-            told,
-            "who comes late knows within a second what is wrong",
+            self.monitor.news(published_at + 1.0),
+            published,
+            "a dashboard that opens later shows alarms within a second",
         )
-        self.process = WELL
+        self.process = HEALTHY
         self.pass_seconds(10)
-        self.assertEqual(self.lookout.news(20.0), [])
+        self.assertEqual(self.monitor.news(20.0), [])
         self.assertIsNone(
-            self.lookout.news(20.0 + REPEAT_SECONDS - 0.1), "nothing is wrong: that is said seldom"
+            self.monitor.news(20.0 + REPEAT_SECONDS - 0.1),
+            "without alarms news are repeated seldom",
         )
-        self.assertEqual(self.lookout.news(20.0 + REPEAT_SECONDS), [])
+        self.assertEqual(self.monitor.news(20.0 + REPEAT_SECONDS), [])
 
-    def test_keeps_the_last_minute_of_each_voice_in_steps(self) -> None:
+    def test_the_last_minute_of_each_voice_is_kept_in_steps(self) -> None:
         stream = self.stream()
         for second in range(70):
             if second != 68:
@@ -197,17 +198,17 @@ class News(LookoutTestCase):
         minute = "".join(stream.speakers[ALICE].minute)
         self.assertEqual((len(minute), minute[-4:]), (60, "08.0"))
 
-    def test_has_a_bound(self) -> None:
+    def test_alarms_in_news_are_limited(self) -> None:
         for number in range(3):
             self.stream(f"connection-{number}")
         with mock.patch.object(module, "MAX_PUBLISHED", 2):
             self.assertEqual(len(self.pass_seconds(12)), 2)
 
-    def test_looks_are_due_once_a_second(self) -> None:
-        self.assertTrue(self.lookout.is_due(100.0))
+    def test_evaluations_are_due_once_a_second(self) -> None:
+        self.assertTrue(self.monitor.is_due(100.0))
         self.pass_seconds(1)
         self.assertEqual(
-            [self.lookout.is_due(101.0 + after) for after in (0.1, 0.9, 1.0)], [False, False, True]
+            [self.monitor.is_due(101.0 + after) for after in (0.1, 0.9, 1.0)], [False, False, True]
         )
 
 

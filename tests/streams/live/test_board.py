@@ -1,4 +1,4 @@
-"""What a process says of its live calls, tick by tick, with time as an argument."""
+"""The live board of a process, tick by tick, with time as an argument."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BoardTestCase(TestCase):
                 close(stream)
 
     def stream(self, connection: str = "connection", *, connected_at_us: int = START_US) -> Stream:
-        """An open stream on the board that has announced its audio."""
+        """Returns an open stream on the board that has announced its audio."""
         stream = open_stream(
             self.folder, connection, clock=self.clock, connected_at_us=connected_at_us
         )
@@ -73,8 +73,8 @@ class BoardTestCase(TestCase):
         return self.tick()["levels"]
 
 
-class WhatTheLookoutTakes(BoardTestCase):
-    def test_is_the_loudest_window_and_how_many_clipped(self) -> None:
+class Alarms(BoardTestCase):
+    def test_speakers_keep_their_loudest_window_and_their_clipped_ones(self) -> None:
         stream = self.stream()
         for pcm in (FULL_SCALE, FULL_SCALE, QUIET):
             stream.receive(audio(ALICE, pcm))
@@ -83,7 +83,7 @@ class WhatTheLookoutTakes(BoardTestCase):
             (stream.speakers[ALICE].loudest_dbfs, stream.speakers[ALICE].clipped), (0.0, 2)
         )
 
-    def test_is_told_with_the_news_where_there_is_something_to_say(self) -> None:
+    def test_alarms_and_totals_are_in_the_news_if_given(self) -> None:
         self.stream()
         self.now += 1
         alarm: AlarmNews = {
@@ -108,7 +108,7 @@ class WhatTheLookoutTakes(BoardTestCase):
 
 
 class Minutes(BoardTestCase):
-    def test_go_with_the_calls_that_are_told(self) -> None:
+    def test_are_published_with_their_calls(self) -> None:
         stream = self.stream()
         stream.receive(audio(ALICE, QUIET))
         self.assertNotIn("minutes", self.tick())
@@ -125,7 +125,7 @@ class Minutes(BoardTestCase):
 
 
 class Levels(BoardTestCase):
-    def test_are_those_of_everyone_heard_since_the_last_tick(self) -> None:
+    def test_of_everyone_heard_since_the_last_tick(self) -> None:
         stream = self.stream()
         stream.receive(audio(ALICE, FULL_SCALE))
         stream.receive(audio(BOB, QUIET))
@@ -168,7 +168,7 @@ class Levels(BoardTestCase):
         second.receive(audio(ALICE, QUIET))
         self.assertEqual(self.levels(), {participant_id(ALICE): [0.0, 0.0]})
 
-    def test_a_voice_that_goes_on_another_socket_is_not_silent(self) -> None:
+    def test_a_voice_that_continues_on_another_socket_is_not_silent(self) -> None:
         before, after = self.stream(), self.stream()
         before.receive(audio(ALICE))
         self.tick()
@@ -195,8 +195,8 @@ class Levels(BoardTestCase):
         self.assertEqual(heard[-1], {participant_id(ALICE): [SILENCE_DBFS, SILENCE_DBFS]})
 
 
-class ACall(BoardTestCase):
-    def test_is_told_when_it_begins(self) -> None:
+class Call(BoardTestCase):
+    def test_is_published_when_it_begins(self) -> None:
         self.stream()
         [call] = self.calls()
         self.assertEqual(
@@ -204,7 +204,7 @@ class ACall(BoardTestCase):
             ("live", None, "connection"),
         )
 
-    def test_is_told_again_when_somebody_joins_and_not_for_every_packet(self) -> None:
+    def test_is_published_again_when_someone_joins_and_not_for_every_packet(self) -> None:
         stream = self.stream()
         self.tick()
         stream.receive(audio(ALICE))
@@ -226,7 +226,7 @@ class ACall(BoardTestCase):
         self.tick()
         self.assertEqual([call["state"] for call in self.calls(after=REPEAT_SECONDS)], ["live"])
 
-    def test_lives_on_between_two_sockets(self) -> None:
+    def test_stays_live_between_two_sockets(self) -> None:
         close(self.stream())
         news = self.tick(after=GRACE_SECONDS - 1)
         self.assertEqual(([call["state"] for call in news["calls"]], news["ended"]), (["live"], []))
@@ -254,7 +254,7 @@ class ACall(BoardTestCase):
                 )
                 self.assertEqual(call["ended_at"], call["subscriptions"][0]["disconnected_at"])
 
-    def test_that_broke_and_came_back_and_closed_well_has_ended(self) -> None:
+    def test_that_broke_off_reconnected_and_closed_normally_has_ended(self) -> None:
         close(self.stream(), 1006)
         self.clock.now += 1_000_000
         close(self.stream(), 1000)
@@ -282,7 +282,7 @@ class ACall(BoardTestCase):
         self.assertEqual([call["state"] for call in self.tick(after=0)["ended"]], ["ended"])
 
 
-class TheNews(BoardTestCase):
+class Numbers(BoardTestCase):
     def test_are_numbered_without_a_hole_over_ticks_with_nothing_new(self) -> None:
         stream = self.stream()
         first = self.tick()
@@ -292,7 +292,7 @@ class TheNews(BoardTestCase):
         self.assertEqual(first["process"], "process")
 
 
-class TheFormOfACall(BoardTestCase):
+class CallAsInRest(BoardTestCase):
     def test_is_that_of_rest(self) -> None:
         stream = self.stream()
         stream.receive(audio(ALICE))
@@ -335,7 +335,7 @@ class TheFormOfACall(BoardTestCase):
         before, after = self.calls()[0]["subscriptions"]
         self.assertEqual((before["close_code"], after["close_code"]), (None, 1000))
 
-    def test_shows_a_socket_that_has_announced_nothing_yet(self) -> None:
+    def test_has_a_socket_without_metadata(self) -> None:
         stream = open_stream(self.folder)
         self.streams.append(stream)
         self.board.add(stream)
