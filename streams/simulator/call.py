@@ -13,29 +13,25 @@ from streams.simulator import wire
 from streams.simulator.pacing import Pace
 from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.report import GOOD_CLOSE, CallReport, VoiceReport
-from streams.simulator.scenario.audio import PACKET_US
+from streams.simulator.scenario.packets import PACKET_US
 from streams.simulator.scenario.schedule import Announce, Disconnect, Event, Press, Reconnect, Say
 
 HANDSHAKE_SECONDS = 10
-CLOSE_SECONDS = (
-    30  # a server that is still reading what was sent faster than real time answers a close late
-)
+CLOSE_SECONDS = 30  # a server still reads audio sent faster than real time, and answers late
 HURRIED_CLOSE_SECONDS = 5  # after an interruption
-RETRY_SECONDS = 0.25  # between two attempts at an address that nobody answers
+RETRY_SECONDS = 0.25  # between two attempts at an address that does not answer
 
 
 class Refused(Exception):
-    """The handshake was answered with something else than 101. The message is for people."""
+    """The handshake was not answered with 101. The message is for people."""
 
 
 class Unreachable(Exception):
-    """Nobody answers at the address, or not in time."""
+    """The address does not answer, or not in time."""
 
 
 class CallPlayer:
-    """Plays one call of a plan and writes down in `report` what happened; a call that fails raises
-    nothing.
-    """
+    """Plays one call of a plan and fills its `report`; a call that fails raises nothing."""
 
     def __init__(self, plan: Plan, call: PlannedCall) -> None:
         self.plan = plan
@@ -51,8 +47,8 @@ class CallPlayer:
         self._socket: ClientConnection | None = None
 
     async def play(self, run: Pace) -> None:
-        """From handshake to close; `run` is the pace of the whole run. Cancelled, it closes its
-        socket with 1000.
+        """Plays from handshake to close; `run` is the pace of the whole run. When cancelled, it
+        closes its socket with 1000.
         """
         began = asyncio.get_running_loop().time()
         try:
@@ -70,12 +66,12 @@ class CallPlayer:
         except asyncio.CancelledError:
             self.report.interrupted = True
             self.report.problem = "interrupted"
-            await self._leave(HURRIED_CLOSE_SECONDS)
+            await self._close(HURRIED_CLOSE_SECONDS)
             raise
         finally:
             self.report.seconds = asyncio.get_running_loop().time() - began
             self.report.playing = False
-            await asyncio.to_thread(self._settle)
+            await asyncio.to_thread(self._finalize)
 
     async def _play(self, run: Pace) -> None:
         await self._open(self.plan.wait_seconds)
@@ -87,7 +83,7 @@ class CallPlayer:
         if self.plan.drop:
             await self._drop()
             return
-        await self._leave(CLOSE_SECONDS)
+        await self._close(CLOSE_SECONDS)
 
     async def _send_all(self, events: Iterable[Event], pace: Pace) -> None:
         for event in events:
@@ -103,7 +99,7 @@ class CallPlayer:
                     self.metadata = metadata
                     await self._announce()
                 case Disconnect():
-                    await self._leave(CLOSE_SECONDS)
+                    await self._close(CLOSE_SECONDS)
                 case Reconnect():
                     await self._open(self.plan.wait_seconds)
 
@@ -169,7 +165,7 @@ class CallPlayer:
             headers.append(("Authorization", f"Bearer {self.plan.signer.token(int(time.time()))}"))
         return headers
 
-    async def _leave(self, seconds: float) -> None:
+    async def _close(self, seconds: float) -> None:
         """Closes the socket with 1000, if one is open."""
         if self._socket is None:
             return
@@ -184,7 +180,7 @@ class CallPlayer:
             self.report.problem = f"the server closed the socket: {self._close_words()}"
 
     async def _drop(self) -> None:
-        """Breaks the TCP connection without a close, after all that was sent has arrived."""
+        """Breaks the TCP connection without a close, after all messages have arrived."""
         assert self._socket is not None, "a script that has been played has a socket"
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -205,12 +201,12 @@ class CallPlayer:
     def _close_words(self) -> str:
         return f"{self.report.close_code} {self.report.close_reason}".strip()
 
-    def _settle(self) -> None:
+    def _finalize(self) -> None:
         for voice in self.report.voices:
             voice.finalize(hashed=self.plan.hashes)
 
     def _started_us(self, in_seconds: float) -> int:
-        """The moment that time 0 of the call stands for; it lies `in_seconds` ahead."""
+        """Returns time 0 of the call, which is `in_seconds` ahead."""
         if self.plan.started_us is not None:
             return self.plan.started_us + self.call.begin_us
         return int((time.time() + in_seconds) * 1e6)

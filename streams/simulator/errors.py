@@ -1,9 +1,9 @@
-"""What can be wrong with a plan, found before anything is sent.
+"""Errors of a plan, found before anything is sent.
 
 BadPlan
-├── UnreadableAudio   a file that is not there or that soundfile cannot read
+├── UnreadableAudio   a file that does not exist or that soundfile cannot read
 ├── UnusableKey       a private key that cannot sign RS256
-└── UnusableCapture   a journal that is not there, is damaged at the front, or holds no audio
+└── UnusableCapture   a journal that does not exist, is damaged at the front, or has no audio
 
 The command turns each into a message and exit code 2.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 
 class BadPlan(Exception):
-    """The run cannot be made as asked; the message names the option or file."""
+    """The run is not possible as requested; the message names the option or file."""
 
 
 class UnreadableAudio(BadPlan):

@@ -1,6 +1,4 @@
-"""Absolute deadlines on the monotonic clock: an error of one packet is not carried into the
-next.
-"""
+"""Absolute deadlines on the monotonic clock, so that the lateness of packets does not add up."""
 
 from __future__ import annotations
 
@@ -11,17 +9,17 @@ from math import ceil
 
 @dataclass(frozen=True)
 class Pace:
-    """Time of a call, in microseconds, on the clock of the event loop, in seconds.
+    """Maps the time of a call, in microseconds, to the clock of the event loop, in seconds.
 
-    `origin` is where time 0 lies. `speed` 1 is real time, 2 twice as fast, 0 as fast as it goes.
+    `origin` is time 0. `speed` 1 is real time, 2 twice as fast, 0 as fast as possible.
     """
 
     origin: float
     speed: float
 
     async def until(self, at_us: int) -> float:
-        """Sleeps until `at_us`; how late that is, in seconds, 0 or more. Lets other tasks run even
-        when it is late.
+        """Sleeps until `at_us` and returns the lateness in seconds, 0 or more. Yields to other
+        tasks even when it is late.
         """
         if not self.speed:
             await asyncio.sleep(0)
@@ -32,10 +30,10 @@ class Pace:
         return max(0.0, loop.time() - deadline)
 
     def starting(self, planned_us: int, now: float, grid_us: int) -> Pace:
-        """The pace of a call that was to begin at `planned_us` and can begin `now`, on the grid or
-        after it.
+        """Returns the pace of a call that was planned for `planned_us` and can begin `now`: as
+        planned, or a multiple of `grid_us` later.
 
-        Calls keep their places within the 20 ms although handshakes take their time.
+        Calls keep their offsets within the 20 ms although handshakes take time.
         """
         if not self.speed:
             return Pace(now, self.speed)

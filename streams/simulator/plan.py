@@ -25,7 +25,7 @@ class PlannedCall:
     begin_us: int = 0
 
     def again(self) -> PlannedCall:
-        """The same script as another call."""
+        """Returns the same script as another call."""
         return replace(
             self, connection_id=new_id(), correlation_id=new_id(), subscription_id=new_id()
         )
@@ -35,11 +35,11 @@ class PlannedCall:
 class Plan:
     """A run against the media socket at `url`.
 
-    `speed` 1 is real time, 0 as fast as it goes. `headers` come on top of the two x-ms- headers
-    (`name_calls`). `drop` breaks the TCP connection at the end instead of closing it. `started_us`:
-    what the timestamps begin with, microseconds since the epoch; None = the moment it is.
-    `wait_seconds`: how long an address that nobody answers is tried again. `hashes`: keep account
-    of the PCM sent, for the ledger.
+    `speed` 1 is real time, 0 as fast as possible. `headers` are sent in addition to the two x-ms-
+    headers (`name_calls`). `drop` breaks the TCP connection at the end instead of closing it.
+    `started_us` is the first timestamp, in microseconds since the epoch; None for the current time.
+    `wait_seconds` limits the retries of an address that does not answer. `hashes` adds the hashes
+    of the PCM sent to the report.
     """
 
     url: str
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def address(self) -> str:
-        """`url` with the stream token in its query string, where there is one."""
+        """`url`, with the stream token in its query string if there is one."""
         if not self.token:
             return self.url
         return f"{self.url}{'&' if '?' in self.url else '?'}token={quote(self.token, safe='')}"

@@ -1,4 +1,4 @@
-"""All calls of a plan: what the command and the end-to-end tests call."""
+"""All calls of a plan: the entry point of the command and of the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from streams.simulator.pacing import Pace
 from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.report import CallReport, Report
 
-FAILED_PAUSE_SECONDS = (
-    3.0  # at least so long between two rounds of a loop when the first one failed
-)
+FAILED_PAUSE_SECONDS = 3.0  # shortest pause of a loop after a failed call
 
 
 async def play(
     plan: Plan, *, report: Report | None = None, stop: asyncio.Event | None = None
 ) -> Report:
-    """Plays every call of `plan`; the report says how it went, a call that fails ends none of the
-    others.
+    """Plays every call of `plan` and returns the report; a call that fails does not end the others.
 
-    `report` is filled while it runs, for whoever shows progress. `stop` ends it early, with every
-    socket closed in good order. With `plan.loop` it does not end otherwise.
+    `report` is filled during the run, so that progress can be shown. `stop` ends the run early and
+    closes every socket normally. With `plan.loop` it does not end otherwise.
     """
     report = Report() if report is None else report
     report.planned_packets = sum(
@@ -30,7 +27,7 @@ async def play(
     )
     async with asyncio.TaskGroup() as group:
         pace = Pace(asyncio.get_running_loop().time(), plan.speed)
-        calls = [group.create_task(_play_line(plan, call, pace, report)) for call in plan.calls]
+        calls = [group.create_task(_play_calls(plan, call, pace, report)) for call in plan.calls]
         if stop is not None:
             watcher = group.create_task(_stop_at(stop, calls, report))
             await asyncio.wait(calls)
@@ -38,8 +35,8 @@ async def play(
     return report
 
 
-async def _play_line(plan: Plan, call: PlannedCall, pace: Pace, report: Report) -> None:
-    """One call; with `plan.loop` one after the other, each a call of its own."""
+async def _play_calls(plan: Plan, call: PlannedCall, pace: Pace, report: Report) -> None:
+    """Plays one call; with `plan.loop` one after the other, each as a new call."""
     last = await _play_one(plan, call, pace, report)
     while plan.loop:
         await asyncio.sleep(

@@ -1,4 +1,4 @@
-"""What a person at the terminal sees: the bar while it runs, the table when it is over."""
+"""Output on the terminal: the progress bar during a run, and the table at its end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.table import Table
 from streams.simulator.report import CallReport, Report
 
 REFRESH_SECONDS = 0.2
-TABLE_CALLS = 40  # the newest so many are listed; a loop of days has thousands
+TABLE_CALLS = 40  # number of listed calls, the newest ones; a loop of days has thousands
 
 
 async def show_progress(report: Report, *, endless: bool) -> None:
-    """A bar on stderr until cancelled; nothing where stderr is no terminal."""
+    """Shows a bar on stderr until cancelled; nothing if stderr is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         return
@@ -32,14 +32,14 @@ async def show_progress(report: Report, *, endless: bool) -> None:
         task = progress.add_task("", total=None)
         while True:
             done = sum(not call.playing for call in report.calls)
-            words = f"calls: {len(report.calls) - done} live, {done} over"
+            description = f"calls: {len(report.calls) - done} live, {done} over"
             total = None if endless or not report.planned_packets else report.planned_packets
-            progress.update(task, description=words, completed=report.packets, total=total)
+            progress.update(task, description=description, completed=report.packets, total=total)
             await asyncio.sleep(REFRESH_SECONDS)
 
 
 def table_of(report: Report) -> str:
-    """The closing table: a row per call, the totals below."""
+    """Returns the closing table: a row per call, and the totals below."""
     table = Table(show_footer=True)
     table.add_column(
         "call", f"{len(report.calls)} call{'s' * (len(report.calls) != 1)}", no_wrap=True

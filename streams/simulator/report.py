@@ -1,4 +1,4 @@
-"""What was sent, to the packet, and how it ended."""
+"""The report of a run: the packets sent, and the end of each call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from streams.simulator.scenario.schedule import ScriptedVoice
 
 GOOD_CLOSE = 1000
-_HASH_PACKETS = 512  # hashed in one go: large enough that hashing lets other threads run
+_HASH_PACKETS = 512  # hashed at once: large enough that hashing releases the GIL
 
 
 @dataclass
 class VoiceReport:
-    """One participant of one call. `packets` counts each packet once; `sha256` is over their PCM in
-    the order spoken, "" until the call is closed.
+    """One participant of one call. `packets` counts each packet once; `sha256` is that of their PCM
+    in the order spoken, "" until the call is closed.
     """
 
     voice: ScriptedVoice
@@ -28,7 +28,7 @@ class VoiceReport:
 
     @property
     def lost(self) -> int:
-        """Packets of the script that were not sent."""
+        """Number of packets of the script that were not sent."""
         return self.voice.sound.packet_count - self.packets
 
     def add(self, number: int, pcm: bytes, *, copy: bool) -> None:
@@ -42,13 +42,11 @@ class VoiceReport:
         self._sent[number] = 1
 
     def numbers(self) -> Iterator[int]:
-        """Numbers of the packets that were sent, rising."""
+        """Yields the numbers of the packets that were sent, in ascending order."""
         return (number for number, sent in enumerate(self._sent) if sent)
 
     def finalize(self, *, hashed: bool) -> None:
-        """The call is closed: makes the hash where it is wanted, forgets which packets were
-        sent.
-        """
+        """Computes the hash if `hashed`, and frees the memory of the closed call."""
         if hashed:
             self.sha256 = self._hash()
         self._sent = bytearray()
@@ -79,9 +77,8 @@ class VoiceReport:
 class CallReport:
     """One call, filled while it is played.
 
-    `refused` counts handshakes that were not accepted; `problem` says in words what went wrong, ""
-    = nothing. `close_code` is that of the last socket, None where it was broken on purpose or never
-    opened.
+    `refused` counts handshakes that were not accepted; `problem` describes a failure, "" without
+    one. `close_code` is that of the last socket, None if it was broken on purpose or never opened.
     """
 
     connection_id: str
@@ -105,7 +102,7 @@ class CallReport:
 
     @property
     def packets(self) -> int:
-        """Audio messages sent, duplicates included."""
+        """Number of audio messages sent, including duplicates."""
         return sum(voice.packets + voice.duplicates for voice in self.voices)
 
     @property
@@ -114,7 +111,7 @@ class CallReport:
 
     @property
     def complete(self) -> bool:
-        """Everything was sent, and the server took it."""
+        """Whether everything was sent and accepted."""
         return (
             self.finished and not self.problem and (self.dropped or self.close_code == GOOD_CLOSE)
         )
@@ -138,7 +135,7 @@ class CallReport:
 
 @dataclass
 class Report:
-    """A run: one entry for each call played, in the order begun."""
+    """A run: one entry for each call played, in the order of their start."""
 
     calls: list[CallReport] = field(default_factory=list)
     planned_packets: int = 0
@@ -154,14 +151,16 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Everything was sent and taken, in every call."""
+        """Whether everything was sent and accepted, in every call."""
         return bool(self.calls) and all(call.complete for call in self.calls)
 
     @property
     def failed(self) -> list[CallReport]:
-        """Calls that went wrong by themselves: neither complete nor interrupted."""
+        """Calls that failed: neither complete nor interrupted."""
         return [call for call in self.calls if not call.complete and not call.interrupted]
 
     def ledger(self) -> dict[str, Any]:
-        """What `--ledger` writes: for each call and participant what was sent, with hashes."""
+        """Returns the content of `--ledger`: the packets sent by call and participant, with
+        hashes.
+        """
         return {"complete": self.complete, "calls": [call.ledger() for call in self.calls]}

@@ -1,4 +1,4 @@
-"""The JWT that ACS shows in the handshake: RS256, for one resource, a new one for each request."""
+"""The JWT that ACS sends in the handshake: RS256, for one resource, a new one for each request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIFETIME_SECONDS = 24 * 3600  # on a WebSocket; callbacks live 5 minutes
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs as ACS would, had it this key. `audience` is the immutable id of the ACS resource."""
+    """Signs tokens like those of ACS. `audience` is the immutable id of the ACS resource."""
 
     key: RSAPrivateKey
     key_id: str
@@ -25,7 +25,7 @@ class Signer:
     issuer: str = ISSUER
 
     def token(self, now: int) -> str:
-        """A token issued at `now`, seconds since the epoch."""
+        """Returns a token issued at `now`, in seconds since the epoch."""
         claims = {
             "iss": self.issuer,
             "aud": self.audience,
@@ -37,12 +37,12 @@ class Signer:
 
 
 def read_key(path: Path) -> RSAPrivateKey:
-    """An RSA private key in PEM, without a passphrase. Raises `UnusableKey`."""
+    """Reads an RSA private key in PEM without a passphrase. Raises `UnusableKey`."""
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise UnusableKey(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError) as error:  # TypeError: there is a passphrase
+    except (ValueError, TypeError) as error:  # TypeError: it has a passphrase
         raise UnusableKey(f"{path}: not a private key in PEM without a passphrase") from error
     if not isinstance(key, RSAPrivateKey):
         raise UnusableKey(f"{path}: not an RSA key, which RS256 needs")

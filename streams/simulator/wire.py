@@ -26,7 +26,7 @@ def audio_metadata(subscription_id: str, metadata: AudioFormat) -> str:
 
 
 def audio_data(timestamp_us: int | None, raw_id: str, pcm: bytes, *, silent: bool | None) -> str:
-    """An audio packet. Mixed audio (`raw_id` "") names nobody; None leaves a member out."""
+    """Returns an audio message. Mixed audio (`raw_id` "") names nobody; None omits a member."""
     members: dict[str, object] = {}
     if timestamp_us is not None:
         members["timestamp"] = timestamp(timestamp_us)
@@ -43,8 +43,8 @@ def dtmf_data(tone: str) -> str:
 
 
 def timestamp(timestamp_us: int) -> str:
-    """Microseconds since the epoch as ACS writes them: `2022-10-03T19:16:12.925Z`, milliseconds,
-    rounded down.
+    """Formats microseconds since the epoch as ACS does: `2022-10-03T19:16:12.925Z`, in
+    milliseconds, rounded down.
     """
     moment = from_microseconds(timestamp_us)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -22,7 +22,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.simulator.options import VOICES
+from streams.simulator.casting import VOICES
 from streams.simulator.scenario.audio import Clip, read_file
 from streams.simulator.scenario.schedule import Conversation, ScriptedVoice
 from tests.servers import Server

@@ -1,0 +1,1 @@
+"""The commands `journal` and `simulate`."""

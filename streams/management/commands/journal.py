@@ -1,6 +1,4 @@
-"""Prints journals readably: what arrived on a media socket, record by record. The format is told in
-docs/journal.md.
-"""
+"""Prints journals in readable form, record by record. docs/journal.md describes the format."""
 
 from __future__ import annotations
 
@@ -18,7 +16,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from calls import identity
 from calls.times import from_microseconds
-from streams.journal import records as journal
 from streams.journal.records import (
     Alarm,
     Audio,
@@ -31,23 +28,24 @@ from streams.journal.records import (
     Record,
     Unwritten,
     Voice,
+    parse,
 )
 from streams.sealing.digest import FALLBACK_RATE, PACKETS_PER_SECOND
 
 DAMAGED = 1
 
 Facts = dict[str, Any]
-"""What is said of a record, in this order; `record` names its kind, `at` when it was written, where
-it says so.
+"""The printed members of a record, in this order; `record` is its kind, `at` its time, if it has
+one.
 """
 
 
 class Command(BaseCommand):
     help = (
-        "Prints journals, one line a record, with totals at the end. Exit code 1 where one is "
+        "Prints journals, one line per record, with totals at the end. Exit code 1 if one is "
         "damaged or unreadable."
     )
-    requires_system_checks: list[str] = []  # it reads files and needs nothing of this installation
+    requires_system_checks: list[str] = []  # it needs nothing but the files
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
         parser.add_argument(
@@ -56,32 +54,30 @@ class Command(BaseCommand):
         parser.add_argument(
             "--identities",
             action="store_true",
-            help="Show raw ids and tones: who spoke, and what they typed.",
+            help="Show raw ids and tones: the participants, and the keys they pressed.",
         )
-        parser.add_argument("--totals", action="store_true", help="Leave the records out.")
-        parser.add_argument("--json", action="store_true", help="One JSON object a line.")
+        parser.add_argument("--totals", action="store_true", help="Print totals only.")
+        parser.add_argument("--json", action="store_true", help="One JSON object per line.")
 
     def handle(self, **options: Any) -> None:
         faults: list[str] = []
         try:
             for path in options["files"]:
                 faults += self._print(path, options)
-        except (
-            BrokenPipeError
-        ):  # `| head` has seen enough; what is still buffered has nowhere to go
+        except BrokenPipeError:  # of `| head`: nobody reads the output that is still buffered
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if faults:
             raise CommandError("; ".join(faults), returncode=DAMAGED)
 
     def _print(self, path: Path, options: dict[str, Any]) -> Iterator[str]:
-        """Prints one file; what is wrong with it."""
+        """Prints one file and yields its faults."""
         try:
             content = path.read_bytes()
         except OSError as error:
             yield f"{path}: {error.strerror}"
             return
         totals = Totals()
-        for record in journal.parse(content):
+        for record in parse(content):
             totals.add(record)
             if not options["totals"]:
                 self._write(
@@ -100,7 +96,7 @@ class Command(BaseCommand):
 
 @dataclass
 class Totals:
-    """Of one file. Seconds of audio are by voice, at the rate in force."""
+    """Totals of one file. Seconds of audio are by voice, at the rate in force."""
 
     records: Counter[str] = field(default_factory=Counter)
     packets: Counter[int] = field(default_factory=Counter)
@@ -133,8 +129,8 @@ class Totals:
 
 
 def line_of(facts: Facts) -> str:
-    """`2022-10-03T19:12:52.925000Z audio voice=0 bytes=640`; texts are quoted, so that nothing in
-    them is obeyed.
+    """Returns a line such as `2022-10-03T19:12:52.925000Z audio voice=0 bytes=640`. Texts are
+    quoted, so that a terminal executes nothing in them.
     """
     at, kind = facts["at"] or "-", facts["record"]
     named = " ".join(
@@ -146,59 +142,54 @@ def line_of(facts: Facts) -> str:
 
 
 def facts_of(record: Record, *, identities: bool) -> Facts:
-    """What a record says; raw ids and tones only where `identities` are wanted."""
+    """Returns the members of a record; raw ids and tones only with `identities`."""
     match record:
         case Handshake():
             return _facts("handshake", record.connected_at_us, record, leave_out="connected_at_us")
         case Metadata() | Closed():
             return _facts(type(record).__name__.lower(), record.at_us, record, leave_out="at_us")
         case Voice():
-            known = {"index": record.index, "kind": identity.kind_of(record.raw_id)}
-            return {
-                "record": "voice",
-                "at": None,
-                **known,
-                **({"raw_id": record.raw_id} if identities else {}),
-            }
+            kind = identity.kind_of(record.raw_id)
+            raw_id = {"raw_id": record.raw_id} if identities else {}
+            return {"record": "voice", "at": None, "index": record.index, "kind": kind, **raw_id}
         case Audio():
-            timestamp = None if record.timestamp_us is None else time_of(record.timestamp_us)
-            said = {
-                "voice": record.voice,
-                "timestamp": timestamp,
-                "bytes": len(record.pcm),
-                "silent": record.silent,
-            }
-            return {"record": "audio", "at": time_of(record.arrived_us), **said}
+            return _audio_facts(record)
         case Dtmf():
-            return {
-                "record": "dtmf",
-                "at": time_of(record.arrived_us),
-                "tone": record.tone if identities else None,
-            }
+            tone = record.tone if identities else None
+            return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": tone}
         case Unwritten():
-            said = {
-                "first": time_of(record.first_us),
-                "last": time_of(record.last_us),
-                "packets": record.packets,
-            }
-            return {"record": "unwritten", "at": None, **said}
+            first, last = time_of(record.first_us), time_of(record.last_us)
+            members = {"first": first, "last": last, "packets": record.packets}
+            return {"record": "unwritten", "at": None, **members}
         case Alarm():
             until = None if record.until_us is None else time_of(record.until_us)
-            said = {"name": record.name, "voice": record.voice, "until": until}
-            return {"record": "alarm", "at": time_of(record.since_us), **said}
+            members = {"name": record.name, "voice": record.voice, "until": until}
+            return {"record": "alarm", "at": time_of(record.since_us), **members}
         case Counts() | Damage():
             return _facts(type(record).__name__.lower(), None, record)
         case _:
             assert_never(record)
 
 
+def _audio_facts(record: Audio) -> Facts:
+    return {
+        "record": "audio",
+        "at": time_of(record.arrived_us),
+        "voice": record.voice,
+        "timestamp": None if record.timestamp_us is None else time_of(record.timestamp_us),
+        "bytes": len(record.pcm),
+        "silent": record.silent,
+    }
+
+
 def _facts(kind: str, at_us: int | None, record: Record, leave_out: str = "") -> Facts:
-    named = {name: getattr(record, name) for name in record.__struct_fields__ if name != leave_out}
-    return {"record": kind, "at": None if at_us is None else time_of(at_us), **named}
+    members = {name: getattr(record, name) for name in record.__struct_fields__}
+    members.pop(leave_out, None)
+    return {"record": kind, "at": None if at_us is None else time_of(at_us), **members}
 
 
 def time_of(microseconds: int) -> str:
-    """ISO 8601 in UTC, to the microsecond; the number itself where no calendar has it."""
+    """Returns ISO 8601 in UTC, to the microsecond; the number itself outside the calendar."""
     try:
         moment = from_microseconds(microseconds).replace(tzinfo=None)
         return f"{moment.isoformat(timespec='microseconds')}Z"

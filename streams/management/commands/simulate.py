@@ -1,5 +1,5 @@
-"""Plays ACS against a media socket: see docs/simulator.md, and `streams.simulator` for the same as
-a library.
+"""Plays ACS against a media socket: see docs/simulator.md, and `streams.simulator` for the
+library.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from streams.simulator.casting import plan_of
 from streams.simulator.errors import BadPlan
-from streams.simulator.options import add_arguments, plan_of
+from streams.simulator.options import add_arguments
 from streams.simulator.plan import Plan
 from streams.simulator.play import play
 from streams.simulator.progress import show_progress, table_of
@@ -32,15 +33,13 @@ class Command(BaseCommand):
         "Plays ACS: opens sockets to --url and streams calls, from audio files or tones, with "
         "faults on request."
     )
-    requires_system_checks: list[str] = []  # it speaks to a server and needs nothing of this one
+    requires_system_checks: list[str] = []  # it needs only the server at --url
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
         add_arguments(parser)
 
     def handle(self, **options: Any) -> None:
-        """Exit code 0 where everything was sent and accepted, 1 where not, 2 for options that make
-        no run.
-        """
+        """Exit code 0 if everything was sent and accepted, 1 if not, 2 for invalid options."""
         try:
             plan = plan_of(
                 options,
@@ -51,24 +50,20 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=BAD_OPTIONS) from error
         for call in plan.calls:
             if isinstance(call.script, Capture) and call.script.damaged_bytes:
-                self.stderr.write(
-                    f"{call.script.damaged_bytes} bytes of the capture are damaged and were left "
-                    f"out"
-                )
+                damaged = call.script.damaged_bytes
+                self.stderr.write(f"{damaged} bytes of the capture are damaged and were left out")
         report = asyncio.run(_run(plan, quiet=options["quiet"]))
         if options["ledger"]:
             _write_ledger(report, options["ledger"])
         if not options["quiet"]:
             self.stdout.write(table_of(report), ending="")
-        _judge(report, plan)
+        _check(report, plan)
 
 
 async def _run(plan: Plan, *, quiet: bool) -> Report:
-    """Plays until it is over or the person interrupts; the bar, where there is one, goes before the
-    table comes.
-    """
+    """Plays until the end or an interruption; removes the bar before the table is printed."""
     report, stop = Report(), asyncio.Event()
-    if threading.current_thread() is threading.main_thread():  # the only one that gets signals
+    if threading.current_thread() is threading.main_thread():  # only it receives signals
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with asyncio.TaskGroup() as group:
@@ -86,9 +81,9 @@ def _write_ledger(report: Report, path: Path) -> None:
         raise CommandError(f"--ledger {path}: {error.strerror}", returncode=INCOMPLETE) from error
 
 
-def _judge(report: Report, plan: Plan) -> None:
-    """Raises `CommandError` where not everything was sent and accepted. An interruption is how a
-    loop ends.
+def _check(report: Report, plan: Plan) -> None:
+    """Raises `CommandError` unless everything was sent and accepted. A loop ends by
+    interruption.
     """
     if report.failed:
         problems = "; ".join(sorted({call.problem for call in report.failed}))

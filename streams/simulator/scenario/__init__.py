@@ -1,0 +1,1 @@
+"""One call as a script: its audio, its participants, its faults and its events."""

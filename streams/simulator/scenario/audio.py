@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -11,36 +10,20 @@ import soxr
 from numpy.typing import NDArray
 
 from streams.simulator.errors import UnreadableAudio
+from streams.simulator.scenario.packets import PACKETS_PER_SECOND
 
-PACKET_MS = 20
-PACKET_US = PACKET_MS * 1000
-PACKETS_PER_SECOND = 50
-SAMPLE_RATES = (16000, 24000)  # Hz, all that ACS streams
 TONE_LEVEL = 0.25  # of full scale: -12 dBFS peak, -15 dBFS rms
 
 Samples = NDArray[np.int16]
 """Mono samples, shape (n,), full scale ±32768."""
 
 
-class Sound(Protocol):
-    """What one participant says in a call."""
-
-    @property
-    def packet_count(self) -> int: ...
-
-    def packet(self, number: int) -> bytes:
-        """PCM of packet `number`, 0 <= number < packet_count."""
-        ...
-
-
 class Clip:
-    """Samples cut into packets; repeated without a seam where more packets are asked for than there
-    are samples.
-    """
+    """Samples cut into packets; repeated without a seam to reach the requested length."""
 
     def __init__(self, samples: Samples, sample_rate: int, seconds: float | None = None) -> None:
-        """The whole of `samples` (at least one), the last packet filled up with silence; or exactly
-        `seconds` of it, cut or repeated, to the packet.
+        """Takes all `samples` (at least one) and fills the last packet with silence; or exactly
+        `seconds` of them, cut or repeated to whole packets.
         """
         assert len(samples), "a clip has at least one sample"
         self.packet_samples = sample_rate // PACKETS_PER_SECOND
@@ -51,9 +34,8 @@ class Clip:
         else:
             self.packet_count = max(1, round(seconds * PACKETS_PER_SECOND))
         self._period = len(samples)
-        beyond = np.resize(
-            samples, self.packet_samples
-        )  # so that a packet over the seam is one slice
+        # The beginning is repeated at the end, so that a packet over the seam is one slice.
+        beyond = np.resize(samples, self.packet_samples)
         self._pcm = np.concatenate([samples, beyond]).astype("<i2").tobytes()
 
     def packet(self, number: int) -> bytes:
@@ -61,14 +43,14 @@ class Clip:
         return self._pcm[start : start + self.packet_samples * 2]
 
     def samples(self) -> Samples:
-        """Everything that is played, shape (packet_count * packet_samples,)."""
+        """Returns all samples that are played, shape (packet_count * packet_samples,)."""
         return np.frombuffer(b"".join(map(self.packet, range(self.packet_count))), dtype="<i2")
 
 
 def read_file(path: Path, sample_rate: int) -> Samples:
-    """A file in any format that soundfile reads, mixed down to mono and resampled.
+    """Reads a file in any format that soundfile reads, mixed down to mono and resampled.
 
-    16-bit mono at the right rate is taken bit for bit. Raises `UnreadableAudio`.
+    16-bit mono at the right rate is kept bit for bit. Raises `UnreadableAudio`.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -88,13 +70,13 @@ def read_file(path: Path, sample_rate: int) -> Samples:
 
 
 def tone(hertz: int, sample_rate: int) -> Samples:
-    """One second of a sine, which repeats without a seam because `hertz` is whole."""
+    """Returns one second of a sine, which repeats without a seam because `hertz` is whole."""
     phase = 2 * np.pi * hertz * np.arange(sample_rate) / sample_rate
     return _rounded(np.asarray(TONE_LEVEL * np.sin(phase), np.float32))
 
 
 def mixed(clips: list[Clip], sample_rate: int) -> Clip:
-    """Everyone in one: the sum, clipped at full scale, as long as the longest."""
+    """Returns the sum of all clips, clipped at full scale, as long as the longest."""
     total = np.zeros(max(clip.packet_count for clip in clips) * clips[0].packet_samples, np.int32)
     for clip in clips:
         samples = clip.samples()

@@ -1,5 +1,5 @@
-"""A journal of the recorder as a script: what ACS once sent, message by message, at the moments it
-came.
+"""Journals of the recorder as a script: the messages that ACS once sent, at their times of
+arrival.
 """
 
 from __future__ import annotations
@@ -9,9 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from streams.journal import files
-from streams.journal import records as journal
+from streams.journal.records import (
+    Audio,
+    Closed,
+    Counts,
+    Damage,
+    Dtmf,
+    Handshake,
+    Metadata,
+    Record,
+    Voice,
+)
 from streams.simulator.errors import UnusableCapture
-from streams.simulator.scenario.audio import PACKETS_PER_SECOND
+from streams.simulator.scenario.packets import PACKETS_PER_SECOND
 from streams.simulator.scenario.schedule import (
     Announce,
     AudioFormat,
@@ -24,8 +34,8 @@ from streams.simulator.scenario.schedule import (
 )
 
 
-class Packets:
-    """Packets as they were captured, whatever their length."""
+class CapturedSound:
+    """Packets as they were captured, of any length."""
 
     def __init__(self) -> None:
         self._packets: list[bytes] = []
@@ -38,16 +48,15 @@ class Packets:
         return self._packets[number]
 
     def append(self, pcm: bytes) -> int:
-        """The number of the packet."""
+        """Adds a packet and returns its number."""
         self._packets.append(pcm)
         return len(self._packets) - 1
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One call as it was captured. Its timestamps are those of the capture, moved so that the
-    earliest is `restamped_us` where that is given. `damaged_bytes` of the files could not be
-    read.
+    """One captured call. Its timestamps are those of the capture; with `restamped_us` they are
+    moved so that the earliest is that one. `damaged_bytes` of the files could not be read.
     """
 
     voices: tuple[ScriptedVoice, ...]
@@ -57,7 +66,7 @@ class Capture:
     restamped_us: int | None = None
 
     def events(self, started_us: int) -> Iterator[Event]:
-        """As captured; when the run started says nothing here."""
+        """Yields the events as captured; the start of the run does not matter here."""
         stamps = [
             event.timestamp_us
             for event in self.captured
@@ -72,36 +81,34 @@ class Capture:
 
 
 def read_capture(paths: Sequence[Path], restamped_us: int | None = None) -> Capture:
-    """The journals of one call, in any order: all files of a socket, and the sockets it had one
-    after the other.
+    """Reads the journals of one call, in any order: all files of its sockets, one socket after the
+    other.
 
-    Held in memory as a whole: 115 MB for an hour of one participant. Raises `UnusableCapture` for a
-    file that cannot be read and for files without a packet.
+    The capture is held in memory: 115 MB for an hour of one participant. Raises `UnusableCapture`
+    for a file that cannot be read and for files without a packet.
     """
     reading = _Reading()
-    for records in sorted(map(_records_of, paths), key=_place):
+    for records in sorted(map(_records_of, paths), key=_order_of):
         for record in records:
-            reading.take(record)
+            reading.add(record)
     if not any(isinstance(event, Say) for event in reading.events):
         raise UnusableCapture(f"{', '.join(map(str, paths))}: no audio in it")
     return reading.capture(restamped_us)
 
 
-def _records_of(path: Path) -> list[journal.Record]:
+def _records_of(path: Path) -> list[Record]:
     try:
         records = list(files.read(path))
     except OSError as error:
         raise UnusableCapture(f"{path}: {error.strerror}") from error
-    if not records or not isinstance(records[0], journal.Handshake):
+    if not records or not isinstance(records[0], Handshake):
         raise UnusableCapture(f"{path}: not a journal, or damaged at its front")
     return records
 
 
-def _place(records: list[journal.Record]) -> tuple[int, str, int]:
+def _order_of(records: list[Record]) -> tuple[int, str, int]:
     handshake = records[0]
-    assert isinstance(handshake, journal.Handshake), (
-        "a journal without a handshake has been refused"
-    )
+    assert isinstance(handshake, Handshake), "a journal without a handshake has been refused"
     return handshake.connected_at_us, handshake.stream_id, handshake.sequence
 
 
@@ -110,8 +117,8 @@ class _Reading:
     """Collects events with absolute times; `capture` moves them to the start of the call."""
 
     events: list[Event] = field(default_factory=list)
-    _voices: dict[str, Packets] = field(default_factory=dict)  # by raw id, in order of being heard
-    _raw_ids: dict[int, str] = field(default_factory=dict)  # of the socket that is being read
+    _voices: dict[str, CapturedSound] = field(default_factory=dict)  # by raw id, first heard first
+    _raw_ids: dict[int, str] = field(default_factory=dict)  # of the current socket
     _first: AudioFormat | None = None
     _in_force: AudioFormat | None = None
     _announced: int = -1
@@ -120,25 +127,25 @@ class _Reading:
     _newest_us: int = 0
     _damaged: int = 0
 
-    def take(self, record: journal.Record) -> None:
+    def add(self, record: Record) -> None:
         match record:
-            case journal.Handshake():
+            case Handshake():
                 self._handshake(record)
-            case journal.Metadata():
+            case Metadata():
                 self._metadata(record)
-            case journal.Voice():
+            case Voice():
                 self._raw_ids[record.index] = record.raw_id
-                self._voices.setdefault(record.raw_id, Packets())
-            case journal.Audio():
+                self._voices.setdefault(record.raw_id, CapturedSound())
+            case Audio():
                 self._audio(record)
-            case journal.Dtmf():
+            case Dtmf():
                 self.events.append(Press(self._moment(record.arrived_us), record.tone))
-            case journal.Closed():
+            case Closed():
                 self._closed_us = record.at_us
-            case journal.Damage():
+            case Damage():
                 self._damaged += record.end - record.start
-            case journal.Counts():
-                pass  # says nothing that is not in the other records
+            case Counts():
+                pass  # the other records contain all of it
 
     def capture(self, restamped_us: int | None) -> Capture:
         start_us = self.events[0].at_us
@@ -148,7 +155,7 @@ class _Reading:
             voices, self._first or _inferred(voices), events, self._damaged, restamped_us
         )
 
-    def _handshake(self, record: journal.Handshake) -> None:
+    def _handshake(self, record: Handshake) -> None:
         if record.stream_id == self._stream_id:
             return  # the next file of the same socket
         if self._stream_id:
@@ -159,7 +166,7 @@ class _Reading:
         self._stream_id, self._announced, self._closed_us = record.stream_id, -1, None
         self._raw_ids.clear()
 
-    def _metadata(self, record: journal.Metadata) -> None:
+    def _metadata(self, record: Metadata) -> None:
         if record.index <= self._announced:
             return  # repeated at the front of the next file
         self._announced = record.index
@@ -170,9 +177,9 @@ class _Reading:
             self.events.append(Announce(self._moment(record.at_us), announced))
         self._in_force = announced
 
-    def _audio(self, record: journal.Audio) -> None:
+    def _audio(self, record: Audio) -> None:
         raw_id = self._raw_ids.get(record.voice)
-        if raw_id is None:  # the record that names the voice is damaged: nobody knows who this was
+        if raw_id is None:  # the record that names the voice is damaged
             self._damaged += len(record.pcm)
             return
         voice, number = list(self._voices).index(raw_id), self._voices[raw_id].append(record.pcm)
@@ -180,15 +187,15 @@ class _Reading:
         self.events.append(Say(at_us, record.timestamp_us, voice, number, silent=record.silent))
 
     def _moment(self, at_us: int) -> int:
-        """Never before what came earlier: the clock of the recording host may have been set
-        back.
+        """Returns `at_us`, or the latest time so far: the recording host's clock may have been
+        set back.
         """
         self._newest_us = max(self._newest_us, at_us)
         return self._newest_us
 
 
 def _inferred(voices: tuple[ScriptedVoice, ...]) -> AudioFormat:
-    """A capture without metadata (its front is lost): what the size of its packets tells."""
+    """Infers the format of a capture without metadata (its front is lost) from its packet size."""
     sizes = [len(voice.sound.packet(0)) for voice in voices if voice.sound.packet_count]
     size = max(sizes, default=0) or 640
     return AudioFormat(size * PACKETS_PER_SECOND // 2, size)

@@ -1,8 +1,9 @@
-"""Packets as spoken become packets as they arrive: late, lost, stalled, out of order, twice. PURE.
+"""Faults that turn packets as spoken into packets as they arrive: late, lost, stalled, out of
+order, twice. PURE.
 
-A packet goes two ways. From the speaker to the service it suffers loss, jitter and stalls, and the
-service stamps it with the moment it came: so timestamps never decrease in the order spoken. From
-the service to us it suffers reordering and duplication, which leave the timestamp as it is.
+A packet passes two networks. Between the speaker and the service it suffers loss, jitter and
+stalls, and the service stamps it on arrival: so timestamps never decrease in the order spoken.
+Between the service and us it suffers reordering and duplication, which do not change the timestamp.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from heapq import heappop, heappush
 from random import Random
 
 REORDER_STEP_US = 20_000  # one packet
-# a packet is overtaken by at most so many of its voice: 110 ms, well inside the 2 s of the law
+# A packet is overtaken by at most this many of its voice: 110 ms, well inside the 2 s of the law.
 REORDER_STEPS = 5
 DUPLICATE_AFTER_US = 20_000
 
@@ -29,7 +30,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A packet that arrives: received by the service at `received_us` (its timestamp), sent to us
+    """The arrival of a packet: received by the service at `received_us` (its timestamp), sent to us
     at `sent_us`.
     """
 
@@ -41,7 +42,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing gets through for `length_us` from `at_us` on; then all of it comes at once."""
+    """Holds all packets for `length_us` from `at_us` on; then they arrive in a burst."""
 
     at_us: int
     length_us: int
@@ -49,11 +50,11 @@ class Stall:
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong. The same seed gives the same faults, and one fault does not move the others.
+    """The faults of a call. The same seed gives the same faults, and one does not move the others.
 
-    `loss`, `reorder` and `duplicates` are the share of packets, 0 to 1; `lose_every` n loses every
-    n-th of each voice. Packets of a voice that come in a burst are stamped at least `spacing_us`
-    apart. At 0 they may have one timestamp, and then two packets of silence cannot be told from a
+    `loss`, `reorder` and `duplicates` are shares of packets, 0 to 1; `lose_every` n loses every
+    n-th of each voice. Packets of a voice in a burst are stamped at least `spacing_us` apart. At 0
+    they may have the same timestamp, and then two packets of silence cannot be distinguished from a
     packet and its duplicate: no recorder gets those right.
     """
 
@@ -68,17 +69,17 @@ class Faults:
 
 
 FAITHFUL = Faults()
-"""Nothing goes wrong."""
+"""No faults."""
 
 
 def delivered(packets: Iterable[Packet], faults: Faults) -> Iterator[Delivery]:
-    """`packets` in order of `spoken_us` as they arrive, in order of `sent_us`.
+    """Takes packets in the order of `spoken_us` and yields their deliveries in that of `sent_us`.
 
-    Lazy: holds no more than what the longest stall or delay keeps waiting.
+    Lazy: holds only the packets that the longest stall or delay keeps waiting.
     """
     path = _Path(faults)
     waiting: list[tuple[int, int, Delivery]] = []
-    order = 0  # keeps packets that are sent at one moment in the order spoken
+    order = 0  # keeps packets that are sent at the same time in the order spoken
     for packet in packets:
         while waiting and waiting[0][0] <= packet.spoken_us:
             yield heappop(waiting)[2]
@@ -99,10 +100,11 @@ class _Path:
         self._random = Random(self.faults.seed)  # noqa: S311 - repeatable faults, no secret
 
     def carry(self, packet: Packet) -> Iterator[Delivery]:
-        """None, one or two deliveries of `packet`; packets of a voice come in the order spoken."""
-        # Always the same number of throws, so that switching one fault on does not move another.
+        """Yields no, one or two deliveries of `packet`; packets of a voice come in order."""
+        # Always the same number of draws, so that switching one fault on does not move another.
         lost, late, overtaken, steps, twice = (self._random.random() for _ in range(5))
-        if self._loses(packet, lost):
+        every = self.faults.lose_every
+        if lost < self.faults.loss or (every > 0 and packet.number % every == every - 1):
             return
         received_us = self._received(packet, late)
         sent_us = received_us
@@ -112,12 +114,9 @@ class _Path:
         if twice < self.faults.duplicates:
             yield Delivery(packet, received_us, sent_us + DUPLICATE_AFTER_US, copy=True)
 
-    def _loses(self, packet: Packet, throw: float) -> bool:
-        every = self.faults.lose_every
-        return throw < self.faults.loss or (every > 0 and packet.number % every == every - 1)
-
-    def _received(self, packet: Packet, throw: float) -> int:
-        moment = packet.spoken_us + int(throw * self.faults.jitter_us)
+    def _received(self, packet: Packet, lateness: float) -> int:
+        """Returns when the service receives the packet; `lateness` is a share of the jitter."""
+        moment = packet.spoken_us + int(lateness * self.faults.jitter_us)
         for stall in self.faults.stalls:
             if stall.at_us <= packet.spoken_us < stall.at_us + stall.length_us:
                 moment = max(moment, stall.at_us + stall.length_us)

@@ -1,6 +1,4 @@
-"""Raw ids of people who do not exist: the same in every run, so that a search for one finds its
-calls.
-"""
+"""Raw ids of fictional people, the same in every run, so that a search for one finds its calls."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ RESOURCE = uuid5(_ROOT, "resource")
 
 
 def phone(index: int) -> str:
-    """A number of the American range that is kept free for fiction (555-01xx and what follows
-    it).
-    """
+    """Returns a number of the American range reserved for fiction (555-01xx and following)."""
     return f"4:+1555010{(index + 142) % 10_000:04d}"
 
 
@@ -35,8 +31,8 @@ def bot(index: int) -> str:
 
 
 def raw_id(call: int, participant: int) -> str:
-    """Participant `participant` of call `call`: a phone, an ACS user, a Teams user, a visitor, a
-    bot, and again.
+    """Returns the raw id of a participant of a call: in turn a phone, an ACS user, a Teams user, a
+    visitor and a bot.
     """
     kinds = (phone, acs_user, teams_user, teams_visitor, bot)
     return kinds[participant % len(kinds)](call + 1000 * (participant // len(kinds)))

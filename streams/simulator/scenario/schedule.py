@@ -1,4 +1,4 @@
-"""What happens in a call, and when. PURE.
+"""The events of a call and their times. PURE.
 
 Times are microseconds after the start of the call; timestamps are microseconds since the Unix
 epoch.
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from heapq import merge
 from typing import Protocol
 
-from streams.simulator.scenario.audio import PACKET_US, Sound
 from streams.simulator.scenario.faults import FAITHFUL, Delivery, Faults, Packet, delivered
+from streams.simulator.scenario.packets import PACKET_US, Sound
 
 TONE_US = 200_000  # between two tones of one --dtmf
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """What an AudioMetadata message says, besides the subscription."""
+    """The members of an AudioMetadata message, besides the subscription."""
 
     sample_rate: int
     length: float | None
@@ -29,10 +29,8 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """One audio message. `number` counts the packets of the voice as spoken; a copy is a duplicate
-    sent on purpose.
-
-    `silent` None: as the PCM is.
+    """One audio message. `number` counts the packets of the voice as spoken; a `copy` is a
+    duplicate sent on purpose; `silent` None means that the PCM decides.
     """
 
     at_us: int
@@ -53,9 +51,7 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Another AudioMetadata on the open socket; every socket that opens from now on begins with
-    it.
-    """
+    """Another AudioMetadata on the open socket; all later sockets begin with it."""
 
     at_us: int
     metadata: AudioFormat
@@ -88,9 +84,7 @@ class ScriptedVoice:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """The socket is closed at `at_us` and opened again `length_us` later; what falls between is
-    lost.
-    """
+    """Closes the socket at `at_us` and reopens it `length_us` later; audio in between is lost."""
 
     at_us: int
     length_us: int
@@ -107,13 +101,11 @@ class Script(Protocol):
 
     @property
     def metadata(self) -> AudioFormat:
-        """What the first socket begins with."""
+        """The metadata that the first socket begins with."""
         ...
 
     def events(self, started_us: int) -> Iterator[Event]:
-        """Everything that happens, in order of `at_us`; `started_us` is the moment that time 0
-        stands for.
-        """
+        """Yields all events in order of `at_us`; `started_us` is time 0 of the call."""
         ...
 
 
@@ -132,36 +124,34 @@ class Conversation:
 
     @property
     def metadata(self) -> AudioFormat:
-        return AudioFormat(
-            self.sample_rate, self.sample_rate // 1000 * 40
-        )  # 20 ms of two bytes a sample
+        # 20 ms of two bytes a sample
+        return AudioFormat(self.sample_rate, self.sample_rate // 1000 * 40)
 
     @property
     def length_us(self) -> int:
         return max(voice.sound.packet_count for voice in self.voices) * PACKET_US
 
     def events(self, started_us: int) -> Iterator[Event]:
-        """As spoken, through the faults, without what falls into an absence."""
+        """Yields the events as spoken, with the faults, without those during an absence."""
         packets = spoken([voice.sound.packet_count for voice in self.voices])
         says: Iterator[Event] = (
             _say(delivery, started_us) for delivery in delivered(packets, self.faults)
         )
-        leaves: Iterator[Event] = (Disconnect(absence.at_us) for absence in self.absences)
-        returns: Iterator[Event] = (
+        closes: Iterator[Event] = (Disconnect(absence.at_us) for absence in self.absences)
+        reopens: Iterator[Event] = (
             Reconnect(absence.at_us + absence.length_us) for absence in self.absences
         )
         pressed: list[Event] = sorted(self.presses, key=_at)
-        # merge is stable: at one moment the socket leaves, then returns, then the message goes.
-        for event in merge(leaves, returns, says, pressed, key=_at):
-            if isinstance(event, Disconnect | Reconnect) or not self._away(event.at_us):
+        # merge is stable: at the same time the socket closes, then reopens, then sends the message.
+        for event in merge(closes, reopens, says, pressed, key=_at):
+            if isinstance(event, Disconnect | Reconnect) or not any(
+                absence.covers(event.at_us) for absence in self.absences
+            ):
                 yield event
-
-    def _away(self, at_us: int) -> bool:
-        return any(absence.covers(at_us) for absence in self.absences)
 
 
 def spoken(packet_counts: Sequence[int]) -> Iterator[Packet]:
-    """The packets of all voices in the order of speaking: one of each voice, every 20 ms."""
+    """Yields the packets of all voices in the order spoken: one of each voice, every 20 ms."""
     for number in range(max(packet_counts, default=0)):
         for voice, count in enumerate(packet_counts):
             if number < count:
@@ -169,7 +159,7 @@ def spoken(packet_counts: Sequence[int]) -> Iterator[Packet]:
 
 
 def presses(at_us: int, tones: Iterable[str]) -> Iterator[Press]:
-    """One tone after the other from `at_us` on."""
+    """Yields one press after the other from `at_us` on."""
     for index, tone in enumerate(tones):
         yield Press(at_us + index * TONE_US, tone)
 

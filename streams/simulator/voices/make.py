@@ -1,7 +1,7 @@
 """Makes the demo calls in this folder with espeak-ng: `python streams/simulator/voices/make.py`.
 
-One FLAC file per participant, 16 kHz mono, both files of a call on one clock: silence while the
-other one speaks.
+One FLAC file per participant, 16 kHz mono. Both files of a call share one clock: each is silent
+while the other speaks.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ FOLDER = Path(__file__).resolve().parent
 SAMPLE_RATE = 16000  # Hz
 LEAD_SECONDS = 0.6  # before the first line
 LEVEL = 0.35  # peak of each line, of full scale: about -9 dBFS
-TURN_SECONDS = 0.45  # pause between two lines that do not say otherwise
+TURN_SECONDS = 0.45  # default pause between two lines
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice of espeak-ng: name (`espeak-ng --voices=en`, `--voices=variant`), words a minute,
+    """A voice of espeak-ng: name (`espeak-ng --voices=en`, `--voices=variant`), words per minute,
     pitch 0 to 99.
     """
 
@@ -36,9 +36,9 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Line:
-    """One turn. `pause` in seconds after the previous line; a negative one talks into it."""
+    """One turn. `pause` in seconds after the previous line; a negative one interrupts it."""
 
-    who: str
+    speaker: str
     text: str
     pause: float = TURN_SECONDS
 
@@ -151,9 +151,9 @@ Samples = NDArray[np.float32]
 
 def main() -> None:
     for script in SCRIPTS:
-        for who, track in tracks_of(script).items():
+        for speaker, track in tracks_of(script).items():
             soundfile.write(
-                FOLDER / f"{script.name}-{who}.flac",
+                FOLDER / f"{script.name}-{speaker}.flac",
                 track,
                 SAMPLE_RATE,
                 "PCM_16",
@@ -162,24 +162,24 @@ def main() -> None:
 
 
 def tracks_of(script: Script) -> dict[str, Samples]:
-    """One track per speaker, all of one length: the whole call, rounded up to a second."""
+    """Returns one track per speaker, each as long as the whole call, rounded up to a second."""
     placed: list[tuple[str, int, Samples]] = []
     position = LEAD_SECONDS
     for line in script.lines:
-        samples = spoken(script.speakers[line.who], line.text)
+        samples = spoken(script.speakers[line.speaker], line.text)
         position += line.pause if placed else 0.0
-        placed.append((line.who, round(position * SAMPLE_RATE), samples))
+        placed.append((line.speaker, round(position * SAMPLE_RATE), samples))
         position += len(samples) / SAMPLE_RATE
     length = int(np.ceil(position + LEAD_SECONDS)) * SAMPLE_RATE
-    tracks = {who: np.zeros(length, np.float32) for who in script.speakers}
-    for who, start, samples in placed:
-        tracks[who][start : start + len(samples)] += samples
+    tracks = {speaker: np.zeros(length, np.float32) for speaker in script.speakers}
+    for speaker, start, samples in placed:
+        tracks[speaker][start : start + len(samples)] += samples
     return tracks
 
 
 def spoken(speaker: Speaker, text: str) -> Samples:
-    """One line, trimmed of the silence around it. Raises `CalledProcessError` where espeak-ng
-    cannot say it.
+    """Returns one line without the silence around it. Raises `CalledProcessError` if espeak-ng
+    fails.
     """
     command = [
         "espeak-ng",
@@ -192,7 +192,7 @@ def spoken(speaker: Speaker, text: str) -> Samples:
         "--stdout",
         text,
     ]
-    wave = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own words
+    wave = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own texts
     samples, rate = soundfile.read(BytesIO(wave), dtype="float32")
     samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="VHQ")
     audible = np.flatnonzero(np.abs(samples) > 0.002)

@@ -1,3 +1,5 @@
+"""The command `simulate`: its options, its plan, its output and its exit codes."""
+
 from __future__ import annotations
 
 import asyncio
@@ -19,8 +21,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings
 
+from streams.simulator.casting import DEMO_CALLS, VOICES, plan_of
 from streams.simulator.errors import BadPlan
-from streams.simulator.options import DEMO_CALLS, VOICES, add_arguments, plan_of
+from streams.simulator.options import add_arguments
 from streams.simulator.plan import Plan
 from streams.simulator.scenario.faults import Faults, Stall
 from streams.simulator.scenario.schedule import Absence, Conversation
@@ -73,10 +76,10 @@ class OptionsTests(Folder):
         found = script(self.wave("a.wav", 1), self.wave("b.wav", 9), "--seconds", "3")
         self.assertEqual([voice.sound.packet_count for voice in found.voices], [150, 150])
 
-    def test_mixed_is_one_track_that_names_nobody(self) -> None:
+    def test_mixed_is_one_track_without_a_name(self) -> None:
         self.assertEqual(raw_ids("--mixed"), [""])
 
-    def test_participants_are_people_of_every_kind_and_others_in_every_call(self) -> None:
+    def test_participants_are_people_of_every_kind_and_differ_between_calls(self) -> None:
         first, second = (
             raw_ids("--participants", "7", "--calls", "2", call=call) for call in (0, 1)
         )
@@ -94,7 +97,7 @@ class OptionsTests(Folder):
         calls = plan("--calls", "3", "--connection-id", "c", "--seconds", "1").calls
         self.assertEqual([call.connection_id for call in calls], ["c", "c-2", "c-3"])
 
-    def test_faults_are_what_was_asked_for_and_others_in_every_call(self) -> None:
+    def test_faults_follow_the_options_and_differ_between_calls(self) -> None:
         arguments = (
             "--jitter",
             "15",
@@ -111,7 +114,7 @@ class OptionsTests(Folder):
         expected = Faults(15_000, 0.1, 17, (Stall(1_000_000, 1_500_000),), 0.2, 0.3, seed=6)
         self.assertEqual(script(*arguments, *more, call=1).faults, expected)
 
-    def test_reconnects_are_in_order_and_one_second_long_unless_told(self) -> None:
+    def test_reconnects_are_in_order_and_one_second_long_by_default(self) -> None:
         found = script("--reconnect", "9:0.5", "--reconnect", "2")
         self.assertEqual(
             found.absences, (Absence(2_000_000, 1_000_000), Absence(9_000_000, 500_000))
@@ -123,7 +126,7 @@ class OptionsTests(Folder):
         ]
         self.assertEqual(found, [(1_000_000, "1"), (1_200_000, "2"), (5_000_000, "#")])
 
-    def test_the_stream_token_is_that_of_the_settings_unless_an_option_says_otherwise(self) -> None:
+    def test_the_stream_token_is_that_of_the_settings_unless_an_option_is_given(self) -> None:
         self.assertTrue(plan(stream_token="from-settings").address.endswith("?token=from-settings"))
         self.assertTrue(
             plan("--token", "mine", stream_token="from-settings").address.endswith("?token=mine")
@@ -142,7 +145,7 @@ class OptionsTests(Folder):
             self.assertEqual(caller.sound.packet_count, agent.sound.packet_count)
             self.assertTrue(30 <= caller.sound.packet_count / 50 <= 60)
 
-    def test_what_cannot_be_is_refused_with_the_name_of_the_option(self) -> None:
+    def test_impossible_options_are_rejected_with_their_name(self) -> None:
         for arguments, words in (
             (["--voices", "--tone", "300"], "--tone"),
             (["--stall", "3"], "--stall"),
@@ -183,7 +186,7 @@ class DemoVoicesTests(SimpleTestCase):
 
 @contextmanager
 def recorder_in_a_thread(recorder: FakeRecorder) -> Iterator[str]:
-    """The command runs its own event loop, so the other side needs one of its own."""
+    """Runs the recorder on an event loop of its own, because the command has its own."""
     ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
@@ -209,7 +212,7 @@ class CommandTests(Folder):
         call_command("simulate", *arguments, stdout=out, **options)
         return out.getvalue()
 
-    def test_the_table_and_the_ledger_say_what_was_sent(self) -> None:
+    def test_the_table_and_the_ledger_have_the_packets_sent(self) -> None:
         recorder, ledger = FakeRecorder(), self.folder / "ledger.json"
         with recorder_in_a_thread(recorder) as url:
             table = self.simulate(
@@ -224,13 +227,13 @@ class CommandTests(Folder):
         self.assertRegex(table, r"1 call +│ +100 │")
         self.assertEqual(recorder.sockets[0].path, "/ws/acs/media?token=secret")
 
-    def test_quiet_says_nothing(self) -> None:
+    def test_quiet_prints_nothing(self) -> None:
         with recorder_in_a_thread(FakeRecorder()) as url:
             self.assertEqual(
                 self.simulate("--url", url, "--seconds", "0.1", "--speed", "0", "--quiet"), ""
             )
 
-    def test_a_refused_call_ends_with_exit_code_1_and_says_why(self) -> None:
+    def test_a_refused_call_ends_with_exit_code_1_and_the_reason(self) -> None:
         recorder = FakeRecorder(refuse=[HTTPStatus.FORBIDDEN])
         with (
             recorder_in_a_thread(recorder) as url,
@@ -239,12 +242,12 @@ class CommandTests(Folder):
             self.simulate("--url", url, "--seconds", "0.1", "--speed", "0", "--calls", "2")
         self.assertEqual(caught.exception.returncode, 1)
 
-    def test_options_that_make_no_run_end_with_exit_code_2(self) -> None:
+    def test_invalid_options_end_with_exit_code_2(self) -> None:
         with self.assertRaisesRegex(CommandError, "missing.wav") as caught:
             self.simulate("missing.wav")
         self.assertEqual(caught.exception.returncode, 2)
 
-    def test_values_that_are_none_of_their_kind_are_refused(self) -> None:
+    def test_invalid_values_are_rejected(self) -> None:
         for arguments in (
             ("--loss", "2"),
             ("--seconds", "0"),

@@ -1,3 +1,5 @@
+"""Calls played against a fake recorder: every message, every fault, every end."""
+
 from __future__ import annotations
 
 import asyncio
@@ -44,8 +46,8 @@ def pcm_of(script: Conversation, voice: int) -> bytes:
 
 
 async def played(recorder: FakeRecorder, *scripts: Conversation, **settings: Any) -> Report:
-    """The scripts as calls, as fast as it goes, over when every socket is over at the recorder
-    too.
+    """Plays the scripts as calls, as fast as possible; returns when the recorder has closed every
+    socket too.
     """
     calls = tuple(PlannedCall(script) for script in scripts)
     async with recording(recorder):
@@ -181,7 +183,7 @@ class HandshakeTests(IsolatedAsyncioTestCase):
         self.assertEqual(report.refused, 0)
         self.assertIn("cannot connect", report.calls[0].problem)
 
-    async def test_a_server_that_comes_up_while_it_is_waited_for_gets_the_call(self) -> None:
+    async def test_a_server_that_starts_during_the_wait_gets_the_call(self) -> None:
         async with recording() as earlier:
             url = earlier.url
         port = int(url.split(":")[2].split("/")[0])
@@ -194,7 +196,7 @@ class HandshakeTests(IsolatedAsyncioTestCase):
 
 
 class FaultyCallTests(IsolatedAsyncioTestCase):
-    async def test_a_reconnect_opens_a_second_socket_for_the_same_call_and_loses_what_falls_between(
+    async def test_a_reconnect_opens_a_second_socket_and_loses_the_audio_in_between(
         self,
     ) -> None:
         recorder, script = (
@@ -212,7 +214,7 @@ class FaultyCallTests(IsolatedAsyncioTestCase):
         self.assertEqual((report.calls[0].lost, report.calls[0].sockets), (20, 2))
         self.assertTrue(report.complete)
 
-    async def test_the_hash_counts_each_packet_once_in_the_order_spoken_whatever_the_faults(
+    async def test_the_hash_has_each_packet_once_in_the_order_spoken_with_all_faults(
         self,
     ) -> None:
         faults = Faults(30_000, 0.1, 0, (Stall(200_000, 500_000),), 0.3, 0.3, seed=3)
@@ -234,7 +236,7 @@ class FaultyCallTests(IsolatedAsyncioTestCase):
         self.assertEqual(len(packets), 10)
         self.assertEqual(len({packet["timestamp"] + packet["data"] for packet in packets}), 5)
 
-    async def test_a_dropped_call_delivers_everything_and_closes_nothing(self) -> None:
+    async def test_a_dropped_call_delivers_everything_without_a_close(self) -> None:
         recorder, script = FakeRecorder(), conversation()
         report = await played(recorder, script, drop=True)
         self.assertEqual(recorder.sockets[0].pcm(AGENT), pcm_of(script, 1))
@@ -249,7 +251,7 @@ class FaultyCallTests(IsolatedAsyncioTestCase):
         self.assertEqual(report.calls[0].close_code, 4400)
         self.assertEqual(report.calls[0].problem, "the server closed the socket: 4400 enough")
 
-    async def test_a_socket_that_the_server_closed_before_we_did_is_not_taken_for_success(
+    async def test_a_socket_that_the_server_closed_first_is_no_success(
         self,
     ) -> None:
         one_packet = Conversation(
@@ -261,7 +263,9 @@ class FaultyCallTests(IsolatedAsyncioTestCase):
 
 
 class RunTests(IsolatedAsyncioTestCase):
-    async def test_stopping_closes_every_socket_with_1000_and_reports_what_was_sent(self) -> None:
+    async def test_stopping_closes_every_socket_with_1000_and_reports_the_packets_sent(
+        self,
+    ) -> None:
         stop = asyncio.Event()
 
         async def stop_at_20(messages: int) -> None:
@@ -304,7 +308,7 @@ class RunTests(IsolatedAsyncioTestCase):
         )
         self.assertEqual(report.failed, [])
 
-    async def test_a_stop_that_comes_after_the_end_changes_nothing(self) -> None:
+    async def test_a_stop_after_the_end_changes_nothing(self) -> None:
         async with recording() as recorder:
             report = await play(
                 Plan(recorder.url, (PlannedCall(conversation()),), speed=0), stop=asyncio.Event()
@@ -312,11 +316,10 @@ class RunTests(IsolatedAsyncioTestCase):
         self.assertTrue(report.complete)
         self.assertFalse(report.interrupted)
 
-    async def test_real_time_takes_its_time(self) -> None:
+    async def test_real_time_is_kept(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         report = await played(FakeRecorder(), conversation(seconds=0.3), speed=1)
-        self.assertGreaterEqual(
-            loop.time() - began, 0.28
-        )  # the last of 15 packets goes 0.28 s after the first
+        # The last of 15 packets is sent 0.28 s after the first.
+        self.assertGreaterEqual(loop.time() - began, 0.28)
         self.assertTrue(report.complete)

@@ -1,3 +1,5 @@
+"""The JWT of the simulator, and the keys that sign it."""
+
 from __future__ import annotations
 
 import tempfile
@@ -20,7 +22,7 @@ NOW = 1_700_000_000
 
 
 class SignerTests(TestCase):
-    def test_a_token_carries_what_acs_puts_into_it(self) -> None:
+    def test_a_token_has_the_claims_of_acs(self) -> None:
         key = rsa.generate_private_key(65537, 2048)
         token = Signer(key, "key-1", "resource-1").token(NOW)
         claims = jwt.decode(
@@ -44,7 +46,7 @@ class ReadKeyTests(TestCase):
         self.path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         self.assertEqual(read_key(self.path).private_numbers(), key.private_numbers())
 
-    def test_a_key_that_is_missing_no_key_locked_or_not_rsa_is_refused_by_name(self) -> None:
+    def test_a_key_that_is_missing_invalid_locked_or_not_rsa_is_rejected_by_name(self) -> None:
         curve = ec.generate_private_key(ec.SECP256R1())
         locked = curve.private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")

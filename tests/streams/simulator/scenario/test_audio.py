@@ -1,3 +1,5 @@
+"""Files and tones as packets of 20 ms."""
+
 from __future__ import annotations
 
 import tempfile
@@ -33,7 +35,7 @@ class ClipTests(TestCase):
         self.assertLess(len(pcm) - len(samples) * 2, 640)
 
     @given(sample_lists, st.floats(0.02, 1))
-    def test_a_clip_asked_for_more_seconds_repeats_its_samples_without_a_seam(
+    def test_a_longer_clip_repeats_its_samples_without_a_seam(
         self, samples: Samples, seconds: float
     ) -> None:
         clip = Clip(samples, 16000, seconds)
@@ -66,7 +68,7 @@ class ReadFileTests(TestCase):
         soundfile.write(path, samples, rate, subtype=subtype)
         return path
 
-    def test_16_bit_mono_at_the_right_rate_is_taken_bit_for_bit(self) -> None:
+    def test_16_bit_mono_at_the_right_rate_is_kept_bit_for_bit(self) -> None:
         noise = np.random.default_rng(1).integers(-32768, 32767, 5000, np.int16, endpoint=True)
         for name in ("a.wav", "a.flac"):
             self.assertTrue(np.array_equal(read_file(self.write(name, noise, 16000), 16000), noise))
@@ -85,7 +87,7 @@ class ReadFileTests(TestCase):
         soundfile.write(path, np.full(100, 0.5, np.float32), 16000, subtype="FLOAT")
         self.assertEqual(set(read_file(path, 16000).tolist()), {16384})
 
-    def test_a_file_that_is_missing_empty_or_no_audio_is_refused_by_name(self) -> None:
+    def test_a_file_that_is_missing_empty_or_no_audio_is_rejected_by_name(self) -> None:
         (self.folder / "text.wav").write_text("no audio")
         empty = self.write("empty.wav", np.zeros(0, np.int16), 16000)
         for path in (self.folder / "missing.wav", self.folder / "text.wav", empty):

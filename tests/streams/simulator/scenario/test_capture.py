@@ -1,3 +1,5 @@
+"""Journals read as scripts and replayed."""
+
 from __future__ import annotations
 
 import os
@@ -27,7 +29,7 @@ MS = 1000
 
 
 class Captured(TestCase):
-    """A folder for journals, and words to write them with."""
+    """A folder for journals, and methods that write them."""
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -35,9 +37,7 @@ class Captured(TestCase):
         self.folder = Path(folder.name)
 
     def socket(self, number: int = 1, at_ms: int = 0, rate: int = 16000) -> files.Journal:
-        """A socket with metadata and two voices; the voices in another order on every other
-        socket.
-        """
+        """Opens a journal with metadata and two voices, whose order alternates between sockets."""
         connected_at_us = START + at_ms * MS
         shake = records.Handshake(
             str(UUID(int=number)),
@@ -67,7 +67,7 @@ def say(opened: files.Journal, at_ms: int, voice: int, pcm: bytes, *, silent: bo
 
 
 class ReadCaptureTests(Captured):
-    def test_packets_come_again_at_their_moments_with_their_timestamps(self) -> None:
+    def test_packets_are_replayed_at_their_times_with_their_timestamps(self) -> None:
         opened = self.socket()
         say(opened, 100, 0, b"ab")
         say(opened, 125, 1, b"cdef", silent=True)
@@ -83,7 +83,7 @@ class ReadCaptureTests(Captured):
         self.assertEqual(capture.voices[0].sound.packet(1), b"gh")
         self.assertEqual(capture.metadata, AudioFormat(16000, 640))
 
-    def test_the_files_of_a_socket_are_one_script_whatever_order_they_are_named_in(self) -> None:
+    def test_the_files_of_a_socket_are_one_script_in_any_order(self) -> None:
         opened = self.socket()
         say(opened, 0, 0, b"ab")
         os.close(opened.rotate())
@@ -106,9 +106,8 @@ class ReadCaptureTests(Captured):
         self.assertEqual(
             kinds, [(Say, 0), (Disconnect, 50 * MS), (Reconnect, 500 * MS), (Say, 520 * MS)]
         )
-        self.assertEqual(
-            capture.voices[0].sound.packet(1), b"cd"
-        )  # voice 1 of the second socket is the caller too
+        # Voice 1 of the second socket is the caller too.
+        self.assertEqual(capture.voices[0].sound.packet(1), b"cd")
 
     def test_a_change_of_rate_in_mid_call_is_announced_again(self) -> None:
         opened = self.socket()

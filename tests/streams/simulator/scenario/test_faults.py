@@ -1,3 +1,5 @@
+"""Faults: laws that hold for all of them, and examples of each."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -42,7 +44,7 @@ def one_voice(count: int) -> list[Packet]:
 
 class FaultLawsTests(TestCase):
     @given(counts)
-    def test_without_faults_every_packet_is_delivered_once_at_its_moment_and_in_order(
+    def test_without_faults_every_packet_is_delivered_once_on_time_and_in_order(
         self, lengths: list[int]
     ) -> None:
         packets = list(spoken(lengths))
@@ -58,7 +60,7 @@ class FaultLawsTests(TestCase):
         self.assertCountEqual(firsts, packets)
 
     @given(counts, every_fault)
-    def test_nothing_arrives_that_was_not_spoken_and_no_first_one_twice(
+    def test_only_spoken_packets_arrive_and_no_original_twice(
         self, lengths: list[int], faults: Faults
     ) -> None:
         packets = list(spoken(lengths))
@@ -122,7 +124,7 @@ class FaultExamplesTests(TestCase):
             numbers = [d.packet.number for d in found if d.packet.voice == voice]
             self.assertEqual(sorted(set(range(40)) - set(numbers)), [16, 33])
 
-    def test_a_stall_holds_its_packets_back_and_then_they_come_at_once_and_in_order(self) -> None:
+    def test_a_stall_holds_its_packets_and_then_sends_them_at_once_in_order(self) -> None:
         found = deliveries(
             one_voice(200), Faults(stalls=(Stall(SECOND, 2 * SECOND),), spacing_us=0)
         )
@@ -134,7 +136,7 @@ class FaultExamplesTests(TestCase):
         self.assertEqual(found[150].received_us, 3 * SECOND)
         self.assertEqual(found[151].received_us, 151 * 20 * MS)
 
-    def test_packets_of_a_burst_have_a_timestamp_each(self) -> None:
+    def test_packets_of_a_burst_have_different_timestamps(self) -> None:
         found = deliveries(one_voice(200), Faults(stalls=(Stall(SECOND, 2 * SECOND),)))
         self.assertEqual([d.received_us for d in found[50:53]], [3000 * MS, 3001 * MS, 3002 * MS])
         self.assertEqual(len({d.received_us // MS for d in found}), 200)
@@ -151,7 +153,7 @@ class FaultExamplesTests(TestCase):
             len(deliveries(one_voice(2000), Faults(loss=0.5))) / 2000, 0.5, delta=0.05
         )
 
-    def test_jitter_stays_below_what_was_asked_for_and_is_not_always_the_same(self) -> None:
+    def test_jitter_stays_below_its_maximum_and_varies(self) -> None:
         late = [
             d.received_us - d.packet.spoken_us
             for d in deliveries(one_voice(500), Faults(jitter_us=15 * MS))

@@ -1,3 +1,5 @@
+"""The events of a conversation and their times."""
+
 from __future__ import annotations
 
 from unittest import TestCase
@@ -54,7 +56,7 @@ class ConversationTests(TestCase):
         for say in says(Conversation(voices(1), 16000)):
             self.assertEqual(say.timestamp_us, STARTED + say.at_us)
 
-    def test_a_participant_who_has_said_everything_is_heard_no_more(self) -> None:
+    def test_a_participant_sends_nothing_after_their_last_packet(self) -> None:
         found = says(Conversation(voices(0.2, 1), 16000))
         self.assertEqual(max(say.number for say in found if say.voice == 0), 9)
         self.assertEqual(max(say.number for say in found if say.voice == 1), 49)
@@ -63,7 +65,7 @@ class ConversationTests(TestCase):
         self.assertEqual(Conversation(voices(1), 16000).metadata.length, 640)
         self.assertEqual(Conversation(voices(1), 24000).metadata.length, 960)
 
-    def test_a_reconnect_leaves_returns_and_loses_what_falls_between(self) -> None:
+    def test_a_reconnect_closes_reopens_and_loses_the_packets_in_between(self) -> None:
         found = events(Conversation(voices(2), 16000, absences=(Absence(SECOND // 2, SECOND),)))
         self.assertEqual([e.at_us for e in found if isinstance(e, Disconnect)], [SECOND // 2])
         self.assertEqual([e.at_us for e in found if isinstance(e, Reconnect)], [3 * SECOND // 2])
@@ -75,7 +77,7 @@ class ConversationTests(TestCase):
         self.assertEqual([e.number for e in found if isinstance(e, Say)], list(range(50)))
         self.assertEqual([type(event) for event in found[24:28]], [Say, Disconnect, Reconnect, Say])
 
-    def test_tones_are_pressed_at_their_moments_and_not_while_the_socket_is_away(self) -> None:
+    def test_tones_are_pressed_at_their_times_and_not_while_the_socket_is_closed(self) -> None:
         pressed = tuple(presses(SECOND // 2, "12#"))
         absence = (Absence(700_000, 100_000),)
         found = events(Conversation(voices(1), 16000, presses=pressed, absences=absence))
@@ -83,7 +85,7 @@ class ConversationTests(TestCase):
         self.assertEqual(tones, [Press(500_000, "1"), Press(900_000, "#")])
 
     @given(st.integers(0, 2**16), st.lists(st.floats(0.02, 2), min_size=1, max_size=3))
-    def test_events_are_in_order_of_time_and_nothing_is_said_while_the_socket_is_away(
+    def test_events_are_in_order_of_time_and_none_is_sent_while_the_socket_is_closed(
         self, seed: int, seconds: list[float]
     ) -> None:
         faults = Faults(40_000, 0.1, 0, (Stall(200_000, 900_000),), 0.3, 0.2, seed=seed)
@@ -97,5 +99,5 @@ class ConversationTests(TestCase):
             else:
                 open_ = isinstance(event, Reconnect)
 
-    def test_nobody_speaking_at_all_is_no_packets(self) -> None:
+    def test_without_audio_there_are_no_packets(self) -> None:
         self.assertEqual(list(spoken([0, 0])), [])
