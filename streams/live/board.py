@@ -110,7 +110,13 @@ class Board:
             ):
                 call.published_at = now
                 news["calls"].append(as_in_rest(call) | {"state": "live", "ended_at": None})
-                minutes |= _minutes(call)
+                # Of a voice on two sockets: the minute of the newer one.
+                minutes |= {
+                    speaker.participant_id: "".join(speaker.minute)
+                    for stream in call.streams
+                    for speaker in stream.speakers.values()
+                    if speaker.minute
+                }
                 for stream in call.streams:
                     stream.changed = False
         if minutes:
@@ -161,16 +167,6 @@ def _silences(speakers: Sequence[Speaker]) -> dict[str, list[float]]:
             if speaker.participant_id not in audible:
                 silences[speaker.participant_id] = [SILENCE_DBFS, SILENCE_DBFS]
     return silences
-
-
-def _minutes(call: LiveCall) -> dict[str, str]:
-    """Returns the levels of the last minute by participant; a voice on two sockets has those of the
-    newer one.
-    """
-    speakers = [
-        speaker for stream in call.streams for speaker in stream.speakers.values() if speaker.minute
-    ]
-    return {speaker.participant_id: "".join(speaker.minute) for speaker in speakers}
 
 
 def as_in_rest(call: LiveCall) -> CallData:

@@ -28,7 +28,11 @@ def without_overlaps(
     cursors: dict[str, int] = {}
     for segment in segments:
         taken = stored.get(segment.raw_id, ())
-        if any(_is_same(segment, one) for one in taken):
+        if any(
+            (start, end) == (segment.start_sample, segment.end_sample)
+            and digest == sha256(segment.pcm).hexdigest()
+            for start, end, digest in taken
+        ):
             dropped += segment.packets
             continue
         start = max(segment.start_sample, cursors.get(segment.raw_id, segment.start_sample))
@@ -40,10 +44,3 @@ def without_overlaps(
             segment if start == segment.start_sample else replace(segment, start_sample=start)
         )
     return moved, dropped
-
-
-def _is_same(segment: SealedSegment, stored: Stored) -> bool:
-    start, end, digest = stored
-    return (start, end) == (segment.start_sample, segment.end_sample) and digest == sha256(
-        segment.pcm
-    ).hexdigest()

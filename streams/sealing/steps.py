@@ -180,9 +180,9 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
 
     Ignores an axis that this socket left itself: the crash came before the journal was deleted.
     """
-    assert file.handshake, "the caller has looked"
+    assert file.handshake, "the caller has checked it"
     left = _read_state(spool_folder / spool.AXES / file.handshake.call_id)
-    # A younger socket may be over, and sealed, before this one: its axis begins behind our audio.
+    # A younger socket may be over, and sealed, before this one: its axis begins after our audio.
     if left is None or left.handshake is None or file.handshake.sequence > 0:
         return False
     if left.handshake.connected_at_us >= file.handshake.connected_at_us:
@@ -220,18 +220,15 @@ def _stored(digest: Digest, file: SealJob) -> list[StoredSegment]:
     if file.is_sealed:
         facts.duplicate = queries.duplicates_of(handshake.stream_id, facts.index)
         return []
-    near = _stored_near(digest) if file.has_company else {}
+    near: dict[str, list[Stored]] = {}  # by raw id
+    if file.has_company:
+        call_id = UUID(handshake.call_id)
+        stored = queries.stored_near([(handshake, digest.segments)])
+        for raw_id in {segment.raw_id for segment in digest.segments}:
+            near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
     segments, duplicate = without_overlaps(digest.segments, near)
     facts.duplicate += duplicate
     return [_store(handshake, segment) for segment in segments]
-
-
-def _stored_near(digest: Digest) -> dict[str, list[Stored]]:
-    """Returns the stored segments that the file's segments may overlap, by raw id."""
-    near = queries.stored_near([(digest.handshake, digest.segments)])
-    call_id = UUID(digest.handshake.call_id)
-    raw_ids = {segment.raw_id for segment in digest.segments}
-    return {raw_id: near.get(identity.participant_id_of(call_id, raw_id), []) for raw_id in raw_ids}
 
 
 def _store(handshake: Handshake, segment: SealedSegment) -> StoredSegment:

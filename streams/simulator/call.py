@@ -77,7 +77,10 @@ class CallPlayer:
         await self._open(self.plan.wait_seconds)
         now = asyncio.get_running_loop().time()
         pace = run.starting(self.call.begin_us, now, PACKET_US)
-        self.report.started_us = self._started_us(pace.origin - now)
+        if self.plan.started_us is None:
+            self.report.started_us = int((time.time() + (pace.origin - now)) * 1e6)
+        else:
+            self.report.started_us = self.plan.started_us + self.call.begin_us
         await self._send_all(self.call.script.events(self.report.started_us), pace)
         self.report.finished = True
         if self.plan.drop:
@@ -87,11 +90,11 @@ class CallPlayer:
 
     async def _send_all(self, events: Iterable[Event], pace: Pace) -> None:
         for event in events:
-            late = await pace.until(event.at_us)
-            self.report.latest_seconds = max(self.report.latest_seconds, late)
+            lateness = await pace.until(event.at_us)
+            self.report.latest_seconds = max(self.report.latest_seconds, lateness)
             match event:
                 case Say():
-                    await self._say(event)
+                    await self._send_audio(event)
                 case Press(tone=tone):
                     await self._send(wire.dtmf_data(tone))
                     self.report.dtmf += 1
@@ -103,7 +106,7 @@ class CallPlayer:
                 case Reconnect():
                     await self._open(self.plan.wait_seconds)
 
-    async def _say(self, say: Say) -> None:
+    async def _send_audio(self, say: Say) -> None:
         voice = self.report.voices[say.voice]
         pcm = voice.voice.sound.packet(say.number)
         silent: bool | None = None
@@ -204,9 +207,3 @@ class CallPlayer:
     def _finalize(self) -> None:
         for voice in self.report.voices:
             voice.finalize(hashed=self.plan.hashes)
-
-    def _started_us(self, in_seconds: float) -> int:
-        """Returns time 0 of the call, which is `in_seconds` ahead."""
-        if self.plan.started_us is not None:
-            return self.plan.started_us + self.call.begin_us
-        return int((time.time() + in_seconds) * 1e6)

@@ -11,10 +11,10 @@ from typing import Any
 
 from streams.simulator.errors import BadPlan
 from streams.simulator.plan import Plan, PlannedCall, new_id
-from streams.simulator.scenario import identities
 from streams.simulator.scenario.audio import Clip, Samples, mixed, read_file, tone
 from streams.simulator.scenario.capture import read_capture
 from streams.simulator.scenario.faults import Faults, Stall
+from streams.simulator.scenario.identities import acs_user, phone, raw_id, teams_user
 from streams.simulator.scenario.packets import PACKET_US
 from streams.simulator.scenario.schedule import Absence, Conversation, Script, ScriptedVoice
 from streams.simulator.token import Signer, read_key
@@ -47,9 +47,14 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
     Raises `BadPlan`.
     """
     token = stream_token if options["token"] is None else options["token"]
+    if options["replay"]:
+        calls = _replayed(options)
+    else:
+        casts = _demo_casts(options) if options["voices"] else _casts(options)
+        calls = tuple(_call(options, cast, index, len(casts)) for index, cast in enumerate(casts))
     return Plan(
         url=options["url"],
-        calls=_replayed(options) if options["replay"] else _calls(options),
+        calls=calls,
         speed=options["speed"],
         headers=tuple(options["header"]),
         name_calls=not options["no_headers"],
@@ -65,11 +70,6 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
     )
 
 
-def _calls(options: dict[str, Any]) -> tuple[PlannedCall, ...]:
-    casts = _demo_casts(options) if options["voices"] else _casts(options)
-    return tuple(_call(options, cast, index, len(casts)) for index, cast in enumerate(casts))
-
-
 def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> PlannedCall:
     rate = options["rate"]
     clips = [Clip(samples, rate, cast.seconds) for samples in cast.samples]
@@ -79,12 +79,15 @@ def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> Plann
         voices = tuple(
             ScriptedVoice(raw_id, clip) for raw_id, clip in zip(cast.raw_ids, clips, strict=True)
         )
+    absences = (
+        Absence(at, ABSENCE_US if length is None else length) for at, length in options["reconnect"]
+    )
     script = Conversation(
         voices,
         rate,
         _faults(options, index),
         tuple(press for tones in options["dtmf"] for press in tones),
-        _absences(options),
+        tuple(sorted(absences, key=lambda absence: absence.at_us)),
     )
     _check_absences(script)
     return _named(options, script, index, count)
@@ -102,13 +105,13 @@ def _named(options: dict[str, Any], script: Script, index: int, count: int) -> P
 
 
 def _casts(options: dict[str, Any]) -> list[_Cast]:
-    rate = options["rate"]
+    rate, given = options["rate"], options["raw_id"]
     files = options["files"] + options["audio"]
     sources = [read_file(path, rate) for path in files]
     # Tones last as long as the longest file beside them, or their own time.
     longest = max((len(samples) for samples in sources), default=0) / rate
     sources += [tone(hertz, rate) for hertz in options["tone"]]
-    participants = options["participants"] or len(options["raw_id"]) or len(sources) or 2
+    participants = options["participants"] or len(given) or len(sources) or 2
     if not sources:
         sources = [tone(hertz, rate) for hertz in TONES]
     seconds = options["seconds"]
@@ -116,7 +119,10 @@ def _casts(options: dict[str, Any]) -> list[_Cast]:
         seconds = longest if files else TONE_SECONDS
     return [
         _Cast(
-            tuple(_raw_id(options, call, participant) for participant in range(participants)),
+            tuple(
+                given[participant] if participant < len(given) else raw_id(call, participant)
+                for participant in range(participants)
+            ),
             tuple(
                 sources[(call * participants + participant) % len(sources)]
                 for participant in range(participants)
@@ -125,11 +131,6 @@ def _casts(options: dict[str, Any]) -> list[_Cast]:
         )
         for call in range(options["calls"] or 1)
     ]
-
-
-def _raw_id(options: dict[str, Any], call: int, participant: int) -> str:
-    given: list[str] = options["raw_id"]
-    return given[participant] if participant < len(given) else identities.raw_id(call, participant)
 
 
 def _demo_casts(options: dict[str, Any]) -> list[_Cast]:
@@ -152,9 +153,9 @@ def _demo_casts(options: dict[str, Any]) -> list[_Cast]:
     casts = []
     for call in range(options["calls"] or len(DEMO_CALLS)):
         name = DEMO_CALLS[call % len(DEMO_CALLS)]
-        agent = identities.teams_user(call) if name == "router" else identities.acs_user(call)
+        agent = teams_user(call) if name == "router" else acs_user(call)
         samples = (speech[name, "caller"], speech[name, "agent"])
-        casts.append(_Cast((identities.phone(call), agent), samples, options["seconds"]))
+        casts.append(_Cast((phone(call), agent), samples, options["seconds"]))
     return casts
 
 
@@ -181,13 +182,6 @@ def _faults(options: dict[str, Any], index: int) -> Faults:
         spacing_us=int(options["burst_spacing"] * 1000),
         seed=options["seed"] + index,
     )
-
-
-def _absences(options: dict[str, Any]) -> tuple[Absence, ...]:
-    absences = (
-        Absence(at, ABSENCE_US if length is None else length) for at, length in options["reconnect"]
-    )
-    return tuple(sorted(absences, key=lambda absence: absence.at_us))
 
 
 def _check_absences(script: Conversation) -> None:

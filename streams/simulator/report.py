@@ -48,19 +48,16 @@ class VoiceReport:
     def finalize(self, *, hashed: bool) -> None:
         """Computes the hash if `hashed`, and frees the memory of the closed call."""
         if hashed:
-            self.sha256 = self._hash()
+            digest = sha256()
+            batch: list[bytes] = []
+            for number in self.numbers():
+                batch.append(self.voice.sound.packet(number))
+                if len(batch) == _HASH_PACKETS:
+                    digest.update(b"".join(batch))
+                    batch.clear()
+            digest.update(b"".join(batch))
+            self.sha256 = digest.hexdigest()
         self._sent = bytearray()
-
-    def _hash(self) -> str:
-        digest = sha256()
-        batch: list[bytes] = []
-        for number in self.numbers():
-            batch.append(self.voice.sound.packet(number))
-            if len(batch) == _HASH_PACKETS:
-                digest.update(b"".join(batch))
-                batch.clear()
-        digest.update(b"".join(batch))
-        return digest.hexdigest()
 
     def ledger(self) -> dict[str, Any]:
         return {

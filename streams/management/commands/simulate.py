@@ -9,7 +9,6 @@ import json
 import signal
 import threading
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -54,7 +53,13 @@ class Command(BaseCommand):
                 self.stderr.write(f"{damaged} bytes of the capture are damaged and were left out")
         report = asyncio.run(_run(plan, quiet=options["quiet"]))
         if options["ledger"]:
-            _write_ledger(report, options["ledger"])
+            ledger = json.dumps(report.ledger(), indent=2) + "\n"
+            try:
+                options["ledger"].write_text(ledger)
+            except OSError as error:
+                raise CommandError(
+                    f"--ledger {options['ledger']}: {error.strerror}", returncode=INCOMPLETE
+                ) from error
         if not options["quiet"]:
             self.stdout.write(table_of(report), ending="")
         _check(report, plan)
@@ -72,13 +77,6 @@ async def _run(plan: Plan, *, quiet: bool) -> Report:
         if bar is not None:
             bar.cancel()
     return report
-
-
-def _write_ledger(report: Report, path: Path) -> None:
-    try:
-        path.write_text(json.dumps(report.ledger(), indent=2) + "\n")
-    except OSError as error:
-        raise CommandError(f"--ledger {path}: {error.strerror}", returncode=INCOMPLETE) from error
 
 
 def _check(report: Report, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import merge
 from typing import Protocol
 
-from streams.simulator.scenario.faults import FAITHFUL, Delivery, Faults, Packet, delivered
+from streams.simulator.scenario.faults import FAITHFUL, Faults, Packet, delivered
 from streams.simulator.scenario.packets import PACKET_US, Sound
 
 TONE_US = 200_000  # between two tones of one --dtmf
@@ -135,7 +135,14 @@ class Conversation:
         """Yields the events as spoken, with the faults, without those during an absence."""
         packets = spoken([voice.sound.packet_count for voice in self.voices])
         says: Iterator[Event] = (
-            _say(delivery, started_us) for delivery in delivered(packets, self.faults)
+            Say(
+                delivery.sent_us,
+                started_us + delivery.received_us,
+                delivery.packet.voice,
+                delivery.packet.number,
+                delivery.copy,
+            )
+            for delivery in delivered(packets, self.faults)
         )
         closes: Iterator[Event] = (Disconnect(absence.at_us) for absence in self.absences)
         reopens: Iterator[Event] = (
@@ -162,17 +169,6 @@ def presses(at_us: int, tones: Iterable[str]) -> Iterator[Press]:
     """Yields one press after the other from `at_us` on."""
     for index, tone in enumerate(tones):
         yield Press(at_us + index * TONE_US, tone)
-
-
-def _say(delivery: Delivery, started_us: int) -> Say:
-    packet = delivery.packet
-    return Say(
-        delivery.sent_us,
-        started_us + delivery.received_us,
-        packet.voice,
-        packet.number,
-        delivery.copy,
-    )
 
 
 def _at(event: Event) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -254,9 +254,7 @@ class Batches(TestCase):
 
 
 class Overlaps(TransactionTestCase):
-    def test_with_overlapping_audio_nothing_is_written(
-        self,
-    ) -> None:
+    def test_with_overlapping_audio_nothing_is_written(self) -> None:
         first = handshake_of()
         write(first, [segment(0, 100)])
         before = everything()
@@ -277,53 +275,56 @@ class Overlaps(TransactionTestCase):
     def test_of_two_simultaneous_writers_the_second_sees_the_first(self) -> None:
         """The first has inserted but not committed when the second begins."""
         first = handshake_of()
-        second = later(first, 1)
-        for handshake in (first, second):
+        second = SecondWriter(later(first, 1))
+        for handshake in (first, second.handshake):
             announce(handshake, [open_facts(handshake)], [])
-        errors: list[BaseException | None] = []
-        queried = threading.Event()
-        extend, others = rows._write_participants, queries.other_sockets
+        write_participants = rows._write_participants
 
-        def write_second() -> None:
-            try:
-                write(second, [segment(50, 100, fill=2)])
-            except OverlapFound as error:
-                errors.append(error)
-            finally:
-                queried.set()
-                connections.close_all()
-
-        thread = threading.Thread(target=write_second)
-
-        def note(*arguments: Any) -> Any:
-            found = others(*arguments)
-            if threading.current_thread() is thread:
-                queried.set()
-            return found
-
-        def let_the_other_come(additions: Any) -> None:
-            extend(additions)
-            if threading.current_thread() is not thread:
-                thread.start()
-                self.assertFalse(queried.wait(0.3), "it must wait for our commit before it queries")
+        def start_second(additions: Any) -> None:
+            write_participants(additions)
+            if threading.current_thread() is not second:
+                second.start()
+                self.assertFalse(second.queried.wait(0.3), "it must wait for our commit")
 
         with (
-            patch.object(rows, "_write_participants", let_the_other_come),
-            patch.object(queries, "other_sockets", note),
+            patch.object(rows, "_write_participants", start_second),
+            patch.object(queries, "other_sockets", second.other_sockets),
         ):
             write(first, [segment(0, 100)])
-            thread.join(30)
-        self.assertEqual((len(errors), Segment.objects.count()), (1, 1))
+            second.join(30)
+        self.assertEqual((len(second.errors), Segment.objects.count()), (1, 1))
+
+
+class SecondWriter(threading.Thread):
+    """Writes overlapping audio of another socket; `queried` is set once it has seen the rows."""
+
+    def __init__(self, handshake: Handshake) -> None:
+        super().__init__()
+        self.handshake = handshake
+        self.queried = threading.Event()
+        self.errors: list[OverlapFound] = []
+        self._other_sockets = queries.other_sockets
+
+    def run(self) -> None:
+        try:
+            write(self.handshake, [segment(50, 100, fill=2)])
+        except OverlapFound as error:
+            self.errors.append(error)
+        finally:
+            self.queried.set()
+            connections.close_all()
+
+    def other_sockets(self, handshakes: list[Handshake]) -> dict[str, datetime]:
+        found = self._other_sockets(handshakes)
+        if threading.current_thread() is self:
+            self.queried.set()
+        return found
 
 
 @skipUnlessDBFeature("has_select_for_no_key_update")  # SQLite has one writer at a time
 class Deadlocks(TransactionTestCase):
-    def test_two_that_create_the_same_calls_in_opposite_order_do_not_deadlock(
-        self,
-    ) -> None:
-        """A third transaction creates the middle call, so that both have begun and neither can
-        end.
-        """
+    def test_two_that_create_the_same_calls_in_opposite_order_do_not_deadlock(self) -> None:
+        """A third transaction creates the middle call: both have begun, and neither can end."""
         ours = sorted(
             (handshake_of(f"call-{number}") for number in range(3)), key=lambda one: one.call_id
         )

@@ -20,17 +20,14 @@ from calls.storage import StoreUnreachable
 from streams.journal import spool
 from streams.sealing import rows, steps
 from streams.sealing.backlog_watch import CHECK_SECONDS
-from streams.sealing.overlaps import without_overlaps
-from streams.sealing.rows import Addition, Announcement
+from streams.sealing.rows import Addition
 from streams.sealing.sealer import (
     BATCH_FILES,
     BATCH_SECONDS,
-    HEARTBEAT_SECONDS,
-    TAKEOVER_SECONDS,
 )
 from streams.sealing.steps import SealJob
 from tests.streams.journals import Socket, flipped
-from tests.streams.packets import START_US, Sent, speech
+from tests.streams.packets import START_US, speech
 from tests.streams.spools import SpoolTest
 
 
@@ -376,44 +373,3 @@ class Turns(Batch):
         self.assertEqual(
             Segment.objects.filter(subscription__stream_id=second.stream_id).count(), 1
         )
-
-
-class TwoProcesses(Batch):
-    """Two processes seal several calls, and each has a socket of every call."""
-
-    def test_overlaps_in_every_call_are_all_kept_once(self) -> None:
-        other = self.new_process()
-        other.sealer._is_due("takeover", 3600.0)
-        theirs = [
-            Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us)
-            for packet in self.packets
-        ]
-        ours = self.sockets(4)
-        for number in range(4):
-            Socket(other.folder, f"call-{number}", connected_us=START_US + 1).say(theirs).close()
-            rows.announce([Announcement(Socket(other.folder, f"call-{number}").handshake, [], [])])
-
-        def meet(*arguments: Any) -> Any:
-            result = without_overlaps(*arguments)
-            with patch.object(steps, "without_overlaps", without_overlaps):
-                self.process.round()
-            return result
-
-        heartbeats: list[Sequence[str]] = []
-        notes = patch.object(rows, "vouch_for", lambda stream_ids, _: heartbeats.append(stream_ids))
-        with patch.object(steps, "without_overlaps", meet), notes:
-            self.assertTrue(other.round())
-            self.clock.forward(HEARTBEAT_SECONDS)
-            other.sealer._announce_open_streams()
-        self.assertEqual(
-            other.sealer.failures,
-            {"store": 0, "database": 0, "journal": 0},
-            "no outage",
-        )
-        self.assertEqual(len(heartbeats), 2, "in the same round, after the overlap")
-        for _ in range(3):
-            other.round(after_seconds=TAKEOVER_SECONDS)
-        for socket in ours:
-            heard = b"".join(pcm for _, pcm in self.recorded(socket.call_id))
-            for packet in [*self.packets, *theirs]:
-                self.assertEqual(heard.count(packet.pcm), 1)

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
-from unittest.mock import patch
 
 from calls.models import LedgerEntry, Segment
 from streams.journal import spool
-from streams.sealing import rows, steps
-from streams.sealing.overlaps import without_overlaps
-from streams.sealing.rows import Announcement
 from streams.sealing.sealer import TAKEOVER_SECONDS
 from tests.streams.journals import Socket
 from tests.streams.packets import RATE, START_US, Sent, speech
@@ -112,37 +107,6 @@ class Reconnect(SpoolTest):
         segments = list(Segment.objects.on_axis())
         for before, after in pairwise(segments):
             self.assertLessEqual(before.start_sample + before.sample_count, after.start_sample)
-        heard = b"".join(pcm for _, pcm in self.recorded())
-        for packet in [*self.packets, *theirs]:
-            self.assertEqual(heard.count(packet.pcm), 1)
-
-    def test_two_processes_that_seal_the_same_position_lose_nothing(self) -> None:
-        """Both have queried before either has written: the second must not overwrite the audio of
-        the first.
-        """
-        other = self.new_process()
-        theirs = [
-            Sent(packet.number + 5000, packet.spoken_us, packet.timestamp_us)
-            for packet in self.packets
-        ]
-        Socket(self.process.folder).say(self.packets).close()
-        Socket(other.folder, connected_us=START_US + 1).say(theirs).close()
-        other.sealer._is_due("takeover", 3600.0)
-
-        def meet(*arguments: Any) -> Any:
-            result = without_overlaps(*arguments)
-            with patch.object(steps, "without_overlaps", without_overlaps):
-                self.process.round()
-            return result
-
-        rows.announce(
-            [Announcement(Socket(other.folder, connected_us=START_US - 9).handshake, [], [])]
-        )
-        with patch.object(steps, "without_overlaps", meet):
-            self.assertTrue(other.round())
-        self.assertEqual(other.sealer.failures, {"store": 0, "database": 0, "journal": 0})
-        self.assert_recorded(self.packets)
-        other.round()
         heard = b"".join(pcm for _, pcm in self.recorded())
         for packet in [*self.packets, *theirs]:
             self.assertEqual(heard.count(packet.pcm), 1)

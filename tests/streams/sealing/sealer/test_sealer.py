@@ -193,34 +193,23 @@ class Outages(SpoolTest):
     def test_the_thread_waits_longer_after_each_failure_and_recovers_at_once(self) -> None:
         """Runs the thread in real time: the waits are shortened and recorded."""
         Socket(self.process.folder).say(speech(10)).close()
-        sealer, waits, times = self.process.sealer, list[float](), threading.Event()
+        sealer, waits, enough = self.process.sealer, list[float](), threading.Event()
         wait = sealer._stopping.wait
 
         def note(seconds: float | None = None) -> bool:
             waits.append(seconds or 0.0)
             if len(waits) == 7:
                 self.store.away = False
-                times.set()
+                enough.set()
             return wait(0.001)
 
         self.store.away = True
         with self.expected(), patch.object(sealer._stopping, "wait", note):
             sealer.start()
-            self.assertTrue(times.wait(30))
+            self.assertTrue(enough.wait(30))
             wait_until(Segment.objects.exists, what=lambda: "the segment")
             sealer.stop(30)
-        self.assertEqual(
-            waits[:7],
-            [
-                1.0,
-                2.0,
-                4.0,
-                8.0,
-                LONGEST_BACKOFF_SECONDS,
-                LONGEST_BACKOFF_SECONDS,
-                LONGEST_BACKOFF_SECONDS,
-            ],
-        )
+        self.assertEqual(waits[:7], [1.0, 2.0, 4.0, 8.0, *[LONGEST_BACKOFF_SECONDS] * 3])
 
 
 class Housekeeping(SpoolTest):
