@@ -164,8 +164,8 @@ class SlidingCount:
 
 
 class Evaluator:
-    """Keeps the time of the last evaluation. They come about once a second; the first one has an
-    empty interval.
+    """Keeps the time of the last evaluation. Evaluations come about once a second; the first
+    one has an empty interval.
     """
 
     def __init__(self) -> None:

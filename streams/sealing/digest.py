@@ -193,7 +193,7 @@ def _apply(record: Record, state: StreamState, digest: Digest) -> None:
                 record.index, SubscriptionFacts(record.index, state.last_us)
             )
             # Records are counted as they are read, so a socket that broke off is counted to its
-            # end; if some were damaged, the socket's own count is higher and right.
+            # end; if some are damaged, the higher count of the socket itself is right.
             facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
             facts.unknown, facts.malformed = record.unknown, record.malformed
             digest.reasons = record.reasons

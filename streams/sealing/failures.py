@@ -2,7 +2,7 @@
 another host.
 
 Rows follow the files: a file that no longer exists has been sealed, and its row is deleted. Only
-retry requests depend on these rows, so a write that fails is made up for five seconds later.
+retry requests depend on these rows, so a write that fails is repeated five seconds later.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Failure:
     error: str = ""
     tries: int = 0
     failed_at: datetime | None = None
-    """None if another process tried and set it aside."""
+    """None for a file that this process has only found, not tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ file has added, after a socket that is over, and wherever the digest has found s
 Time without a segment is a gap; entries that contradict this are deleted. In the end the gaps are
 the same in any order of sealing.
 
-The socket before a gap has the best reason for it. After an open socket no gap is derived yet,
-unless a digest has found one there.
+The reason of a gap comes from the socket before it, if possible. After an open socket no gap is
+derived yet, unless a digest has found one there.
 """
 
 from __future__ import annotations

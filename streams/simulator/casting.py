@@ -42,9 +42,9 @@ class _Cast:
 
 
 def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str = "") -> Plan:
-    """Returns the plan for the parsed options; `stream_token` and `resource_id` are their defaults.
+    """Returns the plan for the parsed options. Raises `BadPlan`.
 
-    Raises `BadPlan`.
+    `stream_token` and `resource_id` are the defaults of `--token` and `--jwt-audience`.
     """
     token = stream_token if options["token"] is None else options["token"]
     if options["replay"]:

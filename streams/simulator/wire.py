@@ -26,7 +26,7 @@ def audio_metadata(subscription_id: str, metadata: AudioFormat) -> str:
 
 
 def audio_data(timestamp_us: int | None, raw_id: str, pcm: bytes, *, silent: bool | None) -> str:
-    """Returns an audio message. Mixed audio (`raw_id` "") names nobody; None omits a member."""
+    """Returns an audio message. Mixed audio has the `raw_id` ""; None omits a member."""
     members: dict[str, object] = {}
     if timestamp_us is not None:
         members["timestamp"] = timestamp(timestamp_us)
