@@ -31,7 +31,7 @@ class Heard:
     end: int
 
 
-def heard_in(content: bytes) -> Iterator[Heard]:
+def pcm_in(content: bytes) -> Iterator[Heard]:
     """Every audio record of a file, up to the first that is not whole. Raises `ValueError` where
     there is no record.
     """

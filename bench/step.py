@@ -16,7 +16,7 @@ from bench.cores import Cost
 from bench.figures import Figures
 from bench.load import Load, Report
 from bench.plan import LoadPlan, plan
-from bench.records import heard_in
+from bench.records import pcm_in
 from bench.spool_watch import SpoolWatch, Waiting, to_keep
 from bench.subjects import Subject
 
@@ -138,7 +138,7 @@ def note_journals(figures: Figures, report: Report, watch: SpoolWatch) -> None:
     arrivals = Arrivals()
     indexes = {call.connection_id: call.index for call in report.calls}
     for kept in watch.kept:
-        heard = list(heard_in(kept.path.read_bytes()))
+        heard = list(pcm_in(kept.path.read_bytes()))
         kept.path.unlink()
         fraction_us = report.fraction_us(indexes[kept.connection_id])
         first, end = report.window_us

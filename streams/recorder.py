@@ -232,7 +232,7 @@ class Recorder:
             seal_lag_seconds=backlog.lag_seconds,
             spool_bytes=backlog.size_bytes,
             spool_files=backlog.files,
-            lacks_room=bool(
+            is_disk_quota_reached=bool(
                 self._disk_quota.refusal_reason(self._spool_folder, backlog.size_bytes)
             ),
             alarms=self._alarm_monitor.counts,

@@ -47,7 +47,7 @@ class RecorderStats:
     """Age of the oldest finished journal that is not sealed yet; 0 if there is none."""
     spool_bytes: int = 0
     spool_files: int = 0
-    lacks_room: bool = False
+    is_disk_quota_reached: bool = False
     """Whether new sockets are refused, because the spool has reached its disk quota."""
     live_dashboards: int = 0
     alarms: Mapping[str, int] = field(default_factory=dict)

@@ -67,7 +67,9 @@ class RecorderCollector(Collector):
         yield _gauge("spool_bytes", "Bytes of journals on disk.", now.spool_bytes)
         yield _gauge("spool_files", "Journals on disk.", now.spool_files)
         yield _gauge(
-            "spool_full", "1 while new media streams are refused for want of room.", now.lacks_room
+            "spool_full",
+            "1 while new media streams are refused for want of room.",
+            now.is_disk_quota_reached,
         )
         yield _gauge("live_dashboards", "Dashboards that are connected.", now.live_dashboards)
         alarms = GaugeMetricFamily("acsmedia_alarms", "Alarms that are on.", labels=["alarm"])

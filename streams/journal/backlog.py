@@ -52,12 +52,12 @@ class WaitingCall:
         stream = self._streams[0]
         return stream.is_over and self._place == len(stream.finished) - 1
 
-    def file_is_sealed(self) -> None:
+    def advance(self) -> None:
         self._place += 1
         if self._place == len(self._streams[0].finished):
-            self.socket_waits()
+            self.skip_socket()
 
-    def socket_waits(self) -> None:
+    def skip_socket(self) -> None:
         """Skips the current socket: its later files need the state left by the next one; other
         sockets do not.
         """

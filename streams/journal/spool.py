@@ -99,7 +99,7 @@ def sync_files(paths: Iterable[Path]) -> None:
     _sync_folders_of(paths)
 
 
-def write_whole(contents: Mapping[Path, bytes]) -> None:
+def replace_files(contents: Mapping[Path, bytes]) -> None:
     """Replaces files atomically: readers find the old content or the new one, even after a power
     cut.
 
@@ -110,7 +110,7 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
     _sync_folders_of(contents)
 
 
-def forget_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Removes files that a crash between two steps has left beside journals, once all of these are
     sealed: otherwise the folder would never become empty. Journals that were set aside stay.
     """
@@ -122,7 +122,7 @@ def forget_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def forget_old_axes(spool: Path, older_than_seconds: float) -> None:
+def remove_old_axes(spool: Path, older_than_seconds: float) -> None:
     folder = spool / AXES
     oldest = time.time() - older_than_seconds
     for path in folder.iterdir() if folder.is_dir() else ():

@@ -165,7 +165,7 @@ class Sealer:
                 pass  # a backlog, or files finished in the meantime
             self._has_more = sealed_any and self._may_continue
             for path in dead:
-                spool.forget_leftovers(path)
+                spool.remove_leftovers(path)
 
     def _seal_listed(self, dead: Sequence[Path]) -> bool:
         """Lists the folders once and seals from that list for a while; returns whether it sealed
@@ -182,7 +182,7 @@ class Sealer:
             outcomes = self._seal([file for _, file in batch])
             for call, file in batch:
                 if outcomes.get(file):
-                    call.file_is_sealed()
+                    call.advance()
                 elif file in outcomes:
                     self._failed_files.add(file.path)
             waiting.extend(call for call, _ in batch)
@@ -199,7 +199,7 @@ class Sealer:
                 call.path in self._failed_files
                 or self._clock() < self._retry_at.get(call.path, 0.0)
             ):
-                call.socket_waits()
+                call.skip_socket()
             if call.path:
                 self._retry_at.pop(call.path, None)
                 batch.append((call, SealJob(call.path, call.is_last)))
@@ -315,7 +315,7 @@ class Sealer:
 
     def _clean_up(self) -> None:
         if self._is_due("sweep", SWEEP_SECONDS):
-            spool.forget_old_axes(self._spool, AXIS_SECONDS)
+            spool.remove_old_axes(self._spool, AXIS_SECONDS)
             self._guarded("store", deletion.sweep)
 
     def _measure_backlog(self) -> None:

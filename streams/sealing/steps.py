@@ -156,7 +156,7 @@ def finish(files: Sequence[SealJob], spool_folder: Path) -> None:
     """Writes the states for later files, then deletes the journals and the old states (steps 3 to
     5).
     """
-    spool.write_whole(
+    spool.replace_files(
         {_next_state_path(file, spool_folder): dump_state(file.state) for file in files}
     )
     for file in files:

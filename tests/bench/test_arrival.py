@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from unittest import TestCase
 
 from bench.arrival import Arrivals
-from bench.records import Heard, heard_in
+from bench.records import Heard, pcm_in
 from streams.journal.files import Journal
 from streams.journal.records import Audio, Handshake, Voice
 
@@ -42,18 +42,18 @@ class Records(TestCase):
                 [Audio(number * 20_000, number * 20_000 + 7, 0, silent=False, pcm=bytes(640))]
             )
         [path] = folder.iterdir()
-        found = list(heard_in(path.read_bytes()))
+        found = list(pcm_in(path.read_bytes()))
         self.assertEqual([one.timestamp_us for one in found], [0, 20_000, 40_000])
         self.assertEqual([one.arrived_us for one in found], [7, 20_007, 40_007])
         self.assertEqual(found[-1].end, path.stat().st_size)
         self.assertEqual(
-            list(heard_in(path.read_bytes()[:-1])), found[:-1], "a torn tail is no record"
+            list(pcm_in(path.read_bytes()[:-1])), found[:-1], "a torn tail is no record"
         )
         os.close(journal.finish())
 
     def test_what_is_no_record_is_said(self) -> None:
         with self.assertRaises(ValueError):
-            list(heard_in(b"ACSJRNL1" + b"something else"))
+            list(pcm_in(b"ACSJRNL1" + b"something else"))
 
 
 class Lag(TestCase):

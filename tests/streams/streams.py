@@ -111,7 +111,7 @@ def read(path: Path) -> list[Record]:
     return list(files.read(path)) if path.suffix in {".open", ".journal"} else []
 
 
-def heard_in(folder: Path) -> dict[str, bytes]:
+def pcm_in(folder: Path) -> dict[str, bytes]:
     """Returns PCM by raw id from the journals; packets without a known voice are skipped."""
     voices: dict[int, str] = {}
     pcm_by_raw_id: dict[str, bytes] = {}

@@ -22,7 +22,7 @@ from streams.journal.files import JournalUnwritable
 from streams.journal.records import Closed
 from streams.journal.spool import abandoned
 from streams.recorder import Recorder
-from tests.streams.streams import ALICE, PACKET, START_US, audio, heard_in, metadata, records_in
+from tests.streams.streams import ALICE, PACKET, START_US, audio, metadata, pcm_in, records_in
 from tests.waiting import PATIENCE_SECONDS, until
 
 SEGMENT_SECONDS = 10.0
@@ -350,7 +350,7 @@ class Stopping(RecorderTestCase):
         self.recorder._running.sealer.stop(PATIENCE_SECONDS)
         self.recorder.stop()
         self.assertIsInstance(records_in(self.spool)[-1], Closed)
-        self.assertEqual(heard_in(self.spool), {ALICE: PACKET})
+        self.assertEqual(pcm_in(self.spool), {ALICE: PACKET})
         following = self.make()
         following.start()
         self.addCleanup(following.stop)

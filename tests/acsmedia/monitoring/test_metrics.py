@@ -23,7 +23,7 @@ FIGURES = RecorderStats(
     seal_lag_seconds=1.5,
     spool_bytes=9_000,
     spool_files=6,
-    lacks_room=True,
+    is_disk_quota_reached=True,
     live_dashboards=5,
     alarms={"stalled": 3, "disk_low": 1},
 )

@@ -19,7 +19,7 @@ from streams.ingest import stream
 from streams.journal.records import Audio
 from tests.streams import tokens
 from tests.streams.media_sockets import CONNECTION, CORRELATION, MEDIA, NAMED, MediaSocketTestCase
-from tests.streams.streams import ALICE, BOB, PACKET, audio, dtmf, heard_in, metadata, records_in
+from tests.streams.streams import ALICE, BOB, PACKET, audio, dtmf, metadata, pcm_in, records_in
 from tests.waiting import until
 
 STREAM_TOKEN = "a stream token of the tests"
@@ -164,7 +164,7 @@ class ReceivedMessages(MediaSocketTestCase):
             await socket.send_to(text_data=audio(ALICE))
             await socket.send_to(bytes_data=audio(BOB).encode())
             await self.received(self.stream(), 3)
-            self.assertEqual(heard_in(self.spool), {ALICE: PACKET, BOB: PACKET})
+            self.assertEqual(pcm_in(self.spool), {ALICE: PACKET, BOB: PACKET})
 
     async def test_are_sealed_when_the_socket_closes(self) -> None:
         async with self.connected() as socket:

@@ -85,7 +85,7 @@ class AtTheLimit(TransactionTestCase):
         left.mkdir()
         journal = left / "stream.000000.journal"
         journal.write_bytes(bytes(200_000))
-        await until(lambda: self.recorder.stats().lacks_room)
+        await until(lambda: self.recorder.stats().is_disk_quota_reached)
         return journal
 
     async def test_new_sockets_are_refused_and_logged_once(self) -> None:
@@ -111,7 +111,7 @@ class AtTheLimit(TransactionTestCase):
         with self.assertLogs("streams.recorder", "ERROR"), self.assertRaises(JournalUnwritable):
             self.recorder.open("connection", "", ACS)
         await asyncio.to_thread(journal.unlink)
-        await until(lambda: not self.recorder.stats().lacks_room)
+        await until(lambda: not self.recorder.stats().is_disk_quota_reached)
         with self.assertLogs("streams.recorder", "INFO") as logs:
             self.recorder.open("connection", "", ACS)
         self.assertIn("disk quota cleared", logs.output[0])

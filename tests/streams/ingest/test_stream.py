@@ -34,9 +34,9 @@ from tests.streams.streams import (
     close,
     dtmf,
     fill_disk,
-    heard_in,
     metadata,
     open_stream,
+    pcm_in,
     records_in,
 )
 
@@ -81,7 +81,7 @@ class Receiving(StreamTestCase):
 
     def test_text_and_binary_are_recorded_alike(self) -> None:
         self.receive(metadata().encode(), audio().encode(), audio(at=1))
-        self.assertEqual(heard_in(self.folder), {ALICE: PACKET * 2})
+        self.assertEqual(pcm_in(self.folder), {ALICE: PACKET * 2})
         self.assertEqual(self.stream.tally.audio, 2)
 
     def test_each_voice_is_recorded_once(self) -> None:
@@ -90,7 +90,7 @@ class Receiving(StreamTestCase):
 
     def test_mixed_audio_is_a_voice_without_a_raw_id(self) -> None:
         self.receive(metadata(), audio(""))
-        self.assertEqual(heard_in(self.folder), {"": PACKET})
+        self.assertEqual(pcm_in(self.folder), {"": PACKET})
 
     def test_a_silent_packet_without_samples_is_kept(self) -> None:
         self.receive(metadata(), audio(pcm=b"", silent=True))
@@ -100,7 +100,7 @@ class Receiving(StreamTestCase):
 
     def test_an_odd_byte_is_cut_off_and_counted(self) -> None:
         self.receive(metadata(), audio(pcm=PACKET + b"\x01"))
-        self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
+        self.assertEqual(pcm_in(self.folder), {ALICE: PACKET})
         self.assertEqual((self.stream.tally.audio, self.stream.tally.odd_bytes), (1, 1))
 
     def test_a_tone_is_recorded(self) -> None:
@@ -180,7 +180,7 @@ class OneRead(StreamTestCase):
             self.stream.receive(
                 metadata(), audio(at=0), audio(at=1), metadata(encoding="opus"), audio(at=2)
             )
-        self.assertEqual(heard_in(self.folder), {ALICE: 2 * PACKET})
+        self.assertEqual(pcm_in(self.folder), {ALICE: 2 * PACKET})
 
     def test_is_lost_on_a_full_disk_and_each_packet_counted(self) -> None:
         self.receive(metadata(), audio(at=0))
@@ -191,7 +191,7 @@ class OneRead(StreamTestCase):
         self.assertEqual((self.stream.tally.audio, self.stream.tally.unwritten), (3, 3))
         (deferred,) = self.records(Unwritten)
         self.assertEqual(deferred, Unwritten(START_US + 20_000, START_US + 60_000, 3))
-        self.assertEqual(heard_in(self.folder), {ALICE: 3 * PACKET})
+        self.assertEqual(pcm_in(self.folder), {ALICE: 3 * PACKET})
 
     def test_is_lost_with_a_deferred_alarm_in_its_place(self) -> None:
         self.receive(metadata(), audio(at=0))
@@ -250,7 +250,7 @@ class Subscriptions(StreamTestCase):
                 stream.receive(audio(pcm=bytes(size)))
                 self.assertEqual([one.sample_rate for one in stream.metadata], [rate])
                 close(stream)
-                self.assertEqual(heard_in(Path(folder)), {ALICE: bytes(size)})
+                self.assertEqual(pcm_in(Path(folder)), {ALICE: bytes(size)})
 
     def test_metadata_after_audio_is_another_subscription(self) -> None:
         self.receive(audio(), metadata())
@@ -262,7 +262,7 @@ class Subscriptions(StreamTestCase):
         tally = self.receive(audio(pcm=bytes(320)), metadata(), audio()).tally
         self.assertEqual((tally.malformed, tally.audio), (1, 1))
         self.assertEqual(tally.reasons["audioData: audio before metadata"], 1)
-        self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
+        self.assertEqual(pcm_in(self.folder), {ALICE: PACKET})
 
     def test_unsupported_audio_ends_the_socket_with_a_reason(self) -> None:
         with self.assertRaises(UnsupportedAudio) as caught:

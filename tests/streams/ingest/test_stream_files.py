@@ -17,8 +17,8 @@ from tests.streams.streams import (
     close,
     dtmf,
     fill_disk,
-    heard_in,
     metadata,
+    pcm_in,
     read,
 )
 
@@ -43,7 +43,7 @@ class FullDisk(StreamTestCase):
         self.receive(audio(ALICE))
         self.fill(full=False)
         self.receive(audio(ALICE, at=1), audio(BOB, at=1))
-        self.assertEqual(heard_in(self.folder), {ALICE: PACKET, BOB: PACKET})
+        self.assertEqual(pcm_in(self.folder), {ALICE: PACKET, BOB: PACKET})
 
     def test_loses_no_metadata(self) -> None:
         self.fill()
@@ -78,14 +78,14 @@ class FullDisk(StreamTestCase):
         self.receive(audio(BOB, at=1))
         self.assertEqual(len(self.records(Dtmf)), MAX_DEFERRED)
         self.assertEqual(self.stream.tally.unwritten, 3 + 1)
-        self.assertEqual(heard_in(self.folder), {BOB: PACKET})
+        self.assertEqual(pcm_in(self.folder), {BOB: PACKET})
 
     def test_does_not_prevent_closing(self) -> None:
         self.receive(metadata(), audio())
         self.fill()
         close(self.stream)
         self.assertEqual([path.suffix for path in self.folder.iterdir()], [".journal"])
-        self.assertEqual(heard_in(self.folder), {ALICE: PACKET})
+        self.assertEqual(pcm_in(self.folder), {ALICE: PACKET})
 
 
 class Rotating(StreamTestCase):
@@ -125,7 +125,7 @@ class Rotating(StreamTestCase):
             self.stream.rotate()
         fill_disk(self.stream, full=False)
         self.receive(audio(at=1))
-        self.assertEqual(heard_in(self.folder), {ALICE: PACKET * 2})
+        self.assertEqual(pcm_in(self.folder), {ALICE: PACKET * 2})
 
 
 class Closing(StreamTestCase):

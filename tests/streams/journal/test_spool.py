@@ -268,8 +268,8 @@ class AtomicReplacement(SpoolTest):
 
     def test_replaces_the_file_and_leaves_nothing_else(self) -> None:
         path = self.spool / "state"
-        spool.write_whole({path: b"old"})
-        spool.write_whole({path: b"new"})
+        spool.replace_files({path: b"old"})
+        spool.replace_files({path: b"new"})
         self.assertEqual(
             [(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"new")]
         )
@@ -287,7 +287,7 @@ class AtomicReplacement(SpoolTest):
             return rename(path, target)
 
         with patch("os.fsync", note_fsync), patch.object(Path, "rename", note_rename):
-            spool.write_whole(
+            spool.replace_files(
                 {self.spool / "state": b"content", self.spool / "another": b"content"}
             )
         self.assertEqual(
@@ -296,12 +296,12 @@ class AtomicReplacement(SpoolTest):
 
     def test_keeps_the_old_content_and_leaves_nothing_on_failure(self) -> None:
         path = self.spool / "state"
-        spool.write_whole({path: b"old"})
+        spool.replace_files({path: b"old"})
         with (
             patch("os.fsync", side_effect=OSError(errno.ENOSPC, "No space left on device")),
             self.assertRaises(OSError),
         ):
-            spool.write_whole({path: b"new"})
+            spool.replace_files({path: b"new"})
         self.assertEqual(
             [(one.name, one.read_bytes()) for one in self.spool.iterdir()], [("state", b"old")]
         )

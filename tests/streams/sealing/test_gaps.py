@@ -199,7 +199,7 @@ class ThreeSockets(OutOfOrder):
         sealed.
         """
         self.seal_later_socket(self.packets[:200])
-        with self.expected(), patch.object(spool, "write_whole", side_effect=OSError("no")):
+        with self.expected(), patch.object(spool, "replace_files", side_effect=OSError("no")):
             self.seal_later_socket(self.packets[500:])
         self.assertEqual(self.gaps(), [("not_connected", 200, 300)])
         self.seal_later_socket(self.packets[200:450])

@@ -116,7 +116,7 @@ class SharedSteps(Batch):
         ]:
             socket.rotate()
         order: list[str] = []
-        unlink, write_whole = Path.unlink, spool.write_whole
+        unlink, replace_files = Path.unlink, spool.replace_files
 
         def note_unlink(path: Path, **named: Any) -> None:
             order.append(path.suffix)
@@ -124,11 +124,11 @@ class SharedSteps(Batch):
 
         def note_states(contents: dict[Path, bytes]) -> None:
             order.extend("new " + path.suffix for path in contents)
-            write_whole(contents)
+            replace_files(contents)
 
         with (
             patch.object(Path, "unlink", note_unlink),
-            patch.object(spool, "write_whole", note_states),
+            patch.object(spool, "replace_files", note_states),
         ):
             self.process.round()
         self.assertEqual(order, ["new .state"] * 5 + [".journal"] * 5 + [".state"] * 5)
@@ -193,14 +193,14 @@ class OneFaultyFile(Batch):
     def test_when_its_state_is_written(self) -> None:
         """Its rows exist; the retry finds them."""
         sockets = self.sockets()
-        write_whole = spool.write_whole
+        replace_files = spool.replace_files
 
         def fail(contents: dict[Path, bytes]) -> None:
             if any(path.name == str(sockets[2].call_id) for path in contents):
                 raise OSError("no")
-            write_whole(contents)
+            replace_files(contents)
 
-        with self.expected(), patch.object(spool, "write_whole", fail):
+        with self.expected(), patch.object(spool, "replace_files", fail):
             self.assertTrue(self.process.round())
         for socket in sockets:
             self.assert_recorded(self.packets, call_id=socket.call_id)
