@@ -20,7 +20,7 @@ from calls.models import Call, LedgerEntry, Segment
 from calls.pages.timeline import seconds_after, timeline_of
 from calls.permissions import EXPORT, HEAR, LISTEN, SEE
 from calls.serializers import CallSerializer
-from calls.wording import CLOSE_CODES, words_of
+from calls.wording import close_text, event_text
 
 ENTRIES = 100
 """Of the ledger, until somebody wants all."""
@@ -78,7 +78,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "row": row,
         "participants": _with_tracks(row, call["participants"]),
         "subscriptions": [
-            {**each, "closed_words": CLOSE_CODES.get(each["close_code"], "closed")}
+            {**each, "closed_words": close_text(each["close_code"])}
             for each in call["subscriptions"]
         ],
         "entries": [
@@ -134,7 +134,7 @@ def _entry(entry: LedgerEntry, zero: datetime) -> Entry:
     return Entry(
         kind=entry.kind,
         kind_words=entry.get_kind_display(),
-        words=words_of(entry.kind, entry.reason, entry.detail),
+        words=event_text(entry.kind, entry.reason, entry.detail),
         at=max(0.0, seconds_after(zero, entry.started_at)),
         started_at=entry.started_at,
         seconds=length,
