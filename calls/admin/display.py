@@ -12,9 +12,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from calls.models import Participant
+from calls.wording import CALL_STATES
 
 NOTHING = "-"
-STATES = {"live": "Live", "ended": "Ended", "interrupted": "Interrupted"}
 
 
 def moment(when: datetime | None, *, milliseconds: bool = False) -> str:
@@ -58,7 +58,9 @@ def gaps(count: int, seconds: float) -> str:
 
 
 def state(name: str) -> str:
-    return format_html('<span class="calls-state calls-state-{}">{}</span>', name, STATES[name])
+    return format_html(
+        '<span class="calls-state calls-state-{}">{}</span>', name, CALL_STATES[name]
+    )
 
 
 def identifier(text: str) -> str:

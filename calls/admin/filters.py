@@ -14,11 +14,11 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from calls.admin.display import STATES
 from calls.identity import KINDS
 from calls.models import Participant, Subscription
 from calls.querysets import BROKEN, GOOD_CLOSE_CODES
 from calls.times import midnight
+from calls.wording import CALL_STATES
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -33,7 +33,7 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
-        return list(STATES.items())
+        return list(CALL_STATES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         state = self.value()

@@ -18,7 +18,7 @@ from calls.pages.decorators import page
 from calls.pages.timeline import seconds_after, timeline_of
 from calls.permissions import EXPORT, HEAR, LISTEN, SEE
 from calls.serializers import CallSerializer
-from calls.wording import CLOSE_CODES, words_of
+from calls.wording import close_text, event_text
 
 ENTRIES = 100
 """Events shown at first; "Show more" leads to `MAX_ENTRIES`."""
@@ -66,7 +66,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "row": row,
         "participants": _with_sizes(row, call["participants"]),
         "subscriptions": [
-            {**each, "close_text": CLOSE_CODES.get(each["close_code"], "closed")}
+            {**each, "close_text": close_text(each["close_code"])}
             for each in call["subscriptions"]
         ],
         **_events(row, is_begun=request.GET.get("ledger") != "all"),
@@ -101,7 +101,7 @@ def _event(entry: LedgerEntry, zero: datetime) -> Event:
     length = (entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None
     return Event(
         kind=entry.kind,
-        text=words_of(entry.kind, entry.reason, entry.detail),
+        text=event_text(entry.kind, entry.reason, entry.detail),
         at=max(0.0, seconds_after(zero, entry.started_at)),
         started_at=entry.started_at,
         seconds=length,

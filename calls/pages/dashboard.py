@@ -19,7 +19,7 @@ from calls.identity import KINDS
 from calls.live.stored import stored_live_calls
 from calls.pages.decorators import page
 from calls.permissions import LISTEN, SEE
-from calls.wording import WORDS
+from calls.wording import ALARMS
 
 
 @page(SEE)
@@ -33,7 +33,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "calls": calls,
         "participant_count": sum(len(call["participants"]) for call in calls),
         "kinds": KINDS,
-        "alarm_words": WORDS,
+        "alarm_words": ALARMS,
         "now": now.isoformat(),
         "may_listen": request.user.has_perm(LISTEN),
     }

@@ -16,7 +16,7 @@ from calls.export.errors import NoAudio
 from calls.export.queries import axis_of
 from calls.models import Call, LedgerEntry, Participant, Segment
 from calls.times import from_seconds
-from calls.wording import GAPS, words_of
+from calls.wording import event_text, gap_text
 
 MAX_MARKS = 2_000
 """More could be neither seen nor drawn. Gaps are not among them: all gaps are drawn."""
@@ -114,7 +114,7 @@ def _gap(entry: LedgerEntry, axis: Axis) -> dict[str, Any]:
         "start": round(axis.seconds(start, rate), 6),
         "end": round(axis.seconds(start + count, rate), 6),
         "reason": entry.reason,
-        "label": GAPS.get(entry.reason, entry.reason),
+        "label": gap_text(entry.reason),
     }
 
 
@@ -124,5 +124,5 @@ def _mark(entry: LedgerEntry, zero: datetime) -> dict[str, Any]:
         "at": seconds_after(zero, entry.started_at),
         "end": seconds_after(zero, entry.ended_at) if entry.ended_at else None,
         "participant": str(entry.participant_id) if entry.participant_id else None,
-        "label": words_of(entry.kind, entry.reason, entry.detail),
+        "label": event_text(entry.kind, entry.reason, entry.detail),
     }
