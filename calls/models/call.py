@@ -159,11 +159,10 @@ class CallQuerySet(models.QuerySet["Call"]):
         )
 
     def _containing(self, own: dict[str, str], related: RelatedParts) -> Self:
-        """Selects calls with one of the parts in a column of their own (`own`) or of a related row.
+        """Selects calls with a part in one of their columns (`own`), or in one of a related row.
 
-        The calls with a rare part are listed first, by its trigram indexes. A common part soon
-        occurs in whatever order calls are read, so they are checked one by one in the order of the
-        query.
+        Rare parts are found by their trigram indexes, which list all matching calls. If a part is
+        common, calls are checked one by one in the order of the query: the first matches come soon.
         """
         # One SELECT per column: for an OR the database would make the trigrams of every row again.
         found: list[models.QuerySet[Any, Any]] = [
@@ -184,8 +183,7 @@ class CallQuerySet(models.QuerySet["Call"]):
         calls, wanted = self, _any_contains(own)
         for model, parts in related.items():
             rows = model.objects.filter(_any_contains(parts), call=OuterRef("pk")).order_by()
-            # Not EXISTS: a database may evaluate that for all calls at once, which is what takes
-            # long here.
+            # Not EXISTS: a database may evaluate it for all calls at once, which takes long here.
             name = f"_{model.__name__}"
             calls = calls.annotate(**{name: Subquery(rows.values("pk")[:1])})
             wanted |= Q(**{f"{name}__isnull": False})

@@ -25,7 +25,6 @@ from enum import StrEnum
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -34,7 +33,7 @@ from django.utils import timezone
 from calls import identity
 from calls.audio import codec
 from calls.audio.codec import DamagedAudio
-from calls.models import Call, DiscardedAudio, LedgerEntry, Segment
+from calls.models import Call, DiscardedAudio, LedgerEntry, Segment, SegmentQuerySet
 from calls.storage import audio_store, deletion, read_object
 
 PAGE = 500
@@ -66,6 +65,8 @@ IN_THE_LEDGER = frozenset({Fault.AUDIO_MISSING, Fault.AUDIO_DAMAGED})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """A fault of one object, and of its segment if that is known."""
+
     fault: Fault
     name: str  # of the object
     segment_id: UUID | None = None
@@ -104,8 +105,8 @@ class _Row:
 
 
 def segment_count(scope: Scope) -> int:
-    count: int = _rows(scope).count()
-    return count
+    """Returns the number of segments to check."""
+    return _rows(scope).count()
 
 
 def check_segments(scope: Scope, after: str = "") -> Iterator[Page]:
@@ -197,8 +198,8 @@ def remove_orphans(findings: Iterable[Finding]) -> int:
     return len(named) + len(partial_names)
 
 
-def _rows(scope: Scope) -> Any:
-    rows = Segment.objects.all()
+def _rows(scope: Scope) -> SegmentQuerySet:
+    rows: SegmentQuerySet = Segment.objects.all()
     if scope.since is not None:
         rows = rows.filter(sealed_at__gte=scope.since)
     return rows.filter(participant__call=scope.call_id) if scope.call_id else rows
