@@ -1,4 +1,4 @@
-"""Search terms as REST, pages and admin read them: states, raw ids and UUIDs."""
+"""Search terms of REST, pages and admin: states, raw ids, UUIDs and free text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOO_SHORT = f"Use at least {SHORTEST} characters: shorter terms match nearly eve
 
 def matching(calls: Any, text: str) -> Any:
     """Returns the calls of a `CallQuerySet` that contain `text` in an id, a number or a name, or
-    the one call that has it as its own id.
+    the one call with that id.
     """
     call_id = uuid_in(text)
     if call_id and (own := calls.filter(pk=call_id)).exists():
@@ -23,14 +23,15 @@ def matching(calls: Any, text: str) -> Any:
 
 
 def as_raw_id(text: str) -> str:
-    """Turns spaces back into `+`: raw ids contain no space, and a `+` that was not written `%2B`
-    in an address arrives as one.
+    """Restores each `+` that arrived as a space because it was not encoded as `%2B`.
+
+    Raw ids contain no spaces.
     """
     return text.replace(" ", "+")
 
 
-def uuid_in(text: str) -> Any:
-    """Returns the UUID that the text is, or None."""
+def uuid_in(text: str) -> UUID | None:
+    """Returns the UUID that the whole `text` spells, if it does."""
     try:
         return UUID(text)
     except ValueError:

@@ -14,9 +14,9 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from calls.close_codes import GOOD_CLOSE_CODES
 from calls.identity import KINDS
-from calls.models import Participant, Subscription
-from calls.querysets import BROKEN, GOOD_CLOSE_CODES
+from calls.models import BROKEN, Participant, Subscription
 from calls.times import midnight
 from calls.wording import CALL_STATES
 

@@ -26,11 +26,10 @@ from django.views.decorators.http import require_safe
 from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
 from calls.lookups import SHORTEST
-from calls.models import Call, LedgerEntry
+from calls.models import Call, CallQuerySet, LedgerEntry
 from calls.pages.decorators import page, permitted
 from calls.pages.zip_download import NEEDED, Selection
 from calls.permissions import EXPORT, SEE
-from calls.querysets import CallQuerySet
 from calls.search import STATES, TOO_SHORT, matching
 from calls.serializers import CallSerializer
 from calls.times import midnight
@@ -239,9 +238,9 @@ def _with_length_between(
         return calls
     calls = calls.with_length()
     if least:
-        calls = calls.filter(length__gte=timedelta(minutes=least))
+        calls = calls.filter(length__gte=timedelta(minutes=least))  # type: ignore[misc]  # annotated
     if most is not None:
-        calls = calls.filter(length__lte=timedelta(minutes=most))
+        calls = calls.filter(length__lte=timedelta(minutes=most))  # type: ignore[misc]  # annotated
     return calls
 
 

@@ -66,8 +66,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "row": row,
         "participants": _with_sizes(row, call["participants"]),
         "subscriptions": [
-            {**each, "close_text": close_text(each["close_code"])}
-            for each in call["subscriptions"]
+            {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],
         **_events(row, is_begun=request.GET.get("ledger") != "all"),
         "listeners": _listeners(row, now) if row.state == "live" else [],

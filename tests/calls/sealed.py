@@ -1,5 +1,5 @@
-"""Recordings in memory, for the tests of planning and rendering: segments and a reader that counts
-what it reads.
+"""Recordings in memory for tests of planning and rendering: segments, and a reader that counts its
+reads.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from calls.export.plan import ExportRequest, Plan, Recording, plan_of
 from calls.export.rendering import Renderer
 
 EPOCH_SECONDS = 1_795_426_200
-"""2026-11-23T09:30:00Z: places are as large as in life."""
+"""2026-11-23T09:30:00Z, so that positions are realistically large."""
 
 Placed = tuple[int, Samples]
-"""Samples and where they begin, in samples after `EPOCH_SECONDS`."""
+"""Start in samples after `EPOCH_SECONDS`, and the samples."""
 
 
 class Sealed:
-    """Tracks of segments: `Sealed([[(0, samples), …], …])`, all at `rate` unless a track is (rate,
+    """Tracks of segments: `Sealed([[(0, samples), …], …])`, at `rate` unless a track is (rate,
     segments).
     """
 
@@ -55,7 +55,7 @@ class Sealed:
         return plan_of(self.recording, ExportRequest(FORMATS[name], layout, participant))
 
     def rendered(self, plan: Plan) -> Samples:
-        """All samples of a plan, shape (samples, channels)."""
+        """Returns all samples of a plan, shape (samples, channels)."""
         return np.concatenate(list(Renderer(plan, self.read).blocks(plan.first, plan.last)))
 
     def _stretch(self, start: int, samples: Samples, rate: int) -> SegmentRef:
