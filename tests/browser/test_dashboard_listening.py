@@ -73,7 +73,9 @@ class TheControl(SpokenCallsTestCase):
             bar = page.get_by_role("group", name="Listen in")
             expect(bar.locator("[data-part=title]")).to_have_text("+15551234567")
             self.hears(page, HERTZ)
-            expect(self.row(page, MINE).locator("[data-part=listeners]")).to_contain_text("1 listening")
+            expect(self.row(page, MINE).locator("[data-part=listeners]")).to_contain_text(
+                "1 listening"
+            )
             self.row(page, OTHER).get_by_role("button", name="Listen to this call").click()
             self.hears(page, OTHER_HERTZ)
             self.hears_no_more(page, HERTZ)
@@ -81,7 +83,9 @@ class TheControl(SpokenCallsTestCase):
                 self.row(page, MINE).get_by_role("button", name="Listen to this call")
             ).to_be_visible()
             expect(self.row(page, MINE).locator("[data-part=listeners]")).to_be_hidden()
-            expect(self.row(page, OTHER).locator("[data-part=listeners]")).to_contain_text("1 listening")
+            expect(self.row(page, OTHER).locator("[data-part=listeners]")).to_contain_text(
+                "1 listening"
+            )
             expect(bar.locator("[data-voice]")).to_have_count(1)
             self.assertEqual(violations(page), [])
             self.row(page, OTHER).get_by_role("button", name="Stop listening to this call").click()
