@@ -27,12 +27,13 @@ from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 from zipstream import ZipStream
 
-from calls.export import file_names, manifest
+from calls.export import manifest
 from calls.export.errors import ExportError, StoreUnavailable
 from calls.export.export import Export
+from calls.export.file_names import call_file_name, call_folder_name
 from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
-from calls.export.segments import read_stretch
+from calls.export.segments import read_segment
 from calls.models import Call, LedgerEntry
 from calls.serializers import CallSerializer
 from calls.storage.integrity import IN_THE_LEDGER
@@ -71,7 +72,7 @@ def pieces(call_ids: Sequence[UUID], wish: ExportRequest) -> Generator[bytes, No
         try:
             yield from _call(archive, line, wish)
         except ExportError as fault:
-            log.error("zip broken off", call=str(call_id), reason=type(fault).__name__)
+            log.error("zip aborted", call=str(call_id), reason=type(fault).__name__)
             raise
         lines.append(line)
     archive.add(_json(lines, wish), "manifest.json")
@@ -94,9 +95,9 @@ def _call(archive: ZipStream, line: Line, wish: ExportRequest) -> Generator[byte
         return
     yield from _audio(archive, line, call, wish)
     # After the audio: of a live call it says what the file holds, and perhaps a little more.
-    line.manifest = f"{file_names.of_folder(call)}/manifest.json"
+    line.manifest = f"{call_folder_name(call)}/manifest.json"
     archive.add(
-        manifest.pieces(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
+        manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
     )
     yield from archive.all_files()
 
@@ -107,7 +108,7 @@ def _audio(
     try:
         plan = plan_of(recording_of(call), wish)
         _read_damaged(call, plan)
-        audio = Export.of(plan).pieces()
+        audio = Export.of(plan).chunks()
         first = next(audio)  # what is wrong at the beginning shows before the file has one
     except StoreUnavailable:  # not of this call: it would be said of all of them
         raise
@@ -115,7 +116,7 @@ def _audio(
         line.left_out = str(fault)
         return
     with closing(audio):
-        line.audio = f"{file_names.of_folder(call)}/{file_names.of_call(plan, call.pk, {})}"
+        line.audio = f"{call_folder_name(call)}/{call_file_name(plan, call.pk, {})}"
         archive.add(_summed(chain([first], audio), line), line.audio)
         yield from archive.all_files()
 
@@ -132,9 +133,9 @@ def _read_damaged(call: Call, plan: Plan) -> None:
         for entry in found.order_by("-started_at", "-id")[:KNOWN_DAMAGE]
     }
     for track in plan.tracks:
-        for stretch in track.stretches:
-            if stretch.segment_id in damaged:
-                read_stretch(stretch)
+        for segment in track.segments:
+            if segment.segment_id in damaged:
+                read_segment(segment)
 
 
 def _summed(audio: Iterable[bytes], line: Line) -> Generator[bytes, None, None]:

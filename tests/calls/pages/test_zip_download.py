@@ -121,7 +121,7 @@ class LeftOut(ZipTests):
         silent, gone = await sync_to_async(make_call)(), uuid4()
         zipped = await self.zip(silent, gone, self.call)
         without, missing, whole = json.loads(zipped.read("manifest.json"))["calls"]
-        self.assertIn("Nothing of this call is sealed", without["left_out"])
+        self.assertIn("This call has no sealed audio", without["left_out"])
         self.assertIn(without["manifest"], zipped.namelist())
         self.assertEqual((missing["call"], missing["left_out"]), (str(gone), zip_archive.GONE))
         self.assertEqual((missing["audio"], missing["manifest"]), ("", ""))
@@ -181,7 +181,7 @@ class Breaking(ZipTests):
             ZipFile(BytesIO(received))
 
     async def test_a_store_that_is_away_is_503_and_no_zip_of_excuses(self) -> None:
-        with mock.patch("calls.export.export.read_stretch", side_effect=StoreUnavailable):
+        with mock.patch("calls.export.export.read_segment", side_effect=StoreUnavailable):
             response = await self.post(self.call)
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
 
@@ -195,7 +195,7 @@ class Breaking(ZipTests):
             finally:
                 closed.append(True)
 
-        with mock.patch("calls.pages.zip_archive.Export.pieces", endless):
+        with mock.patch("calls.pages.zip_archive.Export.chunks", endless):
             made = zip_archive.pieces([self.call.pk], ExportRequest(format=FORMATS["flac"]))
             for _ in range(5):
                 next(made)

@@ -195,7 +195,7 @@ class TheLedger(Recordings):
     def test_stands_in_the_manifest(self) -> None:
         self.damage(self.segments[0])
         self.check()
-        text = b"".join(manifest.pieces(CallSerializer(self.for_rest()).data, None, timezone.now()))
+        text = b"".join(manifest.chunks(CallSerializer(self.for_rest()).data, None, timezone.now()))
         damage = [entry for track in json.loads(text)["tracks"] for entry in track["damage"]]
         self.assertEqual(
             [(entry["segment"], entry["reason"]) for entry in damage],
