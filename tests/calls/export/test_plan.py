@@ -202,6 +202,14 @@ class RenderingTests(TestCase):
         sealed.rendered(plan)
         self.assertLessEqual(max(sealed.reads.values()), 2)
 
+    def test_ranges_within_a_window_are_resampled_once(self) -> None:
+        sealed = _two_rates(100_000)
+        plan = sealed.plan()
+        renderer = Renderer(plan, sealed.read)
+        parts = [renderer.render(first, first + 1_000) for first in (0, 1_000)]
+        self.assertEqual(set(sealed.reads.values()), {1})
+        np.testing.assert_array_equal(np.concatenate(parts), sealed.rendered(plan)[:2_000])
+
     def test_a_range_reads_only_the_segments_it_needs(self) -> None:
         sealed = Sealed([[(second * 16_000, samples(16_000, second)) for second in range(10)]])
         Renderer(sealed.plan(), sealed.read).render(3 * 16_000 + 1, 5 * 16_000)

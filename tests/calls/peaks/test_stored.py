@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from unittest import TestCase
 
@@ -71,6 +72,13 @@ class CellTests(TestCase):
         )
         pairs = stored_pairs(sealed, sealed.plan(layout=Layout.MIX), 4)
         self.assertEqual(pairs.tolist(), [[5_120, 5_120], [0, 0], [0, 0], [-512, -512]])
+
+    def test_a_participant_without_audio_in_the_range_is_a_flat_line(self) -> None:
+        loud = np.full(TENTH * 10, 5_120, np.int16)
+        sealed = Sealed([[(0, loud)], [(TENTH * 20, loud)]])
+        request = ExportRequest(participant=sealed.participants[0], start=Decimal(2))
+        pairs = stored_pairs(sealed, plan_of(sealed.recording, request), 2)
+        self.assertEqual(pairs.tolist(), [[0, 0], [0, 0]])
 
     def test_full_scale_stays_full_scale(self) -> None:
         sealed = Sealed([[(0, np.tile(np.array([-32_768, 32_767], np.int16), TENTH * 5))]])
