@@ -30,14 +30,15 @@ def send(request: Request, export: Export, *, file_name: str, download: bool) ->
         return _head(export, headers)
     spec = _range(request, export)
     if spec is None:
-        return _whole(export, headers)
+        return _streamed(Body(export.chunks()), export, headers)
     if export.size is None:
         return Deferred(lambda stop: _range_of_rendered(export, spec, headers, stop))
     try:
         part = spec.resolve(export.size)
     except Unsatisfiable:
         return _unsatisfiable(export.size)
-    return _partial(Body(export.chunks_between(part.first, part.last)), export, part, headers)
+    body = Body(export.chunks_between(part.first, part.last))
+    return _streamed(body, export, headers, part)
 
 
 def not_modified(request: Request, headers: dict[str, str]) -> HttpResponseBase | None:
@@ -74,15 +75,6 @@ def _nothing() -> Generator[bytes, None, None]:
     yield from ()
 
 
-def _whole(export: Export, headers: dict[str, str]) -> Streamed:
-    response = Streamed(
-        Body(export.chunks()), content_type=export.plan.format.content_type, headers=headers
-    )
-    if export.size is not None:
-        response["Content-Length"] = str(export.size)
-    return response
-
-
 def _range_of_rendered(
     export: Export, spec: RangeSpec, headers: dict[str, str], stop: Event
 ) -> HttpResponseBase:
@@ -95,15 +87,22 @@ def _range_of_rendered(
         file.close()
         return _unsatisfiable(size)
     body = Body(file_chunks(file, part.first, part.last))
-    return _partial(body, export, part, {**headers, "Accept-Ranges": "bytes"})
+    return _streamed(body, export, {**headers, "Accept-Ranges": "bytes"}, part)
 
 
-def _partial(body: Body, export: Export, part: ByteRange, headers: dict[str, str]) -> Streamed:
+def _streamed(
+    body: Body, export: Export, headers: dict[str, str], part: ByteRange | None = None
+) -> Streamed:
+    """Returns the response with the whole file, or with `part` of it."""
+    status = 206 if part else 200
     response = Streamed(
-        body, status=206, content_type=export.plan.format.content_type, headers=headers
+        body, status=status, content_type=export.plan.format.content_type, headers=headers
     )
-    response["Content-Range"] = part.content_range
-    response["Content-Length"] = str(part.last - part.first)
+    size = part.last - part.first if part else export.size
+    if part:
+        response["Content-Range"] = part.content_range
+    if size is not None:
+        response["Content-Length"] = str(size)
     return response
 
 

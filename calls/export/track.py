@@ -68,20 +68,18 @@ class ExportTrack:
     def _make_runs(self, axis: Axis) -> Iterator[Run]:
         joined: list[SegmentRef] = []
         for segment in self.segments:
-            if joined and not _continues(joined[-1], segment, axis.sample_rate):
+            # At another rate, a segment is resampled together with the one that it continues.
+            continues = (
+                joined
+                and joined[-1].sample_rate == segment.sample_rate != axis.sample_rate
+                and joined[-1].end_sample == segment.start_sample
+            )
+            if joined and not continues:
                 yield _run(joined, axis)
                 joined = []
             joined.append(segment)
         if joined:
             yield _run(joined, axis)
-
-
-def _continues(previous: SegmentRef, segment: SegmentRef, sample_rate: int) -> bool:
-    """Whether `segment` has to be resampled together with `previous`."""
-    return (
-        previous.sample_rate == segment.sample_rate != sample_rate
-        and previous.end_sample == segment.start_sample
-    )
 
 
 def _run(segments: list[SegmentRef], axis: Axis) -> Run:

@@ -7,7 +7,6 @@ one the same export gives the same bytes, and ranges of it that are fetched sepa
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 _HEADER_BYTES = 27
 _SERIAL = slice(14, 18)
@@ -25,15 +24,14 @@ class Pages:
     def renumber(self, content: bytes) -> bytes:
         """Returns the renumbered pages that `content` completes."""
         self._rest += content
-        return b"".join(self._take_pages())
-
-    def _take_pages(self) -> Iterator[bytes]:
+        pages = []
         while (length := _page_length(self._rest)) is not None and len(self._rest) >= length:
             page, self._rest = bytearray(self._rest[:length]), self._rest[length:]
             page[_SERIAL] = self._serial
             page[_CHECKSUM] = bytes(4)
             page[_CHECKSUM] = checksum(page).to_bytes(4, "little")
-            yield bytes(page)
+            pages.append(page)
+        return b"".join(pages)
 
 
 def checksum(page: bytes | bytearray) -> int:
