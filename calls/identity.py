@@ -1,7 +1,7 @@
-"""Who and what: ids that every process derives alike, and what a raw id says of its owner.
+"""Deterministic ids (UUIDv5), and the kind and label of an ACS raw id. PURE.
 
-PURE. Ids are UUIDv5 (RFC 9562, section 5.5), so a process that sees a call names it as every other
-process does, a retry writes the same row again, and the path of a packet asks the database nothing.
+Every process derives the same id for the same thing (RFC 9562, section 5.5). So processes need no
+coordination, a retry writes the same row again, and packets are handled without the database.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("6f1c1f0e-5a4b-4d0e-9a3c-6b1f3f1a7c11")
-"""Root of all derived ids. Changing it would rename every call ever recorded."""
+"""Root of all derived ids. Changing it would give every recorded call another id."""
 
 RAW_ID_MAX_LENGTH = 512
-"""Longest raw id that is stored, in characters. The longest documented one (Teams extension user)
-has about 120.
+"""Longest raw id that is stored, in characters. The longest documented kind, a Teams extension
+user, has about 120.
 """
 
 KINDS = {
@@ -37,6 +37,8 @@ _PREFIXES = (
     ("8:dod:", "teams"),
     ("8:gcch:", "teams"),
     ("8:teamsvisitor:", "teams_visitor"),
+    # `28:orgid:` can also be a Teams resource account. Under Teams Phone Extensibility it is one:
+    # the line that was called, not a person.
     ("28:", "bot"),
 )
 
@@ -44,9 +46,9 @@ _PREFIXES = (
 def call_id_of(call_connection_id: str, stream_id: UUID, source: str = "acs") -> UUID:
     """Returns the same id for every socket of one call connection of one `source` (sender).
 
-    A socket without a connection id is a call of its own. ACS's ids were derived before there was a
-    source, and stay as they are; any other source has a namespace of its own, so that no connection
-    id of one sender can name the call of another.
+    A socket without a connection id is a separate call. Ids of ACS calls were in use before there
+    were sources, and stay as they are. Every other source has a namespace, so that a connection id
+    of one sender never matches a call of another.
     """
     namespace = NAMESPACE if source == "acs" else uuid5(NAMESPACE, f"source:{source}")
     return uuid5(
@@ -55,7 +57,7 @@ def call_id_of(call_connection_id: str, stream_id: UUID, source: str = "acs") ->
 
 
 def subscription_row_id(stream_id: UUID, index: int) -> UUID:
-    """The `index`-th AudioMetadata (from 0) on one socket."""
+    """Returns the id of the `index`-th AudioMetadata (from 0) on one socket."""
     return uuid5(stream_id, f"subscription:{index}")
 
 
@@ -68,15 +70,16 @@ def segment_id_of(participant_id: UUID, start_sample: int) -> UUID:
 
 
 def entry_id_of(owner_id: UUID, kind: str, position: int) -> UUID:
-    """A ledger entry: `owner_id` is the participant, or the stream; `position` a sample, or a
-    record's number.
+    """Returns the id of a ledger entry.
+
+    `owner_id` is a participant, stream or segment; `position` a sample or the number of a record.
     """
     return uuid5(owner_id, f"{kind}:{position}")
 
 
 def kind_of(raw_id: str) -> str:
-    """One of `KINDS` for a `participantRawID` (ACS identifier formats, "Raw ID" in the identity
-    reference).
+    """Returns the key of `KINDS` for a `participantRawID` (ACS identifier formats, "Raw ID" in the
+    identity reference).
     """
     if not raw_id:
         return "mixed"
@@ -86,9 +89,7 @@ def kind_of(raw_id: str) -> str:
 
 
 def label_of(raw_id: str) -> str:
-    """A short name that an operator recognises: the number, or the kind and the last characters of
-    the id.
-    """
+    """Returns a short name for operators: the number, or the kind and the end of the id."""
     kind = kind_of(raw_id)
     if kind == "mixed":
         return "Everyone (mixed)"

@@ -1,10 +1,9 @@
-"""Looking for a part of an identifier or a name: a lookup with an index, and how short or common a
-part may be.
+"""Indexed substring lookup (`__part`), and its limits.
 
-A B-tree knows beginnings only, so part of a number used to read every participant there was. On
-Postgres `part` asks an index of trigrams first (`calls_trigrams`, made by migration 0005 in plain
-SQL, so that neither an extension nor a superuser is needed) and then compares as `icontains` does;
-what it finds is the same. Elsewhere it is `icontains`.
+A B-tree finds prefixes only, so a search for part of a number would read every participant. On
+Postgres `part` uses a trigram index first, then compares like `icontains`; the results are the
+same. The index (`calls_trigrams`, migration 0005) is plain SQL and needs neither an extension nor a
+superuser. On other databases `part` is `icontains`.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ else:
     _Lookup = Lookup
 
 SHORTEST = 3
-"""Characters. Shorter parts are in no trigram, and in nearly every number."""
+"""Characters. A shorter part has no trigram, and occurs in nearly every number."""
 
 COMMON = 5_000
-"""Rows with the part above which it is quicker to look at the newest rows one by one than to list
-all that have it.
+"""Number of matching rows above which checking the newest rows one by one is faster than listing
+all matches.
 """
 
 
 @CharField.register_lookup
 class PartLookup(_Lookup):
-    """`raw_id__part="55501"`: contains it, in either case."""
+    """Substring, case-insensitive: `raw_id__part="55501"`."""
 
     lookup_name = "part"
 
@@ -48,5 +47,5 @@ class PartLookup(_Lookup):
 
 
 def is_common(rows: QuerySet[Any]) -> bool:
-    """Whether these are more than `COMMON`; stops to count there."""
+    """Whether there are more than `COMMON` rows; stops counting there."""
     return rows.order_by()[: COMMON + 1].count() > COMMON

@@ -1,6 +1,4 @@
-"""Who may what: three permissions besides Django's own, and four groups that have them
-(docs/security.md).
-"""
+"""Permissions of pages, REST and sockets; docs/security.md lists them with the four groups."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ SEE, HEAR, EXPORT, LISTEN = (
 )
 
 
-class _Needs(BasePermission):
+class _RequiresPermission(BasePermission):
     permission = ""
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -29,17 +27,17 @@ class _Needs(BasePermission):
 
     @property
     def message(self) -> str:
-        """What a refusal says; of somebody who is not logged in REST says that instead."""
+        """Returns the text of a 403. REST asks anonymous users to log in instead."""
         return f"Your account lacks the permission {self.permission}."
 
 
-class MaySee(_Needs):
-    """All of REST but audio."""
+class MaySee(_RequiresPermission):
+    """Required for all of REST except audio."""
 
     permission = SEE
 
 
-class MayHear(_Needs):
-    """Audio: who hears it may keep it."""
+class MayHear(_RequiresPermission):
+    """Required for audio, to play and to download: audio that can be played can be kept."""
 
     permission = HEAR

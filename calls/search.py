@@ -1,21 +1,22 @@
-"""Search terms that REST, pages and admin read alike: states, raw ids and UUIDs."""
+"""Search terms of REST, pages and admin: states, raw ids and UUIDs."""
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 STATES = [("live", "live"), ("ended", "ended"), ("interrupted", "interrupted")]
 
 
 def as_raw_id(text: str) -> str:
-    """A `+` that was not written `%2B` arrives as a space; raw ids hold the one and never the
-    other.
+    """Restores each `+` that arrived as a space because it was not encoded as `%2B`.
+
+    Raw ids contain no spaces.
     """
     return text.replace(" ", "+")
 
 
-def uuid_in(text: str) -> Any:
+def uuid_in(text: str) -> UUID | None:
+    """Returns the UUID that the whole `text` spells, if it does."""
     try:
         return UUID(text)
     except ValueError:

@@ -1,10 +1,9 @@
-"""How rows look in REST and in live news. Nothing here asks the database: `CallQuerySet.for_rest`
-did.
+"""Serializers of rows for REST and the live socket. They run no queries: `CallQuerySet.for_rest`
+has loaded everything.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -15,7 +14,7 @@ from calls.models import Call, Participant, Segment, Subscription
 
 
 class CountsSerializer(serializers.Serializer[Any]):
-    """Messages of one subscription, by what became of them."""
+    """Messages of one subscription by kind, and audio packets that were duplicate or late."""
 
     audio = serializers.IntegerField()
     dtmf = serializers.IntegerField()
@@ -47,11 +46,9 @@ class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):
 
 class ParticipantSerializer(serializers.ModelSerializer[Participant]):
     recorded_seconds = serializers.SerializerMethodField(
-        help_text="Audio that is stored, silence included."
+        help_text="Stored audio, including silence."
     )
-    gap_seconds = serializers.SerializerMethodField(
-        help_text="Time that is missing from the track."
-    )
+    gap_seconds = serializers.SerializerMethodField(help_text="Missing time within the track.")
 
     class Meta:
         model = Participant
@@ -66,19 +63,15 @@ class ParticipantSerializer(serializers.ModelSerializer[Participant]):
         ]
         read_only_fields = fields
 
-    def get_recorded_seconds(self, participant: Any) -> float:
-        seconds: float = participant.recorded_seconds
-        return round(seconds, 6)
+    def get_recorded_seconds(self, participant: Participant) -> float:
+        return round(participant.recorded_seconds, 6)
 
-    def get_gap_seconds(self, participant: Any) -> float:
-        seconds: float = participant.gap_seconds
-        return round(seconds, 6)
+    def get_gap_seconds(self, participant: Participant) -> float:
+        return round(participant.gap_seconds, 6)
 
 
 class CallSerializer(serializers.ModelSerializer[Call]):
-    """A call of `CallQuerySet.for_rest`: the form that REST, the live socket and the pages
-    share.
-    """
+    """A call of `CallQuerySet.for_rest`, for REST, the live socket and the pages."""
 
     state = serializers.ChoiceField(choices=["live", "ended", "interrupted"], read_only=True)
     ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
@@ -86,10 +79,10 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         help_text="The zero of the axis of every track and export."
     )
     duration_seconds = serializers.SerializerMethodField(
-        help_text="Length of the recorded axis, as exports have it."
+        help_text="Length of the recorded axis, and of a full export."
     )
     participants = ParticipantSerializer(
-        many=True, read_only=True, source="tracks", help_text="In order of being heard."
+        many=True, read_only=True, source="tracks", help_text="In the order of their first audio."
     )
     subscriptions = SubscriptionSerializer(many=True, read_only=True, source="sockets")
 
@@ -110,24 +103,34 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         read_only_fields = fields
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
-    def get_audio_started_at(self, call: Any) -> str | None:
+    def get_audio_started_at(self, call: Call) -> str | None:
         heard = [track.heard_at for track in call.tracks if track.heard_at]
         return serializers.DateTimeField().to_representation(min(heard)) if heard else None
 
-    def get_duration_seconds(self, call: Any) -> float:
-        return _axis_seconds(call.tracks)
+    def get_duration_seconds(self, call: Call) -> float:
+        heard = [
+            (track.heard_at, track.heard_until)
+            for track in call.tracks
+            if track.heard_at and track.heard_until
+        ]
+        rate = max((track.highest_rate or 0 for track in call.tracks), default=0)
+        if not heard or not rate:
+            return 0.0
+        seconds = (max(end for _, end in heard) - min(start for start, _ in heard)).total_seconds()
+        # Moments are stored in microseconds, finer than a sample. Rounded to whole samples at the
+        # rate of an export, they give its length exactly.
+        return round(round(seconds * rate) / rate, 6)
 
 
 class SegmentSerializer(serializers.ModelSerializer[Segment]):
-    """Wants the call's `axis` in its context."""
+    """A segment; needs the call's `axis` in its context."""
 
     started_at = serializers.DateTimeField(read_only=True)
     start_sample = serializers.SerializerMethodField(
-        help_text="Place of the first sample on the call's axis, counted from its zero at this "
-        "segment's rate."
+        help_text="First sample on the call's axis, counted from its zero at the segment's rate."
     )
     size_bytes = serializers.IntegerField(
-        read_only=True, help_text="Of the PCM: 16-bit little-endian, mono."
+        read_only=True, help_text="Size of the PCM: 16-bit little-endian, mono."
     )
 
     class Meta:
@@ -153,7 +156,7 @@ class SegmentSerializer(serializers.ModelSerializer[Segment]):
 
 
 class PeaksSerializer(serializers.Serializer[Any]):
-    """A waveform: what the peaks address answers."""
+    """A waveform, the response of the peaks endpoint."""
 
     call = serializers.UUIDField()
     participant = serializers.UUIDField(allow_null=True, help_text="null: the mix of all tracks.")
@@ -176,7 +179,7 @@ class ManifestSegmentSerializer(serializers.Serializer[Any]):
     start = serializers.FloatField(help_text="Seconds from `audio_started_at`.")
     end = serializers.FloatField()
     start_sample = serializers.IntegerField(
-        help_text="From the call's zero, at this segment's rate."
+        help_text="Counted from the call's zero at the segment's rate."
     )
     sample_count = serializers.IntegerField()
     sample_rate = serializers.IntegerField()
@@ -211,31 +214,13 @@ class ManifestTrackSerializer(serializers.Serializer[Any]):
     participant = ParticipantSerializer()
     segments = ManifestSegmentSerializer(many=True)
     gaps = ManifestGapSerializer(many=True)
-    damage = ManifestDamageSerializer(many=True, help_text="What `check_recordings` has found.")
+    damage = ManifestDamageSerializer(many=True, help_text="Faults found by `check_recordings`.")
     counts = ManifestCountsSerializer()
 
 
 class ManifestSerializer(serializers.Serializer[Any]):
-    """The proof of a recording: what the manifest address answers."""
+    """The proof of a recording, the response of the manifest endpoint."""
 
     call = CallSerializer()
     generated_at = serializers.DateTimeField()
     tracks = ManifestTrackSerializer(many=True)
-
-
-def _axis_seconds(participants: Any) -> float:
-    """From the first to the last sealed moment of any track.
-
-    Moments are kept to the microsecond, which is finer than a sample, so rounding to whole samples
-    of the rate that exports have gives their length exactly.
-    """
-    heard: list[tuple[datetime, datetime]] = [
-        (track.heard_at, track.heard_until)
-        for track in participants
-        if track.heard_at and track.heard_until
-    ]
-    rate = max((track.highest_rate or 0 for track in participants), default=0)
-    if not heard or not rate:
-        return 0.0
-    seconds = (max(end for _, end in heard) - min(start for start, _ in heard)).total_seconds()
-    return round(round(seconds * rate) / rate, 6)

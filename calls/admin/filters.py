@@ -15,9 +15,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from calls.admin.display import STATES
+from calls.close_codes import GOOD_CLOSE_CODES
 from calls.identity import KINDS
-from calls.models import Participant, Subscription
-from calls.querysets import BROKEN, GOOD_CLOSE_CODES
+from calls.models import BROKEN, Participant, Subscription
 from calls.times import midnight
 
 if TYPE_CHECKING:

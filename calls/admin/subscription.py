@@ -23,8 +23,8 @@ from calls.admin.records import (
     link_to_list,
 )
 from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
-from calls.models import Call, Segment, Subscription
-from calls.querysets import GOOD_CLOSE_CODES, SILENT_AFTER
+from calls.close_codes import GOOD_CLOSE_CODES
+from calls.models import HEARTBEAT_TIMEOUT, Call, Segment, Subscription
 
 
 class SocketColumns:
@@ -46,7 +46,7 @@ class SocketColumns:
     @admin.display(description="State")
     def state(self, subscription: Subscription) -> str:
         if subscription.disconnected_at is None:
-            is_open = subscription.seen_at > timezone.now() - SILENT_AFTER
+            is_open = subscription.seen_at > timezone.now() - HEARTBEAT_TIMEOUT
             return "Open" if is_open else "Broken: its recorder died"
         if subscription.close_code is None:
             return "Broken: no close code"

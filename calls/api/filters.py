@@ -8,8 +8,7 @@ from django.utils import timezone
 from django_filters import rest_framework as filters
 
 from calls.lookups import SHORTEST
-from calls.models import Call
-from calls.querysets import CallQuerySet
+from calls.models import Call, CallQuerySet
 from calls.search import STATES, as_raw_id, uuid_in
 
 

@@ -1,0 +1,1 @@
+"""Audio of segments: FLAC codec, levels in dBFS, and waveform overviews."""

@@ -1,6 +1,6 @@
-"""How a segment lies in the audio store: FLAC, 16-bit mono, bit-exact. PURE.
+"""Codec of stored segments: FLAC, 16-bit mono, bit-exact. PURE.
 
-FLAC over raw PCM: measured on call-centre speech it takes about half the space; encoding ten
+FLAC instead of raw PCM: measured on call-centre speech it takes about half the space; encoding ten
 seconds costs a few milliseconds, decoding less (figures in docs/architecture.md).
 """
 
@@ -15,46 +15,43 @@ from numpy.typing import NDArray
 
 EXTENSION = "flac"
 HEADER_BYTES = 26
-"""What `announced` reads of an object: it ends with the number of samples."""
+"""Bytes of an object that `announced` needs: up to the number of samples."""
 
 Samples = NDArray[np.int16]
 """Mono samples, shape (n,), full scale ±32768."""
 
 
 class DamagedAudio(Exception):
-    """The stored object is not what was sealed: it cannot be decoded, or its length or hash
-    differs.
-    """
+    """The stored object differs from the sealed audio, or cannot be decoded."""
 
 
 def samples_of(pcm: bytes) -> Samples:
-    """Little-endian 16-bit PCM, an even number of bytes, as samples (no copy)."""
+    """Returns little-endian 16-bit PCM, an even number of bytes, as samples without a copy."""
     return np.frombuffer(pcm, dtype="<i2")
 
 
 def pcm_hash(pcm: bytes) -> str:
-    """SHA-256 over the PCM bytes, in hexadecimal: the `sha256` of a segment."""
+    """Returns the SHA-256 of the PCM bytes in hexadecimal: the `sha256` of a segment."""
     return sha256(pcm).hexdigest()
 
 
 def encode(pcm: bytes, sample_rate: int) -> bytes:
-    """PCM as one FLAC file."""
+    """Returns PCM as a FLAC file."""
     file = BytesIO()
     soundfile.write(file, samples_of(pcm), sample_rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()
 
 
 def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> Samples:
-    """The samples of a stored object, shape (sample_count,).
+    """Returns the samples of a stored object, shape (sample_count,).
 
-    Raises `DamagedAudio` where the object is not FLAC, has another length, or (where `sha256` is
-    given) another hash.
+    Raises `DamagedAudio` if the object is not FLAC, or differs in length or (if given) `sha256`.
     """
     try:
         with soundfile.SoundFile(BytesIO(content)) as file:
             shape = (file.frames, file.channels)
-            # Asked before memory is taken: one flipped bit of the header can announce hundreds of
-            # gigabytes.
+            # Checked before memory is allocated: one flipped bit of the header can announce
+            # hundreds of gigabytes.
             if shape != (sample_count, 1):
                 raise DamagedAudio(
                     f"the stored object announces {shape} instead of ({sample_count}, 1)"
@@ -73,16 +70,15 @@ def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> S
 
 
 def announced(head: bytes) -> tuple[int, int]:
-    """Number of samples and rate in Hz, as the first `HEADER_BYTES` of an object say (RFC 9639,
-    section 8.2).
+    """Returns the number of samples and the rate in Hz from the first `HEADER_BYTES` of an object
+    (RFC 9639, section 8.2).
 
-    Raises `DamagedAudio` where they are not the beginning of a mono FLAC file.
+    Raises `DamagedAudio` if they are not the beginning of a mono FLAC file.
     """
     if len(head) < HEADER_BYTES or not head.startswith(b"fLaC"):
-        raise DamagedAudio("the stored object does not begin as FLAC does")
-    bits = int.from_bytes(
-        head[18:26], "big"
-    )  # 20 rate, 3 channels - 1, 5 bits per sample - 1, 36 samples
+        raise DamagedAudio("the stored object does not begin like FLAC")
+    # 20 bits rate, 3 channels - 1, 5 bits per sample - 1, 36 samples.
+    bits = int.from_bytes(head[18:26], "big")
     if bits >> 41 & 0b111:
         raise DamagedAudio("the stored object is not mono")
     return bits & (1 << 36) - 1, bits >> 44

@@ -1,4 +1,4 @@
-"""Levels of PCM in dBFS: RMS and peak of one window or of many. PURE."""
+"""Levels of PCM in dBFS: RMS and peak of one or many windows. PURE."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 NOTHING = float("-inf")
-"""The level of a voice of which nothing came."""
-
+"""The level of a track without any audio."""
 
 FLOOR_DBFS = -96.0
-
+"""Level of digital silence, below the smallest 16-bit sample."""
 
 FULL_SCALE = 32768.0
 
-
 BLOCK = 8_192
-"""Samples of a long window that are squared at a time: they stay in the cache, and no large memory
-is asked for.
+"""Samples of a long window that are squared at a time: they fit in the cache, and no large array is
+allocated.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """dBFS, at most 0.0 and at least `FLOOR_DBFS`."""
+    """RMS and peak, from `FLOOR_DBFS` to 0.0."""
 
     rms_dbfs: float
     peak_dbfs: float
@@ -37,7 +35,7 @@ SILENCE = Level(FLOOR_DBFS, FLOOR_DBFS)
 
 
 def level_of(pcm: bytes) -> Level:
-    """The level of 16-bit little-endian PCM of any length; no samples are silence."""
+    """Returns the level of 16-bit little-endian PCM of any length; of no samples, `SILENCE`."""
     samples = np.frombuffer(pcm, dtype="<i2")
     if not samples.size:
         return SILENCE
@@ -45,30 +43,30 @@ def level_of(pcm: bytes) -> Level:
         samples[start : start + BLOCK].astype(np.float64) for start in range(0, samples.size, BLOCK)
     )
     energy = sum(float(np.dot(block, block)) for block in blocks)
-    peak = max(
-        int(samples.max()), -int(samples.min())
-    )  # of -32768 there is no absolute value in 16 bits
+    # Not abs(): -32768 has no absolute value in 16 bits.
+    peak = max(int(samples.max()), -int(samples.min()))
     return Level(*_dbfs(np.array([math.sqrt(energy / samples.size), peak])))
 
 
 def levels_of(windows: Sequence[bytes]) -> list[Level]:
-    """The level of each window of 16-bit little-endian PCM, in order. Windows of one length are
-    measured together.
+    """Returns the level of each window of 16-bit little-endian PCM, in order.
+
+    Windows of the same length are measured together.
     """
     levels = [SILENCE] * len(windows)
-    places: dict[int, list[int]] = {}
-    for place, window in enumerate(windows):
-        places.setdefault(len(window) // 2, []).append(place)
-    for length, alike in places.items():
+    by_length: dict[int, list[int]] = {}
+    for index, window in enumerate(windows):
+        by_length.setdefault(len(window) // 2, []).append(index)
+    for length, indexes in by_length.items():
         if length:
-            measured = _measured(b"".join([windows[place] for place in alike]), length)
-            for place, level in zip(alike, measured, strict=True):
-                levels[place] = level
+            measured = _levels_of_equal(b"".join([windows[index] for index in indexes]), length)
+            for index, level in zip(indexes, measured, strict=True):
+                levels[index] = level
     return levels
 
 
-def _measured(pcm: bytes, length: int) -> Iterator[Level]:
-    """Windows of `length` samples, one behind the other."""
+def _levels_of_equal(pcm: bytes, length: int) -> Iterator[Level]:
+    """Measures concatenated windows of `length` samples each."""
     samples = np.frombuffer(pcm, dtype="<i2").reshape(-1, length)
     floats = samples.astype(np.float64)
     rms = np.sqrt(np.einsum("ij,ij->i", floats, floats) / length)
@@ -79,7 +77,7 @@ def _measured(pcm: bytes, length: int) -> Iterator[Level]:
 
 
 def _dbfs(amplitudes: npt.NDArray[np.float64]) -> list[float]:
-    """Of amplitudes in units of the 16-bit sample."""
+    """Converts amplitudes in units of 16-bit samples to dBFS."""
     decibels = 20 * np.log10(np.maximum(amplitudes, 1e-9) / FULL_SCALE)
     rounded: list[float] = np.round(np.clip(decibels, FLOOR_DBFS, 0.0), 1).tolist()
     return rounded

@@ -69,7 +69,7 @@ def stored_cells(participant_ids: Iterable[UUID]) -> dict[UUID, Cells]:
     ).order_by()
     columns = rows.values_list("id", "peaks", "sample_count", "sample_rate")
     loaded = (
-        (segment_id, waveform.load(bytes(content), sample_count=count, sample_rate=rate))
+        (segment_id, waveform.load(bytes(content or b""), sample_count=count, sample_rate=rate))
         for segment_id, content, count, rate in columns.iterator(chunk_size=2000)
     )
     return {segment_id: cells for segment_id, cells in loaded if cells is not None}

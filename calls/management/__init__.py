@@ -1,0 +1,1 @@
+"""Commands of `manage.py`: check_recordings and delete_calls."""

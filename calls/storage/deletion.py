@@ -1,16 +1,16 @@
-"""Deleting a call with its audio: rows first, in one transaction, then the objects.
+"""Deletion of a call with its audio: rows first, in one transaction, then the objects.
 
-No row ever points at missing audio, because the rows go first and all at once. No object stays
-behind for good, because the transaction that deletes a segment writes the name of its object down
-(`DiscardedAudio`), and `sweep` removes what is written there: right after the commit, and again
-from time to time, for what a crash or an absent store left.
+No row ever points to missing audio, because all rows are deleted first, at once. No object stays
+behind for good, because the transaction that deletes a segment records the name of its object
+(`DiscardedAudio`). `sweep` removes the recorded objects: right after the commit, and again
+periodically, in case of a crash or an unreachable store.
 
-A call is taken apart in batches, so memory stays flat however long it was.
+Rows are deleted in batches, so memory stays flat for calls of any length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -26,22 +26,24 @@ from calls.storage import audio_store
 log = structlog.get_logger(__name__)
 
 ROWS_PER_BATCH = 1000
-OBJECTS_PER_BATCH = 100  # a slow store answers in some 20 ms, so a deadline is kept to about 2 s
-SWEEP_SECONDS = (
-    5.0  # how long somebody who deletes in a browser waits; the rest is for the next sweep
-)
+OBJECTS_PER_BATCH = 100
+"""A slow store takes some 20 ms for each, so a sweep exceeds its deadline by about 2 s at most."""
+SWEEP_SECONDS = 5.0
+"""Longest time that a deletion in a browser waits for the store; the next sweep removes the rest.
+"""
 
 
 class StillLive(Exception):
-    """The call has an open socket, or had one within the grace time: its recorder still writes
+    """The call has an open socket, or had one within the grace time, so its recorder still writes
     rows.
     """
 
 
 @dataclass(frozen=True)
 class Extent:
-    """What deleting some calls takes away. `seconds` counts the audio of all tracks, `stored_bytes`
-    its objects.
+    """Rows and audio that a deletion of calls would remove.
+
+    `seconds` is the audio of all tracks, `stored_bytes` the size of its objects.
     """
 
     calls: int
@@ -69,18 +71,18 @@ def extent_of(call_ids: Collection[UUID]) -> Extent:
 
 
 def live_among(call_ids: Collection[UUID], now: datetime) -> QuerySet[Call]:
-    """Those of the calls that cannot be deleted yet."""
-    live: QuerySet[Call] = Call.objects.filter(pk__in=call_ids).with_state(now).filter(state="live")
-    return live
+    """Returns the calls that cannot be deleted yet."""
+    calls = Call.objects.filter(pk__in=call_ids).with_state(now)
+    return calls.filter(state="live")  # type: ignore[misc]  # annotated
 
 
 def delete_call(call_id: UUID, now: datetime) -> None:
-    """Deletes all rows of the call in one transaction; its objects are left to `sweep`.
+    """Deletes all rows of the call in one transaction, and leaves its objects to `sweep`.
 
-    A call that is gone already is no error. Raises `StillLive`, with nothing deleted.
+    Does nothing if the call does not exist. Raises `StillLive`, with nothing deleted.
     """
     with transaction.atomic():
-        # The lock keeps a sealer that is behind from adding to a call that is being taken apart.
+        # The lock stops a late sealer from adding rows to a call that is being deleted.
         if not list(Call.objects.select_for_update().filter(pk=call_id).values_list("pk")):
             return
         if live_among([call_id], now):
@@ -89,18 +91,15 @@ def delete_call(call_id: UUID, now: datetime) -> None:
             list(children.select_for_update().filter(call=call_id).order_by("pk").values_list("pk"))
         segments = _discard_segments(call_id)
         LedgerEntry.objects.filter(call=call_id).delete()
-        Call.objects.filter(
-            pk=call_id
-        ).delete()  # and by cascade its participants and subscriptions
+        Call.objects.filter(pk=call_id).delete()  # cascades to participants and subscriptions
     log.info("call deleted", call=str(call_id), segments=segments)
 
 
 def sweep(seconds: float | None = None) -> int:
-    """Removes the objects whose rows are deleted, for about so many seconds, or all; returns how
-    many were removed.
+    """Removes objects whose rows are deleted, for about `seconds`, or all of them. Returns how many
+    were removed.
 
-    Raises what the store raises when it is away. Nothing is forgotten then: the next sweep takes up
-    the rest.
+    Raises the errors of the store. The objects that are left stay recorded for the next sweep.
     """
     deadline = None if seconds is None else monotonic() + seconds
     removed = 0
@@ -109,25 +108,24 @@ def sweep(seconds: float | None = None) -> int:
         if deadline is not None and monotonic() > deadline:
             break
     if removed:
-        log.info("audio of deleted calls removed", objects=removed)
+        log.info("deleted audio removed", objects=removed)
     return removed
 
 
 def sweep_after_commit() -> None:
-    """Sweeps for a while once the current transaction is committed; a store that is away is logged,
-    not raised.
+    """Sweeps for `SWEEP_SECONDS` after the current transaction commits; Django logs errors of the
+    store.
     """
-    transaction.on_commit(_sweep_for_a_while, robust=True)
-
-
-def _sweep_for_a_while() -> None:
-    sweep(SWEEP_SECONDS)
+    transaction.on_commit(lambda: sweep(SWEEP_SECONDS), robust=True)
 
 
 def _discard_segments(call_id: UUID) -> int:
-    """Turns the call's segments into names of discarded audio; returns how many they were."""
+    """Deletes the call's segments and records their objects as discarded. Returns the count."""
     count = 0
-    for batch in _batches_of_segments(call_id):
+    remaining = (
+        Segment.objects.filter(participant__call=call_id).order_by().values_list("pk", "audio_name")
+    )
+    while batch := list(remaining[:ROWS_PER_BATCH]):
         DiscardedAudio.objects.bulk_create(
             [DiscardedAudio(name=name, segment_id=segment_id) for segment_id, name in batch],
             ignore_conflicts=True,
@@ -137,23 +135,10 @@ def _discard_segments(call_id: UUID) -> int:
     return count
 
 
-def _batches_of_segments(call_id: UUID) -> Iterator[list[tuple[UUID, str]]]:
-    """(id, name of the object) of segments that are still there, each time asked anew: the caller
-    deletes them.
-    """
-    remaining = (
-        Segment.objects.filter(participant__call=call_id).order_by().values_list("pk", "audio_name")
-    )
-    while batch := list(remaining[:ROWS_PER_BATCH]):
-        yield batch
-
-
 def _remove_objects(batch: list[DiscardedAudio]) -> int:
-    """Removes the objects, then forgets their names: a crash in between only repeats the
-    removal.
-    """
+    """Removes the objects, then their records: a crash in between only repeats the removal."""
     ids = [discarded.segment_id for discarded in batch]
-    # Names are derived, so a journal that is sealed again after the deletion has its object under
+    # Names are derived: a journal that is sealed again after the deletion stores its object under
     # the same name.
     sealed_again = set(Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True))
     store = audio_store()

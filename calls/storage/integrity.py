@@ -1,15 +1,16 @@
-"""Is what the rows say really in the audio store, and does everything in the store have a row?
+"""Checks of rows against the audio store, both ways.
 
-Two passes, a page at a time, so that memory stays flat however much there is and an interrupted
-check goes on where it was: `segments` reads every object that a row names, `objects` looks for the
-row of every object. What is found wrong with a segment goes to the ledger (`enter`), once. An
-object without a row can be removed (`remove`), with three precautions, because a seal stores the
-object first and writes its row later: objects younger than `YOUNG` are passed over, none is removed
-while a journal has been waiting in the spool for that long (`journals_wait`), and the row is looked
-for again before.
+There are two passes: `check_segments` reads the object of every row, `check_objects` looks up the
+row of every object. Both work a page at a time, so memory stays flat and an interrupted check can
+resume. Damage to a segment is entered in the ledger once (`record_damage`).
 
-A store that does not answer is no finding: `calls.storage.StoreUnreachable` and `django.db.Error`
-are raised.
+An object without a row can be removed (`remove_orphans`). Sealing stores the object first and
+writes its row later, so there are three precautions: objects younger than `MIN_AGE` are skipped,
+nothing is removed while a journal of that age waits in the spool (`has_old_journals`), and the row
+is looked up again right before.
+
+An unreachable store or database is not a finding: `calls.storage.StoreUnreachable` and
+`django.db.Error` are raised.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -32,48 +33,49 @@ from django.utils import timezone
 from calls import identity
 from calls.audio import codec
 from calls.audio.codec import DamagedAudio
-from calls.models import Call, DiscardedAudio, LedgerEntry, Segment
-from calls.storage import StoredObject, audio_store, deletion, read_object
+from calls.models import Call, DiscardedAudio, LedgerEntry, Segment, SegmentQuerySet
+from calls.storage import audio_store, deletion, read_object
 
 PAGE = 500
-"""Rows or objects that are checked between two saved places."""
+"""Rows or objects per page; the position is saved after each."""
 THREADS = 4
-"""Objects that are read at the same time: a store in the network answers after 10 to 100 ms."""
-YOUNG = timedelta(hours=1)
-"""An object may be so much older than its row, in the worst case."""
+"""Objects read at the same time: a remote store answers after 10 to 100 ms."""
+MIN_AGE = timedelta(hours=1)
+"""Longest time, in the worst case, between storing an object and writing its row."""
+JOURNAL_SUFFIXES = frozenset({".journal", ".open"})
+"""Files of the spool that hold audio not sealed yet: `JOURNALS` of `streams.journal.spool`."""
 
-_NAME = re.compile(
+_SEGMENT_NAME = re.compile(
     rf"[0-9a-f-]{{36}}/(?P<participant>[0-9a-f-]{{36}})/(?P<start>-?\d+)(-[0-9a-f]{{16}})?\.{codec.EXTENSION}"
 )
-_PARTIAL = re.compile(r"(.*/)?\.[^/]+\.partial")
-"""What a process that died in the middle of writing leaves in a store of files."""
+_PARTIAL_NAME = re.compile(r"(.*/)?\.[^/]+\.partial")
+"""Left in a store of files by a process that died while it wrote."""
 
 
 class Fault(StrEnum):
-    """What can be wrong."""
-
     AUDIO_MISSING = "audio_missing"
     AUDIO_DAMAGED = "audio_damaged"
-    ORPHAN = "orphan"  # stored by us, and no row names it
-    FOREIGN = "foreign"  # nothing that we have stored
+    ORPHAN = "orphan"  # a segment's object, but no row names it
+    FOREIGN = "foreign"  # not an object of ours
 
 
 IN_THE_LEDGER = frozenset({Fault.AUDIO_MISSING, Fault.AUDIO_DAMAGED})
-"""What concerns a call; these are reasons of ledger entries of the kind damage."""
+"""Faults of a call's audio: reasons of its ledger entries of kind "damage"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """A fault of one object, and of its segment if that is known."""
+
     fault: Fault
-    name: str
-    """Of the object."""
+    name: str  # of the object
     segment_id: UUID | None = None
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """So much was checked; `last` is where another check goes on."""
+    """Result for one page; a resumed check continues after `last`."""
 
     last: str
     checked: int
@@ -82,8 +84,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is checked: everything, or what was sealed since a moment, or one call. `quick`: only
-    sizes and headers.
+    """The segments to check: sealed `since` a time, of one call, or all.
+
+    `quick` checks only sizes and headers.
     """
 
     since: datetime | None = None
@@ -102,45 +105,54 @@ class _Row:
 
 
 def segment_count(scope: Scope) -> int:
-    count: int = _rows(scope).count()
-    return count
+    """Returns the number of segments to check."""
+    return _rows(scope).count()
 
 
-def segments(scope: Scope, after: str = "") -> Iterator[Page]:
-    """Every row's audio is there, whole, and hashes right. In order of the rows' ids."""
+def check_segments(scope: Scope, after: str = "") -> Iterator[Page]:
+    """Checks that the audio of each row exists with its length and hash, in order of row ids."""
     rows = _rows(scope).order_by("pk").values_list(*_Row.__slots__)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="integrity") as threads:
         while page := [_Row(*row) for row in (rows.filter(pk__gt=after) if after else rows)[:PAGE]]:
-            found = threads.map(partial(_examined, quick=scope.quick), page)
+            found = [
+                finding
+                for finding in threads.map(partial(_check_segment, quick=scope.quick), page)
+                if finding
+            ]
+            # The call of a segment may have been deleted since the page was read.
+            rows_left = Segment.objects.filter(pk__in=[finding.segment_id for finding in found])
+            existing = set(rows_left.values_list("pk", flat=True))
+            after = str(page[-1].pk)
             yield Page(
-                after := str(page[-1].pk),
-                len(page),
-                _still_there([finding for finding in found if finding]),
+                after, len(page), [finding for finding in found if finding.segment_id in existing]
             )
 
 
-def objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page]:
-    """Every stored object has a row. In order of the store's names; what is `YOUNG` is counted and
-    passed over.
+def check_objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page]:
+    """Checks that every stored object has a row, in order of object names; objects younger than
+    `MIN_AGE` are only counted.
     """
     prefix = f"{scope.call_id}/" if scope.call_id else ""
     listed = audio_store().objects(prefix, after)
     while page := list(islice(listed, PAGE)):
-        old = [found for found in page if found.modified_at <= now - YOUNG]
-        since = [found for found in old if scope.since is None or found.modified_at >= scope.since]
-        yield Page(page[-1].name, len(page), _without_row(since))
+        names = [
+            stored.name
+            for stored in page
+            if stored.modified_at <= now - MIN_AGE
+            and (scope.since is None or stored.modified_at >= scope.since)
+        ]
+        rowless = _without_row(names)
+        yield Page(page[-1].name, len(page), [_classify(name) for name in names if name in rowless])
 
 
-def enter(findings: Iterable[Finding]) -> None:
-    """Writes what is wrong with segments into the ledgers of their calls; what stands there already
-    is left.
-    """
+def record_damage(findings: Iterable[Finding]) -> None:
+    """Enters faults of segments in the ledgers of their calls, unless they are there already."""
     for finding in findings:
         if finding.segment_id is None or finding.fault not in IN_THE_LEDGER:
             continue
         with transaction.atomic():
-            # Locked as a deletion locks it, so that no entry comes into a call that is being taken
-            # apart.
+            # The same lock as a deletion's, so that no entry is added to a call that is being
+            # deleted.
             list(
                 Call.objects.select_for_update()
                 .filter(participants__segments=finding.segment_id)
@@ -150,50 +162,53 @@ def enter(findings: Iterable[Finding]) -> None:
                 Segment.objects.select_related("participant").filter(pk=finding.segment_id).first()
             )
             if segment is not None:
-                LedgerEntry.objects.bulk_create([_entry(segment, finding)], ignore_conflicts=True)
+                LedgerEntry.objects.bulk_create(
+                    [_ledger_entry(segment, finding)], ignore_conflicts=True
+                )
 
 
-def journals_wait(spool: Path, now: datetime) -> bool:
-    """Whether a journal has been waiting for longer than `YOUNG`: its objects may be in the store
-    without rows.
-    """
-    oldest = (now - YOUNG).timestamp()
-    waiting = (path for path in spool.glob("*/*") if path.suffix in {".journal", ".open"})
-    return any(_modified(path, oldest) < oldest for path in waiting)
+def has_old_journals(spool: Path, now: datetime) -> bool:
+    """Whether a journal older than `MIN_AGE` waits: its objects may be stored without rows yet."""
+    oldest = (now - MIN_AGE).timestamp()
+    for path in spool.glob("*/*"):
+        if path.suffix in JOURNAL_SUFFIXES:
+            with suppress(FileNotFoundError):  # just sealed
+                if path.stat().st_mtime < oldest:
+                    return True
+    return False
 
 
-def remove(findings: Iterable[Finding]) -> int:
-    """Removes the orphans of one page from the store; how many. Those that have got a row meanwhile
-    are left.
+def remove_orphans(findings: Iterable[Finding]) -> int:
+    """Removes the orphans of one page from the store, except those that have a row by now.
+
+    Returns how many were removed.
     """
     orphans = [finding for finding in findings if finding.fault is Fault.ORPHAN]
-    rowless = _without_row_now([orphan.name for orphan in orphans])
+    rowless = _without_row([orphan.name for orphan in orphans])
     named = [
         DiscardedAudio(name=orphan.name, segment_id=orphan.segment_id)
         for orphan in orphans
         if orphan.segment_id and orphan.name in rowless
     ]
     DiscardedAudio.objects.bulk_create(named, ignore_conflicts=True)
-    deletion.sweep()  # looks for the row once more, right before it deletes
-    partial_ones = [
-        orphan for orphan in orphans if orphan.segment_id is None
-    ]  # half written: no row can name them
-    for orphan in partial_ones:
-        audio_store().delete(orphan.name)
-    return len(named) + len(partial_ones)
+    deletion.sweep()  # looks up the row once more, right before it deletes
+    partial_names = [orphan.name for orphan in orphans if orphan.segment_id is None]
+    for name in partial_names:  # incomplete files: no row refers to them
+        audio_store().delete(name)
+    return len(named) + len(partial_names)
 
 
-def _rows(scope: Scope) -> Any:
-    rows = Segment.objects.all()
+def _rows(scope: Scope) -> SegmentQuerySet:
+    rows: SegmentQuerySet = Segment.objects.all()
     if scope.since is not None:
         rows = rows.filter(sealed_at__gte=scope.since)
     return rows.filter(participant__call=scope.call_id) if scope.call_id else rows
 
 
-def _examined(row: _Row, *, quick: bool) -> Finding | None:
+def _check_segment(row: _Row, *, quick: bool) -> Finding | None:
     try:
         if quick:
-            _look_at(row)
+            _check_header(row)
         else:
             codec.decode(
                 read_object(row.audio_name), sample_count=row.sample_count, sha256=row.sha256
@@ -203,12 +218,12 @@ def _examined(row: _Row, *, quick: bool) -> Finding | None:
     except DamagedAudio as error:
         return Finding(Fault.AUDIO_DAMAGED, row.audio_name, row.pk, str(error))
     finally:
-        connections.close_all()  # a store in the database has opened one in this thread
+        connections.close_all()  # a store in the database opens one in this thread
     return None
 
 
-def _look_at(row: _Row) -> None:
-    """Raises `DamagedAudio` where the size or the header is not that of the row."""
+def _check_header(row: _Row) -> None:
+    """Raises `DamagedAudio` if the size or the header differs from the row."""
     store = audio_store()
     size = store.size(row.audio_name)
     if size != row.stored_bytes:
@@ -221,35 +236,20 @@ def _look_at(row: _Row) -> None:
         )
 
 
-def _still_there(findings: Sequence[Finding]) -> Sequence[Finding]:
-    """Without those whose call was deleted since the page was read."""
-    there = set(
-        Segment.objects.filter(pk__in=[finding.segment_id for finding in findings]).values_list(
-            "pk", flat=True
-        )
-    )
-    return [finding for finding in findings if finding.segment_id in there]
-
-
-def _without_row(found: Sequence[StoredObject]) -> list[Finding]:
-    rowless = _without_row_now([one.name for one in found])
-    return [_finding(one.name) for one in found if one.name in rowless]
-
-
-def _finding(name: str) -> Finding:
+def _classify(name: str) -> Finding:
     segment_id = _segment_id_of(name)
-    ours = segment_id is not None or _PARTIAL.fullmatch(name)
-    return Finding(Fault.ORPHAN if ours else Fault.FOREIGN, name, segment_id)
+    is_ours = segment_id is not None or _PARTIAL_NAME.fullmatch(name)
+    return Finding(Fault.ORPHAN if is_ours else Fault.FOREIGN, name, segment_id)
 
 
-def _without_row_now(names: Sequence[str]) -> set[str]:
-    """Those of the names that neither a segment nor a pending removal knows."""
+def _without_row(names: Sequence[str]) -> set[str]:
+    """Returns the names that belong to no segment and to no pending removal."""
     ids = [segment_id for name in names if (segment_id := _segment_id_of(name))]
     rowless = set(names) - set(
         Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True)
     )
     rowless -= set(DiscardedAudio.objects.filter(name__in=rowless).values_list("name", flat=True))
-    if rowless:  # by name as well, which has no index: few get here, and a mistake would cost audio
+    if rowless:  # also by name, which has no index: few get here, and a mistake would lose audio
         rowless -= set(
             Segment.objects.filter(audio_name__in=rowless).values_list("audio_name", flat=True)
         )
@@ -257,19 +257,17 @@ def _without_row_now(names: Sequence[str]) -> set[str]:
 
 
 def _segment_id_of(name: str) -> UUID | None:
-    """Names are derived as ids are, so the one tells the other."""
-    parts = _NAME.fullmatch(name)
+    """Returns the id of the segment that an object name belongs to: both are derived alike."""
+    parts = _SEGMENT_NAME.fullmatch(name)
+    if parts is None:
+        return None
     try:
-        return (
-            identity.segment_id_of(UUID(parts["participant"]), int(parts["start"]))
-            if parts
-            else None
-        )
+        return identity.segment_id_of(UUID(parts["participant"]), int(parts["start"]))
     except ValueError:
         return None
 
 
-def _entry(segment: Segment, finding: Finding) -> LedgerEntry:
+def _ledger_entry(segment: Segment, finding: Finding) -> LedgerEntry:
     return LedgerEntry(
         id=identity.entry_id_of(segment.pk, finding.fault, 0),
         call_id=segment.participant.call_id,
@@ -285,10 +283,3 @@ def _entry(segment: Segment, finding: Finding) -> LedgerEntry:
             "why": finding.why,
         },
     )
-
-
-def _modified(path: Path, default: float) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # sealed this moment
-        return default

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from calls import identity
 from calls.audio.levels import levels_of
+from calls.close_codes import GOOD_CLOSE_CODES
 from calls.live.messages import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News, Totals
-from calls.querysets import GOOD_CLOSE_CODES
 from calls.times import iso_from_microseconds
 from streams.ingest.stream import Stream
 from streams.journal.records import Metadata

@@ -1,4 +1,4 @@
-"""Asks REST over the real ASGI application, with a token, as engineers do."""
+"""A REST client with a token, over the real ASGI application."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ Query = dict[str, Any]
 
 
 class RestTests(TransactionTestCase):
-    """Transactions are real: exports read in threads of their own, which see only what is
-    committed.
-    """
+    """Transactions are real: exports read in other threads, which see only committed rows."""
 
     def setUp(self) -> None:
         engineer = person("engineer", password="a secret of the tests")
@@ -31,14 +29,14 @@ class RestTests(TransactionTestCase):
         method: str = "GET",
         **headers: str,
     ) -> Any:
-        """The response; headers as keywords (`If_Range`), a streamed body is not read yet."""
+        """Returns the response, with a streamed body unread. Headers are keywords (`If_Range`)."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named.setdefault("Authorization", f"Token {self.token}")
         client = AsyncClient(raise_request_exception=True)
         return await client.generic(method, url, query_params=query or {}, headers=named)
 
     async def body(self, url: str, query: Query | None = None, /, **headers: str) -> bytes:
-        """The whole body of an answer that must be good."""
+        """Returns the whole body of a response that must succeed."""
         response = await self.ask(url, query, **headers)
         assert response.status_code in {200, 206}, (
             response.status_code,
@@ -51,7 +49,7 @@ class RestTests(TransactionTestCase):
 
 
 async def read(response: Any) -> bytes:
-    """What the client receives, streamed or not."""
+    """Returns the whole body, streamed or not."""
     if not response.streaming:
         content: bytes = response.content
         return content

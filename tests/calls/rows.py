@@ -4,7 +4,7 @@
     alice = make_participant(call, "4:+15551234567")
     make_segment(alice, at=0.0, samples=tone(2.0))
 
-Places are seconds after `START`, or exact samples since the epoch.
+Positions are seconds after `START`, or exact samples since the epoch.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ Samples = NDArray[np.int16]
 def tone(
     seconds: float, hertz: float = 440.0, *, rate: int = RATE, amplitude: float = 0.3
 ) -> Samples:
-    """A sine; shape (seconds * rate,)."""
+    """Returns a sine, shape (seconds * rate,)."""
     phase = 2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate
     return np.round(amplitude * 32_767 * np.sin(phase)).astype(np.int16)
 
 
 def noise(seconds: float, seed: int = 1, *, rate: int = RATE) -> Samples:
-    """Every sample its own: a shift by one sample cannot go unseen. Shape (seconds * rate,)."""
+    """Returns noise, in which a shift by one sample is detected. Shape (seconds * rate,)."""
     values: Samples = np.random.default_rng(seed).integers(
         -20_000, 20_000, round(seconds * rate), dtype=np.int16
     )
@@ -56,21 +56,18 @@ def noise(seconds: float, seed: int = 1, *, rate: int = RATE) -> Samples:
 
 
 def make_call(connection: str = "", *, started_at: datetime = START, **values: Any) -> Call:
-    """A call with no rows below it."""
+    """Creates a call without related rows."""
     values = {
         "call_connection_id": connection or f"connection-{uuid4()}",
         "correlation_id": str(uuid4()),
         **values,
     }
     call_id = identity.call_id_of(values["call_connection_id"], uuid4())
-    call: Call = Call.objects.create(id=call_id, started_at=started_at, **values)
-    return call
+    return Call.objects.create(id=call_id, started_at=started_at, **values)
 
 
 def make_subscription(call: Call, **values: Any) -> Subscription:
-    """A socket of `call` that was open for a minute and closed in good order, unless `values` say
-    otherwise.
-    """
+    """Creates a socket of `call`: by default open for a minute and closed normally."""
     stream_id = uuid4()
     end = call.started_at + timedelta(minutes=1)
     defaults = {
@@ -85,26 +82,24 @@ def make_subscription(call: Call, **values: Any) -> Subscription:
         "disconnected_at": end,
         "close_code": 1000,
     }
-    subscription: Subscription = Subscription.objects.create(
+    return Subscription.objects.create(
         id=identity.subscription_row_id(stream_id, 0), call=call, **{**defaults, **values}
     )
-    return subscription
 
 
 def make_participant(call: Call, raw_id: str = ALICE, **values: Any) -> Participant:
-    """A participant who has not been heard yet."""
-    participant: Participant = Participant.objects.create(
+    """Creates a participant without audio."""
+    return Participant.objects.create(
         id=identity.participant_id_of(call.id, raw_id),
         call=call,
         raw_id=raw_id,
         kind=identity.kind_of(raw_id),
         **values,
     )
-    return participant
 
 
 def place(seconds: float, rate: int = RATE) -> int:
-    """The sample since the epoch that lies `seconds` after `START`."""
+    """Returns the sample at `seconds` after `START`, counted from the epoch."""
     return int(START.timestamp()) * rate + round(seconds * rate)
 
 
@@ -118,9 +113,9 @@ def make_segment(
     subscription: Subscription | None = None,
     name: str | None = None,
 ) -> Segment:
-    """A sealed segment: object first, then the row, then the participant's first and last moment.
+    """Creates a sealed segment: the object, the row, then the times of the participant.
 
-    With `name` the object is taken as it is: many segments can share one.
+    With `name` an existing object is used: many segments can share one.
     """
     samples = tone(1.0, rate=rate) if samples is None else samples
     start = place(at, rate) if start_sample is None else start_sample
@@ -136,7 +131,7 @@ def make_segment(
         or participant.call.subscriptions.first()
         or make_subscription(participant.call)
     )
-    segment: Segment = Segment.objects.create(
+    segment = Segment.objects.create(
         id=identity.segment_id_of(participant.id, start),
         participant=participant,
         subscription=subscription,
@@ -152,7 +147,9 @@ def make_segment(
         sealed_at=from_sample(start + len(samples), rate),
         peaks=waveform.peaks_of(pcm, rate),
     )
-    _hear(participant, segment)
+    participant.heard_at = min(participant.heard_at or segment.started_at, segment.started_at)
+    participant.heard_until = max(participant.heard_until or segment.ended_at, segment.ended_at)
+    participant.save(update_fields=["heard_at", "heard_until"])
     return segment
 
 
@@ -164,9 +161,9 @@ def make_gap(
     rate: int = RATE,
     reason: str = "not_received",
 ) -> LedgerEntry:
-    """Missing time on a track, as the sealer enters it in the ledger."""
+    """Creates the ledger entry of missing time on a track, like the sealer."""
     start, count = place(at, rate), round(seconds * rate)
-    entry: LedgerEntry = LedgerEntry.objects.create(
+    return LedgerEntry.objects.create(
         id=identity.entry_id_of(participant.id, "gap", start),
         call=participant.call,
         participant=participant,
@@ -178,11 +175,10 @@ def make_gap(
         sample_count=count,
         sample_rate=rate,
     )
-    return entry
 
 
 def make_conversation() -> tuple[Call, Participant, Participant]:
-    """Two people, two seconds each with a second of overlap: Alice from 0 to 2, Bob from 1 to 3."""
+    """Creates a call with two seconds each of Alice (from 0 to 2) and Bob (from 1 to 3)."""
     call = make_call()
     alice, bob = make_participant(call, ALICE), make_participant(call, BOB)
     for second in range(2):
@@ -192,19 +188,13 @@ def make_conversation() -> tuple[Call, Participant, Participant]:
 
 
 def url_of(call: Call | UUID, rest: str = "") -> str:
-    """`/api/v1/calls/<id>/…`"""
+    """Returns `/api/v1/calls/<id>/…`."""
     return f"/api/v1/calls/{call if isinstance(call, UUID) else call.id}/{rest}"
-
-
-def _hear(participant: Participant, segment: Segment) -> None:
-    participant.heard_at = min(participant.heard_at or segment.started_at, segment.started_at)
-    participant.heard_until = max(participant.heard_until or segment.ended_at, segment.ended_at)
-    participant.save(update_fields=["heard_at", "heard_until"])
 
 
 def make_process(**values: Any) -> RecorderProcess:
     now = timezone.now()
-    facts = {
+    defaults = {
         "id": uuid4(),
         "host": "ingest-1",
         "started_at": now,
@@ -216,16 +206,19 @@ def make_process(**values: Any) -> RecorderProcess:
         "spool_bytes": 4096,
         "failures": {"store": 0, "database": 0, "journal": 0},
     }
-    return RecorderProcess.objects.create(**{**facts, **values})
+    return RecorderProcess.objects.create(**{**defaults, **values})
 
 
 def make_failed(**values: Any) -> FailedJournal:
     now = timezone.now()
-    facts = {
+    defaults = {
         "id": uuid4(),
         "process": uuid4(),
         "name": f"{uuid4()}.000000.unreadable",
         "error": "UnreadableJournal",
+        "tries": 1,
+        "is_set_aside": True,
+        "failed_at": now,
+        "seen_at": now,
     }
-    more = {"tries": 1, "is_set_aside": True, "failed_at": now, "seen_at": now}
-    return FailedJournal.objects.create(**{**facts, **more, **values})
+    return FailedJournal.objects.create(**{**defaults, **values})

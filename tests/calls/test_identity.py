@@ -1,6 +1,4 @@
-"""Ids are the same in every process and for ever; a raw id says who somebody is as far as it is
-known.
-"""
+"""Derived ids, which never change, and kinds and labels of raw ids."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ RAW_IDS = {
 
 
 class DerivedIds(TestCase):
-    def test_ids_never_change_because_recordings_are_found_by_them(self) -> None:
+    def test_ids_never_change(self) -> None:
         call = identity.call_id_of("411f0200-5f1a", UUID(int=0))
         participant = identity.participant_id_of(call, "4:+15551234567")
         self.assertEqual(
@@ -55,7 +53,7 @@ class DerivedIds(TestCase):
             ],
         )
 
-    def test_every_socket_of_a_connection_is_the_same_call(self) -> None:
+    def test_all_sockets_of_a_connection_are_one_call(self) -> None:
         self.assertEqual(identity.call_id_of("one", uuid4()), identity.call_id_of("one", uuid4()))
         self.assertNotEqual(
             identity.call_id_of("one", UUID(int=0)), identity.call_id_of("two", UUID(int=0))
@@ -71,7 +69,7 @@ class DerivedIds(TestCase):
             identity.call_id_of("one", uuid4(), "other"),
         )
 
-    def test_a_socket_that_names_no_connection_is_a_call_of_its_own(self) -> None:
+    def test_a_socket_without_a_connection_id_is_a_separate_call(self) -> None:
         stream = uuid4()
         self.assertEqual(identity.call_id_of("", stream), identity.call_id_of("", stream))
         self.assertNotEqual(identity.call_id_of("", stream), identity.call_id_of("", uuid4()))
@@ -88,14 +86,14 @@ class Kinds(TestCase):
         self.assertEqual(set(identity.KINDS), set(RAW_IDS.values()))
 
     @given(st.text(max_size=600))
-    def test_any_text_at_all_has_a_kind_and_a_short_label(self, raw_id: str) -> None:
+    def test_any_text_has_a_kind_and_a_short_label(self, raw_id: str) -> None:
         self.assertIn(kind_of(raw_id), identity.KINDS)
-        if not raw_id.startswith("4:"):  # a number is shown whole
+        if not raw_id.startswith("4:"):  # a number is shown in full
             self.assertLessEqual(len(label_of(raw_id)), 40)
 
 
 class Labels(TestCase):
-    def test_an_operator_recognises_who_it_is(self) -> None:
+    def test_a_label_shows_the_number_or_the_kind(self) -> None:
         labels = {
             "": "Everyone (mixed)",
             "4:+15551234567": "+15551234567",

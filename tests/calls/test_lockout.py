@@ -1,4 +1,4 @@
-"""Whoever guesses passwords has to wait; others do not, and an administrator can end it."""
+"""Login lock-out after failed attempts, and the client address that it uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PASSWORD = "correct horse"
 
 
 @override_settings(AXES_FAILURE_LIMIT=LIMIT)
-class Guessing(TestCase):
+class LockoutTests(TestCase):
     def setUp(self) -> None:
         self.user = User.objects.create_user("olga", password=PASSWORD, is_staff=True)
 
@@ -25,30 +25,30 @@ class Guessing(TestCase):
         return Client().post(at, {"username": name, "password": password}, **headers)
 
     def guess(self, times: int = LIMIT, **where: Any) -> Any:
-        answers = [self.log_in("wrong", **where) for _ in range(times)]
-        return answers[-1]
+        responses = [self.log_in("wrong", **where) for _ in range(times)]
+        return responses[-1]
 
-    def test_has_to_wait_and_is_told_how_long(self) -> None:
+    def test_too_many_failures_lock_the_login_for_a_stated_time(self) -> None:
         self.assertEqual(self.guess(LIMIT - 1).status_code, 200)
-        answer = self.guess(1)
-        self.assertEqual((answer.status_code, answer["Retry-After"]), (429, "900"))
-        self.assertContains(answer, "Wait 15 minutes", status_code=429)
+        response = self.guess(1)
+        self.assertEqual((response.status_code, response["Retry-After"]), (429, "900"))
+        self.assertContains(response, "Wait 15 minutes", status_code=429)
 
-    def test_the_right_password_does_not_help_meanwhile(self) -> None:
+    def test_the_right_password_is_refused_while_locked(self) -> None:
         self.guess()
         self.assertEqual(self.log_in(PASSWORD).status_code, 429)
 
-    def test_the_admin_has_the_same_door(self) -> None:
+    def test_the_admin_shares_the_lockout(self) -> None:
         self.guess(at="/admin/login/")
         self.assertEqual(self.log_in(PASSWORD).status_code, 429)
         self.assertEqual(self.log_in(PASSWORD, at="/admin/login/").status_code, 429)
 
-    def test_a_login_that_succeeds_begins_the_count_anew(self) -> None:
+    def test_a_successful_login_resets_the_count(self) -> None:
         for _ in range(2):
             self.guess(LIMIT - 1)
             self.assertEqual(self.log_in(PASSWORD).status_code, 302)
 
-    def test_nobody_else_is_locked_out(self) -> None:
+    def test_other_users_and_addresses_are_not_locked_out(self) -> None:
         User.objects.create_user("anna", password=PASSWORD)
         self.guess()
         self.assertEqual(self.log_in(PASSWORD, name="anna").status_code, 302)
@@ -56,12 +56,12 @@ class Guessing(TestCase):
             self.log_in(PASSWORD, HTTP_X_FORWARDED_FOR="198.51.100.7").status_code, 302
         )
 
-    def test_behind_a_proxy_addresses_are_told_apart(self) -> None:
+    def test_addresses_behind_a_proxy_are_separate(self) -> None:
         self.guess(HTTP_X_FORWARDED_FOR="203.0.113.9")
         self.assertEqual(self.log_in(PASSWORD, HTTP_X_FORWARDED_FOR="203.0.113.9").status_code, 429)
         self.assertEqual(self.log_in(PASSWORD).status_code, 302)
 
-    def test_a_hostile_request_is_answered(self) -> None:
+    def test_a_hostile_request_gets_a_response(self) -> None:
         hostile: list[dict[str, Any]] = [
             {"HTTP_X_FORWARDED_FOR": "x y"},
             {"at": "/login/?next=%00&%00=1"},
@@ -73,13 +73,13 @@ class Guessing(TestCase):
                 AccessAttempt.objects.all().delete()
                 self.assertEqual(self.guess(1, **request).status_code, 200)
 
-    def test_open_sessions_go_on(self) -> None:
-        here = Client()
-        here.force_login(self.user)
+    def test_open_sessions_continue(self) -> None:
+        client = Client()
+        client.force_login(self.user)
         self.guess()
-        self.assertEqual(here.get("/password/").status_code, 200)
+        self.assertEqual(client.get("/password/").status_code, 200)
 
-    def test_an_administrator_ends_it(self) -> None:
+    def test_an_administrator_can_end_the_lockout(self) -> None:
         self.guess()
         anna = User.objects.create_user("anna", is_staff=True)
         anna.groups.set(Group.objects.filter(name="Administrators"))
@@ -90,21 +90,21 @@ class Guessing(TestCase):
         admin.post(f"/admin/axes/accessattempt/{attempt.pk}/delete/", {"post": "yes"})
         self.assertEqual(self.log_in(PASSWORD).status_code, 302)
 
-    def test_nobody_is_named_in_the_log_and_no_password_is_kept(self) -> None:
+    def test_the_log_has_no_identities_and_no_password_is_stored(self) -> None:
         with self.assertLogs("axes", "INFO") as logs:
             self.guess(HTTP_X_FORWARDED_FOR="203.0.113.9")
-        said = " ".join(logs.output)
-        self.assertIn("Locking out", said)
+        output = " ".join(logs.output)
+        self.assertIn("Locking out", output)
         for personal in ("olga", "203.0.113.9", "wrong"):
-            self.assertNotIn(personal, said)
-        kept = str(AccessAttempt.objects.values().get())
-        self.assertNotIn("wrong", kept)
+            self.assertNotIn(personal, output)
+        stored = str(AccessAttempt.objects.values().get())
+        self.assertNotIn("wrong", stored)
 
 
-class TheAddress(SimpleTestCase):
-    def test_is_the_one_that_the_proxy_saw_or_else_the_one_that_is_connected(self) -> None:
+class ClientAddressTests(SimpleTestCase):
+    def test_the_address_is_the_one_the_proxy_saw_or_else_the_connection(self) -> None:
         connected = "192.0.2.1"
-        counts = {
+        addresses = {
             "203.0.113.9": "203.0.113.9",
             "198.51.100.7, 203.0.113.9": "203.0.113.9",
             "203.0.113.9:5000": "203.0.113.9",
@@ -114,12 +114,12 @@ class TheAddress(SimpleTestCase):
                 ("", "unknown", "x y", "[]", "1.2.3", "203.0.113.9,", "a" * 10_000), connected
             ),
         }
-        for claimed, address in counts.items():
+        for claimed, address in addresses.items():
             with self.subTest(claimed[:40]):
                 request = RequestFactory().get(
                     "/", HTTP_X_FORWARDED_FOR=claimed, REMOTE_ADDR=connected
                 )
                 self.assertEqual(client_address(request), address)
 
-    def test_is_none_behind_a_unix_socket(self) -> None:
+    def test_there_is_no_address_behind_a_unix_socket(self) -> None:
         self.assertIsNone(client_address(RequestFactory().get("/", REMOTE_ADDR="")))

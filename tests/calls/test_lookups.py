@@ -1,6 +1,4 @@
-"""Looking for parts: the same is found with and without an index, and on Postgres the index is
-used.
-"""
+"""The substring lookup finds the same with and without an index; Postgres uses the index."""
 
 from __future__ import annotations
 
@@ -12,14 +10,14 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.test import TestCase
 
-from calls import lookups as parts
+from calls import lookups
 from calls.admin import search
 from calls.models import Call, LedgerEntry, Participant, Subscription
 from tests.calls.admin.pages import AdminPageTestCase
 from tests.calls.admin.recordings import ALICE, BOB, Recording, Spoken
 from tests.calls.rows import make_call, make_participant
 
-POSTGRES = skipUnless(connection.vendor == "postgresql", "SQLite has no index for parts")
+POSTGRES = skipUnless(connection.vendor == "postgresql", "SQLite has no trigram index")
 NAMES = (
     "Ærøskøbing",
     "straße 7",
@@ -38,7 +36,7 @@ class PartTests(TestCase):
         for number, name in enumerate(NAMES):
             make_participant(call, f"4:+4930555{number}", display_name=name)
 
-    def test_a_part_is_what_contains_says(self) -> None:
+    def test_a_part_matches_like_icontains(self) -> None:
         texts = {
             name[begin:end].swapcase()
             for name in NAMES
@@ -55,7 +53,7 @@ class PartTests(TestCase):
 
 @POSTGRES
 class PlanTests(TestCase):
-    def test_every_column_that_is_looked_through_has_its_index(self) -> None:
+    def test_every_searched_column_uses_its_index(self) -> None:
         indexed: dict[str, tuple[Any, str]] = {
             "call_connection_part": (Call, "call_connection_id"),
             "call_correlation_part": (Call, "correlation_id"),
@@ -71,11 +69,10 @@ class PlanTests(TestCase):
                 filters = [
                     line for line in plan.splitlines() if line.lstrip().startswith("Filter:")
                 ]
-                self.assertNotIn(
-                    "calls_trigrams", "".join(filters)
-                )  # not made again for what was found
+                # Trigrams are not computed again for the rows found.
+                self.assertNotIn("calls_trigrams", "".join(filters))
 
-    def test_a_rare_part_is_found_by_its_indexes_alone(self) -> None:
+    def test_a_rare_part_is_found_by_its_indexes_only(self) -> None:
         for calls in (Call.objects.of_participant("55501"), Call.objects.holding("55501", "55501")):
             plan = self._plan(calls)
             self.assertIn("participant_raw_id_part", plan)
@@ -83,9 +80,8 @@ class PlanTests(TestCase):
 
     def _plan(self, rows: QuerySet[Any]) -> str:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SET LOCAL enable_seqscan = off"
-            )  # tables of a test are so small that they are read whole
+            # Tables of a test are small enough for a sequential scan.
+            cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute("SET LOCAL enable_indexscan = off")
             return rows.order_by().explain()
 
@@ -103,21 +99,21 @@ class CommonTests(TestCase):
             "conn-": {self.first},
             socket.subscription_id[3:20]: {self.first},
         }
-        for common in (parts.COMMON, 0):
-            with patch.object(parts, "COMMON", common):
+        for common in (lookups.COMMON, 0):
+            with patch.object(lookups, "COMMON", common):
                 for text, calls in wanted.items():
                     with self.subTest(text=text, common=common):
                         self.assertCountEqual(Call.objects.holding(text, text), calls)
                 self.assertCountEqual(Call.objects.of_participant("555"), [self.second])
 
     def test_common_parts_are_not_listed_first(self) -> None:
-        with patch.object(parts, "COMMON", 0):
+        with patch.object(lookups, "COMMON", 0):
             self.assertNotIn(" IN (", str(Call.objects.holding("555", "555").query))
 
-    def test_whether_a_part_is_common_is_counted_no_further_than_it_must_be(self) -> None:
-        with patch.object(parts, "COMMON", 1), self.assertNumQueries(1) as asked:
-            self.assertTrue(parts.is_common(Participant.objects.all()))
-        self.assertIn("LIMIT 2", asked.captured_queries[0]["sql"])
+    def test_the_count_of_a_common_part_stops_at_the_limit(self) -> None:
+        with patch.object(lookups, "COMMON", 1), self.assertNumQueries(1) as queries:
+            self.assertTrue(lookups.is_common(Participant.objects.all()))
+        self.assertIn("LIMIT 2", queries.captured_queries[0]["sql"])
 
 
 class AdminTests(AdminPageTestCase):
@@ -125,7 +121,7 @@ class AdminTests(AdminPageTestCase):
         super().setUp()
         self.calls = [Recording(tracks=(Spoken(ALICE, gaps=1),)).write() for _ in range(3)]
 
-    def test_a_part_that_is_too_short_is_said_to_be(self) -> None:
+    def test_a_part_that_is_too_short_is_reported(self) -> None:
         for model in ("call", "segment"):
             response = self.get_list(model, q="55")
             self.assertContains(
@@ -133,7 +129,7 @@ class AdminTests(AdminPageTestCase):
             )
             self.assertEqual(self.listed(model, q="55"), set())
 
-    def test_of_a_part_that_many_have_the_newest_are_shown_and_it_is_said(self) -> None:
+    def test_a_part_with_many_matches_shows_and_reports_the_newest(self) -> None:
         with patch.object(search, "MAX_OWNERS", 2):
             response = self.get_list("segment", q="555010")
             self.assertContains(

@@ -1,6 +1,4 @@
-"""Who may what, at every door: pages, the live socket, REST; and the groups that a site begins
-with.
-"""
+"""Permissions of pages, REST and the live socket, and the groups of a new site."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from tests.calls.rows import make_conversation, url_of
 from tests.people import person
 
 
-class Doors(TestCase):
+class HttpTests(TestCase):
     def setUp(self) -> None:
         self.call, alice, _bob = make_conversation()
         self.segment = Segment.objects.filter(participant=alice)[0]
@@ -33,7 +31,7 @@ class Doors(TestCase):
     def pages(self) -> list[str]:
         return ["/", f"/calls/{self.call.pk}/", f"/calls/{self.call.pk}/timeline"]
 
-    def facts(self) -> list[str]:
+    def rest(self) -> list[str]:
         return [
             "/api/v1/calls/",
             *(url_of(self.call, rest) for rest in ("", "manifest", "peaks", "segments/")),
@@ -42,13 +40,13 @@ class Doors(TestCase):
     def audio(self) -> list[str]:
         return [url_of(self.call, "audio"), f"/api/v1/segments/{self.segment.pk}/audio"]
 
-    def test_an_account_without_permissions_gets_nowhere(self) -> None:
+    def test_an_account_without_permissions_is_refused_everywhere(self) -> None:
         nobody = person("nobody", "nothing")
-        for address in (*self.pages(), *self.facts(), *self.audio(), "/api/docs/", "/api/schema/"):
+        for address in (*self.pages(), *self.rest(), *self.audio(), "/api/docs/", "/api/schema/"):
             with self.subTest(address):
                 self.assertEqual(self.status(nobody, address), 403)
 
-    def test_who_may_see_sees_everything_and_hears_nothing(self) -> None:
+    def test_view_call_opens_everything_except_audio(self) -> None:
         viewer = person("viewer", "view_call")
         for address in (
             *self.pages(),
@@ -62,7 +60,7 @@ class Doors(TestCase):
             with self.subTest(address):
                 self.assertEqual(self.status(viewer, address), 403)
 
-    def test_a_refusal_names_what_is_lacking(self) -> None:
+    def test_a_refusal_names_the_missing_permission(self) -> None:
         self.client.force_login(person("viewer", "view_call"))
         response = self.client.get(url_of(self.call, "audio"))
         self.assertEqual(
@@ -71,38 +69,40 @@ class Doors(TestCase):
         self.client.force_login(person("nobody", "nothing"))
         self.assertContains(self.client.get("/"), "may not see this page", status_code=403)
 
-    def test_without_a_login_it_is_not_a_matter_of_permissions(self) -> None:
+    def test_anonymous_requests_are_asked_to_log_in(self) -> None:
         self.assertEqual(Client().get("/api/v1/calls/").status_code, 401)
         self.assertEqual(Client().get("/").status_code, 302)
 
 
-class Audio(RestTests):
-    """Exports read in threads of their own, so transactions are real here."""
+class AudioTests(RestTests):
+    """Transactions are real, because exports read in other threads."""
 
-    async def test_who_may_hear_hears(self) -> None:
+    async def test_hear_recording_opens_audio(self) -> None:
         call, alice, _bob = await database_sync_to_async(make_conversation)()
         listener = await database_sync_to_async(person)("listener", "view_call", "hear_recording")
         self.token = (await Token.objects.acreate(user=listener)).key
         segment = await Segment.objects.filter(participant=alice).afirst()
-        assert segment, "she was heard"
+        assert segment, "Alice has audio"
         for address in (url_of(call, "audio"), f"/api/v1/segments/{segment.pk}/audio"):
             self.assertTrue((await self.body(address)).startswith(b"RIFF"))
 
 
-class Groups(TestCase):
-    def may(self, group: str) -> set[str]:
+class GroupTests(TestCase):
+    def granted(self, group: str) -> set[str]:
         user = User.objects.create_user(group)
         user.groups.add(Group.objects.get(name=group))
-        asked = ("view_call", "hear_recording", "listen_live", "export_recording", "delete_call")
-        return {name for name in asked if user.has_perm(f"calls.{name}")}
+        names = ("view_call", "hear_recording", "listen_live", "export_recording", "delete_call")
+        return {name for name in names if user.has_perm(f"calls.{name}")}
 
-    def test_a_site_begins_with_four(self) -> None:
-        self.assertEqual(self.may("Viewers"), {"view_call"})
-        self.assertEqual(self.may("Listeners"), {"view_call", "hear_recording", "listen_live"})
-        self.assertEqual(self.may("Exporters"), {"view_call", "hear_recording", "export_recording"})
-        self.assertEqual(len(self.may("Administrators")), 5)
+    def test_a_new_site_has_four_groups(self) -> None:
+        self.assertEqual(self.granted("Viewers"), {"view_call"})
+        self.assertEqual(self.granted("Listeners"), {"view_call", "hear_recording", "listen_live"})
+        self.assertEqual(
+            self.granted("Exporters"), {"view_call", "hear_recording", "export_recording"}
+        )
+        self.assertEqual(len(self.granted("Administrators")), 5)
 
-    def test_administrators_look_after_users(self) -> None:
+    def test_administrators_manage_users(self) -> None:
         user = User.objects.create_user("head")
         user.groups.add(Group.objects.get(name="Administrators"))
         self.assertTrue(
@@ -110,21 +110,20 @@ class Groups(TestCase):
         )
 
 
-class TheLiveSocket(TransactionTestCase):
-    async def answer(self, *codenames: str) -> bool:
-
+class LiveSocketTests(TransactionTestCase):
+    async def is_accepted(self, *codenames: str) -> bool:
         client = Client()
         user = await database_sync_to_async(person)("one", *codenames)
         await database_sync_to_async(client.force_login)(user)
         cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
         headers = [(b"origin", b"http://testserver"), (b"host", b"testserver"), (b"cookie", cookie)]
         socket = WebsocketCommunicator(live_socket, "/ws/live", headers)
-        is_in, _ = await socket.connect()
+        is_connected, _ = await socket.connect()
         await socket.disconnect()
-        return bool(is_in)
+        return bool(is_connected)
 
-    async def test_it_is_for_those_who_may_see(self) -> None:
-        self.assertTrue(await self.answer("view_call"))
+    async def test_view_call_is_required(self) -> None:
+        self.assertTrue(await self.is_accepted("view_call"))
 
-    async def test_others_are_refused(self) -> None:
-        self.assertFalse(await self.answer("nothing"))
+    async def test_other_accounts_are_refused(self) -> None:
+        self.assertFalse(await self.is_accepted("nothing"))

@@ -13,7 +13,7 @@ from django.core.files.base import ContentFile
 from django.test import SimpleTestCase, tag
 
 from calls.storage import AudioStorage, StoreUnreachable
-from calls.storage.object_storage import S3_PATIENCE, S3AudioStorage
+from calls.storage.object_storage import S3_CONFIG, S3AudioStorage
 from tests.object_stores import S3
 from tests.torture import gateway, integrity
 from tests.torture.faults.store import halve
@@ -21,7 +21,7 @@ from tests.torture.gateway import Gateway
 
 NAME = "call/participant/0-0123456789abcdef.flac"
 CONTENT = b"fLaC" * 10_000
-IMPATIENT = S3_PATIENCE.merge(Config(read_timeout=0.3))
+IMPATIENT = S3_CONFIG.merge(Config(read_timeout=0.3))
 
 
 @tag("once")

@@ -1,4 +1,4 @@
-"""Proves the recordings: every row has its audio, every stored object has its row. See
+"""Checks recordings: the audio of every row, and the row of every stored object. See
 docs/operations.md.
 """
 
@@ -26,16 +26,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from calls.storage import deletion, integrity
 from calls.storage.integrity import Fault, Finding, Page, Scope
 
-WRONG, NOT_CHECKED = 1, 2
-"""Exit codes: something is wrong; the check could not be made, or not to its end."""
+FAULTS_FOUND, NOT_COMPLETED = 1, 2
+"""Exit codes: faults were found; the check was not made, or not completed."""
 STAGES = ("segments", "objects")
 
 
 @dataclass
 class CheckState:
-    """How far a check is, and what it has counted. Kept in a small file, so that `--resume` goes on
-    with it.
-    """
+    """Position and counts of a check, saved in a small file for `--resume`."""
 
     scope: dict[str, Any]
     stage: str = "segments"
@@ -49,141 +47,134 @@ class CheckState:
 
 class Command(BaseCommand):
     help = (
-        "Checks that every segment's audio is there, whole and right, and that every stored "
-        "object has a row."
+        "Checks that every segment's audio is stored and undamaged, and that every stored object "
+        "has a row."
     )
-    requires_system_checks: list[str] = []  # it must also run where a recorder could not
+    requires_system_checks: list[str] = []  # it must also run with settings that stop a recorder
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
         parser.add_argument(
-            "--since", help="Only what was sealed since then: a date, or ISO 8601 with its zone."
+            "--since", help="Only segments sealed since then: a date, or ISO 8601 with a time zone."
         )
-        parser.add_argument("--call", type=UUID, help="Only this call: our id.")
+        parser.add_argument("--call", type=UUID, help="Only this call: its acsmedia id.")
         parser.add_argument(
             "--quick",
             action="store_true",
-            help="Sizes and headers only; reads no audio, hashes none.",
+            help="Check sizes and headers only, without reading audio.",
         )
-        parser.add_argument(
-            "--resume", action="store_true", help="Go on where an interrupted check was."
-        )
+        parser.add_argument("--resume", action="store_true", help="Continue an interrupted check.")
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="Remove what no row needs, and what deletions left.",
+            help="Remove objects without a row, and those left by deletions.",
         )
         parser.add_argument(
             "--json",
             action="store_true",
-            help="One JSON object a line: the findings, then the sums.",
+            help="Print one JSON object per line: the findings, then the totals.",
         )
 
     def handle(self, **options: Any) -> None:
-        """Exit code 0 where all is well, 1 where something is wrong, 2 where that could not be
-        found out.
-        """
-        scope = Scope(_moment(options["since"]), options["call"], options["quick"])
-        standing = _standing(scope, resume=options["resume"])
+        """Exits with 0 if all is well, 1 if faults were found, 2 if the check was not completed."""
+        scope = Scope(_parse_since(options["since"]), options["call"], options["quick"])
+        state = _load_state(scope, resume=options["resume"])
         try:
             if options["repair"]:
-                standing.counts["swept"] += deletion.sweep()
-            for _ in self._check(
-                scope, standing, repair=options["repair"], as_json=options["json"]
-            ):
-                _keep(standing)
+                state.counts["swept"] += deletion.sweep()
+            for _ in self._check(scope, state, repair=options["repair"], as_json=options["json"]):
+                _save(state)
         except (OSError, DatabaseError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise CommandError(
-                f"not checked to its end ({reason}); go on with --resume", returncode=NOT_CHECKED
+            raise _not_completed(
+                f"check not completed ({reason}); continue with --resume"
             ) from error
         except KeyboardInterrupt:
-            raise _not_checked("interrupted; go on with --resume") from None
+            raise _not_completed("interrupted; continue with --resume") from None
         _state_path().unlink(missing_ok=True)
-        self._conclude(standing, as_json=options["json"])
+        self._print_totals(state, as_json=options["json"])
 
     def _check(
-        self, scope: Scope, standing: CheckState, *, repair: bool, as_json: bool
+        self, scope: Scope, state: CheckState, *, repair: bool, as_json: bool
     ) -> Iterator[None]:
-        """Yields when a page is done and its place may be kept."""
-        for stage in STAGES[STAGES.index(standing.stage) :]:
-            if stage != standing.stage:
-                standing.stage, standing.after = stage, ""
-            with _progress(scope, standing) as advance:
-                for page in _pages(scope, standing):
+        """Checks page by page; yields after each, when the position may be saved."""
+        for stage in STAGES[STAGES.index(state.stage) :]:
+            if stage != state.stage:
+                state.stage, state.after = stage, ""
+            if stage == "segments":
+                pages = integrity.check_segments(scope, state.after)
+            else:
+                pages = integrity.check_objects(scope, timezone.now(), state.after)
+            with _progress(scope, state) as advance:
+                for page in pages:
                     for finding in page.findings:
-                        self._say(finding, as_json=as_json)
-                    self._take(page, standing, repair=repair)
+                        self._print_finding(finding, as_json=as_json)
+                    self._record(page, state, repair=repair)
                     advance(page.checked)
                     yield
 
-    def _take(self, page: Page, standing: CheckState, *, repair: bool) -> None:
-        integrity.enter(page.findings)
-        standing.counts[standing.stage] += page.checked
-        standing.counts.update(finding.fault.value for finding in page.findings)
+    def _record(self, page: Page, state: CheckState, *, repair: bool) -> None:
+        integrity.record_damage(page.findings)
+        state.counts[state.stage] += page.checked
+        state.counts.update(finding.fault.value for finding in page.findings)
         if repair and any(finding.fault is Fault.ORPHAN for finding in page.findings):
-            if integrity.journals_wait(Path(settings.SPOOL_DIR), timezone.now()):
+            if integrity.has_old_journals(Path(settings.SPOOL_DIR), timezone.now()):
                 self.stderr.write(
-                    "orphans are left: a journal waits in the spool, they may be its audio"
+                    "orphans kept: they may belong to a journal that waits in the spool"
                 )
             else:
-                standing.counts["removed"] += integrity.remove(page.findings)
-        standing.after = page.last
+                state.counts["removed"] += integrity.remove_orphans(page.findings)
+        state.after = page.last
 
-    def _say(self, finding: Finding, *, as_json: bool) -> None:
+    def _print_finding(self, finding: Finding, *, as_json: bool) -> None:
         segment = str(finding.segment_id) if finding.segment_id else None
         if as_json:
-            shown = {
+            line = {
                 "finding": finding.fault.value,
                 "object": finding.name,
                 "segment": segment,
                 "why": finding.why,
             }
-            self.stdout.write(json.dumps(shown))
+            self.stdout.write(json.dumps(line))
         else:
             self.stdout.write(
                 "  ".join(filter(None, (finding.fault.value, finding.name, segment, finding.why)))
             )
 
-    def _conclude(self, standing: CheckState, *, as_json: bool) -> None:
+    def _print_totals(self, state: CheckState, *, as_json: bool) -> None:
         names = ("segments", "objects", *Fault, "removed", "swept")
-        sums = {str(name): standing.counts[name] for name in names}
+        totals = {str(name): state.counts[name] for name in names}
         if as_json:
-            self.stdout.write(json.dumps({"finding": None, "wrong": standing.wrong, **sums}))
+            self.stdout.write(json.dumps({"finding": None, "wrong": state.wrong, **totals}))
         else:
             self.stdout.write(
-                ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sums.items())
+                ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items())
             )
-        if standing.wrong:
-            raise CommandError(f"{standing.wrong} wrong", returncode=WRONG)
+        if state.wrong:
+            raise CommandError(f"faults found: {state.wrong}", returncode=FAULTS_FOUND)
 
 
-def _not_checked(message: str) -> CommandError:
-    return CommandError(message, returncode=NOT_CHECKED)
+def _not_completed(message: str) -> CommandError:
+    return CommandError(message, returncode=NOT_COMPLETED)
 
 
-def _pages(scope: Scope, standing: CheckState) -> Iterator[Page]:
-    if standing.stage == "segments":
-        return integrity.segments(scope, standing.after)
-    return integrity.objects(scope, timezone.now(), standing.after)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Raises `CommandError` that names the option."""
+def _parse_since(text: str | None) -> datetime | None:
+    """Returns an aware datetime. Raises `CommandError`, which names the option."""
     if text is None:
         return None
     try:
         day = parse_date(text)
-        moment = datetime(day.year, day.month, day.day) if day else parse_datetime(text)  # noqa: DTZ001 - see below
+        moment = datetime(day.year, day.month, day.day) if day else parse_datetime(text)  # noqa: DTZ001 - made aware below
     except ValueError:
         moment = None
     if moment is None:
-        raise _not_checked("--since: a date, or a moment such as 2026-11-23T09:30:00Z")
+        raise _not_completed("--since: not a date or time like 2026-11-23T09:30:00Z")
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
-def _standing(scope: Scope, *, resume: bool) -> CheckState:
-    """Where to begin. Raises `CommandError` where another check was interrupted than the one that
-    is asked for.
+def _load_state(scope: Scope, *, resume: bool) -> CheckState:
+    """Returns the state to start from.
+
+    Raises `CommandError` if the interrupted check had other options.
     """
     options = json.loads(json.dumps(asdict(scope), default=str))
     if not resume:
@@ -191,21 +182,18 @@ def _standing(scope: Scope, *, resume: bool) -> CheckState:
     if not _state_path().exists():
         return CheckState(options)
     try:
-        kept = json.loads(_state_path().read_text())
-        standing = CheckState(kept["scope"], kept["stage"], kept["after"], Counter(kept["counts"]))
+        saved = json.loads(_state_path().read_text())
+        state = CheckState(saved["scope"], saved["stage"], saved["after"], Counter(saved["counts"]))
     except (ValueError, KeyError) as error:
-        raise _not_checked(f"{_state_path()} cannot be read: check without --resume") from error
-    if standing.scope != options or standing.stage not in STAGES:
-        raise CommandError(
-            f"--resume: the interrupted check had other options: {standing.scope}",
-            returncode=NOT_CHECKED,
-        )
-    return standing
+        raise _not_completed(f"{_state_path()} is unreadable: check without --resume") from error
+    if state.scope != options or state.stage not in STAGES:
+        raise _not_completed(f"--resume: the interrupted check had other options: {state.scope}")
+    return state
 
 
-def _keep(standing: CheckState) -> None:
+def _save(state: CheckState) -> None:
     partial = _state_path().with_suffix(".partial")
-    partial.write_text(json.dumps(vars(standing)))
+    partial.write_text(json.dumps(vars(state)))
     partial.replace(_state_path())
 
 
@@ -214,19 +202,18 @@ def _state_path() -> Path:
 
 
 @contextmanager
-def _progress(scope: Scope, standing: CheckState) -> Iterator[Any]:
-    """A bar on stderr where it is a terminal; yields what takes the number that were checked."""
+def _progress(scope: Scope, state: CheckState) -> Iterator[Any]:
+    """Shows a progress bar if stderr is a terminal; yields a function that advances it by a number
+    of rows or objects.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"))
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(
         *columns, *times, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        known = (
-            console.is_terminal and standing.stage == "segments"
-        )  # nobody knows how many objects there are
-        total = integrity.segment_count(scope) if known else None
-        task = progress.add_task(
-            standing.stage, total=total, completed=standing.counts[standing.stage]
-        )
+        # The number of objects is unknown; that of segments costs a query.
+        is_countable = console.is_terminal and state.stage == "segments"
+        total = integrity.segment_count(scope) if is_countable else None
+        task = progress.add_task(state.stage, total=total, completed=state.counts[state.stage])
         yield lambda checked: progress.advance(task, checked)

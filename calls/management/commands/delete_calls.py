@@ -1,4 +1,4 @@
-"""Retention: deletes calls that ended before a day, with their audio."""
+"""Retention: deletes calls that ended before a date, with their audio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALLS_PER_BATCH = 500
 
 class Command(BaseCommand):
     help = (
-        "Deletes calls that ended before a day (UTC), with their audio. Live calls are never "
+        "Deletes calls that ended before a date (UTC), with their audio. Live calls are never "
         "deleted."
     )
 
@@ -30,52 +30,47 @@ class Command(BaseCommand):
             "--ended-before",
             required=True,
             metavar="YYYY-MM-DD",
-            help="The first day that is kept.",
+            help="The first day to keep.",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="Say what would be deleted, and delete nothing."
+            "--dry-run", action="store_true", help="Print what would be deleted; delete nothing."
         )
 
     def handle(self, *, ended_before: str, dry_run: bool, **_options: Any) -> None:
-        """Exit code 1 where the store is away: the rows are deleted then, and the next sweep
-        removes the objects.
+        """Exits with 1 if the store is unreachable. The rows are deleted by then, and the next
+        sweep removes the objects.
         """
-        ids = _ended_before(_midnight(ended_before))
+        try:
+            end = midnight(date.fromisoformat(ended_before))
+        except ValueError as error:
+            raise CommandError(
+                f"--ended-before: {ended_before!r} is not a date like 2026-01-31"
+            ) from error
+        ids = _ended_before(end)
         extents = [
             deletion.extent_of(ids[at : at + CALLS_PER_BATCH])
             for at in range(0, len(ids), CALLS_PER_BATCH)
         ]
-        segments, stored = (
-            sum(each.segments for each in extents),
-            sum(each.stored_bytes for each in extents),
-        )
-        what = f"{len(ids)} calls with {segments} segments, {filesizeformat(stored)} of audio"
+        segments = sum(extent.segments for extent in extents)
+        stored = sum(extent.stored_bytes for extent in extents)
+        summary = f"{len(ids)} calls with {segments} segments, {filesizeformat(stored)} of audio"
         if dry_run:
-            self.stdout.write(f"Would delete {what}.")
+            self.stdout.write(f"Would delete {summary}.")
             return
-        # On standard error, and only where somebody watches.
+        # On standard error, and only on a terminal.
         console = Console(stderr=True, quiet=not self.stderr.isatty())
         for pk in track(ids, "Deleting", console=console):
             try:
                 deletion.delete_call(pk, timezone.now())
-            except deletion.StillLive:  # it came back since the list was made
-                self.stderr.write(f"{pk} is live again, and kept")
+            except deletion.StillLive:  # it has reconnected since the list was read
+                self.stderr.write(f"{pk} is live again: kept")
         deletion.sweep()
-        self.stdout.write(f"Deleted {what}.")
+        self.stdout.write(f"Deleted {summary}.")
 
 
 def _ended_before(moment: datetime) -> list[UUID]:
-    """Oldest first. A call starts before it ends, so the index of starts bounds the search."""
-    calls = (
-        Call.objects.filter(started_at__lt=moment)
-        .with_state(timezone.now())
-        .filter(ended_at__lt=moment)
-    )
-    return list(calls.order_by("started_at").values_list("pk", flat=True))
-
-
-def _midnight(day: str) -> datetime:
-    try:
-        return midnight(date.fromisoformat(day))
-    except ValueError as error:
-        raise CommandError(f"--ended-before: {day!r} is no day like 2026-01-31") from error
+    """Returns ids of calls, oldest first."""
+    # A call starts before it ends, so the index of starts bounds the search.
+    calls = Call.objects.filter(started_at__lt=moment).with_state(timezone.now())
+    ended = calls.filter(ended_at__lt=moment)  # type: ignore[misc]  # annotated
+    return list(ended.order_by("started_at").values_list("pk", flat=True))

@@ -1,6 +1,4 @@
-"""The four audio stores, by the same tests; S3 and Azure on real servers. From a journal to an
-export with each.
-"""
+"""The four audio stores in the same tests, from journal to export; S3 and Azure on real servers."""
 
 from __future__ import annotations
 
@@ -39,46 +37,46 @@ from tests.streams.packets import RATE, speech
 NAME = "0a/1b/16000.flac"
 AUDIO = bytes(range(256)) * 40
 OWN = "0a3d8c1e-55a7-4c1b-9d0e-1f2a3b4c5d6e"
-HUNG_SECONDS = 25.0
-"""Two attempts of 4 s, on a machine that others use too."""
+HANG_SECONDS = 25.0
+"""Two attempts of 4 s, on a busy machine."""
 
 
-class Stores:
-    """What every store does. A subclass says which store is in use."""
+class AnyStore:
+    """Tests of every store; `store_in_use` selects it."""
 
     class Tests(TransactionTestCase):
         def setUp(self) -> None:
             self.enterContext(self.store_in_use())
-            for found in list(audio_store().objects()):
-                audio_store().delete(found.name)
+            for stored in list(audio_store().objects()):
+                audio_store().delete(stored.name)
 
         def store_in_use(self) -> AbstractContextManager[Any]:
             raise NotImplementedError
 
         def names(self, prefix: str = "", after: str = "") -> list[str]:
-            return [found.name for found in audio_store().objects(prefix, after)]
+            return [stored.name for stored in audio_store().objects(prefix, after)]
 
-        def test_what_was_stored_is_read(self) -> None:
+        def test_a_stored_object_is_read(self) -> None:
             write_object(NAME, AUDIO)
             self.assertEqual(read_object(NAME), AUDIO)
             self.assertEqual(audio_store().size(NAME), len(AUDIO))
             self.assertTrue(audio_store().exists(NAME))
 
-        def test_the_same_name_replaces(self) -> None:
+        def test_an_object_is_replaced_under_its_name(self) -> None:
             write_object(NAME, AUDIO)
             write_object(NAME, AUDIO[:5])
             self.assertEqual((read_object(NAME), self.names()), (AUDIO[:5], [NAME]))
 
-        def test_what_was_deleted_is_gone_and_may_be_deleted_again(self) -> None:
+        def test_a_deleted_object_is_gone_and_can_be_deleted_again(self) -> None:
             write_object(NAME, AUDIO)
             audio_store().delete(NAME)
             audio_store().delete(NAME)
             self.assertFalse(audio_store().exists(NAME))
             self.assertEqual(self.names(), [])
 
-        def test_what_is_not_there_is_not_found(self) -> None:
+        def test_a_missing_object_is_not_found(self) -> None:
             write_object(NAME + "2", AUDIO)
-            for ask in (
+            for access in (
                 read_object,
                 audio_store().size,
                 lambda name: audio_store().read_range(name, 0, 5),
@@ -86,7 +84,7 @@ class Stores:
                 lambda name: audio_store().holds(name, AUDIO),
             ):
                 with self.assertRaises(FileNotFoundError):
-                    ask(NAME)
+                    access(NAME)
 
         def test_a_range_is_a_slice(self) -> None:
             write_object(NAME, AUDIO)
@@ -103,7 +101,7 @@ class Stores:
                     audio_store().read_range(NAME, start, end), AUDIO[start:end], (start, end)
                 )
 
-        def test_objects_are_listed_in_order_by_prefix_and_from_a_name_on(self) -> None:
+        def test_objects_are_listed_in_order_by_prefix_and_after_a_name(self) -> None:
             names = ["0a/1b/1.flac", "0a/1b/2.flac", "0a/2c/1.flac", "0b/1b/1.flac"]
             for name in reversed(names):
                 write_object(name, AUDIO)
@@ -115,24 +113,24 @@ class Stores:
                 self.assertEqual(self.names(after=names[1]), names[2:])
                 self.assertEqual(self.names("0a/", after=names[0]), names[1:3])
 
-        def test_a_list_knows_size_and_time(self) -> None:
+        def test_a_list_has_size_and_time(self) -> None:
             write_object(NAME, AUDIO)
-            (found,) = audio_store().objects()
-            self.assertEqual(found.size_bytes, len(AUDIO))
-            self.assertLess(abs(timezone.now() - found.modified_at), timedelta(minutes=1))
+            (stored,) = audio_store().objects()
+            self.assertEqual(stored.size_bytes, len(AUDIO))
+            self.assertLess(abs(timezone.now() - stored.modified_at), timedelta(minutes=1))
 
-        def test_it_holds_what_was_stored_and_nothing_else(self) -> None:
+        def test_it_holds_the_stored_bytes_and_no_others(self) -> None:
             write_object(NAME, AUDIO)
             self.assertTrue(audio_store().holds(NAME, AUDIO))
             self.assertFalse(audio_store().holds(NAME, AUDIO[:-1]))
             self.assertFalse(audio_store().holds(NAME, flipped(AUDIO, 4_000)))
 
-        def test_a_store_that_takes_half_has_stored_nothing(self) -> None:
+        def test_a_store_that_keeps_other_bytes_is_detected(self) -> None:
             for stored in (AUDIO[: len(AUDIO) // 2], flipped(AUDIO, 4_000)):
-                with stores_instead(stored), self.assertRaises(NotStored):
+                with storing_instead(stored), self.assertRaises(NotStored):
                     write_object(NAME, AUDIO)
 
-        def test_a_store_that_keeps_nothing_has_stored_nothing(self) -> None:
+        def test_a_store_that_keeps_nothing_is_detected(self) -> None:
             write_object(NAME + "2", AUDIO)
             with (
                 mock.patch.object(audio_store(), "_save", return_value=NAME),
@@ -140,7 +138,7 @@ class Stores:
             ):
                 write_object(NAME, AUDIO)
 
-        def test_from_the_journal_to_the_export_every_sample_is_the_same(self) -> None:
+        def test_every_sample_is_the_same_from_journal_to_export(self) -> None:
             packets = sealed(spool := self.spool())
             self.assertEqual(list(spool.glob("*/*.journal")), [])
             call = Call.objects.get()
@@ -150,16 +148,16 @@ class Stores:
                 sorted(Segment.objects.values_list("audio_name", flat=True)),
             )
 
-        def test_no_row_comes_before_its_audio_is_whole(self) -> None:
+        def test_no_row_is_written_before_its_audio_is_stored(self) -> None:
             spool = self.spool()
-            with stores_instead(AUDIO), self.assertLogs("streams.sealing.sealer", "WARNING"):
+            with storing_instead(AUDIO), self.assertLogs("streams.sealing.sealer", "WARNING"):
                 sealed(spool)
             self.assertFalse(Segment.objects.exists())
             self.assertEqual(len(list(spool.glob("*/*.journal"))), 1, "the journal waits")
             self.assertTrue(Sealer(spool, spool / OWN).round())
             self.assertTrue(Segment.objects.exists())
 
-        def test_a_flipped_bit_is_never_handed_out(self) -> None:
+        def test_a_flipped_bit_is_never_exported(self) -> None:
             sealed(self.spool())
             segment = Segment.objects.order_by("start_sample")[0]
             content = read_object(segment.audio_name)
@@ -173,13 +171,13 @@ class Stores:
                 self.assertEqual(caught.exception.segment_id, segment.pk)
 
         def spool(self) -> Path:
-            """A spool whose one process has its folder `OWN`."""
+            """Creates a spool with the folder `OWN` of one process."""
             spool = Path(self.enterContext(TemporaryDirectory())) / "spool"
             (spool / OWN).mkdir(parents=True)
             return spool
 
         def exported(self, call: Call) -> bytes:
-            """The PCM of the one track of the call."""
+            """Returns the PCM of the only track of the call."""
             recording = recording_of(call)
             (participant,) = recording.segments
             plan = plan_of(recording, ExportRequest(FORMATS["wav"], Layout.MIX, participant))
@@ -190,10 +188,10 @@ class Stores:
             return bytes(np.asarray(samples).astype("<i2").tobytes())
 
 
-class OnAServer:
-    """What a store in the network does besides."""
+class RemoteStore:
+    """Additional tests of a store on a server."""
 
-    class Tests(Stores.Tests):
+    class Tests(AnyStore.Tests):
         Server: ClassVar[type[ObjectStore]]
         server: ClassVar[ObjectStore]
 
@@ -208,36 +206,36 @@ class OnAServer:
         def test_a_store_that_hangs_fails_within_seconds(self) -> None:
             write_object(NAME, AUDIO)
             with self.server.paused():
-                began = time.monotonic()
+                start = time.monotonic()
                 with self.assertRaises(storage.StoreUnreachable):
                     write_object(NAME, AUDIO)
-                self.assertLess(time.monotonic() - began, HUNG_SECONDS)
+                self.assertLess(time.monotonic() - start, HANG_SECONDS)
             self.assertEqual(read_object(NAME), AUDIO)
 
-        def test_a_store_that_is_gone_is_away_and_not_empty(self) -> None:
+        def test_a_stopped_store_is_unreachable_not_empty(self) -> None:
             sealed(self.spool())
-            with self.Server() as gone, gone.in_use():
-                gone.kill()
-                for ask in (read_object, audio_store().delete, audio_store().size, self.names):
+            with self.Server() as stopped, stopped.in_use():
+                stopped.kill()
+                for access in (read_object, audio_store().delete, audio_store().size, self.names):
                     with self.assertRaises(storage.StoreUnreachable):
-                        ask(NAME)
+                        access(NAME)
                 with (
                     self.assertLogs("calls.export.segments", "WARNING"),
                     self.assertRaises(StoreUnavailable),
                 ):
                     self.exported(Call.objects.get())
 
-        def test_a_place_that_does_not_exist_is_no_missing_object(self) -> None:
+        def test_a_missing_bucket_is_not_a_missing_object(self) -> None:
             entry = self.server.storage()
-            place = "azure_container" if self.server.name == "azure" else "bucket_name"
-            elsewhere = {**entry, "OPTIONS": {**entry["OPTIONS"], place: "elsewhere"}}
+            option = "azure_container" if self.server.name == "azure" else "bucket_name"
+            elsewhere = {**entry, "OPTIONS": {**entry["OPTIONS"], option: "elsewhere"}}
             with override_settings(STORAGES={**settings.STORAGES, "audio": elsewhere}):
-                for ask in (read_object, lambda name: write_object(name, AUDIO), self.names):
+                for access in (read_object, lambda name: write_object(name, AUDIO), self.names):
                     with self.assertRaises(storage.StoreUnreachable):
-                        ask(NAME)
+                        access(NAME)
 
 
-class Files(Stores.Tests):
+class FilesTests(AnyStore.Tests):
     @contextmanager
     def store_in_use(self) -> Iterator[None]:
         self.folder = Path(self.enterContext(TemporaryDirectory())) / "audio"
@@ -248,14 +246,14 @@ class Files(Stores.Tests):
         with override_settings(AUDIO_STORE="files", STORAGES={**settings.STORAGES, "audio": entry}):
             yield
 
-    def test_a_folder_that_is_not_mounted_is_away_and_not_empty(self) -> None:
+    def test_a_folder_that_is_not_mounted_is_unreachable_not_empty(self) -> None:
         with self.assertRaises(storage.StoreUnreachable):
             read_object(NAME)
 
-    def test_what_a_crash_left_half_written_is_written_over(self) -> None:
+    def test_a_file_left_half_written_by_a_crash_is_overwritten(self) -> None:
         with (
             mock.patch.object(Path, "replace", side_effect=KeyboardInterrupt),
-            mock.patch.object(Path, "unlink"),  # nobody tidies up after a crash
+            mock.patch.object(Path, "unlink"),  # a crash leaves the partial file
             self.assertRaises(KeyboardInterrupt),
         ):
             storage.write_object(NAME, b"whole")
@@ -265,7 +263,7 @@ class Files(Stores.Tests):
         )
 
 
-class Database(Stores.Tests):
+class DatabaseTests(AnyStore.Tests):
     def store_in_use(self) -> AbstractContextManager[Any]:
         entry = {"BACKEND": "calls.storage.local.DatabaseStorage"}
         return override_settings(
@@ -274,10 +272,10 @@ class Database(Stores.Tests):
 
 
 @tag("once")
-class OnS3(OnAServer.Tests):
+class S3Tests(RemoteStore.Tests):
     Server = S3
 
-    def test_an_etag_that_is_no_md5_is_no_obstacle(self) -> None:
+    def test_an_object_is_read_back_if_its_etag_is_not_an_md5(self) -> None:
         write_object(NAME, AUDIO)
         head = {"ContentLength": len(AUDIO), "ETag": '"of an encrypted object"'}
         with mock.patch.object(audio_store(), "_head", return_value=head):
@@ -286,21 +284,19 @@ class OnS3(OnAServer.Tests):
 
 
 @tag("once")
-class OnAzure(OnAServer.Tests):
+class AzureTests(RemoteStore.Tests):
     Server = Azure
 
 
-class Unreachable:
-    """A transport of the Azure client that reaches nobody, and keeps what patience it was asked
-    for.
-    """
+class UnreachableTransport:
+    """A transport of the Azure client that reaches no server, and records the timeouts."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     def send(self, request: Any, **options: Any) -> Any:
-        self.asked.append({"timeout": request.query.get("timeout"), **options})
-        raise ServiceRequestError("nobody is there")
+        self.requests.append({"timeout": request.query.get("timeout"), **options})
+        raise ServiceRequestError("no server")
 
     def open(self) -> None: ...
 
@@ -309,33 +305,33 @@ class Unreachable:
     def __exit__(self, *error: object) -> None: ...
 
 
-class PatienceOfAzure(SimpleTestCase):
-    """Its timeouts are for the whole of a body: a line that takes 250 kB/s is slow, not dead."""
+class AzureTimeoutTests(SimpleTestCase):
+    """Timeouts cover the whole body: an upload at 250 kB/s is slow, not dead."""
 
-    def test_is_short_for_a_segment(self) -> None:
-        asked = self.asked_for(100_000)
+    def test_timeouts_are_short_for_a_segment(self) -> None:
+        sent = self.last_request(100_000)
         self.assertEqual(
-            (asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (2, 4, "4")
+            (sent["connection_timeout"], sent["read_timeout"], sent["timeout"]), (2, 4, "4")
         )
 
-    def test_grows_with_the_object(self) -> None:
-        asked = self.asked_for(20_000_000)
+    def test_timeouts_grow_with_the_object(self) -> None:
+        sent = self.last_request(20_000_000)
         self.assertEqual(
-            (asked["connection_timeout"], asked["read_timeout"], asked["timeout"]), (82, 84, "84")
+            (sent["connection_timeout"], sent["read_timeout"], sent["timeout"]), (82, 84, "84")
         )
 
-    def asked_for(self, size: int) -> dict[str, Any]:
-        transport = Unreachable()
+    def last_request(self, size: int) -> dict[str, Any]:
+        transport = UnreachableTransport()
         options = {**Azure().storage()["OPTIONS"], "client_options": {"transport": transport}}
         with self.assertRaises(storage.StoreUnreachable):
             AzureAudioStorage(**options).save(NAME, File(BytesIO(bytes(size)), name=NAME))
-        self.assertEqual(len(transport.asked), 2, "one try, and one again")
-        return transport.asked[-1]
+        self.assertEqual(len(transport.requests), 2, "one attempt and one retry")
+        return transport.requests[-1]
 
 
 @contextmanager
-def stores_instead(content: bytes) -> Iterator[None]:
-    """A store that takes everything and stores something else."""
+def storing_instead(content: bytes) -> Iterator[None]:
+    """Makes the store accept every object and store `content` instead."""
     store = audio_store()
     save = store._save  # type: ignore[attr-defined]  # every Storage has one
 
@@ -347,7 +343,7 @@ def stores_instead(content: bytes) -> Iterator[None]:
 
 
 def sealed(spool: Path) -> list[Any]:
-    """A call of one socket, sealed in `spool/own`; the packets."""
+    """Seals a call of one socket in the folder `OWN` and returns its packets."""
     packets = speech(100)
     Socket(spool / OWN).say(packets).close()
     Sealer(spool, spool / OWN).round()

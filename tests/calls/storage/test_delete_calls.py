@@ -1,4 +1,4 @@
-"""Retention by command: what ended before a day goes with its audio, and nothing else."""
+"""Retention by command: deletes calls that ended before a date, and no others."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class DeleteCallsTests(TestCase):
             Segment.objects.filter(participant__call=self.old).values_list("audio_name", flat=True)
         )
 
-    def test_calls_that_ended_before_the_day_go_with_their_audio(self) -> None:
-        said = run(ended_before="2026-11-03")
+    def test_calls_that_ended_before_the_date_are_deleted_with_their_audio(self) -> None:
+        output = run(ended_before="2026-11-03")
         self.assertEqual(set(Call.objects.all()), {self.over_midnight, self.young})
         self.assertFalse(any(audio_store().exists(name) for name in self.names))
         self.assertFalse(DiscardedAudio.objects.exists())
-        self.assertIn("Deleted 1 calls with 2 segments", said)
+        self.assertIn("Deleted 1 calls with 2 segments", output)
 
-    def test_a_dry_run_says_what_would_go_and_keeps_it(self) -> None:
-        said = run(ended_before="2026-11-04", dry_run=True)
-        self.assertIn("Would delete 3 calls with 6 segments", said)
+    def test_a_dry_run_deletes_nothing(self) -> None:
+        output = run(ended_before="2026-11-04", dry_run=True)
+        self.assertIn("Would delete 3 calls with 6 segments", output)
         self.assertEqual(Call.objects.count(), 3)
         self.assertTrue(all(audio_store().exists(name) for name in self.names))
 
-    def test_a_live_call_is_kept_whatever_the_day(self) -> None:
+    def test_a_live_call_is_kept_for_any_date(self) -> None:
         live = Recording(started=STARTED - 9 * DAY, open_at=timezone.now()).write()
         run(ended_before="2100-01-01")
         self.assertEqual(Call.objects.get(), live)
 
-    def test_a_call_that_comes_back_meanwhile_is_kept_and_named(self) -> None:
+    def test_a_call_that_is_live_again_is_kept_and_reported(self) -> None:
         errors = StringIO()
         with patch.object(deletion, "live_among", side_effect=[[self.old]]):
             call_command(
@@ -62,7 +62,7 @@ class DeleteCallsTests(TestCase):
         self.assertTrue(Call.objects.filter(pk=self.old.pk).exists())
         self.assertIn(f"{self.old.pk} is live again", errors.getvalue())
 
-    def test_what_is_no_day_is_refused(self) -> None:
-        with self.assertRaisesMessage(CommandError, "--ended-before: 'yesterday' is no day"):
+    def test_an_invalid_date_is_refused(self) -> None:
+        with self.assertRaisesMessage(CommandError, "--ended-before: 'yesterday' is not a date"):
             run(ended_before="yesterday")
         self.assertEqual(Call.objects.count(), 3)

@@ -1,4 +1,4 @@
-"""Deleting a call: all rows at once, its objects after them, whatever dies in between."""
+"""Deletion of a call: all rows at once, then its objects, also after a crash in between."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LATER = STARTED + timedelta(days=1)
 ROWS = (Call, Subscription, Participant, Segment, LedgerEntry)
 
 
-class FragileStore(Storage):
-    """Remembers what was deleted; fails after so many deletions, as a store does that goes away."""
+class FailingStore(Storage):
+    """Remembers deleted names; unreachable after a number of deletions."""
 
     def __init__(self, deletions: int = 0) -> None:
         self.deletions_left = deletions
@@ -29,7 +29,7 @@ class FragileStore(Storage):
 
     def delete(self, name: str) -> None:
         if not self.deletions_left:
-            raise ConnectionError("the store is away")
+            raise ConnectionError("the store is unreachable")
         self.deletions_left -= 1
         self.deleted.append(name)
 
@@ -62,8 +62,8 @@ def add_segments_without_objects(call: Call, count: int) -> None:
         Segment.objects.bulk_create(batch)
 
 
-class DeletingACallTests(TestCase):
-    def test_every_row_of_the_call_goes_and_no_other(self) -> None:
+class DeleteCallTests(TestCase):
+    def test_all_rows_of_the_call_are_deleted_and_no_others(self) -> None:
         other = Recording().write()
         before = counts()
         call = Recording(tracks=(Spoken(ALICE, segments=3, gaps=2),)).write()
@@ -73,7 +73,7 @@ class DeletingACallTests(TestCase):
         self.assertEqual(counts(), before)
         self.assertEqual(Call.objects.get(), other)
 
-    def test_its_objects_go_with_the_sweep_and_no_other(self) -> None:
+    def test_a_sweep_removes_its_objects_and_no_others(self) -> None:
         other = Recording().write()
         call = Recording(tracks=(Spoken(ALICE, segments=3),)).write()
         names, others = objects_of(call), objects_of(other)
@@ -88,7 +88,7 @@ class DeletingACallTests(TestCase):
         self.assertTrue(all(audio_store().exists(name) for name in others))
         self.assertFalse(DiscardedAudio.objects.exists())
 
-    def test_a_call_of_more_than_one_batch_goes_whole(self) -> None:
+    def test_a_call_of_several_batches_is_deleted_completely(self) -> None:
         call = Recording(tracks=(Spoken(ALICE),)).write()
         add_segments_without_objects(call, 2 * deletion.ROWS_PER_BATCH + 1)
 
@@ -97,7 +97,7 @@ class DeletingACallTests(TestCase):
         self.assertEqual(DiscardedAudio.objects.count(), 2 * deletion.ROWS_PER_BATCH + 2)
         self.assertFalse(Segment.objects.exists())
 
-    def test_a_live_call_is_refused_and_stays_whole(self) -> None:
+    def test_a_live_call_is_refused_and_unchanged(self) -> None:
         call = Recording(open_at=STARTED + timedelta(seconds=10)).write()
         before = counts()
 
@@ -117,13 +117,13 @@ class DeletingACallTests(TestCase):
         deletion.delete_call(call.pk, LATER)
         self.assertFalse(Call.objects.exists())
 
-    def test_a_database_that_fails_halfway_leaves_the_call_whole(self) -> None:
+    def test_a_database_that_fails_halfway_leaves_the_call_unchanged(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=3, gaps=1),)).write()
         before = counts()
 
         def failing(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
             if sql.startswith('DELETE FROM "calls_ledgerentry"'):
-                raise OperationalError("the database went away")
+                raise OperationalError("the database is unreachable")
             return execute(sql, params, many, context)
 
         with self.assertRaises(OperationalError), connection.execute_wrapper(failing):
@@ -132,13 +132,13 @@ class DeletingACallTests(TestCase):
         self.assertEqual(counts(), before)
         self.assertFalse(DiscardedAudio.objects.exists())
 
-    def test_deleting_twice_is_no_error(self) -> None:
+    def test_a_second_deletion_does_nothing(self) -> None:
         call = Recording().write()
         deletion.delete_call(call.pk, LATER)
         deletion.delete_call(call.pk, LATER)
         self.assertFalse(Call.objects.exists())
 
-    def test_the_extent_counts_all_that_would_go(self) -> None:
+    def test_the_extent_counts_everything_to_be_deleted(self) -> None:
         Recording().write()
         first = Recording(tracks=(Spoken(ALICE, segments=3, seconds=0.5, gaps=2),)).write()
         second = Recording().write()
@@ -160,11 +160,11 @@ class DeletingACallTests(TestCase):
         call = Recording(tracks=()).write()
         self.assertEqual(deletion.extent_of([call.pk]), deletion.Extent(1, 0, 0, 0, 0.0, 0))
 
-    def test_memory_stays_flat_however_long_the_call_was(self) -> None:
+    def test_memory_does_not_grow_with_the_length_of_the_call(self) -> None:
         short, long = (Recording(tracks=(Spoken(ALICE),)).write() for _ in range(2))
         add_segments_without_objects(short, 2000)
         add_segments_without_objects(long, 12_000)
-        deletion.delete_call(Recording().write().pk, LATER)  # whatever is made once is made now
+        deletion.delete_call(Recording().write().pk, LATER)  # fills caches
 
         self.assertLess(self._peak_of_deleting(long), 1.5 * self._peak_of_deleting(short))
 
@@ -178,16 +178,16 @@ class DeletingACallTests(TestCase):
 
 
 class SweepTests(TestCase):
-    def use(self, store: FragileStore) -> None:
+    def use(self, store: FailingStore) -> None:
         kept = storages["audio"]
         storages._storages["audio"] = store  # type: ignore[attr-defined]
         self.addCleanup(storages._storages.__setitem__, "audio", kept)  # type: ignore[attr-defined]
 
-    def test_what_an_absent_store_left_is_removed_by_the_next_sweep(self) -> None:
+    def test_the_next_sweep_removes_objects_left_by_an_unreachable_store(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=5),)).write()
         names = objects_of(call)
         deletion.delete_call(call.pk, LATER)
-        store = FragileStore(deletions=2)
+        store = FailingStore(deletions=2)
         self.use(store)
 
         with self.assertRaises(ConnectionError):
@@ -198,17 +198,17 @@ class SweepTests(TestCase):
         self.assertEqual(set(store.deleted), set(names))
         self.assertFalse(DiscardedAudio.objects.exists())
 
-    def test_a_sweep_stops_at_its_deadline_and_the_next_goes_on(self) -> None:
+    def test_a_sweep_stops_at_its_deadline_and_the_next_continues(self) -> None:
         DiscardedAudio.objects.bulk_create(
             DiscardedAudio(name=f"gone/{number:03}.flac", segment_id=uuid4())
             for number in range(250)
         )
-        self.use(FragileStore(deletions=1000))
+        self.use(FailingStore(deletions=1000))
 
         self.assertEqual(deletion.sweep(seconds=0), deletion.OBJECTS_PER_BATCH)
         self.assertEqual(deletion.sweep(), 250 - deletion.OBJECTS_PER_BATCH)
 
-    def test_an_object_that_is_missing_already_is_no_error(self) -> None:
+    def test_a_missing_object_is_ignored(self) -> None:
         DiscardedAudio.objects.create(name="gone/1.flac", segment_id=uuid4())
         deletion.sweep()
         self.assertFalse(DiscardedAudio.objects.exists())
@@ -223,13 +223,13 @@ class SweepTests(TestCase):
         self.assertTrue(audio_store().exists(segment.audio_name))
         self.assertFalse(DiscardedAudio.objects.exists())
 
-    def test_nothing_to_remove_is_no_work(self) -> None:
+    def test_a_sweep_without_discarded_audio_removes_nothing(self) -> None:
         self.assertEqual(deletion.sweep(), 0)
 
     @override_settings(
         STORAGES={**storages.backends, "audio": {"BACKEND": "calls.storage.local.DatabaseStorage"}},
     )
-    def test_audio_in_the_database_goes_too(self) -> None:
+    def test_audio_in_the_database_is_deleted(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=2),)).write()
         names = objects_of(call)
         deletion.delete_call(call.pk, LATER)
@@ -238,17 +238,17 @@ class SweepTests(TestCase):
 
 
 class SweepAfterCommitTests(TransactionTestCase):
-    def test_objects_go_right_after_the_commit(self) -> None:
+    def test_objects_are_removed_right_after_the_commit(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=2),)).write()
         names = objects_of(call)
         deletion.delete_call(call.pk, LATER)
         deletion.sweep_after_commit()
         self.assertFalse(any(audio_store().exists(name) for name in names))
 
-    def test_an_absent_store_does_not_undo_the_deletion(self) -> None:
+    def test_an_unreachable_store_does_not_undo_the_deletion(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=2),)).write()
         kept = storages["audio"]
-        storages._storages["audio"] = FragileStore()  # type: ignore[attr-defined]
+        storages._storages["audio"] = FailingStore()  # type: ignore[attr-defined]
         self.addCleanup(storages._storages.__setitem__, "audio", kept)  # type: ignore[attr-defined]
 
         deletion.delete_call(call.pk, LATER)

@@ -1,0 +1,51 @@
+"""Models of recorded calls; each module holds a model, its query set and its indexes.
+
+    call.py           Call: one call connection, over all its sockets
+    subscription.py   Subscription: one AudioMetadata on one socket
+    participant.py    Participant: one track of audio
+    segment.py        Segment: a stored piece of a track, without gaps
+    ledger.py         LedgerEntry: an event of a call that is not audio
+    audio_objects.py  AudioBlob, DiscardedAudio: objects of the audio store
+    recorder.py       RecorderProcess, FailedJournal: rows for the administrator's overview
+    aggregates.py     subqueries that the query sets share
+
+The sealer writes all rows of a call, from journals; nobody edits them. Ids are derived
+(`calls.identity`), so writing a row twice is harmless. Audio is in the audio store before its
+`Segment` row exists.
+
+Time on the axis is counted in samples since the Unix epoch at the track's own rate: processes agree
+on it without coordination. The zero of a call is the minimum over its tracks, computed when it is
+read.
+"""
+
+from calls.models.audio_objects import AudioBlob, DiscardedAudio
+from calls.models.call import Call, CallQuerySet
+from calls.models.ledger import LedgerEntry
+from calls.models.participant import Participant, ParticipantQuerySet
+from calls.models.recorder import FailedJournal, RecorderProcess
+from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
+from calls.models.subscription import (
+    BROKEN,
+    HEARTBEAT_TIMEOUT,
+    Subscription,
+    SubscriptionQuerySet,
+)
+
+__all__ = [
+    "BROKEN",
+    "BYTES_PER_SAMPLE",
+    "HEARTBEAT_TIMEOUT",
+    "AudioBlob",
+    "Call",
+    "CallQuerySet",
+    "DiscardedAudio",
+    "FailedJournal",
+    "LedgerEntry",
+    "Participant",
+    "ParticipantQuerySet",
+    "RecorderProcess",
+    "Segment",
+    "SegmentQuerySet",
+    "Subscription",
+    "SubscriptionQuerySet",
+]

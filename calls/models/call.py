@@ -1,0 +1,243 @@
+"""The call: one call connection over all its sockets. Its state is derived, and never stored."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    DateTimeField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    Max,
+    Min,
+    OuterRef,
+    Prefetch,
+    Q,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
+from django.urls import reverse
+
+from calls.close_codes import GOOD_CLOSE_CODES
+from calls.lookups import is_common
+from calls.models.aggregates import SECONDS, total_of
+from calls.models.ledger import LedgerEntry
+from calls.models.participant import Participant
+from calls.models.segment import Segment
+from calls.models.subscription import BROKEN, HEARTBEAT_TIMEOUT, Subscription
+
+RelatedParts = dict[type[Participant] | type[Subscription], dict[str, str]]
+"""By model with a foreign key to the call: column -> text that it contains."""
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    def with_state(self, now: datetime) -> Self:
+        """Annotates `state` ("live", "ended", "interrupted") and `ended_at` (None while live)."""
+        of_call = Subscription.objects.filter(call=OuterRef("pk"))
+        last = of_call.annotate(end=Coalesce("disconnected_at", "seen_at")).order_by("-end")
+        recently = now - timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
+        return self.annotate(
+            _open=Exists(of_call.open(now)),
+            _last_end=Subquery(last.values("end")[:1], output_field=DateTimeField()),
+            _last_code=Subquery(last.values("close_code")[:1]),
+        ).annotate(
+            state=Case(
+                When(Q(_open=True) | Q(_last_end__gt=recently), then=Value("live")),
+                When(_last_code__in=GOOD_CLOSE_CODES, then=Value("ended")),
+                default=Value("interrupted"),
+                output_field=CharField(),
+            ),
+            ended_at=Case(
+                When(Q(_open=True) | Q(_last_end__gt=recently), then=None),
+                default=Coalesce("_last_end", "started_at"),
+                output_field=DateTimeField(),
+            ),
+        )
+
+    def in_state(self, state: str, now: datetime) -> Self:
+        """Selects calls in `state`; needs `with_state`.
+
+        The two rare states, live and interrupted, are found through their sockets.
+        """
+        calls = self
+        if state == "live":
+            calls = self.live(now)
+        elif state == "interrupted":
+            broken = Subscription.objects.filter(BROKEN)
+            calls = self.filter(pk__in=broken.order_by().values("call"))
+        return calls.filter(state=state)
+
+    def live(self, now: datetime) -> Self:
+        """Selects calls with an open socket, or one closed within the grace time."""
+        recently = now - timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
+        seen_since = min(now - HEARTBEAT_TIMEOUT, recently)
+        # One list of a few sockets, found by the indexes subscription_open and subscription_closed.
+        live = Q(disconnected_at=None, seen_at__gt=seen_since) | Q(disconnected_at__gt=recently)
+        return self.filter(pk__in=Subscription.objects.filter(live).order_by().values("call"))
+
+    def with_audio_extent(self) -> Self:
+        """Annotates `audio_started_at` and `audio_ended_at`: first and last sealed moment of any
+        track.
+        """
+        participants = Participant.objects.all()
+        return self.annotate(
+            audio_started_at=total_of(participants, "call", Min("heard_at")),
+            audio_ended_at=total_of(participants, "call", Max("heard_until")),
+        )
+
+    def with_length(self) -> Self:
+        """Annotates `length`: the time between the two moments of `with_audio_extent`.
+
+        One subquery, for filters that may read every call: two would cost twice as much.
+        """
+        between = ExpressionWrapper(
+            Max("heard_until") - Min("heard_at"), output_field=DurationField()
+        )
+        return self.annotate(length=total_of(Participant.objects.all(), "call", between))
+
+    def with_recording(self) -> Self:
+        """Annotates `segment_count`, `stored_bytes`, `gap_count` and `gap_seconds` over all
+        tracks.
+        """
+        segments, gaps = Segment.objects.all(), LedgerEntry.objects.gaps()
+        return self.annotate(
+            segment_count=Coalesce(total_of(segments, "participant__call", Count("*")), 0),
+            stored_bytes=Coalesce(total_of(segments, "participant__call", Sum("stored_bytes")), 0),
+            gap_count=Coalesce(total_of(gaps, "call", Count("*")), 0),
+            gap_seconds=Coalesce(total_of(gaps, "call", SECONDS), 0.0),
+        )
+
+    def with_troubles(self) -> Self:
+        """Annotates `gap_count`, `gap_seconds` and `alarm_count`. Index: ledger_of_call."""
+        gaps, alarms = LedgerEntry.objects.gaps(), LedgerEntry.objects.filter(kind="alarm")
+        return self.annotate(
+            gap_count=Coalesce(total_of(gaps, "call", Count("*")), 0),
+            gap_seconds=Coalesce(total_of(gaps, "call", SECONDS), 0.0),
+            alarm_count=Coalesce(total_of(alarms, "call", Count("*")), 0),
+        )
+
+    def for_rest(self, now: datetime) -> Self:
+        """Loads all that `calls.serializers.CallSerializer` shows, in three queries for any number
+        of calls.
+
+        Each call has the lists `tracks` (participants) and `sockets` (subscriptions), in the order
+        of their models.
+        """
+        # Lists (`to_attr`): a query set per call and relation took a quarter of a page's time.
+        tracks = Prefetch("participants", Participant.objects.with_lengths(), to_attr="tracks")
+        sockets = Prefetch("subscriptions", Subscription.objects.all(), to_attr="sockets")
+        return self.with_state(now).prefetch_related(tracks, sockets)
+
+    def of_participant(self, text: str) -> Self:
+        """Selects calls with a participant whose raw id contains `text`: part of a number, or a
+        whole raw id.
+        """
+        return self._containing({}, {Participant: {"raw_id": text}})
+
+    def holding(self, text: str, raw_id: str) -> Self:
+        """Selects calls with `text` in an ACS identifier or a participant's name, or with `raw_id`
+        in a raw id.
+        """
+        return self._containing(
+            {"call_connection_id": text, "correlation_id": text},
+            {
+                Participant: {"raw_id": raw_id, "display_name": text},
+                Subscription: {"subscription_id": text},
+            },
+        )
+
+    def _containing(self, own: dict[str, str], related: RelatedParts) -> Self:
+        """Selects calls with a part in one of their columns (`own`), or in one of a related row.
+
+        Rare parts are found by their trigram indexes, which list all matching calls. If a part is
+        common, calls are checked one by one in the order of the query: the first matches come soon.
+        """
+        # One SELECT per column: for an OR the database would make the trigrams of every row again.
+        found: list[models.QuerySet[Any, Any]] = [
+            self.model.objects.filter(**{f"{column}__part": part}).values("pk")
+            for column, part in own.items()
+        ]
+        for model, parts in related.items():
+            found += [
+                model.objects.filter(**{f"{column}__part": part}).values("call")
+                for column, part in parts.items()
+            ]
+        if any(is_common(rows) for rows in found):
+            return self._containing_one_by_one(own, related)
+        first, *more = (rows.order_by() for rows in found)
+        return self.filter(pk__in=first.union(*more) if more else first)
+
+    def _containing_one_by_one(self, own: dict[str, str], related: RelatedParts) -> Self:
+        calls, wanted = self, _any_contains(own)
+        for model, parts in related.items():
+            rows = model.objects.filter(_any_contains(parts), call=OuterRef("pk")).order_by()
+            # Not EXISTS: a database may evaluate it for all calls at once, which takes long here.
+            name = f"_{model.__name__}"
+            calls = calls.annotate(**{name: Subquery(rows.values("pk")[:1])})
+            wanted |= Q(**{f"{name}__isnull": False})
+        return calls.filter(wanted)
+
+
+class Call(models.Model):
+    """One call connection of ACS. `CallQuerySet.with_state` derives its state."""
+
+    if TYPE_CHECKING:  # annotations and prefetches of CallQuerySet
+        state: str
+        ended_at: datetime | None
+        audio_started_at: datetime | None
+        audio_ended_at: datetime | None
+        length: timedelta | None
+        segment_count: int
+        stored_bytes: int
+        gap_count: int
+        gap_seconds: float
+        alarm_count: int
+        tracks: list[Participant]
+        sockets: list[Subscription]
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    call_connection_id = models.CharField(max_length=256, blank=True)
+    correlation_id = models.CharField(max_length=256, blank=True)
+    started_at = models.DateTimeField(help_text="When the first socket of the call was accepted.")
+
+    objects = CallQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        permissions = [
+            # In addition to Django's own: `view_call` opens the dashboard, lists, pages of calls,
+            # and all of REST except audio.
+            ("listen_live", "Can listen in on live calls"),
+            ("hear_recording", "Can hear recordings: the player, and audio in REST"),
+            ("export_recording", "Can download recordings, many at once, and lists of calls"),
+        ]
+        indexes = [
+            # REST and admin lists: newest first, by cursor; filters started_after, started_before.
+            models.Index(fields=["-started_at", "-id"], name="call_newest_first"),
+            # REST filter and admin search by exact id.
+            models.Index(fields=["call_connection_id"], name="call_connection_id"),
+            models.Index(fields=["correlation_id"], name="call_correlation_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.call_connection_id or str(self.id)
+
+    def get_absolute_url(self) -> str:
+        """Returns the address of the call's page, which the admin links to."""
+        return reverse("call", args=[self.pk])
+
+
+def _any_contains(parts: dict[str, str]) -> Q:
+    return reduce(or_, (Q(**{f"{column}__icontains": part}) for column, part in parts.items()), Q())

@@ -1,0 +1,104 @@
+"""The subscription: one AudioMetadata on one media socket."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import Count, F, Q
+from django.db.models.functions import Coalesce
+
+from calls.close_codes import GOOD_CLOSE_CODES
+from calls.models.aggregates import total_of
+from calls.models.segment import Segment
+
+BROKEN = ~Q(close_code__in=GOOD_CLOSE_CODES)
+"""Sockets without a normal close code, open ones included. Few rows; index: subscription_broken."""
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=45)
+"""An open subscription whose `seen_at` is older is not live: its process or host has died. The
+sealer renews `seen_at` every 5 s while the database answers.
+"""
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def open(self, now: datetime) -> Self:
+        """Selects sockets that a living process holds open. Index: subscription_open."""
+        return self.filter(disconnected_at=None, seen_at__gt=now - HEARTBEAT_TIMEOUT)
+
+    def with_segment_count(self) -> Self:
+        count = total_of(Segment.objects.all(), "subscription", Count("*"))
+        return self.annotate(segment_count=Coalesce(count, 0))
+
+
+class Subscription(models.Model):
+    """One AudioMetadata on one socket: the announced format, the times of the socket, its close
+    code and its message counts.
+    """
+
+    if TYPE_CHECKING:  # annotations of SubscriptionQuerySet
+        segment_count: int
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    call = models.ForeignKey("calls.Call", on_delete=models.CASCADE, related_name="subscriptions")
+    stream_id = models.UUIDField(
+        help_text="The socket. A second AudioMetadata makes a second subscription on it."
+    )
+    subscription_id = models.CharField(
+        max_length=256, blank=True, help_text="ACS's subscriptionId."
+    )
+    encoding = models.CharField(max_length=32, blank=True)
+    sample_rate = models.PositiveIntegerField(null=True, blank=True, help_text="Hz")
+    channels = models.PositiveSmallIntegerField(null=True, blank=True)
+    length = models.FloatField(null=True, blank=True, help_text="Bytes per packet, as announced.")
+    connected_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="When a process last vouched that the socket is open.")
+    disconnected_at = models.DateTimeField(null=True, blank=True)
+    close_code = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: it broke, or our process died."
+    )
+    audio = models.PositiveBigIntegerField(default=0, help_text="Valid audio packets.")
+    dtmf = models.PositiveBigIntegerField(default=0)
+    unknown = models.PositiveBigIntegerField(default=0)
+    malformed = models.PositiveBigIntegerField(default=0)
+    duplicate = models.PositiveBigIntegerField(default=0, help_text="Exact duplicates, dropped.")
+    late = models.PositiveBigIntegerField(
+        default=0, help_text="Packets that came after a younger one."
+    )
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["connected_at", "id"]
+        indexes = [
+            # CallQuerySet.with_state and the sockets of a call.
+            models.Index(fields=["call", "connected_at"], name="subscription_of_call"),
+            # The heartbeat and the close of a socket.
+            models.Index(fields=["stream_id"], name="subscription_stream"),
+            # state=live, dashboard snapshot: a few rows out of millions.
+            models.Index(
+                fields=["seen_at"], name="subscription_open", condition=Q(disconnected_at=None)
+            ),
+            models.Index(fields=["disconnected_at"], name="subscription_closed"),
+            # Admin list: newest first.
+            models.Index(fields=["-connected_at"], name="subscription_newest_first"),
+            # state=interrupted: few out of millions.
+            models.Index(fields=["call"], name="subscription_broken", condition=BROKEN),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(disconnected_at=None) | Q(disconnected_at__gte=F("connected_at")),
+                name="subscription_ends_after_start",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subscription_id or str(self.id)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {
+            name: getattr(self, name)
+            for name in ("audio", "dtmf", "unknown", "malformed", "duplicate", "late")
+        }

@@ -1,0 +1,31 @@
+"""Thresholds in one module that depend on intervals or limits in another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from unittest import TestCase
+
+from calls.admin.overview import page as overview
+from calls.audio import levels
+from calls.listen import consumer as listening
+from calls.live import messages
+from calls.models import HEARTBEAT_TIMEOUT
+from calls.pages import call_page
+from streams.sealing import sealer
+
+
+class ThresholdTests(TestCase):
+    def test_silence_is_the_lowest_level(self) -> None:
+        self.assertEqual(messages.SILENCE_DBFS, levels.FLOOR_DBFS)
+
+    def test_a_socket_outlives_two_delayed_heartbeats(self) -> None:
+        longest = max(sealer.HEARTBEAT_SECONDS, sealer.LONGEST_BACKOFF_SECONDS)
+        self.assertGreaterEqual(HEARTBEAT_TIMEOUT, timedelta(seconds=3 * longest))
+
+    def test_a_process_is_shown_silent_after_several_missed_reports(self) -> None:
+        reports = timedelta(seconds=sealer.HEARTBEAT_SECONDS)
+        self.assertGreaterEqual(overview.SILENT_AFTER, 3 * reports)
+
+    def test_a_listener_is_gone_after_two_missed_checks(self) -> None:
+        checks = timedelta(seconds=listening.WATCH_SECONDS)
+        self.assertGreater(call_page.LISTENS_FOR, 2 * checks)
