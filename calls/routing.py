@@ -1,6 +1,4 @@
-"""The browser's sockets as ASGI applications: from a page of ours, by somebody logged in, both
-before accept.
-"""
+"""The browser's sockets as ASGI applications; origin and login are checked before accept."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from calls.live.consumer import LiveConsumer
 from calls.live.origin import SameOrigin
 
 live_socket: Any = SameOrigin(AuthMiddlewareStack(LiveConsumer.as_asgi()))
-"""For the path `ws/live`. Never around ACS's socket: ACS sends no Origin and has no cookies."""
+"""For the path `ws/live`. Never wrap ACS's socket like this: ACS sends no Origin and no cookies."""
 
-listen_socket: Any = SameOrigin(AuthMiddlewareStack(ListenConsumer.as_asgi(places=ListenerSlots())))
+listen_socket: Any = SameOrigin(AuthMiddlewareStack(ListenConsumer.as_asgi(slots=ListenerSlots())))
 """For the path `ws/listen/<uuid:call_id>`."""

@@ -1,81 +1,89 @@
-"""What an entry of the ledger means, in words for whoever looks into a call. PURE."""
+"""Texts for events of a call, alarms, close codes and call states. PURE."""
 
 from __future__ import annotations
 
 from typing import Any
 
-GAPS = {
-    "not_received": "Audio is missing: it was not received",
-    "not_connected": "Audio is missing: no socket was open",
-    "not_written": "Audio is missing: the disk took nothing",
-    "recorder_stopped": "Audio is missing: the recorder had stopped",
+CALL_STATES = {"live": "Live", "ended": "Ended", "interrupted": "Interrupted"}
+
+ALARMS = {
+    "not_written": "Not being recorded: disk error",
+    "no_audio": "Connected, no audio received",
+    "stalled": "Audio stalled",
+    "dead_air": "Dead air",
+    "one_way": "One-way audio: nothing heard",
+    "clipping": "Too loud: clipping",
+    "too_low": "Too quiet",
+    "malformed": "Malformed messages from ACS",
+    "disk_low": "The disk is nearly full",
+    "sealing_behind": "Sealing is behind",
+    "store_away": "The audio store is unreachable",
+    "database_away": "The database is unreachable",
 }
-DAMAGE = {
-    "torn_tail": "The journal ends in the middle of a record",
-    "damaged_record": "A record of the journal is damaged",
+"""Alarm name -> text, true while the alarm is active and afterwards."""
+
+_GAPS = {
+    "not_received": "Audio missing: not received",
+    "not_connected": "Audio missing: no socket open",
+    "not_written": "Audio missing: disk error",
+    "recorder_stopped": "Audio missing: recorder stopped",
+}
+_DAMAGE = {
+    "torn_tail": "Journal ends in the middle of a record",
+    "damaged_record": "Damaged record in the journal",
     "audio_missing": "Stored audio is missing",
     "audio_damaged": "Stored audio is damaged",
 }
+_CLOSE_CODES = {
+    None: "connection lost, or the recorder crashed",
+    1000: "closed normally",
+    1001: "closed by ACS: going away",
+    1005: "closed without a code",
+    1006: "connection lost",
+    1009: "message too large",
+    1011: "internal server error",
+    1012: "server restarted",
+    4400: "handshake not from ACS",
+    4415: "unsupported audio format",
+    4422: "no ACS messages received",
+    4503: "recording unavailable",
+}
 
 
-def words_of(kind: str, reason: str, detail: dict[str, Any]) -> str:
-    """One line, no full stop. A kind or reason of the future is told by its name."""
+def event_text(kind: str, reason: str, detail: dict[str, Any]) -> str:
+    """Describes a ledger entry in one line without a full stop.
+
+    Kinds and reasons of later versions are shown by their names.
+    """
     match kind:
         case "gap":
-            return GAPS.get(reason, f"Audio is missing: {reason}")
+            return gap_text(reason)
         case "dtmf":
-            return f"Key {detail.get('tone', '?')} was pressed"
+            return f"DTMF {detail.get('tone', '?')} (keypad)"
         case "reconnect":
-            return "ACS connected again"
+            return "Reconnected"
         case "clock_jump":
-            return (
-                f"The clock of the audio jumped {reason} by "
-                f"{abs(float(detail.get('seconds', 0.0))):.1f} s"
-            )
+            return f"Audio clock jumped {reason} by {abs(float(detail.get('seconds', 0.0))):.1f} s"
         case "rate_change":
-            return (
-                f"The sample rate changed from {detail.get('before', '?')} to "
-                f"{detail.get('after', '?')} Hz"
-            )
+            before, after = detail.get("before", "?"), detail.get("after", "?")
+            return f"Sample rate changed from {before} to {after} Hz"
         case "recovered":
-            return "The recorder had stopped; what it had written was recovered"
+            return "Recorder stopped unexpectedly; its audio was recovered"
         case "damage":
-            return DAMAGE.get(reason, f"Damage: {reason}")
+            return _DAMAGE.get(reason, f"Damage: {reason}")
         case "alarm":
-            return WORDS.get(reason, reason)
+            return ALARMS.get(reason, reason)
         case "listening":
-            return f"{detail.get('user', 'Somebody')} listened in"
+            return f"{detail.get('user', 'Someone')} listened in"
         case _:
             return f"{kind} {reason}".strip()
 
 
-CLOSE_CODES = {
-    None: "broke off, or our process died",
-    1000: "closed in good order",
-    1001: "ACS went away",
-    1005: "closed without a code",
-    1006: "the connection broke",
-    1009: "a message was too large",
-    1011: "an error of ours",
-    1012: "the server was restarted",
-    4400: "the handshake was not ACS's",
-    4415: "audio that cannot be recorded was announced",
-    4422: "nothing of ACS's came",
-    4503: "nothing could be recorded",
-}
+def gap_text(reason: str) -> str:
+    """Describes a gap by its reason."""
+    return _GAPS.get(reason, f"Audio missing: {reason}")
 
 
-WORDS = {
-    "not_written": "Not recorded: the disk takes nothing",
-    "no_audio": "No audio since the socket opened",
-    "stalled": "Audio has stopped coming",
-    "dead_air": "Nobody is heard",
-    "one_way": "Has not been heard yet",
-    "clipping": "Too loud: clipping",
-    "too_low": "Too quiet",
-    "malformed": "Many unreadable messages",
-    "disk_low": "The disk is nearly full",
-    "sealing_behind": "Sealing is behind",
-    "store_away": "The audio store is away",
-    "database_away": "The database is away",
-}
+def close_text(code: int | None) -> str:
+    """Describes the close code of a media socket; None: closed without a close frame."""
+    return _CLOSE_CODES.get(code, "closed")

@@ -93,6 +93,6 @@ def answer(request: HttpRequest) -> HttpResponse:
     """
     if request.path_info.startswith("/api/"):
         return database_unavailable()
-    page = render_to_string("pages/away.html", {"seconds": RETRY_AFTER_SECONDS})
+    page = render_to_string("pages/database_unavailable.html", {"seconds": RETRY_AFTER_SECONDS})
     headers = {"Retry-After": RETRY_AFTER_SECONDS, "Cache-Control": "no-store"}
     return HttpResponse(page, status=503, headers=headers)

@@ -9,7 +9,7 @@ from django_filters import rest_framework as filters
 
 from calls.lookups import SHORTEST
 from calls.models import Call, CallQuerySet
-from calls.search import STATES, as_raw_id, uuid_in
+from calls.search import STATES, TOO_SHORT, as_raw_id, matching
 
 
 class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -24,15 +24,14 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
     )
     participant = filters.CharFilter(
         method="filter_participant",
-        help_text=f"A raw id, or part of one such as part of a number: {SHORTEST} characters or "
-        f"more.",
+        help_text=f"A raw id, or part of one or of a number: {SHORTEST} characters or more.",
     )
     call_connection_id = filters.CharFilter("call_connection_id", help_text="Exact match.")
     correlation_id = filters.CharFilter("correlation_id", help_text="Exact match.")
     search = filters.CharFilter(
         method="filter_search",
-        help_text=f"Part of an id, a number or a name, {SHORTEST} characters or more; or an "
-        f"acsmedia id.",
+        help_text=f"Part of an id, a number or a name: {SHORTEST} characters or more; or the "
+        "acsmedia id.",
     )
 
     class Meta:
@@ -48,9 +47,7 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
                 self.form.add_error(name, "This may not be empty.")
         for name in ("participant", "search"):
             if 0 < len(self.data.get(name, "")) < SHORTEST:
-                self.form.add_error(
-                    name, f"Give at least {SHORTEST} characters: shorter text is in most numbers."
-                )
+                self.form.add_error(name, TOO_SHORT)
         return bool(super().is_valid())
 
     def filter_state(self, calls: CallQuerySet, _name: str, state: str) -> CallQuerySet:
@@ -60,7 +57,5 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return calls.of_participant(as_raw_id(text))
 
     def filter_search(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
-        call_id = uuid_in(text)
-        if call_id and (own := calls.filter(pk=call_id)).exists():
-            return own
-        return calls.holding(text, raw_id=as_raw_id(text))
+        found: CallQuerySet = matching(calls, text)
+        return found

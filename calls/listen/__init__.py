@@ -1,0 +1,1 @@
+"""Listening in on a live call: its messages, and the socket that sends audio to a browser."""

@@ -1,15 +1,15 @@
-"""The browser's socket `/ws/listen/<call id>`: a live call for the ears of somebody who may
+"""The browser's socket `/ws/listen/<call id>`: audio of a live call for users who may listen
 (docs/listening.md).
 
-Four tasks for each socket besides the one that reads, owned by one TaskGroup:
+Four tasks per socket besides the one that reads, owned by one TaskGroup:
 
-    wish    tells the recording processes every 2 s that somebody listens
-    hear    channel layer ──▶ parts that wait, bounded, the newest win
-    speak   parts ──▶ browser
-    watch   every 5 s: a heartbeat; does the permission still hold, is the call still live; the
-    ledger's entry grows
+    _repeat_request  every 2 s: a request to the recording processes
+    _receive_audio   channel layer ──▶ waiting chunks, bounded, the newest win
+    _send_audio      waiting chunks ──▶ browser
+    _check_access    every 5 s: heartbeat, permission, is the call still live; extends the ledger
+                     entry
 
-Nothing is heard before the entry is in the ledger.
+No audio is sent before the ledger has an entry.
 """
 
 from __future__ import annotations
@@ -17,34 +17,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import structlog
 from channels.consumer import AsyncConsumer
-from channels.db import database_sync_to_async
 from django.db import Error as DatabaseError
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from calls.identity import label_of
 from calls.listen import messages
-from calls.listen.messages import AudioChunk
+from calls.listen.messages import AudioChunk, ListenRequest
 from calls.live import channel
 from calls.live.sockets import (
-    BrowserLeft,
+    BrowserSocket,
+    DatabaseThreads,
     LoggedOut,
     NotAllowed,
     Receive,
     Send,
     SocketClosed,
-    TooSlow,
-    first_of,
-    ignore_input,
+    Work,
     user_of,
 )
 from calls.models import Call, LedgerEntry
@@ -52,47 +48,47 @@ from calls.permissions import LISTEN, SEE
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 MAX_LISTENERS = 20
 """In one process; further ones are refused, because each costs the process that also records."""
 MAX_CHUNKS = 100
-"""That wait for one browser: 2.5 s of four speakers. The newest stay."""
+"""Most chunks waiting for one browser: 2.5 s of four speakers. The newest stay."""
+MAX_VOICES = 1_000
+"""Most participants announced to one browser."""
 SEND_SECONDS = 5.0
-"""A browser that does not take one message in so long is cut off."""
-WATCH_SECONDS = 5.0
+"""A browser that takes longer for one message is disconnected."""
+REQUEST_SECONDS = 1.0
+CHECK_SECONDS = 5.0
 DATABASE_SECONDS = 10.0
 HEARTBEAT = '{"type": "heartbeat"}'
-"""Said every `WATCH_SECONDS`, or `DATABASE_SECONDS` later at most: after 20 s of silence a page
-knows that its connection is dead.
+"""Sent every `CHECK_SECONDS`, at most `DATABASE_SECONDS` later: after 20 s of silence a page
+considers its connection dead.
 """
 
-_database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="listen-database")
-"""Not the thread that all consumers of a process share: a slow query would delay them all."""
+_database = DatabaseThreads("listen-database")
 
 
 class NotLive(SocketClosed):
-    """No such call, or it is over."""
+    """The call does not exist, or has ended."""
 
     code = 4410
 
 
 class TooManyListeners(SocketClosed):
-    """So many listen already, or nothing can be written into the ledger."""
+    """All slots are taken, or the ledger cannot be written."""
 
     code = 4503
 
 
 class ListenerSlots:
-    """How many listen in this process."""
+    """Bounds the number of listeners in this process."""
 
-    def __init__(self, most: int = MAX_LISTENERS) -> None:
-        self._most = most
+    def __init__(self, limit: int = MAX_LISTENERS) -> None:
+        self._limit = limit
         self._taken = 0
 
     def acquire(self) -> None:
         """Raises `TooManyListeners`."""
-        if self._taken >= self._most:
+        if self._taken >= self._limit:
             raise TooManyListeners
         self._taken += 1
 
@@ -101,147 +97,111 @@ class ListenerSlots:
 
 
 class ListenConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
-    def __init__(self, places: ListenerSlots) -> None:
-        self._places = places
+    def __init__(self, slots: ListenerSlots) -> None:
+        self._slots = slots
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         call_id: UUID = scope["url_route"]["kwargs"]["call_id"]
         try:
-            self._places.acquire()
+            self._slots.acquire()
         except TooManyListeners as full:
             await send({"type": "websocket.close", "code": full.code})
             return
         try:
             key = scope["session"].session_key if scope["user"].is_authenticated else ""
-            entry_id = await _in_database(_begin, key, call_id)
+            entry_id = await _database.run(_add_entry, key, call_id)
             await send({"type": "websocket.accept"})
             await ListenSocket(call_id, entry_id, key, receive, send).run()
-        except (
-            SocketClosed,
-            DatabaseError,
-        ) as error:  # nothing is heard that the ledger does not know of
-            code = error.code if isinstance(error, SocketClosed) else TooManyListeners.code
-            await send({"type": "websocket.close", "code": code})
+        except SocketClosed as refused:
+            await send({"type": "websocket.close", "code": refused.code})
+        except DatabaseError:  # without an entry in the ledger nobody listens
+            await send({"type": "websocket.close", "code": TooManyListeners.code})
         finally:
-            self._places.release()
+            self._slots.release()
 
 
-class ListenSocket:
-    """One accepted socket, from its entry in the ledger to its end."""
+class ListenSocket(BrowserSocket):
+    """One listener's socket, from its entry in the ledger to its end."""
+
+    opened, closed = "listening started", "listening ended"
 
     def __init__(
         self, call_id: UUID, entry_id: UUID, session_key: str, receive: Receive, send: Send
     ) -> None:
+        bound_log = log.bind(call=str(call_id), entry=str(entry_id))
+        super().__init__(receive, send, bound_log, SEND_SECONDS)
         self._call_id = call_id
         self._entry_id = entry_id
         self._session_key = session_key
-        self._receive = receive
-        self._send = send
-        self._parts: deque[AudioChunk] = deque(maxlen=MAX_CHUNKS)
-        self._some = asyncio.Event()
-        self._named: set[str] = set()
+        self._chunks: deque[AudioChunk] = deque(maxlen=MAX_CHUNKS)
+        self._has_chunks = asyncio.Event()
+        self._announced: set[str] = set()
 
-    async def run(self) -> None:
-        log.info("listening began", call=str(self._call_id), entry=str(self._entry_id))
-        reason = BrowserLeft.__name__
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for work in (self._wish, self._hear, self._speak, self._watch):
-                    tasks.create_task(work())
-                tasks.create_task(ignore_input(self._receive))
-        except* SocketClosed as leaving:
-            leave = first_of(leaving)
-            reason = type(leave).__name__
-            if leave.code is not None:
-                with suppress(OSError):
-                    await self._send({"type": "websocket.close", "code": leave.code})
-        finally:
-            log.info(
-                "listening ended", call=str(self._call_id), entry=str(self._entry_id), reason=reason
-            )
-            with suppress(*channel.LAYER_ERRORS):
-                await self._say(listens=False)
-            with suppress(DatabaseError):
-                await _in_database(_extend, self._entry_id)
+    def tasks(self) -> tuple[Work, ...]:
+        return self._repeat_request, self._receive_audio, self._send_audio, self._check_access
 
-    async def _wish(self) -> None:
+    async def clean_up(self) -> None:
+        with suppress(*channel.LAYER_ERRORS):
+            await self._send_request(listens=False)
+        with suppress(DatabaseError):
+            await _database.run(_extend_entry, self._entry_id)
+
+    async def _repeat_request(self) -> None:
         while True:
             with suppress(*channel.LAYER_ERRORS):
-                await self._say(listens=True)
+                await self._send_request(listens=True)
             await asyncio.sleep(messages.REPEAT_SECONDS)
 
-    async def _say(self, *, listens: bool) -> None:
-        wish = messages.ListenRequest(
+    async def _send_request(self, *, listens: bool) -> None:
+        request = ListenRequest(
             call=str(self._call_id), listener=str(self._entry_id), listens=listens
         )
-        async with asyncio.timeout(1.0):
-            await channel.send(channel.RECORDERS, {"type": "listen.wish", "wish": wish})
+        async with asyncio.timeout(REQUEST_SECONDS):
+            await channel.send(channel.RECORDERS, {"type": "listen.wish", "wish": request})
 
-    async def _hear(self) -> None:
+    async def _receive_audio(self) -> None:
+        group = messages.group_of(str(self._call_id))
         while True:
             with suppress(*channel.LAYER_ERRORS):
-                async with channel.messages_of(
-                    messages.group_of(str(self._call_id))
-                ) as next_message:
+                async with channel.messages_of(group) as next_message:
                     while True:
-                        self._parts.extend((await next_message())["parts"])
-                        self._some.set()
+                        self._chunks.extend((await next_message())["parts"])
+                        self._has_chunks.set()
             await asyncio.sleep(messages.REPEAT_SECONDS)
 
-    async def _speak(self) -> None:
+    async def _send_audio(self) -> None:
         while True:
-            await self._some.wait()
-            self._some.clear()
-            while self._parts:
-                part = self._parts.popleft()
-                if part["participant"] not in self._named and len(self._named) < 1_000:
-                    self._named.add(part["participant"])
-                    voice = {
-                        "type": "voice",
-                        "id": part["participant"],
-                        "label": label_of(part["raw_id"]),
-                    }
-                    await self._write(text=msgspec.json.encode(voice).decode())
-                await self._write(bytes=messages.binary_of(part, time.time_ns() // 1000))
+            await self._has_chunks.wait()
+            self._has_chunks.clear()
+            while self._chunks:
+                chunk = self._chunks.popleft()
+                participant = chunk["participant"]
+                if participant not in self._announced and len(self._announced) < MAX_VOICES:
+                    self._announced.add(participant)
+                    label = label_of(chunk["raw_id"])
+                    voice = {"type": "voice", "id": participant, "label": label}
+                    await self.write(text=msgspec.json.encode(voice).decode())
+                await self.write(bytes=messages.binary_of(chunk, time.time_ns() // 1000))
 
-    async def _write(self, **message: str | bytes) -> None:
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send({"type": "websocket.send", **message})
-        except TimeoutError:
-            raise TooSlow from None
-        except OSError:
-            raise BrowserLeft from None
-
-    async def _watch(self) -> None:
+    async def _check_access(self) -> None:
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            await self._write(text=HEARTBEAT)
+            await asyncio.sleep(CHECK_SECONDS)
+            await self.write(text=HEARTBEAT)
             try:
                 async with asyncio.timeout(DATABASE_SECONDS):
-                    await _in_database(_look, self._session_key, self._call_id, self._entry_id)
-            except (
-                DatabaseError,
-                TimeoutError,
-            ) as error:  # neither who listens nor for how long can be told any more
-                log.warning(
-                    "listening cut off", entry=str(self._entry_id), error=type(error).__name__
-                )
+                    await _database.run(
+                        _check_and_extend_entry, self._session_key, self._call_id, self._entry_id
+                    )
+            except (DatabaseError, TimeoutError) as error:
+                # The permission can no longer be checked, nor the ledger entry extended.
+                self._log.warning("listening cut off", error=type(error).__name__)
                 raise TooManyListeners from None
 
 
-async def _in_database(work: Callable[..., T], *arguments: Any) -> T:
-    result: T = await database_sync_to_async(
-        work, thread_sensitive=False, executor=_database_threads
-    )(*arguments)
-    return result
-
-
-def _begin(session_key: str, call_id: UUID) -> UUID:
-    """Writes the entry. Raises `LoggedOut`, `NotAllowed`, `NotLive`."""
-    user = _allowed(session_key)
-    _require_live(call_id)
+def _add_entry(session_key: str, call_id: UUID) -> UUID:
+    """Writes the ledger entry. Raises `LoggedOut`, `NotAllowed`, `NotLive`."""
+    user = _check(session_key, call_id)
     now, detail = timezone.now(), {"user": user.get_username()}
     entry = LedgerEntry(id=uuid4(), call_id=call_id, started_at=now, ended_at=now, detail=detail)
     entry.kind = LedgerEntry.Kind.LISTENING
@@ -249,26 +209,23 @@ def _begin(session_key: str, call_id: UUID) -> UUID:
     return entry.id
 
 
-def _look(session_key: str, call_id: UUID, entry_id: UUID) -> None:
-    _allowed(session_key)
-    _require_live(call_id)
-    _extend(entry_id)
+def _check_and_extend_entry(session_key: str, call_id: UUID, entry_id: UUID) -> None:
+    """Raises `LoggedOut`, `NotAllowed`, `NotLive`."""
+    _check(session_key, call_id)
+    _extend_entry(entry_id)
 
 
-def _extend(entry_id: UUID) -> None:
+def _extend_entry(entry_id: UUID) -> None:
     LedgerEntry.objects.filter(id=entry_id).update(ended_at=Greatest("started_at", timezone.now()))
 
 
-def _allowed(session_key: str) -> Any:
-    """The user of the session. Raises `LoggedOut` and `NotAllowed`."""
+def _check(session_key: str, call_id: UUID) -> Any:
+    """Returns the user of the session. Raises `LoggedOut`, `NotAllowed`, `NotLive`."""
     user = user_of(session_key)
     if not user.is_authenticated:
         raise LoggedOut
     if not user.has_perms([SEE, LISTEN]):
         raise NotAllowed
-    return user
-
-
-def _require_live(call_id: UUID) -> None:
     if not Call.objects.live(timezone.now()).filter(pk=call_id).exists():
         raise NotLive
+    return user

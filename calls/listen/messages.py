@@ -1,6 +1,4 @@
-"""Audio of a live call on its way to ears: wishes to listen, parts of PCM, and what a browser gets.
-PURE.
-"""
+"""Messages of listening in: requests, audio chunks, the browser's binary message. PURE."""
 
 from __future__ import annotations
 
@@ -9,12 +7,12 @@ from typing import TypedDict
 from uuid import UUID
 
 REPEAT_SECONDS = 2.0
-"""Between two wishes of one listener, to all processes that record."""
+"""Interval between two requests of one listener, sent to all recording processes."""
 LEASE_SECONDS = 3 * REPEAT_SECONDS
-"""A wish that was not repeated for so long is over: the listener's process has died."""
+"""A request that is not repeated within this time expires: the listener's process has died."""
 
 CONTIGUOUS_US = 1_000
-"""Packets whose timestamps fit within so much follow each other."""
+"""Packets whose timestamps differ by less than this from contiguous ones belong together."""
 
 _HEADER = struct.Struct("<BBHIQ16s")
 VERSION = 1
@@ -22,7 +20,7 @@ MAX_AGE_MS = 65_535
 
 
 class ListenRequest(TypedDict):
-    """Of one listening (its id is `listener`) to one call; `listens` False: it is over."""
+    """A request of one listener (`listener`: its id) for one call; `listens` False ends it."""
 
     call: str
     listener: str
@@ -32,7 +30,7 @@ class ListenRequest(TypedDict):
 class AudioChunk(TypedDict):
     """Contiguous audio of one participant. `pcm`: 16 bit, little endian, mono; `rate` in Hz.
 
-    `at_us`: ACS's timestamp of the first sample, `arrived_us`: when its packet came; both
+    `at_us`: ACS's timestamp of the first sample; `arrived_us`: arrival of its packet; both in
     microseconds since the epoch.
     """
 
@@ -45,18 +43,17 @@ class AudioChunk(TypedDict):
 
 
 def group_of(call_id: str) -> str:
-    """The group of all who listen to the call."""
+    """Returns the channel-layer group of all listeners of the call."""
     return f"heard.{call_id}"
 
 
-def end_us(part: AudioChunk) -> int:
-    return part["at_us"] + len(part["pcm"]) // 2 * 1_000_000 // part["rate"]
+def end_us(chunk: AudioChunk) -> int:
+    return chunk["at_us"] + len(chunk["pcm"]) // 2 * 1_000_000 // chunk["rate"]
 
 
-def binary_of(part: AudioChunk, now_us: int) -> bytes:
-    """What the browser gets (docs/listening.md): 32 bytes of header, then the PCM."""
-    age_ms = min(MAX_AGE_MS, max(0, (now_us - part["arrived_us"]) // 1000))
-    header = _HEADER.pack(
-        VERSION, 0, age_ms, part["rate"], max(0, part["at_us"]), UUID(part["participant"]).bytes
-    )
-    return header + part["pcm"]
+def binary_of(chunk: AudioChunk, now_us: int) -> bytes:
+    """Returns the browser's message (docs/listening.md): 32 bytes of header, then the PCM."""
+    age_ms = min(MAX_AGE_MS, max(0, (now_us - chunk["arrived_us"]) // 1000))
+    participant = UUID(chunk["participant"]).bytes
+    header = _HEADER.pack(VERSION, 0, age_ms, chunk["rate"], max(0, chunk["at_us"]), participant)
+    return header + chunk["pcm"]

@@ -1,19 +1,17 @@
-"""The alarms of all processes, made into one picture, and what they are called. PURE.
+"""The active alarms of all processes, merged for one dashboard. PURE.
 
-A process says all its alarms at once and repeats them (`calls.live.channel`). Two that know a call
-may both say the same of it: then it is shown once, since the earlier moment, until neither says it.
-What a process has said is believed for as long as it would be of a call.
+A process publishes all its alarms at once and repeats them (`calls.live.messages.News`). If two
+processes report the same alarm, it is shown once, since the earlier moment, until both have cleared
+it. A report expires after `HELD_FOR`, like that of a call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from calls.live.messages import HELD_FOR, AlarmNews
+from calls.live.messages import HELD_FOR, AlarmNews, BrowserMessage
 
-Message = dict[str, Any]
 Key = tuple[str | None, str | None, str]
 """Call, participant, alarm."""
 
@@ -21,61 +19,56 @@ Key = tuple[str | None, str | None, str]
 class Changes(NamedTuple):
     """Messages for the browser."""
 
-    cleared: list[Message]
-    raised: list[Message]
+    cleared: list[BrowserMessage]
+    raised: list[BrowserMessage]
 
 
 class LiveAlarms:
-    """The picture of one dashboard socket. `now` is always the present moment, aware."""
+    """The alarms of one dashboard socket. `now`: the current time, aware."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[datetime, list[AlarmNews]]] = {}
+        self._reports: dict[str, tuple[datetime, list[AlarmNews]]] = {}
         self._shown: dict[Key, AlarmNews] = {}
 
     def update(self, process: str, alarms: list[AlarmNews], now: datetime) -> Changes:
-        """All that are on in this process."""
-        self._told[process] = now, alarms
-        return self._redraw()
+        """Replaces the active alarms of a process."""
+        self._reports[process] = now, alarms
+        return self._refresh()
 
     def expire(self, now: datetime) -> Changes:
-        """Ends the alarms of processes that are gone."""
-        self._told = {
-            process: told for process, told in self._told.items() if now - told[0] <= HELD_FOR
+        """Clears the alarms of processes that are gone."""
+        self._reports = {
+            process: report
+            for process, report in self._reports.items()
+            if now - report[0] <= HELD_FOR
         }
-        return self._redraw()
+        return self._refresh()
 
     def as_list(self) -> list[AlarmNews]:
-        """Oldest first."""
+        """Returns the active alarms, oldest first."""
         return sorted(self._shown.values(), key=_since)
 
-    def _redraw(self) -> Changes:
-        before, self._shown = (
-            self._shown,
-            _united(alarm for _, alarms in self._told.values() for alarm in alarms),
-        )
-        cleared = [
-            _message("alarm.cleared", alarm)
+    def _refresh(self) -> Changes:
+        before, self._shown = self._shown, self._merged()
+        cleared: list[BrowserMessage] = [
+            {"type": "alarm.cleared", **alarm}
             for key, alarm in before.items()
             if key not in self._shown
         ]
-        raised = [
-            _message("alarm", alarm)
+        raised: list[BrowserMessage] = [
+            {"type": "alarm", **alarm}
             for key, alarm in self._shown.items()
             if before.get(key) != alarm
         ]
         return Changes(cleared, raised)
 
-
-def _united(alarms: Iterable[AlarmNews]) -> dict[Key, AlarmNews]:
-    united: dict[Key, AlarmNews] = {}
-    for alarm in sorted(alarms, key=_since):
-        united.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)
-    return united
+    def _merged(self) -> dict[Key, AlarmNews]:
+        reported = [alarm for _at, alarms in self._reports.values() for alarm in alarms]
+        merged: dict[Key, AlarmNews] = {}
+        for alarm in sorted(reported, key=_since):
+            merged.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)
+        return merged
 
 
 def _since(alarm: AlarmNews) -> datetime:
     return datetime.fromisoformat(alarm["since"])
-
-
-def _message(kind: str, alarm: AlarmNews) -> Message:
-    return {"type": kind, **alarm}

@@ -1,7 +1,9 @@
-"""What is happening now, on its way to the browsers: the only module that knows the channel layer.
+"""News of recording processes and requests to them, over the channel layer, which no other module
+uses.
 
 Each recording process publishes one `News` per tick to the group `live`; every dashboard socket is
-in that group. News are news: a lost one is not sent again, and the next one makes it good.
+in that group. Delivery is best effort: a lost message is not resent; the next one repairs the
+picture.
 """
 
 from __future__ import annotations
@@ -17,36 +19,33 @@ from redis.exceptions import RedisError
 from calls.live.messages import News
 
 GROUP = "live"
-"""Everyone who may see live calls may see all of them, so one group is enough."""
+"""One group is enough: every user who may see live calls may see all of them."""
 
 RECORDERS = "recorders"
-"""All processes that record. What is said to them is rare: wishes to listen
+"""All recording processes. They are sent few messages: requests to listen
 (calls/listen/consumer.py), and `ask`.
 """
 
-
 LAYER_ERRORS = (RedisError, OSError)
-"""What a layer raises that is away. Refused connections and time-outs are `OSError`s."""
+"""Raised when the channel layer is unreachable. Refused connections and time-outs are `OSError`s.
+"""
 
 ASK_SECONDS = 1.0
 LEAVE_SECONDS = 1.0
-"""Longest time that saying goodbye to a layer may take."""
+"""Longest time that leaving a group may take."""
 
 
 async def publish(news: News) -> None:
-    """Sends `news` to every dashboard of every process. Raises what the layer raises when it is
-    away.
-    """
+    """Sends `news` to the dashboards of all processes. Raises `LAYER_ERRORS`."""
     await send(GROUP, {"type": "live.news", "news": news})
 
 
 @asynccontextmanager
 async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
-    """The news of every process from now on: a function to await, once for each.
+    """Joins the news of all processes and yields a function that awaits the next one.
 
-    It must be awaited without a pause, since the queue behind it may have no bound. Raises
-    `LAYER_ERRORS` when it cannot be joined. Once joined, the layer comes back by itself after a
-    loss; what was sent meanwhile is lost.
+    Call it without pauses, since the queue behind it may be unbounded. Raises `LAYER_ERRORS` if
+    joining fails. Once joined, the layer reconnects by itself; messages sent meanwhile are lost.
     """
     async with messages_of(GROUP) as next_message:
 
@@ -58,8 +57,7 @@ async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
 
 
 async def ask() -> None:
-    """Asks every recording process to say at once what it repeats, for a dashboard that has just
-    joined.
+    """Asks every recording process to repeat its state now, for a dashboard that has just joined.
 
     Raises `LAYER_ERRORS`.
     """
@@ -68,14 +66,14 @@ async def ask() -> None:
 
 
 async def send(group: str, message: dict[str, Any]) -> None:
-    """To all that are in the group now. Raises what the layer raises when it is away."""
+    """Sends `message` to the current members of the group. Raises `LAYER_ERRORS`."""
     with _cancellation_kept():
         await _layer().group_send(group, message)
 
 
 @asynccontextmanager
 async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
-    """What any process sends to the group, as `newsfeed` does it."""
+    """Joins `group` and yields a function that awaits its next message, like `newsfeed`."""
     layer = _layer()
     with _cancellation_kept():
         channel: str = await layer.new_channel()
@@ -98,13 +96,12 @@ async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[s
 
 @contextmanager
 def _cancellation_kept() -> Iterator[None]:
-    """Raises `CancelledError` at its end if somebody meanwhile wanted this task to end.
+    """Raises `CancelledError` on exit if the task was cancelled in between.
 
     redis-py sends within `asyncio.wait_for`, which on Python 3.11 returns the result and forgets a
-    cancellation that comes in the same turn of the loop
-    (https://github.com/python/cpython/issues/86296, mended in
-    3.12). A task that goes on in spite of it would never end, and neither would whoever waits for
-    it, at last the process.
+    cancellation that comes in the same iteration of the event loop
+    (https://github.com/python/cpython/issues/86296, fixed in 3.12). The task would then run on for
+    ever, and its owner, in the end the whole process, would wait for it.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0

@@ -1,43 +1,44 @@
-"""Which levels are worth saying to a browser. PURE.
+"""A filter for the levels sent to one browser. PURE.
 
-Sixty bytes for each voice ten times a second are most of what a dashboard costs, and in a call one
-speaks and the others listen. Who is below the scale of the meters looks the same from one moment to
-the next: it is said once, and again every second, so that a page can tell silence from nothing
-coming.
+Sixty bytes per participant, ten times a second, are most of the cost of a dashboard, and in a call
+one speaks and the others listen. A level below the scale of the meters looks the same from one
+moment to the next: it is sent once, and again every second, so that a page can tell silence from a
+missing stream.
 """
 
 from __future__ import annotations
 
-SCALE_DBFS = -60.0
-"""Left end of the meters (calls/static/calls/js/dashboard/rows/ballistics.js): nothing below it is
-seen.
-"""
-AGAIN_SECONDS = 1.0
-MAX_KEPT = 1_000
+from calls.live.messages import Levels
 
-Levels = dict[str, list[float]]
-"""Participant id -> [rms dBFS, peak dBFS]."""
+SCALE_DBFS = -60.0
+"""Left end of the meters (calls/static/calls/js/dashboard/rows/ballistics.js): nothing is drawn
+below it.
+"""
+QUIET_REPEAT_SECONDS = 1.0
+MAX_KEPT = 1_000
 
 
 class SentLevels:
-    """What one browser was told. `now`: seconds of any monotonic clock."""
+    """The levels sent to one browser. `now`: seconds of any monotonic clock."""
 
     def __init__(self) -> None:
-        self._quiet: dict[str, float] = {}  # when it was last said of those below the scale
+        self._quiet: dict[str, float] = {}  # participants below the scale: when it was last sent
 
     def worth_sending(self, levels: Levels, now: float) -> Levels:
-        """Takes for granted that what it answers is sent."""
-        if len(self._quiet) > MAX_KEPT + len(levels):  # of calls that are over
+        """Returns the levels to send; assumes that the caller sends them."""
+        if len(self._quiet) > MAX_KEPT + len(levels):  # left over from ended calls
             self._quiet = {
-                voice: at for voice, at in self._quiet.items() if now - at < AGAIN_SECONDS
+                participant: at
+                for participant, at in self._quiet.items()
+                if now - at < QUIET_REPEAT_SECONDS
             }
         worth: Levels = {}
-        for voice, level in levels.items():
+        for participant, level in levels.items():
             if level[1] >= SCALE_DBFS:
-                self._quiet.pop(voice, None)
-            elif now - self._quiet.get(voice, float("-inf")) < AGAIN_SECONDS:
+                self._quiet.pop(participant, None)
+            elif now - self._quiet.get(participant, float("-inf")) < QUIET_REPEAT_SECONDS:
                 continue
             else:
-                self._quiet[voice] = now
-            worth[voice] = level
+                self._quiet[participant] = now
+            worth[participant] = level
         return worth

@@ -1,4 +1,4 @@
-"""Messages that recording processes publish ten times a second, and the words in them. PURE."""
+"""Messages of recording processes and of the live socket, and the form of a call in them. PURE."""
 
 from __future__ import annotations
 
@@ -7,9 +7,73 @@ from typing import Any, NotRequired, TypedDict
 
 SILENCE_DBFS = -96.0
 
+BrowserMessage = dict[str, Any]
+"""One JSON object for the browser, with its `type` (docs/dashboard.md, "The socket")."""
+
+Levels = dict[str, list[float]]
+"""Participant id -> [rms dBFS, peak dBFS]."""
+
+
+class CountsData(TypedDict):
+    """Messages of one subscription, by outcome."""
+
+    audio: int
+    dtmf: int
+    unknown: int
+    malformed: int
+    duplicate: int
+    late: int
+
+
+class SubscriptionData(TypedDict):
+    """A subscription of `CallData`."""
+
+    id: str
+    subscription_id: str
+    encoding: str
+    sample_rate: int | None
+    channels: int | None
+    length: float | None
+    connected_at: str
+    disconnected_at: str | None
+    close_code: int | None
+    counts: CountsData
+
+
+class ParticipantData(TypedDict):
+    """A participant of `CallData`."""
+
+    id: str
+    raw_id: str
+    kind: str
+    display_name: str
+    label: str
+    recorded_seconds: float
+    gap_seconds: float
+
+
+class CallData(TypedDict):
+    """A call as in REST (`GET /api/v1/calls/<id>/`); times in ISO 8601, UTC.
+
+    `calls.serializers.CallSerializer` builds it from rows, `streams.live.board.as_in_rest` from
+    open streams. Tests hold both to these members.
+    """
+
+    id: str
+    call_connection_id: str
+    correlation_id: str
+    state: str
+    started_at: str
+    ended_at: str | None
+    audio_started_at: str | None
+    duration_seconds: float
+    participants: list[ParticipantData]
+    subscriptions: list[SubscriptionData]
+
 
 class AlarmNews(TypedDict):
-    """An alarm that is on. `call` None: of the process; `participant` None: of the whole call.
+    """An active alarm. `call` None: of the process; `participant` None: of the whole call.
+
     `since`: ISO 8601.
     """
 
@@ -20,35 +84,30 @@ class AlarmNews(TypedDict):
 
 
 class Totals(TypedDict):
-    """Of one process: audio messages of the last second; age of the oldest finished journal that is
-    not sealed.
-    """
+    """Of one process: audio messages in the last second; age of its oldest unsealed journal."""
 
     packets_per_second: float
     seal_lag_seconds: float
 
 
 class News(TypedDict):
-    """What one process says in one tick.
+    """The news of one process in one tick.
 
-    `calls` holds calls as in REST (`GET /api/v1/calls/<id>/`), whole, when they are new or changed,
-    and each of the process's calls at least every `REPEAT_SECONDS`, so that a dashboard that missed
-    one learns it again. `ended` holds calls that this process no longer holds, as they ended.
-    `levels` maps participant ids to [rms dBFS, peak dBFS] of the newest window. `alarms` holds all
-    that are on in the process, whole, when one has come or gone and about once a second while any
-    is on. `listeners` holds how many listen in on which of its calls, whole, when that has changed
-    and about once a second while anybody does. `totals` come about once a second. `minutes` go with
-    the calls: by participant id, what was heard of it in each second of the last minute
-    (`step_of`), the newest last. `number` counts the news of the process one by one, from any
-    start: a hole in
-    it tells a dashboard at
-    once that news were lost.
+    `calls`: new and changed calls, and each call of the process at least every `REPEAT_SECONDS`, so
+    that a dashboard that missed one learns it again. `ended`: calls that this process no longer
+    holds, as they ended. `levels`: of the newest window. `alarms`: all active alarms of the
+    process, when one was raised or cleared and about once a second while any is active.
+    `listeners`: number of listeners by call id, for all calls of the process, when one has changed
+    and about once a second while there are any. `totals`: about once a second. `minutes`: sent with
+    the calls; by participant id, the loudness of each second of the last minute (`step_of`), the
+    newest last. `number`: a counter of the process's news, from any start; a hole in it shows a
+    dashboard at once that news were lost.
     """
 
     process: str
-    levels: dict[str, list[float]]
-    calls: NotRequired[list[dict[str, Any]]]
-    ended: NotRequired[list[dict[str, Any]]]
+    levels: Levels
+    calls: NotRequired[list[CallData]]
+    ended: NotRequired[list[CallData]]
     alarms: NotRequired[list[AlarmNews]]
     listeners: NotRequired[dict[str, int]]
     totals: NotRequired[Totals]
@@ -57,22 +116,19 @@ class News(TypedDict):
 
 
 REPEAT_SECONDS = 5.0
-
+"""Longest interval between two repetitions of a call by a process that holds it."""
 
 HELD_FOR = timedelta(seconds=3 * REPEAT_SECONDS)
-"""A process that has not repeated a call or an alarm for so long holds it no more: it has died, or
-it is cut off.
+"""A call or alarm that its process has not repeated for this long is no longer held: the process
+has died or is cut off.
 """
-
 
 NO_AUDIO = "."
-"""A second in which nothing came. Else a digit: 0 below -54 dBFS, one more for each 6 dB, 9 above
--6 dBFS.
-"""
+"""A second without packets. Otherwise a digit: 0 below -54 dBFS, one more per 6 dB, 9 above -6."""
 
 
 def step_of(rms_dbfs: float) -> str:
-    """How loud a second was, as one character; below -96 dBFS nothing came at all."""
+    """Returns the loudness of a second as one character; below -96 dBFS, `NO_AUDIO`."""
     if rms_dbfs < SILENCE_DBFS:
         return NO_AUDIO
     return str(min(9, max(0, int((rms_dbfs + 60) // 6))))

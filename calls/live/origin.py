@@ -1,6 +1,4 @@
-"""Whether a browser's WebSocket handshake comes from a page of ours. Browsers send cookies with any
-page's sockets.
-"""
+"""Origin check of a WebSocket handshake: browsers send cookies with the sockets of any page."""
 
 from __future__ import annotations
 
@@ -10,13 +8,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from calls.live.sockets import NotAllowed
+
 
 class SameOrigin:
-    """ASGI: closes before accept where Origin is absent, or neither this host's nor in
-    CSRF_TRUSTED_ORIGINS.
+    """ASGI middleware: closes before accept unless Origin is this host or in CSRF_TRUSTED_ORIGINS.
 
-    Stricter than the validator of Channels, which takes any origin in ALLOWED_HOSTS, and with "*"
-    simply any.
+    Stricter than the validator of Channels, which accepts any origin in ALLOWED_HOSTS, and with "*"
+    any origin at all.
     """
 
     def __init__(self, application: Any) -> None:
@@ -27,7 +26,7 @@ class SameOrigin:
             await self._application(scope, receive, send)
             return
         await receive()  # websocket.connect
-        await send({"type": "websocket.close", "code": 4403})
+        await send({"type": "websocket.close", "code": NotAllowed.code})
 
 
 def is_same_origin(scope: dict[str, Any]) -> bool:
@@ -45,7 +44,7 @@ def is_same_origin(scope: dict[str, Any]) -> bool:
 
 
 def _is_secure(scope: dict[str, Any], headers: dict[bytes, str]) -> bool:
-    """As HttpRequest.is_secure: TLS may end in front of us."""
+    """As `HttpRequest.is_secure`: a proxy may terminate TLS."""
     if settings.SECURE_PROXY_SSL_HEADER:
         name, value = settings.SECURE_PROXY_SSL_HEADER
         header = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
@@ -55,8 +54,8 @@ def _is_secure(scope: dict[str, Any], headers: dict[bytes, str]) -> bool:
 
 
 def _parts_of(origin: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port, with the port that the scheme implies; None for what is no origin
-    ("null", "").
+    """Returns scheme, host and port (the scheme's default if none is given), or None for text that
+    is no origin ("null", "").
     """
     try:
         url = urlsplit(origin)

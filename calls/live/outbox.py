@@ -1,79 +1,75 @@
-"""What waits for one browser: a bounded queue of calls, and one place for the newest levels of each
-process. PURE.
+"""The messages waiting for one browser: a bounded queue of call messages, and the newest levels of
+each process. PURE.
 
-A browser that reads slowly gets the newest, and costs the same memory whether it is late by a
-second or by an hour.
+A browser that reads slowly gets the newest state, and costs the same memory whether it is a second
+or an hour behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from calls.live.view import Message
+from calls.live.messages import BrowserMessage, Levels
 
-CALL_MESSAGES = 256
-"""Most messages about calls that wait for one browser. One more, and it gets a snapshot instead of
-all of them.
+MAX_CALL_MESSAGES = 256
+"""Most call messages waiting for one browser. One more, and it gets a snapshot instead of all of
+them.
 """
 
-LEVEL_PROCESSES = 64
+MAX_LEVEL_PROCESSES = 64
 """Most processes whose newest levels wait."""
-
-Levels = dict[str, list[float]]
-"""Participant id -> [rms dBFS, peak dBFS]."""
 
 
 class Outbox:
-    """One for each socket, filled by the news and emptied by the sender."""
+    """One per socket, filled by the news and emptied by the sender."""
 
     def __init__(self) -> None:
         self._snapshot_due = False
-        self._messages: list[Message] = []
+        self._messages: list[BrowserMessage] = []
         self._levels: dict[str, Levels] = {}
-        self._totals: Message | None = None
+        self._totals: BrowserMessage | None = None
         self._minutes: dict[str, str] = {}
 
-    def demand_snapshot(self) -> None:
-        """The next thing sent is a snapshot; it holds all that waits."""
+    def request_snapshot(self) -> None:
+        """Makes a snapshot the next thing to send; it replaces all waiting call messages."""
         self._snapshot_due = True
         self._messages.clear()
 
-    def put(self, messages: Iterable[Message]) -> None:
+    def put(self, messages: Iterable[BrowserMessage]) -> None:
+        """Appends call messages, unless a snapshot is due: made when it is sent, it has them."""
         if self._snapshot_due:
-            return  # made when it is sent, the snapshot will hold them
+            return
         self._messages.extend(messages)
-        if len(self._messages) > CALL_MESSAGES:
-            self.demand_snapshot()
+        if len(self._messages) > MAX_CALL_MESSAGES:
+            self.request_snapshot()
 
     def put_levels(self, process: str, levels: Levels) -> None:
-        """Replaces the levels of this process that were not sent yet: they are old."""
+        """Replaces the waiting levels of this process, which are out of date."""
         if not levels:
             return
-        if process not in self._levels and len(self._levels) >= LEVEL_PROCESSES:
+        if process not in self._levels and len(self._levels) >= MAX_LEVEL_PROCESSES:
             self._levels.pop(next(iter(self._levels)))
         self._levels[process] = levels
 
-    def put_totals(self, totals: Message) -> None:
-        """Replaces those that wait: they are old."""
+    def put_totals(self, totals: BrowserMessage) -> None:
+        """Replaces the waiting totals, which are out of date."""
         self._totals = totals
 
     def put_minutes(self, minutes: dict[str, str]) -> None:
-        """The last minute of voices, once for each browser; there are no more of them than
-        voices.
-        """
+        """Adds the last minute of participants. Each is put once, which bounds the number."""
         self._minutes |= minutes
 
-    def take_news(self) -> list[Message]:
-        """What is no fact about calls and may follow it: totals and minutes."""
-        news = [] if self._totals is None else [self._totals]
+    def take_totals_and_minutes(self) -> list[BrowserMessage]:
+        """Removes and returns totals and minutes, which may be sent after the call messages."""
+        taken = [] if self._totals is None else [self._totals]
         if self._minutes:
-            news.append({"type": "minutes", "minutes": self._minutes})
+            taken.append({"type": "minutes", "minutes": self._minutes})
         self._totals, self._minutes = None, {}
-        return news
+        return taken
 
-    def take(self) -> tuple[bool, list[Message], Levels]:
-        """Whether a snapshot is due, the messages after it, and the newest levels; then the mailbox
-        is empty.
+    def take(self) -> tuple[bool, list[BrowserMessage], Levels]:
+        """Removes and returns the rest: whether a snapshot is due, the messages after it, and the
+        newest levels.
         """
         taken = self._snapshot_due, self._messages, _loudest(self._levels.values())
         self._snapshot_due, self._messages, self._levels = False, [], {}
@@ -81,12 +77,12 @@ class Outbox:
 
 
 def _loudest(of_processes: Iterable[Levels]) -> Levels:
-    """One level for each participant. After a reconnect two processes may know it: the old one is
-    silent.
+    """Returns one level per participant. After a reconnect two processes may have one: the old one
+    is silent.
     """
-    united: Levels = {}
+    loudest: Levels = {}
     for levels in of_processes:
         for participant, level in levels.items():
-            if participant not in united or level > united[participant]:
-                united[participant] = level
-    return united
+            if participant not in loudest or level > loudest[participant]:
+                loudest[participant] = level
+    return loudest

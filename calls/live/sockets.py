@@ -1,13 +1,14 @@
-"""A browser's WebSocket: why it ends, who may keep it open, and its queries to the database."""
+"""The browser's WebSockets: their life from accept to close, close codes, users and queries."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -15,66 +16,144 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 
 T = TypeVar("T")
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Work = Callable[[], Coroutine[Any, Any, None]]
 
-
-CLIENT_MESSAGES = 100
-"""A browser has nothing to say here; so many messages are ignored, the next one closes the
-socket.
-"""
-
-
-_database_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-database")
-"""Not the thread that all consumers of a process share: a slow query would delay them all. And
-never more than two.
-"""
+MAX_CLIENT_MESSAGES = 100
+"""Browsers have nothing to send: this many messages are ignored, the next one closes the socket."""
 
 
 class SocketClosed(Exception):
-    """The socket ends. Each class has the close code that the browser is told (docs/dashboard.md).
+    """The socket ends. Each class has its close code (docs/dashboard.md, docs/listening.md).
 
-    Leave
-    ├── BrowserLeft     (none: it is gone)
-    ├── LoggedOut       4401
-    ├── NotAllowed      4403
-    ├── TooSlow         4408
-    └── TalksTooMuch    4429
+    SocketClosed
+    ├── BrowserLeft       (none: the connection is gone)
+    ├── LoggedOut         4401
+    ├── NotAllowed        4403
+    ├── TooSlow           4408
+    ├── NotLive           4410  (calls.listen.consumer)
+    ├── TalksTooMuch      4429
+    └── TooManyListeners  4503  (calls.listen.consumer)
     """
 
     code: int | None = None
 
 
 class BrowserLeft(SocketClosed):
-    """The browser closed, or its connection broke."""
+    """The browser closed, or its connection was lost."""
 
 
 class LoggedOut(SocketClosed):
-    """Nobody is logged in: before accept, or the session ended since."""
+    """No login before accept, or the session has ended since."""
 
     code = 4401
 
 
 class NotAllowed(SocketClosed):
-    """The account lacks a permission."""
+    """The account lacks a permission, or the page is of another origin."""
 
     code = 4403
 
 
 class TooSlow(SocketClosed):
+    """The browser did not take a message in time."""
+
     code = 4408
 
 
 class TalksTooMuch(SocketClosed):
+    """The browser sent more than `MAX_CLIENT_MESSAGES`."""
+
     code = 4429
 
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+class BrowserSocket(ABC):
+    """One accepted socket: runs its tasks, writes to the browser, closes with the right code.
+
+    `log` is bound to the ids of the socket. A browser that does not take one message within
+    `send_seconds` is disconnected.
+    """
+
+    opened: ClassVar[str]
+    closed: ClassVar[str]
+    """Log events."""
+
+    def __init__(self, receive: Receive, send: Send, log: Any, send_seconds: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._log = log
+        self._send_seconds = send_seconds
+
+    @abstractmethod
+    def tasks(self) -> Iterable[Work]:
+        """Returns the tasks of the socket. Each ends it by raising a `SocketClosed`."""
+
+    async def run(self) -> None:
+        """Runs the tasks until one of them ends the socket; tells the browser why."""
+        self._log.info(self.opened)
+        reason = BrowserLeft.__name__
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (*self.tasks(), self._ignore_input):
+                    group.create_task(work())
+        except* SocketClosed as ends:
+            end = _first_of(ends)
+            reason = type(end).__name__
+            if end.code is not None:
+                with suppress(OSError):
+                    await self._send({"type": "websocket.close", "code": end.code})
+        finally:
+            self._log.info(self.closed, reason=reason)
+            await self.clean_up()
+
+    async def clean_up(self) -> None:  # noqa: B027 - optional
+        """Called once, after the last task has ended."""
+
+    async def write(self, **message: str | bytes) -> None:
+        """Sends one message, `text` or `bytes`. Raises `TooSlow` and `BrowserLeft`."""
+        try:
+            async with asyncio.timeout(self._send_seconds):
+                await self._send({"type": "websocket.send", **message})
+        except TimeoutError:
+            raise TooSlow from None
+        except OSError:  # uvicorn's way to report that the browser is gone
+            raise BrowserLeft from None
+
+    async def _ignore_input(self) -> None:
+        """Counts the browser's messages without reading them."""
+        for _message in range(MAX_CLIENT_MESSAGES + 1):
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                raise BrowserLeft
+        raise TalksTooMuch
 
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+def _first_of(ends: BaseExceptionGroup[SocketClosed]) -> SocketClosed:
+    first = ends.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Whether the event comes in time.
+class DatabaseThreads:
+    """Two threads for the queries of all sockets of one kind in this process.
+
+    Not the thread that all consumers of a process share: a slow query would delay them all. Each
+    kind has its own two, so that a burst of snapshots for dashboards cuts off no listener.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix=name)
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Returns the result of `work(*arguments)`, or raises its error."""
+        result: T = await database_sync_to_async(
+            work, thread_sensitive=False, executor=self._threads
+        )(*arguments)
+        return result
+
+
+async def set_within(seconds: float, event: asyncio.Event) -> bool:
+    """Waits for `event`; returns whether it was set in time.
 
     Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes together with
     the event, and the task, and with it the socket, would never end.
@@ -85,35 +164,11 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
     return False
 
 
-def first_of(leaving: BaseExceptionGroup[SocketClosed]) -> SocketClosed:
-    """Why a socket ends whose tasks have ended by these."""
-    first = leaving.exceptions[0]
-    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-async def ignore_input(receive: Receive) -> None:
-    """A browser that has nothing to say: counted, never read. Raises `BrowserLeft` and
-    `TalksTooMuch`.
-    """
-    for _message in range(CLIENT_MESSAGES + 1):
-        event = await receive()
-        if event["type"] == "websocket.disconnect":
-            raise BrowserLeft
-    raise TalksTooMuch
-
-
-async def _in_database_thread(work: Callable[..., T], *arguments: Any) -> T:
-    result: T = await database_sync_to_async(
-        work, thread_sensitive=False, executor=_database_threads
-    )(*arguments)
-    return result
-
-
 def user_of(session_key: str) -> Any:
-    """As the next request of this browser would find it: session alive, password unchanged, user
-    active.
+    """Returns the user that the browser's next request would have, or the anonymous user.
 
-    The anonymous user where there is none. Permissions are read anew with it.
+    Re-authenticates the session while a socket is open, since no request would: session alive,
+    password unchanged, user active. Permissions are read anew.
     """
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key or None)

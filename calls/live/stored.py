@@ -1,17 +1,18 @@
-"""The calls that are live in the database, as REST shows them: first paint and snapshot begin with
-them.
-"""
+"""The live calls in the database, in their REST form: the basis of first paint and snapshot."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
-from calls.live.view import Call as ShownCall
+from calls.live.messages import CallData
 from calls.models import Call
 from calls.serializers import CallSerializer
 
 
-def stored_live_calls(now: datetime) -> list[ShownCall]:
-    """Newest first. Raises django.db.Error when the database is away."""
+def stored_live_calls(now: datetime) -> list[CallData]:
+    """Returns the live calls, newest first. Raises `django.db.Error` if the database is
+    unreachable.
+    """
     calls = Call.objects.for_rest(now).live(now).order_by("-started_at", "-id")
-    return [dict(call) for call in CallSerializer(calls, many=True).data]
+    return [cast("CallData", dict(call)) for call in CallSerializer(calls, many=True).data]

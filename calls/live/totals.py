@@ -1,41 +1,36 @@
-"""What the recording processes say of themselves once a second, added up for one dashboard.
-PURE.
-"""
+"""The totals that recording processes publish once a second, summed for one dashboard. PURE."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from calls.live.messages import Totals
+from calls.live.messages import BrowserMessage, Totals
 
-SAID_FOR = timedelta(seconds=5)
-"""A process that has not spoken for so long drops out of the sums: it has no calls, or it is
-gone.
-"""
+VALID_FOR = timedelta(seconds=5)
+"""A process whose totals are older drops out of the sums: it has no calls, or it is gone."""
 
 
 class LiveTotals:
-    """`now` is always the present moment, aware."""
+    """The totals of one dashboard socket. `now`: the current time, aware."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[datetime, Totals]] = {}
+        self._reports: dict[str, tuple[datetime, Totals]] = {}
 
     def update(self, process: str, totals: Totals, now: datetime) -> None:
-        self._told[process] = now, totals
+        self._reports[process] = now, totals
 
-    def has_lost(self, now: datetime) -> bool:
-        """Whether a process that `message` summed up last is to drop out."""
-        return any(now - at > SAID_FOR for at, _totals in self._told.values())
+    def has_expired(self, now: datetime) -> bool:
+        """Returns whether the last `message` included a process that is to drop out."""
+        return any(now - at > VALID_FOR for at, _totals in self._reports.values())
 
-    def message(self, now: datetime) -> dict[str, Any]:
-        """Packets are summed; the lag is the longest, since processes of one spool may say the same
-        one.
-        """
-        self._told = {
-            process: told for process, told in self._told.items() if now - told[0] <= SAID_FOR
+    def message(self, now: datetime) -> BrowserMessage:
+        """Sums the packets; takes the longest lag, since processes may share a spool."""
+        self._reports = {
+            process: report
+            for process, report in self._reports.items()
+            if now - report[0] <= VALID_FOR
         }
-        totals = [totals for _at, totals in self._told.values()]
+        totals = [totals for _at, totals in self._reports.values()]
         return {
             "type": "totals",
             "processes": len(totals),

@@ -1,212 +1,191 @@
-"""What several processes and the database say of the calls of this moment, made into one picture.
-PURE.
+"""The live calls of several processes and of the database, merged into one picture. PURE.
 
-A call may have sockets in several processes; each tells what it knows, and the database knows what
-is sealed. The picture holds the union. What changes in it comes out as messages for the browser, in
-order:
+A call may have sockets in several processes; each reports its own facts, and the database has the
+sealed ones. The view holds the union. Its changes come out as messages for the browser, in order:
 
-    News, rows  ──▶  LiveView  ──▶  call.started | call.updated | call.ended | alarm | alarm.cleared
-    | listening
+    News, rows  ──▶  LiveView  ──▶  call.started | call.updated | call.ended
+                                    alarm | alarm.cleared | listening
 
-A call stays while a process holds it (repeats it at least every `live.REPEAT_SECONDS`) or the
-database calls it live.
+A call stays while a process holds it (repeats it at least every `REPEAT_SECONDS`) or while it is
+live in the database.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from calls.live.alarms import LiveAlarms
 from calls.live.listeners import LiveListeners
-from calls.live.messages import HELD_FOR, News
+from calls.live.messages import HELD_FOR, BrowserMessage, CallData, News
 from calls.live.totals import LiveTotals
 from calls.times import iso_text
 
-Call = dict[str, Any]
-"""A call as REST shows it."""
-Message = dict[str, Any]
-"""One JSON object on its way to the browser, with its `type`."""
-
 MISSED_AFTER = timedelta(seconds=2)
-"""A process that holds calls speaks ten times a second: after such a pause, news may have been
+"""A process that holds calls publishes ten times a second: after a longer pause, news may have been
 lost.
 """
 
-OVER_FOR = timedelta(seconds=60)
-"""So long the database's word that a call is live does not bring back one that has ended: rows
-follow the news.
-"""
+ENDED_FOR = timedelta(seconds=60)
+"""For this long a stale "live" row does not revive an ended call: rows follow the news."""
 
 _EARLIEST = frozenset({"started_at", "audio_started_at", "connected_at"})
 _LATEST = frozenset({"disconnected_at"})
 _TICKING = frozenset({"duration_seconds", "recorded_seconds", "counts"})
-"""Members that grow all the time: alone they are no reason to tell the browser."""
+"""Members that grow all the time: a change of these alone is not sent."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What one process told of one call, when, and whether it holds a socket of it."""
+class _Report:
+    """The last report of one process on one call; `is_held`: the process has a socket of it."""
 
-    call: Call
+    call: CallData
     at: datetime
-    holds: bool
+    is_held: bool
 
 
 class LiveView:
-    """The picture of one dashboard socket. `now` is always the present moment, aware."""
+    """The picture of one dashboard socket. `now`: the current time, aware."""
 
     def __init__(self) -> None:
-        self._told: dict[str, dict[str, _Told]] = {}  # call id, process
-        self._stored: dict[str, Call] = {}  # live, says the database
-        self._shown: dict[str, Call] = {}
-        self._over: dict[str, datetime] = {}  # when calls ended, for OVER_FOR
+        self._reports: dict[str, dict[str, _Report]] = {}  # by call id and process
+        self._stored: dict[str, CallData] = {}  # live in the database
+        self._shown: dict[str, CallData] = {}
+        self._ended: dict[str, datetime] = {}  # when calls ended, for ENDED_FOR
         self._alarms = LiveAlarms()
         self._listeners = LiveListeners()
         self.totals = LiveTotals()
-        self._heard: dict[
-            str, tuple[datetime, int | None]
-        ] = {}  # when each process spoke last, and its number
+        # By process: the time and number of its last news.
+        self._last_news: dict[str, tuple[datetime, int | None]] = {}
 
     def missed(self, news: News, now: datetime) -> bool:
-        """Whether news of this process were lost before these. Asked before `apply`."""
-        if news["process"] not in self._heard:
+        """Returns whether earlier news of this process were lost. Call it before `apply`."""
+        process = news["process"]
+        if process not in self._last_news:
             return False
-        heard_at, number = self._heard[news["process"]]
+        last_at, number = self._last_news[process]
         if number is not None and "number" in news:
             return news["number"] != number + 1
-        return now - heard_at > MISSED_AFTER and self._holds_any(news["process"])
+        if now - last_at <= MISSED_AFTER:
+            return False
+        return any(
+            process in reports and reports[process].is_held for reports in self._reports.values()
+        )
 
-    def apply(self, news: News, now: datetime) -> list[Message]:
-        """Takes in what a process says; the messages say what it changed. Levels are not looked
-        at.
-        """
+    def apply(self, news: News, now: datetime) -> list[BrowserMessage]:
+        """Takes in the news of a process; returns the resulting changes. Levels are ignored."""
         process = news["process"]
-        self._heard[process] = (now, news.get("number"))
-        messages: list[Message] = []
+        self._last_news[process] = (now, news.get("number"))
+        changes: list[BrowserMessage] = []
         if "totals" in news:
             self.totals.update(process, news["totals"], now)
         for call in news.get("calls", ()):
-            self._over.pop(call["id"], None)
-            self._told.setdefault(call["id"], {})[process] = _Told(call, now, holds=True)
-            messages += self._redraw(call["id"])
+            self._ended.pop(call["id"], None)
+            self._reports.setdefault(call["id"], {})[process] = _Report(call, now, is_held=True)
+            changes += self._refresh(call["id"])
         for call in news.get("ended", ()):
-            self._told.setdefault(call["id"], {})[process] = _Told(call, now, holds=False)
-            messages += (
-                self._redraw(call["id"])
-                if self._is_held(call["id"], now)
-                else self._end(call["id"], now)
-            )
-        if "alarms" in news:
-            changes = self._alarms.update(process, news["alarms"], now)
-            messages = [
-                *changes.cleared,
-                *messages,
-                *changes.raised,
-            ]  # a call comes before its alarms, and goes after
+            self._reports.setdefault(call["id"], {})[process] = _Report(call, now, is_held=False)
+            is_held = self._is_held(call["id"], now)
+            changes += self._refresh(call["id"]) if is_held else self._end(call["id"], now)
+        if "alarms" in news:  # a call comes before its alarms, and goes after them
+            alarms = self._alarms.update(process, news["alarms"], now)
+            changes = [*alarms.cleared, *changes, *alarms.raised]
         if "listeners" in news:
-            messages += self._listeners.update(process, news["listeners"], now)
-        return messages
+            changes += self._listeners.update(process, news["listeners"], now)
+        return changes
 
-    def reconcile(self, stored: list[Call], now: datetime) -> list[Message]:
-        """Compares with all calls that are live in the database, and ends those that nobody holds
-        any more.
-        """
-        messages = self.expire(now)
-        self._stored = {call["id"]: call for call in stored if call["id"] not in self._over}
-        for call_id in list(self._stored | self._told | self._shown):
+    def reconcile(self, stored: list[CallData], now: datetime) -> list[BrowserMessage]:
+        """Takes in all live calls of the database; ends the calls that nobody holds any more."""
+        changes = self.expire(now)
+        self._stored = {call["id"]: call for call in stored if call["id"] not in self._ended}
+        for call_id in list(self._stored | self._reports | self._shown):
             stays = call_id in self._stored or self._is_held(call_id, now)
-            messages += self._redraw(call_id) if stays else self._end(call_id, now)
-        return messages
+            changes += self._refresh(call_id) if stays else self._end(call_id, now)
+        return changes
 
-    def wants_database(self, now: datetime) -> bool:
-        """Whether a call is shown that no process holds: only the database can say if it is still
-        live.
+    def needs_database(self, now: datetime) -> bool:
+        """Returns whether a shown call is held by no process: only the database can tell whether it
+        is still live.
         """
         return any(not self._is_held(call_id, now) for call_id in self._shown)
 
-    def expire(self, now: datetime) -> list[Message]:
-        """Lets go of what is kept for a while only: calls that ended; processes that are gone,
-        alarms and listeners.
-        """
-        self._over = {call_id: at for call_id, at in self._over.items() if now - at <= OVER_FOR}
-        self._heard = {
-            process: last for process, last in self._heard.items() if now - last[0] <= OVER_FOR
+    def expire(self, now: datetime) -> list[BrowserMessage]:
+        """Drops ended calls, and the alarms and listeners of processes that are gone."""
+        self._ended = {call_id: at for call_id, at in self._ended.items() if now - at <= ENDED_FOR}
+        self._last_news = {
+            process: last for process, last in self._last_news.items() if now - last[0] <= ENDED_FOR
         }
-        changes = self._alarms.expire(now)
-        return changes.cleared + changes.raised + self._listeners.expire(now)
+        alarms = self._alarms.expire(now)
+        return alarms.cleared + alarms.raised + self._listeners.expire(now)
 
-    def snapshot(self) -> Message:
-        """All calls of the picture, newest first, as the database lists them, alarms and
-        listeners.
-        """
+    def snapshot(self) -> BrowserMessage:
+        """Returns all calls, newest first as in the database, alarms and listeners."""
         newest_first = sorted(
             self._shown.values(), key=lambda call: _moment(call.get("started_at")), reverse=True
         )
         alarms, listening = self._alarms.as_list(), self._listeners.shown
         return {"type": "snapshot", "calls": newest_first, "alarms": alarms, "listening": listening}
 
-    def _redraw(self, call_id: str) -> list[Message]:
-        witnesses = [told.call for _process, told in sorted(self._told.get(call_id, {}).items())]
+    def _refresh(self, call_id: str) -> list[BrowserMessage]:
+        calls = [report.call for _, report in sorted(self._reports.get(call_id, {}).items())]
         if call_id in self._stored:
-            witnesses.insert(0, self._stored[call_id])
-        call = {**_merge_all(witnesses), "state": "live", "ended_at": None}
+            calls.insert(0, self._stored[call_id])
+        call: CallData = {**_merge_all(calls), "state": "live", "ended_at": None}
         before = self._shown.get(call_id)
         self._shown[call_id] = call
         if before is None:
             return [{"type": "call.started", "call": call}]
-        return [{"type": "call.updated", "call": call}] if _facts(before) != _facts(call) else []
+        is_changed = _without_ticking(before) != _without_ticking(call)
+        return [{"type": "call.updated", "call": call}] if is_changed else []
 
-    def _end(self, call_id: str, now: datetime) -> list[Message]:
-        told = self._told.pop(call_id, {}).values()
+    def _end(self, call_id: str, now: datetime) -> list[BrowserMessage]:
+        reports = self._reports.pop(call_id, {}).values()
         self._stored.pop(call_id, None)
-        self._over[call_id] = now
+        self._ended[call_id] = now
         if (shown := self._shown.pop(call_id, None)) is None:
             return []  # it came and went unseen
-        call = _merge_all([shown, *(witness.call for witness in told)])
-        if endings := [witness.call for witness in told if not witness.holds]:
+        call = _merge_all([shown, *(report.call for report in reports)])
+        if endings := [report.call for report in reports if not report.is_held]:
             last = max(endings, key=_ending)
             call |= {"state": last["state"], "ended_at": last["ended_at"]}
-        else:  # nobody said so: its process has died, and told us last at some moment
-            last_told = max((witness.at for witness in told), default=now)
-            call |= {"state": "interrupted", "ended_at": iso_text(last_told)}
+        else:  # no process reported an end: the last one that held the call has died
+            last_report_at = max((report.at for report in reports), default=now)
+            call |= {"state": "interrupted", "ended_at": iso_text(last_report_at)}
         return [{"type": "call.ended", "call": call}]
 
     def _is_held(self, call_id: str, now: datetime) -> bool:
         return any(
-            told.holds and now - told.at <= HELD_FOR
-            for told in self._told.get(call_id, {}).values()
+            report.is_held and now - report.at <= HELD_FOR
+            for report in self._reports.get(call_id, {}).values()
         )
 
-    def _holds_any(self, process: str) -> bool:
-        return any(process in told and told[process].holds for told in self._told.values())
 
-
-def merge(first: Call, second: Call) -> Call:
-    """What two witnesses know of one call. It matters neither who speaks first nor how often one
-    speaks.
-    """
+def merge(first: CallData, second: CallData) -> CallData:
+    """Merges two reports on one call: commutative, associative and idempotent."""
     last = max(first, second, key=_ending)
-    return {
+    merged = {
         **_merge_members(first, second),
         "state": last.get("state"),
         "ended_at": last.get("ended_at"),
     }
+    return cast("CallData", merged)
 
 
-def _merge_all(calls: list[Call]) -> Call:
-    assert calls, "a call is shown because somebody spoke of it"
-    united = calls[0]
+def _merge_all(calls: list[CallData]) -> CallData:
+    assert calls, "a call is shown because a process or the database reported it"
+    merged = calls[0]
     for call in calls[1:]:
-        united = merge(united, call)
-    return united
+        merged = merge(merged, call)
+    return merged
 
 
-def _merge_members(first: Call, second: Call) -> Call:
-    return {name: _merge_member(name, first.get(name), second.get(name)) for name in first | second}
+def _merge_members(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    names = {**first, **second}
+    return {name: _merge_member(name, first.get(name), second.get(name)) for name in names}
 
 
 def _merge_member(name: str, first: Any, second: Any) -> Any:
@@ -220,23 +199,22 @@ def _merge_member(name: str, first: Any, second: Any) -> Any:
         return _merge_by_id(first, second)
     if isinstance(first, dict):
         return _merge_members(first, second)
-    return max(first, second)  # seconds and counts grow, and any text says more than none
+    return max(first, second)  # seconds and counts grow, and any text is more than none
 
 
-def _merge_by_id(first: list[Call], second: list[Call]) -> list[Call]:
-    """Participants, subscriptions: in the order of the first list, then those that only the second
-    has.
-    """
-    united = {item["id"]: item for item in first}
+def _merge_by_id(
+    first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Merges participants or subscriptions, in the order of the first list; others follow."""
+    merged = {item["id"]: item for item in first}
     for item in second:
-        united[item["id"]] = (
-            _merge_members(united[item["id"]], item) if item["id"] in united else item
-        )
-    return list(united.values())
+        known = merged.get(item["id"])
+        merged[item["id"]] = item if known is None else _merge_members(known, item)
+    return list(merged.values())
 
 
-def _ending(call: Call) -> tuple[bool, tuple[datetime, str], str]:
-    """Who is the last to end: live outlasts all, then the later moment."""
+def _ending(call: CallData) -> tuple[bool, tuple[datetime, str], str]:
+    """Sort key for the last to end: live comes after all ends, then the later moment."""
     return call.get("state") == "live", _order(call.get("ended_at")), str(call.get("state"))
 
 
@@ -248,8 +226,9 @@ def _moment(time: str | None) -> datetime:
     return datetime.fromisoformat(time) if time else _LONG_AGO
 
 
-def _facts(value: Any) -> Any:
-    """The value without its ticking members."""
+def _without_ticking(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _facts(member) for name, member in value.items() if name not in _TICKING}
-    return [_facts(item) for item in value] if isinstance(value, list) else value
+        return {
+            name: _without_ticking(member) for name, member in value.items() if name not in _TICKING
+        }
+    return [_without_ticking(item) for item in value] if isinstance(value, list) else value

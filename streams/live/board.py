@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from calls import identity
 from calls.audio.levels import levels_of
 from calls.close_codes import GOOD_CLOSE_CODES
-from calls.live.messages import REPEAT_SECONDS, SILENCE_DBFS, AlarmNews, News, Totals
+from calls.live.messages import (
+    REPEAT_SECONDS,
+    SILENCE_DBFS,
+    AlarmNews,
+    CallData,
+    News,
+    ParticipantData,
+    SubscriptionData,
+    Totals,
+)
 from calls.times import iso_from_microseconds
 from streams.ingest.stream import Stream
 from streams.journal.records import Metadata
@@ -96,7 +104,7 @@ class Board:
 
     def _call_news(
         self, now: float, now_us: int
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
+    ) -> tuple[list[CallData], list[CallData], dict[str, str]]:
         """Calls that are new, changed or due again, those that have ended, and minutes of the
         former.
         """
@@ -166,7 +174,7 @@ def _minutes(call: LiveCall) -> dict[str, str]:
     return {speaker.participant_id: "".join(speaker.minute) for speaker in speakers}
 
 
-def as_in_rest(call: LiveCall) -> dict[str, Any]:
+def as_in_rest(call: LiveCall) -> CallData:
     """The call as `GET /api/v1/calls/<id>/` shows it, as far as this process knows before anything
     is sealed.
     """
@@ -198,9 +206,9 @@ def _state_of(call: LiveCall) -> str:
     return "ended" if last.code in GOOD_CLOSE_CODES else "interrupted"
 
 
-def _participants(call: LiveCall) -> dict[str, dict[str, Any]]:
+def _participants(call: LiveCall) -> dict[str, ParticipantData]:
     """By id, in the order of being heard; a voice heard on two sockets is one participant."""
-    participants: dict[str, dict[str, Any]] = {}
+    participants: dict[str, ParticipantData] = {}
     for stream in call.streams:
         for speaker in stream.speakers.values():
             known = participants.setdefault(
@@ -219,7 +227,7 @@ def _participants(call: LiveCall) -> dict[str, dict[str, Any]]:
     return participants
 
 
-def _subscriptions(stream: Stream) -> Iterable[dict[str, Any]]:
+def _subscriptions(stream: Stream) -> Iterable[SubscriptionData]:
     """One for each metadata, as REST shows them; one without facts while none has come."""
     handshake, closed = stream.handshake, stream.closed
     announced: list[Metadata | None] = [*stream.metadata] or [None]

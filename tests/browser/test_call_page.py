@@ -147,7 +147,7 @@ class TheLanes(CallPage):
         )
         with self.window() as page:
             self.open(page)
-            page.get_by_role("button", name="0:08.0 · Key 7 was pressed").click()
+            page.get_by_role("button", name="0:08.0 · DTMF 7 (keypad)").click()
             expect(page.locator("[data-part=offset]")).to_have_text("0:08.0")
 
     def test_what_cannot_be_fetched_is_said_and_tried_again(self) -> None:

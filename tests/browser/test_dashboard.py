@@ -10,7 +10,7 @@ from typing import Any
 from django.test import tag
 from playwright.sync_api import Page, expect
 
-from calls.live.view import Call
+from calls.live.messages import CallData
 from tests.browser.server import OPERATOR, PASSWORD, BrowserTestCase
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended
 from tests.calls.pages.test_pages import a_live_call
@@ -22,7 +22,7 @@ def begun(seconds_ago: float) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat()
 
 
-def participant_ids(call: Call) -> list[str]:
+def participant_ids(call: CallData) -> list[str]:
     return [participant["id"] for participant in call["participants"]]
 
 
@@ -223,10 +223,10 @@ class TheAlarms(DashboardTestCase):
             expect(rows).to_have_count(2)
             expect(rows.filter(has_text="Too quiet")).to_contain_text("+15551234567")
             expect(page.locator("#alarm-news")).to_contain_text(
-                "Alarm: Audio has stopped coming, Call …ection-1."
+                "Alarm: Audio stalled, Call …ection-1."
             )
             expect(card.locator("[data-part=alarms]")).to_have_text(
-                "Audio has stopped coming · Too quiet (+15551234567)"
+                "Audio stalled · Too quiet (+15551234567)"
             )
             expect(alarms.get_by_role("link", name="Call …ection-1").first).to_have_attribute(
                 "href", f"/calls/{call['id']}/"
@@ -236,15 +236,15 @@ class TheAlarms(DashboardTestCase):
             expect(alarms).to_be_hidden()
             expect(card.locator("[data-part=alarms]")).to_be_hidden()
             expect(page.locator("#alarm-news")).to_contain_text(
-                "Over: Audio has stopped coming, Call …ection-1."
+                "Over: Audio stalled, Call …ection-1."
             )
             self.say(alarms=[stalled])
             expect(page.locator("#alarm-news")).to_contain_text(
-                "Alarm: Audio has stopped coming, Call …ection-1."
+                "Alarm: Audio stalled, Call …ection-1."
             )
             self.say(ended=[ended(call)], alarms=[])
             expect(page.locator("#alarm-news")).to_contain_text(
-                "Over: Audio has stopped coming, Call …ection-1."
+                "Over: Audio stalled, Call …ection-1."
             )
         self.assertEqual(self.console, [])
 
@@ -278,7 +278,7 @@ class TheChoice(DashboardTestCase):
             self.say(calls=calls, alarms=[an_alarm("stalled", calls[2])])
             expect(rows).to_have_count(1)
             page.get_by_role("button", name="Show all").click()
-            page.locator("select[name=alarm]").select_option("Audio has stopped coming")
+            page.locator("select[name=alarm]").select_option("Audio stalled")
             expect(titles).to_have_text(["Call …ection-3"])
             page.locator("select[name=alarm]").select_option("Too quiet")
             expect(page.get_by_text("No live call is as you have chosen.")).to_be_visible()

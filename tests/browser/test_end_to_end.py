@@ -49,10 +49,8 @@ class ACall(SimpleTestCase):
         with self.watched("uvicorn") as (server, page):
             acs = self.simulate(server, "--seconds", "14", "--stall", "1:7")
             alarms = page.get_by_role("region", name="Alarms")
-            expect(alarms).to_contain_text("Audio has stopped coming", timeout=30_000)
-            expect(page.locator("[data-call] [data-part=alarms]")).to_have_text(
-                "Audio has stopped coming"
-            )
+            expect(alarms).to_contain_text("Audio stalled", timeout=30_000)
+            expect(page.locator("[data-call] [data-part=alarms]")).to_have_text("Audio stalled")
             meter = page.get_by_role("meter").first
             expect(meter).to_have_attribute("aria-valuetext", "silent")
             expect(alarms).to_be_hidden(timeout=20_000)

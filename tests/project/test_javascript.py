@@ -1,4 +1,4 @@
-"""Runs the tests of the browser's modules, with Node's own runner."""
+"""Tests of the browser's modules, run by Node, and of rules that the server shares with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TESTS = Path(__file__).parents[1] / "js"
 
 @tag("javascript")
 class JavaScript(SimpleTestCase):
-    def test_the_modules_of_the_pages_pass_their_tests(self) -> None:
+    def test_the_modules_pass_their_tests(self) -> None:
         files = sorted(str(file) for file in TESTS.glob("*.test.mjs"))
         self.assertGreater(len(files), 4)
         done = subprocess.run(
@@ -30,11 +30,11 @@ class JavaScript(SimpleTestCase):
         )
         self.assertEqual(done.returncode, 0, done.stdout[-8000:] + done.stderr[-2000:])
 
-    def test_the_recorder_steps_the_minute_as_the_page_does(self) -> None:
+    def test_the_recorder_and_the_page_agree_on_steps_of_the_minute(self) -> None:
         for rms, step in json.loads((TESTS / "steps.json").read_text()):
             self.assertEqual(step_of(rms), step, rms)
 
-    def test_the_server_reads_identities_as_the_modules_do(self) -> None:
+    def test_the_server_and_the_page_agree_on_identities(self) -> None:
         for participant in json.loads((TESTS / "identities.json").read_text()):
             with self.subTest(participant["raw_id"]):
                 self.assertEqual(identity.kind_of(participant["raw_id"]), participant["kind"])

@@ -1,14 +1,12 @@
-"""Alarms of several processes as one picture: what a browser is told, and when it is over."""
+"""Alarms of several processes, merged for one dashboard: messages and expiry."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from unittest import TestCase
 
-from calls.live.alarms import Changes, LiveAlarms, Message
-from calls.live.messages import HELD_FOR, AlarmNews
-from calls.wording import WORDS
-from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
+from calls.live.alarms import Changes, LiveAlarms
+from calls.live.messages import HELD_FOR, AlarmNews, BrowserMessage
 from tests.calls.live.examples import a_call, an_alarm
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -26,7 +24,7 @@ def raised(*alarms: AlarmNews) -> Changes:
 
 
 def cleared(*alarms: AlarmNews) -> Changes:
-    messages: list[Message] = [{"type": "alarm.cleared", **alarm} for alarm in alarms]
+    messages: list[BrowserMessage] = [{"type": "alarm.cleared", **alarm} for alarm in alarms]
     return Changes(messages, [])
 
 
@@ -34,17 +32,17 @@ class Alarms(TestCase):
     def setUp(self) -> None:
         self.alarms = LiveAlarms()
 
-    def test_are_told_once_with_the_members_of_the_interface(self) -> None:
+    def test_are_sent_once_with_the_documented_members(self) -> None:
         (message,) = self.alarms.update("one", [STALLED], NOW).raised
         self.assertEqual(list(message), ["type", "call", "participant", "alarm", "since"])
         self.assertEqual(self.alarms.update("one", [STALLED], SOON), raised())
 
-    def test_are_over_when_the_process_says_them_no_more(self) -> None:
+    def test_are_cleared_when_the_process_no_longer_reports_them(self) -> None:
         self.alarms.update("one", [STALLED, DISK], NOW)
         self.assertEqual(self.alarms.update("one", [DISK], SOON), cleared(STALLED))
         self.assertEqual(self.alarms.as_list(), [DISK])
 
-    def test_of_two_processes_are_one_since_the_earlier_moment_until_neither_has_it(self) -> None:
+    def test_of_two_processes_are_one_since_the_earlier_moment_until_both_clear_it(self) -> None:
         self.assertEqual(self.alarms.update("one", [LATER], NOW), raised(LATER))
         self.assertEqual(self.alarms.update("two", [STALLED], NOW), raised(STALLED))
         self.assertEqual(self.alarms.as_list(), [STALLED])
@@ -58,17 +56,12 @@ class Alarms(TestCase):
         ]
         self.assertEqual(self.alarms.update("one", both, NOW), raised(*both))
 
-    def test_of_a_process_that_is_silent_are_over_after_a_while(self) -> None:
+    def test_of_a_process_that_stops_publishing_expire(self) -> None:
         self.alarms.update("one", [STALLED], NOW)
         self.alarms.update("two", [DISK], SOON)
         self.assertEqual(self.alarms.expire(NOW + HELD_FOR), raised())
         self.assertEqual(self.alarms.expire(SOON + HELD_FOR), cleared(STALLED))
 
-    def test_are_shown_oldest_first(self) -> None:
+    def test_are_listed_oldest_first(self) -> None:
         self.alarms.update("one", [STALLED, DISK], NOW)
         self.assertEqual(self.alarms.as_list(), [DISK, STALLED])
-
-
-class Words(TestCase):
-    def test_are_there_for_every_alarm(self) -> None:
-        self.assertEqual(set(WORDS), {*STREAM_ALARMS, *PROCESS_ALARMS})

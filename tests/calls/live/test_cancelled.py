@@ -1,6 +1,4 @@
-"""A task that is to end while it waits for the channel layer ends, also where the layer keeps that
-from it.
-"""
+"""Cancellation of a task that waits for the channel layer, even if the layer swallows it."""
 
 from __future__ import annotations
 
@@ -12,17 +10,15 @@ from unittest import mock
 
 from django.test import SimpleTestCase
 
-from calls.live import channel as live
+from calls.live import channel
 
 
 class SwallowingLayer:
-    """`swallows` is what takes a cancellation for its own affair, as sending to Redis may; no
-    message ever comes.
-    """
+    """A layer without messages whose method `swallows` ignores a cancellation, as redis-py may."""
 
     def __init__(self, swallows: str) -> None:
         self._swallows = swallows
-        self.waited_for = asyncio.Event()
+        self.is_called = asyncio.Event()
         self.members: set[str] = set()
 
     async def new_channel(self) -> str:
@@ -42,62 +38,65 @@ class SwallowingLayer:
 
     async def receive(self, _channel: str) -> dict[str, Any]:
         await asyncio.Event().wait()
-        raise AssertionError("nothing comes")
+        raise AssertionError("there are no messages")
 
-    async def _swallow(self, what: str) -> None:
-        if what == self._swallows:
-            self.waited_for.set()
+    async def _swallow(self, method: str) -> None:
+        if method == self._swallows:
+            self.is_called.set()
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
 
 
-async def _listen() -> None:
-    async with live.messages_of("group") as next_message:
+async def _join_and_receive() -> None:
+    async with channel.messages_of("group") as next_message:
         await next_message()
 
 
-async def _come_and_go() -> None:
-    async with live.messages_of("group"):
+async def _join_and_leave() -> None:
+    async with channel.messages_of("group"):
         pass
     await asyncio.sleep(3600)
 
 
-async def _repeat() -> None:
+async def _send_repeatedly() -> None:
     while True:
-        await live.send("group", {"type": "live.word"})
+        await channel.send("group", {"type": "live.word"})
         await asyncio.sleep(3600)
 
 
-class Waiting(SimpleTestCase):
-    """A task that is cancelled while it waits for the layer ends, wherever that is."""
+class ACancelledTask(SimpleTestCase):
+    """Ends, whichever call to the layer it waits for."""
 
-    async def test_to_join(self) -> None:
+    async def test_ends_while_it_joins(self) -> None:
         for swallows in ("new_channel", "group_add"):
             with self.subTest(swallows):
-                await self._insist_it_ends(_listen, swallows)
+                await self._assert_ends(_join_and_receive, swallows)
 
-    async def test_to_leave(self) -> None:
-        await self._insist_it_ends(_come_and_go, "group_discard")
+    async def test_ends_while_it_leaves(self) -> None:
+        await self._assert_ends(_join_and_leave, "group_discard")
 
-    async def test_to_send(self) -> None:
-        await self._insist_it_ends(_repeat, "group_send")
+    async def test_ends_while_it_sends(self) -> None:
+        await self._assert_ends(_send_repeatedly, "group_send")
 
-    async def test_and_who_gives_it_only_so_long_is_told_that_it_took_longer(self) -> None:
+    async def test_a_time_out_is_raised_although_the_cancellation_was_swallowed(self) -> None:
         layer = SwallowingLayer("group_send")
-        with mock.patch.object(live, "_layer", return_value=layer), self.assertRaises(TimeoutError):
+        with (
+            mock.patch.object(channel, "_layer", return_value=layer),
+            self.assertRaises(TimeoutError),
+        ):
             async with asyncio.timeout(0.01):
-                await live.send("group", {"type": "live.word"})
+                await channel.send("group", {"type": "live.word"})
 
-    async def _insist_it_ends(
+    async def _assert_ends(
         self, work: Callable[[], Coroutine[Any, Any, None]], swallows: str
     ) -> None:
         layer = SwallowingLayer(swallows)
-        with mock.patch.object(live, "_layer", return_value=layer):
+        with mock.patch.object(channel, "_layer", return_value=layer):
             task = asyncio.create_task(work())
-            await layer.waited_for.wait()
+            await layer.is_called.wait()
             task.cancel()
             await asyncio.wait([task], timeout=5)
-            is_over = task.done()
-            task.cancel()  # the test ends whatever comes out of it
-        self.assertTrue(is_over)
+            has_ended = task.done()
+            task.cancel()  # the test ends in any case
+        self.assertTrue(has_ended)
         self.assertEqual(layer.members, set())

@@ -1,4 +1,4 @@
-"""A dashboard's socket ends whatever comes at the same moment: no task of it stays behind."""
+"""The end of a dashboard's socket: no task survives, even if its event is set meanwhile."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ async def silent() -> dict[str, Any]:
 
 
 async def taken(_event: dict[str, Any]) -> None:
-    """The browser takes everything at once."""
+    """A browser that takes every message at once."""
 
 
 class Ending(IsolatedAsyncioTestCase):
-    async def test_a_task_that_is_cancelled_as_its_event_comes_ends(self) -> None:
-        """Some turns of the loop lie between an event and who waits for it: the end may come in any
-        of them.
+    async def test_a_task_that_is_cancelled_when_its_event_is_set_ends(self) -> None:
+        """Some iterations of the event loop lie between an event and the waiting task: the
+        cancellation may come in any of them.
         """
-        for turns in range(6):
-            with self.subTest(turns=turns):
+        for iterations in range(6):
+            with self.subTest(iterations=iterations):
                 socket = LiveSocket("key", silent, taken)
                 sending = asyncio.create_task(socket._send_outbox())
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
-                socket._mail.set()
-                for _ in range(turns):
+                socket._outbox_filled.set()
+                for _ in range(iterations):
                     await asyncio.sleep(0)
                 sending.cancel()
                 done, _ = await asyncio.wait({sending}, timeout=1)

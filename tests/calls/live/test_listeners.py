@@ -1,20 +1,18 @@
-"""Who listens, as several processes say it, as one picture: what a browser is told, and when it is
-over.
-"""
+"""Listeners reported by several processes, merged for one dashboard: messages and expiry."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from unittest import TestCase
 
-from calls.live.listeners import LiveListeners, Message
-from calls.live.messages import HELD_FOR
+from calls.live.listeners import LiveListeners
+from calls.live.messages import HELD_FOR, BrowserMessage
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=1)
 
 
-def listening(**calls: int) -> list[Message]:
+def listening(**calls: int) -> list[BrowserMessage]:
     return [{"type": "listening", "calls": calls}]
 
 
@@ -22,23 +20,23 @@ class Listeners(TestCase):
     def setUp(self) -> None:
         self.listeners = LiveListeners()
 
-    def test_are_told_when_they_come_change_and_go_and_not_when_they_are_repeated(self) -> None:
+    def test_are_sent_when_their_number_changes_and_not_when_it_is_repeated(self) -> None:
         self.assertEqual(self.listeners.update("one", {"a": 1}, NOW), listening(a=1))
         self.assertEqual(self.listeners.update("one", {"a": 1}, SOON), [])
         self.assertEqual(self.listeners.update("one", {"a": 2}, SOON), listening(a=2))
         self.assertEqual(self.listeners.update("one", {}, SOON), listening())
 
-    def test_of_several_processes_are_told_together(self) -> None:
+    def test_of_several_processes_are_sent_together(self) -> None:
         self.listeners.update("one", {"a": 1}, NOW)
         self.assertEqual(self.listeners.update("two", {"b": 2}, NOW), listening(a=1, b=2))
 
-    def test_of_a_call_that_two_processes_hold_are_counted_once(self) -> None:
+    def test_of_a_call_held_by_two_processes_are_counted_once(self) -> None:
         self.listeners.update("one", {"a": 2}, NOW)
         self.assertEqual(self.listeners.update("two", {"a": 2}, NOW), [])
         self.assertEqual(self.listeners.update("one", {}, NOW), [])
         self.assertEqual(self.listeners.update("two", {}, NOW), listening())
 
-    def test_of_whom_one_process_has_not_heard_yet_are_counted_as_the_other_has_it(self) -> None:
+    def test_that_one_process_does_not_know_yet_are_counted_by_the_other(self) -> None:
         for first, second in ((3, 2), (2, 3)):
             with self.subTest(first=first):
                 listeners = LiveListeners()
@@ -46,7 +44,7 @@ class Listeners(TestCase):
                 listeners.update("two", {"a": second}, NOW)
                 self.assertEqual(listeners.shown, {"a": 3})
 
-    def test_of_a_process_that_has_died_are_forgotten(self) -> None:
+    def test_of_a_process_that_has_died_expire(self) -> None:
         self.listeners.update("one", {"a": 1}, NOW)
         self.listeners.update("two", {"b": 1}, SOON)
         self.assertEqual(self.listeners.expire(NOW + HELD_FOR), [])

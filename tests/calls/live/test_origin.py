@@ -1,3 +1,5 @@
+"""Origins that may open a browser's socket."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -20,8 +22,8 @@ def handshake(
 @override_settings(
     ALLOWED_HOSTS=["calls.example.org"], CSRF_TRUSTED_ORIGINS=["https://console.example.org"]
 )
-class TheOrigin(SimpleTestCase):
-    def test_a_page_of_this_host_may_connect(self) -> None:
+class Origins(SimpleTestCase):
+    def test_of_this_host_may_connect(self) -> None:
         self.assertTrue(is_same_origin(handshake("http://calls.example.org")))
         self.assertTrue(is_same_origin(handshake("https://calls.example.org", scheme="wss")))
         self.assertTrue(
@@ -31,15 +33,15 @@ class TheOrigin(SimpleTestCase):
             is_same_origin(handshake("http://calls.example.org", "calls.example.org:80"))
         )
 
-    def test_behind_tls_the_proxy_says_that_the_page_was_secure(self) -> None:
+    def test_behind_a_tls_proxy_are_compared_with_its_header(self) -> None:
         secure = {"x-forwarded-proto": "https"}
         self.assertTrue(is_same_origin(handshake("https://calls.example.org", **secure)))
         self.assertFalse(is_same_origin(handshake("http://calls.example.org", **secure)))
 
-    def test_a_trusted_origin_may_connect(self) -> None:
+    def test_that_are_trusted_may_connect(self) -> None:
         self.assertTrue(is_same_origin(handshake("https://console.example.org")))
 
-    def test_any_other_page_is_refused(self) -> None:
+    def test_of_other_hosts_are_refused(self) -> None:
         for origin in (
             "http://evil.example.org",
             "http://calls.example.org.evil.org",
@@ -55,10 +57,10 @@ class TheOrigin(SimpleTestCase):
             with self.subTest(origin):
                 self.assertFalse(is_same_origin(handshake(origin)))
 
-    def test_a_host_that_is_not_ours_is_refused_even_with_its_own_page(self) -> None:
+    def test_of_an_unknown_host_are_refused_even_by_that_host(self) -> None:
         self.assertFalse(is_same_origin(handshake("http://evil.example.org", "evil.example.org")))
 
     @override_settings(ALLOWED_HOSTS=["*"])
-    def test_a_site_that_answers_to_every_name_still_refuses_other_origins(self) -> None:
+    def test_of_other_hosts_are_refused_even_if_every_host_name_is_allowed(self) -> None:
         self.assertFalse(is_same_origin(handshake("http://evil.example.org")))
         self.assertTrue(is_same_origin(handshake("http://calls.example.org")))

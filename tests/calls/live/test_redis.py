@@ -1,4 +1,4 @@
-"""News over a real Redis, which goes away and comes back."""
+"""News over a real Redis that stops and restarts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.test import TransactionTestCase
 
 from calls.live import channel
-from calls.live import consumer as consumers
+from calls.live.consumer import LiveSocket
 from tests.backends import Redis
 from tests.calls.live.examples import a_call, news
 
@@ -32,7 +32,7 @@ class Browser:
     async def send(self, event: dict[str, Any]) -> None:
         await self._messages.put(json.loads(event["text"]))
 
-    async def hears(self, wanted: str) -> dict[str, Any]:
+    async def next_message(self, wanted: str) -> dict[str, Any]:
         async with asyncio.timeout(20):
             while (message := await self._messages.get())["type"] != wanted:
                 pass
@@ -48,59 +48,53 @@ class OverRedis(TransactionTestCase):
         logging.disable(logging.CRITICAL)  # the layer logs each failed attempt with its traceback
         self.addCleanup(logging.disable, logging.NOTSET)
 
-    async def test_news_arrive_and_nothing_stays_behind_when_the_browser_leaves(self) -> None:
+    async def test_news_arrive_and_the_groups_are_left_with_the_browser(self) -> None:
         browser = Browser()
-        serving = asyncio.ensure_future(
-            consumers.LiveSocket("key", browser.receive, browser.send).run()
-        )
-        await browser.hears("snapshot")
+        serving = asyncio.ensure_future(LiveSocket("key", browser.receive, browser.send).run())
+        await browser.next_message("snapshot")
         await channel.publish(news(calls=[a_call(1)]))
-        self.assertEqual((await browser.hears("call.started"))["call"], a_call(1))
+        self.assertEqual((await browser.next_message("call.started"))["call"], a_call(1))
         browser.leaves.set()
         await serving
         self.assertEqual((self.layer.channels, self.layer.groups), ({}, {}))
         await self.layer.flush()
 
-    async def test_after_a_restart_of_redis_there_is_a_snapshot_and_news_go_on(self) -> None:
+    async def test_after_a_restart_of_redis_a_snapshot_comes_and_then_news(self) -> None:
         browser = Browser()
-        serving = asyncio.ensure_future(
-            consumers.LiveSocket("key", browser.receive, browser.send).run()
-        )
-        await browser.hears("snapshot")
+        serving = asyncio.ensure_future(LiveSocket("key", browser.receive, browser.send).run())
+        await browser.next_message("snapshot")
         await channel.publish(news(calls=[a_call(1)], number=1))
-        await browser.hears("call.started")
+        await browser.next_message("call.started")
         self.redis.stop()
         with self.assertRaises(channel.LAYER_ERRORS):
             await channel.publish(news(calls=[a_call(2)], number=2))
         self.redis.start()
-        speaking = asyncio.ensure_future(self.speak())
+        publishing = asyncio.ensure_future(self.publish())
         self.assertEqual(
-            [call["id"] for call in (await browser.hears("snapshot"))["calls"]],
+            [call["id"] for call in (await browser.next_message("snapshot"))["calls"]],
             [a_call(3)["id"], a_call(1)["id"]],
         )
-        speaking.cancel()
+        publishing.cancel()
         browser.leaves.set()
         await serving
         await self.layer.flush()
 
-    async def test_a_redis_that_was_never_there_is_joined_when_it_comes(self) -> None:
+    async def test_a_redis_that_starts_late_is_joined(self) -> None:
         self.redis.stop()
         browser = Browser()
-        serving = asyncio.ensure_future(
-            consumers.LiveSocket("key", browser.receive, browser.send).run()
-        )
-        self.assertEqual((await browser.hears("snapshot"))["calls"], [])
+        serving = asyncio.ensure_future(LiveSocket("key", browser.receive, browser.send).run())
+        self.assertEqual((await browser.next_message("snapshot"))["calls"], [])
         self.redis.start()
-        await browser.hears("snapshot")
+        await browser.next_message("snapshot")
         await channel.publish(news(calls=[a_call(1)]))
-        await browser.hears("call.started")
+        await browser.next_message("call.started")
         browser.leaves.set()
         await serving
         self.assertEqual(self.layer.groups, {})
         await self.layer.flush()
 
-    async def speak(self) -> None:
-        """A process that goes on speaking while its layer comes back."""
+    async def publish(self) -> None:
+        """Publishes like a process while its layer comes back."""
         number = 2
         while True:
             number += 1

@@ -1,3 +1,5 @@
+"""The picture of live calls: processes, the database, lost news, and the laws of merging."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -7,19 +9,19 @@ from django.test import SimpleTestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.live.messages import HELD_FOR, REPEAT_SECONDS
-from calls.live.view import MISSED_AFTER, OVER_FOR, Call, LiveView, Message, merge
+from calls.live.messages import HELD_FOR, REPEAT_SECONDS, BrowserMessage, CallData
+from calls.live.view import ENDED_FOR, MISSED_AFTER, LiveView, merge
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, a_subscription, an_alarm, ended, news
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=1)
 
 
-def types_of(messages: list[Message]) -> list[str]:
+def types_of(messages: list[BrowserMessage]) -> list[str]:
     return [message["type"] for message in messages]
 
 
-def raw_ids_of(call: Call) -> list[str]:
+def raw_ids_of(call: CallData) -> list[str]:
     return [participant["raw_id"] for participant in call["participants"]]
 
 
@@ -33,14 +35,13 @@ class OneProcess(SimpleTestCase):
             self.view.apply(news(calls=[call]), NOW), [{"type": "call.started", "call": call}]
         )
 
-    def test_a_call_that_is_repeated_unchanged_is_not_told_again(self) -> None:
+    def test_a_call_that_is_repeated_unchanged_is_not_sent_again(self) -> None:
         self.view.apply(news(calls=[a_call()]), NOW)
         self.assertEqual(self.view.apply(news(calls=[a_call()]), SOON), [])
 
-    def test_counts_and_seconds_that_grow_are_not_told_but_are_in_the_next_snapshot(self) -> None:
+    def test_growing_counts_and_seconds_are_sent_with_the_next_snapshot_only(self) -> None:
         self.view.apply(news(calls=[a_call(subscriptions=[a_subscription("s")])]), NOW)
-        counts = {**a_subscription("s")["counts"], "audio": 500}
-        grown = a_call(subscriptions=[a_subscription("s", counts=counts)], duration_seconds=10.0)
+        grown = a_call(subscriptions=[a_subscription("s", audio=500)], duration_seconds=10.0)
         self.assertEqual(self.view.apply(news(calls=[grown]), SOON), [])
         self.assertEqual(self.view.snapshot()["calls"], [grown])
 
@@ -50,7 +51,7 @@ class OneProcess(SimpleTestCase):
         self.assertEqual(message["type"], "call.updated")
         self.assertEqual(raw_ids_of(message["call"]), [CUSTOMER, AGENT])
 
-    def test_an_ended_call_says_how_and_when_it_ended(self) -> None:
+    def test_an_ended_call_has_its_state_and_time(self) -> None:
         self.view.apply(news(calls=[a_call()]), NOW)
         (message,) = self.view.apply(news(ended=[ended(a_call(), "interrupted")]), SOON)
         self.assertEqual(message["type"], "call.ended")
@@ -58,7 +59,7 @@ class OneProcess(SimpleTestCase):
         self.assertEqual(message["call"]["ended_at"], "2026-11-23T10:05:00Z")
         self.assertEqual(self.view.snapshot()["calls"], [])
 
-    def test_a_call_that_was_never_shown_ends_without_a_word(self) -> None:
+    def test_a_call_that_was_never_shown_ends_without_a_message(self) -> None:
         self.assertEqual(self.view.apply(news(ended=[ended(a_call())]), NOW), [])
 
     def test_a_call_that_comes_back_after_its_end_starts_again(self) -> None:
@@ -73,25 +74,25 @@ class OneProcess(SimpleTestCase):
 
 
 class Alarms(SimpleTestCase):
-    """What they are is told in test_live_alarms; here it is when they come and go with calls."""
+    """Their order among the messages of calls; the rest is in test_alarms."""
 
     def setUp(self) -> None:
         self.view = LiveView()
         self.call = a_call(1, CUSTOMER)
         self.alarm = an_alarm("stalled", self.call)
 
-    def test_come_after_their_call_and_go_before_it(self) -> None:
-        began = self.view.apply(news(calls=[self.call], alarms=[self.alarm]), NOW)
-        self.assertEqual(types_of(began), ["call.started", "alarm"])
-        over = self.view.apply(news(ended=[ended(self.call)], alarms=[]), SOON)
-        self.assertEqual(types_of(over), ["alarm.cleared", "call.ended"])
+    def test_are_raised_after_their_call_and_cleared_before_it(self) -> None:
+        raised = self.view.apply(news(calls=[self.call], alarms=[self.alarm]), NOW)
+        self.assertEqual(types_of(raised), ["call.started", "alarm"])
+        cleared = self.view.apply(news(ended=[ended(self.call)], alarms=[]), SOON)
+        self.assertEqual(types_of(cleared), ["alarm.cleared", "call.ended"])
 
-    def test_that_nobody_speaks_of_stay(self) -> None:
+    def test_stay_over_news_without_alarms(self) -> None:
         self.view.apply(news(alarms=[self.alarm]), NOW)
         self.assertEqual(self.view.apply(news(levels={"p": [0.0, 0.0]}), SOON), [])
         self.assertEqual(self.view.snapshot()["alarms"], [self.alarm])
 
-    def test_of_a_process_that_died_are_over(self) -> None:
+    def test_of_a_process_that_has_died_expire(self) -> None:
         for end in (self.view.expire, lambda now: self.view.reconcile([], now)):
             self.view.apply(news(alarms=[self.alarm]), NOW)
             self.assertEqual(end(NOW + HELD_FOR), [])
@@ -102,24 +103,19 @@ class Alarms(SimpleTestCase):
 
 
 class Totals(SimpleTestCase):
-    """How they are added up is told in test_live_totals; here they are taken in with the news."""
+    """Their way into the view; the sums are in test_totals."""
 
-    def test_what_a_process_says_of_itself_is_no_message_but_counts(self) -> None:
+    def test_are_summed_without_a_message(self) -> None:
         view = LiveView()
-        said: Any = {
-            **news("one"),
-            "totals": {"packets_per_second": 100.0, "seal_lag_seconds": 1.5},
-        }
-        self.assertEqual(view.apply(said, NOW), [])
+        totals = {"packets_per_second": 100.0, "seal_lag_seconds": 1.5}
+        self.assertEqual(view.apply(news("one", totals=totals), NOW), [])
         self.assertEqual(view.totals.message(NOW)["packets_per_second"], 100.0)
 
 
 class Listeners(SimpleTestCase):
-    """How they are counted is told in test_live_listeners; here it is where a browser finds
-    them.
-    """
+    """Their way into messages and snapshot; the counts are in test_listeners."""
 
-    def test_are_told_with_the_news_and_in_the_snapshot_until_their_process_is_gone(self) -> None:
+    def test_are_sent_with_the_news_and_the_snapshot_until_their_process_is_gone(self) -> None:
         view = LiveView()
         self.assertEqual(view.snapshot()["listening"], {})
         self.assertEqual(
@@ -134,18 +130,17 @@ class SeveralProcesses(SimpleTestCase):
         self.view = LiveView()
         self.view.apply(news("one", calls=[a_call(1, CUSTOMER)]), NOW)
 
-    def test_participants_of_two_processes_are_united(self) -> None:
+    def test_participants_of_two_processes_are_merged(self) -> None:
         (message,) = self.view.apply(news("two", calls=[a_call(1, AGENT)]), NOW)
         self.assertEqual(message["type"], "call.updated")
         self.assertEqual(set(raw_ids_of(message["call"])), {CUSTOMER, AGENT})
 
-    def test_of_one_subscription_the_higher_counts_are_known(self) -> None:
-        def told(audio: int, dtmf: int) -> Call:
-            counts = {**a_subscription("s")["counts"], "audio": audio, "dtmf": dtmf}
-            return a_call(1, subscriptions=[a_subscription("s", counts=counts)])
+    def test_the_higher_counts_of_one_subscription_win(self) -> None:
+        def reported(audio: int, dtmf: int) -> CallData:
+            return a_call(1, subscriptions=[a_subscription("s", audio=audio, dtmf=dtmf)])
 
-        self.view.apply(news("two", calls=[told(500, 0)]), NOW)
-        self.view.apply(news("three", calls=[told(400, 2)]), NOW)
+        self.view.apply(news("two", calls=[reported(500, 0)]), NOW)
+        self.view.apply(news("three", calls=[reported(400, 2)]), NOW)
         (call,) = self.view.snapshot()["calls"]
         counts = call["subscriptions"][0]["counts"]
         self.assertEqual((counts["audio"], counts["dtmf"]), (500, 2))
@@ -173,16 +168,16 @@ class WithTheDatabase(SimpleTestCase):
     def setUp(self) -> None:
         self.view = LiveView()
 
-    def test_a_call_that_only_the_database_knows_is_shown(self) -> None:
+    def test_a_call_that_only_the_database_has_is_shown(self) -> None:
         self.assertEqual(types_of(self.view.reconcile([a_call()], NOW)), ["call.started"])
-        self.assertTrue(self.view.wants_database(NOW))
+        self.assertTrue(self.view.needs_database(NOW))
 
     def test_a_call_that_a_process_holds_needs_no_database(self) -> None:
         self.view.apply(news(calls=[a_call()]), NOW)
-        self.assertFalse(self.view.wants_database(NOW))
+        self.assertFalse(self.view.needs_database(NOW))
         self.assertEqual(self.view.reconcile([], NOW), [])
 
-    def test_what_is_sealed_and_what_is_said_are_united(self) -> None:
+    def test_rows_and_news_are_merged(self) -> None:
         self.view.reconcile([a_call(1, CUSTOMER, audio_started_at="2026-11-23T10:00:01Z")], NOW)
         (message,) = self.view.apply(news(calls=[a_call(1, CUSTOMER, AGENT)]), NOW)
         self.assertEqual(raw_ids_of(message["call"]), [CUSTOMER, AGENT])
@@ -191,7 +186,7 @@ class WithTheDatabase(SimpleTestCase):
     def test_a_call_of_a_process_that_died_ends_when_the_database_agrees(self) -> None:
         self.view.apply(news(calls=[a_call()]), NOW)
         later = NOW + HELD_FOR + timedelta(seconds=1)
-        self.assertTrue(self.view.wants_database(later))
+        self.assertTrue(self.view.needs_database(later))
         self.assertEqual(types_of(self.view.reconcile([a_call()], later)), [])
         (message,) = self.view.reconcile([], later)
         self.assertEqual(message["type"], "call.ended")
@@ -200,20 +195,18 @@ class WithTheDatabase(SimpleTestCase):
             ("interrupted", "2026-11-23T10:00:00Z"),
         )
 
-    def test_a_call_that_is_repeated_in_time_outlives_a_database_that_does_not_know_it(
-        self,
-    ) -> None:
+    def test_a_call_that_is_repeated_in_time_stays_without_a_row(self) -> None:
         for repeat in range(20):
             now = NOW + timedelta(seconds=repeat * REPEAT_SECONDS)
             self.view.apply(news(calls=[a_call()]), now)
             self.assertEqual(self.view.reconcile([], now), [])
 
-    def test_a_row_that_lags_behind_does_not_bring_back_a_call_that_ended(self) -> None:
+    def test_a_stale_row_does_not_revive_an_ended_call(self) -> None:
         self.view.apply(news(calls=[a_call()]), NOW)
         self.view.apply(news(ended=[ended(a_call())]), NOW)
         self.assertEqual(self.view.reconcile([a_call()], SOON), [])
         self.assertEqual(
-            types_of(self.view.reconcile([a_call()], NOW + OVER_FOR * 2)), ["call.started"]
+            types_of(self.view.reconcile([a_call()], NOW + ENDED_FOR * 2)), ["call.started"]
         )
 
 
@@ -221,7 +214,7 @@ class MissedNews(SimpleTestCase):
     def setUp(self) -> None:
         self.view = LiveView()
 
-    def test_the_first_word_of_a_process_is_not_a_loss(self) -> None:
+    def test_the_first_news_of_a_process_are_not_a_loss(self) -> None:
         self.assertFalse(self.view.missed(news(number=40), NOW))
 
     def test_a_hole_in_the_numbers_is_a_loss(self) -> None:
@@ -271,7 +264,7 @@ ended_calls = st.fixed_dictionaries(
 calls = live_calls | ended_calls
 
 
-def in_any_order(call: Call) -> Call:
+def in_any_order(call: CallData) -> dict[str, Any]:
     return {
         name: sorted(member, key=lambda item: str(item["id"]))
         if isinstance(member, list)
@@ -280,23 +273,23 @@ def in_any_order(call: Call) -> Call:
     }
 
 
-class TheUnion(SimpleTestCase):
+class Merging(SimpleTestCase):
     @given(calls, calls)
-    def test_it_does_not_matter_who_speaks_first(self, first: Call, second: Call) -> None:
+    def test_is_commutative(self, first: CallData, second: CallData) -> None:
         self.assertEqual(in_any_order(merge(first, second)), in_any_order(merge(second, first)))
 
     @given(calls, calls, calls)
-    def test_it_does_not_matter_who_is_united_first(self, a: Call, b: Call, c: Call) -> None:
+    def test_is_associative(self, a: CallData, b: CallData, c: CallData) -> None:
         self.assertEqual(in_any_order(merge(merge(a, b), c)), in_any_order(merge(a, merge(b, c))))
 
     @given(calls, calls)
-    def test_hearing_a_witness_again_changes_nothing(self, first: Call, second: Call) -> None:
-        united = merge(first, second)
-        self.assertEqual(merge(united, second), united)
+    def test_is_idempotent(self, first: CallData, second: CallData) -> None:
+        merged = merge(first, second)
+        self.assertEqual(merge(merged, second), merged)
 
     @given(calls, calls)
-    def test_nobody_is_lost(self, first: Call, second: Call) -> None:
-        def ids(call: Call) -> set[str]:
+    def test_keeps_every_participant(self, first: CallData, second: CallData) -> None:
+        def ids(call: CallData) -> set[str]:
             return {participant["id"] for participant in call.get("participants", ())}
 
         self.assertEqual(ids(merge(first, second)), ids(first) | ids(second))
@@ -304,7 +297,7 @@ class TheUnion(SimpleTestCase):
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["calls", "ended", "settle"]),
+        st.sampled_from(["calls", "ended", "reconcile"]),
         st.sampled_from(["one", "two", "three"]),
         st.lists(st.integers(1, 4), max_size=3, unique=True),
         st.sampled_from([0.1, 3.0, 20.0, 90.0]),
@@ -314,26 +307,28 @@ steps = st.lists(
 
 
 class TheMessages(SimpleTestCase):
-    """A browser that only follows the messages knows what a snapshot would tell it."""
+    """A browser that follows the messages has the same calls as a snapshot."""
 
     @given(steps)
-    def test_following_the_messages_gives_the_snapshot(
+    def test_give_the_snapshot_if_followed(
         self, steps: list[tuple[str, str, list[int], float]]
     ) -> None:
-        view, now, known = LiveView(), NOW, dict[str, Call]()
-        for what, process, numbers, pause in steps:
+        view, now, known = LiveView(), NOW, dict[str, CallData]()
+        for step, process, numbers, pause in steps:
             now += timedelta(seconds=pause)
-            told = [a_call(number, CUSTOMER if process == "one" else AGENT) for number in numbers]
-            if what == "settle":
-                messages = view.reconcile(told, now)
-            elif what == "calls":
-                messages = view.apply(news(process, calls=told), now)
+            reported = [
+                a_call(number, CUSTOMER if process == "one" else AGENT) for number in numbers
+            ]
+            if step == "reconcile":
+                messages = view.reconcile(reported, now)
+            elif step == "calls":
+                messages = view.apply(news(process, calls=reported), now)
             else:
-                messages = view.apply(news(process, ended=[ended(call) for call in told]), now)
+                messages = view.apply(news(process, ended=[ended(call) for call in reported]), now)
             self.follow(messages, known)
             self.assertEqual(known, {call["id"]: call for call in view.snapshot()["calls"]})
 
-    def follow(self, messages: list[Message], known: dict[str, Call]) -> None:
+    def follow(self, messages: list[BrowserMessage], known: dict[str, CallData]) -> None:
         for message in messages:
             call = message["call"]
             self.assertEqual(

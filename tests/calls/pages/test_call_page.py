@@ -14,7 +14,7 @@ from django.urls import reverse
 from calls.models import Call, LedgerEntry
 from calls.pages import timeline as lanes
 from calls.pages.timeline import merged
-from calls.wording import words_of
+from calls.wording import event_text
 from tests.calls.rows import (
     ALICE,
     START,
@@ -111,9 +111,9 @@ class TheFacts(CallPageTestCase):
             call=call, kind="dtmf", started_at=START + timedelta(seconds=1.25), detail={"tone": "5"}
         )
         page = self.page(call)
-        self.assertIn("Audio is missing: it was not received", page)
+        self.assertIn("Audio missing: not received", page)
         self.assertIn('href="#t=2.000"', page)
-        self.assertIn("Key 5 was pressed", page)
+        self.assertIn("DTMF 5 (keypad)", page)
         self.assertIn('href="#t=1.250"', page)
 
     def test_a_ledger_of_thousands_is_begun_and_shown_whole_on_demand(self) -> None:
@@ -127,16 +127,16 @@ class TheFacts(CallPageTestCase):
             )
             for n in range(150)
         )
-        self.assertEqual(self.page(call).count("Key 1 was pressed"), 100)
+        self.assertEqual(self.page(call).count("DTMF 1 (keypad)"), 100)
         self.assertIn("?ledger=all", self.page(call))
-        self.assertEqual(self.page(call, "?ledger=all").count("Key 1 was pressed"), 150)
+        self.assertEqual(self.page(call, "?ledger=all").count("DTMF 1 (keypad)"), 150)
 
     def test_a_socket_that_broke_says_so(self) -> None:
         call = make_call()
         make_subscription(call, close_code=None)
         page = self.page(call)
         self.assertIn('data-state="interrupted"', page)
-        self.assertIn("broke off, or our process died", page)
+        self.assertIn("connection lost, or the recorder crashed", page)
 
     def test_a_call_without_audio_says_so(self) -> None:
         call = make_call()
@@ -192,7 +192,7 @@ class TheTimeline(CallPageTestCase):
             "start": 1.0,
             "end": 1.5,
             "reason": "not_received",
-            "label": "Audio is missing: it was not received",
+            "label": "Audio missing: not received",
         }
         self.assertEqual(track["gaps"], [gap])
         self.assertEqual(self.timeline(call)["marks"], [])
@@ -241,15 +241,15 @@ class TheTimeline(CallPageTestCase):
 
 
 class Words(TestCase):
-    def test_every_kind_of_the_ledger_has_words_of_its_own(self) -> None:
-        said = {kind: words_of(kind, "", {}) for kind in LedgerEntry.Kind.values}
+    def test_every_kind_of_the_ledger_has_event_text_its_own(self) -> None:
+        said = {kind: event_text(kind, "", {}) for kind in LedgerEntry.Kind.values}
         for kind, words in said.items():
             self.assertNotEqual(words.strip(), kind)
         self.assertEqual(len(set(said.values())), len(said))
 
     def test_what_is_unknown_is_told_by_its_name(self) -> None:
-        self.assertEqual(words_of("thunder", "near", {}), "thunder near")
-        self.assertEqual(words_of("gap", "eaten", {}), "Audio is missing: eaten")
+        self.assertEqual(event_text("thunder", "near", {}), "thunder near")
+        self.assertEqual(event_text("gap", "eaten", {}), "Audio missing: eaten")
 
 
 class Pieces(TestCase):

@@ -16,7 +16,7 @@ from calls import identity
 from calls.live.stored import stored_live_calls
 from calls.models import Call, Participant, Subscription
 from calls.templatetags.live import clock_since
-from calls.wording import WORDS
+from calls.wording import ALARMS
 from tests.people import person
 
 PASSWORD = "correct horse battery staple"
@@ -91,7 +91,7 @@ class TheDashboard(PagesTestCase):
     def test_first_paint_has_no_alarms_and_the_words_for_all(self) -> None:
         page = self.page()
         self.assertRegex(page, r'<section id="alarms"[^>]* hidden>')
-        self.assertIn(WORDS["not_written"], page)
+        self.assertIn(ALARMS["not_written"], page)
 
     def test_nothing_in_it_needs_more_than_the_strict_policy(self) -> None:
         a_live_call("connection", "4:+15551234567")

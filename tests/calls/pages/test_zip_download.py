@@ -123,7 +123,7 @@ class LeftOut(ZipTests):
         without, missing, whole = json.loads(zipped.read("manifest.json"))["calls"]
         self.assertIn("This call has no sealed audio", without["left_out"])
         self.assertIn(without["manifest"], zipped.namelist())
-        self.assertEqual((missing["call"], missing["left_out"]), (str(gone), zip_archive.GONE))
+        self.assertEqual((missing["call"], missing["left_out"]), (str(gone), zip_archive.NOT_FOUND))
         self.assertEqual((missing["audio"], missing["manifest"]), ("", ""))
         self.assertEqual(whole["left_out"], "")
 

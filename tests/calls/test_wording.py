@@ -1,0 +1,44 @@
+"""Texts for alarms, events and close codes."""
+
+from __future__ import annotations
+
+from unittest import TestCase
+
+from calls.search import STATES
+from calls.wording import ALARMS, CALL_STATES, close_text, event_text, gap_text
+from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
+
+
+class Texts(TestCase):
+    def test_exist_for_every_alarm_and_every_state(self) -> None:
+        self.assertEqual(set(ALARMS), {*STREAM_ALARMS, *PROCESS_ALARMS})
+        self.assertEqual(list(CALL_STATES), [name for name, _label in STATES])
+
+    def test_of_events_include_their_details(self) -> None:
+        for kind, reason, detail, text in (
+            ("dtmf", "", {"tone": "1"}, "DTMF 1 (keypad)"),
+            ("reconnect", "", {}, "Reconnected"),
+            ("recovered", "", {}, "Recorder stopped unexpectedly; its audio was recovered"),
+            ("clock_jump", "back", {"seconds": -3.21}, "Audio clock jumped back by 3.2 s"),
+            (
+                *("rate_change", "", {"before": 16000, "after": 24000}),
+                "Sample rate changed from 16000 to 24000 Hz",
+            ),
+            ("gap", "not_written", {}, "Audio missing: disk error"),
+            ("alarm", "one_way", {}, "One-way audio: nothing heard"),
+            ("damage", "audio_missing", {}, "Stored audio is missing"),
+            ("listening", "", {"user": "olga"}, "olga listened in"),
+        ):
+            with self.subTest(kind):
+                self.assertEqual(event_text(kind, reason, detail), text)
+
+    def test_of_unknown_kinds_reasons_and_codes_fall_back_to_their_names(self) -> None:
+        self.assertEqual(event_text("thunder", "near", {}), "thunder near")
+        self.assertEqual(event_text("damage", "eaten", {}), "Damage: eaten")
+        self.assertEqual(gap_text("eaten"), "Audio missing: eaten")
+        self.assertEqual(event_text("alarm", "fire", {}), "fire")
+        self.assertEqual(close_text(4999), "closed")
+
+    def test_of_close_codes_describe_the_end_of_the_socket(self) -> None:
+        self.assertEqual(close_text(1000), "closed normally")
+        self.assertEqual(close_text(None), "connection lost, or the recorder crashed")
