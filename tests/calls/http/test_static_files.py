@@ -22,12 +22,12 @@ class HashedModulesTests(SimpleTestCase):
             }
             # Only the files of this project: packages bring many more.
             finders = ["django.contrib.staticfiles.finders.FileSystemFinder"]
-            ours = [Path(product.BASE_DIR) / "calls" / "static"]
+            project_files = [Path(product.BASE_DIR) / "calls" / "static"]
             with override_settings(
                 STATIC_ROOT=folder,
                 STORAGES=hashed,
                 STATICFILES_FINDERS=finders,
-                STATICFILES_DIRS=ours,
+                STATICFILES_DIRS=project_files,
             ):
                 call_command("collectstatic", interactive=False, verbosity=0)
                 dashboard = Path(folder) / storages["staticfiles"].url(
