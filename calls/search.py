@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from calls.lookups import SHORTEST
-
 STATES = [("live", "live"), ("ended", "ended"), ("interrupted", "interrupted")]
-
-TOO_SHORT = f"Use at least {SHORTEST} characters: shorter terms match nearly every number."
 
 
 def matching(calls: Any, text: str) -> Any:

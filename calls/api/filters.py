@@ -7,9 +7,9 @@ from typing import ClassVar
 from django.utils import timezone
 from django_filters import rest_framework as filters
 
-from calls.lookups import SHORTEST
+from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet
-from calls.search import STATES, TOO_SHORT, as_raw_id, matching
+from calls.search import STATES, as_raw_id, matching
 
 
 class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types

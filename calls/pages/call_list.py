@@ -25,12 +25,12 @@ from django.views.decorators.http import require_safe
 
 from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
-from calls.lookups import SHORTEST
+from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, LedgerEntry
 from calls.pages.decorators import page, permitted
 from calls.pages.zip_download import NEEDED, Selection
 from calls.permissions import EXPORT, SEE
-from calls.search import STATES, TOO_SHORT, matching
+from calls.search import STATES, matching
 from calls.serializers import CallSerializer
 from calls.times import midnight
 

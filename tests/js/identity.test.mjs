@@ -12,7 +12,7 @@ const kinds = {
   teams: "Teams user",
   teams_visitor: "Teams visitor",
   bot: "App or bot",
-  mixed: "Mixed audio of everyone",
+  mixed: "Mixed audio",
   unknown: "Unknown",
 };
 

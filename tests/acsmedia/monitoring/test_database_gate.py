@@ -84,8 +84,8 @@ class TheGate(SimpleTestCase):
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
         page = response.content.decode()
         for words in (
-            "The database is away",
-            "Calls are recorded all the same",
+            "Database unavailable",
+            "Calls are still being recorded",
             'http-equiv="refresh" content="5"',
         ):
             self.assertIn(words, page)
