@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
 from calls.lookups import SHORTEST
+from calls.search import uuid_in
 
 MAX_MATCHES = 500
 """Most matches of a part in a related model, the newest, so that every search is fast."""
@@ -74,9 +75,8 @@ class TermSearch:
         """Returns primary keys from a union with one SELECT per lookup: a database cannot use
         several indexes for an OR over joins.
         """
-        conditions: list[dict[str, Any]] = [
-            {lookup: uuid} for uuid in _uuids(term) for lookup in self.ids
-        ]
+        uuid = uuid_in(term)
+        conditions: list[dict[str, Any]] = [{lookup: uuid} for lookup in self.ids] if uuid else []
         return _union(model, [*conditions, *({lookup: term} for lookup in self.whole)])
 
     def _with_part(self, queryset: QuerySet[Any], part: str, notes: list[str]) -> QuerySet[Any]:
@@ -111,13 +111,6 @@ def terms_of(text: str) -> Iterator[str]:
     for term in smart_split(text):
         quoted = len(term) > 1 and term[0] in "\"'" and term[0] == term[-1]
         yield unescape_string_literal(term) if quoted else term
-
-
-def _uuids(term: str) -> list[UUID]:
-    try:
-        return [UUID(term)]
-    except ValueError:
-        return []
 
 
 def _union(model: Any, conditions: list[dict[str, Any]]) -> QuerySet[Any]:

@@ -27,13 +27,13 @@ class TheMark(DashboardTestCase):
             self.opened(page)
             self.publish(calls=[call, other])
             row, rest = (page.locator(f"[data-call='{each['id']}']") for each in (call, other))
-            mark = row.locator("[data-part=ears]")
+            mark = row.locator("[data-part=listeners]")
             expect(row).to_be_visible()
             expect(mark).to_be_hidden()
             self.publish(listeners={call["id"]: 1})
             expect(mark).to_be_visible()
             expect(mark).to_have_text("1 listening in on this call")
-            expect(rest.locator("[data-part=ears]")).to_be_hidden()
+            expect(rest.locator("[data-part=listeners]")).to_be_hidden()
             self.publish(listeners={call["id"]: 2})
             expect(mark).to_contain_text("2 listening")
             self.publish(listeners={})
@@ -71,22 +71,26 @@ class TheControl(SpokenCallsTestCase):
             self.opened(page)
             self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
             bar = page.get_by_role("group", name="Listen in")
-            expect(bar.locator("[data-part=whom]")).to_have_text("+15551234567")
+            expect(bar.locator("[data-part=title]")).to_have_text("+15551234567")
             self.hears(page, HERTZ)
-            expect(self.row(page, MINE).locator("[data-part=ears]")).to_contain_text("1 listening")
+            expect(self.row(page, MINE).locator("[data-part=listeners]")).to_contain_text(
+                "1 listening"
+            )
             self.row(page, OTHER).get_by_role("button", name="Listen to this call").click()
             self.hears(page, OTHER_HERTZ)
             self.hears_no_more(page, HERTZ)
             expect(
                 self.row(page, MINE).get_by_role("button", name="Listen to this call")
             ).to_be_visible()
-            expect(self.row(page, MINE).locator("[data-part=ears]")).to_be_hidden()
-            expect(self.row(page, OTHER).locator("[data-part=ears]")).to_contain_text("1 listening")
+            expect(self.row(page, MINE).locator("[data-part=listeners]")).to_be_hidden()
+            expect(self.row(page, OTHER).locator("[data-part=listeners]")).to_contain_text(
+                "1 listening"
+            )
             expect(bar.locator("[data-voice]")).to_have_count(1)
             self.assertEqual(violations(page), [])
             self.row(page, OTHER).get_by_role("button", name="Stop listening to this call").click()
             expect(bar).to_be_hidden()
-            expect(page.locator("[data-part=ears]:visible")).to_have_count(0)
+            expect(page.locator("[data-part=listeners]:visible")).to_have_count(0)
         self.assertEqual(
             {entry.call for entry in LedgerEntry.objects.all()}, {*self.calls.values()}
         )

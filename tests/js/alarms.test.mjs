@@ -23,21 +23,21 @@ const alarm = (facts = {}) => ({
 
 test("an alarm has a text, a call and a participant", () => {
   assert.deepEqual(described(alarm(), [call], names), {
-    what: "Audio stalled",
+    text: "Audio stalled",
     call: "+15551234567",
-    who: "",
+    participant: "",
   });
   const low = alarm({ alarm: "too_low", participant: "p" });
   assert.deepEqual(described(low, [call], names), {
-    what: "Too quiet",
+    text: "Too quiet",
     call: "+15551234567",
-    who: "+15551234567",
+    participant: "+15551234567",
   });
 });
 
 test("an alarm of the recorder names no call, and an unknown alarm has its name", () => {
   const known = described(alarm({ call: null, alarm: "on_fire" }), [call], names);
-  assert.deepEqual(known, { what: "on_fire", call: "", who: "" });
+  assert.deepEqual(known, { text: "on_fire", call: "", participant: "" });
 });
 
 test("an alarm of an unknown call names its id", () => {

@@ -69,7 +69,7 @@ function fillForm() {
 }
 
 function moveFocus(step) {
-  const rows = [...results.querySelectorAll("[data-row] .list-who")];
+  const rows = [...results.querySelectorAll("[data-row] .list-participants")];
   const at = rows.findIndex((row) => row.closest("[data-row]").contains(document.activeElement));
   rows[Math.min(Math.max(at + step, 0), rows.length - 1)]?.focus();
 }

@@ -44,13 +44,13 @@ export class AlarmList {
   #fill(known, alarm, calls) {
     const row = known ?? this.template.content.firstElementChild.cloneNode(true);
     const part = (name) => row.querySelector(`[data-part="${name}"]`);
-    const { what, call, who } = described(alarm, calls, this.names);
+    const { text, call, participant } = described(alarm, calls, this.names);
     row.dataset.alarm = alarmKey(alarm);
-    part("what").textContent = what;
+    part("text").textContent = text;
     part("call").textContent = call;
     part("call").hidden = !call;
     part("call").href = this.names.callUrl.replace("CALL", encodeURIComponent(alarm.call));
-    part("who").textContent = who || (call ? "" : "Recorder");
+    part("participant").textContent = participant || (call ? "" : "Recorder");
     part("since").dateTime = alarm.since;
     localiseTimes(row);
     return row;

@@ -11,16 +11,16 @@ export function alarmKey({ call, participant, alarm }) {
 }
 
 /**
- * Returns the texts of an alarm; `call` and `who` are "" if it concerns the recorder or the whole
- * call.
+ * Returns the texts of an alarm; `call` and `participant` are "" if it concerns the recorder or the
+ * whole call.
  */
 export function described(alarm, calls, { kinds, words }) {
   const call = calls.find((each) => each.id === alarm.call);
   const participant = call?.participants.find((each) => each.id === alarm.participant);
   return {
-    what: words[alarm.alarm] ?? alarm.alarm,
+    text: words[alarm.alarm] ?? alarm.alarm,
     call: titleOf(alarm, call, kinds),
-    who: participant ? label(participant, kinds) : "",
+    participant: participant ? label(participant, kinds) : "",
   };
 }
 
@@ -29,9 +29,9 @@ export function alarmsOf(alarms, call, names) {
   return alarms
     .filter((alarm) => alarm.call === call.id)
     .map((alarm) => {
-      const { what, who } = described(alarm, [call], names);
-      if (!who) return what;
-      return alarm.alarm === "one_way" ? `${what} from ${who}` : `${what} (${who})`;
+      const { text, participant } = described(alarm, [call], names);
+      if (!participant) return text;
+      return alarm.alarm === "one_way" ? `${text} from ${participant}` : `${text} (${participant})`;
     })
     .join(" · ");
 }
@@ -58,8 +58,8 @@ function sentences(opening, alarms, calls, names) {
   if (alarms.length > MAX_ANNOUNCED)
     return [`${opening}: ${counted(alarms.length, "alarm", "alarms")}.`];
   return alarms.map((alarm) => {
-    const { what, call, who } = described(alarm, calls, names);
-    return `${opening}: ${[what, who, call].filter(Boolean).join(", ")}.`;
+    const { text, call, participant } = described(alarm, calls, names);
+    return `${opening}: ${[text, participant, call].filter(Boolean).join(", ")}.`;
   });
 }
 

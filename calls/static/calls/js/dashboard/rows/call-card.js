@@ -22,7 +22,7 @@ class Row {
     this.card = card;
     this.duration = part(card, "duration");
     this.status = part(card, "status");
-    this.ears = part(card, "ears");
+    this.listenersMark = part(card, "listeners");
   }
 
   get hasEnded() {
@@ -127,7 +127,7 @@ export class CallCards {
     part(card, "started").dateTime = call.started_at;
     localiseTimes(card);
     this.#fillParticipants(row, part(card, "participants"), call.participants);
-    part(card, "nobody").hidden = call.participants.length > 0;
+    part(card, "no-audio").hidden = call.participants.length > 0;
     if (isNew) this.painter.watch(row);
     else this.painter.refresh(row);
   }
@@ -176,8 +176,8 @@ function partsOf(row) {
 function showListeners(row, count) {
   if (row.listeners === count) return;
   row.listeners = count;
-  row.ears.hidden = count === 0;
-  part(row.card, "ears-count").textContent = `${count} listening`;
+  row.listenersMark.hidden = count === 0;
+  part(row.card, "listeners-count").textContent = `${count} listening`;
 }
 
 function end(row) {

@@ -94,9 +94,9 @@ export class ActivityStrip extends CanvasElement {
     const context = this.clearedContext();
     if (context === null) return;
     const step = this.width / MINUTE;
-    Array.from(voice.minute).forEach((heard, place) => {
-      const left = this.width - (voice.minute.length - place) * step;
-      drawSecond(context, heard, left, Math.max(1, step - 0.75), this.height, inks);
+    Array.from(voice.minute).forEach((character, index) => {
+      const left = this.width - (voice.minute.length - index) * step;
+      drawSecond(context, character, left, Math.max(1, step - 0.75), this.height, inks);
     });
     const spoken = spokenSeconds(voice.minute);
     if (Math.abs(spoken - this.#announcedSeconds) < 5) return;

@@ -39,9 +39,9 @@ export class RowListening {
 
   #showTitle() {
     const call = this.#calls.get(this.bar.dataset.call);
-    const whom = this.bar.querySelector("[data-part=whom]");
+    const element = this.bar.querySelector("[data-part=title]");
     const title = call && callTitle(call, this.kinds);
-    if (title && whom.textContent !== title) whom.textContent = title;
+    if (title && element.textContent !== title) element.textContent = title;
   }
 
   #changed({ state, isOver }) {
