@@ -13,8 +13,6 @@ from django.utils.safestring import SafeString
 from calls.admin.display import link
 from calls.export.formats import FORMATS
 
-NAMES = {"wav": "WAV", "flac": "FLAC", "mp3": "MP3", "opus": "Opus"}
-
 
 def address(name: str, pk: UUID, **query: Any) -> str:
     """Returns the address of a REST resource."""
@@ -35,7 +33,7 @@ def player(source: str, name: str) -> SafeString:
 def downloads(call_id: UUID, channels: int = 1, **query: Any) -> SafeString:
     """Returns a link for each format that can hold `channels`; `query`: layout= or participant=."""
     links = [
-        link(address("call-audio", call_id, format=name, **query), NAMES[name])
+        link(address("call-audio", call_id, format=name, **query), audio_format.label)
         for name, audio_format in FORMATS.items()
         if audio_format.holds(channels)
     ]

@@ -27,12 +27,13 @@ from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 from zipstream import ZipStream
 
-from calls.export import file_names, manifest
+from calls.export import manifest
 from calls.export.errors import ExportError, StoreUnavailable
 from calls.export.export import Export
+from calls.export.file_names import call_file_name, call_folder_name
 from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
-from calls.export.segments import read_stretch
+from calls.export.segments import read_segment
 from calls.models import Call, LedgerEntry
 from calls.serializers import CallSerializer
 from calls.storage.integrity import IN_THE_LEDGER
@@ -93,9 +94,9 @@ def _call(archive: ZipStream, line: Line, request: ExportRequest) -> Generator[b
         return
     yield from _audio(archive, line, call, request)
     # After the audio: for a live call it then covers everything in the file, perhaps a little more.
-    line.manifest = f"{file_names.of_folder(call)}/manifest.json"
+    line.manifest = f"{call_folder_name(call)}/manifest.json"
     archive.add(
-        manifest.pieces(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
+        manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
     )
     yield from archive.all_files()
 
@@ -106,7 +107,7 @@ def _audio(
     try:
         plan = plan_of(recording_of(call), request)
         _read_damaged(call, plan)
-        audio = Export.of(plan).pieces()
+        audio = Export.of(plan).chunks()
         first = next(audio)  # reports an error at the start before the entry is created
     except StoreUnavailable:  # affects all calls, not this one only
         raise
@@ -114,7 +115,7 @@ def _audio(
         line.left_out = str(fault)
         return
     with closing(audio):
-        line.audio = f"{file_names.of_folder(call)}/{file_names.of_call(plan, call.pk, {})}"
+        line.audio = f"{call_folder_name(call)}/{call_file_name(plan, call.pk, {})}"
         archive.add(_hashed(chain([first], audio), line), line.audio)
         yield from archive.all_files()
 
@@ -131,9 +132,9 @@ def _read_damaged(call: Call, plan: Plan) -> None:
         for entry in entries.order_by("-started_at", "-id")[:KNOWN_DAMAGE]
     }
     for track in plan.tracks:
-        for stretch in track.stretches:
-            if stretch.segment_id in damaged:
-                read_stretch(stretch)
+        for segment in track.segments:
+            if segment.segment_id in damaged:
+                read_segment(segment)
 
 
 def _hashed(audio: Iterable[bytes], line: Line) -> Generator[bytes, None, None]:

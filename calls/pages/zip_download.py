@@ -22,7 +22,7 @@ from calls.search import uuid_in
 
 MAX_CALLS = 100
 NEEDED = [SEE, HEAR, EXPORT]
-FORMAT_CHOICES = [("flac", "FLAC"), ("wav", "WAV"), ("mp3", "MP3"), ("opus", "Opus")]
+FORMAT_CHOICES = [(name, FORMATS[name].label) for name in ("flac", "wav", "mp3", "opus")]
 LAYOUTS = [(Layout.MIX.value, "mix"), (Layout.TRACKS.value, "one channel per participant")]
 
 

@@ -35,4 +35,4 @@ class RecordingTests(RowTestCase):
         call_id = recordings.make_call(150, (ALICE, BOB))
         plan = plan_of(recording_of(Call.objects.get(pk=call_id)), ExportRequest())
         self.assertEqual(plan.sample_count, 150 * recordings.RATE)
-        self.assertEqual(sum(map(len, Export.of(plan).pieces())), 44 + 150 * 32_000)
+        self.assertEqual(sum(map(len, Export.of(plan).chunks())), 44 + 150 * 32_000)

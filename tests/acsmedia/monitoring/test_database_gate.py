@@ -75,7 +75,7 @@ class TheGate(SimpleTestCase):
         response = await self.ask("/api/v1/calls/", "timeout")
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
         self.assertEqual(
-            json.loads(response.content), {"detail": "The database does not answer. Try again."}
+            json.loads(response.content), {"detail": "The database is unreachable. Try again."}
         )
         self.assertEqual(self.let_in, [])
 

@@ -119,7 +119,7 @@ class LeftOut(ZipTests):
         silent, gone = await sync_to_async(make_call)(), uuid4()
         zipped = await self.zip(silent, gone, self.call)
         without, missing, whole = json.loads(zipped.read("manifest.json"))["calls"]
-        self.assertIn("Nothing of this call is sealed", without["left_out"])
+        self.assertIn("This call has no sealed audio", without["left_out"])
         self.assertIn(without["manifest"], zipped.namelist())
         self.assertEqual((missing["call"], missing["left_out"]), (str(gone), zip_archive.NOT_FOUND))
         self.assertEqual((missing["audio"], missing["manifest"]), ("", ""))
@@ -179,7 +179,7 @@ class Failing(ZipTests):
             ZipFile(BytesIO(received))
 
     async def test_an_unreachable_store_is_503(self) -> None:
-        with mock.patch("calls.export.export.read_stretch", side_effect=StoreUnavailable):
+        with mock.patch("calls.export.export.read_segment", side_effect=StoreUnavailable):
             response = await self.post(self.call)
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
 
@@ -193,7 +193,7 @@ class Failing(ZipTests):
             finally:
                 closed.append(True)
 
-        with mock.patch("calls.pages.zip_archive.Export.pieces", endless):
+        with mock.patch("calls.pages.zip_archive.Export.chunks", endless):
             made = zip_archive.pieces([self.call.pk], ExportRequest(format=FORMATS["flac"]))
             for _ in range(5):
                 next(made)
