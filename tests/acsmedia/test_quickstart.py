@@ -64,7 +64,7 @@ class Place:
         assert process.stdout, "it is piped"
         try:
             printed = ""
-            while "Ctrl-C stops it." not in printed:
+            while "Press Ctrl-C to stop." not in printed:
                 line = process.stdout.readline()
                 assert line, f"it ended before it was ready:\n{printed}"
                 printed += line

@@ -95,7 +95,7 @@ class JournalTests(SimpleTestCase):
     def test_a_disk_that_is_nearly_full_cannot_record(self) -> None:
         with (
             override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=10**9),
-            self.assertRaisesRegex(CannotRecord, r"^\d+ MB free, 1000000000 wanted$"),
+            self.assertRaisesRegex(CannotRecord, r"^\d+ MB free, 1000000000 required$"),
         ):
             health.try_journal()
 
@@ -129,7 +129,7 @@ class ReadinessTests(SimpleTestCase):
     ) -> tuple[int, dict[str, Any]]:
         named = {"journal": well, "database": well, "layer": well, **trials}
         probes = {name: Probe(trial, seconds=0.01) for name, trial in named.items()}
-        readiness = Readiness(probes, needed=frozenset({"journal"}))
+        readiness = Readiness(probes, required=frozenset({"journal"}))
         response = await readiness.answer(AsyncRequestFactory().get(f"/readyz{query}"))
         return response.status_code, json.loads(response.content)
 
@@ -184,14 +184,14 @@ class ProbeTests(SimpleTestCase):
         probe = Probe(trial, clock=clock)
         for now in (0.0, 0.5, health.KEEP_SECONDS, health.KEEP_SECONDS * 1.5):
             clock.now = now
-            await probe.ask()
+            await probe.check()
         self.assertEqual(tried, [0.0, health.KEEP_SECONDS])
 
     async def test_what_a_thread_raises_is_the_finding(self) -> None:
         def trial() -> None:
             raise OperationalError
 
-        self.assertEqual((await Probe(ThreadedTrial(trial)).ask()).why, "OperationalError")
+        self.assertEqual((await Probe(ThreadedTrial(trial)).check()).why, "OperationalError")
 
     async def test_a_blocking_trial_leaves_the_event_loop_free_and_is_not_begun_twice(self) -> None:
         begun, gate, clock = [], Event(), Clock()
@@ -203,7 +203,7 @@ class ProbeTests(SimpleTestCase):
 
         in_thread = ThreadedTrial(trial, clock=clock)
         for _ in range(3):
-            finding = await asyncio.wait_for(Probe(in_thread, seconds=0.01).ask(), 5)
+            finding = await asyncio.wait_for(Probe(in_thread, seconds=0.01).check(), 5)
             self.assertEqual(finding.why, "timeout")
         self.assertEqual(begun, [0.0])
 
@@ -218,13 +218,13 @@ class ProbeTests(SimpleTestCase):
 
         self.addCleanup(gates[0].set)
         in_thread = ThreadedTrial(trial, clock=clock)
-        self.assertEqual((await Probe(in_thread, seconds=0.01).ask()).why, "timeout")
+        self.assertEqual((await Probe(in_thread, seconds=0.01).check()).why, "timeout")
         clock.now = health.GIVE_UP_SECONDS + 1
-        self.assertTrue((await Probe(in_thread, seconds=5).ask()).ok)
+        self.assertTrue((await Probe(in_thread, seconds=5).check()).ok)
 
     async def test_a_finding_measures_the_real_time(self) -> None:
         begun = time.monotonic()
-        finding = await Probe(hangs, seconds=0.02).ask()
+        finding = await Probe(hangs, seconds=0.02).check()
         self.assertLessEqual(finding.milliseconds / 1000, time.monotonic() - begun)
 
 
