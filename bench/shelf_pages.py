@@ -1,6 +1,4 @@
-"""The pages of the shelf: what is asked for, each time with other values, and how long it may
-take.
-"""
+"""The pages of the shelf benchmark, each with varying values and a time limit."""
 
 from __future__ import annotations
 
@@ -13,14 +11,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 REST_MS, PAGE_MS = 100, 300
-"""What 95 of 100 answers may take at most."""
+"""Limits of the 95th percentile."""
 
 Make = Callable[[Random], str]
 
 
 @dataclass(frozen=True)
 class Page:
-    """`path` makes an address, with a random source for its values."""
+    """`path` returns an address, with random values."""
 
     name: str
     path: Make
@@ -28,7 +26,7 @@ class Page:
 
 
 def pages() -> Iterator[Page]:
-    """Wants Django to be set up."""
+    """Requires Django to be set up."""
     shelf = _Shelf()
     for name, path in (*_rest_lists(shelf), *_rest_calls(shelf)):
         yield Page(f"REST {name}", path, REST_MS)
@@ -39,7 +37,7 @@ def pages() -> Iterator[Page]:
 
 
 class _Shelf:
-    """Some rows to ask for."""
+    """Some existing rows."""
 
     def __init__(self) -> None:
         from calls.models import Call, Participant, Segment
@@ -47,7 +45,7 @@ class _Shelf:
         self.now = datetime.now(UTC)
         kept = Call.objects.filter(
             started_at__gt=self.now - timedelta(days=300)
-        )  # whatever retention deletes
+        )  # not deleted by retention
         self.calls = list(kept.order_by("id")[:400])
         self.ids = [call.pk for call in self.calls]
         voices = Participant.objects.filter(call__in=self.ids)
@@ -248,7 +246,7 @@ def _admin_pages(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
 
 def _admin(model: str, **makers: Any) -> Make:
     def path(random: Random) -> str:
-        # One day for both ends of a span.
+        # the same day for both ends of a span
         day = random.random()
         values = {
             name: make(Random(day)) if callable(make) else make for name, make in makers.items()
@@ -267,5 +265,5 @@ def _day(shelf: _Shelf) -> Make:
 
 
 def _cursor(before: datetime) -> str:
-    """As DRF writes it: the base64 of a query string with the position."""
+    """Encodes a position as DRF does: base64 of a query string."""
     return b64encode(urlencode({"p": str(before)}).encode()).decode()

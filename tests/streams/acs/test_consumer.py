@@ -14,7 +14,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import SimpleTestCase, override_settings
 from django.utils import timezone
 
-from acsmedia.asgi import NOWHERE, Application
+from acsmedia.asgi import NOT_FOUND, Application
 from calls.live import channel
 from calls.models import Call, Participant, Segment, Subscription
 from streams.acs import auth
@@ -427,7 +427,7 @@ class TheCloseCodes(SimpleTestCase):
             **consumers.HTTP_STATUS,
             consumers.UNSUPPORTED_AUDIO: None,
             consumers.NO_MEDIA: None,
-            NOWHERE[0]: NOWHERE[1],
+            NOT_FOUND[0]: NOT_FOUND[1],
         }
         rows = re.findall(
             r"^\| (4\d{3}) \| (\d{3}|-) \|",
