@@ -70,7 +70,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         ],
         **_events(row, is_begun=request.GET.get("ledger") != "all"),
         "listeners": _listeners(row, now) if row.state == "live" else [],
-        "formats": list(FORMATS),
+        "formats": list(FORMATS.values()),
         "ids": [
             ("Call connection id", call["call_connection_id"]),
             ("Correlation id", call["correlation_id"]),
