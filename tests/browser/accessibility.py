@@ -11,9 +11,9 @@ from playwright.sync_api import Page
 
 def violations(page: Page) -> list[str]:
     """Returns a line for each element of the page that violates a rule."""
-    found = Axe().run(page).response["violations"]
+    rules = Axe().run(page).response["violations"]
     return [
         f"{rule['id']} ({rule['impact']}): {rule['help']}: {node['target'][0]}"
-        for rule in found
+        for rule in rules
         for node in rule["nodes"]
     ]

@@ -42,9 +42,9 @@ class EveryPage(BrowserTestCase):
             page.evaluate(
                 "document.querySelector('main').innerHTML = '<img src=/favicon.ico><input>'"
             )
-            found = " ".join(violations(page))
-        self.assertIn("image-alt", found)
-        self.assertIn("label", found)
+            text = " ".join(violations(page))
+        self.assertIn("image-alt", text)
+        self.assertIn("label", text)
 
     def test_login(self) -> None:
         self.check("/login/", logged_in=False)

@@ -99,7 +99,7 @@ class Downloading(ListTestCase):
 
 @tag("browser")
 class Selecting(ListTestCase):
-    def test_a_range_all_and_none_with_the_mouse(self) -> None:
+    def test_by_mouse(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             boxes = page.locator("input[name=call]")
@@ -119,7 +119,7 @@ class Selecting(ListTestCase):
     def test_by_keyboard(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
-            for key in ("x", "j", "x"):  # the first comes before any row has the focus
+            for key in ("x", "j", "x"):  # the first is pressed before a row has the focus
                 page.keyboard.press(key)
             self.expect_selected(page, "1 of 4 selected")
             for key in ("j", "j", "X"):
@@ -130,14 +130,14 @@ class Selecting(ListTestCase):
             page.keyboard.press("Escape")
             self.expect_selected(page, "None selected")
             page.locator("input[name=call]").nth(1).focus()
-            for key in ("Space", "j", "x"):  # a box in focus is no text that is typed
+            for key in ("Space", "j", "x"):  # shortcuts work while a checkbox has the focus
                 page.keyboard.press(key)
             self.expect_selected(page, "2 of 4 selected")
             page.keyboard.press("/")
             page.keyboard.type("xXj")
             expect(page.get_by_label("Number, name or id")).to_have_value("xXj")
 
-    def test_what_is_still_shown_stays_selected_while_one_types(self) -> None:
+    def test_visible_calls_stay_selected_while_typing(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             page.get_by_label("Select all").check()
@@ -148,7 +148,7 @@ class Selecting(ListTestCase):
             expect(page.locator("[data-row]")).to_have_count(4)
             self.expect_selected(page, "3 of 4 selected")
 
-    def test_a_box_says_whose_it_is(self) -> None:
+    def test_a_checkbox_is_named_by_its_call(self) -> None:
         with self.window() as page:
             page.goto("/calls/?q=%2B4930")
             name = "Select +4930123456 2026-03-02"

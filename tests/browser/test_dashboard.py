@@ -132,10 +132,10 @@ BAR = """meter => {
 
 class Meters(DashboardTestCase):
     def bar_of(self, page: Page, participant: str) -> dict[str, int]:
-        found: dict[str, int] = page.locator(
+        ends: dict[str, int] = page.locator(
             f'[data-participant="{participant}"] level-meter'
         ).evaluate(BAR)
-        return found
+        return ends
 
     def test_clipping_is_marked_until_clicked(self) -> None:
         call = a_call(1, CUSTOMER)

@@ -1,6 +1,4 @@
-"""Listening in as the dashboard has it: the mark on the row of a call, and the control that lets
-one hear it.
-"""
+"""Listening in on the dashboard: the mark on the row of a call, and the button to listen."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ MINE, OTHER = "mine", "other"
 
 
 @tag("browser")
-class TheMark(DashboardTestCase):
-    def test_it_says_how_many_listen_until_nobody_does(self) -> None:
+class Mark(DashboardTestCase):
+    def test_it_shows_the_number_of_listeners(self) -> None:
         call, other = a_call(1, CUSTOMER), a_call(2, CUSTOMER)
         with self.window() as page:
             self.opened(page)
@@ -40,22 +38,21 @@ class TheMark(DashboardTestCase):
             expect(mark).to_be_hidden()
         self.assertEqual(self.console, [])
 
-    def test_it_goes_with_the_call(self) -> None:
+    def test_it_disappears_with_the_call(self) -> None:
         call = a_call(1, CUSTOMER)
         with self.window() as page:
             self.opened(page)
             self.publish(calls=[call], listeners={call["id"]: 1})
             expect(page.get_by_text("1 listening")).to_be_visible()
-            page.locator(
-                "[data-call] [data-part=title]"
-            ).focus()  # a row that is read stays for a while
+            # While a row has the focus, it stays on the page.
+            page.locator("[data-call] [data-part=title]").focus()
             self.publish(ended=[ended(call)])
             expect(page.locator("[data-part=status]")).to_have_text("ended")
             expect(page.get_by_text("1 listening")).to_be_hidden()
 
 
 @tag("browser")
-class TheControl(SpokenCallsTestCase):
+class Control(SpokenCallsTestCase):
     spoken = {MINE: {ALICE: tone(1.0, HERTZ)}, OTHER: {BOB: tone(1.0, OTHER_HERTZ)}}
 
     def row(self, page: Page, connection: str) -> Locator:
