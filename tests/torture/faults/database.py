@@ -51,9 +51,8 @@ async def outage(
     length in the short and in the long form.
     """
     site = await trial.install()
-    dashboard = Dashboard(
-        site.server.port, await asyncio.to_thread(log_in, site.server.port)
-    ).start()
+    port = site.server.port
+    dashboard = Dashboard(port, await asyncio.to_thread(log_in, port)).start()
     trial.call(2)
     await trial.some_time(2.0, 4.0)
     memory_mb, threads, started = site.memory_mb(), site.process.num_threads(), time.monotonic()
