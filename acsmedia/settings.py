@@ -351,7 +351,7 @@ LOGGING: dict[str, Any] = {
         "axes": {"level": "WARNING"},
         # its lines contain client addresses; the close code shows a client's error
         "picows": {"level": "CRITICAL"},
-        # it logs every failed attempt to connect; an outage is logged once by its user
+        # it logs every failed attempt to connect; database_watch and the sealer log outages once
         "psycopg.pool": {"level": "ERROR"},
     },
 }

@@ -19,7 +19,7 @@ from bench.subjects import OursProfiled
 from bench.table import number, table
 
 SERVERS = {"ours-uvicorn": "uvicorn", "ours-daphne": "daphne"}
-ROOMS = ("server", "decode", "stream", "journal", "meter", "board", "dashboards")
+PARTS = ("server", "decode", "stream", "journal", "meter", "board", "dashboards")
 WRITE_TRIES = 200
 
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, backends: Backends) -> dict[str, Any]:
     """Prints one column per server; returns µs per packet by part."""
     found = {row: profile(row, backends, args.calls, args.seconds) for row in args.rows}
-    parts = dict.fromkeys([*ROOMS, *(part for one in found.values() for part in one)])
+    parts = dict.fromkeys([*PARTS, *(part for one in found.values() for part in one)])
     lines = [[part, *(number(one.get(part), 1) for one in found.values())] for part in parts]
     print(table((f"µs a packet, {args.calls} calls", *found), lines))
     return found
@@ -57,11 +57,11 @@ def parts_of(
 ) -> dict[str, float]:
     """Converts the sampler's results to µs per packet."""
     per_packet = 1e6 / figures.packets_measured
-    rooms = {room: seconds * per_packet for room, seconds in samples["rooms"].items()}
+    main_thread = {part: seconds * per_packet for part, seconds in samples["rooms"].items()}
     threads = {
         f"thread {name}": seconds * per_packet for name, seconds in samples["threads"].items()
     }
-    parts = {**rooms, **{name: us for name, us in threads.items() if us >= 0.05}}
+    parts = {**main_thread, **{name: us for name, us in threads.items() if us >= 0.05}}
     if children_seconds:
         parts["child processes"] = children_seconds * per_packet
     return {**parts, "sum": sum(parts.values()), "all, by /proc": figures.cpu_us}

@@ -31,7 +31,7 @@ EVERY_SECONDS = 0.000_02
 long ones overcounted.
 """
 SERVER = "server"
-ROOMS = {
+PARTS = {
     "streams/acs/messages.py": "decode",
     "streams/journal/files.py": "journal",
     "streams/journal/records.py": "journal",
@@ -72,7 +72,7 @@ class Sampler:
         signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
 
     def _sample(self, _number: int, frame: FrameType | None) -> None:
-        self._samples[room_of(frame)] += 1
+        self._samples[part_of(frame)] += 1
 
     def _begin(self, _number: int, _frame: FrameType | None) -> None:
         self._samples.clear()
@@ -80,28 +80,28 @@ class Sampler:
         self._began = time.thread_time()
 
     def _write(self, _number: int, _frame: FrameType | None) -> None:
-        rooms = shared_out(time.thread_time() - self._began, self._samples)
+        parts = divided(time.thread_time() - self._began, self._samples)
         now = cpu_of_other_threads()
         threads = {name: seconds - self._before.get(name, 0.0) for name, seconds in now.items()}
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps({"rooms": rooms, "threads": threads}))
+        partial.write_text(json.dumps({"rooms": parts, "threads": threads}))
         partial.rename(self._path)
 
 
-def shared_out(seconds: float, samples: Mapping[str, int]) -> dict[str, float]:
+def divided(seconds: float, samples: Mapping[str, int]) -> dict[str, float]:
     """Divides the CPU of the main thread by the sample counts of each part."""
     total = sum(samples.values())
-    return {room: seconds * count / total for room, count in samples.items()}
+    return {part: seconds * count / total for part, count in samples.items()}
 
 
-def room_of(frame: FrameType | None) -> str:
+def part_of(frame: FrameType | None) -> str:
     """Returns the part that a frame belongs to."""
     if frame is not None and _is_at_its_beginning(frame):
         frame = frame.f_back
     while frame is not None:
-        room = ROOMS.get(frame.f_code.co_filename.removeprefix(_ROOT))
-        if room:
-            return room
+        part = PARTS.get(frame.f_code.co_filename.removeprefix(_ROOT))
+        if part:
+            return part
         frame = frame.f_back
     return SERVER
 

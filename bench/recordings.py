@@ -69,13 +69,9 @@ def _make_track(call: Any, socket: Any, raw_id: str, seconds: int, *, noisy: boo
     from calls.models import Participant, Segment
 
     until = STARTED + timedelta(seconds=seconds)
+    names = {"raw_id": raw_id, "kind": identity.kind_of(raw_id)}
     participant = Participant.objects.create(
-        id=uuid4(),
-        call=call,
-        raw_id=raw_id,
-        kind=identity.kind_of(raw_id),
-        heard_at=STARTED,
-        heard_until=until,
+        id=uuid4(), call=call, **names, heard_at=STARTED, heard_until=until
     )
     sounds = (noise if noisy else speech)(len(raw_id) + call.participants.count(), OBJECTS)
     stored = [_store(participant, index, sound) for index, sound in enumerate(sounds)]

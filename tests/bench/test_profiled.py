@@ -10,7 +10,7 @@ from unittest import TestCase
 
 from bench.figures import Figures
 from bench.profile import parts_of
-from bench.profiled import ROOMS, SERVER, cpu_of_other_threads, room_of, shared_out
+from bench.profiled import PARTS, SERVER, cpu_of_other_threads, divided, part_of
 from calls.audio.levels import level_of
 from streams.ingest.meter import Meter
 from tests.servers import ROOT
@@ -36,17 +36,17 @@ def frame_of(code: CodeType) -> FrameType:
     return found[0]
 
 
-class Rooms(TestCase):
-    def test_every_room_is_a_file_of_the_project(self) -> None:
-        for name in ROOMS:
+class PartTests(TestCase):
+    def test_every_part_is_a_file_of_the_project(self) -> None:
+        for name in PARTS:
             self.assertTrue((ROOT / name).exists(), name)
 
     def test_the_first_known_file_from_the_top_gets_the_time(self) -> None:
-        self.assertEqual(room_of(frame_of(level_of.__code__)), "meter")
+        self.assertEqual(part_of(frame_of(level_of.__code__)), "meter")
 
     def test_frames_without_a_known_file_count_for_the_server(self) -> None:
-        self.assertEqual(room_of(sys._getframe()), SERVER)
-        self.assertEqual(room_of(None), SERVER)
+        self.assertEqual(part_of(sys._getframe()), SERVER)
+        self.assertEqual(part_of(None), SERVER)
 
     def test_time_before_the_first_instruction_counts_for_the_caller(self) -> None:
         """Tested with the frame of a generator that has not started."""
@@ -55,7 +55,7 @@ class Rooms(TestCase):
             yield
 
         suspended = listening()
-        self.assertEqual(room_of(suspended.gi_frame), SERVER)  # type: ignore[attr-defined]
+        self.assertEqual(part_of(suspended.gi_frame), SERVER)  # type: ignore[attr-defined]
 
 
 class Threads(TestCase):
@@ -84,10 +84,8 @@ class Threads(TestCase):
 
 class Parts(TestCase):
     def test_samples_divide_the_cpu_of_the_main_thread(self) -> None:
-        self.assertEqual(
-            shared_out(2.0, {"server": 30, "decode": 10}), {"server": 1.5, "decode": 0.5}
-        )
-        self.assertEqual(shared_out(2.0, {}), {})
+        self.assertEqual(divided(2.0, {"server": 30, "decode": 10}), {"server": 1.5, "decode": 0.5})
+        self.assertEqual(divided(2.0, {}), {})
 
     def test_seconds_become_microseconds_per_packet_and_nothing_is_lost(self) -> None:
         figures = Figures("ours-uvicorn", 10, 30, packets_measured=1_000_000, cpu_us=9.0)

@@ -74,12 +74,8 @@ class StopTestCase(SimpleTestCase):
         server, rest = await asyncio.to_thread(context.__enter__)
         try:
             report = Report()
-            playing = asyncio.create_task(
-                play(
-                    Plan(server.media_url, (PlannedCall(SCRIPT, connection_id="call"),)),
-                    report=report,
-                )
-            )
+            plan = Plan(server.media_url, (PlannedCall(SCRIPT, connection_id="call"),))
+            playing = asyncio.create_task(play(plan, report=report))
             packets = round(SPOKEN_SECONDS * 50) * 2
             await until(lambda: report.packets >= packets)
             sealed = await until(lambda: cls.sealed_seconds(rest))

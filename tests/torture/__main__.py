@@ -111,18 +111,9 @@ async def try_fault(
     trial = Trial(server, databases[name], random, rounds=rounds, long=args.long)
     await trial.run(fault)
     found = trial.findings
-    return Row(
-        fault.name,
-        server,
-        name,
-        rounds,
-        found.packets_sent,
-        found.packets_stored,
-        found.worst_lost_ms,
-        fault.promised,
-        found.broken,
-        trial.figures,
-    )
+    packets = found.packets_sent, found.packets_stored, found.worst_lost_ms
+    results = fault.promised, found.broken, trial.figures
+    return Row(fault.name, server, name, rounds, *packets, *results)
 
 
 def trials(args: argparse.Namespace) -> Iterator[tuple[Fault, str, str]]:

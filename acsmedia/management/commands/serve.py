@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from acsmedia.servers.commands import command
 
@@ -20,9 +20,12 @@ class Command(BaseCommand):
             "--server", choices=["daphne", "uvicorn"], default=os.environ.get("SERVER", "daphne")
         )
         parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
-        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+        parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"))
 
     def handle(self, *, server: str, host: str, port: int, **options: Any) -> None:
         """Replaces this process with the server, so that signals reach the server itself."""
-        arguments = command(server, host, port)
-        os.execv(arguments[0], arguments)  # noqa: S606 - our own argument vector, no shell
+        try:
+            arguments = command(server, host, port)
+        except ValueError as error:  # SERVER; argparse does not check defaults against `choices`
+            raise CommandError(str(error)) from error
+        os.execv(arguments[0], arguments)  # noqa: S606 - a constant program, no shell

@@ -28,6 +28,32 @@ STATS = RecorderStats(
     alarms={"stalled": 3, "disk_low": 1},
 )
 
+EXPECTED = {
+    "acsmedia_packets_total": 50,
+    "acsmedia_messages_total[audio]": 50,
+    "acsmedia_messages_total[dtmf]": 0,
+    "acsmedia_messages_total[metadata]": 0,
+    "acsmedia_messages_total[unknown]": 0,
+    "acsmedia_messages_total[malformed]": 2,
+    "acsmedia_handshakes_total[accepted]": 3,
+    "acsmedia_handshakes_total[refused]": 1,
+    "acsmedia_handshakes_total[failed]": 0,
+    "acsmedia_journal_bytes_total": 33_000,
+    "acsmedia_segments_sealed_total": 4,
+    "acsmedia_seal_failures_total[store]": 0,
+    "acsmedia_seal_failures_total[database]": 7,
+    "acsmedia_seal_failures_total[journal]": 0,
+    "acsmedia_open_streams": 2,
+    "acsmedia_seal_lag_seconds": 1.5,
+    "acsmedia_spool_bytes": 9_000,
+    "acsmedia_spool_files": 6,
+    "acsmedia_spool_full": 1,
+    "acsmedia_live_dashboards": 5,
+    **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
+    "acsmedia_alarms[stalled]": 3,
+    "acsmedia_alarms[disk_low]": 1,
+}
+
 
 class AccessTests(SimpleTestCase):
     """Access is denied by default."""
@@ -117,31 +143,7 @@ class RecorderMetricsTests(SimpleTestCase):
         }
         self.assertEqual(
             shown,
-            {
-                "acsmedia_packets_total": 50,
-                "acsmedia_messages_total[audio]": 50,
-                "acsmedia_messages_total[dtmf]": 0,
-                "acsmedia_messages_total[metadata]": 0,
-                "acsmedia_messages_total[unknown]": 0,
-                "acsmedia_messages_total[malformed]": 2,
-                "acsmedia_handshakes_total[accepted]": 3,
-                "acsmedia_handshakes_total[refused]": 1,
-                "acsmedia_handshakes_total[failed]": 0,
-                "acsmedia_journal_bytes_total": 33_000,
-                "acsmedia_segments_sealed_total": 4,
-                "acsmedia_seal_failures_total[store]": 0,
-                "acsmedia_seal_failures_total[database]": 7,
-                "acsmedia_seal_failures_total[journal]": 0,
-                "acsmedia_open_streams": 2,
-                "acsmedia_seal_lag_seconds": 1.5,
-                "acsmedia_spool_bytes": 9_000,
-                "acsmedia_spool_files": 6,
-                "acsmedia_spool_full": 1,
-                "acsmedia_live_dashboards": 5,
-                **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
-                "acsmedia_alarms[stalled]": 3,
-                "acsmedia_alarms[disk_low]": 1,
-            },
+            EXPECTED,
         )
 
     async def test_stats_are_read_once_per_scrape_and_not_before(self) -> None:

@@ -1,88 +1,30 @@
-"""uvicorn's WebSocket protocol on picows: a small application, a real server, real sockets."""
+"""uvicorn's WebSocket protocol on picows: messages and closes, over real sockets."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
-from collections.abc import Sequence
 from functools import partial
-from queue import Queue
 from typing import Any
 
 from django.test import SimpleTestCase, tag
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from acsmedia.servers.picows_listener import QUEUE_MESSAGES
-from tests.threaded_uvicorn import Application, Scope, ThreadedUvicorn
+from tests.acsmedia.servers.websocket_server import (
+    KEY,
+    MAX_BYTES,
+    Recording,
+    Served,
+    echo,
+    first_connection,
+    handshake,
+    raw,
+)
+from tests.threaded_uvicorn import Scope
 from tests.waiting import until
-
-MAX_BYTES = 10_000
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-
-
-class Served(ThreadedUvicorn):
-    """`application` on picows and uvloop; its URL has a path and a query."""
-
-    def __init__(self, application: Application, **options: Any) -> None:
-        ws = "acsmedia.servers.uvicorn_websocket:PicowsProtocol"
-        super().__init__(
-            application, **{"loop": "uvloop", "ws": ws, "ws_max_size": MAX_BYTES, **options}
-        )
-        self.url = f"ws://127.0.0.1:{self.port}/some%20where?token=a%2Bb"
-
-
-class Recording:
-    """An application that accepts, takes all messages as they are read, and records them."""
-
-    def __init__(self, *, failure: Exception | None = None) -> None:
-        self.messages: list[bytes] = []
-        self.reads = 0
-        self.end: Queue[Any] = Queue()
-        self.scope: Scope = {}
-        self._failing = failure
-
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        self.scope = scope
-        assert (await receive())["type"] == "websocket.connect"
-        await send({"type": "websocket.accept"})
-        try:
-            self.end.put(await scope["extensions"]["acsmedia.deliver"](self._take))
-        except ValueError:
-            await send({"type": "websocket.close", "code": 4415, "reason": "not this"})
-            self.end.put(await receive())
-
-    def _take(self, messages: Sequence[bytes]) -> None:
-        self.messages += messages
-        self.reads += 1
-        if self._failing:
-            raise self._failing
-
-    async def code(self) -> int:
-        event = await asyncio.to_thread(self.end.get, timeout=20)
-        assert event["type"] == "websocket.disconnect"
-        return int(event["code"])
-
-
-async def echo(scope: Scope, receive: Any, send: Any) -> None:
-    """Sends back each message; closes at "bye"."""
-    await receive()
-    await send({"type": "websocket.accept", "headers": [(b"x-ours", b"yes")]})
-    while (event := await receive())["type"] == "websocket.receive":
-        if event.get("text") == "bye":
-            await send({"type": "websocket.close", "code": 4001, "reason": "as you wish"})
-        else:
-            await send(
-                {"type": "websocket.send", **{k: v for k, v in event.items() if k != "type"}}
-            )
-
-
-async def raw(client: ClientConnection, *frames: Frame) -> None:
-    """Sends raw frames in one write."""
-    content = b"".join(frame.serialize(mask=True) for frame in frames)
-    client.transport.write(content)
 
 
 @tag("once")
@@ -192,121 +134,6 @@ class MessageTests(SimpleTestCase):
 async def send_all(client: ClientConnection, messages: list[bytes]) -> None:
     for message in messages:
         await client.send(message)
-
-
-def no_connections(served: Served) -> bool:
-    return not served.connections
-
-
-async def first_connection(served: Served) -> Any:
-    """Waits for the only socket to be accepted; returns its protocol."""
-    await until(lambda: any(getattr(one, "_listener", None) for one in served.connections))
-    (protocol,) = served.connections
-    return protocol
-
-
-@tag("once")
-class HandshakeTests(SimpleTestCase):
-    async def test_the_scope_describes_the_request(self) -> None:
-        recording = Recording()
-        headers = {"x-ms-call-connection-id": "c-1", "Authorization": "Bearer x"}
-        async with (
-            Served(recording) as served,
-            connect(served.url, additional_headers=headers, subprotocols=None),
-        ):
-            await until(lambda: recording.scope)
-        scope = recording.scope
-        self.assertEqual((scope["path"], scope["raw_path"]), ("/some where", b"/some%20where"))
-        self.assertEqual(scope["query_string"], b"token=a%2Bb")
-        self.assertIn((b"x-ms-call-connection-id", b"c-1"), scope["headers"])
-        self.assertEqual((scope["scheme"], scope["client"][0]), ("ws", "127.0.0.1"))
-
-    async def test_headers_of_accept_are_sent(self) -> None:
-        async with Served(echo) as served, connect(served.url) as client:
-            assert client.response
-            self.assertEqual(client.response.headers["x-ours"], "yes")
-
-    async def test_a_refusal_has_its_status(self) -> None:
-        async def refuse(scope: Scope, receive: Any, send: Any) -> None:
-            await receive()
-            await send(
-                {
-                    "type": "websocket.http.response.start",
-                    "status": 401,
-                    "headers": [(b"x-why", b"no token")],
-                }
-            )
-            await send({"type": "websocket.http.response.body", "body": b"who are you"})
-
-        async with Served(refuse) as served:
-            with self.assertRaises(InvalidStatus) as refused:
-                await connect(served.url)
-            response = refused.exception.response
-            self.assertEqual((response.status_code, response.body), (401, b"who are you"))
-            self.assertEqual(response.headers["x-why"], "no token")
-            await until(lambda: not served.connections)
-
-    async def test_closing_before_accepting_is_a_403(self) -> None:
-        async def close(scope: Scope, receive: Any, send: Any) -> None:
-            await send({"type": "websocket.close"})
-
-        await self._expect_status(close, 403)
-
-    async def test_an_application_that_fails_before_accepting_is_a_500(self) -> None:
-        async def fail(scope: Scope, receive: Any, send: Any) -> None:
-            raise ZeroDivisionError
-
-        with self.assertLogs("acsmedia.servers.uvicorn_websocket", "ERROR"):
-            await self._expect_status(fail, 500)
-
-    async def test_an_application_that_returns_without_an_answer_is_a_500(self) -> None:
-        async def nothing(scope: Scope, receive: Any, send: Any) -> None:
-            return
-
-        await self._expect_status(nothing, 500)
-
-    async def test_variants_of_browsers_and_proxies_are_accepted(self) -> None:
-        """Firefox sends keep-alive; cookies may be long."""
-        for connection, cookie in (("keep-alive, Upgrade", "short"), ("Upgrade", "long" * 5_000)):
-            recording = Recording()
-            async with Served(recording) as served:
-                reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-                head = handshake(KEY, "13").replace(
-                    b"Connection: Upgrade", f"Connection: {connection}".encode()
-                )
-                writer.write(head.replace(b"Host: x", f"Host: x\r\nCookie: {cookie}".encode()))
-                self.assertIn(b" 101 ", await reader.readline())
-                writer.write(Frame(Opcode.TEXT, b"one").serialize(mask=True))
-                await until(partial(getattr, recording, "messages"))
-                writer.close()
-                self.assertEqual(await recording.code(), 1006)
-                await until(partial(no_connections, served))
-
-    async def test_an_invalid_handshake_is_a_400(self) -> None:
-        async with Served(echo) as served:
-            for key, version in (("short", "13"), ("no base64, but 24 long.", "13"), (KEY, "8")):
-                answer = await asyncio.to_thread(ask, served.port, key, version)
-                self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), answer)
-            await until(lambda: not served.connections)
-
-    async def _expect_status(self, application: Application, status: int) -> None:
-        async with Served(application) as served:
-            with self.assertRaises(InvalidStatus) as refused:
-                await connect(served.url)
-            self.assertEqual(refused.exception.response.status_code, status)
-
-
-def handshake(key: str, version: str) -> bytes:
-    return (
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        + f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: {version}\r\n\r\n".encode()
-    )
-
-
-def ask(port: int, key: str, version: str) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(handshake(key, version))
-        return connection.recv(4096)
 
 
 @tag("once")

@@ -47,13 +47,10 @@ async def outage(
     seconds: tuple[float, float],
     rest_status: tuple[int, ...] = (503,),
 ) -> None:
-    """Runs calls and a dashboard before, and another call during the outage; `seconds` is its
-    length in the short and in the long form.
-    """
+    """Runs calls and a dashboard before, and a call in an outage of `seconds` (short, long)."""
     site = await trial.install()
-    dashboard = Dashboard(
-        site.server.port, await asyncio.to_thread(log_in, site.server.port)
-    ).start()
+    port = site.server.port
+    dashboard = Dashboard(port, await asyncio.to_thread(log_in, port)).start()
     trial.call(2)
     await trial.some_time(2.0, 4.0)
     memory_mb, threads, started = site.memory_mb(), site.process.num_threads(), time.monotonic()
@@ -70,6 +67,11 @@ async def outage(
     expect_small_effects(trial, lasted, rate, grown_mb, more_threads)
     await dashboard.end()
     await trial.some_time(0.5, 1.0)
+    await catch_up(trial)
+
+
+async def catch_up(trial: Trial) -> None:
+    """Ends all calls and notes how long their sealing takes."""
     ended = time.monotonic()
     await trial.end_calls(seconds=CAUGHT_UP_SECONDS)
     trial.note(f"caught up {time.monotonic() - ended:.1f} s after the outage")

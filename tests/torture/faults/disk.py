@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
+from pathlib import Path
 
 from tests.servers import Server
 from tests.torture import mounts
@@ -164,7 +166,11 @@ async def power_cut(trial: Trial) -> None:
     def move(url: str) -> str:
         if trial.database.name != "sqlite":
             return url
-        return f"sqlite:///{shutil.move(path_of(url), disk.path / 'db.sqlite3')}"
+        database = Path(shutil.move(path_of(url), disk.path / "db.sqlite3"))
+        # else the cut may take the migrated tables too: a copied file is synced only seconds later
+        with database.open("rb") as file:
+            os.fsync(file.fileno())
+        return f"sqlite:///{database}"
 
     try:
         site = trial.prepare(data_dir=disk.path, route=move)
