@@ -251,7 +251,7 @@ class Alarms(DashboardTestCase):
             expect(announced).to_contain_text(cleared)
         self.assertEqual(self.console, [])
 
-    def low_speech(self, call: Call) -> Any:
+    def low_speech(self, call: CallData) -> Any:
         participant = participant_ids(call)[0]
         return an_alarm("too_low", call, participant=participant, since="2026-11-23T10:00:09Z")
 
