@@ -1,15 +1,16 @@
-# One image for every process: web (Daphne), ingest (uvicorn), migrate. Which server it runs is SERVER's choice.
+# One image for every process: web (Daphne), ingest (uvicorn), migrate. SERVER selects the server.
 FROM python:3.12-slim-bookworm
 
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --requirement requirements.txt
 
 COPY . .
-# Compressed and named by content while building: a container starts with nothing left to do. The key is for this
-# one command and is in no layer that runs.
+# Static files are hashed and compressed at build time, so that containers start quickly. The key is
+# used by this command only and is not stored in the image.
 RUN python -m compileall -q acsmedia calls streams \
  && SECRET_KEY=only-while-building python manage.py collectstatic --noinput --verbosity 0 \
  && useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin acsmedia \
@@ -21,8 +22,9 @@ VOLUME /data
 EXPOSE 8000
 
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+  CMD ["python", "-c", \
+       "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 
-# Checks the settings, then becomes the server: SIGTERM reaches it as process 1.
+# Checks the settings, then replaces itself with the server, which gets SIGTERM as process 1.
 ENTRYPOINT ["python", "manage.py"]
 CMD ["serve"]

@@ -1,7 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line. `manage.py test` runs with the settings of the test suite unless told
-otherwise.
-"""
+"""Django's command line. `manage.py test` uses the settings of the test suite by default."""
 
 import os
 import sys
@@ -17,7 +15,7 @@ def main() -> None:
     )
     try:
         import_module(os.environ["DJANGO_SETTINGS_MODULE"])
-    except ValueError as error:  # environs': a wrong value, said with the name of its variable
+    except ValueError as error:  # from environs; its message names the variable
         sys.exit(f"manage.py: {error}")
     execute_from_command_line(sys.argv)
 

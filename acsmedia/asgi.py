@@ -1,8 +1,7 @@
-"""The application as servers see it: HTTP, the browser's socket, ACS's socket, and the server's own
-start and end.
+"""The ASGI application: HTTP, the browsers' sockets, the media socket of ACS, and the lifespan.
 
-Daphne has no lifespan, so the recorder starts when a server imports this module, and stops at the
-end of the process where the server has not said so before.
+Daphne does not support lifespan, so the recorder starts when a server imports this module. It stops
+when the process exits, unless lifespan has stopped it before.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from django.conf import settings
 from django.urls import path
 
 from acsmedia.monitoring import metrics
-from acsmedia.servers.daphne_abort import cut_broken_answers
+from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
 from acsmedia.warmup import warm_up
 from calls.routing import listen_socket, live_socket
@@ -35,46 +34,46 @@ from streams.recorder import Recorder
 from streams.sealing.process import SealerProcess
 from streams.sealing.sealer import Sealer
 
-cut_broken_answers()
+abort_broken_responses()
 limit_intake()
 
 
 class Application:
-    """Routes by protocol and path. Its recorder starts with the server, or with the first
-    connection.
-    """
+    """Routes by protocol and path. Starts its recorder with the server or the first connection."""
 
     def __init__(self, recorder: Recorder, auth: HandshakeAuth) -> None:
         self._recorder = recorder
         self._auth = auth
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
         media: Any = MediaConsumer.as_asgi(recorder=recorder, auth=auth)
-        known = [path("ws/acs/media", media), path("ws/live", live_socket)]
-        known.append(path("ws/listen/<uuid:call_id>", listen_socket))
-        sockets = URLRouter([*known, path("", nowhere), path("<path:rest>", nowhere)])
+        sockets = URLRouter(
+            [
+                path("ws/acs/media", media),
+                path("ws/live", live_socket),
+                path("ws/listen/<uuid:call_id>", listen_socket),
+                path("", not_found),
+                path("<path:rest>", not_found),
+            ]
+        )
         self._router = ProtocolTypeRouter({"http": http, "websocket": sockets})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
         self._recorder.start()
         await self._router(scope, receive, send)
 
-    async def _live(self, receive: Any, send: Any) -> None:
-        """ASGI lifespan: what a server tells of its start and end."""
+    async def _run_lifespan(self, receive: Any, send: Any) -> None:
+        """Starts and stops the recorder at the server's startup and shutdown events."""
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
                     self._recorder.start()
-                except OSError as error:  # said, or the server would serve on without a recorder
-                    await send(
-                        {
-                            "type": "lifespan.startup.failed",
-                            "message": f"cannot record: {error.strerror}",
-                        }
-                    )
+                except OSError as error:  # reported, or the server would run without a recorder
+                    reason = f"cannot record: {error.strerror}"
+                    await send({"type": "lifespan.startup.failed", "message": reason})
                     return
                 await self._auth.warm()
                 await send({"type": "lifespan.startup.complete"})
@@ -84,22 +83,24 @@ class Application:
                 return
 
 
-NOWHERE = 4404, 404
-"""Close code and HTTP status for an address that is none of ours."""
+NOT_FOUND = 4404, 404
+"""Close code and HTTP status for an unknown socket address."""
 
 
-async def _nowhere(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Any other socket address: refused before accept, without a traceback in the log."""
+async def _not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Refuses an unknown socket address before accept, without a traceback in the log."""
     await receive()
-    await refuse(scope, send, *NOWHERE)
+    await refuse(scope, send, *NOT_FOUND)
 
 
-nowhere: Any = _nowhere
+not_found: Any = _not_found
 
 
 def build() -> Application:
-    """The application that the settings describe. Raises `ImproperlyConfigured` where they are
-    wrong.
+    """Builds the application from the settings.
+
+    Raises:
+        ImproperlyConfigured: a setting is wrong; the message names its variable.
     """
     require_valid_settings()
     recorder = Recorder(

@@ -1,7 +1,7 @@
 """Structured logs: every line is one event with named values.
 
-Our own modules log through structlog (`log.info("stream opened", stream=…)`); lines of Django and
-the servers pass the same formatter, so that one parser reads all.
+The modules of this project log through structlog (`log.info("stream opened", stream=…)`). Lines of
+Django and of the servers pass through the same formatter, so one parser reads them all.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ _SHARED: list[Processor] = [
 
 
 def formatter(*, readable: bool) -> ProcessorFormatter:
-    """The formatter of `settings.LOGGING`; `readable` writes aligned text for a person instead of
-    JSON.
-    """
+    """Returns the formatter for `settings.LOGGING`: JSON, or aligned text if `readable`."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

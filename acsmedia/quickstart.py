@@ -1,12 +1,13 @@
-"""`make run` and `make demo`: the real server on the embedded default, ready to be looked at.
+"""`make run` and `make demo`: the real server on SQLite and local files, ready to try out.
 
     python -m acsmedia.quickstart run
     python -m acsmedia.quickstart demo
     python -m acsmedia.quickstart manage changepassword operator
 
-The first start makes what production asks a person for: SECRET_KEY and ACS_STREAM_TOKEN as files in
-DATA_DIR that only their owner can read, the database, and the user `operator`. Whatever the
-environment already sets is left as it is. `manage` is Django's command line with the same settings.
+The first start creates everything that a person provides in production: SECRET_KEY and
+ACS_STREAM_TOKEN, as files in DATA_DIR that only their owner can read, the database, and the user
+`operator`. Variables that are already set in the environment are not changed. `manage` is Django's
+command line with the same settings.
 """
 
 from __future__ import annotations
@@ -35,16 +36,19 @@ from acsmedia.servers.commands import STOP_SECONDS, command
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 OPERATOR = "operator"
-# the check that warns of plain HTTP: here it is meant, and the greeting says it
 PLAIN_HTTP = "acsmedia.W005"
+"""The check that warns about plain HTTP, which is intended here and mentioned in the greeting."""
+
+NEW_PASSWORD = f'make manage do="changepassword {OPERATOR}"'
+NEW_REST_TOKEN = f'make manage do="drf_create_token {OPERATOR}"'
 
 
 class CannotStart(Exception):
-    """What keeps the server from starting; the message is for whoever typed the command."""
+    """The server cannot start. The message is for the user who ran the command."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the action named first; returns the exit code."""
+    """Runs the action named by the first argument; returns the exit code."""
     action = arguments[0] if arguments else ""
     if action not in {"run", "demo", "manage"}:
         sys.stderr.write("usage: python -m acsmedia.quickstart run|demo|manage [argument ...]\n")
@@ -60,19 +64,16 @@ def main(arguments: list[str]) -> int:
 
 
 def prepare_environment() -> None:
-    """Sets what production wants to be told and a first look can decide; makes the secrets at the
-    first start.
+    """Sets the variables that production requires to defaults for this host, and creates secrets.
+
+    Raises:
+        CannotStart: a variable has an invalid value; the message names it.
     """
     data_dir = Path(os.environ.get("DATA_DIR") or ROOT / "var").resolve()
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # recordings are nobody else's business
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # recordings are private
     host = listening_host()
-    names = [
-        "localhost",
-        "127.0.0.1",
-        "[::1]",
-        socket.gethostname(),
-        f"[{host}]" if ":" in host else host,
-    ]
+    names = ["localhost", "127.0.0.1", "[::1]", socket.gethostname()]
+    names.append(f"[{host}]" if ":" in host else host)
     _set("DATA_DIR", str(data_dir))
     _set("DJANGO_SETTINGS_MODULE", "acsmedia.settings")
     _set("INSECURE_HTTP", "true")
@@ -89,7 +90,7 @@ def prepare_environment() -> None:
 
 
 def manage(arguments: list[str]) -> int:
-    """Django's own command line."""
+    """Runs Django's command line."""
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(["manage.py", *arguments])
@@ -97,26 +98,23 @@ def manage(arguments: list[str]) -> int:
 
 
 def serve(*, demo: bool) -> int:
-    """Prepares the data, starts the server (and the simulated calls), waits until one of them ends
-    or Ctrl-C.
+    """Migrates the database, starts the server (and the simulated calls), and waits for one of
+    them to end or for Ctrl-C.
     """
     host, port = listening_host(), listening_port()
-    refuse_a_port_in_use(host, port)
+    check_port_is_free(host, port)
     migrate()
     try:
-        with ended_by_signals(), running(server_command(host, port)) as server:
-            wait_until_it_answers(server, host, port)
-            password = (
-                make_operator()
-            )  # not before all else went well: this is the only time that it is shown
+        with signals_as_interrupts(), running(server_command(host, port)) as server:
+            wait_for_server(server, host, port)
+            password = create_operator()  # last, because the password is shown only once
             sys.stdout.write(greeting(host, port, password, demo=demo))
             sys.stdout.flush()
             if not demo:
                 return server.wait()
-            with running(
-                demo_command(host, port), log=Path(os.environ["DATA_DIR"]) / "demo.log"
-            ) as calls:
-                return first_end({"the server": server, "the simulated calls": calls})
+            log = Path(os.environ["DATA_DIR"]) / "demo.log"
+            with running(demo_command(host, port), log=log) as calls:
+                return first_exit({"the server": server, "the simulator": calls})
     except KeyboardInterrupt:
         sys.stdout.write("\nStopped.\n")
         return 0
@@ -129,7 +127,7 @@ def listening_host() -> str:
 def listening_port() -> int:
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise CannotStart(f"PORT is {port!r}; it must be a number from 1 to 65535")
+        raise CannotStart(f"PORT is {port!r}; set it to a number from 1 to 65535")
     return int(port)
 
 
@@ -141,133 +139,117 @@ def server_command(host: str, port: int) -> list[str]:
 
 
 def demo_command(host: str, port: int) -> list[str]:
-    """Three spoken calls in a loop; the simulator finds the stream token where the server does."""
+    """Plays three spoken calls in a loop; the simulator reads the token from the settings."""
+    simulate = [sys.executable, str(ROOT / "manage.py"), "simulate"]
     url = f"ws://{address(host, port)}/ws/acs/media"
-    return [
-        sys.executable,
-        str(ROOT / "manage.py"),
-        "simulate",
-        "--url",
-        url,
-        "--voices",
-        "--loop",
-        "--stagger",
-        "3",
-    ]
+    return [*simulate, "--url", url, "--voices", "--loop", "--stagger", "3"]
 
 
-def refuse_a_port_in_use(host: str, port: int) -> None:
-    """Says so before anything is made.
+def check_port_is_free(host: str, port: int) -> None:
+    """Checks the address before anything is created.
 
     Raises:
-        CannotStart: HOST is no address of this machine, or something listens there.
+        CannotStart: HOST is not an address of this machine, or the port is in use.
     """
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
-            0
-        ]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, target = addresses[0]
         with socket.socket(family, kind, protocol) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(place)
+            trial.bind(target)
     except OSError as error:
-        hint = f"stop what listens there, or choose another: make run PORT={port + 1}"
+        hint = f"Stop the program that uses this port, or choose another: make run PORT={port + 1}"
         raise CannotStart(
-            f"cannot listen on HOST {host}, PORT {port} ({error.strerror}): {hint}"
+            f"cannot listen on HOST {host}, PORT {port} ({error.strerror}). {hint}"
         ) from error
 
 
 def migrate() -> None:
-    """Checks the settings and makes the database, or brings it up to date.
+    """Checks the settings, then creates the database or applies its migrations.
 
     Raises:
-        CannotStart: what the checks found, by the names of the variables.
+        CannotStart: a check found an error; the message names the variables.
     """
     from django.core import checks
     from django.core.management import call_command
 
-    found = [message for message in checks.run_checks() if message.id != PLAIN_HTTP]
-    sys.stderr.write(
-        "".join(f"acsmedia: {message}\n" for message in found if not message.is_serious())
-    )
-    if errors := [str(message) for message in found if message.is_serious()]:
+    messages = [message for message in checks.run_checks() if message.id != PLAIN_HTTP]
+    for message in messages:
+        if not message.is_serious():
+            sys.stderr.write(f"acsmedia: {message}\n")
+    if errors := [str(message) for message in messages if message.is_serious()]:
         raise CannotStart("\n".join(errors))
     call_command("migrate", verbosity=0)
 
 
-def make_operator() -> str:
-    """Makes the user at the first start; returns its password, "" if it has been there before."""
+def create_operator() -> str:
+    """Creates the user at the first start; returns the password, "" if the user exists."""
     from django.contrib.auth.models import User
 
     if User.objects.filter(username=OPERATOR).exists():
         return ""
-    password: str = FileAwareEnv(strip_whitespace=True).str(
-        "OPERATOR_PASSWORD", ""
-    ) or secrets.token_urlsafe(12)
+    env = FileAwareEnv(strip_whitespace=True)
+    password: str = env.str("OPERATOR_PASSWORD", "") or secrets.token_urlsafe(12)
     User.objects.create_superuser(OPERATOR, password=password)
     return password
 
 
-def wait_until_it_answers(server: subprocess.Popen[bytes], host: str, port: int) -> None:
-    """Raises CannotStart if the server ends, or does not answer `/healthz` in time."""
+def wait_for_server(server: subprocess.Popen[bytes], host: str, port: int) -> None:
+    """Raises `CannotStart` if the server exits, or does not answer `/healthz` in time."""
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(reachable(host), port):
+    while not _is_healthy(reachable(host), port):
         if server.poll() is not None:
-            raise CannotStart(f"the server ended at its start with code {server.returncode}")
+            raise CannotStart(f"the server exited while starting, with code {server.returncode}")
         if time.monotonic() > deadline:
             raise CannotStart(f"the server did not answer within {START_SECONDS:.0f} s")
         time.sleep(0.05)
 
 
 def greeting(host: str, port: int, password: str, *, demo: bool) -> str:
-    """What a person needs to go on, the secrets included: it goes to their terminal and to no
-    log.
-    """
+    """Returns the text shown at the start. It contains secrets, so it must not be logged."""
     from django.conf import settings
 
-    where = address(host, port)
-    reset = (
-        f'unchanged since the first start; a new one: make manage do="changepassword {OPERATOR}"'
-    )
-    token = (
-        f"?token={quote(settings.ACS_STREAM_TOKEN, safe='')}" if settings.ACS_STREAM_TOKEN else ""
-    )
-    token_command = f'make manage do="drf_create_token {OPERATOR}"'
+    url = f"http://{address(host, port)}"
+    token = settings.ACS_STREAM_TOKEN
+    query = f"?token={quote(token, safe='')}" if token else ""
+    password = password or f"unchanged since the first start; to set a new one: {NEW_PASSWORD}"
     lines = [
         "",
-        "acsmedia is running, for a first look: over plain HTTP, with everything in "
-        + os.environ["DATA_DIR"],
+        f"acsmedia is running over plain HTTP, with all data in {os.environ['DATA_DIR']}",
         "",
-        f"  dashboard     http://{where}/",
+        f"  dashboard     {url}/",
         f"  user          {OPERATOR}",
-        f"  password      {password or reset}",
-        f"  admin         http://{where}/admin/",
-        f"  REST          http://{where}/api/docs/   (a token: {token_command})",
-        f"  ACS connects  ws://{where}/ws/acs/media{token}",
+        f"  password      {password}",
+        f"  admin         {url}/admin/",
+        f"  REST          {url}/api/docs/   (create a token: {NEW_REST_TOKEN})",
+        f"  ACS endpoint  ws://{address(host, port)}/ws/acs/media{query}",
     ]
     if demo:
-        lines += ["", "Three spoken calls play in a loop; the first can be played within a minute."]
-    return "\n".join([*lines, "", "Ctrl-C stops it.", "", ""])
+        lines += ["", "Three spoken calls play in a loop; the first is ready within a minute."]
+    return "\n".join([*lines, "", "Press Ctrl-C to stop.", "", ""])
 
 
 def reachable(host: str) -> str:
-    """Where a client on this machine finds a server that listens on `host`."""
+    """Returns the address at which a client on this host reaches a server bound to `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def address(host: str, port: int) -> str:
-    """The same as it is written in a URL."""
-    here = reachable(host)
-    return f"[{here}]:{port}" if ":" in here else f"{here}:{port}"
+    """Returns `host:port` as written in a URL."""
+    host = reachable(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end us as Ctrl-C does, so that our processes end with us."""
+def signals_as_interrupts() -> Iterator[None]:
+    """Treats SIGTERM and a closed terminal like Ctrl-C, so that child processes are stopped too."""
 
-    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
@@ -277,11 +259,12 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def running(arguments: list[str], *, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends when we leave. In a group of its own: Ctrl-C reaches us alone, and we
-    stop it in order.
+    """Runs a process and terminates it on exit.
+
+    It has its own process group, so Ctrl-C reaches only this process, which stops it in order.
     """
     with log.open("wb") if log else nullcontext() as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command lines
+        process = subprocess.Popen(  # noqa: S603 - constant command lines
             arguments, cwd=ROOT, stdout=output, stderr=output, process_group=0
         )
     try:
@@ -295,24 +278,24 @@ def running(arguments: list[str], *, log: Path | None = None) -> Iterator[subpro
             process.wait()
 
 
-def first_end(processes: dict[str, subprocess.Popen[bytes]]) -> int:
-    """Waits until one of them ends; returns its exit code."""
+def first_exit(processes: dict[str, subprocess.Popen[bytes]]) -> int:
+    """Waits until one of the processes exits; returns its code."""
     while True:
         for name, process in processes.items():
             with suppress(subprocess.TimeoutExpired):
                 code = process.wait(0.2)
-                sys.stderr.write(f"acsmedia: {name} ended with code {code}\n")
+                sys.stderr.write(f"acsmedia: {name} exited with code {code}\n")
                 return code
 
 
 def _set(name: str, value: str) -> None:
-    """Sets an environment variable unless it is set, to a value or by a file."""
+    """Sets an environment variable, unless it has a value or a file."""
     if not os.environ.get(name) and not os.environ.get(f"{name}_FILE"):
         os.environ[name] = value
 
 
 def _set_secret(name: str, file: Path) -> None:
-    """Points `name`_FILE at a file that holds a random secret, made now if it is not there."""
+    """Sets `name`_FILE to a file with a random secret, created if missing."""
     if os.environ.get(name) or os.environ.get(f"{name}_FILE"):
         return
     if not file.exists():
@@ -324,8 +307,8 @@ def _set_secret(name: str, file: Path) -> None:
     os.environ[f"{name}_FILE"] = str(file)
 
 
-def _answers(host: str, port: int) -> bool:
-    """Asks directly: urllib would go through a proxy of the environment."""
+def _is_healthy(host: str, port: int) -> bool:
+    """Checks `/healthz` directly: urllib would use a proxy from the environment."""
     with closing(http.client.HTTPConnection(host, port, timeout=5)) as connection:
         try:
             connection.request("GET", "/healthz")

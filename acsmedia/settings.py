@@ -1,8 +1,8 @@
 """Django settings: everything that differs between installations comes from the environment.
 
-Safe for production unless opened: without any variable the start stops and asks for SECRET_KEY.
-Every secret can be read from a file instead, by the same name with `_FILE` added
-(`SECRET_KEY_FILE=/run/secrets/key`). The table of all variables is in the README.
+The defaults are secure: with no variable set, the start fails and asks for SECRET_KEY. Every secret
+can be read from a file instead, named by the same variable with `_FILE` appended
+(`SECRET_KEY_FILE=/run/secrets/key`). The README lists all variables.
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from environs import EnvError, FileAwareEnv, ValidationError, validate
 env = FileAwareEnv(strip_whitespace=True)
 
 
-def _names_of_hosts(hosts: list[str]) -> None:
+def _check_hosts(hosts: list[str]) -> None:
     if any("/" in host or " " in host for host in hosts):
-        raise ValidationError("names of hosts, without https:// and path.")
+        raise ValidationError("use host names without https:// and path, separated by commas.")
 
 
-def _origins(origins: list[str]) -> None:
+def _check_origins(origins: list[str]) -> None:
     if not all(origin.startswith(("https://", "http://")) for origin in origins):
-        raise ValidationError("origins, each with https:// in front.")
+        raise ValidationError("use origins such as https://calls.example.com, separated by commas.")
 
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- where things are -----------------------------------------------------------------------------
+# --- folders --------------------------------------------------------------------------------------
 DATA_DIR = Path(
     env.str("DATA_DIR", str(BASE_DIR / "var"), validate=validate.Length(min=1))
 ).resolve()
-SPOOL_DIR = DATA_DIR / "spool"  # the journals: on this host's own disk, never on a network share
+SPOOL_DIR = DATA_DIR / "spool"  # journals: on a local disk, never on a network share
 AUDIO_DIR = DATA_DIR / "audio"  # sealed segments, when AUDIO_STORE=files
 
 # --- Django ---------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=1))
 DEBUG = env.bool("DEBUG", default=False)
-INSECURE_HTTP = env.bool(
-    "INSECURE_HTTP", default=DEBUG
-)  # plain HTTP, for a first look on this host: see the check
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[], validate=_names_of_hosts)
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_origins)
+# plain HTTP, to try the product on this host: see acsmedia.W005 in streams/checks.py
+INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[], validate=_check_hosts)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list(
+    "CSRF_TRUSTED_ORIGINS", default=[], validate=_check_origins
+)
 
 INSTALLED_APPS = [
     "daphne",  # before staticfiles: it replaces runserver
@@ -68,9 +69,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # probes ask by address, with any Host and without TLS or session
+    # probes connect by IP address, with any Host and without TLS or session
     "acsmedia.monitoring.health.probes_first",
-    # before all that runs in the thread of a request, which a lost database may hold
+    # before the middleware that runs in a request's thread, which a lost database may block
     "acsmedia.monitoring.database_gate.DatabaseGate",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -81,7 +82,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # last: what it answers in the place of a login passes all the others
+    # last: its response instead of a login passes through all the others
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -114,7 +115,7 @@ TEMPLATES = [
 ]
 
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # first: it refuses before a password is looked at
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses before the password is checked
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -132,8 +133,8 @@ _database = DATABASES["default"]
 if _database.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
     raise EnvError('Environment variable "DATABASE_URL" invalid: use postgres://… or sqlite:///….')
 if _database["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE takes the write lock when a transaction begins: with deferred ones 229 of 600
-    # concurrent writes failed.
+    # IMMEDIATE takes the write lock when a transaction begins: with deferred transactions 229 of
+    # 600 concurrent writes failed.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -141,12 +142,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     _given = _database.get("OPTIONS", {})
-    # A pool instead of CONN_MAX_AGE: under ASGI every thread would otherwise keep a connection of
-    # its own.
+    # A pool instead of CONN_MAX_AGE: under ASGI every thread would keep its own connection.
     _database["OPTIONS"] = {
         "connect_timeout": 3,
-        # Over TCP a host that has vanished is noticed within 10 s; libpq would wait for a quarter
-        # of an hour.
+        # Over TCP a lost host is detected within 10 s; libpq would wait for 15 minutes.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
@@ -155,19 +154,19 @@ else:
             "min_size": 0,
             "max_size": env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
             "timeout": 3,
-            # or attempts that go on behind a lost database would come ever more rarely
+            # seconds; otherwise reconnection attempts back off further and further
             "reconnect_timeout": 1,
         },
         **_given,
-        # Postgres compiles what it believes to be long, and believes it of most lists: 80 to 290 ms
-        # for questions that take 1 to 30 (docs/capacity.md). What the address says comes later, and
-        # so counts.
+        # Postgres compiles queries that it expects to be slow, among them most lists: 80 to 290 ms
+        # for queries that take 1 to 30 (docs/capacity.md). Options in DATABASE_URL come later, so
+        # they take precedence.
         "options": " ".join(["-c jit=off", *filter(None, [_given.get("options")])]),
     }
 
 REDIS_URL = env.str("REDIS_URL", "")
-# pub/sub survives a restart of Redis and drops nothing above a capacity; it carries live news only,
-# never the truth.
+# Pub/sub survives a restart of Redis and drops no message above a capacity. It carries live updates
+# only, never data that must be kept.
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": (
         {
@@ -214,7 +213,7 @@ STORAGES: dict[str, dict[str, Any]] = {
     "staticfiles": {"BACKEND": "calls.http.static_files.HashedModules"},
     "audio": _AUDIO_STORES[AUDIO_STORE],
 }
-if DEBUG or INSECURE_HTTP:  # a first look needs no collectstatic
+if DEBUG or INSECURE_HTTP:  # no collectstatic needed
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     WHITENOISE_USE_FINDERS = True
     STATIC_ROOT = None
@@ -225,12 +224,10 @@ RECONNECT_GRACE_SECONDS = env.float(
     "RECONNECT_GRACE_SECONDS", 10.0, validate=validate.Range(0, 3600)
 )
 JOURNAL_FSYNC_SECONDS = env.float("JOURNAL_FSYNC_SECONDS", 1.0, validate=validate.Range(0.05, 60))
-SEALER_IS_A_PROCESS = True  # in tests a thread, which sees the database of the test
-RECORDER_STARTS_AT_IMPORT = (
-    True  # of acsmedia.asgi, by a server; tests start it with the first connection
-)
+SEALER_IS_A_PROCESS = True  # a thread in tests, to use the test database
+RECORDER_STARTS_AT_IMPORT = True  # of acsmedia.asgi; tests start it with the first connection
 
-# When an alarm is raised (streams/live/alarm_rules.py); seconds, and dBFS rms of 100 ms.
+# Alarm thresholds (streams/live/alarm_rules.py) in seconds, or in dBFS rms over 100 ms.
 ALARM_NO_AUDIO_SECONDS = env.float(
     "ALARM_NO_AUDIO_SECONDS", 10.0, validate=validate.Range(1, 86_400)
 )
@@ -248,19 +245,16 @@ ACS_JWKS_URL = env.str(
 )
 ACS_STREAM_TOKEN = env.str("ACS_STREAM_TOKEN", "")
 
-# --- machines that watch us -----------------------------------------------------------------------
-METRICS_TOKEN = env.str(
-    "METRICS_TOKEN", ""
-)  # what Prometheus shows; without one only this host may ask
-MIN_FREE_DISK_MB = env.int(
-    "MIN_FREE_DISK_MB", 512, validate=validate.Range(0)
-)  # /readyz says no below it
-SPOOL_LIMIT_GB = env.float(
-    "SPOOL_LIMIT_GB", 0.0, validate=validate.Range(0)
-)  # of journals; 0: what the disk has
+# --- monitoring and limits ------------------------------------------------------------------------
+# the bearer token of Prometheus; if empty, only this host may read /metrics
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+# below this /readyz fails; below half of it new calls are refused
+MIN_FREE_DISK_MB = env.int("MIN_FREE_DISK_MB", 512, validate=validate.Range(0))
+# maximum size of all journals; 0: limited only by the disk
+SPOOL_LIMIT_GB = env.float("SPOOL_LIMIT_GB", 0.0, validate=validate.Range(0))
 
 # --- REST -----------------------------------------------------------------------------------------
-_RATE = validate.Regexp(r"^\d+/(s|sec|min|hour|day)$", error="a rate such as 60/min.")
+_RATE = validate.Regexp(r"^\d+/(s|sec|min|hour|day)$", error="use a rate such as 60/min.")
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
@@ -282,8 +276,8 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "acsmedia",
-    "DESCRIPTION": "Recordings of Azure Communication Services calls: find them, read their "
-    "facts, pull their audio.",
+    "DESCRIPTION": "Recordings of Azure Communication Services calls: find calls, read their "
+    "details, download their audio.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["calls.permissions.MaySee"],
@@ -293,27 +287,24 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- logins: whoever guesses has to wait (calls/lockout.py) ---------------------------------------
+# --- login lock-out after failed attempts (calls/lockout.py) --------------------------------------
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", 10, validate=validate.Range(1, 1000))
 AXES_COOLOFF_TIME = timedelta(
     minutes=env.float("LOGIN_LOCKED_MINUTES", 15.0, validate=validate.Range(0.1, 1440))
 )
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # nobody elsewhere can lock an operator out
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # no other address can lock out a user
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "calls.lockout.client_address"
 AXES_LOCKOUT_CALLABLE = "calls.lockout.refusal"
-AXES_DISABLE_ACCESS_LOG = True  # who has logged in when is nobody's business
+AXES_DISABLE_ACCESS_LOG = True  # logins are not recorded, for privacy
 AXES_VERBOSE = False
 
 # --- security -------------------------------------------------------------------------------------
-# TLS ends in front of us (nginx, a load balancer); it says so in X-Forwarded-Proto.
+# TLS ends at nginx or a load balancer, which sets X-Forwarded-Proto.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not INSECURE_HTTP)
-SECURE_REDIRECT_EXEMPT = [
-    r"^healthz$",
-    r"^readyz$",
-    r"^metrics$",
-]  # machines inside the network ask without TLS
+# requested inside the network without TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("SECURE_HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
@@ -338,7 +329,9 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-# --- logs: one JSON object a line (text over plain HTTP); our UUIDs, never numbers, names, tokens o
+# --- logs -----------------------------------------------------------------------------------------
+# One JSON object per line (plain text with INSECURE_HTTP). Lines identify calls by acsmedia's UUIDs
+# and never contain phone numbers, names, tokens or payloads.
 LOG_LEVEL = env.str(
     "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
@@ -349,20 +342,16 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        # Request lines would hold the query string of the media socket, and with it the stream
-        # token.
+        # Request lines would contain the query string of the media socket, and so the stream token.
         "daphne": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING", "propagate": True},
         "uvicorn.access": {"level": "WARNING", "propagate": True},
         "uvicorn.error": {"level": "WARNING"},
-        "axes": {
-            "level": "WARNING"
-        },  # failures and locks, names and addresses masked; the admin shows them
-        "picows": {
-            "level": "CRITICAL"
-        },  # its lines name addresses; what a client does wrong is in the close code
-        "psycopg.pool": {
-            "level": "ERROR"
-        },  # tells every attempt to connect; who needs the database says it once
+        # failed logins and lock-outs, with names and addresses masked; the admin shows them
+        "axes": {"level": "WARNING"},
+        # its lines contain client addresses; the close code shows a client's error
+        "picows": {"level": "CRITICAL"},
+        # it logs every failed attempt to connect; database_watch and the sealer log outages once
+        "psycopg.pool": {"level": "ERROR"},
     },
 }

@@ -12,14 +12,11 @@ from django.views.generic import RedirectView
 
 from acsmedia.monitoring.health import healthz, readyz
 from acsmedia.monitoring.metrics import metrics
-from calls.admin.overview import page as overview
 
 urlpatterns = [
     path("", include("calls.pages.urls")),
     path("api/", include("calls.api.urls")),
-    path("admin/overview/", admin.site.admin_view(overview.overview), name="admin-overview"),
-    path("admin/overview/retry", admin.site.admin_view(overview.retry), name="admin-retry"),
-    path("admin/overview/sweep", admin.site.admin_view(overview.sweep), name="admin-sweep"),
+    path("admin/overview/", include("calls.admin.overview.urls")),
     path("admin/", admin.site.urls),
     # Pages that are not ours (admin, API) name no icon, and browsers then ask for this one.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("calls/icon.svg"))),

@@ -1,7 +1,8 @@
-"""`make bench`, or `python -m bench [command] [--json FILE] …`: how much one core takes, and where
-it goes.
+"""`make bench`, or `python -m bench [command] [--json FILE] …`: the capacity of one core, and a
+profile of its time.
 
-Without a command everything that needs no night. docs/capacity.md says how to read and repeat it.
+Without a command it runs everything that does not take a night. docs/capacity.md explains how to
+read and repeat the results.
 """
 
 from __future__ import annotations
@@ -29,28 +30,26 @@ COMMANDS = {
     "pages": "bench.dashboard_browser",
     "paint": "bench.first_paint",
 }
-"""Each is a module with a docstring, `add_arguments(parser)` and `run(wanted, backends) ->
-JSON`.
+"""Each command is a module with a docstring, `add_arguments(parser)` and
+`run(args, backends) -> JSON`.
 """
 
 
 def main() -> int:
-    wanted = options().parse_args()
+    args = options().parse_args()
     signal.signal(signal.SIGTERM, _end)
     os.sched_setaffinity(0, cores.OTHERS)
-    names = [wanted.command] if wanted.command else list(COMMANDS)
+    names = [args.command] if args.command else list(COMMANDS)
     found: dict[str, Any] = {"machine": machine()}
     try:
-        with Backends(sqlite=wanted.sqlite) as backends:
+        with Backends(sqlite=args.sqlite) as backends:
             print(f"{found['machine']}; {backends.description}", flush=True)
             for name in names:
                 print(f"\n{name}", flush=True)
-                found[name] = import_module(COMMANDS[name]).run(
-                    _arguments_of(name, wanted), backends
-                )
-                write(wanted.json, found)
+                found[name] = import_module(COMMANDS[name]).run(_arguments_of(name, args), backends)
+                write(args.json, found)
     except KeyboardInterrupt:
-        print("ended; what it started is gone", file=sys.stderr)
+        print("ended; everything it started is removed", file=sys.stderr)
         return 130
     return 0
 
@@ -68,7 +67,7 @@ def options() -> argparse.ArgumentParser:
 
 
 def machine() -> str:
-    """What the figures hold for."""
+    """Describes the machine that the results are valid for."""
     named = [
         line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")
     ]
@@ -89,20 +88,20 @@ def _cpu_lines() -> list[str]:
 
 def _add_common(parser: argparse.ArgumentParser, **default: Any) -> None:
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="the figures, to be compared", **default
+        "--json", type=Path, metavar="FILE", help="write the results, to compare runs", **default
     )
     parser.add_argument(
-        "--sqlite", action="store_true", help="SQLite and no Redis, whatever is here", **default
+        "--sqlite", action="store_true", help="SQLite without Redis, even if installed", **default
     )
 
 
-def _arguments_of(name: str, wanted: argparse.Namespace) -> argparse.Namespace:
-    """Those of the command line where it names the command, else the command's defaults."""
-    return wanted if wanted.command == name else options().parse_args([name])
+def _arguments_of(name: str, args: argparse.Namespace) -> argparse.Namespace:
+    """Returns the arguments of the command line for its command, or the command's defaults."""
+    return args if args.command == name else options().parse_args([name])
 
 
 def _end(_number: int, _frame: Any) -> None:
-    """SIGTERM is an end like Ctrl-C: everything is taken away."""
+    """Treats SIGTERM like Ctrl-C: everything is removed."""
     raise KeyboardInterrupt
 
 

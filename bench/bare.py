@@ -1,7 +1,6 @@
-"""An ASGI application that decodes every message and throws it away: what is left of a row when we
-do nothing.
+"""An ASGI application that decodes and discards every message: the cost of a row without recording.
 
-`GET /figures` says what was decoded, and how late.
+`GET /figures` returns the number of decoded messages and their lateness.
 """
 
 from __future__ import annotations

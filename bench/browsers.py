@@ -1,4 +1,4 @@
-"""Dashboards of a run: one that notes when levels come, others that only read."""
+"""Dashboards of a run: one that records when levels arrive, others that only read."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tests.torture.media_socket import MediaSocket
 
 
 class Watcher(MediaSocket):
-    """Looks at every message with the moment at which it came."""
+    """Records every message with its arrival time."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection)
         self.rises = Rises()
 
-    def heard(self, payload: bytes) -> None:
-        self.rises.hear(time.time_ns() // 1000, payload)
+    def on_text(self, payload: bytes) -> None:
+        self.rises.add(time.time_ns() // 1000, payload)
 
 
 class Browsers:
-    """`open` them, `close` them. `rises` is what the first one heard."""
+    """`open` them, `close` them; `rises` has the results of the first."""
 
     def __init__(self, url: str, cookie: str) -> None:
         self._url = url

@@ -1,6 +1,4 @@
-"""The largest number of calls that each row takes with nothing lost, nothing late, and sealing kept
-up with.
-"""
+"""The largest number of calls per row with no loss, no delay, and sealing that keeps up."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from bench.subjects import ROWS, subject
 from bench.table import STEP_HEAD, number, spaced, step_line, table
 
 HEAD = (
-    *("row", "calls", "CPU µs a packet", "database µs", "memory kB a call"),
+    *("row", "calls", "CPU µs/packet", "database µs", "memory kB/call"),
     *("lag p50 ms", "lag p99 ms", "levels p95 ms"),
 )
 FIRST = {
@@ -26,7 +24,7 @@ FIRST = {
     "bare-uvicorn": 200,
     "raw-sockets": 400,
 }
-"""Where each search begins, unless told otherwise."""
+"""Calls at which each search starts by default."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,24 +33,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--from", dest="first", type=int, help="calls of the first step")
     parser.add_argument(
-        "--step", type=int, default=10, help="how exact the answer is, in calls (10)"
+        "--step", type=int, default=10, help="precision of the result, in calls (10)"
     )
-    parser.add_argument("--most", type=int, default=600, help="more calls are not tried (600)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="measured, of each step (30)")
+    parser.add_argument("--most", type=int, default=600, help="upper limit of calls (600)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="measured per step (30)")
     parser.add_argument(
-        "--rounds", type=int, default=2, help="each row is measured so often, in turn (2)"
+        "--rounds", type=int, default=2, help="measurements per row, alternating (2)"
     )
-    parser.add_argument("--dashboards", type=int, default=1, help="open while it is measured (1)")
+    parser.add_argument("--dashboards", type=int, default=1, help="open while measuring (1)")
 
 
-def run(wanted: argparse.Namespace, backends: Backends) -> dict[str, Any]:
+def run(args: argparse.Namespace, backends: Backends) -> dict[str, Any]:
     """Prints every step, then the table; returns both."""
     print(spaced(STEP_HEAD))
     steps: list[Figures] = []
     best: list[tuple[Figures, bool]] = []
-    for _round in range(wanted.rounds):
-        for row in wanted.rows:
-            found, is_bound, tried = search(row, wanted, backends)
+    for _round in range(args.rounds):
+        for row in args.rows:
+            found, is_bound, tried = search(row, args, backends)
             steps += tried
             if found:
                 best.append((found, is_bound))
@@ -64,18 +62,16 @@ def run(wanted: argparse.Namespace, backends: Backends) -> dict[str, Any]:
 
 
 def search(
-    row: str, wanted: argparse.Namespace, backends: Backends
+    row: str, args: argparse.Namespace, backends: Backends
 ) -> tuple[Figures | None, bool, list[Figures]]:
-    """The best step that held, whether more might hold, and all that were tried."""
-    looking = Search(wanted.first or FIRST[row], wanted.step, wanted.most)
+    """Returns the best step that held, whether more might hold, and all steps tried."""
+    looking = Search(args.first or FIRST[row], args.step, args.most)
     tried: list[Figures] = []
     while looking.calls is not None:
-        figures = measure(
-            row, backends, looking.calls, wanted.seconds, dashboards=wanted.dashboards
-        )
-        if not figures.is_valid:  # the machine was busy with something else, perhaps only once
+        figures = measure(row, backends, looking.calls, args.seconds, dashboards=args.dashboards)
+        if not figures.is_valid:  # the machine may have been busy with something else
             figures = measure(
-                row, backends, looking.calls, wanted.seconds, dashboards=wanted.dashboards
+                row, backends, looking.calls, args.seconds, dashboards=args.dashboards
             )
         tried.append(figures)
         looking.note(held=figures.is_valid and not figures.faults())
@@ -87,7 +83,7 @@ def search(
 def measure(
     row: str, backends: Backends, calls: int, seconds: float, *, dashboards: int = 1
 ) -> Figures:
-    """One step on a fresh server, printed."""
+    """Measures one step on a fresh server and prints it."""
     with subject(row, backends) as measured:
         figures = asyncio.run(Step(measured, backends, dashboards=dashboards).run(calls, seconds))
     print(step_line(figures), flush=True)

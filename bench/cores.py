@@ -1,7 +1,7 @@
-"""Which core runs what, and what a process with all of its children has cost: read from /proc.
+"""Assignment of processes to cores, and the cost of processes with all their children, from /proc.
 
-The server has the first core for itself, with whatever it starts; generator, harness, Postgres and
-Redis share the others. Affinity is inherited at birth, so it is set before a process is started.
+The server and its children have the first core for themselves; generator, harness, Postgres and
+Redis share the others. Children inherit the affinity, so it is set before a process is started.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OTHERS = set(ALL[1:]) or {ALL[0]}
 
 @contextmanager
 def pinned(cores: Iterable[int]) -> Iterator[None]:
-    """What is started inside runs on `cores`, and stays there."""
+    """Processes started inside run on `cores` permanently."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -31,26 +31,24 @@ def pinned(cores: Iterable[int]) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a set of processes: CPU since each began, and the memory that it has now."""
+    """Cost of a set of processes: CPU since the start of each, and current memory."""
 
     cpu_seconds: float = 0.0
     resident_bytes: int = 0
     children_seconds: float = 0.0
-    """Of the CPU, what is not of the processes themselves but of their descendants."""
+    """The part of the CPU used by descendants of the processes."""
     processes: int = 0
 
 
 def cost_of(pids: Iterable[int]) -> Cost:
-    """Of processes and all their descendants; those that have ended count by what their parent
-    knows of them.
-    """
+    """Returns the cost of processes and all descendants; ended ones count through their parent."""
     cpu, children, memory, count = 0.0, 0.0, 0, 0
     ours = set(pids)
     for process in _with_descendants(ours):
         try:
             with process.oneshot():
                 times, resident = process.cpu_times(), process.memory_info().rss
-        except psutil.NoSuchProcess:  # it has ended this moment
+        except psutil.NoSuchProcess:  # it has just ended
             continue
         own, ended = times.user + times.system, times.children_user + times.children_system
         cpu += own + ended

@@ -1,12 +1,12 @@
-"""The dashboard in Chromium: frames, long tasks, script, bytes and nodes, while it scrolls over
-many live calls.
+"""The dashboard in Chromium: frames, long tasks, script time, bytes and nodes, while it scrolls
+over many live calls.
 
     python -m bench pages [--calls 400] [--seconds 20]
 
-A real server; this process says the news of as many calls through Redis as a recording process
-would, ten times a second, and a headless Chromium scrolls up and down meanwhile. Without a graphics
-card Chromium paints with the processor, so frames are fewer than at a desk; what is to be compared
-is script, layout and long tasks.
+The server is real. This process publishes updates of the calls through Redis ten times a second, as
+a recording process does, while a headless Chromium scrolls up and down. Without a graphics card
+Chromium paints on the CPU, so there are fewer frames than on a desktop; compare script, layout and
+long tasks.
 """
 
 from __future__ import annotations
@@ -67,29 +67,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=int, default=20, help="of scrolling")
 
 
-def run(wanted: argparse.Namespace, backends: Backends) -> dict[str, Any]:
+def run(args: argparse.Namespace, backends: Backends) -> dict[str, Any]:
     if backends.redis is None:
-        print("needs Redis: the news come from another process")
+        print("needs Redis, because the updates come from another process")
         return {}
     os.sched_setaffinity(0, cores.ALL)
     with installed(backends.environment()) as installation:
-        found = _measure(installation, wanted)
+        found = _measure(installation, args)
     for name, value in found.items():
         print(f"{name:28}{value:12,.1f}")
     return found
 
 
 class Teller:
-    """A recording process that has `count` calls and says so, from a thread of its own. `with`
-    it.
+    """A fake recording process with `count` calls that publishes from its own thread; a context
+    manager.
     """
 
     def __init__(self, count: int) -> None:
         self._chance = random.Random(1)
         self._over = threading.Event()
-        began = datetime.now(UTC)
+        started = datetime.now(UTC)
         self._calls = [
-            _call(number, began - timedelta(seconds=7 * number)) for number in range(count)
+            _call(number, started - timedelta(seconds=7 * number)) for number in range(count)
         ]
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._tell()), name="teller", daemon=True
@@ -115,8 +115,8 @@ class Teller:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def _levels(self, tick: int) -> dict[str, list[float]]:
-        """One of two speaks for some seconds, then the other; who listens sends the noise of a
-        quiet line.
+        """One of two participants speaks for some seconds, then the other; the listening one sends
+        the noise of a quiet line.
         """
         levels = {}
         for place, call in enumerate(self._calls):
@@ -132,14 +132,14 @@ class Teller:
         return levels
 
 
-def _call(number: int, began: datetime) -> dict[str, Any]:
+def _call(number: int, started: datetime) -> dict[str, Any]:
     raw_ids = (f"4:+4930{number:07d}", f"8:acs:7f3b_{number:06x}")
     return {
         "id": str(UUID(int=number + 1)),
         "call_connection_id": str(UUID(int=number * 7919 + 5)),
         "correlation_id": "",
         "state": "live",
-        "started_at": began.isoformat().replace("+00:00", "Z"),
+        "started_at": started.isoformat().replace("+00:00", "Z"),
         "ended_at": None,
         "audio_started_at": None,
         "duration_seconds": 0.0,
@@ -159,46 +159,46 @@ def _call(number: int, began: datetime) -> dict[str, Any]:
     }
 
 
-def _measure(installation: Installation, wanted: argparse.Namespace) -> dict[str, float]:
+def _measure(installation: Installation, args: argparse.Namespace) -> dict[str, float]:
     from playwright.sync_api import sync_playwright
 
     with ExitStack() as stack:
         environment = {
             **installation.environment,
             "SECRET_KEY": os.environ["SECRET_KEY"],
-        }  # it signs our session
+        }  # it signs the session
         server = stack.enter_context(
             Server("uvicorn", environment=environment, data_dir=installation.data_dir)
         )
         session = session_key()
-        stack.enter_context(Teller(wanted.calls))
+        stack.enter_context(Teller(args.calls))
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=machine.chromium(), args=FLAGS)
         stack.callback(browser.close)
         context = browser.new_context(base_url=server.url, viewport={"width": 1440, "height": 900})
         context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
-        return _watch(context.new_page(), wanted)
+        return _watch(context.new_page(), args)
 
 
-def _watch(page: Any, wanted: argparse.Namespace) -> dict[str, float]:
-    heard = [0, 0]  # bytes, messages
+def _watch(page: Any, args: argparse.Namespace) -> dict[str, float]:
+    received = [0, 0]  # bytes, messages
 
     def count(payload: str | bytes) -> None:
-        heard[0] += len(payload)
-        heard[1] += 1
+        received[0] += len(payload)
+        received[1] += 1
 
     page.on("websocket", lambda socket: socket.on("framereceived", count))
     page.goto("/")
-    page.locator("[data-call]").nth(wanted.calls - 1).wait_for(state="attached", timeout=60_000)
+    page.locator("[data-call]").nth(args.calls - 1).wait_for(state="attached", timeout=60_000)
     page.wait_for_timeout(WARM_UP_SECONDS * 1000)
     cdp = page.context.new_cdp_session(page)
-    cdp.send(
-        "Performance.enable", {"timeDomain": "threadTicks"}
-    )  # of the processor: the machine may be shared
-    before, (bytes_before, messages_before), began = _metrics(cdp), heard, time.monotonic()
-    scrolled = page.evaluate(SCROLL, wanted.seconds)
-    after, seconds = _metrics(cdp), time.monotonic() - began
+    # CPU time, because the machine may be shared
+    cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before, (bytes_before, messages_before), started = _metrics(cdp), received, time.monotonic()
+    scrolled = page.evaluate(SCROLL, args.seconds)
+    after, seconds = _metrics(cdp), time.monotonic() - started
     share = {name: 1000 * (after[name] - before[name]) / seconds for name in _DURATIONS}
+    messages = (received[1] - messages_before) / seconds  # at least 10, or the machine was too busy
     return {
         "frames a second": scrolled["frames"],
         "longest frame, ms": scrolled["longest_frame_ms"],
@@ -208,9 +208,8 @@ def _watch(page: Any, wanted: argparse.Namespace) -> dict[str, float]:
         "style, ms a second": share["RecalcStyleDuration"],
         "layout, ms a second": share["LayoutDuration"],
         "all tasks, ms a second": share["TaskDuration"],
-        "socket, bytes a second": (heard[0] - bytes_before) / seconds,
-        "messages a second": (heard[1] - messages_before)
-        / seconds,  # 10 and more, else the machine was too busy
+        "socket, bytes a second": (received[0] - bytes_before) / seconds,
+        "messages a second": messages,
         "nodes": after["Nodes"],
         "heap, MB": after["JSHeapUsedSize"] / 1e6,
     }
@@ -224,7 +223,7 @@ def _metrics(cdp: Any) -> dict[str, float]:
 
 
 def session_key() -> str:
-    """The key of a session of the benchmark's user."""
+    """Returns the session key of the benchmark's user."""
     from django.contrib.auth.models import User
     from django.test import Client
 

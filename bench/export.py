@@ -1,13 +1,12 @@
-"""Exports over HTTP from the real server: time to the first byte, speed, and the memory that they
-take.
+"""Exports over HTTP from the real server: time to the first byte, speed, and memory.
 
     python -m bench.export [--store files|database|s3 ...] [--hours 1 4] [--quick]
 
-A call of one hour with two tracks and one of four hours with four; as WAV and FLAC whole, as MP3
-and Opus ten minutes of it (they are bound by their encoders), and the last megabyte. Speed is times
-real time: seconds of the call over seconds that the answer took. Memory is the highest of the
-server process during the answer, above what it held before. The last rows are the libraries alone,
-without store, HTTP or database, in one thread: what no export can beat on this machine.
+A call of one hour with two tracks, and one of four hours with four. WAV and FLAC are exported
+completely, MP3 and Opus for ten minutes (their encoders are the limit), and also the last megabyte.
+Speed is a multiple of real time: seconds of audio per second of the response. Memory is the peak of
+the server process during the response, above its level before. The last rows are the libraries
+alone, without store, HTTP or database, in one thread: the upper limit on this machine.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from tests.servers import Server
 STORES = ("files", "database", "s3")
 VOICES = ("4:+4915012345678", "8:acs:resource_user", "8:orgid:colleague", "4:+4930555010")
 SLOW_SECONDS = 600
-"""Of what is encoded as MP3 and Opus."""
+"""Exported seconds as MP3 and Opus."""
 MEGABYTE = 1_000_000
 
 
@@ -56,9 +55,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Question:
-    """One request: its name in the table, its query, and how many seconds of audio the answer
-    holds.
-    """
+    """One request: its name in the table, its query, and the seconds of audio in its response."""
 
     name: str
     query: str
@@ -81,18 +78,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         default=[1, 4],
-        help="lengths of calls; above 1: four tracks",
+        help="lengths of calls; those above 1 have four tracks",
     )
     parser.add_argument("--quick", action="store_true", help="without MP3 and Opus")
 
 
-def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
-    os.sched_setaffinity(0, cores.ALL)  # an export may use what there is
+def run(args: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
+    os.sched_setaffinity(0, cores.ALL)  # an export may use all cores
     found: list[dict[str, Any]] = []
     with installed(backends.environment()) as installation:
         _print("store", "call", "what", "format", "first byte", "speed", "MB/s", "memory")
-        for store in wanted.store:
-            found += _measure_store(installation, store, wanted)
+        for store in args.store:
+            found += _measure_store(installation, store, args)
     return [*found, *_bounds()]
 
 
@@ -101,20 +98,20 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_arguments(parser)
-    wanted = parser.parse_args()
+    args = parser.parse_args()
     with Backends() as backends:
-        run(wanted, backends)
+        run(args, backends)
     return 0
 
 
 def _measure_store(
-    installation: Installation, store: str, wanted: argparse.Namespace
+    installation: Installation, store: str, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     found = []
     with ExitStack() as stack:
         place = stack.enter_context(S3()) if store == "s3" else None
         stack.enter_context(place.in_use() if place else _in_use(store))
-        calls = [_make(round(length * 3600)) for length in wanted.hours]
+        calls = [_make(round(length * 3600)) for length in args.hours]
         more = place.environment() if place else {"AUDIO_STORE": store}
         environment = {**installation.environment, **more}
         server = stack.enter_context(
@@ -123,8 +120,8 @@ def _measure_store(
         for call in calls:
             ask(
                 server, call, Question("", "?end=1", 1)
-            )  # what a process does once: connect, import
-            for format_, question in questions(call, quick=wanted.quick):
+            )  # one-time work of a process: connections, imports
+            for format_, question in questions(call, quick=args.quick):
                 answer = ask(server, call, question)
                 found.append(_shown(store, call, question, format_, answer))
     return found
@@ -170,27 +167,27 @@ def questions(call: Call, *, quick: bool) -> Iterator[tuple[str, Question]]:
 
 
 def ask(server: Server, call: Call, question: Question) -> Answer:
-    """The whole answer, read as quickly as it comes."""
+    """Reads the whole response as fast as it comes."""
     before = _forget_peak(server.pid)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
     headers = {"Authorization": f"Token {TOKEN}"} | (
         {"Range": question.range} if question.range else {}
     )
-    begin = time.perf_counter()
+    started = time.perf_counter()
     connection.request("GET", f"/api/v1/calls/{call.id}/audio{question.query}", headers=headers)
     response = connection.getresponse()
     size = len(response.read(1))
-    first_ms = (time.perf_counter() - begin) * 1000
+    first_ms = (time.perf_counter() - started) * 1000
     assert response.status in {200, 206}, response.read()
     while piece := response.read(1 << 18):
         size += len(piece)
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - started
     connection.close()
     return Answer(first_ms, seconds, size, _status(server.pid, "VmHWM") - before)
 
 
 def _forget_peak(pid: int) -> int:
-    """Resident bytes now, from which the highest is counted anew (proc(5), clear_refs)."""
+    """Resets the peak of resident memory (proc(5), clear_refs); returns the current bytes."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     return _status(pid, "VmRSS")
 
@@ -214,7 +211,7 @@ def _shown(
 
 
 def _bounds() -> list[dict[str, Any]]:
-    """The libraries alone, in this thread."""
+    """Measures the libraries alone, in this thread."""
     found = []
     for channels in (1, 2, 4):
         spoken = [recordings.speech(seed, 6) for seed in range(channels)]
@@ -250,9 +247,9 @@ def _encoding(
 
 
 def _bound(what: str, format_: str, work: Callable[[], object], segments: int) -> dict[str, Any]:
-    begin = time.perf_counter()
+    started = time.perf_counter()
     work()
-    speed = segments * recordings.SEGMENT_SECONDS / (time.perf_counter() - begin)
+    speed = segments * recordings.SEGMENT_SECONDS / (time.perf_counter() - started)
     _print("library", "", what, format_, "", f"{speed:,.0f} x", "", "")
     return {"store": "library", "what": what, "format": format_, "speed": speed}
 

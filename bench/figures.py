@@ -1,7 +1,7 @@
-"""What one step has measured, and what is wrong with it. PURE.
+"""The results of one step, and its faults. PURE.
 
-A step holds when nothing is lost, nothing is late, and what was begun is kept up with. A step whose
-generator was late itself says nothing of the server, and is not valid.
+A step holds if nothing is lost, nothing is late, and sealing keeps up. If the generator itself was
+late, the step is not valid and says nothing about the server.
 """
 
 from __future__ import annotations
@@ -14,57 +14,57 @@ JOURNAL_MS = 50.0
 LEVELS_MS = 250.0
 LEVELS_AFTER_END_SECONDS = 1.5
 SEAL_LAG_SECONDS = 10.0
-"""A file is sealed before the next one of its call is finished."""
+"""A file must be sealed before the next file of its call is finished."""
 BACKLOG_GROWTH = 1.5
 
 
 @dataclass(slots=True)
 class Figures:
-    """One step of one row. None where the row has no such thing."""
+    """One step of one row. Values that a row does not have are None."""
 
     row: str
     calls: int
     seconds: float
     packets_sent: int = 0
     packets_measured: int = 0
-    """Of those that were sent, the ones within the window."""
+    """The packets sent within the window."""
     packets_stored: int | None = None
     packets_too_many: int = 0
     gaps: int | None = None
     broken: dict[str, str] = field(default_factory=dict)
-    """Calls whose socket broke or was not let in, and why."""
+    """Calls whose socket broke or was refused, with the reason."""
     cpu_us: float = 0.0
-    """CPU per packet of all our processes."""
+    """CPU per packet of all server processes."""
     database_cpu_us: float | None = None
     server_busy: float = 0.0
-    """Share of the server's core."""
+    """Utilisation of the server's core."""
     processes: int = 0
     memory_kb_per_call: float = 0.0
     lag_p50_ms: float | None = None
     lag_p99_ms: float | None = None
     hidden_ms: float | None = None
-    """Mean delay between the recorder's word and the file."""
+    """Mean delay between `arrived_us` of the recorder and the file."""
     unwritten_p99_ms: float | None = None
-    """Age of the oldest packet that was not in its file, seen from outside."""
+    """Age of the oldest packet missing in its file, observed from outside."""
     levels_p50_ms: float | None = None
     levels_p95_ms: float | None = None
     levels_after_end_seconds: float | None = None
     seal_lag_seconds: float | None = None
-    """Longest that a finished file waited."""
+    """Longest time a finished file waited."""
     backlog: tuple[float, float] | None = None
-    """Files that waited, on average, in the first and in the last third."""
+    """Mean number of waiting files in the first and in the last third."""
     drained_seconds: float | None = None
-    """From the last packet until everything was sealed."""
+    """Time from the last packet until everything was sealed."""
     late_p99_ms: float = 0.0
     generator_busy: float = 0.0
 
     @property
     def is_valid(self) -> bool:
-        """Whether the generator kept its own times."""
+        """Whether the generator was on time."""
         return self.late_p99_ms <= LATE_GENERATOR_MS
 
     def faults(self) -> list[str]:
-        """Why the step does not hold; empty where it does."""
+        """Returns the reasons why the step does not hold; empty if it holds."""
         return [*self._lost(), *self._late(), *self._not_kept_up()]
 
     def as_json(self) -> dict[str, Any]:

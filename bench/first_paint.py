@@ -1,11 +1,10 @@
-"""Every page on a cold cache in Chromium: bytes, requests, first paint, queries; and a call of four
-hours, moved along.
+"""Every page in Chromium with a cold cache: bytes, requests, first paint, queries; and panning over
+a call of four hours.
 
     python -m bench paint [--rounds 5] [--hours 4]
 
-Each round is a browser context of its own, so nothing is cached; the real server answers from this
-machine, so what the network would add is missing. Without a graphics card Chromium paints with the
-processor.
+Each round uses a new browser context, so nothing is cached. The real server is on this host, so
+network time is not included. Without a graphics card Chromium paints on the CPU.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ PAN = """seconds => new Promise(done => {
 
 @dataclass(frozen=True)
 class View:
-    """`ready`: what is there once the page shows what it is for."""
+    """One page; `ready` is a JavaScript condition for its content being shown."""
 
     name: str
     path: str
@@ -77,18 +76,18 @@ class View:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--hours", type=float, default=4, help="length of the long call, of four tracks"
+        "--hours", type=float, default=4, help="length of the long call, with four tracks"
     )
 
 
-def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
+def run(args: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
     os.sched_setaffinity(0, cores.ALL)
     with installed(backends.environment()) as installation:
-        call_id = recordings.make_call(round(wanted.hours * 3600), VOICES)
+        call_id = recordings.make_call(round(args.hours * 3600), VOICES)
         for _ in range(LISTED_CALLS):
             recordings.make_call(10, VOICES[:2])
         return _measure(
-            installation, wanted, list(views_of(call_id)), has_redis=backends.redis is not None
+            installation, args, list(views_of(call_id)), has_redis=backends.redis is not None
         )
 
 
@@ -103,48 +102,39 @@ def views_of(call_id: Any) -> Iterator[View]:
 
 
 def _measure(
-    installation: Installation, wanted: argparse.Namespace, views: list[View], *, has_redis: bool
+    installation: Installation, args: argparse.Namespace, views: list[View], *, has_redis: bool
 ) -> list[dict[str, Any]]:
     from playwright.sync_api import sync_playwright
 
-    found: list[dict[str, Any]] = [
-        {"page": view.name, "queries": _queries(view)} for view in views
-    ]  # before playwright's loop runs here
+    # before Playwright's loop runs here
+    found: list[dict[str, Any]] = [{"page": view.name, "queries": _queries(view)} for view in views]
+    session = session_key()
     with ExitStack() as stack:
-        environment = {
-            **installation.environment,
-            "SECRET_KEY": os.environ["SECRET_KEY"],
-        }  # it signs our session
-        session = session_key()
-        server = stack.enter_context(
-            Server("uvicorn", environment=environment, data_dir=installation.data_dir)
-        )
+        server = stack.enter_context(_server(installation))
         stack.enter_context(Teller(LIVE_CALLS) if has_redis else nullcontext())
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=machine.chromium(), args=FLAGS)
         stack.callback(browser.close)
-        print(
-            f"{'page':18}{'queries':>9}{'requests':>10}{'kB':>8}"
-            f"{'first paint ms':>16}{'ready ms':>10}"
-        )
+        print(HEAD)
         for row, view in zip(found, views, strict=True):
-            row.update(
-                middle_of([_round(browser, server, session, view) for _ in range(wanted.rounds)])
-            )
-            print(
-                "{page:18}{queries:9}{requests:10.0f}{kilobytes:8.0f}{paint:16.0f}{ready:10.0f}".format(
-                    **row
-                ),
-                flush=True,
-            )
-        panned = _panned(
-            browser, server, session, next(view for view in views if view.name == "one call")
-        )
-    print(
-        "moved along: {frames:.1f} frames a second, {long_tasks} long tasks, the longest "
-        "{longest} ms".format(**panned)
-    )
+            rounds = [_round(browser, server, session, view) for _ in range(args.rounds)]
+            row.update(middle_of(rounds))
+            print(ROW.format(**row), flush=True)
+        call = next(view for view in views if view.name == "one call")
+        panned = _panned(browser, server, session, call)
+    print(PANNED.format(**panned))
     return [*found, {"page": "one call, moved along", **panned}]
+
+
+def _server(installation: Installation) -> Server:
+    # the same key signs the session
+    environment = {**installation.environment, "SECRET_KEY": os.environ["SECRET_KEY"]}
+    return Server("uvicorn", environment=environment, data_dir=installation.data_dir)
+
+
+HEAD = "page                queries  requests      kB  first paint ms  ready ms"
+ROW = "{page:18}{queries:9}{requests:10.0f}{kilobytes:8.0f}{paint:16.0f}{ready:10.0f}"
+PANNED = "panning: {frames:.1f} frames/s, {long_tasks} long tasks, the longest {longest} ms"
 
 
 def middle_of(rounds: list[dict[str, float]]) -> dict[str, float]:
@@ -155,7 +145,7 @@ def _round(browser: Any, server: Server, session: str, view: View) -> dict[str, 
     page = _page(browser, server, "" if view.name == "login" else session)
     page.goto(view.path)
     page.locator(view.ready).first.wait_for(state="attached")
-    page.wait_for_function(HAS_PAINTED)  # what is there may be painted a frame later
+    page.wait_for_function(HAS_PAINTED)  # content may be painted a frame later
     painted: dict[str, float] = page.evaluate(PAINTED)
     page.context.close()
     return painted
@@ -178,7 +168,7 @@ def _page(browser: Any, server: Server, session: str) -> Any:
 
 
 def _queries(view: View) -> int:
-    """Of the second time: what a process asks once is not counted."""
+    """Returns the queries of the second request, without one-time queries of a process."""
     from django.contrib.auth.models import User
     from django.db import connection
     from django.test import Client

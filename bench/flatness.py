@@ -1,4 +1,4 @@
-"""Whether cost stays flat: with more calls, with more dashboards, and over time."""
+"""Scaling of cost with more calls, with more dashboards, and over time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.table import STEP_HEAD, number, spaced, step_line, table
 
 ROWS = ("ours-uvicorn", "ours-daphne")
 BYTES_A_CALL_SECOND = 64_000
-"""Two voices of random samples, which FLAC hardly makes smaller."""
+"""Two voices of random samples, which FLAC hardly compresses."""
 PACKETS_A_CALL_SECOND = 100
 
 
@@ -37,30 +37,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=100,
         help="calls for dashboards and minutes: 80%% of capacity (100)",
     )
-    parser.add_argument("--seconds", type=float, default=30.0, help="measured, of each step (30)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="measured per step (30)")
     parser.add_argument(
-        "--minutes", type=int, default=0, help="length of the long run; 0 leaves it out (0)"
+        "--minutes", type=int, default=0, help="length of the long run; 0 omits it (0)"
     )
 
 
-def run(wanted: argparse.Namespace, backends: Backends) -> dict[str, Any]:
+def run(args: argparse.Namespace, backends: Backends) -> dict[str, Any]:
     """Prints every step and the course of the long run; returns both."""
     found: dict[str, Any] = {"calls": [], "dashboards": [], "course": {}}
-    for row in wanted.rows:
+    for row in args.rows:
         print(spaced(STEP_HEAD), flush=True)
-        for calls in wanted.calls:
-            found["calls"].append(measure(row, backends, calls, wanted.seconds).as_json())
-        for dashboards in wanted.dashboards:
+        for calls in args.calls:
+            found["calls"].append(measure(row, backends, calls, args.seconds).as_json())
+        for dashboards in args.dashboards:
             print(f"with {dashboards} dashboards:", flush=True)
-            figures = measure(row, backends, wanted.at, wanted.seconds, dashboards=dashboards)
+            figures = measure(row, backends, args.at, args.seconds, dashboards=dashboards)
             found["dashboards"].append({**figures.as_json(), "dashboards": dashboards})
-        if wanted.minutes:
-            found["course"][row] = long_run(row, backends, wanted.at, wanted.minutes)
+        if args.minutes:
+            found["course"][row] = long_run(row, backends, args.at, args.minutes)
     return found
 
 
 def long_run(row: str, backends: Backends, calls: int, minutes: int) -> dict[str, Any]:
-    """One step of many minutes, and what each of them cost."""
+    """Runs one step of many minutes; returns the cost of each."""
     insist_on_room(calls, minutes)
     with subject(row, backends) as measured:
         step = Step(measured, backends)
@@ -76,7 +76,7 @@ def long_run(row: str, backends: Backends, calls: int, minutes: int) -> dict[str
 
 
 def by_minute(moments: Sequence[Moment], calls: int) -> list[dict[str, float]]:
-    """CPU a packet in each whole minute, and the memory at its end."""
+    """Returns CPU per packet in each whole minute, and the memory at its end."""
     course: list[dict[str, float]] = []
     first = moments[0]
     for moment in moments[1:]:
@@ -91,12 +91,11 @@ def by_minute(moments: Sequence[Moment], calls: int) -> list[dict[str, float]]:
 
 
 def insist_on_room(calls: int, minutes: int) -> None:
-    """What is recorded stays until the end of the run."""
+    """Exits unless the disk can hold the recordings of the whole run."""
     needed = calls * (minutes * 60 + 60) * BYTES_A_CALL_SECOND
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if needed > 0.8 * free:
         raise SystemExit(
-            f"{calls} calls for {minutes} minutes need {needed / 1e9:.0f} GB, {free / 1e9:.0f} "
-            f"GB are free; TMPDIR "
-            "names another disk"
+            f"{calls} calls for {minutes} minutes need {needed / 1e9:.0f} GB, but only "
+            f"{free / 1e9:.0f} GB are free; set TMPDIR to a folder on another disk"
         )

@@ -1,9 +1,8 @@
-"""WebSocket frames of a call, built once: only the digits of their timestamps change. PURE.
+"""Prebuilt WebSocket frames of a call, in which only the digits of the timestamps change. PURE.
 
-A mask of zeros is legal and leaves the payload as it is, so a timestamp is patched in place. Loud
-and quiet halves alternate, which lets a dashboard's levels tell of which moment they are
-(`bench.levels`). Samples are random: nothing compresses them, so no step of the path is cheaper
-than with speech.
+A mask of zeros is legal and leaves the payload readable, so a timestamp can be patched in place.
+Loud and quiet seconds alternate, so that a dashboard's levels reveal their time (`bench.levels`).
+Samples are random: they do not compress, so no step is cheaper than with speech.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ PACKET_US = 20_000
 PACKET_SAMPLES = 320
 SAMPLE_RATE = 16_000
 HALF_PACKETS = 50
-"""Packets that a voice is loud, and then quiet: a second each."""
+"""Packets per loud and per quiet phase: one second each."""
 LOUD_BITS, QUIET_BITS = 16, 14  # uniform random samples: peaks of 0 and -12 dBFS
 VARIANTS = 4
-"""Different packets of each kind, in turn; with their timestamps no two are the same."""
+"""Different packets of each kind, used in rotation; with their timestamps no two are equal."""
 
 STAMP_BYTES = len("2022-10-03T19:16:12.925")
 _ANY_STAMP = wire.timestamp(0).removesuffix("Z").encode()
@@ -33,29 +32,29 @@ _MILLISECONDS = [b"%03d" % number for number in range(1000)]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One packet of each voice of a call, ready to be sent at once; `stamps`: where their
-    timestamps begin.
+    """One packet of each voice of a call, sent together; `stamps` are the offsets of their
+    timestamps.
     """
 
     content: bytearray
     stamps: tuple[int, ...]
 
     def stamp(self, moment: bytes) -> bytearray:
-        """The content with every timestamp set to `moment` (`Clock.stamp`)."""
+        """Returns the content with every timestamp set to `moment` (`Clock.stamp`)."""
         for start in self.stamps:
             self.content[start : start + STAMP_BYTES] = moment
         return self.content
 
 
 class Clock:
-    """Timestamps as ACS writes them, without the Z; cheap as long as they advance."""
+    """Timestamps in ACS format without the Z; cheap if they increase."""
 
     def __init__(self) -> None:
         self._second = -1
         self._prefix = b""
 
     def stamp(self, at_us: int) -> bytes:
-        """Microseconds since the Unix epoch, rounded down to milliseconds."""
+        """Formats microseconds since the Unix epoch, rounded down to milliseconds."""
         second, rest = divmod(at_us, 1_000_000)
         if second != self._second:
             self._second = second
@@ -66,7 +65,7 @@ class Clock:
 
 
 def turns(raw_ids: Sequence[str], seed: int) -> list[Turn]:
-    """The turns of one call: `VARIANTS` loud ones, then as many quiet ones."""
+    """Returns the turns of one call: `VARIANTS` loud ones, then as many quiet ones."""
     random = np.random.default_rng(seed)
     return [
         turn([(raw_id, noise(random, bits)) for raw_id in raw_ids])
@@ -76,7 +75,7 @@ def turns(raw_ids: Sequence[str], seed: int) -> list[Turn]:
 
 
 def turn(packets: Sequence[tuple[str, bytes]]) -> Turn:
-    """One turn of voices, by raw id and PCM."""
+    """Builds one turn from raw ids and PCM."""
     content = bytearray()
     for raw_id, pcm in packets:
         content += frame(TEXT, wire.audio_data(0, raw_id, pcm, silent=False).encode())
@@ -84,12 +83,12 @@ def turn(packets: Sequence[tuple[str, bytes]]) -> Turn:
 
 
 def place_in_ring(number: int) -> int:
-    """Which of `turns` is the `number`-th that a call sends."""
+    """Returns the index in `turns` of the `number`-th turn of a call."""
     return (number // HALF_PACKETS) % 2 * VARIANTS + number % VARIANTS
 
 
 def noise(random: np.random.Generator, bits: int) -> bytes:
-    """One packet of uniform random samples of so many bits."""
+    """Returns one packet of uniform random samples of `bits` bits."""
     half = 1 << (bits - 1)
     return random.integers(-half, half, PACKET_SAMPLES, dtype=np.int16).astype("<i2").tobytes()
 

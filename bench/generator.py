@@ -1,11 +1,11 @@
-"""The load: a process of its own that sends what a `LoadPlan` says, on time, and says how late it
-was itself.
+"""The load generator: a separate process that sends a `LoadPlan` on time, and reports its own
+delays.
 
     python -m bench.generator < plan.json
 
-Standard output gets one JSON line when the measured window begins, one when it ends, and one with
-the report when all sockets are closed. One plain loop over non-blocking sockets: both packets of a
-call are one `send`, so that one core feeds more calls than the best server can take.
+Standard output gets one JSON line when the measured window starts, one when it ends, and one with
+the report when all sockets are closed. It is one plain loop over non-blocking sockets. Both packets
+of a call are one `send`, so that one core can feed more calls than the best server can take.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from tests.torture.media_socket import CLOSE, PING, PONG, TEXT, frame, frame_in,
 START_SECONDS = 1.0
 CLOSE_SECONDS = 15.0
 MAX_PENDING_BYTES = 8 * 1024 * 1024
-"""A server that leaves so much of one call unread takes nothing any more."""
+"""Unsent bytes of one call at which the server counts as not reading."""
 POLL_US = 300
-"""Less time than this before the next packet is not used for reading."""
+"""If the next packet is due sooner than this, the time is not used for reading."""
 
 
 class Call:
-    """One socket. `open` it, `send` each turn when the server has answered, `leave`."""
+    """One socket: `open` it, `send` each turn once the server has answered, then `leave`."""
 
     def __init__(self, plan: CallPlan) -> None:
         self.plan = plan
@@ -59,9 +59,7 @@ class Call:
         self.socket.sendall(request(f"{parts.path}?{parts.query}", parts.netloc, headers))
 
     def send(self, moment: bytes, due_us: int) -> None:
-        """The next turn, stamped. What the kernel does not take now goes out before the next
-        one.
-        """
+        """Sends the next turn with its timestamp. The unsent rest goes out before the next turn."""
         if self.turns_sent == 0:
             self.begun_us = due_us
         content = self.ring[place_in_ring(self.turns_sent)].stamp(moment)
@@ -82,7 +80,7 @@ class Call:
             self._pending += content[sent:]
 
     def read(self) -> None:
-        """Takes what the server says: its answer to the handshake, pings, a close."""
+        """Reads from the server: the answer to the handshake, pings, a close."""
         try:
             received = self.socket.recv(65_536)
         except BlockingIOError:
@@ -100,7 +98,7 @@ class Call:
                 self._heed(kind, payload)
 
     def leave(self) -> None:
-        """Says goodbye behind everything that is still to be sent."""
+        """Sends a close frame after all pending data."""
         self._pending += frame(CLOSE, (1000).to_bytes(2, "big"))
         self._push()
 
@@ -109,7 +107,7 @@ class Call:
         return self.socket.fileno() < 0
 
     def push(self) -> None:
-        """Another try with what the kernel has not taken."""
+        """Retries sending pending data."""
         if self._pending and not self.is_over:
             self._push()
 
@@ -161,7 +159,7 @@ class Call:
 
 
 class Generator:
-    """`run` it once."""
+    """Runs the load; `run` it once."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
@@ -184,7 +182,7 @@ class Generator:
                 self._serve(call, period, begun_us + period * PACKET_US + call.plan.offset_us)
         say({"event": "end"})
         broken = {
-            call.plan.index: call.broken or "not let in" for call in self._calls if not call.talks
+            call.plan.index: call.broken or "refused" for call in self._calls if not call.talks
         }
         self._leave()
         say(self._report(begun_us, broken))
@@ -205,7 +203,7 @@ class Generator:
             self._window_packets += VOICES
 
     def _wait(self, due_us: int) -> int:
-        """Until the moment has come; reads meanwhile if there is time for it."""
+        """Waits until the moment has come, and reads meanwhile if there is time."""
         now_us = time.time_ns() // 1000
         if due_us - now_us > POLL_US:
             self._read()

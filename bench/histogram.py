@@ -1,4 +1,4 @@
-"""Durations, counted by tenths of a millisecond: constant memory, however long a run is. PURE."""
+"""Durations counted in tenths of a millisecond: constant memory for any run. PURE."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 BUCKET_US = 100
 BUCKETS = 50_001
-"""Up to 5 s; what takes longer counts as 5 s."""
+"""Up to 5 s; longer durations count as 5 s."""
 
 
 class Histogram:
@@ -16,7 +16,7 @@ class Histogram:
         self.counts = [*counts, *[0] * (BUCKETS - len(counts))]
 
     def add(self, microseconds: int) -> None:
-        """Less than nothing (clocks that differ by a tick) counts as nothing."""
+        """Adds a duration; negative ones (clocks that differ by a tick) count as zero."""
         self.counts[max(0, min(microseconds // BUCKET_US, BUCKETS - 1))] += 1
 
     def add_all(self, microseconds: Iterable[int]) -> None:
@@ -28,7 +28,7 @@ class Histogram:
         return sum(self.counts)
 
     def quantile_ms(self, share: float) -> float | None:
-        """The duration that `share` of all do not exceed; None of nothing."""
+        """Returns the duration not exceeded by `share` of all; None if there are none."""
         left = share * self.total
         if not self.total:
             return None
@@ -39,6 +39,6 @@ class Histogram:
         return BUCKETS * BUCKET_US / 1000
 
     def trimmed(self) -> list[int]:
-        """The counts without the empty ones at the end, to be handed on."""
+        """Returns the counts without trailing zeros, for transmission."""
         last = max((bucket for bucket, count in enumerate(self.counts) if count), default=-1)
         return self.counts[: last + 1]

@@ -1,5 +1,5 @@
-"""An installation for a benchmark that writes rows itself: a data folder, and this process set up
-as Django.
+"""An installation for benchmarks that write rows themselves: a data folder, and Django set up in
+this process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ NAME = "benchmark"
 
 @dataclass(frozen=True)
 class Installation:
-    """`environment` is what a server of it needs besides what `tests.servers` sets."""
+    """`environment` has the variables that a server needs in addition to those of
+    `tests.servers`.
+    """
 
     data_dir: Path
     environment: dict[str, str]
@@ -28,10 +30,9 @@ class Installation:
 
 @contextmanager
 def installed(backends: Mapping[str, str]) -> Iterator[Installation]:
-    """With these DATABASE_URL and REDIS_URL; migrated, with one user who may do everything and
-    whose token is `TOKEN`.
+    """Sets up a migrated installation, with one user who has all permissions and the token `TOKEN`.
 
-    Once in a process: Django takes its settings once.
+    Only once per process: Django reads its settings once.
     """
     with TemporaryDirectory(prefix="acsmedia-bench-") as folder:
         data_dir = Path(folder)

@@ -1,9 +1,9 @@
-"""How old levels are when a browser has them. PURE.
+"""Age of levels when a browser receives them. PURE.
 
-Voices are loud for a second and quiet for a second (`bench.frames`). The message that shows one
-loud again can have learned it from no packet before the first loud one: from when that was due to
-when the message came is the latency. It is known up to `PERIOD_US`; what is older than that would
-look younger, so `bench.verdict` also asks how long levels went on after the last packet.
+Voices are loud for a second and quiet for a second (`bench.frames`). A message that shows a voice
+as loud again cannot be caused by a packet before the first loud one, so the latency is the time
+from that packet's due time to the message. It is unambiguous up to `PERIOD_US`; an older message
+would appear younger, so `bench.figures` also checks how long levels continue after the last packet.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Rises:
-    """`hear` every message of a dashboard's socket; `latencies` when the load is over."""
+    """`add` every message of a dashboard's socket; read `latencies` after the load."""
 
     def __init__(self) -> None:
         self._was_loud: dict[str, bool] = {}
         self._rises: list[tuple[int, str]] = []
         self.last_loud_us = 0
-        """When the last message came that showed anyone as loud."""
+        """Arrival of the last message that showed a loud voice."""
 
-    def hear(self, at_us: int, text: bytes) -> None:
-        """One message and when it came, in µs."""
+    def add(self, at_us: int, text: bytes) -> None:
+        """Adds one message with its arrival in µs."""
         for participant_id, (_rms, peak) in levels_of(text).items():
             is_loud = peak > LOUD_DBFS
             if is_loud and self._was_loud.get(participant_id) is False:
@@ -41,7 +41,7 @@ class Rises:
                 self.last_loud_us = at_us
 
     def latencies(self, begun_us: Mapping[str, int], window_us: tuple[int, int]) -> Histogram:
-        """`begun_us`: when each participant's first packet was due; others are passed over."""
+        """`begun_us` has the due time of each participant's first packet; others are ignored."""
         found = Histogram()
         for at_us, participant_id in self._rises:
             if participant_id in begun_us and window_us[0] <= at_us < window_us[1]:
@@ -50,9 +50,9 @@ class Rises:
 
 
 def levels_of(text: bytes) -> Mapping[str, tuple[float, float]]:
-    """By participant id, rms and peak in dBFS; of any other message nothing."""
-    said: Any = _decode(text)
+    """Returns rms and peak in dBFS by participant id; empty for other messages."""
+    message: Any = _decode(text)
     levels: Mapping[str, tuple[float, float]] = (
-        said["levels"] if said.get("type") == "levels" else {}
+        message["levels"] if message.get("type") == "levels" else {}
     )
     return levels

@@ -1,6 +1,4 @@
-"""The harness's end of the generator: starts it, hears when the window begins and ends, reads its
-report.
-"""
+"""The harness's side of the generator: starts it, waits for its window, and reads its report."""
 
 from __future__ import annotations
 
@@ -22,19 +20,21 @@ LINE_BYTES = 64 * 1024 * 1024
 
 
 class Report:
-    """What the generator did. Times are microseconds since the Unix epoch."""
+    """The results of the generator. Times are microseconds since the Unix epoch."""
 
-    def __init__(self, plan: LoadPlan, said: dict[str, Any]) -> None:
+    def __init__(self, plan: LoadPlan, report: dict[str, Any]) -> None:
         self.plan = plan
-        self.window_us: tuple[int, int] = tuple(said["window_us"])
-        self.window_packets: int = said["window_packets"]
-        self.started_us: int = said["started_us"]
-        self.bytes_sent: int = said["bytes_sent"]
-        self.late = Histogram(said["late"])
-        self.cpu_seconds: float = said["cpu_seconds"]
-        self.broken: dict[str, str] = said["broken"]
-        self.packets: dict[int, int] = {call["index"]: call["packets"] for call in said["calls"]}
-        self.begun_us: dict[int, int] = {call["index"]: call["begun_us"] for call in said["calls"]}
+        self.window_us: tuple[int, int] = tuple(report["window_us"])
+        self.window_packets: int = report["window_packets"]
+        self.started_us: int = report["started_us"]
+        self.bytes_sent: int = report["bytes_sent"]
+        self.late = Histogram(report["late"])
+        self.cpu_seconds: float = report["cpu_seconds"]
+        self.broken: dict[str, str] = report["broken"]
+        self.packets: dict[int, int] = {call["index"]: call["packets"] for call in report["calls"]}
+        self.begun_us: dict[int, int] = {
+            call["index"]: call["begun_us"] for call in report["calls"]
+        }
 
     @property
     def calls(self) -> list[CallPlan]:
@@ -45,14 +45,12 @@ class Report:
         return sum(self.packets.values())
 
     def fraction_us(self, index: int) -> int:
-        """What the call's timestamps, in whole milliseconds, leave out of the moments at which
-        packets were due.
-        """
+        """Returns the part of a packet's due time below a millisecond, missing in its timestamp."""
         return self.begun_us[index] % 1000
 
 
 class Load:
-    """`async with` it: `window_began`, `window_ended`, then `report`."""
+    """An async context manager: await `window_started`, `window_ended`, then `report`."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
@@ -67,7 +65,7 @@ class Load:
                 stdout=PIPE,
                 limit=LINE_BYTES,
             )
-        assert self._process.stdin, "it was asked for"
+        assert self._process.stdin, "it is a pipe"
         self._process.stdin.write(msgspec.json.encode(self._plan))
         self._process.stdin.close()
         return self
@@ -78,20 +76,20 @@ class Load:
             self._process.kill()
         await self._process.wait()
 
-    async def window_began(self) -> None:
-        await self._hear("window")
+    async def window_started(self) -> None:
+        await self._receive("window")
 
     async def window_ended(self) -> None:
-        await self._hear("end")
+        await self._receive("end")
 
     async def report(self) -> Report:
-        return Report(self._plan, await self._hear("report"))
+        return Report(self._plan, await self._receive("report"))
 
-    async def _hear(self, event: str) -> dict[str, Any]:
+    async def _receive(self, event: str) -> dict[str, Any]:
         assert self._process, "it was started"
-        assert self._process.stdout, "it was asked for"
+        assert self._process.stdout, "it is a pipe"
         line = await self._process.stdout.readline()
-        assert line, "the generator ended before its time; what it said is above"
-        said: dict[str, Any] = json.loads(line)
-        assert said["event"] == event, f"the generator says {event} now"
-        return said
+        assert line, "the generator exited too early; see its output above"
+        message: dict[str, Any] = json.loads(line)
+        assert message["event"] == event, f"the generator sent {message['event']}, not {event}"
+        return message

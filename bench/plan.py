@@ -1,8 +1,8 @@
-"""Which call sends when. PURE.
+"""The schedule of all calls. PURE.
 
-Calls are spread evenly over the 20 ms between two packets, and begin one after the other over the
-length of a segment, as calls of a day do: otherwise all journals would be finished, and sealed, in
-one moment.
+Calls are spread evenly over the 20 ms between two packets, and start one after the other over the
+length of a segment, as real calls do. Otherwise all journals would be finished, and sealed, at the
+same moment.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from calls import identity
 VOICES = 2
 RAMP_SECONDS = 10.0
 SETTLE_SECONDS = 2.0
-"""After the last call has begun, before anything is measured."""
+"""Pause between the start of the last call and the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Turn k of a call is due `offset_us + (first_period + k) * 20 ms` after the beginning of the
-    load.
+    """Turn k of a call is due `offset_us + (first_period + k) * 20 ms` after the start of
+    the load.
     """
 
     index: int
@@ -43,9 +43,7 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """All calls, in the order in which they send; the window that is measured, in periods of 20
-    ms.
-    """
+    """All calls in the order in which they send, and the measured window in periods of 20 ms."""
 
     calls: list[CallPlan]
     window: tuple[int, int]
@@ -54,7 +52,7 @@ class LoadPlan:
 def plan(
     urls: list[str], calls: int, seconds: float, *, ramp_seconds: float = RAMP_SECONDS
 ) -> LoadPlan:
-    """`calls` calls, dealt out to `urls` in turn, measured for `seconds` once all of them speak."""
+    """Distributes `calls` over `urls`; they are measured for `seconds` once all have started."""
     ramp = _periods(ramp_seconds)
     planned = [
         CallPlan(

@@ -1,15 +1,14 @@
-"""Runs a server with a sampler in it: where the CPU of its main thread goes, by room of the code.
+"""Runs a server with a sampler that attributes the CPU of its main thread to parts of the code.
 
     python -m bench.profiled uvicorn …       as `python -m uvicorn …`
 
-At every tick of the kernel that finds the process at work it is interrupted (SIGPROF), and the
-frame that is then on top is counted; the counts share out the CPU of the main thread. Python takes
-notice between two instructions: behind a call of C the caller is still on top, so C counts for
-whoever called it; and what comes before a function's first instruction counts for its caller, or
-for the server, which is often C. Unlike cProfile this costs calls nothing.
+At each tick of the kernel during which the process runs it is interrupted (SIGPROF), and the top
+frame is counted; the counts divide the CPU of the main thread. Python handles the signal between
+two instructions: after a call into C the caller is still the top frame, so C counts for its caller;
+and work before a function's first instruction counts for its caller, or for the server, which is
+often C. Unlike cProfile it does not slow down calls.
 
-SIGUSR1 begins anew; SIGUSR2 writes what was found to BENCH_PROFILE, with the CPU of every other
-thread.
+SIGUSR1 resets the counts; SIGUSR2 writes them to BENCH_PROFILE, with the CPU of every other thread.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from pathlib import Path
 from types import FrameType
 
 EVERY_SECONDS = 0.000_02
-"""Of CPU: far less than a tick. With a longer one, short pieces of work would be passed over and
-long ones counted.
+"""CPU time, far less than a tick. With a longer interval short pieces of work would be missed and
+long ones overcounted.
 """
 SERVER = "server"
-ROOMS = {
+PARTS = {
     "streams/acs/messages.py": "decode",
     "streams/journal/files.py": "journal",
     "streams/journal/records.py": "journal",
@@ -47,8 +46,8 @@ ROOMS = {
     "calls/live/view.py": "dashboards",
     "calls/live/outbox.py": "dashboards",
 }
-"""What each file's time is called. A frame in none of them (msgspec, redis) counts for the first
-below it that is.
+"""Names of the parts by file. A frame in another file (msgspec, redis) counts for the first known
+frame below it.
 """
 
 _ROOT = f"{Path(__file__).resolve().parent.parent}/"
@@ -56,7 +55,7 @@ _RESUME = dis.opmap["RESUME"]
 
 
 class Sampler:
-    """`install` it in the main thread."""
+    """Must be `install`ed in the main thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,7 +72,7 @@ class Sampler:
         signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
 
     def _sample(self, _number: int, frame: FrameType | None) -> None:
-        self._samples[room_of(frame)] += 1
+        self._samples[part_of(frame)] += 1
 
     def _begin(self, _number: int, _frame: FrameType | None) -> None:
         self._samples.clear()
@@ -81,34 +80,34 @@ class Sampler:
         self._began = time.thread_time()
 
     def _write(self, _number: int, _frame: FrameType | None) -> None:
-        rooms = shared_out(time.thread_time() - self._began, self._samples)
+        parts = divided(time.thread_time() - self._began, self._samples)
         now = cpu_of_other_threads()
         threads = {name: seconds - self._before.get(name, 0.0) for name, seconds in now.items()}
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps({"rooms": rooms, "threads": threads}))
+        partial.write_text(json.dumps({"rooms": parts, "threads": threads}))
         partial.rename(self._path)
 
 
-def shared_out(seconds: float, samples: Mapping[str, int]) -> dict[str, float]:
-    """The CPU of the main thread, by how often each room was found."""
+def divided(seconds: float, samples: Mapping[str, int]) -> dict[str, float]:
+    """Divides the CPU of the main thread by the sample counts of each part."""
     total = sum(samples.values())
-    return {room: seconds * count / total for room, count in samples.items()}
+    return {part: seconds * count / total for part, count in samples.items()}
 
 
-def room_of(frame: FrameType | None) -> str:
-    """Whose time it is."""
+def part_of(frame: FrameType | None) -> str:
+    """Returns the part that a frame belongs to."""
     if frame is not None and _is_at_its_beginning(frame):
         frame = frame.f_back
     while frame is not None:
-        room = ROOMS.get(frame.f_code.co_filename.removeprefix(_ROOT))
-        if room:
-            return room
+        part = PARTS.get(frame.f_code.co_filename.removeprefix(_ROOT))
+        if part:
+            return part
         frame = frame.f_back
     return SERVER
 
 
 def cpu_of_other_threads() -> dict[str, float]:
-    """Seconds, by the thread's name without its number."""
+    """Returns seconds by the thread's name without its number."""
     found: defaultdict[str, float] = defaultdict(float)
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and thread.ident is not None:

@@ -1,9 +1,9 @@
-"""A server that only reads: handshake, then `recv` until the close frame. Nobody can be cheaper
-from Python.
+"""A server that only reads: handshake, then `recv` until the close frame. The minimum in Python.
 
     python -m bench.raw PORT
 
-`GET /figures` says how many bytes came, and of one read in sixteen how late its last packet was.
+`GET /figures` returns the number of bytes and, for one read in sixteen, the delay of its last
+packet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BACKLOG = 1024
 
 
 class Reader:
-    """All sockets of the process, read in one loop."""
+    """Reads all sockets of the process in one loop."""
 
     def __init__(self, port: int) -> None:
         self._listening = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
@@ -60,19 +60,19 @@ class Reader:
         self._bytes += len(content)
         self._reads += 1
         if self._reads % LOOK_EVERY == 0:
-            self._look(content)
+            self._measure(content)
         if not content or content.endswith(GOODBYE):
             self._greeted.discard(descriptor)
             self._sockets.pop(descriptor).close()
 
-    def _look(self, content: bytes) -> None:
+    def _measure(self, content: bytes) -> None:
         place = content.rfind(TIMESTAMP) + len(TIMESTAMP)
         stamp = content[place : place + 24]
         if len(stamp) == 24 and stamp.endswith(b"Z"):
             self._lag.add(time.time_ns() // 1000 - microseconds_of(stamp.decode()))
 
     def _greet(self, descriptor: int) -> None:
-        """The request is small and comes in one piece."""
+        """Answers the request, which is small and arrives in one piece."""
         connection = self._sockets[descriptor]
         lines = connection.recv(65_536).split(b"\r\n")
         headers = dict(line.split(b": ", 1) for line in lines if b": " in line)

@@ -1,8 +1,8 @@
-"""Calls as long as a benchmark wants them, straight into audio store and rows: speech and noise,
-ten seconds a segment.
+"""Calls of any length, written directly to audio store and rows: speech and noise, in segments of
+ten seconds.
 
-Every track has `OBJECTS` objects that its segments share in turn, so that an eight-hour call is
-made in a second; each is read, decoded and checked as often as it is played.
+Each track has `OBJECTS` objects that its segments share in rotation, so an eight-hour call is
+created in a second. Each object is still read, decoded and checked for every segment.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ STARTED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 def make_call(seconds: int, raw_ids: tuple[str, ...]) -> UUID:
-    """Every fourth track is noise, the others speak. All are heard from the first second to the
-    last.
+    """Creates a call in which every fourth track is noise and the others are speech, without pauses
+    at start or end.
     """
     from calls.models import Call, Subscription  # need Django set up
 
@@ -48,7 +48,7 @@ def make_call(seconds: int, raw_ids: tuple[str, ...]) -> UUID:
 
 
 def speech(seed: int, count: int) -> list[Samples]:
-    """Segments of the demo's voices, each speaker with pauses of its own."""
+    """Returns segments of the demo's voices; each speaker has different pauses."""
     paths = sorted(VOICES.glob("*.flac"))
     samples, rate = soundfile.read(paths[seed % len(paths)], dtype="int16")
     step = rate // RATE
@@ -57,7 +57,7 @@ def speech(seed: int, count: int) -> list[Samples]:
 
 
 def noise(seed: int, count: int) -> list[Samples]:
-    """White, at -12 dBFS: what encoders like least."""
+    """Returns white noise at -12 dBFS, the worst case for encoders."""
     random = np.random.default_rng(seed)
     return [
         random.normal(0, 8_000, SEGMENT_SAMPLES).clip(-32_768, 32_767).astype(np.int16)
@@ -69,13 +69,9 @@ def _make_track(call: Any, socket: Any, raw_id: str, seconds: int, *, noisy: boo
     from calls.models import Participant, Segment
 
     until = STARTED + timedelta(seconds=seconds)
+    names = {"raw_id": raw_id, "kind": identity.kind_of(raw_id)}
     participant = Participant.objects.create(
-        id=uuid4(),
-        call=call,
-        raw_id=raw_id,
-        kind=identity.kind_of(raw_id),
-        heard_at=STARTED,
-        heard_until=until,
+        id=uuid4(), call=call, **names, heard_at=STARTED, heard_until=until
     )
     sounds = (noise if noisy else speech)(len(raw_id) + call.participants.count(), OBJECTS)
     stored = [_store(participant, index, sound) for index, sound in enumerate(sounds)]
@@ -101,7 +97,7 @@ def _make_track(call: Any, socket: Any, raw_id: str, seconds: int, *, noisy: boo
 
 
 def _store(participant: Any, index: int, samples: Samples) -> dict[str, Any]:
-    """What the rows that share this object say of it."""
+    """Stores an object; returns the fields that its rows share."""
     from calls.storage import write_object
 
     pcm = samples.astype("<i2").tobytes()

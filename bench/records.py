@@ -1,8 +1,8 @@
-"""Audio records of a journal, as numbers: when each packet was stamped, when it arrived, where its
-record ends.
+"""Audio records of a journal as numbers: timestamp and arrival of each packet, and the end of its
+record.
 
-Only heads are read (docs/journal.md has the format): the bytes were checked by the sealer, and a
-run has millions. PURE.
+Only headers are read (docs/journal.md describes the format): the sealer has checked the content,
+and a run has millions of records. PURE.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ _AUDIO = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """One packet: its timestamp and its arrival in microseconds since the epoch, its voice, the end
-    of its record.
-    """
+class PacketRecord:
+    """One packet: timestamp and arrival in microseconds since the epoch, voice, and record end."""
 
     timestamp_us: int
     arrived_us: int
@@ -31,9 +29,11 @@ class Heard:
     end: int
 
 
-def pcm_in(content: bytes) -> Iterator[Heard]:
-    """Every audio record of a file, up to the first that is not whole. Raises `ValueError` where
-    there is no record.
+def packet_records_in(content: bytes) -> Iterator[PacketRecord]:
+    """Yields every audio record of a file, up to the first incomplete one.
+
+    Raises:
+        ValueError: there is no record.
     """
     place = len(MAGIC)
     while place + _HEAD.size <= len(content):
@@ -45,5 +45,5 @@ def pcm_in(content: bytes) -> Iterator[Heard]:
             return
         if kind == _AUDIO:
             timestamp_us, arrived_us, voice = _TIMES.unpack_from(content, place + _HEAD.size)
-            yield Heard(timestamp_us, arrived_us, voice, end)
+            yield PacketRecord(timestamp_us, arrived_us, voice, end)
         place = end

@@ -1,4 +1,4 @@
-"""Deleting days of calls while pages are read and a call is recorded: nobody is locked out."""
+"""Deletion of days of calls while pages are read and a call is recorded: nothing is blocked."""
 
 from __future__ import annotations
 
@@ -27,24 +27,22 @@ PACKET_SECONDS = 0.1
 
 
 def delete_oldest(days: int, ask: Callable[[str], None]) -> None:
-    """The oldest days there are. `ask` asks for an address, and is called in a thread of its
-    own.
-    """
+    """Deletes the oldest days. `ask` requests an address, in a separate thread."""
     oldest = Call.objects.order_by("started_at").first()
-    assert oldest, "the shelf is filled"
+    assert oldest, "the shelf has calls"
     first_kept = (oldest.started_at + timedelta(days=days)).date()
     stop = threading.Event()
     reading, writing = _Timed(lambda: ask(next(addresses))), _Timed(_LiveCall().write)
     random = Random(1)
-    wanted = [page for page in pages() if page.name in READ]
-    addresses = iter(lambda: random.choice(wanted).path(random), "")
+    read_pages = [page for page in pages() if page.name in READ]
+    addresses = iter(lambda: random.choice(read_pages).path(random), "")
     threads = [threading.Thread(target=each.repeat, args=(stop,)) for each in (reading, writing)]
     for thread in threads:
         thread.start()
     before = Call.objects.count()
-    begin = time.perf_counter()
+    started = time.perf_counter()
     call_command("delete_calls", ended_before=first_kept.isoformat(), verbosity=0)
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - started
     stop.set()
     for thread in threads:
         thread.join()
@@ -53,12 +51,12 @@ def delete_oldest(days: int, ask: Callable[[str], None]) -> None:
         f"retention: {deleted} calls in {seconds:.0f} s; left to sweep: "
         f"{DiscardedAudio.objects.count()}"
     )
-    print(f"  REST meanwhile:     {reading.said()}")
-    print(f"  a segment's insert: {writing.said()}")
+    print(f"  REST meanwhile:     {reading.summary()}")
+    print(f"  a segment's insert: {writing.summary()}")
 
 
 class _Timed:
-    """Does something again and again, and knows how long it took."""
+    """Repeats `work` and records the durations."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
@@ -66,12 +64,12 @@ class _Timed:
 
     def repeat(self, stop: threading.Event) -> None:
         while not stop.wait(PACKET_SECONDS):
-            begin = time.perf_counter()
+            started = time.perf_counter()
             self._work()
-            self._times_ms.append((time.perf_counter() - begin) * 1000)
+            self._times_ms.append((time.perf_counter() - started) * 1000)
         connections.close_all()
 
-    def said(self) -> str:
+    def summary(self) -> str:
         times = sorted(self._times_ms)
         p95 = times[len(times) * 95 // 100]
         return (
@@ -81,7 +79,7 @@ class _Timed:
 
 
 class _LiveCall:
-    """A call that goes on: its rows as the sealer writes them, without audio."""
+    """A live call: its rows as the sealer writes them, without audio."""
 
     def __init__(self) -> None:
         now = datetime.now(UTC)

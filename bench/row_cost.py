@@ -1,12 +1,11 @@
-"""What the rows of a journal file cost the process that writes them: CPU and statements, by files a
-batch.
+"""Cost of writing the rows of a journal file: CPU and statements, by batch size.
 
     python -m bench.row_cost                                on SQLite
-    python -m tests.backends -- python -m bench.row_cost    on a Postgres of its own
+    python -m tests.backends -- python -m bench.row_cost    on a temporary Postgres
 
-Each file is one in the middle of a two-party call: its subscription and its two participants are
-known, it has two segments and nothing for the ledger. What is asked before the audio is stored
-counts as well. Ratios hold, times drift.
+Each file is from the middle of a two-party call: its subscription and two participants exist, it
+has two segments and no ledger entries. Queries before the audio is stored count as well. Ratios are
+stable, times vary.
 """
 
 from __future__ import annotations
@@ -50,10 +49,10 @@ def main() -> None:
         cpu, elapsed = [], []
         for _ in range(ROUNDS):
             files = next_files(files)
-            began = time.process_time(), time.perf_counter()
+            started = time.process_time(), time.perf_counter()
             seal_in_batches(files, size)
-            cpu.append((time.process_time() - began[0]) / CALLS * 1000)
-            elapsed.append((time.perf_counter() - began[1]) / CALLS * 1000)
+            cpu.append((time.process_time() - started[0]) / CALLS * 1000)
+            elapsed.append((time.perf_counter() - started[1]) / CALLS * 1000)
         files = next_files(files)
         with CaptureQueriesContext(connection) as statements:
             seal(files[:size])
@@ -75,7 +74,7 @@ def seal_in_batches(files: Sequence[Handshake], size: int) -> None:
 
 
 def seal(files: Sequence[Handshake]) -> None:
-    """All that the sealer asks of the database for these files, and tells it."""
+    """Runs all queries and writes of the sealer for these files."""
     queries.sealed_among([(handshake.stream_id, handshake.sequence) for handshake in files])
     queries.other_sockets(files)
     rows.write([addition(handshake) for handshake in files], timezone.now())

@@ -1,12 +1,11 @@
-"""What sealing costs in CPU, from the bytes of journals to encoded segments: µs a packet for each
-step.
+"""CPU cost of sealing, from the bytes of journals to encoded segments: µs per packet for each step.
 
     python -m bench.sealing_cost [FILE ...]
 
-Two-party calls of three journal files of ten seconds, in memory: no disk, no database. FILE ...:
-the two voices of "speech", 16 kHz mono (the demo's speech otherwise); the other journals carry
-noise, which no codec makes smaller. The clock is CPU time of this thread, and the best of some
-rounds: ratios hold, times drift between machines.
+Two-party calls of three journal files of ten seconds, in memory, without disk and database. FILE
+...: the two voices of "speech", 16 kHz mono (default: the demo's speech). The other journals
+contain noise, which no codec compresses. The clock is the CPU time of this thread, the best of
+several rounds: ratios are stable, times vary between machines.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ RATE = 16_000
 PACKET_US = 20_000
 PACKET_BYTES = 640
 FILE_PACKETS = 500
-"""Of one voice: ten seconds."""
+"""Packets of one voice: ten seconds."""
 FILES = 3
 ROUNDS = 5
 START_US = 1_664_824_372_000_000
@@ -51,7 +50,7 @@ VOICES = Path(__file__).resolve().parent.parent / "streams" / "simulator" / "voi
 
 
 class Packet(NamedTuple):
-    """In the order of arrival."""
+    """A packet, in order of arrival."""
 
     timestamp_us: int
     voice: int
@@ -82,7 +81,7 @@ def spoken(path: Path) -> list[bytes]:
 
 
 def journals(speech: Sequence[Sequence[bytes]]) -> dict[str, list[Packet]]:
-    """The ordinary, the late, and what only a broken or hostile sender sends."""
+    """Returns ordinary and late packets, and some that only a broken or hostile sender sends."""
     chance = random.Random(1)
     noise = [
         [chance.randbytes(PACKET_BYTES) for _ in range(FILES * FILE_PACKETS)] for _ in range(2)
@@ -112,7 +111,7 @@ def journals(speech: Sequence[Sequence[bytes]]) -> dict[str, list[Packet]]:
 
 
 def call_of(voices: Sequence[Sequence[bytes]]) -> list[Packet]:
-    """The voices in turn, in steps of 20 ms."""
+    """Interleaves the voices in steps of 20 ms."""
     pairs = enumerate(zip(*voices, strict=True))
     return [
         Packet(START_US + n * PACKET_US, voice, pcm)
@@ -122,7 +121,7 @@ def call_of(voices: Sequence[Sequence[bytes]]) -> list[Packet]:
 
 
 def jittered(packets: Sequence[Packet], most_us: int, chance: random.Random) -> list[Packet]:
-    """In order of arrival as before, with timestamps up to `most_us` too early or too late."""
+    """Keeps the order of arrival, with timestamps up to `most_us` too early or too late."""
     return [
         packet._replace(timestamp_us=packet.timestamp_us + chance.randint(-most_us, most_us))
         for packet in packets
@@ -130,7 +129,7 @@ def jittered(packets: Sequence[Packet], most_us: int, chance: random.Random) -> 
 
 
 def costs_of(packets: Sequence[Packet]) -> tuple[dict[str, float], int]:
-    """µs a packet for each step, the best of all rounds; bytes of the state between two files."""
+    """Returns the best µs per packet for each step, and bytes of state between two files."""
     files = list(written(packets))
     best: dict[str, float] = {}
     for _ in range(ROUNDS):
@@ -141,7 +140,7 @@ def costs_of(packets: Sequence[Packet]) -> tuple[dict[str, float], int]:
     costs = {step: seconds / len(packets) * 1e6 for step, seconds in best.items()}
     costs["sum"] = sum(
         cost for step, cost in costs.items() if step != "one by one"
-    )  # the digest has its own
+    )  # the digest includes its own
     return costs, state_bytes
 
 
@@ -153,13 +152,13 @@ class Stopwatch:
 
     @contextmanager
     def of(self, step: str) -> Iterator[None]:
-        began = time.thread_time()
+        started = time.thread_time()
         yield
-        self.seconds[step] += time.thread_time() - began
+        self.seconds[step] += time.thread_time() - started
 
 
 def written(packets: Sequence[Packet]) -> Iterator[bytes]:
-    """The journals of a socket over which these packets came, as many of them in each file."""
+    """Yields journals of a socket with these packets, an equal number in each file."""
     most = -(-len(packets) // FILES)
     with TemporaryDirectory(prefix="acsmedia-bench-") as folder:
         target = Journal(
@@ -180,9 +179,7 @@ def written(packets: Sequence[Packet]) -> Iterator[bytes]:
 
 
 def seal(files: Sequence[bytes], stopwatch: Stopwatch) -> int:
-    """Seals the files one after the other, as the sealer does; bytes of the state before the last
-    one.
-    """
+    """Seals the files in order, as the sealer does; returns the bytes of state before the last."""
     timeline, left = Timeline(), dump_state(StreamState())
     for content in files:
         with stopwatch.of("state"):
@@ -192,7 +189,7 @@ def seal(files: Sequence[bytes], stopwatch: Stopwatch) -> int:
         with stopwatch.of("one by one"):
             place(records, timeline)
         handshake = handshake_in(records)
-        assert handshake, "it has been written"
+        assert handshake, "it was written"
         with stopwatch.of("digest"):
             digest = digest_of(records, handshake, state, last=content is files[-1])
         for segment in digest.segments:
@@ -204,8 +201,8 @@ def seal(files: Sequence[bytes], stopwatch: Stopwatch) -> int:
 
 
 def place(records: Sequence[Record], timeline: Timeline) -> None:
-    """One by one: the way of what is not ordinary. A part of "digest" in hard times, beside it in
-    ordinary ones.
+    """Places packets one by one, without the fast path. For irregular packets this is part of
+    "digest"; for ordinary ones it is measured in addition.
     """
     for record in records:
         if isinstance(record, Audio):

@@ -1,5 +1,5 @@
-"""The largest number of calls that holds: steps up until one fails, then halves the distance.
-PURE.
+"""Search for the largest number of calls that holds: increases until one fails, then
+bisects. PURE.
 """
 
 from __future__ import annotations
@@ -8,12 +8,10 @@ FACTOR = 1.25
 
 
 class Search:
-    """Ask `calls`, try so many, `note` whether they held; `calls` is None when the answer is
-    known.
-    """
+    """Try `calls` calls and `note` whether they held, until `calls` is None."""
 
     def __init__(self, first: int, step: int, most: int) -> None:
-        """`step`: how exact the answer has to be; `most`: more are not tried."""
+        """`step` is the precision of the result, `most` the upper limit."""
         self._step = step
         self._most = most
         self.held = 0
@@ -22,11 +20,11 @@ class Search:
 
     @property
     def is_bound(self) -> bool:
-        """Whether nothing failed: the server could do more than could be tried."""
+        """Whether nothing failed: the server could take more than the limit."""
         return self._failed is None
 
     def note(self, *, held: bool) -> None:
-        assert self.calls is not None, "there was something to try"
+        assert self.calls is not None, "there was a number to try"
         if held:
             self.held = max(self.held, self.calls)
         else:

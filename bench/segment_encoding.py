@@ -1,9 +1,10 @@
-"""FLAC or PCM at rest: size, time to encode, time to decode, with the demo's speech (or the files
-that are given).
+"""FLAC and PCM for stored segments: size, encoding time and decoding time, with the demo's speech
+or the given files.
 
     python -m bench.segment_encoding [FILE ...]
 
-Prints one row per encoding for segments of ten seconds; ratios hold, times drift between machines.
+Prints one row per encoding for segments of ten seconds. Ratios are stable, times vary between
+machines.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""REST and admin over a year of calls in Postgres: how long each page takes, and which queries read
-a whole table.
+"""REST and admin with a year of calls in Postgres: duration of each page, and queries that read a
+whole table.
 
     python -m bench.shelf [--calls 100000] [--rounds 20] [--only TEXT] [--plans] [--retention 30]
 
 100,000 calls have 5,000,000 segments, which take some minutes to write; with DATABASE_URL the rows
-are written once and found again. Each page is asked for through the whole application in this
-process, each round with other values. A query is an offender where its plan reads one of the large
-tables from end to end;
---plans prints those.
---retention then deletes the oldest days while pages are read and a call is recorded.
+are written once and reused. Each page is requested from the whole application in this process, in
+each round with other values. A query is an offender if its plan reads a large table completely;
+--plans prints these. --retention then deletes the oldest days while pages are read and a call is
+recorded.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ LARGE = "calls_call|calls_segment|calls_participant|calls_subscription|calls_led
 _SCAN = re.compile(rf"Seq Scan on (?:{LARGE})\b.*actual rows=([\d.]+) loops=(\d+)")
 _REMOVED = re.compile(r"Rows Removed by Filter: (\d+)")
 MAX_READ = 15_000
-"""Rows that a scan may read which ends early: lists are counted to 10,000."""
+"""Rows that a scan with a limit may read: lists are counted up to 10,000."""
 
 
 @dataclass
 class Result:
-    """What the rounds of one page have shown. `offenders` are plans."""
+    """The rounds of one page; `offenders` are plans."""
 
     page: Page
     times_ms: list[float] = field(default_factory=list)
@@ -56,26 +55,26 @@ class Result:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--only", default="", help="pages whose name contains this")
+    parser.add_argument("--only", default="", help="pages whose name contains this text")
     parser.add_argument("--plans", action="store_true", help="print the plans of offenders")
     parser.add_argument(
-        "--retention", type=int, default=0, metavar="DAYS", help="delete the oldest at the end"
+        "--retention", type=int, default=0, metavar="DAYS", help="delete the oldest days at the end"
     )
 
 
-def run(wanted: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
+def run(args: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
     kept = os.environ.get("DATABASE_URL")
     with installed({"DATABASE_URL": kept} if kept else backends.environment()):
-        _fill(wanted.calls)
-        warm_up()  # as servers do: else each twentieth answer has 100 ms of garbage collection
+        _fill(args.calls)
+        warm_up()  # as servers do: otherwise 1 in 20 responses has 100 ms of garbage collection
         print(f"{'page':46}{'median':>9}{'p95':>9}{'limit':>8}  queries")
-        asked = (page for page in pages() if wanted.only in page.name)
-        found = [_shown(measure(page, wanted.rounds), plans=wanted.plans) for page in asked]
-        if wanted.retention:
-            from bench.retention import delete_oldest  # wants Django to be set up
+        asked = (page for page in pages() if args.only in page.name)
+        found = [_shown(measure(page, args.rounds), plans=args.plans) for page in asked]
+        if args.retention:
+            from bench.retention import delete_oldest  # needs Django set up
 
             client = _client()
-            delete_oldest(wanted.retention, lambda address: _ask(client, address))
+            delete_oldest(args.retention, lambda address: _ask(client, address))
     return found
 
 
@@ -84,23 +83,23 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_arguments(parser)
-    wanted = parser.parse_args()
+    args = parser.parse_args()
     with Backends(sqlite="DATABASE_URL" in os.environ) as backends:
-        run(wanted, backends)
+        run(args, backends)
     return 0
 
 
 def measure(page: Page, rounds: int) -> Result:
-    """The first round warms up, and its queries are explained."""
+    """Measures a page. The first round warms up, and its queries are explained."""
     client = _client()
     random = Random(page.name)
     result = Result(page)
     result.queries, result.offenders = _explained(client, page.path(random))
     for _ in range(rounds):
         address = page.path(random)
-        begin = time.perf_counter()
+        started = time.perf_counter()
         _ask(client, address)
-        result.times_ms.append((time.perf_counter() - begin) * 1000)
+        result.times_ms.append((time.perf_counter() - started) * 1000)
     return result
 
 
@@ -116,16 +115,14 @@ def _client() -> Any:
 def _ask(client: Any, address: str) -> None:
     response = client.get(address, HTTP_HOST="localhost")
     assert response.status_code == 200, (
-        f"{address} is answered {response.status_code}: {response.content[:500]!r}"
+        f"{address} returned {response.status_code}: {response.content[:500]!r}"
     )
-    for _ in response:  # also what is streamed
+    for _ in response:  # reads streamed responses too
         pass
 
 
 def _explained(client: Any, address: str) -> tuple[int, list[str]]:
-    """How many queries the page asks, and the plans of those that read a large table from end to
-    end.
-    """
+    """Returns the number of queries, and the plans that read a large table completely."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -143,7 +140,7 @@ def _explained(client: Any, address: str) -> tuple[int, list[str]]:
 
 
 def most_read(plan: str) -> float:
-    """Rows that the longest scan of a large table has read."""
+    """Returns the rows read by the longest scan of a large table."""
     most = 0.0
     for node in plan.split("->"):
         if scan := _SCAN.search(node):
@@ -178,9 +175,9 @@ def _fill(calls: int) -> None:
     from calls.models import Call
 
     if not Call.objects.exists():
-        begin = time.perf_counter()
+        started = time.perf_counter()
         shelf_rows.fill(connection, calls)
-        print(f"{calls:,} calls written in {time.perf_counter() - begin:.0f} s", flush=True)
+        print(f"{calls:,} calls written in {time.perf_counter() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""The pages of the shelf: what is asked for, each time with other values, and how long it may
-take.
-"""
+"""The pages of the shelf benchmark, each with varying values and a time limit."""
 
 from __future__ import annotations
 
@@ -8,19 +6,20 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
 REST_MS, PAGE_MS = 100, 300
-"""What 95 of 100 answers may take at most."""
+"""Limits of the 95th percentile."""
 
 Make = Callable[[Random], str]
 
 
 @dataclass(frozen=True)
 class Page:
-    """`path` makes an address, with a random source for its values."""
+    """`path` returns an address, with random values."""
 
     name: str
     path: Make
@@ -28,18 +27,18 @@ class Page:
 
 
 def pages() -> Iterator[Page]:
-    """Wants Django to be set up."""
+    """Requires Django to be set up."""
     shelf = _Shelf()
-    for name, path in (*_rest_lists(shelf), *_rest_calls(shelf)):
+    for name, path in (*_rest_lists(shelf), *_rest_searches(shelf), *_rest_calls(shelf)):
         yield Page(f"REST {name}", path, REST_MS)
     for name, path in (*_console_lists(shelf), *_console_pages(shelf)):
         yield Page(f"console {name}", path, PAGE_MS)
-    for name, path in (*_admin_lists(shelf), *_admin_pages(shelf)):
+    for name, path in (*_admin_lists(shelf), *_admin_filters(shelf), *_admin_pages(shelf)):
         yield Page(f"admin {name}", path, PAGE_MS)
 
 
 class _Shelf:
-    """Some rows to ask for."""
+    """Some existing rows."""
 
     def __init__(self) -> None:
         from calls.models import Call, Participant, Segment
@@ -47,7 +46,7 @@ class _Shelf:
         self.now = datetime.now(UTC)
         kept = Call.objects.filter(
             started_at__gt=self.now - timedelta(days=300)
-        )  # whatever retention deletes
+        )  # not deleted by retention
         self.calls = list(kept.order_by("id")[:400])
         self.ids = [call.pk for call in self.calls]
         voices = Participant.objects.filter(call__in=self.ids)
@@ -62,8 +61,24 @@ class _Shelf:
             Segment.objects.filter(participant__in=self.voices[:50]).values_list("pk", flat=True)
         )
 
-    def day(self, random: Random) -> datetime:
+    def _time(self, random: Random) -> datetime:
         return self.now - timedelta(days=random.uniform(2, 360))
+
+    def moment(self, random: Random) -> str:
+        return self._time(random).isoformat()
+
+    def date(self, random: Random) -> str:
+        return self._time(random).date().isoformat()
+
+    def cursor(self, random: Random) -> str:
+        """Encodes a position as DRF does: base64 of a query string."""
+        return b64encode(urlencode({"p": str(self._time(random))}).encode()).decode()
+
+    def position(self, random: Random) -> str:
+        return f"{self._time(random).isoformat()}~{random.choice(self.ids)}"
+
+    def connection(self, random: Random) -> str:
+        return str(random.choice(self.calls).call_connection_id)
 
     def part(self, random: Random, length: int = 6) -> str:
         number: str = random.choice(self.numbers)[5:]
@@ -72,40 +87,20 @@ class _Shelf:
 
 
 def _rest_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
-    def calls(**makers: Any) -> Make:
-        def path(random: Random) -> str:
-            values = {
-                name: make(random) if callable(make) else make for name, make in makers.items()
-            }
-            return f"/api/v1/calls/?{urlencode(values)}"
-
-        return path
-
-    def cursor(random: Random) -> str:
-        return _cursor(shelf.day(random))
-
-    def connection(random: Random) -> str:
-        return str(random.choice(shelf.calls).call_connection_id)
-
-    def day(random: Random) -> str:
-        return shelf.day(random).isoformat()
-
-    def number(random: Random) -> str:
-        return random.choice(shelf.numbers)
-
+    calls = partial(_list, "/api/v1/calls/")
     yield "calls", calls()
     yield "calls, 200 a page", calls(page_size=200)
-    yield "calls, deep cursor", calls(cursor=cursor)
+    yield "calls, deep cursor", calls(cursor=shelf.cursor)
     for state in ("live", "ended", "interrupted"):
         yield f"calls, state={state}", calls(state=state)
-    yield "calls, started_before", calls(started_before=day)
-    yield "calls, started_after", calls(started_after=day)
-    yield "calls, connection id", calls(call_connection_id=connection)
+    yield "calls, started_before", calls(started_before=shelf.moment)
+    yield "calls, started_after", calls(started_after=shelf.moment)
+    yield "calls, connection id", calls(call_connection_id=shelf.connection)
     yield (
         "calls, correlation id",
         calls(correlation_id=lambda random: random.choice(shelf.calls).correlation_id),
     )
-    yield "calls, participant, whole number", calls(participant=number)
+    yield "calls, participant, whole number", calls(participant=_of(shelf.numbers))
     yield "calls, participant, 6 digits", calls(participant=shelf.part)
     yield "calls, participant, 4 digits", calls(participant=lambda random: shelf.part(random, 4))
     yield "calls, participant, +49", calls(participant="+49")
@@ -114,18 +109,25 @@ def _rest_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
         calls(participant=lambda random: random.choice(shelf.users)[-12:]),
     )
     yield "calls, participant, nobody", calls(participant="987654321987")
-    yield "calls, search, part of an id", calls(search=lambda random: connection(random)[3:15])
+
+
+def _rest_searches(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    calls = partial(_list, "/api/v1/calls/")
+    yield (
+        "calls, search, part of an id",
+        calls(search=lambda random: shelf.connection(random)[3:15]),
+    )
     yield "calls, search, 6 digits", calls(search=shelf.part)
     yield "calls, search, 4 digits", calls(search=lambda random: shelf.part(random, 4))
     yield "calls, search, +49", calls(search="+49")
     yield "calls, search, a name", calls(search="Agent 17")
     yield "calls, search, nothing", calls(search="zzzzzz")
-    yield "calls, search, our id", calls(search=lambda random: random.choice(shelf.ids))
+    yield "calls, search, our id", calls(search=_of(shelf.ids))
     yield "calls, state and number", calls(state="ended", participant=shelf.part)
-    yield "calls, search, deep cursor", calls(search="+49", cursor=cursor)
+    yield "calls, search, deep cursor", calls(search="+49", cursor=shelf.cursor)
     yield (
         "calls, state, day, number",
-        calls(state="interrupted", started_before=day, participant="+4915"),
+        calls(state="interrupted", started_before=shelf.moment, participant="+4915"),
     )
 
 
@@ -141,26 +143,12 @@ def _rest_calls(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
 
 
 def _console_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
-    def calls(**makers: Any) -> Make:
-        def path(random: Random) -> str:
-            values = {
-                name: make(random) if callable(make) else make for name, make in makers.items()
-            }
-            return f"/calls/?{urlencode(values)}"
-
-        return path
-
-    def day(random: Random) -> str:
-        return shelf.day(random).date().isoformat()
-
-    def place(random: Random) -> str:
-        return f"{shelf.day(random).isoformat()}~{random.choice(shelf.ids)}"
-
+    calls = partial(_list, "/calls/")
     yield "calls", calls()
-    yield "calls, far down", calls(before=place)
+    yield "calls, far down", calls(before=shelf.position)
     for state in ("live", "ended", "interrupted"):
         yield f"calls, state={state}", calls(state=state)
-    yield "calls, until a day", calls(until=day)
+    yield "calls, until a day", calls(until=shelf.date)
     yield "calls, whole number", calls(q=_of(shelf.numbers))
     yield "calls, 6 digits", calls(q=shelf.part)
     yield "calls, 4 digits", calls(q=lambda random: shelf.part(random, 4))
@@ -173,7 +161,7 @@ def _console_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "calls, longer than any", calls(minutes=600)
     yield (
         "calls, all at once",
-        calls(state="interrupted", q="+4915", gaps="on", until=day, minutes=1),
+        calls(state="interrupted", q="+4915", gaps="on", until=shelf.date, minutes=1),
     )
 
 
@@ -200,9 +188,9 @@ def _admin_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
         yield f"{model}, page 100", _admin(model, p=100)
         yield (
             f"{model}, a day",
-            _admin(model, **{f"{moment}_{end}": _day(shelf) for end in ("since", "until")}),
+            _admin(model, **{f"{moment}_{end}": shelf.date for end in ("since", "until")}),
         )
-        yield f"{model}, until a day", _admin(model, **{f"{moment}_until": _day(shelf)})
+        yield f"{model}, until a day", _admin(model, **{f"{moment}_until": shelf.date})
         yield (
             f"{model}, of a call",
             _admin(model, **{"q" if model == "call" else "call": _of(shelf.ids)}),
@@ -217,6 +205,9 @@ def _admin_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
         yield f"{model}, search, +49", _admin(model, q="+49")
         yield f"{model}, search, nothing", _admin(model, q="zzzzzz")
         yield f"{model}, search, 2 digits", _admin(model, q="49")
+
+
+def _admin_filters(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     for state in ("live", "ended", "interrupted"):
         yield f"call, state={state}", _admin("call", state=state)
     for kind in ("phone", "bot"):
@@ -230,7 +221,7 @@ def _admin_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     yield "ledgerentry, of a participant", _admin("ledgerentry", participant=_of(shelf.voices))
     yield (
         "call, all at once",
-        _admin("call", state="interrupted", kind="phone", q="+4915", started_at_until=_day(shelf)),
+        _admin("call", state="interrupted", kind="phone", q="+4915", started_at_until=shelf.date),
     )
 
 
@@ -246,9 +237,19 @@ def _admin_pages(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
     )
 
 
+def _list(path: str, **makers: Any) -> Make:
+    """Returns a maker of URLs whose query has constant and random values."""
+
+    def url(random: Random) -> str:
+        values = {name: make(random) if callable(make) else make for name, make in makers.items()}
+        return f"{path}?{urlencode(values)}"
+
+    return url
+
+
 def _admin(model: str, **makers: Any) -> Make:
     def path(random: Random) -> str:
-        # One day for both ends of a span.
+        # the same day for both ends of a span
         day = random.random()
         values = {
             name: make(Random(day)) if callable(make) else make for name, make in makers.items()
@@ -260,12 +261,3 @@ def _admin(model: str, **makers: Any) -> Make:
 
 def _of(values: list[Any]) -> Make:
     return lambda random: str(random.choice(values))
-
-
-def _day(shelf: _Shelf) -> Make:
-    return lambda random: shelf.day(random).date().isoformat()
-
-
-def _cursor(before: datetime) -> str:
-    """As DRF writes it: the base64 of a query string with the position."""
-    return b64encode(urlencode({"p": str(before)}).encode()).decode()

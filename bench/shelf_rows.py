@@ -1,10 +1,10 @@
-"""Rows of a year of calls, made by Postgres itself: nothing of the recorder runs, and no audio is
+"""Rows of a year of calls, generated in Postgres: the recorder does not run, and no audio is
 stored.
 
 Calls are spread evenly over the year that ends now. Each has a caller with a phone number (60,000
-of them call), an agent (200 ACS users), a socket and between 5 and 45 segments of ten seconds a
-track; every thousandth is ten minutes long. Everything follows from the number of the call, so that
-a second run measures the same rows.
+different ones), an agent (200 ACS users), a socket, and between 5 and 45 segments of ten seconds
+per track; every thousandth is ten minutes long. Everything is derived from the number of the call,
+so a second run measures the same rows.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ STATEMENTS = Path(__file__).with_name("shelf.sql").read_text(encoding="utf-8").s
 
 
 def fill(connection: Any, calls: int) -> None:
-    """Writes the rows of so many calls, and has the planner look at them. `connection` is
+    """Writes the rows of `calls` calls and updates the planner's statistics. `connection` is
     Django's.
     """
     with connection.cursor() as cursor:
-        # Rows refer to each other as they must; looking at ten million references would take longer
-        # than writing them.
+        # The generated references are correct; checking ten million of them would take longer than
+        # writing them.
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET synchronous_commit = off")
         indexes = _without_indexes(cursor)
@@ -35,7 +35,7 @@ def fill(connection: Any, calls: int) -> None:
 
 
 def _without_indexes(cursor: Any) -> list[str]:
-    """Drops the indexes of segments that hold no constraint; returns how to make them."""
+    """Drops the indexes of segments that hold no constraint; returns statements to create them."""
     cursor.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'calls_segment'"
         " AND indexname NOT IN (SELECT conname FROM pg_constraint)"

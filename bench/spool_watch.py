@@ -1,10 +1,10 @@
-"""Watches the journals of a server while it is under load, from outside.
+"""Watches the journals of a server under load, from outside.
 
-- Some files are kept by a second name, so that their records can be read after the sealer has
+- Some files are kept under a second name, so that their records can be read after the sealer has
   removed the first.
-- What waits for the sealer is counted once a second.
-- Files are sampled at many moments: a record that should be there and is not yet shows how much
-  later it is written than it says (`arrived_us` is the recorder's own word).
+- Files that wait for the sealer are counted once a second.
+- Growing files are sampled often: a missing record shows the delay between its `arrived_us`, as
+  reported by the recorder, and the write.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pathlib import Path
 from streams.journal import records
 from streams.journal.records import Handshake
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 PROBE_SECONDS = 0.005
 KEPT_CALL_SECONDS = 6_000.0
-"""Calls times seconds that are kept at most: 64 kB each."""
+"""Maximum of calls times seconds that are kept: 64 kB each."""
 HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Finished journals that were not sealed at one moment; how old the oldest was."""
+    """Finished journals not sealed at one moment, and the age of the oldest."""
 
     at: float
     files: int
@@ -38,7 +38,7 @@ class Waiting:
 
 @dataclass(slots=True)
 class Kept:
-    """A file of one call; `probes`: (moment in µs before the look, size seen)."""
+    """A file of one call; `probes` are (time in µs before the sample, size)."""
 
     connection_id: str
     path: Path
@@ -46,7 +46,7 @@ class Kept:
 
 
 class SpoolWatch:
-    """`run` it beside the load; `kept` and `waiting` are there afterwards."""
+    """`run` it during the load; read `kept` and `waiting` afterwards."""
 
     def __init__(self, spool: Path, folder: Path, keep: set[str]) -> None:
         self._spool = spool
@@ -59,19 +59,19 @@ class SpoolWatch:
         folder.mkdir()
 
     async def run(self) -> None:
-        look_at = time.monotonic()
+        check_at = time.monotonic()
         turn = 0
         while True:
-            if time.monotonic() >= look_at:
-                self.look()
-                look_at = time.monotonic() + LOOK_SECONDS
+            if time.monotonic() >= check_at:
+                self.check()
+                check_at = time.monotonic() + CHECK_SECONDS
             if kept := list(self._open.values()):
                 self._probe(kept[turn % len(kept)])
                 turn += 1
             await asyncio.sleep(PROBE_SECONDS)
 
-    def look(self) -> None:
-        """Keeps what is new and counts what waits."""
+    def check(self) -> None:
+        """Keeps new files and counts the waiting ones."""
         files, oldest, now = 0, time.time(), time.time()
         for path in self.journals():
             if path.suffix == ".journal":
@@ -84,15 +84,15 @@ class SpoolWatch:
         self.waiting.append(Waiting(now, files, now - oldest))
 
     def journals(self) -> list[Path]:
-        """All that lie in the spool now, of every process."""
+        """Returns all files in the spool, of every process."""
         return [path for path in self._spool.glob("*/*") if path.suffix in {".open", ".journal"}]
 
     def _take(self, path: Path) -> None:
-        """A second name for the file, which is renamed and then removed under its first."""
+        """Adds a second name to the file, whose first is renamed and then removed."""
         kept = self._folder / path.stem
         try:
             os.link(path, kept)
-        except FileNotFoundError:  # finished or sealed this moment: another one will do
+        except FileNotFoundError:  # just finished or sealed: another will do
             return
         with kept.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -102,7 +102,7 @@ class SpoolWatch:
             return
         one = Kept(handshake.call_connection_id, kept)
         self.kept.append(one)
-        self._open[handshake.call_connection_id] = one  # in place of the call's file before
+        self._open[handshake.call_connection_id] = one  # replaces the previous file of the call
 
     def _probe(self, kept: Kept) -> None:
         now_us = time.time_ns() // 1000
@@ -110,7 +110,7 @@ class SpoolWatch:
 
 
 def to_keep(connection_ids: list[str], seconds: float) -> set[str]:
-    """Calls whose journals are kept: evenly spread, and no more than there is room for."""
+    """Returns the calls whose journals are kept: evenly spread, within the limit."""
     most = max(1, int(KEPT_CALL_SECONDS / max(1.0, seconds)))
     step = -(-len(connection_ids) // most)
     return set(connection_ids[::step])

@@ -1,4 +1,4 @@
-"""One step: one subject, so many calls, for so long; everything that is measured, as `Figures`."""
+"""One step: one subject with a number of calls for a time; all measurements, as `Figures`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.cores import Cost
 from bench.figures import Figures
 from bench.load import Load, Report
 from bench.plan import LoadPlan, plan
-from bench.records import pcm_in
+from bench.records import packet_records_in
 from bench.spool_watch import SpoolWatch, Waiting, to_keep
 from bench.subjects import Subject
 
@@ -25,7 +25,7 @@ SAMPLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What the processes had cost at one time, in seconds since the epoch."""
+    """The cost of the processes at one time, in seconds since the epoch."""
 
     at: float
     ours: Cost
@@ -33,7 +33,7 @@ class Moment:
 
 
 class Step:
-    """`run` it once. `moments` is the course of it, for whoever draws curves."""
+    """`run` it once; `moments` is its course over time."""
 
     def __init__(self, subject: Subject, backends: Backends, *, dashboards: int = 1) -> None:
         self._subject = subject
@@ -49,7 +49,7 @@ class Step:
         async with self._watched(load_plan, seconds) as watch, Load(load_plan) as load:
             if subject.live_url:
                 await browsers.open(self._dashboards)
-            await load.window_began()
+            await load.window_started()
             await self._sample(load)
             report = await load.report()
             ended = time.time()
@@ -71,7 +71,7 @@ class Step:
     async def _watched(
         self, load_plan: LoadPlan, seconds: float
     ) -> AsyncIterator[SpoolWatch | None]:
-        """The spool, where there is one."""
+        """Watches the spool, if the subject has one."""
         if not (self._subject.spool and self._subject.data_dir):
             yield None
             return
@@ -88,7 +88,7 @@ class Step:
                 await task
 
     async def _sample(self, load: Load) -> None:
-        """Looks at the processes from the beginning of the window to its end."""
+        """Samples the processes from the start of the window to its end."""
         self.moments.append(self._moment())
         ending = asyncio.create_task(load.window_ended())
         while not ending.done():
@@ -134,17 +134,17 @@ class Step:
 
 
 def note_journals(figures: Figures, report: Report, watch: SpoolWatch) -> None:
-    """Lag, and the sealer's backlog."""
+    """Records the lag, and the sealer's backlog."""
     arrivals = Arrivals()
     indexes = {call.connection_id: call.index for call in report.calls}
     for kept in watch.kept:
-        heard = list(pcm_in(kept.path.read_bytes()))
+        packets = list(packet_records_in(kept.path.read_bytes()))
         kept.path.unlink()
         fraction_us = report.fraction_us(indexes[kept.connection_id])
         first, end = report.window_us
-        arrivals.add_file(heard, fraction_us, report.window_us)
-        arrivals.add_looks(
-            heard, fraction_us, [look for look in kept.probes if first <= look[0] < end]
+        arrivals.add_file(packets, fraction_us, report.window_us)
+        arrivals.add_samples(
+            packets, fraction_us, [sample for sample in kept.probes if first <= sample[0] < end]
         )
     figures.lag_p50_ms, figures.lag_p99_ms = (
         arrivals.lag.quantile_ms(0.5),
@@ -157,7 +157,7 @@ def note_journals(figures: Figures, report: Report, watch: SpoolWatch) -> None:
 
 
 def note_backlog(figures: Figures, waiting: list[Waiting]) -> None:
-    """How long finished files waited for the sealer, and whether they became more."""
+    """Records how long finished files waited for the sealer, and whether their number grew."""
     third = len(waiting) // 3
     if third:
         figures.seal_lag_seconds = max(one.lag_seconds for one in waiting)

@@ -1,4 +1,4 @@
-"""What is measured: the rows of the tables. Each starts its processes on the server's core and says
+"""The subjects: the rows of the tables. Each starts its processes on the server's core and reports
 what it stored.
 """
 
@@ -26,11 +26,11 @@ from tests.servers import Server
 from tests.torture.dashboard import log_in
 
 DRAIN_SECONDS = 180.0
-"""How long a step waits for the sealer after its end."""
+"""How long a step waits for the sealer at its end."""
 
 
 class Bare(Server):
-    """A process that is not our application, with its own command line."""
+    """A process that is not the product, with its own command line."""
 
     def __init__(
         self, command_line: Sequence[str], *, environment: dict[str, str] | None = None
@@ -39,16 +39,16 @@ class Bare(Server):
         self._command = [part.replace("PORT", str(self.port)) for part in command_line]
 
     def figures(self) -> dict[str, Any]:
-        """What it says of itself."""
+        """Returns its own figures."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.request("GET", "/figures", headers={"Host": "localhost"})
-        said: dict[str, Any] = json.loads(connection.getresponse().read())
+        reported: dict[str, Any] = json.loads(connection.getresponse().read())
         connection.close()
-        return said
+        return reported
 
 
 class Profiled(Server):
-    """Our application with a sampler in it (`bench.profiled`), which writes to `profile`."""
+    """The product with a sampler (`bench.profiled`), which writes to `profile`."""
 
     def __init__(self, server: str, *, environment: dict[str, str], data_dir: Path) -> None:
         self.profile = data_dir / "profile.json"
@@ -61,7 +61,7 @@ class Profiled(Server):
 
 
 class Subject:
-    """`with` it: one or more processes that take media. `note` fills in what only they know."""
+    """A context manager with one or more ingest processes. `note` adds figures only they have."""
 
     def __init__(self, name: str, backends: Backends) -> None:
         self.name = name
@@ -98,14 +98,14 @@ class Subject:
         return [server.pid for server in self._servers]
 
     async def drained(self) -> None:
-        """Returns when everything that was taken is stored."""
+        """Waits until everything received is stored."""
 
     def note(self, figures: Figures, report: Report) -> None:
-        """Adds what was stored and how late it came."""
+        """Adds the number of stored packets and their delay."""
         raise NotImplementedError
 
     def participants(self, report: Report) -> dict[str, int]:
-        """As levels name them; when the first packet of each was due, in µs."""
+        """Returns the due time in µs of each first packet, by participant id as in levels."""
         return {
             name: report.begun_us[call.index]
             for call in report.calls
@@ -121,7 +121,7 @@ class Subject:
 
 
 class Ours(Subject):
-    """The recorder on uvicorn or Daphne, in one process or in several that share database and
+    """The recorder on uvicorn or Daphne, in one process or several with a shared database and
     spool.
     """
 
@@ -155,7 +155,7 @@ class Ours(Subject):
         return Server(self._server, environment=environment, data_dir=data_dir, log_file=log_file)
 
     async def drained(self) -> None:
-        assert self.spool, "it has been started"
+        assert self.spool, "it was started"
         for _try in range(int(DRAIN_SECONDS / 0.1)):
             if not any(path.suffix in {".open", ".journal"} for path in self.spool.glob("*/*")):
                 return
@@ -178,15 +178,15 @@ class Ours(Subject):
 
 
 class OursProfiled(Ours):
-    """The recorder, telling where its time goes."""
+    """The recorder with a profile of its time."""
 
     profile = Path()
 
     def _made(self, environment: dict[str, str], data_dir: Path, number: int) -> Server:
-        assert number == 0, "one process is looked into"
-        made = Profiled(self._server, environment=environment, data_dir=data_dir)
-        self.profile = made.profile
-        return made
+        assert number == 0, "only one process is profiled"
+        server = Profiled(self._server, environment=environment, data_dir=data_dir)
+        self.profile = server.profile
+        return server
 
 
 class Tutorial(Subject):
@@ -204,7 +204,7 @@ class Tutorial(Subject):
         self.live_url = f"{server.ws_url}/ws/live"
 
     async def drained(self) -> None:
-        """Until a second brings no more rows."""
+        """Waits until no new rows appear for a second."""
         before = -1
         for _try in range(int(DRAIN_SECONDS)):
             now = int(
@@ -232,7 +232,7 @@ class Tutorial(Subject):
 
 
 class Decoder(Subject):
-    """`bench.bare` on uvicorn: decodes, keeps nothing."""
+    """`bench.bare` on uvicorn: decodes and keeps nothing."""
 
     def _start(self) -> None:
         line = [*command("uvicorn", "127.0.0.1", 0)[:-1], "bench.bare:application"]
@@ -240,30 +240,30 @@ class Decoder(Subject):
         self._run(Bare(line), cores.SERVER)
 
     def note(self, figures: Figures, report: Report) -> None:
-        said = _figures_of(self._servers)
-        lag = Histogram(said["lag"])
-        figures.packets_stored = said["packets"]
+        reported = _figures_of(self._servers)
+        lag = Histogram(reported["lag"])
+        figures.packets_stored = reported["packets"]
         figures.lag_p50_ms, figures.lag_p99_ms = lag.quantile_ms(0.5), lag.quantile_ms(0.99)
 
 
 class RawReader(Subject):
-    """`bench.raw`: reads, and does not even look."""
+    """`bench.raw`: reads without decoding."""
 
     def _start(self) -> None:
         self._run(Bare([sys.executable, "-m", "bench.raw", "PORT"]), cores.SERVER)
 
     def note(self, figures: Figures, report: Report) -> None:
-        said = _figures_of(self._servers)
-        lag = Histogram(said["lag"])
-        figures.packets_stored = figures.packets_sent * said["bytes"] // report.bytes_sent
+        reported = _figures_of(self._servers)
+        lag = Histogram(reported["lag"])
+        figures.packets_stored = figures.packets_sent * reported["bytes"] // report.bytes_sent
         figures.lag_p50_ms, figures.lag_p99_ms = lag.quantile_ms(0.5), lag.quantile_ms(0.99)
 
 
 def compared(report: Report, stored: Mapping[str, int]) -> tuple[int, int]:
-    """Packets that were sent and are stored, and packets beyond: one too many here makes up for
-    none that lacks there.
+    """Returns the packets both sent and stored, and the surplus packets. A surplus in one call does
+    not compensate a loss in another.
 
-    `stored`: packets by connection id.
+    `stored` has packets by connection id.
     """
     each = [
         (report.packets[call.index], stored.get(call.connection_id, 0)) for call in report.calls
@@ -273,12 +273,12 @@ def compared(report: Report, stored: Mapping[str, int]) -> tuple[int, int]:
 
 def _figures_of(servers: Sequence[Server]) -> dict[str, Any]:
     [server] = servers
-    assert isinstance(server, Bare), "only a bare server says so"
+    assert isinstance(server, Bare), "only a bare server reports figures"
     return server.figures()
 
 
 def subject(name: str, backends: Backends) -> Subject:
-    """The row of that name."""
+    """Returns the subject of that row name."""
     rows: dict[str, Callable[[], Subject]] = {
         "tutorial-daphne": lambda: Tutorial(name, backends),
         "ours-daphne": lambda: Ours(name, backends, "daphne"),
@@ -290,9 +290,9 @@ def subject(name: str, backends: Backends) -> Subject:
 
 
 ROWS = {
-    "tutorial-daphne": "an idiomatic consumer, on Daphne",
+    "tutorial-daphne": "an idiomatic consumer on Daphne",
     "ours-daphne": "the recorder on Daphne",
     "ours-uvicorn": "the recorder on uvicorn",
-    "bare-uvicorn": "uvicorn, decode and throw away",
-    "raw-sockets": "sockets that are only read",
+    "bare-uvicorn": "uvicorn, decodes and discards",
+    "raw-sockets": "raw sockets, only read",
 }

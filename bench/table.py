@@ -1,4 +1,4 @@
-"""Tables for people: one line a step, one line a row. PURE."""
+"""Text tables: one line per step, one line per row. PURE."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Cells = Sequence[str]
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A dash where there is no such thing."""
+    """Formats a number; None is a dash."""
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def table(head: Cells, lines: Sequence[Cells]) -> str:
-    """Markdown, aligned to be read as it is: text to the left, figures to the right."""
+    """Returns a Markdown table, aligned for reading as text."""
     widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(_line(line, widths) for line in (head, rule, *lines))
@@ -48,7 +48,7 @@ STEP_HEAD = (
 
 
 def step_line(figures: Figures) -> str:
-    """While a run goes on: what was measured, and whether it holds."""
+    """Formats a step during a run: its measurements, and whether it holds."""
     cells = (
         figures.row,
         str(figures.calls),

@@ -23,7 +23,7 @@ KINDS = {
     "teams": "Teams user",
     "teams_visitor": "Teams visitor",
     "bot": "App or bot",
-    "mixed": "Mixed audio of everyone",
+    "mixed": "Mixed audio",
     "unknown": "Unknown",
 }
 

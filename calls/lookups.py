@@ -21,6 +21,8 @@ else:
 SHORTEST = 3
 """Characters. A shorter part has no trigram, and occurs in nearly every number."""
 
+TOO_SHORT = f"Use at least {SHORTEST} characters: shorter terms match nearly every number."
+
 COMMON = 5_000
 """Number of matching rows above which checking the newest rows one by one is faster than listing
 all matches.

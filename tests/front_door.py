@@ -1,6 +1,4 @@
-"""The deployment's nginx in front of real processes: its own files, with places and ports of this
-machine.
-"""
+"""The deployment's nginx configuration in front of real processes, with local paths and ports."""
 
 from __future__ import annotations
 
@@ -28,21 +26,19 @@ START_SECONDS = 20.0
 
 
 class FrontDoor:
-    """nginx with `site` ("tls" or "behind-proxy") before the ports of a web and an ingest
-    process.
-    """
+    """nginx with `site` ("tls" or "behind-proxy"), forwarding to the ports `web` and `ingest`."""
 
     def __init__(self, site: str, *, web: int, ingest: int) -> None:
         self.program = machine.nginx()
         self.http, self.https = free_port(), free_port()
         self._folder = TemporaryDirectory(prefix="acsmedia-nginx-")
         self.folder = Path(self._folder.name)
-        self.folder.chmod(0o755)  # the workers of a root nginx are somebody else
+        self.folder.chmod(0o755)  # if started by root, nginx workers run as another user
         self._process: subprocess.Popen[bytes] | None = None
-        moved = {
+        replacements = {
             "/etc/nginx/": f"{self.folder}/",
             f"{self.folder}/mime.types": "/etc/nginx/mime.types",
-            "/tmp/nginx": f"{self.folder}/nginx",  # noqa: S108 - what is replaced
+            "/tmp/nginx": f"{self.folder}/nginx",  # noqa: S108 - text to replace
             "/dev/stdout": f"{self.folder}/access.log",
             "/dev/stderr": f"{self.folder}/error.log",
             "server web:8000;": f"server 127.0.0.1:{web};",
@@ -52,20 +48,20 @@ class FrontDoor:
         }
         for name, target in {"nginx": "nginx", "locations": "locations", site: "site"}.items():
             text = (SOURCES / f"{name}.conf").read_text()
-            for theirs, ours in moved.items():
-                text = text.replace(theirs, ours)
+            for deployed, local in replacements.items():
+                text = text.replace(deployed, local)
             (self.folder / f"{target}.conf").write_text(text)
         self.certificate = write_certificate(self.folder / "tls")
 
     @property
     def log(self) -> str:
-        """All that nginx wrote, of requests and of errors."""
+        """Returns nginx's access log and error log."""
         files = [self.folder / "access.log", self.folder / "error.log"]
         return "".join(file.read_text() for file in files if file.exists())
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """What a client of ours needs to believe this certificate and no other."""
+        """Returns a client context that trusts only this certificate."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
     def __enter__(self) -> Self:
@@ -75,7 +71,7 @@ class FrontDoor:
         self._process = subprocess.Popen([*self._command(), "-g", "daemon off;"])
         deadline = time.monotonic() + START_SECONDS
         while not listens(self.http):
-            assert self._process.poll() is None, f"nginx ended at its start:\n{self.log}"
+            assert self._process.poll() is None, f"nginx exited while starting:\n{self.log}"
             assert time.monotonic() < deadline, f"no nginx after {START_SECONDS} s:\n{self.log}"
             time.sleep(0.02)
         return self
@@ -92,27 +88,18 @@ class FrontDoor:
         self._folder.cleanup()
 
     def _command(self) -> list[str]:
-        return [
-            str(self.program),
-            "-e",
-            f"{self.folder}/error.log",
-            "-p",
-            str(self.folder),
-            "-c",
-            "nginx.conf",
-        ]
+        options = ["-e", f"{self.folder}/error.log", "-p", str(self.folder), "-c", "nginx.conf"]
+        return [str(self.program), *options]
 
 
 def listens(port: int) -> bool:
-    """Whether a connection to a port of loopback is taken."""
+    """Returns whether a loopback port accepts connections."""
     with socket.socket() as trial:
         return trial.connect_ex(("127.0.0.1", port)) == 0
 
 
 def write_certificate(folder: Path) -> Path:
-    """fullchain.pem and privkey.pem for localhost, signed by itself, for a day; returns the
-    certificate's path.
-    """
+    """Writes a self-signed certificate for localhost, valid for a day; returns its path."""
     folder.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

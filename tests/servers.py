@@ -1,5 +1,4 @@
-"""The real application in a process of its own, for tests from end to end: two of them, killed,
-started again.
+"""The real application in a separate process, which end-to-end tests can kill and restart.
 
 with Server("uvicorn") as server:
     server.manage("drf_create_token", "operator")
@@ -35,11 +34,11 @@ STREAM_TOKEN = "stream-token-of-the-tests"
 
 
 class Server:
-    """One process on Daphne or uvicorn, listening on a free port of loopback.
+    """One process on Daphne or uvicorn, listening on a free loopback port.
 
-    Without `DATABASE_URL` in `environment` it has a SQLite file of its own in its data folder,
-    migrated at the first start; with it the database is used as it is. `database_url_of_the_test()`
-    is the database of the running test.
+    Without `DATABASE_URL` in `environment` it has its own SQLite file in its data folder, migrated
+    at the first start. Otherwise that database is used without migrating it;
+    `database_url_of_the_test()` is the database of the running test.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Server:
 
     @property
     def media_url(self) -> str:
-        """Where ACS would connect, with the token it would carry."""
+        """The URL that ACS would connect to, with the stream token."""
         token = quote(self._environment.get("ACS_STREAM_TOKEN", ""))
         return f"{self.ws_url}/ws/acs/media?token={token}"
 
@@ -76,14 +75,12 @@ class Server:
 
     @property
     def runs(self) -> bool:
-        """Whether it has been started and not ended; a process that died by itself counts as
-        started.
-        """
+        """Whether it was started and not stopped; a process that died counts as started."""
         return self._process is not None
 
     @property
     def log(self) -> str:
-        """All that the process wrote to standard output and standard error."""
+        """The process's standard output and standard error."""
         return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
 
     def __enter__(self) -> Self:
@@ -104,9 +101,7 @@ class Server:
             self._own_folder.cleanup()
 
     def start(self) -> Self:
-        """Starts the process, the first time or again on the same port, and waits until it
-        answers.
-        """
+        """Starts the process on its port and waits until it answers."""
         assert self._process is None, "one process at a time"
         if self._migrates:
             self.manage("migrate", "--verbosity", "0")
@@ -115,15 +110,15 @@ class Server:
             self._process = subprocess.Popen(
                 self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
             )
-        self._wait_until_it_answers()
+        self._wait_for_answer()
         return self
 
     def kill(self) -> None:
-        """SIGKILL: what a crash or a lack of memory does."""
+        """Sends SIGKILL, like a crash or the kernel's out-of-memory killer."""
         self._stop(signal.SIGKILL)
 
     def terminate(self, *, seconds: float = 20) -> None:
-        """SIGTERM: what a deployment does; waits until the process is gone."""
+        """Sends SIGTERM, like a deployment, and waits until the process exits."""
         self._stop(signal.SIGTERM, seconds)
 
     def manage(self, *arguments: str) -> str:
@@ -141,12 +136,14 @@ class Server:
         )
         return done.stdout
 
-    def _wait_until_it_answers(self) -> None:
+    def _wait_for_answer(self) -> None:
         assert self._process
         deadline = time.monotonic() + START_SECONDS
         while not answers(self.port):
             code = self._process.poll()
-            assert code is None, f"the server ended with {code} at its start:\n{self.log[-4000:]}"
+            assert code is None, (
+                f"the server exited with {code} while starting:\n{self.log[-4000:]}"
+            )
             assert time.monotonic() < deadline, (
                 f"no answer after {START_SECONDS:.0f} s:\n{self.log[-4000:]}"
             )
@@ -168,7 +165,7 @@ class Server:
 
 
 def answers(port: int, path: str = "/healthz") -> bool:
-    """Whether `GET path` on loopback answers 200."""
+    """Returns whether `GET path` on a loopback port answers 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path, headers={"Host": "localhost"})
@@ -180,9 +177,8 @@ def answers(port: int, path: str = "/healthz") -> bool:
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens now, and that no outgoing connection takes while
-    its server is away: it lies below those that the kernel gives (`ip_local_port_range` begins at
-    32768).
+    """Returns an unused loopback port below the kernel's ephemeral range, which begins at 32768
+    (`ip_local_port_range`). So no outgoing connection takes the port while its server is stopped.
     """
     while True:
         port = random.randrange(12_000, 32_000)
@@ -195,19 +191,20 @@ def free_port() -> int:
 
 
 def database_url_of_the_test() -> str:
-    """DATABASE_URL of the database that the running test uses, for a server that shares it."""
-    its = connections[DEFAULT_DB_ALIAS].settings_dict
-    if its["ENGINE"] == "django.db.backends.sqlite3":
-        return f"sqlite:///{its['NAME']}"
-    host = its["HOST"] or its.get("OPTIONS", {}).get("host", "")
-    account = f"{quote(its['USER'])}:{quote(its['PASSWORD'])}"
+    """Returns the DATABASE_URL of the running test's database, for a server that shares it."""
+    database = connections[DEFAULT_DB_ALIAS].settings_dict
+    name = database["NAME"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        return f"sqlite:///{name}"
+    host = database["HOST"] or database.get("OPTIONS", {}).get("host", "")
+    account = f"{quote(database['USER'])}:{quote(database['PASSWORD'])}"
     if host.startswith("/"):  # the folder of a Unix socket
-        return f"postgres://{account}@/{quote(its['NAME'])}?host={quote(host, safe='')}"
-    return f"postgres://{account}@{host}:{its['PORT'] or 5432}/{quote(its['NAME'])}"
+        return f"postgres://{account}@/{quote(name)}?host={quote(host, safe='')}"
+    return f"postgres://{account}@{host}:{database['PORT'] or 5432}/{quote(name)}"
 
 
-def _environment(data_dir: Path, wanted: Mapping[str, str]) -> dict[str, str]:
-    ours = {
+def _environment(data_dir: Path, overrides: Mapping[str, str]) -> dict[str, str]:
+    defaults = {
         "SECRET_KEY": "only-for-tests-" + "0" * 50,
         "DATA_DIR": str(data_dir),
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
@@ -220,4 +217,4 @@ def _environment(data_dir: Path, wanted: Mapping[str, str]) -> dict[str, str]:
     inherited = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
     }
-    return {**inherited, **ours, **wanted}
+    return {**inherited, **defaults, **overrides}

@@ -1,8 +1,7 @@
-"""Settings of the test suite: those of the product, with what a test run needs set before they are
-read.
+"""Settings of the test suite: sets environment variables, then reads the product's settings.
 
-The database is SQLite unless DATABASE_URL says otherwise; the channel layer is in memory unless
-REDIS_URL is set.
+The database is SQLite unless DATABASE_URL is set; the channel layer is in memory unless REDIS_URL
+is set.
 """
 
 import os
@@ -27,19 +26,15 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 WHITENOISE_USE_FINDERS = True
 STATIC_ROOT = None
 REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"anon": None, "user": None}
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = (
-    False  # the browser of the tests speaks plain HTTP to localhost
-)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False  # browser tests use plain HTTP on localhost
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file, not memory: the sealer and the views write from several threads, as they do in
-    # production.
+    # A file, not memory: the sealer and the views write from several threads, as in production.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["DATA_DIR"], "test.sqlite3")}  # noqa: PTH118
-LOGGING["loggers"]["django"] = {
-    "level": "CRITICAL"
-}  # tests provoke 4xx answers; their lines hide what matters
+# tests provoke many 4xx responses, whose lines would hide other lines
+LOGGING["loggers"]["django"] = {"level": "CRITICAL"}
 RECORDER_STARTS_AT_IMPORT = SEALER_IS_A_PROCESS = False
 TEST_RUNNER = "tests.runner.Runner"
 
-# Machines that are shared stall: a property is judged by what it says, not by how long it took.
+# No deadline for property tests: shared machines stall.
 hypothesis.settings.register_profile("acsmedia", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("acsmedia")

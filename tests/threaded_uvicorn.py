@@ -1,6 +1,4 @@
-"""uvicorn in a thread of the test, with a small application: for what is between the socket and
-ASGI.
-"""
+"""uvicorn in a thread, with a small application: for tests of the layer between socket and ASGI."""
 
 from __future__ import annotations
 
@@ -19,12 +17,12 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 class ThreadedUvicorn:
-    """`async with` it. `options` are those of uvicorn's `Config`."""
+    """An async context manager. `options` are those of uvicorn's `Config`."""
 
     def __init__(self, application: Application, **options: Any) -> None:
         self.port = free_port()
-        shape = {"lifespan": "off", "log_level": "critical", **options}
-        self._server = Server(Config(application, host="127.0.0.1", port=self.port, **shape))
+        options = {"lifespan": "off", "log_level": "critical", **options}
+        self._server = Server(Config(application, host="127.0.0.1", port=self.port, **options))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     async def __aenter__(self) -> Self:
@@ -41,5 +39,5 @@ class ThreadedUvicorn:
 
     @property
     def connections(self) -> list[Any]:
-        """The protocols of all sockets that are open."""
+        """The protocols of all open sockets."""
         return list(self._server.server_state.connections)

@@ -1,6 +1,4 @@
-"""Waiting for what another thread, process or task does: asked again and again, never longer than a
-deadline.
-"""
+"""Polling for a condition that another thread, process or task fulfils, with a deadline."""
 
 from __future__ import annotations
 
@@ -14,29 +12,27 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.02
-LONG_PAUSE_SECONDS = (
-    0.15  # where each look costs another process time that it needs for what is waited for
-)
+LONG_PAUSE_SECONDS = 0.15
+"""Between expensive checks, which take time from the process that is waited for."""
 
 
 async def until(answer: Callable[[], Any], *, what: str = "") -> Any:
-    """The first answer, awaited where it has to be, that is true; fails if there is none in
-    `PATIENCE_SECONDS`.
+    """Calls `answer`, and awaits its result if necessary, until the result is true; returns it.
+
+    Fails after `PATIENCE_SECONDS`.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        given = answer()
-        found = await given if isawaitable(given) else given
-        if found:
-            return found
+        result = answer()
+        result = await result if isawaitable(result) else result
+        if result:
+            return result
         assert time.monotonic() < deadline, f"not in {PATIENCE_SECONDS:.0f} s: {what or answer}"
         await asyncio.sleep(PAUSE_SECONDS)
 
 
 def wait_until(answer: Callable[[], T | None], *, what: Callable[[], str]) -> T:
-    """The same where there is no event loop; `what` says at the end of the patience what was waited
-    for.
-    """
+    """Like `until`, without an event loop. `what` is called for the message of a failure."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := answer()):
         assert time.monotonic() < deadline, f"not in {PATIENCE_SECONDS:.0f} s: {what()}"

@@ -1,10 +1,9 @@
-"""The middleware in front of all that needs the database: while it is away, 503 at once instead of
-a thread that hangs.
+"""Middleware that answers 503 at once while the database is unreachable, instead of hanging.
 
-A request that comes while the database is away is turned back. One that was let in before is
-answered 503 as soon as the watch finds that out: its query may hang on in its thread, for nothing
-can end a query to a paused server, but the client has its answer. So an outage costs as many
-threads as there were requests under way, not one for each request.
+A request that arrives during an outage is refused. A request already in progress is answered 503 as
+soon as the watch detects the outage. Its query may keep hanging in its thread, because nothing can
+cancel a query to a paused server, but the client has its answer. So an outage costs one thread for
+each request that was in progress when it began, not one for each request that follows.
 """
 
 from __future__ import annotations
@@ -29,70 +28,69 @@ from calls.http.errors import RETRY_AFTER_SECONDS, database_unavailable
 log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS = 0.25
-"""How often a request that takes its time looks whether the database is still there."""
+"""How often the watch is checked while a request is in progress."""
 
 Next = Callable[[HttpRequest], Any]
 
 
 class DatabaseGate:
-    """Of class form for `process_exception`, which only those have.
+    """A class, because only class-based middleware has `process_exception`.
 
-    It is the first of those in the settings, because the others run in the thread of the request,
-    which may hang; so it gives its own answers the headers that theirs would have. It is never
-    synchronous itself, which Django would otherwise make of it for the sake of others that are.
+    It comes before the middleware that runs in the thread of the request, which may hang, so it
+    adds their headers to its own responses. `sync_capable` is false, because Django would otherwise
+    run it synchronously for the sake of synchronous middleware.
     """
 
     sync_capable = False
     async_capable = True
 
-    def __init__(self, get_response: Next, away: Callable[[], str] | None = None) -> None:
+    def __init__(self, get_response: Next, outage: Callable[[], str] | None = None) -> None:
+        """`outage` returns the reason why the database is unreachable, "" if it is reachable."""
         self._next = get_response
-        self._away = away or (
+        self._outage = outage or (
             database_watch.postgres.outage if connection.vendor == "postgresql" else str
         )
-        self._turn_back: Next = SecurityMiddleware(CSPMiddleware(XFrameOptionsMiddleware(answer)))
+        self._refuse: Next = SecurityMiddleware(CSPMiddleware(XFrameOptionsMiddleware(unavailable)))
         markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response: HttpResponseBase | None = None
         if not needs_database(request):
             response = await self._next(request)
-        elif not self._away():
-            response = await self._unless_away(asyncio.ensure_future(self._next(request)))
-        return self._turn_back(request) if response is None else response
+        elif not self._outage():
+            response = await self._until_outage(asyncio.ensure_future(self._next(request)))
+        return self._refuse(request) if response is None else response
 
-    async def _unless_away(
-        self, answering: asyncio.Future[HttpResponseBase]
+    async def _until_outage(
+        self, pending: asyncio.Future[HttpResponseBase]
     ) -> HttpResponseBase | None:
+        """Awaits the response; returns None as soon as the database is unreachable."""
         try:
-            while not (await asyncio.wait({answering}, timeout=REFRESH_SECONDS))[0]:
-                if self._away():
+            while not (await asyncio.wait({pending}, timeout=REFRESH_SECONDS))[0]:
+                if self._outage():
                     return None
-            return answering.result()
+            return pending.result()
         finally:
-            answering.cancel()  # the client or the database has gone away; views take it from here
+            pending.cancel()  # the client or the database is gone; the views handle the rest
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Of a view: one that came before the watch knew."""
+        """Handles a database error of a view: the request came before the watch had noticed."""
         if not isinstance(error, OperationalError | InterfaceError):
             return None
-        log.warning(
-            "database away", view=request.resolver_match and request.resolver_match.view_name
-        )
-        return answer(request)
+        match = request.resolver_match
+        log.warning("database unreachable", view=match and match.view_name)
+        return unavailable(request)
 
 
 def needs_database(request: HttpRequest) -> bool:
-    """All but files: the page that tells of an outage has its looks from there."""
+    """Returns False for static files only: the page about the outage needs its style sheet."""
     return not request.path_info.startswith(settings.STATIC_URL)
 
 
-def answer(request: HttpRequest) -> HttpResponse:
-    """503: JSON for REST, a page for people. Rendered without a user, whom only the database
-    knows.
-    """
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Returns 503: JSON for REST, a page for browsers, rendered without the user's database row."""
     if request.path_info.startswith("/api/"):
         return database_unavailable()
-    page = render_to_string("pages/away.html", {"seconds": RETRY_AFTER_SECONDS})
+    page = render_to_string("pages/database_unavailable.html", {"seconds": RETRY_AFTER_SECONDS})
     headers = {"Retry-After": RETRY_AFTER_SECONDS, "Cache-Control": "no-store"}
     return HttpResponse(page, status=503, headers=headers)

@@ -1,10 +1,9 @@
-"""Whether the database answers, known without asking it: what keeps pages and REST from hanging
-while it is away.
+"""Background watch: is the database reachable? Keeps pages and REST from hanging in an outage.
 
 A paused Postgres, or one behind a broken network, neither answers nor refuses. Every query sent to
-it holds its thread, and a Unix socket knows no time limit. So one thread of its own tries the
-database (`Trial`), and whoever wants to know asks what that thread has found, or how long it has
-been waiting (`DatabaseWatch.away`). That costs no round trip.
+it blocks its thread, and a Unix socket has no timeout. So a separate thread tries the database, and
+`DatabaseWatch.outage` returns its latest result, or a timeout if that thread has been waiting too
+long. This costs no round trip.
 """
 
 from __future__ import annotations
@@ -24,44 +23,38 @@ from streams.daemon_thread import in_daemon_thread
 log = structlog.get_logger(__name__)
 
 KEEP_SECONDS = 0.5
-"""How long it is believed that the database answers; whoever asks later has it tried again, and
-does not wait.
-"""
+"""How long a success is valid. A later call of `outage` starts a new trial and does not wait."""
 
 ANSWER_SECONDS = 2.0
-"""A trial that takes longer: the database is away, until that trial comes back."""
+"""If a trial takes longer, the database counts as unreachable until that trial returns."""
 
 RETRY_SECONDS = 0.5
-"""Between two trials while it is away. They go on by themselves, so the first who asks after its
-return is let in.
+"""Pause between two trials during an outage. They repeat without requests, so the first request
+after the outage is served.
 """
 
 GIVE_UP_SECONDS = 30.0
-"""A trial that hangs for so long is left to itself and another one begun: its connection may be
-dead without a word.
+"""A trial that hangs longer is abandoned and a new one started: its connection may be dead without
+any sign.
 """
 
 POOL_SECONDS = 0.5
-"""A trial waits so long for a connection of the pool; then it makes one, to tell a busy pool from a
-lost database.
+"""How long a trial waits for a connection of the pool. Then it opens its own, to tell a busy pool
+from a lost database.
 """
+
+_in_daemon_thread = partial(in_daemon_thread, name="database-watch")
 
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """Trials one after another, until one succeeds; `begun_at` is that of the newest."""
+    """Consecutive trials until one succeeds; `started_at` is the start of the latest."""
 
-    begun_at: float
-
-
-def _in_thread_of_its_own(work: Callable[[], None]) -> None:
-    in_daemon_thread(work, name="database-watch")
+    started_at: float
 
 
 class DatabaseWatch:
-    """What is known of one database. Asked by any thread, as often as one likes; nothing here
-    blocks.
-    """
+    """The latest known state of one database. Thread-safe and non-blocking."""
 
     def __init__(
         self,
@@ -69,69 +62,64 @@ class DatabaseWatch:
         *,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
-        start: Callable[[Callable[[], None]], object] = _in_thread_of_its_own,
+        start: Callable[[Callable[[], None]], object] = _in_daemon_thread,
     ) -> None:
-        """`trial` raises when the database does not answer; `start` runs it in a thread."""
+        """`trial` raises if the database does not answer; `start` runs it in a thread."""
         self._trial = trial
         self._clock = clock
         self._pause = pause
         self._start = start
         self._lock = Lock()
         self._round: Round | None = None
-        self._why = ""
+        self._reason = ""
         self._answered_at = float("-inf")
 
     def outage(self) -> str:
-        """Why nobody should ask the database now; "" when it answers, or when nothing is known
-        yet.
-        """
+        """Returns why the database is unreachable; "" if it answers or nothing is known yet."""
         with self._lock:
             now, running = self._clock(), self._round
-            if running is not None and now - running.begun_at >= ANSWER_SECONDS:
-                self._note("timeout")
-            since, most = (
-                (running.begun_at, GIVE_UP_SECONDS)
-                if running
-                else (self._answered_at, KEEP_SECONDS)
-            )
-            if now - since >= most:
-                begun = self._round = Round(now)
-                self._start(partial(self._go_on, begun))
-            return self._why
+            if running is not None and now - running.started_at >= ANSWER_SECONDS:
+                self._set_reason("timeout")
+            if running:
+                since, limit = running.started_at, GIVE_UP_SECONDS
+            else:
+                since, limit = self._answered_at, KEEP_SECONDS
+            if now - since >= limit:
+                started = self._round = Round(now)
+                self._start(partial(self._run, started))
+            return self._reason
 
-    def _go_on(self, own: Round) -> None:
-        """In the thread. A round that was given up ends without a word."""
+    def _run(self, own: Round) -> None:
+        """Runs in the thread. An abandoned round ends without changing anything."""
         while True:
-            why = self._outcome()
+            reason = self._outcome()
             with self._lock:
                 if self._round is not own:
                     return
-                self._note(why)
-                if not why:
+                self._set_reason(reason)
+                if not reason:
                     self._answered_at, self._round = self._clock(), None
                     return
             self._pause(RETRY_SECONDS)
-            own.begun_at = self._clock()
+            own.started_at = self._clock()
 
     def _outcome(self) -> str:
         try:
             self._trial()
-        except Exception as error:  # noqa: BLE001 - by its kind: its text may name hosts
+        except Exception as error:  # noqa: BLE001 - only its type: the text may name hosts
             return type(error).__name__
         return ""
 
-    def _note(self, why: str) -> None:
-        before, self._why = self._why, why
-        if why and not before:
-            log.warning("database away", reason=why)
-        if before and not why:
-            log.info("database back")
+    def _set_reason(self, reason: str) -> None:
+        before, self._reason = self._reason, reason
+        if reason and not before:
+            log.warning("database unreachable", reason=reason)
+        if before and not reason:
+            log.info("database reachable")
 
 
 def try_postgres() -> None:
-    """One question over a connection of the pool, as requests do, or over a new one where the pool
-    gives none.
-    """
+    """Queries over a pooled connection, as requests do, or over a new one if the pool has none."""
     from psycopg import Error
 
     pool: Any = connections[DEFAULT_DB_ALIAS].pool  # type: ignore[attr-defined]  # of the PostgreSQL backend
@@ -141,13 +129,13 @@ def try_postgres() -> None:
             with pool.connection(timeout=POOL_SECONDS) as connection:
                 connection.execute("SELECT 1")
         except Error:
-            _try_anew()  # raises when it is the database, not the pool
-            pool.check()  # or the next requests would be given the connections that died with it
+            _try_new_connection()  # raises if the database is the problem, not the pool
+            pool.check()  # or the next requests would get connections that died in the outage
     else:
-        _try_anew()
+        _try_new_connection()
 
 
-def _try_anew() -> None:
+def _try_new_connection() -> None:
     from psycopg import connect
 
     with connect(**connections[DEFAULT_DB_ALIAS].get_connection_params()) as connection:
@@ -155,6 +143,4 @@ def _try_anew() -> None:
 
 
 postgres = DatabaseWatch(try_postgres)
-"""One for each process, asked only where the database is a Postgres: SQLite is a file, and never
-away.
-"""
+"""One per process, used only with Postgres: SQLite is a file and is always reachable."""

@@ -1,13 +1,17 @@
-"""What machines ask: is the process alive, and can it record now.
+"""Liveness and readiness probes.
 
-`/healthz` answers 200 as long as the event loop turns; it touches nothing else. `/readyz` tries
-what the product stands on, each by name. Recording needs the journal folder, room in it, and
-nothing else: without database or layer calls are still recorded and are caught up later, so those
-are reported as degraded and the status stays 200. Who serves pages only asks
-`/readyz?require=database,layer` and gets 503 when one of these is away.
+`/healthz` answers 200 as long as the event loop runs; it touches nothing else. `/readyz` tries each
+dependency and reports it by name. Recording needs only the journal folder and free space in it.
+Without the database or the channel layer calls are still recorded and caught up later, so these
+failures are reported as degraded and the status stays 200. Hosts that only serve pages use
+`/readyz?require=database,layer`, which answers 503 if one of these is unreachable.
 
-Answers hold names, times and the kind of an error, no addresses and no messages: anyone may read
-them.
+Answers contain names, times and the type of an error, no addresses and no messages: they are
+public.
+
+The database has a probe here and a watch in `database_watch`, because they answer different
+questions: a probe waits for a fresh result and reports its duration, on any database; the watch
+never waits and reports no outage before it has found one.
 """
 
 from __future__ import annotations
@@ -38,20 +42,20 @@ from streams.ingest.disk_quota import DiskQuota
 from streams.journal.backlog import backlog_of
 
 PROBE_SECONDS = 2.0
-"""How long one probe may take; all run at once, so the whole answer takes no longer."""
+"""Time limit of one probe. All run concurrently, so the whole answer takes no longer."""
 
 KEEP_SECONDS = 1.0
-"""How long an answer stands, so that asking often costs the disk and the database nothing."""
+"""How long a result is reused, so that frequent requests cost the disk and database nothing."""
 
 GIVE_UP_SECONDS = 30.0
-"""When a hanging trial is no longer waited for and another one is begun."""
+"""A trial that hangs longer is abandoned, and the next request starts a new one."""
 
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found; `why` is empty when it went well, `milliseconds` how long it took."""
+    """Result and duration of a probe; `why` is the reason of a failure, "" on success."""
 
     why: str
     milliseconds: float
@@ -66,12 +70,13 @@ class ProbeResult:
 
 
 class CannotRecord(Exception):
-    """What a probe itself found wrong; its message is shown to anyone."""
+    """A condition that prevents recording. Its message is public."""
 
 
 class ThreadedTrial:
-    """A blocking trial, awaited. While it hangs no second one is started, so an outage costs no
-    pile of threads.
+    """Runs a blocking trial in a thread and awaits it.
+
+    While a trial hangs no second one is started, so threads do not pile up during an outage.
     """
 
     def __init__(
@@ -80,32 +85,32 @@ class ThreadedTrial:
         self._trial = trial
         self._clock = clock
         self._running: Future[Exception | None] | None = None
-        self._begun_at = 0.0
+        self._started_at = 0.0
 
     async def __call__(self) -> None:
         """Raises what the trial raises."""
         if (
             self._running is None
             or self._running.done()
-            or self._clock() - self._begun_at > GIVE_UP_SECONDS
+            or self._clock() - self._started_at > GIVE_UP_SECONDS
         ):
-            self._begun_at = self._clock()
+            self._started_at = self._clock()
             self._running = in_daemon_thread(self._outcome, name="readyz")
         waiter = asyncio.wrap_future(self._running)
-        await asyncio.wait({waiter})  # a timeout of ours leaves the thread alone
+        await asyncio.wait({waiter})  # cancelled at a timeout, which leaves the thread alone
         if (failure := waiter.result()) is not None:
             raise failure
 
     def _outcome(self) -> Exception | None:
         try:
             self._trial()
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits, if anyone still does
+        except Exception as error:  # noqa: BLE001 - raised again in the awaiting task, if it still waits
             return error
         return None
 
 
 class Probe:
-    """One trial with a time limit, whose finding stands for `KEEP_SECONDS`."""
+    """One trial with a time limit. Its result is reused for `KEEP_SECONDS`."""
 
     def __init__(
         self,
@@ -120,13 +125,11 @@ class Probe:
         self._last: ProbeResult | None = None
         self._last_at = 0.0
 
-    async def ask(self) -> ProbeResult:
-        """Never raises: every failure is a finding, by its kind only, because its text may name
-        hosts.
-        """
+    async def check(self) -> ProbeResult:
+        """Never raises. A failure is reported by its type only: its text may name hosts."""
         if self._last is not None and self._clock() - self._last_at < KEEP_SECONDS:
             return self._last
-        begun_at = self._clock()
+        started_at = self._clock()
         try:
             async with asyncio.timeout(self._seconds):
                 await self._trial()
@@ -139,36 +142,34 @@ class Probe:
         else:
             why = ""
         self._last_at = self._clock()
-        self._last = ProbeResult(why, (self._last_at - begun_at) * 1000)
+        self._last = ProbeResult(why, (self._last_at - started_at) * 1000)
         return self._last
 
 
 def try_journal() -> None:
-    """Writes and syncs a nameless file where journals are written, and looks at the room that is
-    left.
-    """
+    """Checks the free space of the spool's disk, and writes and syncs an unnamed file there."""
     folder = Path(settings.SPOOL_DIR)
     folder.mkdir(parents=True, exist_ok=True)
     free_megabytes = shutil.disk_usage(folder).free // 1_000_000
     if free_megabytes < settings.MIN_FREE_DISK_MB:
-        raise CannotRecord(f"{free_megabytes} MB free, {settings.MIN_FREE_DISK_MB} wanted")
+        raise CannotRecord(f"{free_megabytes} MB free, {settings.MIN_FREE_DISK_MB} required")
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
         file.write(b"ready?")
         os.fsync(file.fileno())
 
 
 def try_disk_quota() -> None:
-    """Whether another call would be let in: see `streams.ingest.disk_quota`."""
+    """Checks that a new call would be accepted: see `streams.ingest.disk_quota`."""
     folder = Path(settings.SPOOL_DIR)
     folder.mkdir(parents=True, exist_ok=True)
-    room = DiskQuota.from_settings()
-    taken = backlog_of(folder, time.time()).size_bytes if room.limit_bytes else 0
-    if lacking := room.refusal_reason(folder, taken):
-        raise CannotRecord(lacking)
+    quota = DiskQuota.from_settings()
+    used_bytes = backlog_of(folder, time.time()).size_bytes if quota.limit_bytes else 0
+    if reason := quota.refusal_reason(folder, used_bytes):
+        raise CannotRecord(reason)
 
 
 def try_database() -> None:
-    """One question to the database over a connection of this thread's own."""
+    """Queries the database over this thread's own connection."""
     connection = connections["default"]
     try:
         with connection.cursor() as cursor:
@@ -178,35 +179,34 @@ def try_database() -> None:
 
 
 async def try_layer() -> None:
-    """Sends to a group that nobody is in: Redis acknowledges it, no dashboard sees it."""
+    """Sends to an empty group: Redis acknowledges the message, no dashboard receives it."""
     layer = get_channel_layer()
     assert layer is not None, "settings.CHANNEL_LAYERS has a default layer"
     await layer.group_send("readyz", {"type": "readyz"})
 
 
 class Readiness:
-    """The answer of /readyz, from probes by name; `needed` are those without which nothing is
-    recorded.
-    """
+    """The view of /readyz. `required` names the probes that recording depends on."""
 
-    def __init__(self, probes: Mapping[str, Probe], *, needed: frozenset[str]) -> None:
+    def __init__(self, probes: Mapping[str, Probe], *, required: frozenset[str]) -> None:
         self._probes = probes
-        self._needed = needed
+        self._required = required
 
     async def answer(self, request: HttpRequest) -> JsonResponse:
-        """200 or 503 with every finding; 400 for a name in `require` that is no probe."""
-        wanted = {name for name in request.GET.get("require", "").split(",") if name}
-        if not wanted <= self._probes.keys():
-            return JsonResponse({"require": f"names out of {', '.join(self._probes)}"}, status=400)
-        asked = await asyncio.gather(*(probe.ask() for probe in self._probes.values()))
-        findings = dict(zip(self._probes, asked, strict=True))
-        ready = all(findings[name].ok for name in self._needed | wanted)
-        shown = {
+        """Returns 200 or 503 with every result; 400 for an unknown name in `require`."""
+        named = {name for name in request.GET.get("require", "").split(",") if name}
+        if not named <= self._probes.keys():
+            error = f"unknown name; choose from {', '.join(self._probes)}"
+            return JsonResponse({"require": error}, status=400)
+        checked = await asyncio.gather(*(probe.check() for probe in self._probes.values()))
+        results = dict(zip(self._probes, checked, strict=True))
+        ready = all(results[name].ok for name in self._required | named)
+        body = {
             "ready": ready,
-            "degraded": not all(finding.ok for finding in asked),
-            "checks": {name: finding.as_json() for name, finding in findings.items()},
+            "degraded": not all(result.ok for result in checked),
+            "checks": {name: result.as_json() for name, result in results.items()},
         }
-        return JsonResponse(shown, status=200 if ready else 503)
+        return JsonResponse(body, status=200 if ready else 503)
 
 
 async def alive(request: HttpRequest) -> JsonResponse:
@@ -220,7 +220,7 @@ _readiness = Readiness(
         "database": Probe(ThreadedTrial(try_database)),
         "layer": Probe(try_layer),
     },
-    needed=frozenset({"journal", "room"}),
+    required=frozenset({"journal", "room"}),
 )
 healthz = never_cache(require_safe(alive))
 readyz = never_cache(require_safe(_readiness.answer))
@@ -230,27 +230,27 @@ readyz = never_cache(require_safe(_readiness.answer))
 def probes_first(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Answers `PATHS` before the other middleware, which would refuse a probe.
 
-    Load balancers ask by address, so the Host is none of ALLOWED_HOSTS; these answers use neither
-    host nor session.
+    Load balancers connect by IP address, so their Host is not in ALLOWED_HOSTS. These answers use
+    neither host nor session.
     """
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            view = _view_for_machines(request)
+            view = _probe_view(request)
             response: HttpResponseBase = await (view or get_response)(request)
             return response
 
         return answer_async
 
     def answer(request: HttpRequest) -> HttpResponseBase:
-        view = _view_for_machines(request)
+        view = _probe_view(request)
         response: HttpResponseBase = async_to_sync(view)(request) if view else get_response(request)
         return response
 
     return answer
 
 
-def _view_for_machines(
+def _probe_view(
     request: HttpRequest,
 ) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]] | None:
     return resolve(request.path_info).func if request.path_info in PATHS else None

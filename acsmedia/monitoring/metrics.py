@@ -1,8 +1,8 @@
-"""`/metrics`: what Prometheus reads. Each process answers for itself; the scraper adds up.
+"""`/metrics` for Prometheus. Each process reports only itself; Prometheus adds them up.
 
-The recorder's numbers are read when they are asked for (`install`), so a packet touches no metric.
-The page is closed: with METRICS_TOKEN the scraper shows it as a bearer token; without one only this
-host itself may ask, and not through a proxy.
+The recorder's numbers are read at each scrape (`install`), so a packet updates no metric. The page
+is not public: with METRICS_TOKEN set, the scraper sends it as a bearer token; without it, only
+requests from this host that come through no proxy are answered.
 """
 
 from __future__ import annotations
@@ -30,105 +30,75 @@ from streams.stats import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, Rec
 
 __all__ = ["RecorderCollector", "RecorderStats", "install", "metrics"]
 
-W = TypeVar("W", bound=str)
+N = TypeVar("N", bound=str)
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
-"""Headers that a proxy adds: behind one, the address of the peer says nothing."""
+"""Headers added by a proxy. Behind one, the peer's address does not identify the client."""
 
 
 class RecorderCollector(Collector):
-    """Turns `figures()` into metrics, once a scrape."""
+    """Converts the recorder's stats to metrics at each scrape."""
 
-    def __init__(self, figures: Callable[[], RecorderStats]) -> None:
-        self._figures = figures
+    def __init__(self, stats: Callable[[], RecorderStats]) -> None:
+        self._stats = stats
 
     def collect(self) -> Iterator[Metric]:
-        now = self._figures()
-        yield _total("packets", "Audio packets received.", now.packets)
-        yield _totals("messages", "Messages received.", "outcome", MESSAGE_OUTCOMES, now.messages)
-        yield _totals(
-            "handshakes",
-            "Handshakes of media streams.",
-            "outcome",
-            HANDSHAKE_OUTCOMES,
-            now.handshakes,
-        )
-        yield _total("journal_bytes", "Bytes appended to journals.", now.journal_bytes)
-        yield _total("segments_sealed", "Segments stored, with their rows.", now.segments_sealed)
-        yield _totals(
-            "seal_failures", "Failed attempts to seal.", "stage", SEAL_STAGES, now.seal_failures
-        )
-        yield _gauge("open_streams", "Media streams that are open.", now.open_streams)
-        yield _gauge(
-            "seal_lag_seconds",
-            "Age of the oldest journal waiting to be sealed.",
-            now.seal_lag_seconds,
-        )
-        yield _gauge("spool_bytes", "Bytes of journals on disk.", now.spool_bytes)
-        yield _gauge("spool_files", "Journals on disk.", now.spool_files)
-        yield _gauge(
-            "spool_full",
-            "1 while new media streams are refused for want of room.",
-            now.is_disk_quota_reached,
-        )
-        yield _gauge("live_dashboards", "Dashboards that are connected.", now.live_dashboards)
-        alarms = GaugeMetricFamily("acsmedia_alarms", "Alarms that are on.", labels=["alarm"])
-        for name in (*STREAM_ALARMS, *PROCESS_ALARMS):
-            alarms.add_metric([name], now.alarms.get(name, 0))
-        yield alarms
+        stats = self._stats()
+        yield from _counters(stats)
+        yield from _gauges(stats)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the registry would otherwise collect once to learn the names, before there is a
+        """Returns nothing, or the registry would collect once for the names, before there is a
         recorder.
         """
         return ()
 
 
 class Exposition:
-    """What one process shows: itself, and its recorder once there is one."""
+    """The metrics of one process: its own, and those of its recorder once it is installed."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._recorder: RecorderCollector | None = None
         ProcessCollector(registry=self._registry)
 
-    def install(self, figures: Callable[[], RecorderStats]) -> None:
-        """`figures` is called once a scrape, on the event loop: it must not block. Replaces an
-        earlier one.
+    def install(self, stats: Callable[[], RecorderStats]) -> None:
+        """Replaces the recorder. `stats` is called at each scrape, on the event loop: it must not
+        block.
         """
         if self._recorder is not None:
             self._registry.unregister(self._recorder)
-        self._recorder = RecorderCollector(figures)
+        self._recorder = RecorderCollector(stats)
         self._registry.register(self._recorder)
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
-        """200 with the text format; 401 without the token, 403 from elsewhere when no token is
-        set.
+        """Returns 200 with the text format, 401 without the token, or 403 for requests from other
+        hosts if no token is set.
         """
         if settings.METRICS_TOKEN:
-            if not _shows_token(request.headers.get("Authorization", ""), settings.METRICS_TOKEN):
+            if not _has_token(request.headers.get("Authorization", ""), settings.METRICS_TOKEN):
                 return HttpResponse(
-                    "METRICS_TOKEN is required as a bearer token.\n",
+                    "Send METRICS_TOKEN as a bearer token.\n",
                     status=401,
                     content_type="text/plain",
                     headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
                 )
         elif not _is_this_host(request):
             return HttpResponse(
-                "Elsewhere needs METRICS_TOKEN.\n", status=403, content_type="text/plain"
+                "Set METRICS_TOKEN to allow other hosts.\n", status=403, content_type="text/plain"
             )
         return HttpResponse(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
 
-_exposition = Exposition()  # one per process, as the process metrics are
+_exposition = Exposition()  # one per process, like the process metrics
 install = _exposition.install
 metrics = never_cache(require_safe(_exposition.answer))
 
 
-def _shows_token(authorization: str, expected: str) -> bool:
-    scheme, _, shown = authorization.partition(" ")
-    # As bytes: compare_digest refuses text beyond ASCII, and a stranger may send any.
-    same = hmac.compare_digest(shown.strip().encode(errors="surrogateescape"), expected.encode())
+def _has_token(authorization: str, expected: str) -> bool:
+    scheme, _, token = authorization.partition(" ")
+    # As bytes: compare_digest rejects non-ASCII text, which any client may send.
+    same = hmac.compare_digest(token.strip().encode(errors="surrogateescape"), expected.encode())
     return scheme.lower() == "bearer" and same
 
 
@@ -141,19 +111,57 @@ def _is_this_host(request: HttpRequest) -> bool:
         return False
 
 
-def _total(name: str, help_text: str, value: float) -> Metric:
+def _counters(stats: RecorderStats) -> Iterator[Metric]:
+    yield _counter("packets", "Audio packets received.", stats.packets)
+    yield _counter_by("outcome", "messages", "Messages received.", MESSAGE_OUTCOMES, stats.messages)
+    yield _counter_by(
+        "outcome",
+        "handshakes",
+        "Handshakes of media streams.",
+        HANDSHAKE_OUTCOMES,
+        stats.handshakes,
+    )
+    yield _counter("journal_bytes", "Bytes appended to journals.", stats.journal_bytes)
+    yield _counter("segments_sealed", "Segments stored, with their rows.", stats.segments_sealed)
+    yield _counter_by(
+        "stage", "seal_failures", "Failed attempts to seal.", SEAL_STAGES, stats.seal_failures
+    )
+
+
+def _gauges(stats: RecorderStats) -> Iterator[Metric]:
+    yield _gauge("open_streams", "Open media streams.", stats.open_streams)
+    yield _gauge(
+        "seal_lag_seconds",
+        "Age of the oldest journal waiting to be sealed.",
+        stats.seal_lag_seconds,
+    )
+    yield _gauge("spool_bytes", "Bytes of journals on disk.", stats.spool_bytes)
+    yield _gauge("spool_files", "Journals on disk.", stats.spool_files)
+    yield _gauge(
+        "spool_full",
+        "1 while new media streams are refused for lack of space.",
+        stats.is_disk_quota_reached,
+    )
+    yield _gauge("live_dashboards", "Connected dashboards.", stats.live_dashboards)
+    alarms = GaugeMetricFamily("acsmedia_alarms", "Active alarms.", labels=["alarm"])
+    for name in (*STREAM_ALARMS, *PROCESS_ALARMS):
+        alarms.add_metric([name], stats.alarms.get(name, 0))
+    yield alarms
+
+
+def _counter(name: str, help_text: str, value: float) -> Metric:
     return CounterMetricFamily(f"acsmedia_{name}", help_text, value=value)
 
 
-def _totals(
-    name: str, help_text: str, label: str, words: Sequence[W], values: Mapping[W, int]
+def _counter_by(
+    label: str, name: str, help_text: str, names: Sequence[N], values: Mapping[N, int]
 ) -> Metric:
-    """Every word is shown from the start, at 0: a series that appears with its first failure raises
-    no alert.
+    """Exposes every label value from the start, at 0: a series that first appears with its first
+    failure raises no alert.
     """
     family = CounterMetricFamily(f"acsmedia_{name}", help_text, labels=[label])
-    for word in words:
-        family.add_metric([word], values.get(word, 0))
+    for one in names:
+        family.add_metric([one], values.get(one, 0))
     return family
 
 

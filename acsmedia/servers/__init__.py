@@ -1,0 +1,1 @@
+"""Adaptations of the two ASGI servers, Daphne and uvicorn, and their command lines."""

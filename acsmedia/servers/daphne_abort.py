@@ -1,9 +1,8 @@
-"""Daphne, when an application fails after its answer has begun: the connection is cut, so that the
-client sees it.
+"""Daphne: aborts the connection if an application fails after its response has started.
 
-Daphne 4.2.3 tries to send an error page instead, which raises within the loop that looks after its
-applications (`Server.application_checker`). The client then waits for ever, and so does every
-connection that ends after it, because the loop is not started again. uvicorn cuts the connection by
+Daphne 4.2.3 tries to send an error page instead, which raises inside the loop that supervises its
+applications (`Server.application_checker`). The client then waits forever, and so does every
+connection that ends after it, because the loop is not restarted. uvicorn aborts the connection by
 itself.
 """
 
@@ -11,11 +10,11 @@ from __future__ import annotations
 
 from daphne.http_protocol import WebRequest
 
-_answer_with_error_page = WebRequest.handle_exception
+_send_error_page = WebRequest.handle_exception
 
 
-def cut_broken_answers() -> None:
-    """To be called once, before Daphne serves."""
+def abort_broken_responses() -> None:
+    """Patches Daphne. Must be called once, before it serves."""
     WebRequest.handle_exception = _handle_exception
 
 
@@ -24,4 +23,4 @@ def _handle_exception(request: WebRequest, exception: BaseException) -> None:
         if request.channel is not None:
             request.channel.transport.abortConnection()
     else:
-        _answer_with_error_page(request, exception)
+        _send_error_page(request, exception)

@@ -1,9 +1,8 @@
-"""What comes over an accepted WebSocket, from picows' callbacks to ASGI's events or straight to the
-application.
+"""Listener of picows: turns its callbacks into ASGI events, or passes messages to a callback.
 
-A message may come in fragments; one that is not text in UTF-8 ends a socket whose application reads
-texts, while a `take` gets the bytes as they are, all those of one read of the socket together. What
-breaks the protocol ends the socket with the code of RFC 6455, section 7.4.1.
+A message may come in fragments. A text that is not UTF-8 closes the socket if the application calls
+`receive`; the callback of `deliver` gets the raw bytes, all messages of one read together. A
+violation of the protocol closes the socket with a code of RFC 6455, section 7.4.1.
 """
 
 from __future__ import annotations
@@ -16,25 +15,20 @@ from typing import Any
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from uvicorn.protocols.utils import ClientDisconnected
 
-OK, OUT_OF_ORDER, NO_CODE, BROKEN, BAD_TEXT, TOO_BIG, FAILED, RESTART = (
-    1000,
-    1002,
-    1005,
-    1006,
-    1007,
-    1009,
-    1011,
-    1012,
-)
-"""In this order: all is well; fragments that make no message; none was given; the connection broke;
-no UTF-8; a message beyond the bound; our own error; the server goes away.
-"""
+NORMAL_CLOSURE = 1000
+PROTOCOL_ERROR = 1002  # for example fragments in the wrong order
+NO_CODE = 1005  # the close frame has no code
+ABNORMAL_CLOSURE = 1006  # the connection broke
+INVALID_TEXT = 1007  # not UTF-8
+TOO_BIG = 1009
+INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
 
 QUEUE_MESSAGES = 16
-"""Messages that wait for `receive`; at that number reading is paused."""
+"""Reading is paused while this many messages wait for `receive`."""
 
 CLOSE_SECONDS = 5.0
-"""A client that does not answer our close in so long is cut off."""
+"""Time for the client to answer our close frame before the connection is aborted."""
 
 TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 CLOSE, PING, PONG = WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
@@ -44,26 +38,24 @@ Event = dict[str, Any]
 
 
 class Listener(WSListener):
-    """`deliver` or `receive` what comes, `send` what ASGI sends after the handshake; `leave` when
-    the server ends.
-    """
+    """One accepted WebSocket: `deliver` or `receive` incoming messages, `send` and `close`."""
 
-    def __init__(self, max_bytes: int, on_gone: Callable[[], None]) -> None:
+    def __init__(self, max_bytes: int, on_disconnect: Callable[[], None]) -> None:
         self._max_bytes = max_bytes
-        self._on_gone = on_gone
+        self._on_disconnect = on_disconnect
         self._transport: WSTransport
         self.is_connected = False
         self._take: Take | None = None
-        self._messages: list[bytes] = []  # of the read that is being looked at
-        self._partial: bytearray | None = None  # a message of which fragments have come
+        self._messages: list[bytes] = []  # of the current read
+        self._partial: bytearray | None = None  # a message received in part
         self._kind = TEXT  # of that message
         self._queue: deque[Event] = deque()
         self._is_paused = False
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
         self._failure: Exception | None = None
-        self._end: Event | None = None
+        self._disconnect_event: Event | None = None
         self._is_closed = False  # by us
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,35 +67,33 @@ class Listener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind is CLOSE:
-            self._hear_close(frame)
+            self._receive_close(frame)
         elif transport.is_close_frame_sent:
-            return  # also by picows, which reads on after a frame that broke the protocol
+            return  # also by picows, which keeps reading after a protocol error
         elif kind is PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif (kind is TEXT or kind is BINARY) and frame.fin and self._partial is None:
-            self._hear(kind, frame.get_payload_as_bytes())
+            self._receive_message(kind, frame.get_payload_as_bytes())
         elif kind is TEXT or kind is BINARY or kind is CONTINUATION:
-            self._piece_together(kind, frame)
+            self._append_fragment(kind, frame)
         if frame.last_in_buffer and self._messages:
-            self._hand_over()
+            self._deliver_read()
 
     def is_user_specific_pong(self, frame: WSFrame) -> bool:
-        """Asked while an answer to our ping is due; what is one does not come to `on_ws_frame`."""
+        """Called while a pong is due; frames recognised here do not reach `on_ws_frame`."""
         is_pong = frame.msg_type is PONG
         if is_pong and frame.last_in_buffer:
-            self._hand_over()
+            self._deliver_read()
         return is_pong
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         sent = transport.close_handshake.sent if transport.close_handshake else None
-        self._finish(
-            sent.code.value if sent and sent.code.value in (OUT_OF_ORDER, TOO_BIG) else BROKEN
-        )
-        # nobody else would wake a sender of a connection that broke while it was full
-        self._writable.set()
+        code = sent.code.value if sent else None
+        self._finish(code if code in (PROTOCOL_ERROR, TOO_BIG) else ABNORMAL_CLOSURE)
+        self._writable.set()  # wakes a `send` that was waiting for a full connection
         if self._timer:
             self._timer.cancel()
-        self._on_gone()
+        self._on_disconnect()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -114,42 +104,38 @@ class Listener(WSListener):
     # --- the application ---
 
     async def deliver(self, take: Take) -> Event:
-        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take`
-        has raised.
+        """Calls `take` with messages as they are read; returns the websocket.disconnect.
+
+        Exceptions of `take` are raised here.
         """
         if self._queue:
-            take(
-                [
-                    event["bytes"] if "bytes" in event else event["text"].encode()
-                    for event in self._queue
-                ]
-            )
+            take([_bytes_of(event) for event in self._queue])
             self._queue.clear()
         self._take = take
-        self._go_on_reading()
-        while self._end is None:
-            self._news.clear()
-            await self._news.wait()
+        self._resume_reading()
+        while self._disconnect_event is None:
+            self._changed.clear()
+            await self._changed.wait()
             if self._failure:
                 raise self._failure
-        return self._end
+        return self._disconnect_event
 
     async def receive(self) -> Event:
-        while not self._queue and self._end is None:
-            self._news.clear()
-            await self._news.wait()
+        while not self._queue and self._disconnect_event is None:
+            self._changed.clear()
+            await self._changed.wait()
         if not self._queue:
-            assert self._end, "the queue has a message, or there is an end"
-            return self._end
+            assert self._disconnect_event, "the queue has a message, or there is an end"
+            return self._disconnect_event
         event = self._queue.popleft()
         if not self._queue:
-            self._go_on_reading()
+            self._resume_reading()
         return event
 
     async def send(self, message: Event) -> None:
-        """Raises `ClientDisconnected` when nobody is there to send to."""
+        """Raises `ClientDisconnected` if the socket is closed."""
         await self._writable.wait()
-        if self._end or self._is_closed:
+        if self._disconnect_event or self._is_closed:
             raise ClientDisconnected
         if message["type"] == "websocket.close":
             self.close(message.get("code", 1000), message.get("reason") or "")
@@ -159,92 +145,95 @@ class Listener(WSListener):
             self._transport.send(BINARY, message["bytes"])
 
     def close(self, code: int, reason: str = "") -> None:
-        """Says goodbye; the client has `CLOSE_SECONDS` to answer. Again, or after its own goodbye,
-        nothing.
-        """
-        if self._end or self._is_closed:
+        """Sends a close frame; the client has `CLOSE_SECONDS` to answer. Idempotent."""
+        if self._disconnect_event or self._is_closed:
             return
-        self._hand_over()
+        self._deliver_read()
         self._is_closed = True
         self._take = None
         self._transport.send_close(code, reason)  # type: ignore[arg-type] # any code, not only those picows names
         self._queue.clear()
-        self._go_on_reading()
+        self._resume_reading()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(CLOSE_SECONDS, self._transport.disconnect, False)  # noqa: FBT003 - not gracefully
 
-    def leave(self, code: int) -> None:
-        """Closes and does not wait for an answer."""
+    def close_now(self, code: int) -> None:
+        """Closes without waiting for the client's answer."""
         self.close(code)
         self._finish(code)
         self._transport.disconnect()
 
-    # --- what was heard ---
+    # --- incoming frames ---
 
-    def _hear(self, kind: WSMsgType, message: bytes) -> None:
+    def _receive_message(self, kind: WSMsgType, message: bytes) -> None:
         if self._take is not None:
             self._messages.append(message)
-        elif not (self._is_closed or self._failure or self._end):
+        elif not (self._is_closed or self._failure or self._disconnect_event):
             self._enqueue(kind, message)
 
-    def _hand_over(self) -> None:
+    def _deliver_read(self) -> None:
         messages, self._messages = self._messages, []
         if self._take is None or not messages:
             return
         try:
             self._take(messages)
-        except Exception as failure:  # noqa: BLE001 - raised again where the application waits
+        except Exception as failure:  # noqa: BLE001 - raised again in `deliver`
             self._take, self._failure = None, failure
-            self._news.set()
+            self._changed.set()
 
     def _enqueue(self, kind: WSMsgType, message: bytes) -> None:
         try:
             self._queue.append(_event_of(kind, message))
         except UnicodeDecodeError:
-            self.leave(BAD_TEXT)
+            self.close_now(INVALID_TEXT)
             return
-        self._news.set()
+        self._changed.set()
         if len(self._queue) >= QUEUE_MESSAGES and not self._is_paused:
             self._is_paused = True
             self._transport.underlying_transport.pause_reading()
 
-    def _hear_close(self, frame: WSFrame) -> None:
+    def _receive_close(self, frame: WSFrame) -> None:
         code = frame.get_close_code().value if frame.payload_size else NO_CODE
         self._finish(code)
         if not self._is_closed:
             self._is_closed = True
-            self._transport.send_close(OK if code == NO_CODE else code)  # type: ignore[arg-type] # any code may be sent
+            self._transport.send_close(NORMAL_CLOSURE if code == NO_CODE else code)  # type: ignore[arg-type] # any code may be sent
         self._transport.disconnect()
 
-    def _piece_together(self, kind: WSMsgType, frame: WSFrame) -> None:
+    def _append_fragment(self, kind: WSMsgType, frame: WSFrame) -> None:
         if (kind is CONTINUATION) is (self._partial is None):
-            self.leave(OUT_OF_ORDER)
+            self.close_now(PROTOCOL_ERROR)
             return
         if self._partial is None:
             self._partial, self._kind = bytearray(), kind
         self._partial += frame.get_payload_as_memoryview()
         if len(self._partial) > self._max_bytes:
-            self.leave(TOO_BIG)
+            self.close_now(TOO_BIG)
         elif frame.fin:
             message, self._partial = bytes(self._partial), None
-            self._hear(self._kind, message)
+            self._receive_message(self._kind, message)
 
     def _finish(self, code: int) -> None:
-        """Nothing more comes. The first to say so is right."""
-        self._hand_over()
+        """Ends receiving. Only the first call sets the code."""
+        self._deliver_read()
         self._take = None
-        if self._end is None:
-            self._end = {"type": "websocket.disconnect", "code": code}
-            self._news.set()
+        if self._disconnect_event is None:
+            self._disconnect_event = {"type": "websocket.disconnect", "code": code}
+            self._changed.set()
 
-    def _go_on_reading(self) -> None:
+    def _resume_reading(self) -> None:
         if self._is_paused:
             self._is_paused = False
             self._transport.underlying_transport.resume_reading()
 
 
+def _bytes_of(event: Event) -> bytes:
+    message: bytes = event["bytes"] if "bytes" in event else event["text"].encode()
+    return message
+
+
 def _event_of(kind: WSMsgType, message: bytes) -> Event:
-    """Raises `UnicodeDecodeError` for a text that is none."""
+    """Raises `UnicodeDecodeError` if a text is not UTF-8."""
     if kind is BINARY:
         return {"type": "websocket.receive", "bytes": message}
     return {"type": "websocket.receive", "text": message.decode()}

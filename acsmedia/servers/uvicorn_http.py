@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol (`--http acsmedia.servers.uvicorn_http:HeadTimeoutProtocol`) with a limit
-on the time a request takes to arrive: uvicorn itself waits for ever for the rest of one, and each
-holds a descriptor.
+"""uvicorn's HTTP protocol with a timeout for request heads.
+
+Used with `--http acsmedia.servers.uvicorn_http:HeadTimeoutProtocol`. uvicorn itself waits forever
+for the rest of a request, and each waiting connection holds a file descriptor.
 """
 
 from __future__ import annotations
@@ -11,46 +12,42 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 20.0
-"""From the connection, or the first byte of a later request on it, to the end of the request's
-head.
-"""
+"""From the connection, or from the first byte of a later request on it, to the end of the head."""
 
 
 class HeadTimeoutProtocol(HttpToolsProtocol):
-    """Cuts a connection off whose request is not there in time. What is sent of a body may take as
-    long as it likes.
-    """
+    """Closes a connection whose request head does not arrive in time. Bodies have no limit."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._deadline: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
-        self._expect_head()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            self._expect_head()
+            self._start_timer()
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        self._stop_expecting()
+        self._cancel_timer()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_expecting()
+        self._cancel_timer()
         super().connection_lost(exc)
 
-    def _expect_head(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
 
-    def _stop_expecting(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-            self._deadline = None
+    def _cancel_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
-    def _give_up(self) -> None:
-        self._deadline = None
+    def _time_out(self) -> None:
+        self._timer = None
         self.transport.close()

@@ -1,20 +1,17 @@
-"""uvicorn's WebSocket protocol on picows, which reads frames in C
-(`--ws acsmedia.servers.uvicorn_websocket:PicowsProtocol`).
+"""uvicorn's WebSocket protocol on picows, which parses frames in C.
 
-uvicorn's own protocols cost 37 to 43 µs a message, most of it for parsing frames in Python and for
-waking a task with each message. Here frames are parsed and unmasked in C, and an application that
-wishes so is called with the messages right where they are read:
+Used with `--ws acsmedia.servers.uvicorn_websocket:PicowsProtocol`. uvicorn's own protocols cost 37
+to 43 µs per message, most of it for parsing frames in Python and for waking a task for each
+message. Here frames are parsed and unmasked in C, and an application may have its callback called
+with the messages as they are read:
 
     deliver = scope["extensions"]["acsmedia.deliver"]
-    event = await deliver(take)     # `take(messages)`: those of one read, as bytes; the event:
-    websocket.disconnect
+    disconnect = await deliver(take)  # calls `take(messages)` with the messages of one read
 
-No message waits in a queue then, and TCP alone holds the sender back. `receive` and `send` work as
-ASGI has them.
+No message is queued then, and TCP provides the backpressure. `receive` and `send` work as in ASGI.
 
-Until the application has accepted the handshake is HTTP, and this protocol speaks it. Then picows
-takes the connection over (RFC 6455: frames, masks, pings), and a `Listener` is told what comes
-(picows_listener.py).
+Until the application accepts, the handshake is HTTP, which this protocol handles. Then picows takes
+over the connection (RFC 6455: frames, masks, pings) and calls a `Listener` (picows_listener.py).
 """
 
 from __future__ import annotations
@@ -34,32 +31,39 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from acsmedia.servers.picows_listener import BROKEN, FAILED, RESTART, Event, Listener, Take
+from acsmedia.servers.picows_listener import (
+    ABNORMAL_CLOSURE,
+    INTERNAL_ERROR,
+    SERVICE_RESTART,
+    Event,
+    Listener,
+    Take,
+)
 
 log = structlog.get_logger(__name__)
 
 RECEIVE_BYTES = 64 * 1024
-"""The kernel's receive buffer of a socket (it takes twice as much, for its own bookkeeping): the
-most that one read can hold, so how long a flooded socket holds up the others, and what a killed
-process had not read. ACS sends 4 kB in 20 ms.
+"""Receive buffer of a socket in the kernel, which allocates twice this for its own bookkeeping. It
+bounds a single read, so how long a flooded socket delays the others, and how much a killed process
+has not read. ACS sends 4 kB in 20 ms.
 """
 
 READ_BYTES = 4 * 1024
-"""picows' first read buffer of a socket: four packets. It doubles whenever a read has filled it."""
+"""Initial read buffer of picows: four packets. It doubles whenever a read fills it."""
 
 HEAD = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
 )
-"""What picows is shown of a request, whose key alone it needs: it knows no `Connection: keep-alive,
-Upgrade`, which Firefox sends, and no head of more than 16 kB.
+"""The request head passed to picows, with the key of the real one. picows rejects `Connection:
+keep-alive, Upgrade`, which Firefox sends, and heads of more than 16 kB.
 """
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class PicowsProtocol(asyncio.Protocol):
-    """One connection that asks to become a WebSocket. TCP only: picows sets TCP_NODELAY."""
+    """One connection with a WebSocket handshake. TCP only: picows sets TCP_NODELAY."""
 
     def __init__(
         self,
@@ -74,11 +78,11 @@ class PicowsProtocol(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._key = b""  # Sec-WebSocket-Key
-        self._is_told = False  # that there is a handshake, or that its client is gone
+        self._connect_received = False  # by the application
         self._is_answered = False
-        self._status = 0  # of an answer that is no acceptance
+        self._status = 0  # of a refusal
         self._headers: Headers = []
-        self._gone = asyncio.Event()
+        self._disconnected = asyncio.Event()
         self._listener: Listener | None = None  # once the application has accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,8 +90,8 @@ class PicowsProtocol(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """The request, as uvicorn's HTTP parser has put it together again; nothing is read before
-        it is answered.
+        """Receives the request head, reassembled by uvicorn's HTTP parser. Reading is paused until
+        the request is answered.
         """
         self._transport.pause_reading()
         scope = self._scope(data)
@@ -101,19 +105,19 @@ class PicowsProtocol(asyncio.Protocol):
         task.add_done_callback(self._server.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Before the application has accepted: afterwards the listener is told."""
-        self._gone.set()
+        """Called by the transport before the application accepts, by the listener afterwards."""
+        self._disconnected.set()
         self._server.connections.discard(self)
 
     def shutdown(self) -> None:
-        """The server goes away."""
+        """Closes the socket, or refuses the handshake, because the server stops."""
         if self._listener:
-            self._listener.leave(RESTART)
+            self._listener.close_now(SERVICE_RESTART)
         elif not self._is_answered:
             self._respond(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _scope(self, request: bytes) -> dict[str, Any]:
-        """What ASGI says of a handshake (asgi.readthedocs.io, "WebSocket Connection Scope")."""
+        """Returns the ASGI scope (asgi.readthedocs.io, "WebSocket Connection Scope")."""
         head, *lines = request.split(b"\r\n\r\n")[0].split(b"\r\n")
         raw_path, _, query_string = head.split(b" ")[1].partition(b"?")
         pairs = (line.split(b":", 1) for line in lines)
@@ -142,35 +146,36 @@ class PicowsProtocol(asyncio.Protocol):
         try:
             await self._config.loaded_app(cast("Any", scope), self._receive, self._send)
         except ClientDisconnected:
-            log.debug("client had gone")  # whoever sends to it is told so, and may leave it at that
+            log.debug("client disconnected")  # while sending; the application need not handle it
         except Exception:
             log.exception("application failed")
-        finally:  # also an application that has returned without an answer, or without closing
+        finally:  # also if the application returns without answering or closing
             if self._listener:
-                self._listener.close(FAILED)
+                self._listener.close(INTERNAL_ERROR)
             elif not self._is_answered:
                 self._respond(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _deliver(self, take: Take) -> Event:
-        """Hands messages to `take` as they are read; the websocket.disconnect. Raises what `take`
-        has raised.
+        """Calls `take` with messages as they are read; returns the websocket.disconnect.
+
+        Exceptions of `take` are raised here.
         """
         assert self._listener, "messages come once the application has accepted"
         return await self._listener.deliver(take)
 
     async def _receive(self) -> Event:
-        if not self._is_told:
-            self._is_told = True
+        if not self._connect_received:
+            self._connect_received = True
             return {"type": "websocket.connect"}
         if self._listener:
             return await self._listener.receive()
-        await self._gone.wait()
-        return {"type": "websocket.disconnect", "code": BROKEN}
+        await self._disconnected.wait()
+        return {"type": "websocket.disconnect", "code": ABNORMAL_CLOSURE}
 
     async def _send(self, message: Event) -> None:
         if self._listener:
             await self._listener.send(message)
-        elif self._gone.is_set() or self._transport.is_closing():
+        elif self._disconnected.is_set() or self._transport.is_closing():
             raise ClientDisconnected
         else:
             self._answer(message)
@@ -189,37 +194,38 @@ class PicowsProtocol(asyncio.Protocol):
             raise RuntimeError(f"{kind} does not answer a handshake")
 
     def _respond(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:
-        """Refuses with one part of body, as all of ours have."""
+        """Sends a refusal whose body is a single part, as in all refusals of this project."""
         self._is_answered = True
-        shown = [
+        fields = [
             *_texts(headers or []),
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
         ]
-        lines = "".join(f"{name}: {value}\r\n" for name, value in shown)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
         head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n"
         self._transport.write(head.encode("latin-1") + body)
         self._transport.close()
 
     def _accept(self, subprotocol: str | None, headers: Headers) -> None:
-        """Lets picows answer the request, and hands it the connection."""
+        """Lets picows answer the request and take over the connection."""
         extra = _texts([*self._server.default_headers, *headers])
         if subprotocol:
             extra.append(("Sec-WebSocket-Protocol", subprotocol))
         listener = Listener(self._config.ws_max_size, lambda: self.connection_lost(None))
         response = WSUpgradeResponse.create_101_response(extra)
-        picows = self._picows(lambda _request: WSUpgradeResponseWithListener(response, listener))
+        upgrade = WSUpgradeResponseWithListener(response, listener)
+        picows = self._picows_protocol(lambda _request: upgrade)
         self._transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES
         )
         picows.connection_made(self._transport)
         _feed(picows, HEAD % self._key)
-        assert listener.is_connected, "picows is shown a request that it accepts"
+        assert listener.is_connected, "HEAD is a request that picows accepts"
         self._is_answered, self._listener = True, listener
         self._transport.set_protocol(picows)
         self._transport.resume_reading()
 
-    def _picows(self, listener_factory: Any) -> Any:
+    def _picows_protocol(self, listener_factory: Any) -> Any:
         return WSProtocol(
             host_port=None,
             ws_path=None,
@@ -227,7 +233,7 @@ class PicowsProtocol(asyncio.Protocol):
             ws_listener_factory=listener_factory,
             logger=logging.getLogger("picows"),
             disconnect_on_exception=True,
-            websocket_handshake_timeout=None,  # it is over
+            websocket_handshake_timeout=None,  # already done
             enable_auto_ping=bool(self._config.ws_ping_interval),
             auto_ping_idle_timeout=self._config.ws_ping_interval,
             auto_ping_reply_timeout=self._config.ws_ping_timeout,
@@ -240,7 +246,7 @@ class PicowsProtocol(asyncio.Protocol):
 
 
 def _is_key(key: bytes) -> bool:
-    """16 bytes in base64 (RFC 6455, section 4.1)."""
+    """Checks that the key is 16 bytes in base64 (RFC 6455, section 4.1)."""
     try:
         return len(b64decode(key, validate=True)) == 16
     except ValueError:
@@ -252,10 +258,10 @@ def _texts(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _feed(protocol: Any, request: bytes) -> None:
-    """As if it came from the network."""
+    """Passes `request` to the protocol as if it came from the network."""
     while request:
-        room = protocol.get_buffer(-1)
-        taken = min(len(room), len(request))
-        room[:taken] = request[:taken]
-        protocol.buffer_updated(taken)
-        request = request[taken:]
+        buffer = protocol.get_buffer(-1)
+        size = min(len(buffer), len(request))
+        buffer[:size] = request[:size]
+        protocol.buffer_updated(size)
+        request = request[size:]

@@ -1,5 +1,4 @@
-"""What one would write after the tutorials of Channels and of ACS: the row that the recorder is
-compared with.
+"""An application as the tutorials of Channels and ACS suggest, to compare the recorder with.
 
-It is meant to be a fair one: batched inserts, no needless work, Redis as the tutorial has it.
+The comparison is meant to be fair: batched inserts, no needless work, Redis as in the tutorial.
 """

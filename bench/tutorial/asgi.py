@@ -1,4 +1,4 @@
-"""The tutorial's application."""
+"""The ASGI application of the tutorial."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import path
 
-http = get_asgi_application()  # before anything that needs the app registry
+http = get_asgi_application()  # before imports that need the app registry
 
 from bench.tutorial.consumers import DashboardConsumer, MediaConsumer
 

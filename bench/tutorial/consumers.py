@@ -1,4 +1,4 @@
-"""The two consumers, in the shape of the tutorials."""
+"""The two consumers, written like the tutorials."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MediaConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels is
 
 
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Hands every level on to its browser."""
+    """Forwards every level to its browser."""
 
     async def connect(self) -> None:
         await self.channel_layer.group_add(GROUP, self.channel_name)
@@ -74,7 +74,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 def level_of(pcm: bytes) -> list[float]:
-    """Rms and peak in dBFS."""
+    """Returns rms and peak in dBFS."""
     samples = np.frombuffer(pcm, dtype=np.int16).astype(np.float64) / 32768
     rms, peak = np.sqrt(np.mean(samples**2)), np.max(np.abs(samples))
     return [round(float(20 * np.log10(max(value, 1e-5))), 1) for value in (rms, peak)]

@@ -1,4 +1,4 @@
-"""One row for each packet."""
+"""One row per packet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 
 
 class Chunk(models.Model):
-    """A packet as it came. Pieces are called chunks in the tutorials."""
+    """A packet as received. The tutorials call it a chunk."""
 
     call_id = models.CharField(max_length=255, db_index=True)
     participant = models.CharField(max_length=255)

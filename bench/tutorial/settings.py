@@ -1,4 +1,4 @@
-"""The settings of the tutorial's project; database and Redis come from the harness."""
+"""Settings of the tutorial project; the harness provides database and Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only what the harness asks to see that the server is there."""
+"""The health check that the harness needs."""
 
 from __future__ import annotations
 

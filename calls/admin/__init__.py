@@ -1,17 +1,17 @@
-"""The admin: find a call, hear it, see what is missing, export it, delete it with its audio.
+"""The admin: finding calls, playing and exporting them, checking gaps, deleting calls with audio.
 
-Records are made by the recorder, so nothing can be added or changed here, and only a call can be
+Records are created by the recorder, so nothing can be added or changed here, and only calls can be
 deleted.
 
-    records.py        what all pages have in common: read-only, bounded, searchable
-    search.py         a term -> rows, by index first
-    filters.py        state, kind, span of time, "only of this call"
-    pagination.py     counts that end at ten thousand
-    display.py        moments, durations, sizes and identities as HTML
+    records.py        base classes: read-only, bounded, searchable
+    search.py         search terms -> rows, by index first
+    filters.py        filters by state, kind, days and related record
+    pagination.py     counts limited to ten thousand
+    display.py        times, durations, sizes and identities as HTML
     recording.py      players and links to the export
-    overview.py       how the installation is; configuration.py: how it is set
-    call.py           calls, with call_deletion.py; the other four: participant, subscription,
-    segment, ledger
+    overview/         health of the installation, failed jobs, storage and settings
+    call.py           calls, with call_deletion.py; likewise participant.py, subscription.py,
+                      segment.py and ledger.py
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls: the list that operators search, and the page of one call with its recording."""
+"""Admin of calls: the searchable list, and the page of a call with its recording."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CallAdmin(DeletionMixin, RecordAdmin):
     )
     search_fields = search.whole
     search_help_text = (
-        "Connection id, correlation id, raw id or part of a number, name, or any id of ours"
+        "Connection id, correlation id, raw id or part of a number, name, or an acsmedia id"
     )
     ordering = ("-started_at", "-id")  # index call_newest_first
     list_display = ("started", "state_shown", "voices", "duration", "segments", "size", "gaps")
@@ -47,7 +47,7 @@ class CallAdmin(DeletionMixin, RecordAdmin):
             "Recording",
             {"fields": ("listen", "audio_started", "duration", "segments", "size", "gaps")},
         ),
-        ("Export", {"fields": ("mix", "tracks", "proof")}),
+        ("Export", {"fields": ("mix", "tracks", "integrity")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -106,20 +106,20 @@ class CallAdmin(DeletionMixin, RecordAdmin):
     @admin.display(description="Listen")
     def listen(self, call: Any) -> str:
         if not call.segment_count:
-            return "Nothing is sealed yet."
+            return "No audio stored yet."
         return recording.player(recording.address("call-audio", call.pk, layout="mix"), "the call")
 
-    @admin.display(description="Everyone mixed")
+    @admin.display(description="Mixed audio")
     def mix(self, call: Call) -> str:
         return recording.downloads(call.pk, layout="mix")
 
-    @admin.display(description="One channel per track")
+    @admin.display(description="One channel per participant")
     def tracks(self, call: Any) -> str:
-        heard = [participant for participant in call.participants.all() if participant.heard_at]
-        return recording.downloads(call.pk, channels=len(heard), layout="tracks")
+        channels = sum(participant.heard_at is not None for participant in call.participants.all())
+        return recording.downloads(call.pk, channels=channels, layout="tracks")
 
-    @admin.display(description="Proof")
-    def proof(self, call: Call) -> str:
+    @admin.display(description="Integrity")
+    def integrity(self, call: Call) -> str:
         manifest = display.link(recording.address("call-manifest", call.pk), "Manifest")
         return format_html(
             "{} · {}",

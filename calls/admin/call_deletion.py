@@ -1,5 +1,5 @@
-"""Deleting calls in the admin: with their audio, after a page that says how much, and never while
-they are live.
+"""Deletion of calls and their audio in the admin: after a confirmation page with the amount of
+data, and never while a call is live.
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ else:
     _ModelAdmin = object
 
 MAX_AT_ONCE = 200
-"""Calls that one request deletes; for more there is `manage.py delete_calls`."""
+"""Most calls that one request deletes; `manage.py delete_calls` deletes more."""
 
-REFUSAL = "A live call cannot be deleted: its recorder still writes. Wait until it has ended."
+REFUSAL = "A live call cannot be deleted: it is still being recorded. Wait until it has ended."
 
 
 class DeletionMixin(_ModelAdmin):
-    """Django's two ways to delete, without its collector: that would load every segment of a
-    call.
-    """
+    """Django's delete view and action without its collector, which would load every segment."""
 
     actions = ("delete_selected",)
 
@@ -44,21 +42,19 @@ class DeletionMixin(_ModelAdmin):
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         try:
             return super().delete_view(request, object_id, extra_context)
-        except deletion.StillLive:  # it came back between the confirmation and now
+        except deletion.StillLive:  # ACS reconnected since the confirmation
             self.message_user(request, REFUSAL, messages.ERROR)
             return redirect("admin:calls_call_change", object_id)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What goes is said by `Extent`, not row by row; what stands against it is that the call is
-        live.
-        """
-        lacking = set() if self.has_delete_permission(request) else {"call"}
+        """Lists no rows (`Extent` gives totals instead); only live calls are protected."""
+        missing = set() if self.has_delete_permission(request) else {"call"}
         live = deletion.live_among([call.pk for call in objs], timezone.now())
-        return [], {}, lacking, [str(call) for call in live]
+        return [], {}, missing, [str(call) for call in live]
 
     def render_delete_form(self, request: HttpRequest, context: Any) -> HttpResponse:
         extent = deletion.extent_of([context["object"].pk])
-        return super().render_delete_form(request, {**context, **_said_of(extent)})
+        return super().render_delete_form(request, {**context, **_summary(extent)})
 
     def delete_model(self, request: HttpRequest, obj: Call) -> None:
         deletion.delete_call(obj.pk, timezone.now())
@@ -68,9 +64,8 @@ class DeletionMixin(_ModelAdmin):
         self.message_user(
             request, f"Deleted the call “{obj_display}” and its audio.", messages.SUCCESS
         )
-        return redirect(
-            "admin:calls_call_changelist"
-        )  # Django's own leads there only who may change calls
+        # Django's own redirects there only users who may change calls.
+        return redirect("admin:calls_call_changelist")
 
     @admin.action(permissions=["delete"], description="Delete selected calls and their audio")
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
@@ -83,21 +78,21 @@ class DeletionMixin(_ModelAdmin):
         if request.POST.get("post"):
             self._delete(request, ids)
             return None
-        return self._ask(request, ids)
+        return self._confirmation(request, ids)
 
-    def _ask(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
+    def _confirmation(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
         live = deletion.live_among(ids, timezone.now())
         live_ids = {call.pk for call in live}
-        doomed = [pk for pk in ids if pk not in live_ids]
+        deletable = [pk for pk in ids if pk not in live_ids]
         context = {
             **self.admin_site.each_context(request),
-            **_said_of(deletion.extent_of(doomed)),
+            **_summary(deletion.extent_of(deletable)),
             "title": "Delete calls and their audio?",
             "subtitle": None,
             "opts": self.opts,
             "media": self.media,
             "action_checkbox_name": ACTION_CHECKBOX_NAME,
-            "calls": self.get_queryset(request).filter(pk__in=doomed),
+            "calls": self.get_queryset(request).filter(pk__in=deletable),
             "live": live,
         }
         request.current_app = self.admin_site.name
@@ -121,5 +116,5 @@ class DeletionMixin(_ModelAdmin):
             self.message_user(request, f"Deleted {calls}.", messages.SUCCESS)
 
 
-def _said_of(extent: deletion.Extent) -> dict[str, Any]:
+def _summary(extent: deletion.Extent) -> dict[str, Any]:
     return {"extent": extent, "audio_length": display.clock(extent.seconds), "refusal": REFUSAL}

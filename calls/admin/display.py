@@ -1,6 +1,4 @@
-"""Facts as HTML. Times are UTC and say so; what came over the wire is escaped and kept from turning
-the line around.
-"""
+"""Values as HTML. Times are marked as UTC; untrusted text is escaped and bidi-isolated."""
 
 from __future__ import annotations
 
@@ -21,18 +19,13 @@ def moment(when: datetime | None, *, milliseconds: bool = False) -> str:
     if when is None:
         return NOTHING
     at = when.astimezone(UTC)
-    precise = at.isoformat(
-        sep=" ", timespec="milliseconds" if milliseconds else "seconds"
-    ).removesuffix("+00:00")
-    return format_html(
-        '<time class="calls-fact" datetime="{}">{} UTC</time>', at.isoformat(), precise
-    )
+    precision = "milliseconds" if milliseconds else "seconds"
+    text = at.isoformat(sep=" ", timespec=precision).removesuffix("+00:00")
+    return format_html('<time class="calls-fact" datetime="{}">{} UTC</time>', at.isoformat(), text)
 
 
 def clock(seconds: float | None) -> str:
-    """Minutes and seconds as on a player; tenths below a minute, because gaps and segments are
-    short.
-    """
+    """Formats minutes and seconds; tenths below a minute, because gaps and segments are short."""
     if seconds is None:
         return NOTHING
     if seconds < 60:
@@ -47,7 +40,7 @@ def level(dbfs: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes, in the unit that reads best."""
+    """Formats bytes in a suitable unit."""
     return filesizeformat(count)
 
 
@@ -64,23 +57,23 @@ def state(name: str) -> str:
 
 
 def identifier(text: str) -> str:
-    """An identifier or other hostile text, whole."""
+    """Shows an identifier or other untrusted text in full."""
     return format_html('<bdi class="calls-identifier">{}</bdi>', text) if text else NOTHING
 
 
 def isolated(text: object) -> SafeString:
-    """Hostile text that may not turn around what follows it (Unicode's overrides of direction)."""
+    """Isolates untrusted text, so that direction overrides of Unicode end with it."""
     return format_html('<bdi class="calls-name">{}</bdi>', text)
 
 
 def names(participants: Iterable[Participant], shown: int = 3) -> str:
-    """The first few by name, the others by number."""
-    everyone = list(participants)
-    if not everyone:
+    """Shows the first few by name, and the number of the others."""
+    listed = list(participants)
+    if not listed:
         return NOTHING
-    listed = format_html_join(", ", "{}", ((isolated(each.label),) for each in everyone[:shown]))
-    more = len(everyone) - shown
-    return format_html("{} and {} more", listed, more) if more > 0 else listed
+    first = format_html_join(", ", "{}", ((isolated(each.label),) for each in listed[:shown]))
+    more = len(listed) - shown
+    return format_html("{} and {} more", first, more) if more > 0 else first
 
 
 def link(address: str, text: object) -> SafeString:

@@ -1,4 +1,4 @@
-"""The filters of the lists. None of them reads a whole table to draw itself."""
+"""Filters of the lists. None of them reads a whole table to render its choices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Calls by their derived state."""
+    """Filters calls by their derived state."""
 
     title = "state"
     parameter_name = "state"
@@ -40,12 +40,12 @@ class StateFilter(admin.SimpleListFilter):
         if state is None:
             return None
         calls: Any = queryset
-        found: QuerySet[Any] = calls.in_state(state, timezone.now())
-        return found
+        in_state: QuerySet[Any] = calls.in_state(state, timezone.now())
+        return in_state
 
 
 class KindFilter(admin.SimpleListFilter):
-    """Calls in which somebody of that kind was heard."""
+    """Filters calls by the kind of a participant."""
 
     title = "kind of participant"
     parameter_name = "kind"
@@ -62,13 +62,13 @@ class KindFilter(admin.SimpleListFilter):
 
 
 class SocketStateFilter(admin.SimpleListFilter):
-    """Subscriptions by how their socket stands or ended."""
+    """Filters subscriptions by the state of their socket."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("closed", "Closed in good order"), ("broken", "Broken")]
+        return [("open", "Open"), ("closed", "Closed normally"), ("broken", "Closed abnormally")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         still_open = Subscription.objects.open(timezone.now()).order_by().values("pk")
@@ -85,9 +85,7 @@ class SocketStateFilter(admin.SimpleListFilter):
 
 
 class SpanFilter(admin.FieldListFilter):
-    """A span of days in UTC, both inclusive: links for the usual ones, two date fields for any
-    other.
-    """
+    """Filters by days in UTC, both inclusive: links to usual ranges, and two date fields."""
 
     template = "admin/calls/span_filter.html"
 
@@ -117,10 +115,10 @@ class SpanFilter(admin.FieldListFilter):
         return queryset
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        mine = {self.since_name, self.until_name}
+        own = {self.since_name, self.until_name}
         parameters = changelist.filter_params.items()
         self.other_parameters = [
-            (name, value) for name, values in parameters if name not in mine for value in values
+            (name, value) for name, values in parameters if name not in own for value in values
         ]
         for text, since, until in _usual_spans(timezone.now().astimezone(UTC).date()):
             days = {self.since_name: since, self.until_name: until}
@@ -140,12 +138,12 @@ class SpanFilter(admin.FieldListFilter):
         try:
             return date.fromisoformat(text)
         except ValueError as error:
-            raise IncorrectLookupParameters(f"{name} is no date") from error
+            raise IncorrectLookupParameters(f"{name} is not a date") from error
 
 
 class OfRecord(admin.SimpleListFilter):
-    """Rows of one call, participant or socket, reached by a link from its page; shown only while it
-    is in use.
+    """Filters the rows of one call, participant or socket; shown only while it is in use, which
+    is after following a link from the page of that record.
     """
 
     model: type[Model]
@@ -164,12 +162,12 @@ class OfRecord(admin.SimpleListFilter):
         try:
             return UUID(self.value())
         except ValueError as error:
-            raise IncorrectLookupParameters(f"{self.parameter_name} is no UUID") from error
+            raise IncorrectLookupParameters(f"{self.parameter_name} is not a UUID") from error
 
 
 def of(parameter: str, model: type[Model], lookup: str = "") -> type[OfRecord]:
-    """The filter `?<parameter>=<id>` on rows whose `lookup` (by default the parameter) is that
-    record.
+    """Returns the filter `?<parameter>=<id>` for rows whose `lookup` (default: the parameter) is
+    that record.
     """
     attributes = {
         "title": parameter,

@@ -1,4 +1,4 @@
-"""The ledger: what happened to a call besides audio."""
+"""Admin of the ledger: the events of a call."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from django.http import HttpRequest
 from calls.admin import display
 from calls.admin.filters import SpanFilter, of
 from calls.admin.records import RecordAdmin, RecordInline, link_from, link_in_short, link_to
-from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
+from calls.admin.search import CALL_COLUMNS, PARTICIPANT_COLUMNS, PartColumns, TermSearch
 from calls.models import Call, LedgerEntry, Participant
 
 
 class EntryColumns:
-    """What list, page and inline say of an entry."""
+    """Columns of an event in list, page and inline."""
 
-    @admin.display(description="At", ordering="started_at")
+    @admin.display(description="Started", ordering="started_at")
     def at(self, entry: LedgerEntry) -> str:
         return display.moment(entry.started_at, milliseconds=True)
 
-    @admin.display(description="Until")
+    @admin.display(description="Ended")
     def until(self, entry: LedgerEntry) -> str:
         return display.moment(entry.ended_at, milliseconds=True)
 
@@ -38,7 +38,7 @@ class EntryColumns:
         return link_to(entry.participant)
 
     @admin.display(description="Reason")
-    def why(self, entry: LedgerEntry) -> str:
+    def reason_shown(self, entry: LedgerEntry) -> str:
         return display.identifier(entry.reason)
 
     @admin.display(description="Detail")
@@ -52,12 +52,19 @@ class EntryColumns:
 
 class LedgerInline(EntryColumns, RecordInline):
     model = LedgerEntry
-    fields = readonly_fields = ("link", "kind", "why", "length", "participant_link", "detail_shown")
+    fields = readonly_fields = (
+        "link",
+        "kind",
+        "reason_shown",
+        "length",
+        "participant_link",
+        "detail_shown",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("participant")
 
-    @admin.display(description="At")
+    @admin.display(description="Started")
     def link(self, entry: LedgerEntry) -> str:
         return link_from(self.at(entry), entry)
 
@@ -67,18 +74,18 @@ class LedgerEntryAdmin(EntryColumns, RecordAdmin):
     search = TermSearch(
         ids=("pk", "call", "participant", "subscription"),
         whole=("call__call_connection_id", "call__correlation_id", "participant__raw_id"),
-        places=(
+        sources=(
             PartColumns("LedgerEntry", ("reason",), "pk", "-started_at"),
-            PartColumns("Call", OF_CALL, "call", "-started_at"),
-            PartColumns("Participant", OF_VOICE, "participant", "-heard_at"),
+            PartColumns("Call", CALL_COLUMNS, "call", "-started_at"),
+            PartColumns("Participant", PARTICIPANT_COLUMNS, "participant", "-heard_at"),
         ),
     )
     search_fields = search.whole
     search_help_text = (
-        "Reason, connection id, correlation id, raw id or part of a number, or any id of ours"
+        "Reason, connection id, correlation id, raw id or part of a number, or an acsmedia id"
     )
     ordering = ("-started_at",)
-    list_display = ("at", "kind", "why", "length", "participant_link", "call_in_short")
+    list_display = ("at", "kind", "reason_shown", "length", "participant_link", "call_in_short")
     list_filter = (
         "kind",
         ("started_at", SpanFilter),
@@ -87,9 +94,9 @@ class LedgerEntryAdmin(EntryColumns, RecordAdmin):
     )
     list_select_related = ("call", "participant")
     fieldsets = (
-        (None, {"fields": ("kind", "why", "at", "until", "length", "detail_shown")}),
-        ("Where", {"fields": ("of_call", "participant_link", "subscription_link", "id")}),
-        ("Place", {"fields": ("start_sample", "sample_count", "sample_rate")}),
+        (None, {"fields": ("kind", "reason_shown", "at", "until", "length", "detail_shown")}),
+        ("Belongs to", {"fields": ("of_call", "participant_link", "subscription_link", "id")}),
+        ("Position", {"fields": ("start_sample", "sample_count", "sample_rate")}),
     )
 
     @admin.display(description="Call")

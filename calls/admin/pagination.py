@@ -1,4 +1,4 @@
-"""Counting that ends: a list of five million calls is not counted to show its first fifty."""
+"""Pagination with a capped count: five million calls are not counted to show the first fifty."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from django.utils.functional import cached_property
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts up to `most_rows`; `is_capped` says that there are more."""
+    """Counts up to `most_rows`; `is_capped` if there are more."""
 
     most_rows = 10_000
-    """Rows that can be paged through. Further ones are reached by search and filters, and
-    quicker.
-    """
+    """Rows that can be reached by paging. Search and filters reach the others, and faster."""
 
     def page(self, number: Any) -> Any:
-        """Finds the rows of the page first: what is counted and summed for a row is not for those
-        that are skipped.
+        """Selects the rows of the page first, so that annotations are not computed for skipped
+        rows.
         """
         number = self.validate_number(number)
         begin = (number - 1) * self.per_page

@@ -1,4 +1,4 @@
-"""Participants: who was heard, with the track of each."""
+"""Admin of participants and their tracks."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from calls.admin import display, recording
 from calls.admin.filters import SpanFilter, of
 from calls.admin.ledger import LedgerInline
 from calls.admin.records import RecordAdmin, RecordInline, link_in_short, link_to, link_to_list
-from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
+from calls.admin.search import CALL_COLUMNS, PARTICIPANT_COLUMNS, PartColumns, TermSearch
 from calls.models import Call, LedgerEntry, Participant, Segment
 
 
 class TrackColumns:
-    """What list, page and inline say of a track; needs `ParticipantQuerySet.with_recording`."""
+    """Columns of a track in list, page and inline; needs `ParticipantQuerySet.with_recording`."""
 
     @admin.display(description="Raw id")
     def raw(self, participant: Participant) -> str:
         return display.identifier(participant.raw_id)
 
-    @admin.display(description="Heard from", ordering="heard_at")
+    @admin.display(description="First audio", ordering="heard_at")
     def heard_from(self, participant: Participant) -> str:
         return display.moment(participant.heard_at)
 
-    @admin.display(description="Heard until")
-    def heard_to(self, participant: Participant) -> str:
+    @admin.display(description="Last audio")
+    def heard_until_shown(self, participant: Participant) -> str:
         return display.moment(participant.heard_until)
 
     @admin.display(description="Recorded")
@@ -79,14 +79,14 @@ class ParticipantAdmin(TrackColumns, RecordAdmin):
     search = TermSearch(
         ids=("pk", "call", "segments"),
         whole=("raw_id", "call__call_connection_id", "call__correlation_id"),
-        places=(
-            PartColumns("Participant", OF_VOICE, "pk", "-heard_at"),
-            PartColumns("Call", OF_CALL, "call", "-started_at"),
+        sources=(
+            PartColumns("Participant", PARTICIPANT_COLUMNS, "pk", "-heard_at"),
+            PartColumns("Call", CALL_COLUMNS, "call", "-started_at"),
         ),
     )
     search_fields = search.whole
     search_help_text = (
-        "Raw id or part of a number, name, connection id, correlation id, or any id of ours"
+        "Raw id or part of a number, name, connection id, correlation id, or an acsmedia id"
     )
     ordering = ("-heard_at",)
     list_display = (
@@ -110,7 +110,7 @@ class ParticipantAdmin(TrackColumns, RecordAdmin):
                 "fields": (
                     "listen",
                     "heard_from",
-                    "heard_to",
+                    "heard_until_shown",
                     "recorded",
                     "segments",
                     "size",

@@ -1,6 +1,4 @@
-"""Players, and links to the export and the proof: everything that leads from the admin into
-REST.
-"""
+"""Players and download links: everything in the admin that leads to REST."""
 
 from __future__ import annotations
 
@@ -15,31 +13,27 @@ from django.utils.safestring import SafeString
 from calls.admin.display import link
 from calls.export.formats import FORMATS
 
-NAMES = {"wav": "WAV", "flac": "FLAC", "mp3": "MP3", "opus": "Opus"}
-
 
 def address(name: str, pk: UUID, **query: Any) -> str:
-    """The address of a REST resource."""
+    """Returns the address of a REST resource."""
     path = reverse(f"api:{name}", kwargs={"pk": pk})
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def player(source: str, of: str) -> SafeString:
-    """A player that loads nothing until somebody presses play."""
+def player(source: str, name: str) -> SafeString:
+    """Returns a player that loads nothing before it is started."""
     return format_html(
         '<audio class="calls-player" controls preload="none" src="{}" aria-label="Recording of '
         '{}"></audio>',
         source,
-        of,
+        name,
     )
 
 
-def downloads(call_id: UUID, channels: int = 1, **which: Any) -> SafeString:
-    """One link for each format that can hold so many channels; `which` says layout= or
-    participant=.
-    """
+def downloads(call_id: UUID, channels: int = 1, **query: Any) -> SafeString:
+    """Returns a link for each format that can hold `channels`; `query`: layout= or participant=."""
     links = [
-        link(address("call-audio", call_id, format=name, **which), NAMES[name])
+        link(address("call-audio", call_id, format=name, **query), audio_format.label)
         for name, audio_format in FORMATS.items()
         if audio_format.holds(channels)
     ]

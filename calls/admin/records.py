@@ -1,4 +1,4 @@
-"""What all pages have in common: records are looked at, never edited, and no page grows with the
+"""Base classes of the admin: read-only records, and pages whose cost does not grow with the
 tables.
 """
 
@@ -30,7 +30,7 @@ else:
 
 
 class ReadOnly:
-    """Rows are made by the recorder; here they are shown to whoever may view them."""
+    """Rows are created by the recorder; users with the view permission can only view them."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -43,8 +43,8 @@ class ReadOnly:
 
 
 class RecordAdmin(ReadOnly, _ModelAdmin):
-    """A list that counts to ten thousand at most, searches by index first, and reads its rows in
-    constant queries.
+    """Counts to ten thousand at most, searches by index first, and lists rows in a constant number
+    of queries.
     """
 
     search: ClassVar[TermSearch]
@@ -60,14 +60,14 @@ class RecordAdmin(ReadOnly, _ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        found, notes = self.search.narrow(queryset, search_term)
+        rows, notes = self.search.narrow(queryset, search_term)
         for note in notes:
             self.message_user(request, note, messages.WARNING)
-        return found, False
+        return rows, False
 
 
 class FirstRows(_InlineFormSet):
-    """The first rows of an inline. `is_cut` says that there are more."""
+    """The first rows of an inline; `is_cut` if there are more."""
 
     most_rows: ClassVar[int]
     is_cut = False
@@ -81,7 +81,7 @@ class FirstRows(_InlineFormSet):
 
 
 class RecordInline(ReadOnly, _TabularInline):
-    """The first rows of a record's own, with a link to all of them."""
+    """The first related rows of a record, with a link to all of them."""
 
     template = "admin/calls/inline.html"
     formset = FirstRows
@@ -96,15 +96,15 @@ class RecordInline(ReadOnly, _TabularInline):
 
 
 def link_to(record: Model | None) -> str:
-    """A link to the page of a record, by its name."""
+    """Links to the page of a record, by its name."""
     if record is None:
         return display.NOTHING
     return display.link(_page_of(record), display.isolated(record))
 
 
 def link_in_short(record: Model) -> str:
-    """A link to the page of a record, by the beginning of its name: whole ones make every row of a
-    list four high.
+    """Links to the page of a record by the start of its name: full names make each row of a list
+    four lines high.
     """
     name = str(record)
     return display.link(
@@ -113,12 +113,12 @@ def link_in_short(record: Model) -> str:
 
 
 def link_from(text: object, record: Model) -> str:
-    """A link to the page of a record, by another text."""
+    """Links to the page of a record, by another text."""
     return display.link(_page_of(record), text)
 
 
 def link_to_list(model: type[Model], text: object, **parameters: Any) -> SafeString:
-    """A link to the list of a model, narrowed by filters."""
+    """Links to the list of a model with filters."""
     path = reverse(f"admin:calls_{model._meta.model_name}_changelist")
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
     return display.link(f"{path}?{query}", text)

@@ -1,4 +1,4 @@
-"""Segments: the stored pieces of the tracks, each of which can be heard and checked by its hash."""
+"""Admin of segments, each with a player and the hash of its file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from calls.admin import display, recording
 from calls.admin.filters import SpanFilter, of
 from calls.admin.records import RecordAdmin, link_in_short, link_to
-from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
+from calls.admin.search import CALL_COLUMNS, PARTICIPANT_COLUMNS, PartColumns, TermSearch
 from calls.models import Call, Participant, Segment, Subscription
 
 
@@ -25,14 +25,14 @@ class SegmentAdmin(RecordAdmin):
             "participant__call__call_connection_id",
             "participant__call__correlation_id",
         ),
-        places=(
-            PartColumns("Participant", OF_VOICE, "participant", "-heard_at"),
-            PartColumns("Call", OF_CALL, "participant__call", "-started_at"),
+        sources=(
+            PartColumns("Participant", PARTICIPANT_COLUMNS, "participant", "-heard_at"),
+            PartColumns("Call", CALL_COLUMNS, "participant__call", "-started_at"),
         ),
     )
     search_fields = search.whole
     search_help_text = (
-        "Connection id, correlation id, raw id or part of a number, or any id of ours"
+        "Connection id, correlation id, raw id or part of a number, or an acsmedia id"
     )
     list_display = ("started", "length", "participant_link", "peak", "rms", "size", "call_in_short")
     list_filter = (
@@ -45,7 +45,7 @@ class SegmentAdmin(RecordAdmin):
     fieldsets = (
         (None, {"fields": ("listen", "participant_link", "of_call", "subscription_link", "id")}),
         (
-            "Place",
+            "Position",
             {
                 "fields": (
                     "started",
@@ -66,7 +66,7 @@ class SegmentAdmin(RecordAdmin):
         return super().get_queryset(request).defer("peaks")
 
     def get_ordering(self, request: HttpRequest) -> list[str | Combinable]:
-        """All of them newest first; those of one call or track as they were spoken."""
+        """Orders all segments newest first; those of one call or track in order of time."""
         if "call" in request.GET or "participant" in request.GET:
             return ["participant", "start_sample"]  # constraint segment_one_per_start
         return ["-sealed_at"]  # index segment_newest_first

@@ -1,6 +1,4 @@
-"""Subscriptions: the sockets of a call, what each announced, how it closed and what was counted on
-it.
-"""
+"""Admin of subscriptions: the sockets of calls, their audio formats, ends and counters."""
 
 from __future__ import annotations
 
@@ -22,13 +20,18 @@ from calls.admin.records import (
     link_to,
     link_to_list,
 )
-from calls.admin.search import OF_CALL, OF_VOICE, PartColumns, TermSearch
+from calls.admin.search import (
+    CALL_COLUMNS,
+    PARTICIPANT_COLUMNS,
+    PartColumns,
+    TermSearch,
+)
 from calls.close_codes import GOOD_CLOSE_CODES
 from calls.models import HEARTBEAT_TIMEOUT, Call, Segment, Subscription
 
 
 class SocketColumns:
-    """What list, page and inline say of a socket."""
+    """Columns of a socket in list, page and inline."""
 
     @admin.display(description="Connected", ordering="connected_at")
     def connected(self, subscription: Subscription) -> str:
@@ -47,11 +50,11 @@ class SocketColumns:
     def state(self, subscription: Subscription) -> str:
         if subscription.disconnected_at is None:
             is_open = subscription.seen_at > timezone.now() - HEARTBEAT_TIMEOUT
-            return "Open" if is_open else "Broken: its recorder died"
+            return "Open" if is_open else "Closed abnormally: the recorder crashed"
         if subscription.close_code is None:
-            return "Broken: no close code"
-        order = "Closed" if subscription.close_code in GOOD_CLOSE_CODES else "Broken"
-        return f"{order}: {subscription.close_code}"
+            return "Closed abnormally: no close code"
+        is_normal = subscription.close_code in GOOD_CLOSE_CODES
+        return f"{'Closed' if is_normal else 'Closed abnormally'}: {subscription.close_code}"
 
     @admin.display(description="Format")
     def audio_format(self, subscription: Subscription) -> str:
@@ -78,16 +81,16 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
     search = TermSearch(
         ids=("pk", "stream_id", "call"),
         whole=("call__call_connection_id", "call__correlation_id", "call__participants__raw_id"),
-        places=(
+        sources=(
             PartColumns("Subscription", ("subscription_id",), "pk", "-connected_at"),
-            PartColumns("Call", OF_CALL, "call", "-started_at"),
-            PartColumns("Participant", OF_VOICE, "call__participants", "-heard_at"),
+            PartColumns("Call", CALL_COLUMNS, "call", "-started_at"),
+            PartColumns("Participant", PARTICIPANT_COLUMNS, "call__participants", "-heard_at"),
         ),
     )
     search_fields = search.whole
     search_help_text = (
         "Subscription id, connection id, correlation id, raw id or part of a "
-        "number, or any id of ours"
+        "number, or an acsmedia id"
     )
     ordering = ("-connected_at",)
     list_display = (
@@ -97,7 +100,7 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
         "audio_format",
         "segments",
         "audio",
-        "troubles",
+        "problems",
         "call_in_short",
     )
     list_filter = (SocketStateFilter, ("connected_at", SpanFilter), of("call", Call))
@@ -105,8 +108,8 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
     fieldsets = (
         (None, {"fields": ("state", "of_call", "segments", "subscription_id", "stream_id", "id")}),
         ("Socket", {"fields": ("connected", "disconnected", "seen", "duration", "close_code")}),
-        ("Announced", {"fields": ("encoding", "sample_rate", "channels", "length")}),
-        ("Counted", {"fields": ("audio", "dtmf", "unknown", "malformed", "duplicate", "late")}),
+        ("Format", {"fields": ("encoding", "sample_rate", "channels", "length")}),
+        ("Counters", {"fields": ("audio", "dtmf", "unknown", "malformed", "duplicate", "late")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -120,8 +123,8 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
     def segments(self, subscription: Any) -> str:
         return link_to_list(Segment, subscription.segment_count, subscription=subscription.pk)
 
-    @admin.display(description="Faults")
-    def troubles(self, subscription: Subscription) -> str:
+    @admin.display(description="Problems")
+    def problems(self, subscription: Subscription) -> str:
         counts = {
             name: subscription.counts[name]
             for name in ("unknown", "malformed", "duplicate", "late")

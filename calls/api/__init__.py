@@ -1,11 +1,11 @@
-"""REST: what is remembered, for machines.
+"""REST: recorded calls for machines.
 
-urls, views    the addresses
-serializers    how calls, participants, sockets and segments look
-parameters     what may be asked, and the complaint that names it
-filters, pagination
-sending        audio: conditional requests, ranges, bodies made in threads
-manifest       the proof of a recording, sent while it is read
-errors         every exception -> JSON
-docs           the schema and its page
+    urls, views   one class per address
+    parameters    query parameters of audio and peaks, and their validation
+    filters       filters of the list of calls
+    pagination    cursors
+    sending       audio: conditional requests and byte ranges
+    schema, docs  the OpenAPI schema and its page
+
+Representations are in `calls.serializers`, error responses in `calls.http.errors`.
 """

@@ -20,7 +20,7 @@ class Docs(SpectacularSwaggerSplitView):
     template_name = "api/docs.html"
 
     def handle_exception(self, error: Exception) -> Any:
-        """A browser without a session goes to the login page and comes back."""
+        """Redirects a browser without a session to the login page, which leads back here."""
         if isinstance(error, NotAuthenticated):
             return redirect_to_login(self.request.get_full_path())
         return super().handle_exception(error)

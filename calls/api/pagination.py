@@ -1,5 +1,5 @@
-"""Pages by cursor: `{"next", "previous", "results"}`. A list that grows while it is read repeats
-and skips nothing.
+"""Pages by cursor: `{"next", "previous", "results"}`. Rows added while the pages are read are
+neither repeated nor skipped over.
 """
 
 from __future__ import annotations
@@ -12,32 +12,28 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 PARAMETERS = ("cursor", "page_size")
+WRONG_CURSOR = {"cursor": ["Not a cursor of this list: take it from next or previous."]}
 
 
 class _Pages(CursorPagination):
     page_size_query_param = "page_size"
 
     def get_page_size(self, request: Request) -> int:
-        """Raises `ValidationError` where DRF would take its default in silence."""
-        asked = request.query_params.get("page_size")
-        if asked is None:
+        """Raises `ValidationError` where DRF would silently use its default."""
+        text = request.query_params.get("page_size")
+        if text is None:
             assert self.page_size is not None, "each kind of page has its size"
             return self.page_size
-        if not (
-            asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= (self.max_page_size or 0)
-        ):
-            raise ValidationError(
-                {"page_size": [f"A whole number from 1 to {self.max_page_size}."]}
-            )
-        return int(asked)
+        limit = self.max_page_size or 0
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= limit):
+            raise ValidationError({"page_size": [f"Must be a whole number from 1 to {limit}."]})
+        return int(text)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
             cursor: Cursor | None = super().decode_cursor(request)
         except NotFound as error:
-            raise ValidationError(
-                {"cursor": ["Not a cursor of this list: take it from next or previous."]}
-            ) from error
+            raise ValidationError(WRONG_CURSOR) from error
         return cursor
 
     def paginate_queryset(
@@ -45,13 +41,9 @@ class _Pages(CursorPagination):
     ) -> list[Any] | None:
         try:
             page: list[Any] | None = super().paginate_queryset(queryset, request, view)
-        except (
-            ValueError,
-            InvalidValue,
-        ) as error:  # a cursor of another list: its position is not of our field's type
-            raise ValidationError(
-                {"cursor": ["Not a cursor of this list: take it from next or previous."]}
-            ) from error
+        except (ValueError, InvalidValue) as error:
+            # A cursor of another list: its position is not of this field's type.
+            raise ValidationError(WRONG_CURSOR) from error
         return page
 
 
@@ -64,7 +56,7 @@ class CallPages(_Pages):
 
 
 class SegmentPages(_Pages):
-    """In order of time, all tracks of the call together. `begins` is annotated by the view."""
+    """In order of time, all tracks of the call together. The view annotates `begins`."""
 
     ordering = ("begins", "id")
     page_size = 500

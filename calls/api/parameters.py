@@ -1,11 +1,9 @@
-"""What may be asked in a query string. A name that is not known is as wrong as a value that is
-not.
-"""
+"""Query parameters and their validation. Unknown names are errors, as wrong values are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -15,19 +13,17 @@ from rest_framework.request import Request
 from calls.export.formats import FORMATS, Layout
 from calls.export.plan import ExportRequest
 
-LONGEST_SECONDS = 10**9
+MAX_SECONDS = 10**9
 MAX_POINTS = 10_000
 
-Parameters = TypeVar("Parameters", bound="serializers.Serializer[Any]")
 
-
-@extend_schema_field({"type": "number", "minimum": 0, "maximum": LONGEST_SECONDS})
+@extend_schema_field({"type": "number", "minimum": 0, "maximum": MAX_SECONDS})
 class SecondsField(serializers.DecimalField):
     """Seconds from `audio_started_at`, exact: `0.1` is a tenth, not the float next to it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            max_digits=None, decimal_places=None, min_value=0, max_value=LONGEST_SECONDS, **options
+            max_digits=None, decimal_places=None, min_value=0, max_value=MAX_SECONDS, **options
         )
 
 
@@ -36,27 +32,27 @@ class RangeParameters(serializers.Serializer[Any]):
         required=False, help_text="One track only: `participants[].id`."
     )
     start = SecondsField(
-        required=False, help_text="Seconds from `audio_started_at`; the beginning if absent."
+        required=False, help_text="Seconds from `audio_started_at`; default: the beginning."
     )
     end = SecondsField(
-        required=False, help_text="Seconds from `audio_started_at`; the end if absent or beyond it."
+        required=False,
+        help_text="Seconds from `audio_started_at`, exclusive; default: the end of the recording.",
     )
 
 
 class AudioParameters(RangeParameters):
-    # `format` is a method name of DRF's base class nowhere, but a builtin: hence the declaration
-    # through get_fields.
     layout = serializers.ChoiceField(
         choices=[layout.value for layout in Layout],
         default=Layout.MIX.value,
-        help_text="`mix`: mono, all tracks summed. `tracks`: a channel per participant, in order "
-        "of being heard.",
+        help_text="`mix`: mono, all tracks summed. `tracks`: one channel per participant, in the "
+        "order in which they first spoke.",
     )
     download = serializers.BooleanField(
-        default=False, help_text="Ask the browser to save instead of to play."
+        default=False, help_text="The browser saves the file instead of playing it."
     )
 
     def get_fields(self) -> dict[str, Any]:
+        """Adds `format`, which as a class attribute would shadow the builtin."""
         format_ = serializers.ChoiceField(
             choices=list(FORMATS), default="wav", help_text="File format."
         )
@@ -65,7 +61,7 @@ class AudioParameters(RangeParameters):
 
 class SegmentAudioParameters(serializers.Serializer[Any]):
     download = serializers.BooleanField(
-        default=False, help_text="Ask the browser to save instead of to play."
+        default=False, help_text="The browser saves the file instead of playing it."
     )
 
 
@@ -74,7 +70,7 @@ class PeaksParameters(RangeParameters):
         default=1000,
         min_value=1,
         max_value=MAX_POINTS,
-        help_text="Pairs wanted; a short recording gives fewer.",
+        help_text="Number of pairs; a very short recording gives fewer.",
     )
 
 
@@ -82,17 +78,17 @@ class NoParameters(serializers.Serializer[Any]):
     pass
 
 
-def asked(request: Request, parameters: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-    """The validated values. Raises `ValidationError` that names the parameter."""
+def validated(request: Request, parameters: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+    """Returns the validated values. Raises `ValidationError`, which names the parameter."""
     query = parameters(data=request.query_params.dict())
-    refuse_unknown(request, query.fields)
+    reject_unknown(request, query.fields)
     query.is_valid(raise_exception=True)
     values: dict[str, Any] = query.validated_data
     return values
 
 
-def refuse_unknown(request: Request, known: Iterable[str]) -> None:
-    """Raises `ValidationError` for each parameter of the request that is not among `known`."""
+def reject_unknown(request: Request, known: Iterable[str]) -> None:
+    """Raises `ValidationError` if the request has parameters that are not among `known`."""
     unknown = set(request.query_params) - set(known)
     if unknown:
         names = ", ".join(sorted(known)) or "none"
@@ -101,8 +97,8 @@ def refuse_unknown(request: Request, known: Iterable[str]) -> None:
         )
 
 
-def wish_of(values: dict[str, Any]) -> ExportRequest:
-    """What an export is planned from."""
+def export_request(values: dict[str, Any]) -> ExportRequest:
+    """Returns the export that the validated `values` describe."""
     return ExportRequest(
         format=FORMATS[values.get("format", "wav")],
         layout=Layout(values.get("layout", Layout.MIX)),

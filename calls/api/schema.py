@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says of each address beyond what the serializers say."""
+"""OpenAPI descriptions of each address: responses, headers and summaries."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from calls.serializers import CallSerializer, ManifestSerializer, PeaksSerialize
 _ERROR = {
     "type": "object",
     "additionalProperties": True,
-    "description": "By parameter, or `detail`.",
+    "description": "Messages by parameter, or one under `detail`.",
 }
 _ERRORS = {
     400: OpenApiResponse(
-        _ERROR, description="A parameter is unknown or has a wrong value; it is named."
+        _ERROR, description="A parameter is unknown or has an invalid value; it is named."
     ),
-    401: OpenApiResponse(_ERROR, description="Neither a session nor a valid token."),
+    401: OpenApiResponse(_ERROR, description="No session and no valid token."),
     403: OpenApiResponse(_ERROR, description="The account lacks a permission; it is named."),
     429: OpenApiResponse(_ERROR, description="Too many requests."),
-    503: OpenApiResponse(_ERROR, description="Database or audio store do not answer."),
+    503: OpenApiResponse(_ERROR, description="The database or the audio store is unreachable."),
 }
-_NOT_FOUND = {404: OpenApiResponse(_ERROR, description="No such row, or nothing of it is sealed.")}
+_NOT_FOUND = {404: OpenApiResponse(_ERROR, description="Not found, or no sealed audio.")}
 _BYTES = OpenApiTypes.BINARY
 _CONDITIONS = {
-    304: OpenApiResponse(description="If-None-Match names what is there."),
-    412: OpenApiResponse(description="If-Match names something else."),
+    304: OpenApiResponse(description="Not modified: If-None-Match has the current ETag."),
+    412: OpenApiResponse(description="If-Match does not have the current ETag."),
 }
 _DAMAGED = {
     500: OpenApiResponse(_ERROR, description="Stored audio is damaged; the segment is named.")
@@ -45,7 +45,7 @@ def _audio(*content_types: str) -> dict[Any, Any]:
         **{(200, name): _BYTES for name in content_types},
         **{(206, name): _BYTES for name in content_types},
         416: OpenApiResponse(
-            _ERROR, description="Range behind the end; Content-Range has the size."
+            _ERROR, description="Range beyond the end; Content-Range has the size."
         ),
         **_CONDITIONS,
         **_DAMAGED,
@@ -59,19 +59,19 @@ _HEADERS = [
         "Range",
         str,
         OpenApiParameter.HEADER,
-        description="One range of bytes; several give the whole.",
+        description="One range of bytes; several ranges return the whole file.",
     ),
     OpenApiParameter(
         "If-None-Match",
         str,
         OpenApiParameter.HEADER,
-        description="304 where this ETag is still true.",
+        description="Returns 304 if the ETag is still current.",
     ),
     OpenApiParameter(
         "If-Range",
         str,
         OpenApiParameter.HEADER,
-        description="The range where this ETag is still true, else all.",
+        description="Returns the range if the ETag is still current, otherwise the whole file.",
     ),
 ]
 
@@ -99,7 +99,7 @@ AUDIO = _get(
 SEGMENTS = _get(
     "call_segments",
     {200: SegmentSerializer(many=True), **_ERRORS, **_NOT_FOUND},
-    summary="What is sealed, in order of time",
+    summary="Sealed segments, in order of time",
 )
 SEGMENT_AUDIO = _get(
     "segment_audio", _audio("audio/wav"), [SegmentAudioParameters, *_HEADERS], "One segment as WAV"
@@ -107,7 +107,7 @@ SEGMENT_AUDIO = _get(
 MANIFEST = _get(
     "call_manifest",
     {200: ManifestSerializer, **_ERRORS, **_NOT_FOUND},
-    summary="The proof: segments, hashes, gaps",
+    summary="The manifest: segments, hashes, gaps",
 )
 PEAKS = _get(
     "call_peaks",

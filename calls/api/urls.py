@@ -1,5 +1,5 @@
-"""Addresses below /api/. A path without its slash is redirected by Django before the last pattern
-is asked.
+"""Addresses below /api/. Django redirects paths without their trailing slash, which must therefore
+match no pattern here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ urlpatterns = [
     ),
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
-    # Not for a slashless form of the above: those must stay unknown, so that CommonMiddleware
-    # redirects them.
-    re_path(r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/segments\Z)", views.NothingHere.as_view()),
+    # All other paths, except the above without their slash: CommonMiddleware redirects those only
+    # if they match nothing.
+    re_path(r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/segments\Z)", views.UnknownPath.as_view()),
 ]

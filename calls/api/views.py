@@ -1,4 +1,4 @@
-"""The addresses of REST, in the order of the table in docs/rest.md."""
+"""The views of REST, in the order of the table in docs/rest.md."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from calls.api.parameters import (
     NoParameters,
     PeaksParameters,
     SegmentAudioParameters,
-    asked,
-    refuse_unknown,
-    wish_of,
+    export_request,
+    reject_unknown,
+    validated,
 )
 from calls.api.sending import not_modified, send
-from calls.export import file_names, manifest
+from calls.export import manifest
 from calls.export.export import Export
+from calls.export.file_names import call_file_name, segment_file_name
 from calls.export.plan import ExportRequest, Plan, etag_of, plan_of
 from calls.export.queries import axis_if_any, recording_of, recording_of_segment
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Abandoned, Body
 from calls.models import Call, Segment
-from calls.peaks.peaks import REVISION as WAVEFORM_REVISION
-from calls.peaks.peaks import waveform
+from calls.peaks import peaks
 from calls.permissions import MayHear
 from calls.serializers import CallSerializer, SegmentSerializer
 
 
-class JsonForAll(BaseContentNegotiation):
-    """Players ask with `Accept: audio/*`: what is not audio is JSON for them too."""
+class AlwaysJson(BaseContentNegotiation):
+    """Ignores Accept: players send `audio/*`, and errors are JSON for them too."""
 
     def select_parser(self, _request: Request, parsers: Iterable[Any]) -> Any:
         return next(iter(parsers))
@@ -56,7 +56,7 @@ class JsonForAll(BaseContentNegotiation):
 
 
 class Resource(APIView):
-    content_negotiation_class = JsonForAll
+    content_negotiation_class = AlwaysJson
 
 
 @schema.CALLS
@@ -67,7 +67,7 @@ class CallList(Resource, ListAPIView[Call]):
     parameters: ClassVar[list[str]] = [*CallFilters.base_filters, *pagination.PARAMETERS]
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        refuse_unknown(request, self.parameters)
+        reject_unknown(request, self.parameters)
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Call]:
@@ -80,7 +80,7 @@ class CallDetail(Resource, RetrieveAPIView[Call]):
     serializer_class = CallSerializer
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        asked(request, NoParameters)
+        validated(request, NoParameters)
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Call]:
@@ -93,10 +93,10 @@ class CallAudio(Resource):
     permission_classes = (MayHear,)
 
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        values = asked(request, AudioParameters)
+        values = validated(request, AudioParameters)
         call = get_object_or_404(Call, pk=pk)
-        plan = plan_of(recording_of(call), wish_of(values))
-        name = file_names.of_call(plan, call.pk, values)
+        plan = plan_of(recording_of(call), export_request(values))
+        name = call_file_name(plan, call.pk, values)
         return send(request, Export.of(plan), file_name=name, download=values["download"])
 
 
@@ -107,7 +107,7 @@ class CallSegments(Resource, ListAPIView[Segment]):
     filter_backends = ()
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        refuse_unknown(request, pagination.PARAMETERS)
+        reject_unknown(request, pagination.PARAMETERS)
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Segment]:
@@ -126,31 +126,30 @@ class SegmentAudio(Resource):
     permission_classes = (MayHear,)
 
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        values = asked(request, SegmentAudioParameters)
+        values = validated(request, SegmentAudioParameters)
         segment = get_object_or_404(Segment.objects.select_related("participant"), pk=pk)
         export = Export.of(plan_of(recording_of_segment(segment), ExportRequest()))
-        return send(
-            request, export, file_name=file_names.of_segment(segment), download=values["download"]
-        )
+        name = segment_file_name(segment)
+        return send(request, export, file_name=name, download=values["download"])
 
 
 @schema.MANIFEST
 class CallManifest(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        asked(request, NoParameters)
+        validated(request, NoParameters)
         now = timezone.now()
         call = get_object_or_404(Call.objects.for_rest(now), pk=pk)
-        pieces = manifest.pieces(dict(CallSerializer(call).data), axis_if_any(call.pk), now)
-        return Streamed(Body(pieces), content_type="application/json")
+        chunks = manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now)
+        return Streamed(Body(chunks), content_type="application/json")
 
 
 @schema.PEAKS
 class CallPeaks(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        values = asked(request, PeaksParameters)
-        plan = plan_of(recording_of(get_object_or_404(Call, pk=pk)), wish_of(values))
-        # The points are part of what is sent, so they are part of its ETag.
-        etag = f'{etag_of(plan)[:-1]}-{values["points"]}-{WAVEFORM_REVISION}"'
+        values = validated(request, PeaksParameters)
+        plan = plan_of(recording_of(get_object_or_404(Call, pk=pk)), export_request(values))
+        # The number of points changes the response, so it is part of the ETag.
+        etag = f'{etag_of(plan)[:-1]}-{values["points"]}-{peaks.REVISION}"'
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         if unchanged := not_modified(request, headers):
             return unchanged
@@ -159,21 +158,21 @@ class CallPeaks(Resource):
         )
 
 
-class NothingHere(Resource):
-    """Below /api/v1/ also what does not exist is JSON."""
+class UnknownPath(Resource):
+    """Answers 404 as JSON below /api/v1/."""
 
-    schema = None  # no address of ours
+    schema = None  # not part of the OpenAPI schema
 
     def get(self, _request: Request, **_kwargs: Any) -> HttpResponseBase:
         raise NotFound
 
 
 def _waveform(call_id: UUID, plan: Plan, values: dict[str, Any], stop: Event) -> dict[str, Any]:
-    def leave_if_abandoned() -> None:
+    def raise_if_abandoned() -> None:
         if stop.is_set():
             raise Abandoned
 
-    pairs = waveform(plan, values["points"], leave_if_abandoned)
+    pairs = peaks.waveform(plan, values["points"], raise_if_abandoned)
     return {
         "call": call_id,
         "participant": values.get("participant"),

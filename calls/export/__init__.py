@@ -1,19 +1,19 @@
-"""From segments to a file: plan, render, encode, send.
+"""Turns sealed segments into a file: plan, read, render, encode.
 
-    faults       what can go wrong, each with its status
-    axis         PURE  where samples lie: one zero, one rate, whole samples
-    track        PURE  the pieces of one participant's audio on the axis
-    plan         PURE  which tracks, which samples, in which arrangement; the ETag
-    recordings   EDGE  rows -> tracks
-    reading      EDGE  audio store -> samples, checked against their hash
-    ahead        EDGE  the same before it is wanted, in threads of its own
-    rendering    samples of any stretch of the plan: silence, resampling, mixing
-    wav          PURE  a header that is known beforehand, and bytes -> samples
-    encoding     samples -> FLAC, MP3, Opus, in the order of the file (mp3 and ogg: what their heads
-    need) byteranges   PURE  RFC 9110, section 14 peaks        samples, or what is stored of them
-    (coarse, PURE) -> min/max pairs body         EDGE  the bytes to the client: made in threads, one
-    piece ahead at most
+    errors       PURE  errors and their HTTP status
+    axis         PURE  the time axis of a call: one zero, one rate, whole samples
+    formats      PURE  file formats, the channels and rates they support
+    track        PURE  one participant's audio on the axis
+    plan         PURE  tracks, samples and layout of an export; its ETag
+    queries            rows -> recordings and axes
+    segments           audio store -> samples, checked against their hash
+    read_ahead         the same in threads, before the samples are needed
+    rendering    PURE  samples of a plan: silence, resampling, mixing
+    encoders           samples -> WAV, FLAC, MP3, Opus
+    export             one export: ETag, size, bytes
+    file_names         names of downloaded files
+    manifest           hashes, gaps and damage of a recording as JSON
 
-Memory is flat whatever the length of a call: work is done in blocks, a track holds the segment it
-is in, and four more are read ahead.
+Memory does not grow with the length of a call: work is done in blocks, a track holds its current
+segment, and at most four more are read ahead.
 """

@@ -1,5 +1,5 @@
-"""Where samples lie: one zero for all tracks of a call, one rate for an export, places in whole
-samples. PURE.
+"""The time axis of a call: one zero for all tracks, one sample rate for an export, positions in
+whole samples. PURE.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class SegmentRef:
-    """A segment as an export needs it: its place since the epoch at its own rate, its object, its
-    hash.
+    """A stored segment as exports use it: position in samples since the epoch at its own rate, the
+    name of its object, and its hash.
     """
 
     segment_id: UUID
@@ -30,25 +30,31 @@ class SegmentRef:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The axis of a call at `sample_rate` Hz: sample 0 lies `zero` seconds after the epoch,
-    exactly.
+    """The axis of a call at `sample_rate` Hz. Sample 0 is exactly `zero` seconds after the
+    epoch.
     """
 
     zero: Fraction
     sample_rate: int
     length: int
-    """From the zero to the end of the last track, in samples."""
+    """Samples from the zero to the end of the last track."""
 
     @classmethod
-    def of(cls, stretches: Iterable[SegmentRef], sample_rate: int | None = None) -> Axis:
-        """The axis that holds `stretches` (at least one), at their highest rate unless one is
-        given.
-        """
-        return cls.over(_extents(stretches), sample_rate)
+    def from_segments(cls, segments: Iterable[SegmentRef], sample_rate: int | None = None) -> Axis:
+        """Returns the axis of `segments` (at least one), by default at their highest rate."""
+        extents: dict[int, tuple[int, int]] = {}
+        for segment in segments:
+            start, end = segment.start_sample, segment.end_sample
+            first, last = extents.get(segment.sample_rate, (start, end))
+            extents[segment.sample_rate] = (min(first, start), max(last, end))
+        assert extents, "an axis needs at least one segment"
+        return cls.from_extents(extents, sample_rate)
 
     @classmethod
-    def over(cls, extents: Mapping[int, tuple[int, int]], sample_rate: int | None = None) -> Axis:
-        """The axis from the first to the last sample (exclusive), given for each rate that
+    def from_extents(
+        cls, extents: Mapping[int, tuple[int, int]], sample_rate: int | None = None
+    ) -> Axis:
+        """Returns the axis from the first sample to the last (exclusive), given for each rate that
         occurs.
         """
         zero = min(Fraction(start, rate) for rate, (start, _) in extents.items())
@@ -57,11 +63,10 @@ class Axis:
         return cls(zero, axis.sample_rate, length)
 
     def place(self, sample: int, sample_rate: int) -> int:
-        """Where a sample since the epoch at `sample_rate` lies on this axis: the nearest whole
-        sample, half goes up.
+        """Returns the position on this axis of a sample that is counted since the epoch at
+        `sample_rate`: the nearest whole sample, half rounds up.
 
-        Places keep order and neighbourhood: where one stretch ends at the start of another, so do
-        their places.
+        Positions keep their order, and segments that adjoin still adjoin.
         """
         numerator = (
             sample * self.zero.denominator - self.zero.numerator * sample_rate
@@ -70,24 +75,11 @@ class Axis:
         return (2 * numerator + denominator) // (2 * denominator)
 
     def at_rate(self, sample_rate: int) -> Axis:
-        """The same zero, counted in samples at another rate."""
+        """Returns the same axis counted in samples at another rate."""
         return replace(
             self, sample_rate=sample_rate, length=-(-self.length * sample_rate // self.sample_rate)
         )
 
     def seconds(self, sample: int, sample_rate: int) -> float:
-        """Seconds from the zero to a sample since the epoch."""
+        """Returns the seconds from the zero to a sample counted since the epoch."""
         return float(Fraction(sample, sample_rate) - self.zero)
-
-
-def _extents(stretches: Iterable[SegmentRef]) -> dict[int, tuple[int, int]]:
-    """First and last sample by rate."""
-    extents: dict[int, tuple[int, int]] = {}
-    for stretch in stretches:
-        start, end = extents.get(stretch.sample_rate, (stretch.start_sample, stretch.end_sample))
-        extents[stretch.sample_rate] = (
-            min(start, stretch.start_sample),
-            max(end, stretch.end_sample),
-        )
-    assert extents, "an axis needs at least one stretch"
-    return extents

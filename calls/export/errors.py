@@ -1,11 +1,11 @@
-"""What can go wrong in an export.
+"""Errors of an export, each with its HTTP status. PURE.
 
-ExportFault
+ExportError
  ├── WrongParameter        400  a value that cannot be used here; names the parameter
- ├── NoAudio               404  nothing of the call is sealed
- ├── UnknownParticipant    404  nobody of that id in the call
- ├── SegmentDamaged        500  the stored audio is not what was sealed: it is never handed out
- └── StoreUnavailable      503  the audio store does not answer
+ ├── NoAudio               404  the call has no sealed audio
+ ├── UnknownParticipant    404  the call has no participant with this id
+ ├── SegmentDamaged        500  the stored audio is missing or altered; it is never sent
+ └── StoreUnavailable      503  the audio store is unreachable
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uuid import UUID
 class ExportError(Exception):
     status = 500
     parameter = "detail"
-    """The name that the message stands under in the answer."""
+    """The key of the message in the JSON response."""
 
 
 class WrongParameter(ExportError):
@@ -31,7 +31,7 @@ class NoAudio(ExportError):
     status = 404
 
     def __init__(self) -> None:
-        super().__init__("Nothing of this call is sealed, so there is no audio.")
+        super().__init__("This call has no sealed audio.")
 
 
 class UnknownParticipant(ExportError):
@@ -44,9 +44,7 @@ class UnknownParticipant(ExportError):
 
 class SegmentDamaged(ExportError):
     def __init__(self, segment_id: UUID) -> None:
-        super().__init__(
-            f"The stored audio of segment {segment_id} is missing or not what was sealed."
-        )
+        super().__init__(f"The stored audio of segment {segment_id} is missing or damaged.")
         self.segment_id = segment_id
 
 
@@ -54,4 +52,4 @@ class StoreUnavailable(ExportError):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__("The audio store does not answer. Try again.")
+        super().__init__("The audio store is unreachable. Try again.")

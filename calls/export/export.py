@@ -1,4 +1,4 @@
-"""One export, ready to be sent: its size where that is known, its ETag, its bytes."""
+"""One export, ready to be sent: its ETag, its size if known in advance, its bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calls.export.encoders import compressed, wav
 from calls.export.plan import Plan, etag_of
 from calls.export.read_ahead import ReadAhead
 from calls.export.rendering import Renderer
-from calls.export.segments import read_stretch
+from calls.export.segments import read_segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,42 +18,42 @@ class Export:
     plan: Plan
     etag: str
     size: int | None
-    """Bytes; None where it is known only when all is encoded (FLAC, Opus)."""
+    """Bytes; None if it is known only after encoding (FLAC, Opus)."""
 
     @classmethod
     def of(cls, plan: Plan) -> Export:
         size = wav.size_of(plan) if plan.format.name == "wav" else compressed.size_of(plan)
         return cls(plan, etag_of(plan), size)
 
-    def pieces(self) -> Generator[bytes, None, None]:
-        """The whole file."""
+    def chunks(self) -> Generator[bytes, None, None]:
+        """Yields the whole file."""
         if self.size is None:
-            with ReadAhead(read_stretch) as reading:
-                yield from compressed.pieces(
-                    self.plan, Renderer(self.plan, reading.read, reading.expect)
-                )
+            with ReadAhead(read_segment) as ahead:
+                renderer = Renderer(self.plan, ahead.read, ahead.announce)
+                yield from compressed.chunks(self.plan, renderer.all_blocks())
         else:
-            yield from self.pieces_between(0, self.size)
+            yield from self.chunks_between(0, self.size)
 
-    def pieces_between(self, first: int, last: int) -> Generator[bytes, None, None]:
-        """Bytes [first, last). WAV reads what they hold and no more; MP3 is encoded up to
-        `last`.
+    def chunks_between(self, first: int, last: int) -> Generator[bytes, None, None]:
+        """Yields bytes [first, last). WAV reads only the segments in that range; MP3 is encoded
+        from the start up to `last`.
         """
-        with ReadAhead(read_stretch) as reading:
-            renderer = Renderer(self.plan, reading.read, reading.expect)
+        with ReadAhead(read_segment) as ahead:
+            renderer = Renderer(self.plan, ahead.read, ahead.announce)
             if self.plan.format.name == "wav":
-                yield from wav.pieces(self.plan, renderer, first, last)
+                yield from wav.chunks(self.plan, renderer.blocks, first, last)
             else:
-                yield from _cut(compressed.pieces(self.plan, renderer), first, last)
+                yield from _sliced(compressed.chunks(self.plan, renderer.all_blocks()), first, last)
 
 
-def _cut(pieces: Generator[bytes, None, None], first: int, last: int) -> Iterator[bytes]:
-    place = 0
-    with closing(pieces):
-        for piece in pieces:
-            begin, end = max(first - place, 0), min(last - place, len(piece))
+def _sliced(chunks: Generator[bytes, None, None], first: int, last: int) -> Iterator[bytes]:
+    """Yields bytes [first, last) and closes `chunks` after them."""
+    position = 0
+    with closing(chunks):
+        for chunk in chunks:
+            begin, end = max(first - position, 0), min(last - position, len(chunk))
             if begin < end:
-                yield piece[begin:end]
-            place += len(piece)
-            if place >= last:
+                yield chunk[begin:end]
+            position += len(chunk)
+            if position >= last:
                 return

@@ -1,8 +1,7 @@
-"""The proof of a recording: every track with its segments, hashes, gaps, damage that is known, and
-counts.
+"""The manifest of a recording: segments, hashes, gaps, known damage and counts of every track.
 
-A long call has tens of thousands of segments, so the document is written while the rows are read, a
-page at a time.
+A long call has tens of thousands of segments, so the document is written while the rows are read,
+one page at a time.
 """
 
 from __future__ import annotations
@@ -22,13 +21,15 @@ from calls.models import LedgerEntry, Segment
 from calls.storage.integrity import IN_THE_LEDGER
 
 PAGE = 1000
-"""Rows that are read, and turned into text, at a time."""
+"""Rows that are read and serialized at a time."""
 
 
-def pieces(
+def chunks(
     call: dict[str, Any], axis: Axis | None, generated_at: datetime
 ) -> Generator[bytes, None, None]:
-    """The JSON document. `call` is a call as in REST; `axis` is None where nothing is sealed."""
+    """Yields the JSON document. `call` is a call as in REST; `axis` is None if nothing is
+    sealed.
+    """
     yield f'{{"call": {_json(call)}, "generated_at": {_json(generated_at)}, "tracks": ['.encode()
     for index, participant in enumerate(call["participants"]):
         yield (", " if index else "").encode()
@@ -38,18 +39,18 @@ def pieces(
 
 
 def _track(participant: dict[str, Any], axis: Axis | None) -> Iterator[str]:
-    track = UUID(participant["id"])
+    pk = UUID(participant["id"])
     counts = _Counts()
     yield f'{{"participant": {_json(participant)}, "segments": ['
     if axis:
-        yield from _listed(counts.segment(_segment(row, axis)) for row in _segments(track))
+        yield from _items(counts.add_segment(_segment(row, axis)) for row in _segments(pk))
     yield '], "gaps": ['
-    yield from _listed(counts.gap(_gap(row, axis)) for row in _gaps(track))
-    yield f'], "damage": {_json(list(_damage(track)))}, "counts": {_json(vars(counts))}}}'
+    yield from _items(counts.add_gap(_gap(row, axis)) for row in _gaps(pk))
+    yield f'], "damage": {_json(list(_damage(pk)))}, "counts": {_json(vars(counts))}}}'
 
 
-def _listed(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Members of a JSON array, up to `PAGE` in one text."""
+def _items(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Yields the items of a JSON array, up to `PAGE` in one text."""
     texts: list[str] = []
     lead = ""
     for entry in entries:
@@ -68,23 +69,23 @@ class _Counts:
     samples: int = 0
     size_bytes: int = 0
 
-    def segment(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def add_segment(self, entry: dict[str, Any]) -> dict[str, Any]:
         self.segments += 1
         self.samples += entry["sample_count"]
         self.size_bytes += entry["size_bytes"]
         return entry
 
-    def gap(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def add_gap(self, entry: dict[str, Any]) -> dict[str, Any]:
         self.gaps += 1
         return entry
 
 
-def _segments(track: UUID) -> Iterator[Segment]:
-    """In order of the track. Each page is a query of its own: pages are read in different
-    threads.
+def _segments(participant_id: UUID) -> Iterator[Segment]:
+    """Yields the track's segments in order. Each page is a query of its own, because pages are read
+    in different threads.
     """
     rows: QuerySet[Segment] = (
-        Segment.objects.filter(participant=track).defer("peaks").order_by("start_sample")
+        Segment.objects.filter(participant=participant_id).defer("peaks").order_by("start_sample")
     )
     page = list(rows[:PAGE])
     while page:
@@ -92,22 +93,20 @@ def _segments(track: UUID) -> Iterator[Segment]:
         page = list(rows.filter(start_sample__gt=page[-1].start_sample)[:PAGE])
 
 
-def _gaps(track: UUID) -> Iterator[LedgerEntry]:
-    rows = LedgerEntry.objects.filter(participant=track, kind=LedgerEntry.Kind.GAP).order_by(
-        "started_at", "id"
-    )
+def _gaps(participant_id: UUID) -> Iterator[LedgerEntry]:
+    rows = LedgerEntry.objects.filter(
+        participant=participant_id, kind=LedgerEntry.Kind.GAP
+    ).order_by("started_at", "id")
     begin = 0
     while page := list(rows[begin : begin + PAGE]):
         yield from page
         begin += PAGE
 
 
-def _damage(track: UUID) -> Iterator[dict[str, Any]]:
-    """What `check_recordings` has found wrong with stored audio. The segments of these cannot be
-    handed out.
-    """
+def _damage(participant_id: UUID) -> Iterator[dict[str, Any]]:
+    """Yields the damaged segments that `check_recordings` has found; their audio is never sent."""
     rows = LedgerEntry.objects.filter(
-        participant=track, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER
+        participant=participant_id, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER
     )
     for row in rows.order_by("started_at", "id").iterator():
         yield {

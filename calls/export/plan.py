@@ -1,6 +1,4 @@
-"""Which tracks, which samples, arranged how: all of an export that is known before any audio is
-read. PURE.
-"""
+"""The plan of an export: tracks, samples and layout, before any audio is read. PURE."""
 
 from __future__ import annotations
 
@@ -16,31 +14,30 @@ from calls.export.formats import FORMATS, Format, Layout
 from calls.export.track import ExportTrack
 
 REVISION = 2
-"""Part of every ETag. To be raised when the same request for the same segments begins to give other
+"""Part of every ETag. Raise it when the same request for the same segments begins to give other
 bytes.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All sealed segments of a call; participants in order of being heard, also those who were
-    never heard.
-    """
+    """All sealed segments of a call, by participant."""
 
     call_id: UUID
-    stretches: Mapping[UUID, Sequence[SegmentRef]]
+    segments: Mapping[UUID, Sequence[SegmentRef]]
+    """In the order in which participants first spoke; participants without audio included."""
 
     def axis(self, sample_rate: int | None = None) -> Axis:
-        """Raises `NoAudio` where nothing is sealed."""
-        stretches = [stretch for track in self.stretches.values() for stretch in track]
-        if not stretches:
+        """Returns the axis of all segments. Raises `NoAudio` if there are none."""
+        segments = [segment for track in self.segments.values() for segment in track]
+        if not segments:
             raise NoAudio
-        return Axis.of(stretches, sample_rate)
+        return Axis.from_segments(segments, sample_rate)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What was asked for; `start` and `end` in seconds from the zero."""
+    """The parameters of an export; `start` and `end` in seconds from the zero."""
 
     format: Format = FORMATS["wav"]
     layout: Layout = Layout.MIX
@@ -51,8 +48,8 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Samples `first` to `last` (exclusive) of `tracks` on `axis`, each on its own channel or all
-    on one.
+    """Samples `first` to `last` (exclusive) of `tracks` on `axis`, each track on its own channel or
+    all on one.
     """
 
     format: Format
@@ -68,7 +65,7 @@ class Plan:
 
     @property
     def sample_count(self) -> int:
-        """Samples of each channel."""
+        """Samples per channel."""
         return self.last - self.first
 
     @property
@@ -76,59 +73,51 @@ class Plan:
         return 1 if self.layout is Layout.MIX else len(self.tracks)
 
 
-def plan_of(recording: Recording, wish: ExportRequest) -> Plan:
-    """Raises `NoAudio`, `UnknownParticipant` and `WrongParameter`."""
+def plan_of(recording: Recording, request: ExportRequest) -> Plan:
+    """Returns the plan. Raises `NoAudio`, `UnknownParticipant` and `WrongParameter`."""
     axis = recording.axis()
-    rate = wish.format.rate_for(axis.sample_rate)
+    rate = request.format.rate_for(axis.sample_rate)
     if rate != axis.sample_rate:
         axis = recording.axis(rate)
-    tracks = tuple(
-        ExportTrack(owner, recording.stretches[owner], axis)
-        for owner in _chosen(recording, wish.participant)
-    )
-    first, last = _range_of(axis, wish)
-    plan = Plan(wish.format, axis, tracks, wish.layout, first, last)
-    wish.format.check_channels(plan.channels)
+    if request.participant is None:
+        participants = [key for key, segments in recording.segments.items() if segments]
+    elif request.participant in recording.segments:
+        participants = [request.participant]
+    else:
+        raise UnknownParticipant
+    tracks = tuple(ExportTrack(key, recording.segments[key], axis) for key in participants)
+    first, last = _sample_range(axis, request)
+    plan = Plan(request.format, axis, tracks, request.layout, first, last)
+    request.format.check_channels(plan.channels)
     return plan
 
 
 def etag_of(plan: Plan) -> str:
-    """A strong validator, in quotes: it changes with every byte that would be sent; no audio is
-    read for it.
+    """Returns a strong validator, in quotes: it changes with every byte that would be sent. No
+    audio is read for it.
     """
     digest = sha256(f"{REVISION} {plan.format.name} {plan.layout} {plan.sample_rate}".encode())
     digest.update(f" {plan.first} {plan.last} {plan.axis.zero}".encode())
     for track in plan.tracks:
         digest.update(b" track")
-        for stretch in track.stretches:
+        for segment in track.segments:
             digest.update(
-                f" {stretch.start_sample} {stretch.sample_rate} {stretch.sha256}".encode()
+                f" {segment.start_sample} {segment.sample_rate} {segment.sha256}".encode()
             )
     return f'"{digest.hexdigest()[:32]}"'
 
 
-def _chosen(recording: Recording, participant: UUID | None) -> list[UUID]:
-    if participant is None:
-        return [owner for owner, stretches in recording.stretches.items() if stretches]
-    if participant not in recording.stretches:
-        raise UnknownParticipant
-    return [participant]
-
-
-def _range_of(axis: Axis, wish: ExportRequest) -> tuple[int, int]:
-    first = 0 if wish.start is None else _sample_at(wish.start, axis.sample_rate)
-    last = (
-        axis.length
-        if wish.end is None
-        else min(_sample_at(wish.end, axis.sample_rate), axis.length)
-    )
+def _sample_range(axis: Axis, request: ExportRequest) -> tuple[int, int]:
+    first, last = 0, axis.length
+    if request.start is not None:
+        first = _sample_at(request.start, axis.sample_rate)
+    if request.end is not None:
+        last = min(_sample_at(request.end, axis.sample_rate), axis.length)
     if first >= axis.length:
-        length = axis.length / axis.sample_rate
-        raise WrongParameter(
-            "start", f"The recording is {length:.3f} s long: start must lie before its end."
-        )
+        length = f"{axis.length / axis.sample_rate:.3f} s"
+        raise WrongParameter("start", f"start must be before the recording's end, at {length}.")
     if last <= first:
-        raise WrongParameter("end", "end must lie after start.")
+        raise WrongParameter("end", "end must be later than start.")
     return first, last
 
 

@@ -1,5 +1,5 @@
-"""Rows -> what an export plans with. One query for the segments, so that all tracks are of one
-moment.
+"""Queries of an export: rows -> recordings and axes. One query reads all segments, so that the
+tracks are consistent with each other.
 """
 
 from __future__ import annotations
@@ -20,24 +20,28 @@ _COLUMNS = ("id", "start_sample", "sample_count", "sample_rate", "audio_name", "
 
 
 def recording_of(call: Call) -> Recording:
-    """What is sealed of `call` now."""
+    """Returns everything of `call` that is sealed now."""
     rows = (
         Segment.objects.filter(participant__call=call)
         .order_by()
         .values_list("participant_id", *_COLUMNS)
     )
-    heard: dict[UUID, list[SegmentRef]] = {}
+    segments: dict[UUID, list[SegmentRef]] = {}
     for participant_id, *columns in rows.iterator(chunk_size=2000):
-        heard.setdefault(participant_id, []).append(SegmentRef(*columns))
-    # After the segments: a participant row is there before the first segment of the track.
+        segments.setdefault(participant_id, []).append(SegmentRef(*columns))
+    # After the segments: a participant's row is written before the first segment of the track.
     participants = Participant.objects.filter(call=call).values_list("pk", flat=True)
-    return Recording(
-        call.pk, {participant_id: heard.get(participant_id, []) for participant_id in participants}
-    )
+    return Recording(call.pk, {pk: segments.get(pk, []) for pk in participants})
+
+
+def recording_of_segment(segment: Segment) -> Recording:
+    """Returns one segment as a recording of its own: its axis starts at its first sample."""
+    ref = SegmentRef(*(getattr(segment, column) for column in _COLUMNS))
+    return Recording(segment.participant.call_id, {segment.participant_id: [ref]})
 
 
 def axis_of(call_id: UUID) -> Axis:
-    """The axis of what is sealed of a call now, at its highest rate. Raises `NoAudio`."""
+    """Returns the axis of the call's sealed audio, at its highest rate. Raises `NoAudio`."""
     segments = Segment.objects.filter(participant__call=call_id).order_by().values("sample_rate")
     rows = segments.annotate(
         first=Min("start_sample"), last=Max(F("start_sample") + F("sample_count"))
@@ -45,11 +49,11 @@ def axis_of(call_id: UUID) -> Axis:
     extents = {row["sample_rate"]: (row["first"], row["last"]) for row in rows}
     if not extents:
         raise NoAudio
-    return Axis.over(extents)
+    return Axis.from_extents(extents)
 
 
 def axis_if_any(call_id: UUID) -> Axis | None:
-    """The same; None where nothing is sealed."""
+    """Returns the axis of the call, or None if nothing is sealed."""
     try:
         return axis_of(call_id)
     except NoAudio:
@@ -57,8 +61,8 @@ def axis_if_any(call_id: UUID) -> Axis | None:
 
 
 def stored_cells(participant_ids: Iterable[UUID]) -> dict[UUID, Cells]:
-    """The waveforms in the rows of these tracks' segments, by segment; segments sealed before there
-    were any lack.
+    """Returns the stored waveforms of these tracks, by segment. Segments sealed before waveforms
+    were stored are missing from the result.
     """
     rows = Segment.objects.filter(
         participant__in=list(participant_ids), peaks__isnull=False
@@ -69,9 +73,3 @@ def stored_cells(participant_ids: Iterable[UUID]) -> dict[UUID, Cells]:
         for segment_id, content, count, rate in columns.iterator(chunk_size=2000)
     )
     return {segment_id: cells for segment_id, cells in loaded if cells is not None}
-
-
-def recording_of_segment(segment: Segment) -> Recording:
-    """One segment as a recording of its own: its axis starts at its first sample."""
-    stretch = SegmentRef(*(getattr(segment, column) for column in _COLUMNS))
-    return Recording(segment.participant.call_id, {segment.participant_id: [stretch]})

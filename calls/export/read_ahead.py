@@ -1,8 +1,8 @@
-"""Segments that are read and decoded before they are wanted, in threads of their own.
+"""Reads and decodes segments before they are needed, in its own threads.
 
-Decoding is most of an export, and a store far away answers in tens of milliseconds: one segment
-after the other would use one core, or none. What is read ahead is bounded, so that memory stays
-flat.
+Decoding is most of the work of an export, and a remote store takes tens of milliseconds to answer:
+reading one segment after the other would use one core at most. The number of segments read ahead is
+bounded, so memory stays flat.
 """
 
 from __future__ import annotations
@@ -13,34 +13,31 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from django.db import connections
-
 from calls.audio.codec import Samples
 from calls.export.axis import SegmentRef
-from calls.export.segments import Reader
+from calls.export.rendering import Reader
+from calls.storage.threads import call_and_disconnect
 
 THREADS = 4
-"""Segments that are read at the same time, by all exports together: each may need a connection to
-the database.
-"""
+"""Segments read at the same time by all exports together: each may need a database connection."""
 
 AHEAD = 4
-"""Segments of one export that are being read, or wait to be used."""
+"""Segments of one export that are being read or wait to be used."""
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="segments")
 
 
 class ReadAhead:
-    """Reads what is expected, in that order, while what came before is being used.
+    """Reads the announced segments in order while earlier ones are being used.
 
-    with ReadAhead(read_stretch) as reading:
-        reading.expect(stretches)
-        samples = reading.read(stretch)
+    with ReadAhead(read_segment) as ahead:
+        ahead.announce(segments)
+        samples = ahead.read(segment)
     """
 
     def __init__(self, read: Reader) -> None:
         self._read = read
-        self._expected: Iterator[SegmentRef] = iter(())
+        self._announced: Iterator[SegmentRef] = iter(())
         self._reads: dict[UUID, Future[Samples]] = {}
 
     def __enter__(self) -> Self:
@@ -52,40 +49,30 @@ class ReadAhead:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """What has not begun never begins; what has is nobody's."""
-        self._expected = iter(())
-        for reading in self._reads.values():
-            reading.cancel()
+        """Cancels reads that have not started; results of running ones are discarded."""
+        self._announced = iter(())
+        for pending in self._reads.values():
+            pending.cancel()
         self._reads.clear()
 
-    def expect(self, stretches: Iterator[SegmentRef]) -> None:
-        """What will be read, in the order of its being needed."""
-        self._expected = stretches
-        self._read_on()
+    def announce(self, segments: Iterator[SegmentRef]) -> None:
+        """Starts to read `segments`, which are given in the order of their use."""
+        self._announced = segments
+        self._fill()
 
-    def read(self, stretch: SegmentRef) -> Samples:
-        """As a `Reader`, and what was not expected as well."""
-        reading = self._reads.pop(stretch.segment_id, None)
-        if reading is None:
-            return self._read(stretch)
-        self._read_on()
-        return reading.result()
+    def read(self, segment: SegmentRef) -> Samples:
+        """Returns the samples as a `Reader` does, also of segments that were not announced."""
+        pending = self._reads.pop(segment.segment_id, None)
+        if pending is None:
+            return self._read(segment)
+        self._fill()
+        return pending.result()
 
-    def _read_on(self) -> None:
+    def _fill(self) -> None:
         while len(self._reads) < AHEAD:
-            stretch = next(self._expected, None)
-            if stretch is None:
+            segment = next(self._announced, None)
+            if segment is None:
                 return
-            self._reads[stretch.segment_id] = _threads.submit(
-                _without_connection, self._read, stretch
+            self._reads[segment.segment_id] = _threads.submit(
+                call_and_disconnect, self._read, segment
             )
-
-
-def _without_connection(read: Reader, stretch: SegmentRef) -> Samples:
-    """A store in the database opens a connection in this thread: it does not outlive the
-    segment.
-    """
-    try:
-        return read(stretch)
-    finally:
-        connections.close_all()

@@ -1,8 +1,6 @@
-"""Audio store -> samples. What fails its length or its hash is never handed out."""
+"""Reads segments from the audio store. Audio of the wrong length or hash is never returned."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import structlog
 from django.db import Error as DatabaseError
@@ -14,29 +12,20 @@ from calls.storage import read_object
 
 log = structlog.get_logger(__name__)
 
-Reader = Callable[[SegmentRef], Samples]
-"""The samples of a stretch, shape (sample_count,). Raises `SegmentDamaged` and
-`StoreUnavailable`.
-"""
 
+def read_segment(segment: SegmentRef) -> Samples:
+    """Returns the decoded samples, shape (sample_count,), after checking their hash.
 
-def read_stretch(stretch: SegmentRef) -> Samples:
-    """Reads and decodes the object and compares its hash, before any sample of it is used."""
+    Raises `SegmentDamaged` and `StoreUnavailable`.
+    """
     try:
-        content = read_object(stretch.audio_name)
-        return decode(content, sample_count=stretch.sample_count, sha256=stretch.sha256)
+        content = read_object(segment.audio_name)
+        return decode(content, sample_count=segment.sample_count, sha256=segment.sha256)
     except (DamagedAudio, FileNotFoundError) as error:
-        log.error(
-            "segment damaged",
-            segment=str(stretch.segment_id),
-            reason=str(error) or "the object is missing",
-        )
-        raise SegmentDamaged(stretch.segment_id) from error
-    except (
-        OSError,
-        DatabaseError,
-    ) as error:  # OSError: also what `calls.storage` says of S3 and Azure
-        log.warning(
-            "audio store away", segment=str(stretch.segment_id), reason=type(error).__name__
-        )
+        reason = str(error) or "the object is missing"
+        log.error("segment damaged", segment=str(segment.segment_id), reason=reason)
+        raise SegmentDamaged(segment.segment_id) from error
+    except (OSError, DatabaseError) as error:  # OSError: what `calls.storage` raises for any store
+        reason = type(error).__name__
+        log.warning("audio store unreachable", segment=str(segment.segment_id), reason=reason)
         raise StoreUnavailable from error

@@ -1,7 +1,7 @@
 """The Range header of HTTP (RFC 9110, section 14). PURE.
 
-A single range is served, several at once are answered with the whole, which the section allows.
-What is not a range of bytes, or is malformed, is ignored, as it asks.
+A single range is served. Several ranges are answered with the whole file, which the RFC allows.
+Other units and malformed headers are ignored, as it requires.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 _RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _MAX_DIGITS = 18
-"""More digits than any file has bytes; longer numbers are taken as "beyond the end"."""
+"""Longer numbers are beyond the end of any file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class ByteRange:
 
 
 class Unsatisfiable(Exception):
-    """The range lies behind the end: 416."""
+    """The range begins beyond the end of the file: 416."""
 
 
 @dataclass(frozen=True, slots=True)
 class RangeSpec:
-    """A range as it was asked for: from `first` to `last` inclusive, or the last `suffix` bytes."""
+    """A range as requested: from `first` to `last` inclusive, or the last `suffix` bytes."""
 
     first: int | None
     last: int | None
@@ -41,11 +41,11 @@ class RangeSpec:
 
     @property
     def is_whole(self) -> bool:
-        """`bytes=0-`, as browsers ask first: nothing is left out."""
+        """Whether it is `bytes=0-`, the first request of browsers: the whole file."""
         return self.first == 0 and self.last is None
 
-    def of(self, size: int) -> ByteRange:
-        """The bytes of a file of `size` bytes. Raises `Unsatisfiable`."""
+    def resolve(self, size: int) -> ByteRange:
+        """Returns the range within a file of `size` bytes. Raises `Unsatisfiable`."""
         if self.suffix is not None:
             if not self.suffix or not size:
                 raise Unsatisfiable
@@ -58,7 +58,7 @@ class RangeSpec:
 
 
 def parse(header: str | None) -> RangeSpec | None:
-    """The single range of a Range header; None where the whole is to be sent."""
+    """Returns the single range of a Range header; None means that the whole file is sent."""
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.group(1) == match.group(2) == "":
         return None

@@ -1,6 +1,4 @@
-"""Every exception -> JSON. What concerns a parameter stands under its name, anything else under
-`detail`.
-"""
+"""Exceptions as JSON: the message is under the parameter's name, or under `detail`."""
 
 from __future__ import annotations
 
@@ -17,33 +15,32 @@ from calls.export.errors import ExportError
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = "5"
-DATABASE_UNAVAILABLE = {"detail": "The database does not answer. Try again."}
+DATABASE_UNAVAILABLE = {"detail": "The database is unreachable. Try again."}
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler, with the faults of an export and a database that is away."""
+    """Extends DRF's exception handler to export errors and an unreachable database."""
     if isinstance(error, ExportError):
-        return Response(body_of(error), status=error.status, headers=_headers(error.status))
+        return Response(_body(error), status=error.status, headers=_headers(error.status))
     if isinstance(error, OperationalError | InterfaceError):
-        log.warning(
-            "database away", view=type(context["view"]).__name__, reason=type(error).__name__
-        )
+        view, reason = type(context["view"]).__name__, type(error).__name__
+        log.warning("database unreachable", view=view, reason=reason)
         return Response(DATABASE_UNAVAILABLE, status=503, headers=_headers(503))
     return views.exception_handler(error, context)
 
 
-def response_for(fault: ExportError) -> JsonResponse:
-    """For what fails outside of a view: in the thread that makes the body."""
-    return JsonResponse(body_of(fault), status=fault.status, headers=_headers(fault.status))
+def response_for(error: ExportError) -> JsonResponse:
+    """Returns the response to an error raised outside a view, in the thread that makes the body."""
+    return JsonResponse(_body(error), status=error.status, headers=_headers(error.status))
 
 
 def database_unavailable() -> JsonResponse:
-    """For requests that are not let in to a view while the database is away."""
+    """Returns the response to requests that are refused while the database is unreachable."""
     return JsonResponse(DATABASE_UNAVAILABLE, status=503, headers=_headers(503))
 
 
-def body_of(fault: ExportError) -> dict[str, Any]:
-    return {fault.parameter: str(fault) if fault.parameter == "detail" else [str(fault)]}
+def _body(error: ExportError) -> dict[str, Any]:
+    return {error.parameter: str(error) if error.parameter == "detail" else [str(error)]}
 
 
 def _headers(status: int) -> dict[str, str]:

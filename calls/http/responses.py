@@ -1,4 +1,4 @@
-"""Django responses whose work or body belongs in an export thread."""
+"""Django responses that are made in an export thread."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from calls.http.streaming import Body, in_thread
 
 
 class Deferred(HttpResponse):
-    """No answer yet: `work` makes it in an export thread. Its event is set when the client has gone
-    away.
+    """A placeholder: `work` makes the response in an export thread. The event that it is given is
+    set when the client disconnects.
     """
 
     def __init__(self, work: Callable[[Event], HttpResponseBase]) -> None:
@@ -26,7 +26,7 @@ class Deferred(HttpResponse):
 
 
 class Streamed(StreamingHttpResponse):
-    """An answer whose body is made while it is sent."""
+    """A response with a body that is made while it is sent."""
 
     def __init__(self, body: Body, **options: Any) -> None:
         super().__init__(body, **options)
@@ -34,43 +34,39 @@ class Streamed(StreamingHttpResponse):
 
 
 def as_file(body: Body, name: str, content_type: str) -> Streamed:
-    """To be saved under `name`, and kept by no cache."""
+    """Returns a download with the file name `name`, which no cache stores."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Streamed(body, content_type=content_type, headers=headers)
 
 
 def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-    """A DRF view (which is synchronous) whose `Deferred` and `Streamed` answers are made in export
+    """Makes a synchronous view asynchronous, and its `Deferred` and `Streamed` responses in export
     threads.
     """
 
-    async def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+    async def respond(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         response: HttpResponseBase = await sync_to_async(view)(request, **arguments)
         try:
             response = await _completed(response)
-        except ExportError as fault:
+        except ExportError as error:
             response.close()
-            return response_for(fault)
-        except BaseException:  # the client has gone away
+            return response_for(error)
+        except BaseException:  # the client has disconnected
             response.close()
             raise
         return response
 
-    for name in (
-        "cls",
-        "initkwargs",
-        "csrf_exempt",
-        "__name__",
-        "__doc__",
-    ):  # what the schema asks a view for
-        setattr(answer, name, getattr(view, name, None))
-    return answer
+    # The schema generator reads these from a view.
+    for name in ("cls", "initkwargs", "csrf_exempt", "__name__", "__doc__"):
+        setattr(respond, name, getattr(view, name, None))
+    return respond
 
 
 async def _completed(response: HttpResponseBase) -> HttpResponseBase:
+    """Runs the work of a `Deferred` and makes the first chunk of a `Streamed`."""
     if isinstance(response, Deferred):
         made = await in_thread(response.work)
-        for name, value in response.items():  # what DRF has set, such as Vary
+        for name, value in response.items():  # set by DRF, such as Vary
             made.headers.setdefault(name, value)
         response = made
     if isinstance(response, Streamed):

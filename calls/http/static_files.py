@@ -1,7 +1,7 @@
-"""Static files whose names hold their content's hash, also where one module imports another.
+"""Static files with a hash of their content in their names, also in imports between modules.
 
-Without it the modules that dashboard.js imports keep their plain names, and for a minute after a
-deployment a browser could run a new page with old modules.
+Without the hash in imports, a browser could run a new page with cached old modules for a minute
+after a deployment.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The bytes of an export on their way to the client: made in threads, one piece ahead at most.
+"""Response bodies made in export threads, at most one chunk ahead of the client.
 
-Django reads a plain iterator whole into memory under ASGI, so the body is asynchronous; decoding,
-encoding and the audio store are in threads of their own, so that neither the event loop nor a
-journal ever waits for an export. When the client goes away Django closes the response, and with it
-the work.
+Under ASGI, Django reads a synchronous iterator into memory as a whole, so the body is asynchronous.
+Decoding, encoding and the audio store have their own threads, so that neither the event loop nor a
+journal ever waits for an export. When the client disconnects, Django closes the response, which
+stops the work.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from threading import Event, Lock
 from typing import IO, TypeVar
 
-from django.db import connections
+from calls.storage.threads import call_and_disconnect
 
 T = TypeVar("T")
 
 THREADS = 4
-"""Exports that work at the same time; others wait for their next piece."""
+"""Exports that work at the same time; others wait for their next chunk."""
 
-FILE_PIECE_BYTES = 1 << 18
+FILE_CHUNK_BYTES = 1 << 18
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="export")
 
 
 class Abandoned(Exception):
-    """The client has gone away: nobody waits for the result."""
+    """The client has disconnected: the result is no longer needed."""
 
 
 async def in_thread(work: Callable[[Event], T]) -> T:
-    """`work` in an export thread; when the caller is cancelled, the event that it was given is
-    set.
+    """Runs `work` in an export thread. The event that it is given is set when the caller is
+    cancelled.
     """
     stop = Event()
     try:
@@ -46,86 +46,70 @@ async def in_thread(work: Callable[[Event], T]) -> T:
 
 
 class Body(AsyncIterator[bytes]):
-    """Pieces of a generator, each made in an export thread. `close` ends the generator, whatever it
-    is doing.
+    """The chunks of a generator, each made in an export thread. `close` ends the generator
+    once the current chunk is made.
     """
 
-    def __init__(self, pieces: Generator[bytes, None, None]) -> None:
-        self._pieces = pieces
-        self._ahead: Future[bytes | None] | None = None
+    def __init__(self, chunks: Generator[bytes, None, None]) -> None:
+        self._chunks = chunks
+        self._next: Future[bytes | None] | None = None
         self._closed = False
-        self._working = Lock()
+        self._running = Lock()
 
     async def begin(self) -> None:
-        """Makes the first piece, so that what fails at once can still be answered with a status."""
-        assert self._ahead is None, "a body begins once"
-        ahead = self._ahead = _submit(self._step)
-        await asyncio.wrap_future(ahead)
+        """Makes the first chunk, so that an error in it can still be sent with its status."""
+        assert self._next is None, "a body begins once"
+        first = self._next = _submit(self._step)
+        await asyncio.wrap_future(first)
 
     async def __anext__(self) -> bytes:
-        piece = await asyncio.wrap_future(self._ahead or _submit(self._step))
-        if piece is None:
+        chunk = await asyncio.wrap_future(self._next or _submit(self._step))
+        if chunk is None:
             raise StopAsyncIteration
-        self._ahead = _submit(self._step)
-        return piece
+        self._next = _submit(self._step)
+        return chunk
 
     def close(self) -> None:
         self._closed = True
         _submit(self._end)
 
     def _step(self) -> bytes | None:
-        with self._working:
-            return None if self._closed else next(self._pieces, None)
+        with self._running:
+            return None if self._closed else next(self._chunks, None)
 
     def _end(self) -> None:
-        with self._working:
-            self._pieces.close()
+        with self._running:
+            self._chunks.close()
 
 
-def rendered(pieces: Iterator[bytes], stop: Event) -> IO[bytes]:
-    """All pieces in a temporary file without a name: it is gone when it is closed. Raises
-    `Abandoned`.
+def render_to_file(chunks: Iterable[bytes], stop: Event) -> IO[bytes]:
+    """Writes all chunks to a temporary file without a name, which disappears when it is closed.
+    Raises `Abandoned` once `stop` is set.
     """
-    # The caller closes it, or here what goes wrong does.
-    file = tempfile.TemporaryFile(prefix="acsmedia-export-")  # noqa: SIM115
-    try:
-        for piece in _until(stop, pieces):
-            file.write(piece)
-    except BaseException:
-        file.close()
-        raise
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile(prefix="acsmedia-export-"))
+        for chunk in chunks:
+            if stop.is_set():
+                raise Abandoned
+            file.write(chunk)
+        stack.pop_all()  # the caller closes it
     return file
 
 
-def _until(stop: Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        if stop.is_set():
-            raise Abandoned
-        yield piece
-
-
-def size_of(file: IO[bytes]) -> int:
+def file_size(file: IO[bytes]) -> int:
     return file.seek(0, os.SEEK_END)
 
 
-def pieces_of_file(file: IO[bytes], first: int, last: int) -> Generator[bytes, None, None]:
-    """Bytes [first, last) of a file, which is closed after them."""
+def file_chunks(file: IO[bytes], first: int, last: int) -> Generator[bytes, None, None]:
+    """Yields bytes [first, last) of a file and closes it."""
     with closing(file):
         file.seek(first)
         while first < last:
-            piece = file.read(min(FILE_PIECE_BYTES, last - first))
-            assert piece, "the file is as long as was measured"
-            first += len(piece)
-            yield piece
+            chunk = file.read(min(FILE_CHUNK_BYTES, last - first))
+            assert chunk, "the file is as long as was measured"
+            first += len(chunk)
+            yield chunk
 
 
 def _submit(work: Callable[[], T]) -> Future[T]:
-    return _threads.submit(_without_connection, work)
-
-
-def _without_connection(work: Callable[[], T]) -> T:
-    """A store in the database opens a connection in this thread: it does not outlive the piece."""
-    try:
-        return work()
-    finally:
-        connections.close_all()
+    return _threads.submit(call_and_disconnect, work)

@@ -27,7 +27,7 @@ class LedgerEntry(models.Model):
         RECOVERED = "recovered", "Recovered after a crash"
         DAMAGE = "damage", "Damaged journal"
         ALARM = "alarm", "Alarm"
-        LISTENING = "listening", "Somebody listened in"
+        LISTENING = "listening", "Listening in"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     call = models.ForeignKey("calls.Call", on_delete=models.CASCADE, related_name="ledger")
@@ -51,7 +51,8 @@ class LedgerEntry(models.Model):
     objects = LedgerQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "ledger entries"
+        verbose_name = "event"
+        verbose_name_plural = "events"
         ordering = ["started_at", "id"]
         indexes = [
             # Call page, manifest: the call's entries in order.

@@ -1,4 +1,4 @@
-"""The page of one call: lanes, player and facts (docs/calls.md)."""
+"""The page of one call: timeline, player and details (docs/calls.md)."""
 
 from __future__ import annotations
 
@@ -7,61 +7,52 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required, permission_required
 from django.db.models import Count, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 
 from calls.export.formats import FORMATS
 from calls.models import Call, LedgerEntry, Segment
+from calls.pages.decorators import page
 from calls.pages.timeline import seconds_after, timeline_of
 from calls.permissions import EXPORT, HEAR, LISTEN, SEE
 from calls.serializers import CallSerializer
 from calls.wording import close_text, event_text
 
 ENTRIES = 100
-"""Of the ledger, until somebody wants all."""
+"""Events shown at first; "Show more" leads to `MAX_ENTRIES`."""
 MAX_ENTRIES = 5_000
 
-LISTENS_FOR = timedelta(seconds=12)
-"""Who listens writes so every 5 s (calls/listen/consumer.py); whoever has not for so long is
-gone.
+LISTENER_TIMEOUT = timedelta(seconds=12)
+"""A listener's event is extended every 5 s (calls/listen/consumer.py); one that has not been for
+this long has left.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the ledger as the page shows it; `at` in seconds from the first sample, for a link
-    into the lanes.
+class Event:
+    """A ledger entry as the page shows it; `at` in seconds from the first sample, for a link to
+    that moment.
     """
 
     kind: str
-    kind_words: str
-    words: str
+    text: str
     at: float
     started_at: datetime
     seconds: float | None
-    whose: str
+    participant: str
 
 
-@never_cache
-@require_safe
-@login_required
-@permission_required(SEE, raise_exception=True)
+@page(SEE)
 def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """All of the page, or with `?part=facts` what changes while a call is live."""
+    """The page; with `?part=facts` only the part that changes while a call is live."""
     is_part = request.GET.get("part") == "facts"
     template = "calls/_call_facts.html" if is_part else "calls/call.html"
     return render(request, template, _context(request, pk))
 
 
-@never_cache
-@require_safe
-@login_required
-@permission_required(SEE, raise_exception=True)
+@page(SEE)
 def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
     return JsonResponse(timeline_of(_call_of(Call.objects.with_state(timezone.now()), pk)))
 
@@ -70,34 +61,51 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     now = timezone.now()
     row = _call_of(Call.objects.for_rest(now).with_audio_extent(), pk)
     call = dict(CallSerializer(row).data)
-    wanted = MAX_ENTRIES if request.GET.get("ledger") == "all" else ENTRIES
-    entries = LedgerEntry.objects.filter(call=row).select_related("participant")
-    shown = list(entries[: wanted + 1])
     return {
         "call": call,
         "row": row,
-        "participants": _with_tracks(row, call["participants"]),
+        "participants": _with_sizes(row, call["participants"]),
         "subscriptions": [
-            {**each, "closed_words": close_text(each["close_code"])}
-            for each in call["subscriptions"]
+            {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],
-        "entries": [
-            _entry(entry, row.audio_started_at or row.started_at) for entry in shown[:wanted]
-        ],
-        "has_more_entries": len(shown) > wanted,
-        "most_entries": wanted,
-        "is_begun": wanted == ENTRIES,
+        **_events(row, is_begun=request.GET.get("ledger") != "all"),
         "listeners": _listeners(row, now) if row.state == "live" else [],
-        "formats": list(FORMATS),
+        "formats": list(FORMATS.values()),
         "ids": [
             ("Call connection id", call["call_connection_id"]),
             ("Correlation id", call["correlation_id"]),
-            ("Id here", call["id"]),
+            ("acsmedia id", call["id"]),
         ],
         "may_hear": request.user.has_perm(HEAR),
         "may_listen": call["state"] == "live" and request.user.has_perm(LISTEN),
         "may_export": request.user.has_perms([HEAR, EXPORT]),
     }
+
+
+def _events(call: Any, *, is_begun: bool) -> dict[str, Any]:
+    """Context of the panel "Events"; `is_begun`: only the first of them are wanted."""
+    most = ENTRIES if is_begun else MAX_ENTRIES
+    entries = LedgerEntry.objects.filter(call=call).select_related("participant")
+    shown = list(entries[: most + 1])
+    zero = call.audio_started_at or call.started_at
+    return {
+        "entries": [_event(entry, zero) for entry in shown[:most]],
+        "has_more_entries": len(shown) > most,
+        "most_entries": most,
+        "is_begun": is_begun,
+    }
+
+
+def _event(entry: LedgerEntry, zero: datetime) -> Event:
+    length = (entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None
+    return Event(
+        kind=entry.kind,
+        text=event_text(entry.kind, entry.reason, entry.detail),
+        at=max(0.0, seconds_after(zero, entry.started_at)),
+        started_at=entry.started_at,
+        seconds=length,
+        participant=entry.participant.label if entry.participant else "",
+    )
 
 
 def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:
@@ -108,35 +116,18 @@ def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:
 
 
 def _listeners(call: Call, now: datetime) -> list[str]:
-    """Names of those who listen in, each once."""
+    """Returns the names of the users who are listening in, sorted, each once."""
     listening = LedgerEntry.objects.filter(
-        call=call, kind=LedgerEntry.Kind.LISTENING, ended_at__gt=now - LISTENS_FOR
+        call=call, kind=LedgerEntry.Kind.LISTENING, ended_at__gt=now - LISTENER_TIMEOUT
     )
-    return sorted(
-        {
-            str(detail.get("user", "somebody"))
-            for detail in listening.values_list("detail", flat=True)
-        }
-    )
+    details = listening.values_list("detail", flat=True)
+    return sorted({str(detail.get("user", "someone")) for detail in details})
 
 
-def _with_tracks(call: Call, participants: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Participants as in REST, and what is stored of each."""
+def _with_sizes(call: Call, participants: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adds the number and the bytes of the stored segments to participants as in REST."""
     segments = Segment.objects.filter(participant__call=call).order_by().values("participant_id")
     rows = segments.annotate(segments=Count("*"), stored_bytes=Sum("stored_bytes"))
-    tracks = {str(row["participant_id"]): row for row in rows}
+    sizes = {str(row["participant_id"]): row for row in rows}
     nothing = {"segments": 0, "stored_bytes": 0}
-    return [{**each, **tracks.get(str(each["id"]), nothing)} for each in participants]
-
-
-def _entry(entry: LedgerEntry, zero: datetime) -> Entry:
-    length = (entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None
-    return Entry(
-        kind=entry.kind,
-        kind_words=entry.get_kind_display(),
-        words=event_text(entry.kind, entry.reason, entry.detail),
-        at=max(0.0, seconds_after(zero, entry.started_at)),
-        started_at=entry.started_at,
-        seconds=length,
-        whose=entry.participant.label if entry.participant else "",
-    )
+    return [{**each, **sizes.get(str(each["id"]), nothing)} for each in participants]

@@ -1,11 +1,10 @@
-"""The pages: live dashboard, login, logout and password."""
+"""The live dashboard, and the pages for login, logout and password."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.views import (
     LoginView,
     LogoutView,
@@ -15,22 +14,18 @@ from django.contrib.auth.views import (
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse_lazy
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 
 from calls.identity import KINDS
 from calls.live.stored import stored_live_calls
+from calls.pages.decorators import page
 from calls.permissions import LISTEN, SEE
 from calls.wording import ALARMS
 
 
-@never_cache
-@require_safe
-@login_required
-@permission_required(SEE, raise_exception=True)
+@page(SEE)
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """First paint: what the database knows. The live socket takes over from there
-    (calls/live/consumer.py).
+    """First paint, from the database. The live socket (calls/live/consumer.py) keeps it up to
+    date.
     """
     now = datetime.now(UTC)
     calls = stored_live_calls(now)

@@ -1,8 +1,7 @@
-"""A call on one time axis: its tracks and what happened meanwhile, as the lanes of its page want
-it.
+"""Timeline of a call: its tracks, gaps and events on one axis, as JSON for the call page.
 
-Seconds count from `audio_started_at`, as in REST. What happened before the first sample, or to a
-call without any, has places before 0.
+Seconds count from `audio_started_at`, as in REST. Events before the first sample, or of a call
+without audio, have negative positions.
 """
 
 from __future__ import annotations
@@ -20,19 +19,17 @@ from calls.times import from_seconds
 from calls.wording import event_text, gap_text
 
 MAX_MARKS = 2_000
-"""More could be neither seen nor drawn. Gaps are no marks: what is missing is always drawn."""
+"""More could be neither seen nor drawn. Gaps are not among them: all gaps are drawn."""
 
 JOINT_SECONDS = 0.001
-"""Segments of a track follow each other without a gap where they were cut; what is closer than this
-is one piece.
-"""
+"""Segments of a track that are cut follow each other without a gap: closer ones become one span."""
 
 
 def timeline_of(call: Any) -> dict[str, Any]:
-    """JSON of a call of `Call.objects.with_state`: `call, state, audio_started_at,
-    duration_seconds, tracks, marks`.
+    """Returns `call, state, audio_started_at, duration_seconds, tracks, marks` of a call from
+    `Call.objects.with_state`.
 
-    Five queries: the extent, participants, segments, gaps, marks.
+    Five queries: extent, participants, segments, gaps, marks.
     """
     try:
         axis = axis_of(call.pk)
@@ -58,10 +55,10 @@ def timeline_of(call: Any) -> dict[str, Any]:
     }
 
 
-def merged(pieces: Iterable[tuple[float, float]]) -> list[list[float]]:
-    """Pieces in the order of their beginnings, those that touch made one."""
+def merged(spans: Iterable[tuple[float, float]]) -> list[list[float]]:
+    """Joins adjacent or overlapping spans, which are given in order of their starts."""
     joined: list[list[float]] = []
-    for start, end in pieces:
+    for start, end in spans:
         if joined and start - joined[-1][1] < JOINT_SECONDS:
             joined[-1][1] = max(joined[-1][1], end)
         else:
@@ -74,19 +71,19 @@ def seconds_after(zero: datetime, moment: datetime) -> float:
 
 
 def _recorded(call: Call, axis: Axis) -> dict[UUID, list[tuple[float, float]]]:
-    """Per participant, the seconds that each segment covers, in order."""
-    pieces: dict[UUID, list[tuple[float, float]]] = {}
+    """Returns the span of each segment in seconds, by participant, in order."""
+    spans: dict[UUID, list[tuple[float, float]]] = {}
     rows = Segment.objects.filter(participant__call=call).order_by("participant_id", "start_sample")
     for owner, start, count, rate in rows.values_list(
         "participant_id", "start_sample", "sample_count", "sample_rate"
     ).iterator(chunk_size=2000):
-        piece = axis.seconds(start, rate), axis.seconds(start + count, rate)
-        pieces.setdefault(owner, []).append(piece)
-    return pieces
+        span = axis.seconds(start, rate), axis.seconds(start + count, rate)
+        spans.setdefault(owner, []).append(span)
+    return spans
 
 
 def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
-    """Per participant, in order."""
+    """Returns the gaps by participant, in order."""
     gaps: dict[UUID | None, list[dict[str, Any]]] = {}
     for entry in LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.GAP):
         gaps.setdefault(entry.participant_id, []).append(_gap(entry, axis))
@@ -94,21 +91,21 @@ def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
 
 
 def _track(
-    participant: Participant, pieces: list[tuple[float, float]], gaps: list[dict[str, Any]]
+    participant: Participant, spans: list[tuple[float, float]], gaps: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
         "participant": str(participant.pk),
         "label": participant.label,
         "kind": participant.kind,
         "raw_id": participant.raw_id,
-        "segments": len(pieces),
-        "recorded": [[round(start, 6), round(end, 6)] for start, end in merged(sorted(pieces))],
+        "segments": len(spans),
+        "recorded": [[round(start, 6), round(end, 6)] for start, end in merged(sorted(spans))],
         "gaps": gaps,
     }
 
 
 def _gap(entry: LedgerEntry, axis: Axis) -> dict[str, Any]:
-    """A gap has its place in samples (`streams.sealing.ledger.gap_entry`)."""
+    """Positions come from the samples of the gap (`streams.sealing.ledger.gap_entry`)."""
     start, count, rate = entry.start_sample, entry.sample_count, entry.sample_rate
     assert start is not None, "a gap has a place"
     assert count, "a gap has a length"

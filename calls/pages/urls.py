@@ -1,4 +1,4 @@
-"""The pages of operators. REST is in calls/api/urls.py."""
+"""URLs of the operators' pages. REST is in calls/api/urls.py."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Several calls as one zip, made while it is sent: audio and manifest of each in a folder, and at
-last what is in it.
+"""Zip of several calls, created while it is sent: a folder per call with audio and manifest, then
+a table of contents.
 
-Entries are stored as they are, for audio does not shrink, and each is followed by its size and CRC:
-nothing is held back to know them (APPNOTE.TXT, section 4.3.9; Zip64 throughout, for sizes are not
-known beforehand).
+Entries are stored uncompressed, because audio does not shrink. Size and CRC follow each entry, so
+nothing is buffered to compute them (APPNOTE.TXT, section 4.3.9; Zip64 throughout, because sizes
+are not known in advance).
 
-A call whose audio cannot be had is a line in the contents that says why. What fails once a file has
-begun breaks the zip: without the directory at its end it opens nowhere, so no file is ever shorter
-than it looks.
+If the audio of a call cannot be exported, its line in the contents gives the reason. A failure
+after a file has begun aborts the zip: without the directory at its end no program opens it, so a
+truncated file is never taken for a complete one.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 from zipstream import ZipStream
 
-from calls.export import file_names, manifest
+from calls.export import manifest
 from calls.export.errors import ExportError, StoreUnavailable
 from calls.export.export import Export
+from calls.export.file_names import call_file_name, call_folder_name
 from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
-from calls.export.segments import read_stretch
+from calls.export.segments import read_segment
 from calls.models import Call, LedgerEntry
 from calls.serializers import CallSerializer
 from calls.storage.integrity import IN_THE_LEDGER
@@ -40,16 +41,16 @@ from calls.storage.integrity import IN_THE_LEDGER
 log = structlog.get_logger(__name__)
 
 KNOWN_DAMAGE = 20
-"""Segments of a call that the ledger calls damaged and that are read before: some, for they may
-have been restored.
+"""Most segments of a call, damaged according to its ledger, that are read again before its audio
+is sent: they may have been restored.
 """
 
-GONE = "There is no such call, or no more."
+NOT_FOUND = "The call does not exist, or has been deleted."
 
 
 @dataclass(slots=True)
 class Line:
-    """What the zip holds of one call. Paths are within the zip, "" for what is not there."""
+    """Contents of the zip for one call. Paths are relative to the zip, "" for a missing file."""
 
     call: UUID
     audio: str = ""
@@ -63,81 +64,80 @@ class Line:
 COLUMNS = tuple(field.name for field in fields(Line))
 
 
-def pieces(call_ids: Sequence[UUID], wish: ExportRequest) -> Generator[bytes, None, None]:
-    """The zip. Raises `StoreUnavailable`, and after the first piece all that an export raises."""
+def pieces(call_ids: Sequence[UUID], request: ExportRequest) -> Generator[bytes, None, None]:
+    """Yields the zip. Raises `StoreUnavailable`, and after the first piece any `ExportError`."""
     archive, lines = ZipStream(), []
     for call_id in call_ids:
         line = Line(call_id)
         try:
-            yield from _call(archive, line, wish)
+            yield from _call(archive, line, request)
         except ExportError as fault:
-            log.error("zip broken off", call=str(call_id), reason=type(fault).__name__)
+            log.error("zip aborted", call=str(call_id), reason=type(fault).__name__)
             raise
         lines.append(line)
-    archive.add(_json(lines, wish), "manifest.json")
+    archive.add(_json(lines, request), "manifest.json")
     archive.add(_csv(lines), "manifest.csv")
     yield from archive.finalize()
-    whole = sum(not line.left_out for line in lines)
     log.info(
         "zip complete",
         calls=len(lines),
-        with_audio=whole,
+        with_audio=sum(not line.left_out for line in lines),
         audio_bytes=sum(line.audio_bytes for line in lines),
     )
 
 
-def _call(archive: ZipStream, line: Line, wish: ExportRequest) -> Generator[bytes, None, None]:
+def _call(archive: ZipStream, line: Line, request: ExportRequest) -> Generator[bytes, None, None]:
     now = timezone.now()
     call = Call.objects.for_rest(now).filter(pk=line.call).first()
     if call is None:
-        line.left_out = GONE
+        line.left_out = NOT_FOUND
         return
-    yield from _audio(archive, line, call, wish)
-    # After the audio: of a live call it says what the file holds, and perhaps a little more.
-    line.manifest = f"{file_names.of_folder(call)}/manifest.json"
+    yield from _audio(archive, line, call, request)
+    # After the audio: for a live call it then covers everything in the file, perhaps a little more.
+    line.manifest = f"{call_folder_name(call)}/manifest.json"
     archive.add(
-        manifest.pieces(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
+        manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
     )
     yield from archive.all_files()
 
 
 def _audio(
-    archive: ZipStream, line: Line, call: Call, wish: ExportRequest
+    archive: ZipStream, line: Line, call: Call, request: ExportRequest
 ) -> Generator[bytes, None, None]:
     try:
-        plan = plan_of(recording_of(call), wish)
+        plan = plan_of(recording_of(call), request)
         _read_damaged(call, plan)
-        audio = Export.of(plan).pieces()
-        first = next(audio)  # what is wrong at the beginning shows before the file has one
-    except StoreUnavailable:  # not of this call: it would be said of all of them
+        audio = Export.of(plan).chunks()
+        first = next(audio)  # reports an error at the start before the entry is created
+    except StoreUnavailable:  # affects all calls, not this one only
         raise
     except ExportError as fault:
         line.left_out = str(fault)
         return
     with closing(audio):
-        line.audio = f"{file_names.of_folder(call)}/{file_names.of_call(plan, call.pk, {})}"
-        archive.add(_summed(chain([first], audio), line), line.audio)
+        line.audio = f"{call_folder_name(call)}/{call_file_name(plan, call.pk, {})}"
+        archive.add(_hashed(chain([first], audio), line), line.audio)
         yield from archive.all_files()
 
 
 def _read_damaged(call: Call, plan: Plan) -> None:
-    """Raises `SegmentDamaged` where a check has found so and it still is: known before anything is
-    sent.
+    """Reads segments that an integrity check has found damaged, so that a `SegmentDamaged` is
+    raised before anything is sent.
     """
-    found = LedgerEntry.objects.filter(
+    entries = LedgerEntry.objects.filter(
         call=call, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER
     )
     damaged = {
         UUID(entry.detail["segment"])
-        for entry in found.order_by("-started_at", "-id")[:KNOWN_DAMAGE]
+        for entry in entries.order_by("-started_at", "-id")[:KNOWN_DAMAGE]
     }
     for track in plan.tracks:
-        for stretch in track.stretches:
-            if stretch.segment_id in damaged:
-                read_stretch(stretch)
+        for segment in track.segments:
+            if segment.segment_id in damaged:
+                read_segment(segment)
 
 
-def _summed(audio: Iterable[bytes], line: Line) -> Generator[bytes, None, None]:
+def _hashed(audio: Iterable[bytes], line: Line) -> Generator[bytes, None, None]:
     digest = sha256()
     for piece in audio:
         digest.update(piece)
@@ -146,18 +146,18 @@ def _summed(audio: Iterable[bytes], line: Line) -> Generator[bytes, None, None]:
     line.audio_sha256 = digest.hexdigest()
 
 
-def _json(lines: Sequence[Line], wish: ExportRequest) -> str:
+def _json(lines: Sequence[Line], request: ExportRequest) -> str:
     document = {
         "generated_at": timezone.now(),
-        "format": wish.format.name,
-        "layout": wish.layout,
+        "format": request.format.name,
+        "layout": request.layout,
         "calls": [asdict(line) for line in lines],
     }
     return json.dumps(document, cls=JSONEncoder, indent=2)
 
 
 def _csv(lines: Sequence[Line]) -> str:
-    """RFC 4180. All text in it is ours: no cell can be a formula."""
+    """RFC 4180. No cell contains text from outside, so none can be a formula."""
     text = StringIO()
     rows = csv.DictWriter(text, COLUMNS)
     rows.writeheader()

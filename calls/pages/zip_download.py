@@ -1,4 +1,4 @@
-"""The calls that are ticked in the list, as one zip (calls/pages/zip_archive.py)."""
+"""Download of the calls selected in the list as one zip (calls/pages/zip_archive.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -17,23 +16,24 @@ from calls.export.plan import ExportRequest
 from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
 from calls.pages import zip_archive
+from calls.pages.decorators import permitted
 from calls.permissions import EXPORT, HEAR, SEE
 from calls.search import uuid_in
 
 MAX_CALLS = 100
 NEEDED = [SEE, HEAR, EXPORT]
-FORMAT_CHOICES = [("flac", "FLAC"), ("wav", "WAV"), ("mp3", "MP3"), ("opus", "Opus")]
-LAYOUTS = [(Layout.MIX.value, "mix"), (Layout.TRACKS.value, "a channel each")]
+FORMAT_CHOICES = [(name, FORMATS[name].label) for name in ("flac", "wav", "mp3", "opus")]
+LAYOUTS = [(Layout.MIX.value, "mix"), (Layout.TRACKS.value, "one channel per participant")]
 
 
 class CallIds(forms.Field):
-    """Our ids, each once, in the order given."""
+    """Ids of calls without repetitions, in the given order."""
 
     widget = forms.MultipleHiddenInput
     default_error_messages = {
-        "required": "Tick at least one call.",
-        "many": f"At most {MAX_CALLS} calls at once.",
-        "invalid": "Not the id of a call: a UUID is.",
+        "required": "Select at least one call.",
+        "many": f"Select at most {MAX_CALLS} calls at once.",
+        "invalid": "The id of a call must be a UUID.",
     }
 
     def to_python(self, value: Any) -> list[UUID]:
@@ -46,35 +46,34 @@ class CallIds(forms.Field):
         return list(dict.fromkeys(ids))
 
 
-class Choice(forms.ChoiceField):
-    """One of a few words; the first of them where nothing is said."""
+class OptionalChoice(forms.ChoiceField):
+    """One of the choices; the first is the default."""
 
     def __init__(self, choices: list[tuple[str, str]], **options: Any) -> None:
-        words = ", ".join(word for word, _label in choices)
-        messages = {"invalid_choice": f"One of {words}."}
+        values = ", ".join(value for value, _label in choices)
+        messages = {"invalid_choice": f"Must be one of {values}."}
         super().__init__(choices=choices, required=False, error_messages=messages, **options)
-        self.first = choices[0][0]
+        self.default = choices[0][0]
 
     def clean(self, value: Any) -> str:
-        return str(super().clean(value) or self.first)
+        return str(super().clean(value) or self.default)
 
 
 class Selection(forms.Form):
-    """Which calls, and as what."""
+    """The selected calls, and the format of their audio."""
 
     call = CallIds()
-    format = Choice(FORMAT_CHOICES, label="Format")
-    layout = Choice(LAYOUTS, label="Layout")
+    format = OptionalChoice(FORMAT_CHOICES, label="Format")
+    layout = OptionalChoice(LAYOUTS, label="Layout")
 
-    def wish(self) -> ExportRequest:
-        """Asked of a valid form."""
-        chosen = self.cleaned_data
-        return ExportRequest(format=FORMATS[chosen["format"]], layout=Layout(chosen["layout"]))
+    def export_request(self) -> ExportRequest:
+        """Requires `is_valid()`."""
+        options = self.cleaned_data
+        return ExportRequest(format=FORMATS[options["format"]], layout=Layout(options["layout"]))
 
 
 @require_POST
-@login_required
-@permission_required(NEEDED, raise_exception=True)
+@permitted(*NEEDED)
 def _call_zip(request: HttpRequest) -> HttpResponseBase:
     form = Selection(request.POST)
     if not form.is_valid():
@@ -82,9 +81,8 @@ def _call_zip(request: HttpRequest) -> HttpResponseBase:
             form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
         )
     name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.zip"
-    return as_file(
-        Body(zip_archive.pieces(form.cleaned_data["call"], form.wish())), name, "application/zip"
-    )
+    pieces = zip_archive.pieces(form.cleaned_data["call"], form.export_request())
+    return as_file(Body(pieces), name, "application/zip")
 
 
 call_zip = asynchronous(_call_zip)

@@ -1,8 +1,8 @@
-"""Stored waveforms -> min/max pairs: a long call is drawn without decoding it. PURE.
+"""Min/max pairs from stored waveforms: a long call is drawn without decoding it. PURE.
 
-The points hold what `calls.peaks.peaks` would find, and at most a tenth of a second more at each
-end, 1/128 of full scale more on either side. Of the mix they are the sum of what the tracks reach,
-which is what the mix reaches where one speaks at a time.
+Each point includes the pair that `calls.peaks.peaks` computes from the samples, plus at most a
+tenth of a second at each end and 1/128 of full scale on either side. For the mix, the pairs of the
+tracks are added, which is exact while one participant speaks at a time.
 """
 
 from __future__ import annotations
@@ -17,94 +17,90 @@ from calls.audio.waveform import CELLS_PER_SECOND, Cells, cell_size
 from calls.export.axis import SegmentRef
 from calls.export.plan import Plan
 
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
 Pairs = NDArray[np.int32]
-"""Lowest and highest, in cells' bytes, shape (n, 2)."""
+"""Lowest and highest in the unit of cells, 1/128 of full scale, shape (n, 2)."""
 
 CellsOf = Callable[[SegmentRef], Cells]
 
 CELLS_PER_POINT = 2
-"""Points of fewer cells than this are found from the samples: they would show their neighbours."""
+"""Narrower points are computed from the samples: cells would show too much of their neighbours."""
 
 
-def is_enough(plan: Plan, points: int) -> bool:
-    """Whether the points are wide enough for cells."""
+def is_fine_enough(plan: Plan, points: int) -> bool:
+    """Whether the points are wide enough for stored cells."""
     return plan.sample_count * CELLS_PER_SECOND >= CELLS_PER_POINT * points * plan.sample_rate
 
 
 def extremes(
-    plan: Plan, cells_of: CellsOf, points: int, on_stretch: Callable[[], None] = lambda: None
+    plan: Plan, cells_of: CellsOf, points: int, on_segment: Callable[[], None] = lambda: None
 ) -> NDArray[np.int16]:
-    """Lowest and highest of each point, shape (points, 2), full scale ±32768.
+    """Returns lowest and highest of each point, shape (points, 2), full scale ±32768, for a plan
+    with one channel.
 
-    The plan has one channel. `on_stretch` is called before the cells of each stretch are asked for.
+    `on_segment` is called before the cells of each segment are read and may raise to stop.
     """
     assert plan.channels == 1, "a waveform is drawn of one channel"
     # Point i covers the samples from bounds[i] to bounds[i + 1].
     bounds = plan.first + np.arange(points + 1, dtype=np.int64) * plan.sample_count // points
     total = np.zeros((points, 2), np.int32)
     for track in plan.tracks:
-        heard = [placed for stretch in track.stretches if (placed := _placed(plan, stretch))]
-        values = []
-        for placed in heard:
-            on_stretch()
-            values.append(cells_of(placed.stretch))
-        if heard:
-            total += _track(bounds, heard, values)
-    total[:, 1] += total[:, 1] >= 127  # the highest byte stands for all up to full scale
+        placed = [found for segment in track.segments if (found := _placed(plan, segment))]
+        cells = []
+        for each in placed:
+            on_segment()
+            cells.append(cells_of(each.segment))
+        if placed:
+            total += _track_pairs(bounds, placed, cells)
+    total[:, 1] += total[:, 1] >= 127  # the highest byte stands for all values up to full scale
     return np.clip(total * 256, -32_768, 32_767).astype(np.int16)
 
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A stretch, and where it lies on the plan's axis: samples `first` to `last` (exclusive)."""
+    """A segment on the plan's axis: samples `first` to `last` (exclusive)."""
 
-    stretch: SegmentRef
+    segment: SegmentRef
     first: int
     last: int
     step: float
-    """Length of a cell there."""
+    """Samples of the axis per cell."""
 
 
-def _placed(plan: Plan, stretch: SegmentRef) -> _Placed | None:
-    rate = stretch.sample_rate
-    first, last = (
-        plan.axis.place(stretch.start_sample, rate),
-        plan.axis.place(stretch.end_sample, rate),
-    )
+def _placed(plan: Plan, segment: SegmentRef) -> _Placed | None:
+    """Returns None if the segment has no sample in the plan's range."""
+    rate = segment.sample_rate
+    first = plan.axis.place(segment.start_sample, rate)
+    last = plan.axis.place(segment.end_sample, rate)
     if last <= plan.first or plan.last <= first:
         return None
-    return _Placed(stretch, first, last, cell_size(rate) * plan.sample_rate / rate)
+    return _Placed(segment, first, last, cell_size(rate) * plan.sample_rate / rate)
 
 
-def _track(bounds: Places, heard: Sequence[_Placed], values: Sequence[Cells]) -> Pairs:
-    lowest, highest = (
-        np.full(len(bounds) - 1, 127, np.int32),
-        np.full(len(bounds) - 1, -128, np.int32),
-    )
-    begins, ends = _cell_places(heard, [len(cells) for cells in values])
+def _track_pairs(bounds: Positions, placed: Sequence[_Placed], cells: Sequence[Cells]) -> Pairs:
+    points = len(bounds) - 1
+    lowest, highest = np.full(points, 127, np.int32), np.full(points, -128, np.int32)
+    begins, ends = _cell_bounds(placed, [len(each) for each in cells])
     begins, ends = np.maximum(begins, bounds[0]), np.minimum(ends, bounds[-1])
     inside = begins < ends
-    pairs = np.concatenate(values)[inside]
-    # A cell is narrower than a point, so it lies in two at most.
+    pairs = np.concatenate(cells)[inside]
+    # A cell is narrower than a point, so it overlaps two points at most.
     for point in (
         np.searchsorted(bounds, begins[inside], "right") - 1,
         np.searchsorted(bounds, ends[inside]) - 1,
     ):
         np.minimum.at(lowest, point, pairs[:, 0])
         np.maximum.at(highest, point, pairs[:, 1])
-    silent = _covered(bounds, heard) < np.diff(bounds)
+    silent = _covered(bounds, placed) < np.diff(bounds)
     lowest[silent], highest[silent] = np.minimum(lowest[silent], 0), np.maximum(highest[silent], 0)
     return np.stack([lowest, highest], axis=1)
 
 
-def _cell_places(heard: Sequence[_Placed], counts: Sequence[int]) -> tuple[Places, Places]:
-    """Where each cell begins and ends; the last of a stretch ends with it."""
-    firsts, lasts = (
-        np.array(places)
-        for places in zip(*((each.first, each.last) for each in heard), strict=True)
-    )
-    steps = np.repeat(np.array([each.step for each in heard]), counts)
+def _cell_bounds(placed: Sequence[_Placed], counts: Sequence[int]) -> tuple[Positions, Positions]:
+    """Returns the begin and end of each cell. The last cell of a segment ends with the segment."""
+    firsts = np.array([each.first for each in placed])
+    lasts = np.array([each.last for each in placed])
+    steps = np.repeat(np.array([each.step for each in placed]), counts)
     index = np.arange(len(steps)) - np.repeat(np.cumsum(counts) - counts, counts)
     origin = np.repeat(firsts, counts)
     begins = origin + (index * steps).astype(np.int64)
@@ -112,13 +108,13 @@ def _cell_places(heard: Sequence[_Placed], counts: Sequence[int]) -> tuple[Place
     return begins, np.minimum(ends, np.repeat(lasts, counts))
 
 
-def _covered(bounds: Places, heard: Sequence[_Placed]) -> Places:
-    """Samples of each point that some stretch covers."""
+def _covered(bounds: Positions, placed: Sequence[_Placed]) -> Positions:
+    """Returns the number of samples of each point that are in some segment."""
     edges = np.maximum.accumulate(
-        np.array([edge for each in heard for edge in (each.first, each.last)])
+        np.array([edge for each in placed for edge in (each.first, each.last)])
     )
     lengths = np.diff(edges, prepend=edges[0])
-    lengths[::2] = 0  # from the end of one to the beginning of the next
+    lengths[::2] = 0  # from the end of one segment to the beginning of the next
     before = np.interp(bounds, edges, np.cumsum(lengths))
-    covered: Places = np.diff(np.rint(before).astype(np.int64))
+    covered: Positions = np.diff(np.rint(before).astype(np.int64))
     return covered

@@ -29,6 +29,19 @@ def kind_note(participant: dict[str, Any]) -> str:
 
 
 @register.filter
+def call_title(call: dict[str, Any]) -> str:
+    """The participants of a call, or its short id before the first; as `callTitle` in
+    calls/static/calls/js/identity.js.
+    """
+    names = [label(participant) for participant in call["participants"]]
+    if not names:
+        return f"Call {short_id(call['call_connection_id'] or str(call['id']))}"
+    if len(names) > 2:
+        return f"{names[0]}, {names[1]} and {len(names) - 2} more"
+    return " ↔ ".join(names)
+
+
+@register.filter
 def short_id(text: str) -> str:
     """Returns the last characters of an id, enough to distinguish two calls by eye."""
     return f"…{text[-8:]}" if len(text) > 8 else text

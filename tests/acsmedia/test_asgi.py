@@ -1,4 +1,4 @@
-"""The application as a server sees it: lifespan, addresses, the module itself."""
+"""The ASGI application: lifespan, routing, and the import of the module."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.streams.streams import audio, records_in
 from tests.streams.tokens import AUDIENCE, key_set
 
 
-class Lifespan(MediaSocketTestCase):
+class LifespanTests(MediaSocketTestCase):
     def server(self) -> Any:
         communicator: Any = ApplicationCommunicator  # untyped
         return communicator(self.application, {"type": "lifespan", "asgi": {"version": "3.0"}})
 
-    async def said(self, server: Any, event: str) -> dict[str, Any]:
+    async def send(self, server: Any, event: str) -> dict[str, Any]:
         await server.send_input({"type": f"lifespan.{event}"})
         answer: dict[str, Any] = await server.receive_output(timeout=10)
         return answer
@@ -41,10 +41,10 @@ class Lifespan(MediaSocketTestCase):
     async def test_starts_and_stops_the_recorder(self) -> None:
         server = self.server()
         self.assertFalse(self.is_running())
-        self.assertEqual(await self.said(server, "startup"), {"type": "lifespan.startup.complete"})
+        self.assertEqual(await self.send(server, "startup"), {"type": "lifespan.startup.complete"})
         self.assertTrue(self.is_running())
         self.assertEqual(
-            await self.said(server, "shutdown"), {"type": "lifespan.shutdown.complete"}
+            await self.send(server, "shutdown"), {"type": "lifespan.shutdown.complete"}
         )
         await server.wait(timeout=10)
         self.assertFalse(self.is_running())
@@ -61,33 +61,33 @@ class Lifespan(MediaSocketTestCase):
             self.recorder, HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(fetch))
         )
         server = self.server()
-        await self.said(server, "startup")
+        await self.send(server, "startup")
         async with asyncio.timeout(10):
             await fetched.wait()
-        await self.said(server, "shutdown")
+        await self.send(server, "shutdown")
 
-    async def test_fails_at_the_start_where_nothing_can_be_recorded(self) -> None:
+    async def test_startup_fails_if_nothing_can_be_recorded(self) -> None:
         self.spool.write_text("a file, no folder")
         server = self.server()
-        answer = await self.said(server, "startup")
+        answer = await self.send(server, "startup")
         self.assertEqual(answer["type"], "lifespan.startup.failed")
         self.assertIn("cannot record", answer["message"])
         await server.wait(timeout=10)
 
     async def test_closes_the_journals_of_sockets_that_are_still_open(self) -> None:
         server = self.server()
-        await self.said(server, "startup")
+        await self.send(server, "startup")
         async with self.connected() as socket:
             await socket.send_to(text_data=audio())
             stream = self.stream()
             await self.received(stream, 1)
-            await self.said(server, "shutdown")
+            await self.send(server, "shutdown")
             assert stream.closed
             self.assertEqual((stream.closed.code, stream.closed.reason), (None, "recorder stopped"))
 
 
-class Addresses(MediaSocketTestCase):
-    async def test_that_are_none_of_ours_are_refused_before_accept(self) -> None:
+class RoutingTests(MediaSocketTestCase):
+    async def test_unknown_addresses_are_refused_before_accept(self) -> None:
         for path in (
             "/",
             "/ws",
@@ -108,11 +108,11 @@ class Addresses(MediaSocketTestCase):
                 )
         self.assertEqual(records_in(self.spool), [])
 
-    async def test_of_the_browser_and_of_http_go_their_own_ways(self) -> None:
+    async def test_browser_sockets_and_http_are_routed(self) -> None:
         self.assertEqual(
             await self.socket(path="/ws/live").connect(timeout=10),
             (False, 4403),
-            "it shows no origin",
+            "it sends no origin",
         )
         headers = [(b"host", b"localhost")]
         answer = await HttpCommunicator(
@@ -120,23 +120,21 @@ class Addresses(MediaSocketTestCase):
         ).get_response(timeout=10)
         self.assertEqual(answer["status"], 200)
 
-    async def test_the_first_connection_starts_the_recorder_where_no_server_did(self) -> None:
+    async def test_the_first_connection_starts_the_recorder_if_the_server_did_not(self) -> None:
         self.assertIsNone(self.recorder._running)
         async with self.connected():
             self.assertIsNotNone(self.recorder._running)
 
 
 @tag("once")
-class TheModule(TransactionTestCase):
+class ModuleTests(TransactionTestCase):
     KIND_AND_THREADS = "type(a.application).__name__, threading.active_count()"
 
-    def imported(
-        self, tell: str = KIND_AND_THREADS, **environment: str
+    def import_module(
+        self, expressions: str = KIND_AND_THREADS, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """What importing it says, as a server does it, in a process of its own; `tell`: expressions
-        to print.
-        """
-        code = f"import acsmedia.asgi as a, gc, sys, threading; print({tell})"
+        """Imports the module in a new process, as a server does, and prints `expressions`."""
+        code = f"import acsmedia.asgi as a, gc, sys, threading; print({expressions})"
         return subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -148,34 +146,34 @@ class TheModule(TransactionTestCase):
 
     def test_builds_one_application_and_starts_its_recorder(self) -> None:
         with TemporaryDirectory() as folder:
-            done = self.imported(DATA_DIR=folder)
+            done = self.import_module(DATA_DIR=folder)
             self.assertEqual((done.returncode, done.stdout), (0, "Application 3\n"), done.stderr)
             self.assertEqual(
-                [*Path(folder).glob("spool/*/*")], [], "at its end it has given its folder up"
+                [*Path(folder).glob("spool/*/*")], [], "it gives up its folder at exit"
             )
 
-    def test_has_imported_its_views_and_looks_at_no_garbage_of_theirs_later(self) -> None:
+    def test_has_imported_its_views_and_excludes_them_from_garbage_collection(self) -> None:
         with TemporaryDirectory() as folder:
-            asked = (
+            expressions = (
                 "'calls.api.views' in sys.modules, gc.get_freeze_count() > 10_000, "
                 "gc.get_threshold()"
             )
-            done = self.imported(asked, DATA_DIR=folder)
+            done = self.import_module(expressions, DATA_DIR=folder)
             self.assertEqual(
                 (done.returncode, done.stdout), (0, f"True True {THRESHOLDS}\n"), done.stderr
             )
 
-    def test_does_not_start_with_the_door_open(self) -> None:
+    def test_does_not_start_without_authentication(self) -> None:
         with TemporaryDirectory() as folder:
-            done = self.imported(DATA_DIR=folder, ACS_AUTH="off")
+            done = self.import_module(DATA_DIR=folder, ACS_AUTH="off")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("ACS_AUTH=off", done.stderr)
 
-    def test_does_not_start_where_it_cannot_write_and_names_the_variable(self) -> None:
+    def test_does_not_start_without_write_access_and_names_the_variable(self) -> None:
         with TemporaryDirectory() as folder:
             file = Path(folder, "file")
             file.touch()
-            done = self.imported(DATA_DIR=str(file))
+            done = self.import_module(DATA_DIR=str(file))
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(f"DATA_DIR={file} cannot be written", done.stderr)
 

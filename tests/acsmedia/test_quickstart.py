@@ -1,6 +1,4 @@
-"""`make run` and `make demo` as a newcomer meets them: from nothing to a login, and again without a
-second secret.
-"""
+"""`make run` and `make demo`: from an empty folder to a login; a second start keeps the secrets."""
 
 from __future__ import annotations
 
@@ -28,20 +26,20 @@ from acsmedia.servers.commands import command
 from tests.servers import ROOT, answers, free_port
 
 
-class Place:
-    """A data folder that does not exist yet, and a port on which nothing listens."""
+class Installation:
+    """A data folder that does not exist yet, and an unused port."""
 
     def __init__(self, folder: str) -> None:
         self.data_dir = Path(folder) / "var"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def run(self, *arguments: str, **wanted: str) -> subprocess.CompletedProcess[str]:
-        """Runs the module until it ends by itself."""
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Runs the module until it exits by itself."""
         return subprocess.run(
             [sys.executable, "-m", "acsmedia.quickstart", *arguments],
             cwd=ROOT,
-            env=self._environment(wanted),
+            env=self._environment(variables),
             capture_output=True,
             text=True,
             timeout=60,
@@ -49,14 +47,14 @@ class Place:
         )
 
     @contextmanager
-    def first_look(
-        self, action: str = "run", **wanted: str
+    def started(
+        self, action: str = "run", **variables: str
     ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-        """The running process, and all it printed until it was ready; ended with Ctrl-C."""
+        """Yields the running process and its output until it was ready; stops it with Ctrl-C."""
         process = subprocess.Popen(
             [sys.executable, "-m", "acsmedia.quickstart", action],
             cwd=ROOT,
-            env=self._environment(wanted),
+            env=self._environment(variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -64,114 +62,123 @@ class Place:
         assert process.stdout, "it is piped"
         try:
             printed = ""
-            while "Ctrl-C stops it." not in printed:
+            while "Press Ctrl-C to stop." not in printed:
                 line = process.stdout.readline()
-                assert line, f"it ended before it was ready:\n{printed}"
+                assert line, f"it exited before it was ready:\n{printed}"
                 printed += line
             yield process, printed
         finally:
             process.send_signal(signal.SIGINT)
             rest, _ = process.communicate(timeout=30)
-        assert process.returncode == 0, f"it ended with {process.returncode}:\n{rest[-2000:]}"
+        assert process.returncode == 0, f"it exited with {process.returncode}:\n{rest[-2000:]}"
 
-    def _environment(self, wanted: dict[str, str]) -> dict[str, str]:
+    def _environment(self, variables: dict[str, str]) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),
-            **wanted,
+            **variables,
         }
 
 
 @tag("once")
-class WhileItRuns(TestCase):
-    place: Place
+class RunningTests(TestCase):
+    site: Installation
     printed: str
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.place = Place(cls.enterClassContext(TemporaryDirectory(prefix="acsmedia-first-look-")))
-        _, cls.printed = cls.enterClassContext(cls.place.first_look(SERVER="uvicorn"))
+        cls.site = Installation(
+            cls.enterClassContext(TemporaryDirectory(prefix="acsmedia-quickstart-"))
+        )
+        _, cls.printed = cls.enterClassContext(cls.site.started(SERVER="uvicorn"))
 
     def test_the_printed_password_opens_dashboard_and_admin(self) -> None:
-        browser = logged_in(self.place.url, password_in(self.printed))
+        browser = logged_in(self.site.url, password_in(self.printed))
         for page in ("/", "/admin/"):
-            with browser.open(self.place.url + page) as answer:
-                self.assertEqual(self.place.url + page, answer.url)
+            with browser.open(self.site.url + page) as answer:
+                self.assertEqual(self.site.url + page, answer.url)
 
     def test_debug_is_off_so_a_missing_page_shows_no_settings(self) -> None:
         with self.assertRaises(HTTPError) as caught:
-            build_opener().open(f"{self.place.url}/no-such-page")
+            build_opener().open(f"{self.site.url}/no-such-page")
         with caught.exception as answer:
             self.assertEqual(404, answer.code)
             self.assertNotIn(b"DEBUG", answer.read())
 
     def test_pages_find_their_static_files_without_a_build(self) -> None:
-        with build_opener().open(f"{self.place.url}/static/admin/css/base.css") as answer:
+        with build_opener().open(f"{self.site.url}/static/admin/css/base.css") as answer:
             self.assertEqual("text/css", answer.headers.get_content_type())
 
     def test_manage_has_the_same_settings(self) -> None:
-        done = self.place.run("manage", "drf_create_token", "operator")
+        done = self.site.run("manage", "drf_create_token", "operator")
         self.assertRegex(done.stdout, "Generated token [0-9a-f]{40} for user operator", done.stderr)
 
-    def test_a_second_one_on_the_same_port_is_refused_with_a_way_out(self) -> None:
-        done = self.place.run("run")
+    def test_a_second_one_on_the_same_port_is_refused_with_a_hint(self) -> None:
+        done = self.site.run("run")
         self.assertEqual(1, done.returncode, done.stdout)
-        self.assertIn(f"cannot listen on HOST 127.0.0.1, PORT {self.place.port}", done.stderr)
-        self.assertIn(f"make run PORT={self.place.port + 1}", done.stderr)
+        self.assertIn(f"cannot listen on HOST 127.0.0.1, PORT {self.site.port}", done.stderr)
+        self.assertIn(f"make run PORT={self.site.port + 1}", done.stderr)
 
-    def test_the_data_folder_is_for_its_owner_only(self) -> None:
-        self.assertEqual(0o700, self.place.data_dir.stat().st_mode & 0o777)
+    def test_only_its_owner_can_read_the_data_folder(self) -> None:
+        self.assertEqual(0o700, self.site.data_dir.stat().st_mode & 0o777)
 
 
 @tag("once")
-class FromStartToEnd(TestCase):
+class StartAndStopTests(TestCase):
     def setUp(self) -> None:
-        self.place = Place(self.enterContext(TemporaryDirectory(prefix="acsmedia-first-look-")))
+        self.site = Installation(
+            self.enterContext(TemporaryDirectory(prefix="acsmedia-quickstart-"))
+        )
 
-    def test_a_second_start_keeps_secrets_and_password_and_shows_no_wrong_one(self) -> None:
-        files = [self.place.data_dir / "secret_key", self.place.data_dir / "stream_token"]
-        with self.place.first_look(OPERATOR_PASSWORD="the-first-one") as (_, printed):
+    def test_a_second_start_keeps_secrets_and_password_and_shows_no_wrong_password(self) -> None:
+        files = [
+            self.site.data_dir / "secret_key",
+            self.site.data_dir / "stream_token",
+        ]
+        with self.site.started(OPERATOR_PASSWORD="the-first-one") as (_, printed):
             self.assertEqual("the-first-one", password_in(printed))
             before = [file.read_text() for file in files]
             self.assertEqual([0o600, 0o600], [file.stat().st_mode & 0o777 for file in files])
-        with self.place.first_look(OPERATOR_PASSWORD="another-one") as (_, printed):
+        with self.site.started(OPERATOR_PASSWORD="another-one") as (_, printed):
             self.assertIn("unchanged since the first start", password_in(printed))
             self.assertIn(f"/ws/acs/media?token={before[1]}", printed)
             self.assertEqual(before, [file.read_text() for file in files])
-            logged_in(self.place.url, "the-first-one")
+            logged_in(self.site.url, "the-first-one")
 
     def test_the_demo_streams_three_calls_until_it_is_stopped(self) -> None:
-        with self.place.first_look("demo"):
+        with self.site.started("demo"):
             deadline = time.monotonic() + 60
             while self.open_streams() < 3:
                 self.assertLess(
-                    time.monotonic(), deadline, (self.place.data_dir / "demo.log").read_text()
+                    time.monotonic(),
+                    deadline,
+                    (self.site.data_dir / "demo.log").read_text(),
                 )
                 time.sleep(0.2)
-        self.assertIn("3 calls", (self.place.data_dir / "demo.log").read_text())
+        self.assertIn("3 calls", (self.site.data_dir / "demo.log").read_text())
 
-    def test_the_server_ends_when_it_is_told_to(self) -> None:
-        with self.place.first_look() as (process, _):
+    def test_sigterm_stops_the_server(self) -> None:
+        with self.site.started() as (process, _):
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-        self.assertFalse(answers(self.place.port))
+        self.assertFalse(answers(self.site.port))
 
     def open_streams(self) -> int:
-        with build_opener().open(f"{self.place.url}/metrics") as answer:
+        with build_opener().open(f"{self.site.url}/metrics") as answer:
             accepted = re.search(
                 r'handshakes_total\{outcome="accepted"\} (\d+)', answer.read().decode()
             )
         return int(accepted[1]) if accepted else 0
 
-    def test_a_port_in_use_by_another_program_is_said_before_anything_is_made(self) -> None:
-        with socket.create_server(("127.0.0.1", self.place.port)):
-            done = self.place.run("run")
+    def test_a_port_in_use_is_reported_before_anything_is_created(self) -> None:
+        with socket.create_server(("127.0.0.1", self.site.port)):
+            done = self.site.run("run")
         self.assertIn("cannot listen on HOST", done.stderr)
-        self.assertFalse((self.place.data_dir / "db.sqlite3").exists())
+        self.assertFalse((self.site.data_dir / "db.sqlite3").exists())
 
-    def test_a_wrong_value_is_said_by_its_name(self) -> None:
+    def test_a_wrong_value_is_reported_by_variable_name(self) -> None:
         wrong = {
             "PORT": "eighty",
             "SERVER": "apache",
@@ -180,21 +187,21 @@ class FromStartToEnd(TestCase):
         }
         for name, value in wrong.items():
             with self.subTest(name):
-                done = self.place.run("run", **{name: value})
+                done = self.site.run("run", **{name: value})
                 self.assertEqual(1, done.returncode, done.stdout)
                 self.assertIn(name, done.stderr)
                 self.assertNotIn("Traceback", done.stderr)
 
 
-class Words(TestCase):
-    def test_an_address_is_one_that_a_browser_here_can_open(self) -> None:
-        said = {
+class AddressTests(TestCase):
+    def test_an_address_can_be_opened_in_a_browser_on_this_host(self) -> None:
+        expected = {
             "127.0.0.1": "127.0.0.1:80",
             "0.0.0.0": "127.0.0.1:80",
             "::": "[::1]:80",
             "a.example": "a.example:80",
         }
-        self.assertEqual(said, {host: address(host, 80) for host in said})
+        self.assertEqual(expected, {host: address(host, 80) for host in expected})
 
     def test_an_unknown_server_is_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "SERVER is 'apache'"):
@@ -208,7 +215,7 @@ def password_in(printed: str) -> str:
 
 
 def logged_in(url: str, password: str) -> OpenerDirector:
-    """A browser that has gone through the login form of the admin."""
+    """Returns a client that has logged in at the admin."""
     jar = CookieJar()
     browser = build_opener(HTTPCookieProcessor(jar))
     form = f"{url}/admin/login/?next=/admin/"

@@ -1,6 +1,6 @@
-"""The environment as the server sees it: every wrong value stops the start, by name, in one line.
+"""Settings from the environment: a wrong value stops the start with one line that names it.
 
-Each case is a process of its own, because settings are read once.
+Each case runs in a new process, because settings are read once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RIGHT = {"SECRET_KEY": "x" * 50, "ACS_RESOURCE_ID": "3d20e1de-58ee-4f09-ae4b-1a7
 
 
 def start(program: list[str], values: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Runs Python in an environment that holds nothing of ours but `values`."""
+    """Runs Python with no variables of acsmedia but `values`."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, *program],
@@ -38,7 +38,7 @@ class SettingsCase(SimpleTestCase):
         self.values = {**RIGHT, "DATA_DIR": str(self.folder)}
 
     def read(self, expression: str, **values: str) -> str:
-        """An expression over the settings, as the process prints it."""
+        """Returns the printed value of an expression over the settings."""
         done = start(
             ["-c", f"from acsmedia import settings; print({expression})"], {**self.values, **values}
         )
@@ -46,9 +46,7 @@ class SettingsCase(SimpleTestCase):
         return done.stdout.strip()
 
     def assert_stops(self, variable: str, **values: str) -> None:
-        """`manage.py` ends with one line that names the variable, without a traceback or the
-        value.
-        """
+        """Checks that `manage.py` fails with one line that names the variable, and no traceback."""
         environment = {**self.values, **values}
         done = start(
             ["manage.py", "check"],
@@ -91,27 +89,26 @@ class WrongValueTests(SettingsCase):
             "DATABASE_POOL_SIZE", DATABASE_URL="postgres://db/calls", DATABASE_POOL_SIZE="0"
         )
 
-    def test_a_secret_file_that_is_not_there_stops_the_start(self) -> None:
+    def test_a_missing_secret_file_stops_the_start(self) -> None:
         self.assert_stops("ACS_STREAM_TOKEN_FILE", ACS_STREAM_TOKEN_FILE=str(self.folder / "none"))
 
     def test_no_message_repeats_a_password(self) -> None:
         environment = {**self.values, "DATABASE_URL": "postgress://calls:hunter2@db/calls"}
         self.assertNotIn("hunter2", start(["manage.py", "check"], environment).stderr)
 
-    def test_what_a_system_check_finds_stops_the_start_and_names_the_variable(self) -> None:
+    def test_an_error_of_a_system_check_stops_the_start_and_names_the_variable(self) -> None:
         wrong = {
             "ACS_RESOURCE_ID": "",
             "ACS_JWKS_URL": "http://example.com/keys",
             "REDIS_URL": "cache:6379",
             "DATA_DIR": "/dev/null/data",
         }
-        self.assert_errors(
-            *wrong, **wrong
-        )  # all in one process: a start with all checks takes a second
+        # all in one process: a start with all checks takes a second
+        self.assert_errors(*wrong, **wrong)
         self.assert_errors("ACS_STREAM_TOKEN", ACS_AUTH="token")
 
     def assert_errors(self, *variables: str, **values: str) -> None:
-        """Each of the variables has an error, which stops the start, and not only a warning."""
+        """Checks that each variable has an error that stops the start, not only a warning."""
         done = start(["manage.py", "check"], {**self.values, **values})
         self.assertNotEqual(done.returncode, 0)
         self.assertNotIn("Traceback", done.stderr)
@@ -123,11 +120,11 @@ class WrongValueTests(SettingsCase):
 
 @tag("once")
 class RightValueTests(SettingsCase):
-    def test_a_start_needs_a_key_and_a_resource_and_nothing_else(self) -> None:
+    def test_a_start_needs_only_a_key_and_a_resource(self) -> None:
         done = start(["manage.py", "check"], self.values)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_without_a_word_everything_is_closed(self) -> None:
+    def test_the_defaults_are_secure(self) -> None:
         shown = self.read(
             "settings.DEBUG, settings.ALLOWED_HOSTS, settings.ACS_AUTH, "
             "settings.SESSION_COOKIE_SECURE"
@@ -142,7 +139,7 @@ class RightValueTests(SettingsCase):
             "from-a-file-of-secrets",
         )
 
-    def test_everything_local_is_in_the_data_folder(self) -> None:
+    def test_all_local_files_are_in_the_data_folder(self) -> None:
         folder = self.folder.resolve()
         shown = self.read(
             "settings.SPOOL_DIR, settings.AUDIO_DIR, settings.DATABASES['default']['NAME']"
@@ -155,7 +152,7 @@ class RightValueTests(SettingsCase):
             "['a.example', 'b.example']",
         )
 
-    def test_redis_is_the_layer_when_it_is_named(self) -> None:
+    def test_redis_is_the_layer_if_it_is_set(self) -> None:
         backend = "settings.CHANNEL_LAYERS['default']['BACKEND']"
         self.assertEqual(self.read(backend), "channels.layers.InMemoryChannelLayer")
         shown = self.read(backend, REDIS_URL="redis://cache")
@@ -169,9 +166,9 @@ class RightValueTests(SettingsCase):
         )
         self.assertEqual(shown, "7")
 
-    def test_postgres_compiles_nothing_unless_its_address_says_so(self) -> None:
+    def test_postgres_compiles_nothing_unless_its_url_enables_it(self) -> None:
         options = "settings.DATABASES['default']['OPTIONS']['options']"
         address = "postgres://calls:secret@db:5432/calls"
         self.assertEqual(self.read(options, DATABASE_URL=address), "-c jit=off")
-        wanted = f"{address}?options=-c%20jit%3Don"
-        self.assertEqual(self.read(options, DATABASE_URL=wanted), "-c jit=off -c jit=on")
+        enabled = f"{address}?options=-c%20jit%3Don"
+        self.assertEqual(self.read(options, DATABASE_URL=enabled), "-c jit=off -c jit=on")

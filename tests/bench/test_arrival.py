@@ -1,4 +1,4 @@
-"""Lag by the recorder's word, and what can be seen of it from outside."""
+"""Lag as the recorder reports it, and as observed from outside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from unittest import TestCase
 
 from bench.arrival import Arrivals
-from bench.records import Heard, pcm_in
+from bench.records import PacketRecord, packet_records_in
 from streams.journal.files import Journal
 from streams.journal.records import Audio, Handshake, Voice
 
@@ -16,16 +16,20 @@ EVER = (0, 2**62)
 RECORD_BYTES = 670
 
 
-def file(delay_us: int, packets: int = 1000) -> list[Heard]:
-    """A packet each 10 ms that says it arrived `delay_us` after it was due."""
+def file(delay_us: int, packets: int = 1000) -> list[PacketRecord]:
+    """Returns a packet every 10 ms, whose `arrived_us` is `delay_us` after its due time."""
     return [
-        Heard(number * 10_000, number * 10_000 + delay_us, number % 2, (number + 1) * RECORD_BYTES)
+        PacketRecord(
+            number * 10_000, number * 10_000 + delay_us, number % 2, (number + 1) * RECORD_BYTES
+        )
         for number in range(packets)
     ]
 
 
-def looks(written_after_us: int) -> list[tuple[int, int]]:
-    """Looks each 700 µs at a file in which a packet appears so long after it was due."""
+def samples(written_after_us: int) -> list[tuple[int, int]]:
+    """Samples a file every 700 µs, in which a packet appears `written_after_us` after its
+    due time.
+    """
     return [
         (at_us, max(0, (at_us - written_after_us) // 10_000 + 1) * RECORD_BYTES)
         for at_us in range(100_000, 9_000_000, 700)
@@ -42,22 +46,22 @@ class Records(TestCase):
                 [Audio(number * 20_000, number * 20_000 + 7, 0, silent=False, pcm=bytes(640))]
             )
         [path] = folder.iterdir()
-        found = list(pcm_in(path.read_bytes()))
+        found = list(packet_records_in(path.read_bytes()))
         self.assertEqual([one.timestamp_us for one in found], [0, 20_000, 40_000])
         self.assertEqual([one.arrived_us for one in found], [7, 20_007, 40_007])
         self.assertEqual(found[-1].end, path.stat().st_size)
         self.assertEqual(
-            list(pcm_in(path.read_bytes()[:-1])), found[:-1], "a torn tail is no record"
+            list(packet_records_in(path.read_bytes()[:-1])), found[:-1], "a torn tail is no record"
         )
         os.close(journal.finish())
 
-    def test_what_is_no_record_is_said(self) -> None:
+    def test_invalid_content_is_an_error(self) -> None:
         with self.assertRaises(ValueError):
-            list(pcm_in(b"ACSJRNL1" + b"something else"))
+            list(packet_records_in(b"ACSJRNL1" + b"something else"))
 
 
 class Lag(TestCase):
-    def test_lag_is_from_when_a_packet_was_due(self) -> None:
+    def test_lag_starts_when_a_packet_was_due(self) -> None:
         arrivals = Arrivals()
         arrivals.add_file(file(4_000), 500, EVER)
         self.assertEqual(arrivals.lag.quantile_ms(0.99), 3.6)
@@ -68,24 +72,24 @@ class Lag(TestCase):
         self.assertEqual(arrivals.lag.total, 100)
 
 
-class Honesty(TestCase):
+class HiddenDelays(TestCase):
     def seen(self, said_us: int, written_us: int) -> Arrivals:
         arrivals = Arrivals()
         arrivals.add_file(file(said_us), 0, EVER)
-        arrivals.add_looks(file(said_us), 0, looks(written_us))
+        arrivals.add_samples(file(said_us), 0, samples(written_us))
         return arrivals
 
-    def test_a_word_that_is_kept_hides_nothing(self) -> None:
+    def test_a_correct_report_hides_nothing(self) -> None:
         arrivals = self.seen(3_000, 3_000)
         self.assertEqual(arrivals.hidden_ms, 0.0)
         self.assertLess(arrivals.unwritten.quantile_ms(1.0) or 0, 3.2)
 
-    def test_what_is_written_later_than_it_says_is_found(self) -> None:
+    def test_a_write_later_than_reported_is_found(self) -> None:
         arrivals = self.seen(3_000, 123_000)
         self.assertAlmostEqual(arrivals.hidden_ms or 0, 120.0, delta=1.5)
         self.assertGreater(arrivals.unwritten.quantile_ms(0.99) or 0, 120)
 
-    def test_looks_after_the_last_packet_say_nothing(self) -> None:
+    def test_samples_after_the_last_packet_are_ignored(self) -> None:
         arrivals = Arrivals()
-        arrivals.add_looks(file(0, packets=10), 0, [(10_000_000, 10 * RECORD_BYTES)])
-        self.assertEqual(arrivals.looks, 0)
+        arrivals.add_samples(file(0, packets=10), 0, [(10_000_000, 10 * RECORD_BYTES)])
+        self.assertEqual(arrivals.samples, 0)

@@ -1,4 +1,4 @@
-"""Which steps hold."""
+"""Steps that hold, and steps that do not."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Faults(TestCase):
         self.assertEqual(good().faults(), [])
         self.assertTrue(good().is_valid)
 
-    def test_each_promise_that_is_broken_is_named(self) -> None:
-        for name, value, said in (
+    def test_each_broken_promise_is_named(self) -> None:
+        for name, value, fault in (
             ("packets_stored", 998, "2 packets lost"),
             ("packets_too_many", 3, "3 packets too many"),
             ("gaps", 1, "1 gaps"),
@@ -50,21 +50,21 @@ class Faults(TestCase):
             with self.subTest(name):
                 figures = good()
                 setattr(figures, name, value)
-                self.assertEqual(figures.faults(), [said])
-                self.assertIn(said, step_line(figures))
+                self.assertEqual(figures.faults(), [fault])
+                self.assertIn(fault, step_line(figures))
 
-    def test_a_late_generator_makes_a_step_invalid_and_no_fault_of_the_server(self) -> None:
+    def test_a_late_generator_makes_a_step_invalid_without_a_fault(self) -> None:
         figures = good()
         figures.late_p99_ms = 10.5
         self.assertEqual((figures.is_valid, figures.faults()), (False, []))
         self.assertIn("NOT VALID", step_line(figures))
 
-    def test_a_row_without_journals_and_browsers_is_held_to_what_it_has(self) -> None:
+    def test_a_row_without_journals_and_browsers_is_checked_for_the_rest(self) -> None:
         self.assertEqual(Figures("raw-sockets", 10, 30, 100, 100).faults(), [])
 
     def test_figures_are_json(self) -> None:
-        said = json.loads(json.dumps(good().as_json()))
-        self.assertEqual((said["calls"], said["valid"], said["faults"]), (100, True, []))
+        results = json.loads(json.dumps(good().as_json()))
+        self.assertEqual((results["calls"], results["valid"], results["faults"]), (100, True, []))
 
 
 class Backlogs(TestCase):
@@ -76,7 +76,7 @@ class Backlogs(TestCase):
 
 
 class Tables(TestCase):
-    def test_a_table_is_markdown_that_is_aligned(self) -> None:
+    def test_a_table_is_aligned_markdown(self) -> None:
         self.assertEqual(
             table(("row", "calls"), [("ours", "120"), ("the other", "9")]),
             "| row       | calls |\n| --------- | ----: |\n| ours      |   120 |\n| the other |  "

@@ -1,6 +1,4 @@
-"""The benchmark of pages asks for pages that exist, and gives what is in the middle of its
-rounds.
-"""
+"""The page benchmark requests existing pages, and reports the median of its rounds."""
 
 from __future__ import annotations
 
@@ -22,6 +20,6 @@ class Views(TestCase):
 
 
 class Rounds(TestCase):
-    def test_one_slow_round_moves_nothing(self) -> None:
+    def test_one_slow_round_changes_nothing(self) -> None:
         rounds = [{"paint": paint, "kilobytes": 80.0} for paint in (110.0, 900.0, 130.0)]
         self.assertEqual(first_paint.middle_of(rounds), {"paint": 130.0, "kilobytes": 80.0})

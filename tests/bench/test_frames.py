@@ -1,4 +1,4 @@
-"""What the generator sends is what ACS sends, stamped with true moments."""
+"""The generator sends what ACS sends, with correct timestamps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOMENT_US = 1_664_824_572_925_000
 
 
 def packets_in(content: bytes) -> list[AudioData]:
-    """What a server decodes; a mask of zeros is skipped."""
+    """Decodes the packets as a server does; a mask of zeros is skipped."""
     found = []
     while content:
         length = int.from_bytes(content[2:4], "big")
@@ -24,7 +24,7 @@ def packets_in(content: bytes) -> list[AudioData]:
         assert content[4:8] == bytes(4), "a mask of zeros"
         unmasked = bytes([content[0], 126]) + content[2:4] + content[8 : 8 + length]
         whole = frame_in(unmasked)
-        assert whole, "the frame is whole"
+        assert whole, "the frame is complete"
         decoded = messages.decode(whole[1])
         assert isinstance(decoded, AudioData), "a packet"
         found.append(decoded)
@@ -33,20 +33,20 @@ def packets_in(content: bytes) -> list[AudioData]:
 
 
 class Turns(TestCase):
-    def test_a_turn_is_one_packet_of_each_voice_with_the_moment_it_was_stamped_with(self) -> None:
+    def test_a_turn_is_one_packet_of_each_voice_with_its_timestamp(self) -> None:
         content = turns(RAW_IDS, 1)[0].stamp(Clock().stamp(MOMENT_US))
         found = packets_in(bytes(content))
         self.assertEqual([packet.participant for packet in found], RAW_IDS)
         self.assertEqual([packet.timestamp_us for packet in found], [MOMENT_US] * 2)
         self.assertEqual([len(packet.pcm) for packet in found], [640] * 2)
 
-    def test_a_turn_is_stamped_again(self) -> None:
+    def test_a_turn_can_be_stamped_again(self) -> None:
         turn, clock = turns(RAW_IDS, 1)[0], Clock()
         turn.stamp(clock.stamp(MOMENT_US))
         later = packets_in(bytes(turn.stamp(clock.stamp(MOMENT_US + 3_600_000_000))))
         self.assertEqual([packet.timestamp_us for packet in later], [MOMENT_US + 3_600_000_000] * 2)
 
-    def test_a_packet_differs_from_the_one_before_it(self) -> None:
+    def test_a_packet_differs_from_the_previous_one(self) -> None:
         ring = turns(RAW_IDS, 1)
         sent = [
             packets_in(bytes(ring[place_in_ring(number)].content))[0].pcm

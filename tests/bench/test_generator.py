@@ -1,4 +1,4 @@
-"""The generator against a server that only reads: everything arrives, and in time."""
+"""The generator against a server that only reads: everything arrives on time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.servers import ROOT
 
 
 def small_plan(url: str, calls: int = 3) -> LoadPlan:
-    """Half a second."""
+    """Returns a plan of half a second."""
     return LoadPlan(
         [CallPlan(index, f"bench-{index}", url, 5000 * index, 1 + index) for index in range(calls)],
         (5, 25),
@@ -27,7 +27,7 @@ def small_plan(url: str, calls: int = 3) -> LoadPlan:
 
 async def sent(plan: LoadPlan) -> Report:
     async with Load(plan) as load:
-        await load.window_began()
+        await load.window_started()
         await load.window_ended()
         return await load.report()
 
@@ -48,7 +48,7 @@ class AgainstRawSockets(TestCase):
             report = asyncio.run(sent(small_plan(server.media_url)))
             self.assertEqual(server.figures()["packets"], report.packets_sent)
 
-    def test_a_call_that_is_not_let_in_is_broken(self) -> None:
+    def test_a_refused_call_is_broken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             refusing = threading.Thread(target=refuse_one, args=(listening,))
             refusing.start()
@@ -61,7 +61,7 @@ class AgainstRawSockets(TestCase):
 
 
 def refuse_one(listening: socket.socket) -> None:
-    """What a recorder answers that has no room."""
+    """Answers as a recorder does that has no space."""
     connection, _address = listening.accept()
     with connection:
         connection.recv(65_536)
@@ -69,24 +69,24 @@ def refuse_one(listening: socket.socket) -> None:
 
 
 class Comparison(TestCase):
-    def test_one_too_many_does_not_make_up_for_one_that_lacks(self) -> None:
+    def test_a_surplus_packet_does_not_compensate_a_lost_one(self) -> None:
         plan = small_plan("ws://a")
         calls = [{"index": index, "packets": 10, "begun_us": 0} for index in range(3)]
-        said = {
+        reported = {
             "window_us": [0, 1],
             "window_packets": 0,
             "started_us": 0,
             "bytes_sent": 0,
             "late": [],
         }
-        report = Report(plan, {**said, "cpu_seconds": 0, "broken": {}, "calls": calls})
+        report = Report(plan, {**reported, "cpu_seconds": 0, "broken": {}, "calls": calls})
         self.assertEqual(compared(report, {"bench-0": 10, "bench-1": 12, "bench-2": 7}), (27, 2))
         self.assertEqual(compared(report, {"bench-0": 10}), (10, 0))
 
 
 @tag("once")
 class CommandLine(TestCase):
-    def test_help_is_there_throughout(self) -> None:
+    def test_every_command_has_help(self) -> None:
         for arguments in (["--help"], ["capacity", "--help"]):
             done = subprocess.run(
                 [sys.executable, "-m", "bench", *arguments],

@@ -15,22 +15,22 @@ class Histograms(TestCase):
         self.assertEqual(histogram.quantile_ms(0.99), 98.1)
         self.assertEqual(histogram.quantile_ms(1.0), 99.1)
 
-    def test_nothing_has_no_quantile(self) -> None:
+    def test_an_empty_histogram_has_no_quantile(self) -> None:
         self.assertIsNone(Histogram().quantile_ms(0.5))
 
-    def test_one_late_one_in_two_hundred_is_beyond_the_99th(self) -> None:
+    def test_one_late_in_two_hundred_is_beyond_the_99th_percentile(self) -> None:
         histogram = Histogram()
         histogram.add_all([50] * 199 + [400_000])
         self.assertEqual(histogram.quantile_ms(0.99), 0.1)
         self.assertEqual(histogram.quantile_ms(1.0), 400.1)
 
-    def test_what_is_out_of_bounds_counts_at_the_bound(self) -> None:
+    def test_values_out_of_range_count_at_the_limit(self) -> None:
         histogram = Histogram()
         histogram.add_all([-5, 60_000_000])
         self.assertEqual(histogram.total, 2)
         self.assertEqual((histogram.quantile_ms(0.5), histogram.quantile_ms(1.0)), (0.1, 5000.1))
 
-    def test_it_is_handed_on_whole(self) -> None:
+    def test_it_is_transmitted_completely(self) -> None:
         histogram = Histogram()
         histogram.add_all([100, 2500, 2500])
         self.assertEqual(Histogram(histogram.trimmed()).counts, histogram.counts)

@@ -1,4 +1,4 @@
-"""How old levels are in a browser, and that it is seen when they are too old."""
+"""The age of levels in a browser, and the detection of levels that are too old."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVER = (0, 2**62)
 
 
 def messages(delay_us: int, *, until_us: int = 20_000_000) -> list[tuple[int, bytes]]:
-    """Ten levels a second of one voice, each `delay_us` old."""
+    """Returns ten levels a second of one voice, each `delay_us` old."""
     found = []
     for at_us in range(0, until_us, 100_000):
         peak = 0.0 if at_us // 1_000_000 % 2 == 0 else -12.0
@@ -22,17 +22,17 @@ def messages(delay_us: int, *, until_us: int = 20_000_000) -> list[tuple[int, by
     return found
 
 
-def heard(told: list[tuple[int, bytes]]) -> Rises:
+def rises_of(sent: list[tuple[int, bytes]]) -> Rises:
     rises = Rises()
-    for at_us, text in told:
-        rises.hear(at_us, text)
+    for at_us, text in sent:
+        rises.add(at_us, text)
     return rises
 
 
 def latencies(
-    told: list[tuple[int, bytes]], begun_us: dict[str, int], window_us: tuple[int, int]
+    sent: list[tuple[int, bytes]], begun_us: dict[str, int], window_us: tuple[int, int]
 ) -> Histogram:
-    return heard(told).latencies(begun_us, window_us)
+    return rises_of(sent).latencies(begun_us, window_us)
 
 
 class Latencies(TestCase):
@@ -46,10 +46,12 @@ class Latencies(TestCase):
         window = (BEGUN_US + 3_000_000, BEGUN_US + 7_000_000)
         self.assertEqual(latencies(messages(40_000), {"a": BEGUN_US}, window).total, 2)
 
-    def test_strangers_and_other_messages_are_passed_over(self) -> None:
+    def test_unknown_participants_and_other_messages_are_ignored(self) -> None:
         other = [(BEGUN_US, b'{"type":"snapshot","calls":[]}')]
         self.assertEqual(latencies(other + messages(40_000), {"b": BEGUN_US}, EVER).total, 0)
 
-    def test_the_last_loud_one_tells_that_levels_queue(self) -> None:
-        self.assertEqual(heard(messages(5_000_000)).last_loud_us, BEGUN_US + 18_900_000 + 5_000_000)
-        self.assertEqual(heard([]).last_loud_us, 0)
+    def test_the_last_loud_message_reveals_a_queue(self) -> None:
+        self.assertEqual(
+            rises_of(messages(5_000_000)).last_loud_us, BEGUN_US + 18_900_000 + 5_000_000
+        )
+        self.assertEqual(rises_of([]).last_loud_us, 0)

@@ -1,4 +1,4 @@
-"""Who sends when."""
+"""The schedule of calls."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class Plans(TestCase):
         offsets = [call.offset_us for call in plan(["ws://a"], 40, 1).calls]
         self.assertEqual(offsets, list(range(0, PACKET_US, PACKET_US // 40)))
 
-    def test_calls_begin_one_after_the_other_and_all_before_the_window(self) -> None:
-        made = plan(["ws://a"], 100, 30, ramp_seconds=10)
-        begins = [call.first_period for call in made.calls]
-        self.assertEqual(begins, sorted(begins))
-        self.assertEqual((begins[0], begins[50], begins[-1]), (1, 251, 496))
-        self.assertGreater(made.window[0], begins[-1])
-        self.assertEqual(made.window[1] - made.window[0], 1500)
+    def test_calls_start_one_after_the_other_and_before_the_window(self) -> None:
+        load = plan(["ws://a"], 100, 30, ramp_seconds=10)
+        starts = [call.first_period for call in load.calls]
+        self.assertEqual(starts, sorted(starts))
+        self.assertEqual((starts[0], starts[50], starts[-1]), (1, 251, 496))
+        self.assertGreater(load.window[0], starts[-1])
+        self.assertEqual(load.window[1] - load.window[0], 1500)
 
-    def test_calls_are_dealt_out_to_the_servers_in_turn(self) -> None:
+    def test_calls_are_distributed_over_the_servers(self) -> None:
         urls = [call.url for call in plan(["ws://a", "ws://b"], 5, 1).calls]
         self.assertEqual(urls, ["ws://a", "ws://b", "ws://a", "ws://b", "ws://a"])
 
@@ -33,7 +33,7 @@ class Plans(TestCase):
 
 
 class Keeping(TestCase):
-    def test_few_calls_of_a_short_run_are_all_kept_and_many_of_a_long_one_are_sampled(self) -> None:
+    def test_few_calls_of_a_short_run_are_all_kept_and_many_of_a_long_run_are_sampled(self) -> None:
         ids = [str(number) for number in range(400)]
         self.assertEqual(len(to_keep(ids[:50], 30)), 50)
         self.assertEqual(len(to_keep(ids, 30)), 200)

@@ -1,4 +1,4 @@
-"""Whose time a sample is."""
+"""The attribution of samples."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from unittest import TestCase
 
 from bench.figures import Figures
 from bench.profile import parts_of
-from bench.profiled import ROOMS, SERVER, cpu_of_other_threads, room_of, shared_out
+from bench.profiled import PARTS, SERVER, cpu_of_other_threads, divided, part_of
 from calls.audio.levels import level_of
 from streams.ingest.meter import Meter
 from tests.servers import ROOT
 
 
 def frame_of(code: CodeType) -> FrameType:
-    """The frame at the first line of a function of that code; it must call nothing that is not
-    given.
+    """Returns the frame at the first line of a function of that code, which must call only
+    functions that are given.
     """
     found: list[FrameType] = []
 
@@ -28,7 +28,7 @@ def frame_of(code: CodeType) -> FrameType:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)  # type: ignore[arg-type] # a tracer that traces on
+    sys.settrace(trace)  # type: ignore[arg-type] # a tracer that keeps tracing
     try:
         level_of(bytes(640))
     finally:
@@ -36,30 +36,30 @@ def frame_of(code: CodeType) -> FrameType:
     return found[0]
 
 
-class Rooms(TestCase):
-    def test_every_room_is_a_file_of_the_project(self) -> None:
-        for name in ROOMS:
+class PartTests(TestCase):
+    def test_every_part_is_a_file_of_the_project(self) -> None:
+        for name in PARTS:
             self.assertTrue((ROOT / name).exists(), name)
 
     def test_the_first_known_file_from_the_top_gets_the_time(self) -> None:
-        self.assertEqual(room_of(frame_of(level_of.__code__)), "meter")
+        self.assertEqual(part_of(frame_of(level_of.__code__)), "meter")
 
-    def test_what_no_file_of_ours_called_is_the_servers(self) -> None:
-        self.assertEqual(room_of(sys._getframe()), SERVER)
-        self.assertEqual(room_of(None), SERVER)
+    def test_frames_without_a_known_file_count_for_the_server(self) -> None:
+        self.assertEqual(part_of(sys._getframe()), SERVER)
+        self.assertEqual(part_of(None), SERVER)
 
-    def test_what_comes_before_the_first_instruction_is_the_callers(self) -> None:
-        """Seen by a generator's frame that has not begun."""
+    def test_time_before_the_first_instruction_counts_for_the_caller(self) -> None:
+        """Tested with the frame of a generator that has not started."""
 
         def listening() -> object:
             yield
 
         suspended = listening()
-        self.assertEqual(room_of(suspended.gi_frame), SERVER)  # type: ignore[attr-defined]
+        self.assertEqual(part_of(suspended.gi_frame), SERVER)  # type: ignore[attr-defined]
 
 
 class Threads(TestCase):
-    def test_cpu_of_other_threads_is_told_by_name_without_number(self) -> None:
+    def test_cpu_of_other_threads_is_reported_by_name_without_number(self) -> None:
         worked, over = threading.Event(), threading.Event()
 
         def work() -> None:
@@ -83,20 +83,18 @@ class Threads(TestCase):
 
 
 class Parts(TestCase):
-    def test_samples_share_out_the_cpu_of_the_main_thread(self) -> None:
-        self.assertEqual(
-            shared_out(2.0, {"server": 30, "decode": 10}), {"server": 1.5, "decode": 0.5}
-        )
-        self.assertEqual(shared_out(2.0, {}), {})
+    def test_samples_divide_the_cpu_of_the_main_thread(self) -> None:
+        self.assertEqual(divided(2.0, {"server": 30, "decode": 10}), {"server": 1.5, "decode": 0.5})
+        self.assertEqual(divided(2.0, {}), {})
 
-    def test_seconds_become_microseconds_a_packet_and_nothing_is_left_out(self) -> None:
+    def test_seconds_become_microseconds_per_packet_and_nothing_is_lost(self) -> None:
         figures = Figures("ours-uvicorn", 10, 30, packets_measured=1_000_000, cpu_us=9.0)
-        said = {
+        sampled = {
             "rooms": {"server": 5.0, "decode": 2.0},
             "threads": {"journal-syncer": 1.0, "idle": 0.0},
         }
         self.assertEqual(
-            parts_of(said, figures, 1.0),
+            parts_of(sampled, figures, 1.0),
             {
                 "server": 5.0,
                 "decode": 2.0,

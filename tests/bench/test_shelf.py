@@ -1,4 +1,4 @@
-"""What the benchmark of the shelf says of plans, and what the one of exports plays."""
+"""The evaluation of query plans, and the calls that the export benchmark plays."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SMALL = "Seq Scan on auth_user  (cost=0.00..1.0 rows=1 width=16) (actual rows=99
 
 
 class PlanTests(TestCase):
-    def test_a_scan_counts_with_what_it_has_read_and_thrown_away(self) -> None:
+    def test_a_scan_counts_with_the_rows_it_has_read_and_discarded(self) -> None:
         self.assertEqual(shelf.most_read(ENDS_EARLY), 10_001)
         self.assertAlmostEqual(shelf.most_read(WHOLE), 3 * (66_640 + 26.67))
         self.assertEqual(shelf.most_read(SMALL), 0)
 
 
 class RecordingTests(RowTestCase):
-    def test_a_call_is_as_long_as_was_wanted_and_can_be_exported(self) -> None:
+    def test_a_call_has_the_requested_length_and_can_be_exported(self) -> None:
         call_id = recordings.make_call(150, (ALICE, BOB))
         plan = plan_of(recording_of(Call.objects.get(pk=call_id)), ExportRequest())
         self.assertEqual(plan.sample_count, 150 * recordings.RATE)
-        self.assertEqual(sum(map(len, Export.of(plan).pieces())), 44 + 150 * 32_000)
+        self.assertEqual(sum(map(len, Export.of(plan).chunks())), 44 + 150 * 32_000)

@@ -1,8 +1,7 @@
-"""The pages and the live socket in this process, on uvicorn in a thread, and a real Chromium that
-looks at them.
+"""Pages and live socket on uvicorn in a thread of this process, and a real Chromium.
 
-The server shares the database of the running test, and its channel layer: a test says news by
-`self.say(...)` as a recording process would.
+The server shares the database and the channel layer of the running test: `self.publish(...)` sends
+updates as a recording process would.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ START_SECONDS = 20.0
 
 
 class ServerThread:
-    """The ASGI application on a port of loopback; `stop` cuts every connection, `start` brings it
-    back there.
+    """The ASGI application on a loopback port; `stop` ends every connection, `start` listens on
+    the same port again.
     """
 
     def __init__(self) -> None:
@@ -78,8 +77,8 @@ class ServerThread:
         assert not self._thread.is_alive(), "the server has stopped"
         self._server = None
 
-    def cut(self) -> None:
-        """Breaks every connection as a network does, without a word; the server takes new ones."""
+    def abort_connections(self) -> None:
+        """Aborts every connection as a network failure does; the server accepts new ones."""
 
         async def abort() -> None:
             assert self._server
@@ -88,12 +87,12 @@ class ServerThread:
 
         self.run(abort()).result(timeout=5)
 
-    def say(self, news: News) -> None:
-        """Publishes as a recording process would, and returns when the layer has taken it."""
+    def publish(self, news: News) -> None:
+        """Publishes as a recording process would; returns when the layer has accepted it."""
         self.run(channel.publish(news)).result(timeout=5)
 
     def run(self, work: Coroutine[Any, Any, None]) -> Future[None]:
-        """On the server's loop."""
+        """Runs `work` on the server's event loop."""
         assert self._loop, "the server has been started"
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -108,9 +107,7 @@ class ServerThread:
 
 
 class BrowserTestCase(TransactionTestCase):
-    """One server and one browser for the class; a fresh window, already logged in, for each
-    test.
-    """
+    """One server and one browser per class; a new window, already logged in, per test."""
 
     server: ClassVar[ServerThread]
     browser: ClassVar[Browser]
@@ -120,7 +117,7 @@ class BrowserTestCase(TransactionTestCase):
     def setUpClass(cls) -> None:
         chromium = machine.chromium()
         super().setUpClass()
-        # Playwright keeps a loop in this thread, so Django would refuse the test's own queries.
+        # Playwright runs a loop in this thread, so Django would refuse the queries of the test.
         cls.enterClassContext(mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="true"))
         cls.server = ServerThread()
         cls.server.start()
@@ -134,15 +131,13 @@ class BrowserTestCase(TransactionTestCase):
         self.operator = person(OPERATOR, password=PASSWORD)
         self.console: list[str] = []
 
-    def say(self, process: str = "one", **what: Any) -> None:
-        news: Any = {"process": process, "levels": {}, **what}
-        self.server.say(news)
+    def publish(self, process: str = "one", **update: Any) -> None:
+        news: Any = {"process": process, "levels": {}, **update}
+        self.server.publish(news)
 
     @contextmanager
     def window(self, *, logged_in: bool = True, **options: Any) -> Iterator[Page]:
-        """A page of a browser with no memory of others. What it says on its console is in
-        `self.console`.
-        """
+        """Opens a page in a new browser context; its console output is in `self.console`."""
         context = self.browser.new_context(base_url=self.server.url, **options)
         try:
             if logged_in:
@@ -163,7 +158,7 @@ class BrowserTestCase(TransactionTestCase):
 
 
 def _application() -> Any:
-    # Imported when the first server starts: the socket's own modules need Django's registry.
+    # Imported when the first server starts: the modules of the sockets need Django's registry.
     from calls.routing import listen_socket, live_socket
 
     return ProtocolTypeRouter(

@@ -1,6 +1,4 @@
-"""The list of calls in a real Chromium: columns are hidden, kept by the browser, and shown
-again.
-"""
+"""Columns of the list of calls in a real Chromium: hidden, stored by the browser, reset."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.server import BrowserTestCase
 from tests.calls.rows import make_call, make_conversation, make_participant
 
-NAMES = ("State", "Beginning", "Length", "Gaps and alarms", "Id")
+NAMES = ("State", "Started", "Length", "Gaps and alarms", "Id")
 
 
 @tag("browser")
@@ -27,7 +25,7 @@ class Columns(BrowserTestCase):
         page.keyboard.press("Escape")
         expect(page.locator("#columns")).not_to_have_attribute("open", "")
 
-    def test_they_are_hidden_kept_and_reset_and_the_address_says_nothing_of_it(self) -> None:
+    def test_they_are_hidden_stored_and_reset_without_changing_the_address(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             self.hide(page, "State", "Id")
@@ -62,7 +60,7 @@ class Columns(BrowserTestCase):
             self.hide(page, "Length")
             expect(other.locator(".list-length").first).to_be_hidden()
 
-    def test_a_browser_that_keeps_nothing_hides_them_as_long_as_the_page(self) -> None:
+    def test_without_storage_they_are_hidden_until_the_page_is_left(self) -> None:
         with self.window() as page:
             page.add_init_script(
                 "Object.defineProperty(window, 'localStorage', { get() { throw new "
@@ -73,12 +71,12 @@ class Columns(BrowserTestCase):
             expect(page.locator(".list-length").first).to_be_hidden()
         self.assertEqual(self.console, [])
 
-    def test_whichever_are_hidden_nothing_scrolls_sideways(self) -> None:
+    def test_nothing_scrolls_sideways_with_any_columns_hidden(self) -> None:
         for width in (390, 800, 1440):
             with self.window(viewport={"width": width, "height": 844}) as page:
                 page.goto("/calls/")
                 page.get_by_label("Select all").check()
-                for hidden in (NAMES[:1], NAMES[1:3], NAMES[3:]):  # at last all of them
+                for hidden in (NAMES[:1], NAMES[1:3], NAMES[3:]):  # in the end all of them
                     self.hide(page, *hidden)
                     page.get_by_text("Columns", exact=True).click()
                     with self.subTest(width=width, hidden=hidden):

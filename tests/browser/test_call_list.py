@@ -1,6 +1,4 @@
-"""The list of calls in a real Chromium: it finds while one types, and the address says what is
-shown.
-"""
+"""Search in the list of calls in a real Chromium: results while typing, and shareable addresses."""
 
 from __future__ import annotations
 
@@ -14,13 +12,13 @@ from tests.calls.rows import make_call, make_conversation, make_participant
 
 
 @tag("browser")
-class Finding(BrowserTestCase):
+class Searching(BrowserTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.call, _alice, _bob = make_conversation()
         make_participant(make_call("another"), "4:+4930123456")
 
-    def test_it_finds_while_one_types_and_the_address_can_be_shared(self) -> None:
+    def test_it_searches_while_typing_and_the_address_can_be_shared(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             expect(page.locator("[data-row]")).to_have_count(2)
@@ -33,7 +31,7 @@ class Finding(BrowserTestCase):
             expect(page.get_by_label("Number, name or id")).to_have_value("+4930")
         self.assertEqual(self.console, [])
 
-    def test_back_shows_what_was_shown(self) -> None:
+    def test_back_and_forward(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             page.get_by_label("Number, name or id").fill("+4930")
@@ -58,7 +56,7 @@ class Finding(BrowserTestCase):
             page.keyboard.press("Enter")
             expect(page).to_have_url(re.compile(f"/calls/{self.call.pk}/"))
 
-    def test_what_cannot_be_fetched_leaves_the_old_rows_and_says_so(self) -> None:
+    def test_a_failed_request_keeps_the_rows_and_is_shown(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             page.route("**/calls/*part=rows*", lambda route: route.abort())

@@ -1,6 +1,4 @@
-"""The page of one call in a real Chromium: lanes show what is stored, and play it; a range is what
-was dragged.
-"""
+"""The page of a call in a real Chromium: timeline, player, ranges and details."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ WAVE = """(canvas, [from, to]) => {
   for (let at = 3; at < bytes.length; at += 4) drawn += bytes[at] > 100 ? 1 : 0;
   return drawn / (bytes.length / 4);
 }"""
-"""The share of pixels that are drawn between two places of a canvas, as shares of its width."""
+"""Returns the share of drawn pixels between two positions of a canvas (shares of its width)."""
 
 LOUDNESS = """async (seconds) => {
   const output = document.querySelector("call-lanes").player.output;
@@ -54,12 +52,12 @@ LOUDNESS = """async (seconds) => {
   output.disconnect(tap);
   return most;
 }"""
-"""The highest sample that is heard meanwhile."""
+"""Returns the highest sample played during these seconds."""
 
 
 @tag("browser")
 class CallPage(BrowserTestCase):
-    """A call of ten seconds: Alice is a tone, missing from 4 to 6; Bob is silent until 7."""
+    """A call of ten seconds: Alice is a tone with a gap from 4 to 6; Bob is silent until 7."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -80,14 +78,14 @@ class CallPage(BrowserTestCase):
         return page.locator(f".lane[data-participant='{participant.pk}']")
 
     def drawn(self, page: Page, participant: Participant, start: float, end: float) -> float:
-        """Between two seconds, when the whole call is in sight."""
+        """Returns the drawn share between two seconds while the whole call is visible."""
         share: float = (
             self.lane(page, participant).locator("canvas").evaluate(WAVE, [start / 10, end / 10])
         )
         return share
 
     def until_drawn(self, page: Page) -> None:
-        """Where each of them speaks: peaks come lane by lane."""
+        """Waits until both lanes show speech: peaks arrive lane by lane."""
         for who, part in ((self.alice, [0.1, 0.2]), (self.bob, [0.8, 0.9])):
             lane = f".lane[data-participant='{who.pk}'] canvas"
             drawn = f"([lane, part]) => ({WAVE})(document.querySelector(lane), part) > 0.1"
@@ -95,8 +93,8 @@ class CallPage(BrowserTestCase):
 
 
 @tag("browser")
-class TheLanes(CallPage):
-    def test_they_show_speech_silence_and_what_is_missing_where_they_are(self) -> None:
+class Timeline(CallPage):
+    def test_it_shows_speech_silence_and_gaps(self) -> None:
         with self.window() as page:
             self.open(page)
             self.until_drawn(page)
@@ -127,7 +125,7 @@ class TheLanes(CallPage):
                 self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 390)
         self.assertEqual(self.console, [])
 
-    def test_a_call_that_grows_grows_on_the_page(self) -> None:
+    def test_a_live_call_grows_on_the_page(self) -> None:
         with self.window() as page:
             self.call.subscriptions.update(
                 disconnected_at=None, seen_at=START + timedelta(days=9_999)
@@ -138,7 +136,7 @@ class TheLanes(CallPage):
             expect(page.locator("[data-part=length]")).to_have_text("0:12.0")
             expect(page.locator("#call-facts")).to_contain_text("0:12 recorded")
 
-    def test_marks_are_buttons_that_lead_to_their_second(self) -> None:
+    def test_marks_are_buttons_that_lead_to_their_moment(self) -> None:
         LedgerEntry.objects.create(
             call=self.call,
             kind="dtmf",
@@ -150,7 +148,7 @@ class TheLanes(CallPage):
             page.get_by_role("button", name="0:08.0 · DTMF 7 (keypad)").click()
             expect(page.locator("[data-part=offset]")).to_have_text("0:08.0")
 
-    def test_what_cannot_be_fetched_is_said_and_tried_again(self) -> None:
+    def test_a_failed_request_is_shown_and_can_be_retried(self) -> None:
         with self.window() as page:
             page.route("**/timeline", lambda route: route.fulfill(status=503))
             page.goto(reverse("call", args=[self.call.pk]))
@@ -162,12 +160,12 @@ class TheLanes(CallPage):
 
 
 @tag("browser")
-class ThePlayer(CallPage):
+class Player(CallPage):
     def play(self, page: Page) -> None:
         page.get_by_role("button", name="Play", exact=True).click()
         page.wait_for_function("() => document.querySelector('call-lanes').player.at > 0.2")
 
-    def test_playing_sounds_as_what_was_stored_and_mute_and_solo_say_who(self) -> None:
+    def test_it_plays_the_stored_audio_with_mute_and_solo(self) -> None:
         with self.window() as page:
             self.open(page)
             self.play(page)
@@ -194,7 +192,7 @@ class ThePlayer(CallPage):
         with self.window() as page:
             self.open(page)
             box = page.locator("[data-part=ruler]").bounding_box()
-            assert box, "the ruler is in sight"
+            assert box, "the ruler is visible"
             y = self.lane(page, self.bob).locator("canvas").bounding_box()["y"] + 20
             page.mouse.move(box["x"] + box["width"] * 0.72, y)
             page.mouse.down()
@@ -211,27 +209,25 @@ class ThePlayer(CallPage):
         )
         samples, rate = soundfile.read(BytesIO(content), dtype="int16")
         first, last = round(start * rate), round(end * rate)
-        alice, bob = (
-            (0, 1) if self.alice.pk < self.bob.pk else (1, 0)
-        )  # both are heard from the same moment on
+        alice, bob = (0, 1) if self.alice.pk < self.bob.pk else (1, 0)  # tracks are ordered by id
         np.testing.assert_array_equal(
             samples[:, bob], noise(3.0, seed=7)[first - 7 * rate : last - 7 * rate]
         )
         self.assertTrue(samples[:, alice].any())
 
-    def test_who_may_not_hear_is_told_why(self) -> None:
+    def test_a_viewer_without_permission_to_play_is_informed(self) -> None:
         self.operator.user_permissions.remove(
             *self.operator.user_permissions.filter(codename="hear_recording")
         )
         with self.window() as page:
             self.open(page)
             expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
-            expect(page.locator(".lanes-why")).to_contain_text("not hear them")
+            expect(page.locator(".lanes-why")).to_contain_text("but not play them")
 
 
 @tag("browser")
-class TheFacts(CallPage):
-    def test_an_id_is_copied_and_the_button_says_so(self) -> None:
+class Details(CallPage):
+    def test_an_id_is_copied_and_confirmed(self) -> None:
         with self.window(permissions=["clipboard-read", "clipboard-write"]) as page:
             self.open(page)
             page.get_by_role("button", name="Copy Call connection id").click()
@@ -242,13 +238,13 @@ class TheFacts(CallPage):
                 page.evaluate("navigator.clipboard.readText()"), self.call.call_connection_id
             )
 
-    def test_an_entry_of_the_ledger_leads_to_its_second(self) -> None:
+    def test_an_event_leads_to_its_moment(self) -> None:
         with self.window() as page:
             self.open(page)
             page.locator(".ledger a").first.click()
             expect(page.locator("[data-part=offset]")).to_have_text("0:04.0")
 
-    def test_times_are_the_readers_own_with_utc_on_hover(self) -> None:
+    def test_times_are_local_with_utc_as_tooltip(self) -> None:
         with self.window(timezone_id="America/New_York") as page:
             self.open(page)
             time = page.locator(".call-sum time")

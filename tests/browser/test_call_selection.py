@@ -1,4 +1,4 @@
-"""The list of calls in a real Chromium: calls are selected and downloaded as one zip."""
+"""Selection in the list of calls in a real Chromium, and its download as one zip."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ListTestCase(BrowserTestCase):
 
 @tag("browser")
 class Downloading(ListTestCase):
-    def test_what_is_ticked_is_downloaded_and_is_what_rest_hands_out(self) -> None:
+    def test_selected_calls_are_downloaded_as_in_rest(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             for call in self.calls[:2]:
@@ -62,7 +62,7 @@ class Downloading(ListTestCase):
                 np.testing.assert_array_equal(samples, rest)
         self.assertEqual(self.console, [])
 
-    def test_without_javascript_it_is_a_form(self) -> None:
+    def test_without_javascript_it_is_a_plain_form(self) -> None:
         with self.window(java_script_enabled=False) as page:
             page.goto("/calls/")
             self.box(page, self.calls[0]).check()
@@ -71,19 +71,19 @@ class Downloading(ListTestCase):
             rest = page.request.get(f"{url_of(self.calls[0], 'audio')}?format=flac").body()
             self.assertEqual(zipped.read(line["audio"]), rest)
 
-    def test_nothing_selected_is_nothing_to_download_and_says_so(self) -> None:
+    def test_without_a_selection_the_download_is_disabled(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             button = page.get_by_role("button", name="Download selected")
             expect(button).to_be_disabled()
-            expect(button).to_have_accessible_description("Nothing selected")
+            expect(button).to_have_accessible_description("None selected")
             self.box(page, self.calls[0]).check()
             expect(button).to_be_enabled()
             page.get_by_label("Number, name or id").fill("nobody at all")
             expect(page.locator("[data-row]")).to_have_count(0)
             expect(page.locator("#selection")).to_be_hidden()
 
-    def test_who_may_not_take_away_has_nothing_to_tick(self) -> None:
+    def test_without_permission_there_are_no_checkboxes(self) -> None:
         User.objects.all().delete()
         self.operator = person("listener", "view_call", "hear_recording")
         with self.window() as page:
@@ -99,7 +99,7 @@ class Downloading(ListTestCase):
 
 @tag("browser")
 class Selecting(ListTestCase):
-    def test_a_range_all_and_none_with_the_mouse(self) -> None:
+    def test_by_mouse(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             boxes = page.locator("input[name=call]")
@@ -112,14 +112,14 @@ class Selecting(ListTestCase):
             page.get_by_label("Select all").check()
             self.expect_selected(page, "4 of 4 selected")
             page.get_by_role("button", name="Clear selection").click()
-            self.expect_selected(page, "Nothing selected")
+            self.expect_selected(page, "None selected")
             expect(page.get_by_label("Select all")).not_to_be_checked()
             expect(page).to_have_url(f"{self.server.url}/calls/")
 
     def test_by_keyboard(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
-            for key in ("x", "j", "x"):  # the first comes before any row has the focus
+            for key in ("x", "j", "x"):  # the first is pressed before a row has the focus
                 page.keyboard.press(key)
             self.expect_selected(page, "1 of 4 selected")
             for key in ("j", "j", "X"):
@@ -128,16 +128,16 @@ class Selecting(ListTestCase):
             page.keyboard.press("x")
             self.expect_selected(page, "2 of 4 selected")
             page.keyboard.press("Escape")
-            self.expect_selected(page, "Nothing selected")
+            self.expect_selected(page, "None selected")
             page.locator("input[name=call]").nth(1).focus()
-            for key in ("Space", "j", "x"):  # a box in focus is no text that is typed
+            for key in ("Space", "j", "x"):  # shortcuts work while a checkbox has the focus
                 page.keyboard.press(key)
             self.expect_selected(page, "2 of 4 selected")
             page.keyboard.press("/")
             page.keyboard.type("xXj")
             expect(page.get_by_label("Number, name or id")).to_have_value("xXj")
 
-    def test_what_is_still_shown_stays_selected_while_one_types(self) -> None:
+    def test_visible_calls_stay_selected_while_typing(self) -> None:
         with self.window() as page:
             page.goto("/calls/")
             page.get_by_label("Select all").check()
@@ -148,7 +148,7 @@ class Selecting(ListTestCase):
             expect(page.locator("[data-row]")).to_have_count(4)
             self.expect_selected(page, "3 of 4 selected")
 
-    def test_a_box_says_whose_it_is(self) -> None:
+    def test_a_checkbox_is_named_by_its_call(self) -> None:
         with self.window() as page:
             page.goto("/calls/?q=%2B4930")
             name = "Select +4930123456 2026-03-02"

@@ -1,6 +1,4 @@
-"""Listening in as the dashboard has it: the mark on the row of a call, and the control that lets
-one hear it.
-"""
+"""Listening in on the dashboard: the mark on the row of a call, and the button to listen."""
 
 from __future__ import annotations
 
@@ -20,42 +18,41 @@ MINE, OTHER = "mine", "other"
 
 
 @tag("browser")
-class TheMark(DashboardTestCase):
-    def test_it_says_how_many_listen_until_nobody_does(self) -> None:
+class Mark(DashboardTestCase):
+    def test_it_shows_the_number_of_listeners(self) -> None:
         call, other = a_call(1, CUSTOMER), a_call(2, CUSTOMER)
         with self.window() as page:
             self.opened(page)
-            self.say(calls=[call, other])
+            self.publish(calls=[call, other])
             row, rest = (page.locator(f"[data-call='{each['id']}']") for each in (call, other))
-            mark = row.locator("[data-part=ears]")
+            mark = row.locator("[data-part=listeners]")
             expect(row).to_be_visible()
             expect(mark).to_be_hidden()
-            self.say(listeners={call["id"]: 1})
+            self.publish(listeners={call["id"]: 1})
             expect(mark).to_be_visible()
             expect(mark).to_have_text("1 listening in on this call")
-            expect(rest.locator("[data-part=ears]")).to_be_hidden()
-            self.say(listeners={call["id"]: 2})
+            expect(rest.locator("[data-part=listeners]")).to_be_hidden()
+            self.publish(listeners={call["id"]: 2})
             expect(mark).to_contain_text("2 listening")
-            self.say(listeners={})
+            self.publish(listeners={})
             expect(mark).to_be_hidden()
         self.assertEqual(self.console, [])
 
-    def test_it_goes_with_the_call(self) -> None:
+    def test_it_disappears_with_the_call(self) -> None:
         call = a_call(1, CUSTOMER)
         with self.window() as page:
             self.opened(page)
-            self.say(calls=[call], listeners={call["id"]: 1})
+            self.publish(calls=[call], listeners={call["id"]: 1})
             expect(page.get_by_text("1 listening")).to_be_visible()
-            page.locator(
-                "[data-call] [data-part=title]"
-            ).focus()  # a row that is read stays for a while
-            self.say(ended=[ended(call)])
+            # While a row has the focus, it stays on the page.
+            page.locator("[data-call] [data-part=title]").focus()
+            self.publish(ended=[ended(call)])
             expect(page.locator("[data-part=status]")).to_have_text("ended")
             expect(page.get_by_text("1 listening")).to_be_hidden()
 
 
 @tag("browser")
-class TheControl(SpokenCallsTestCase):
+class Control(SpokenCallsTestCase):
     spoken = {MINE: {ALICE: tone(1.0, HERTZ)}, OTHER: {BOB: tone(1.0, OTHER_HERTZ)}}
 
     def row(self, page: Page, connection: str) -> Locator:
@@ -66,36 +63,40 @@ class TheControl(SpokenCallsTestCase):
         expect(page.locator("#live")).to_have_attribute("data-connection", "live")
         return page
 
-    def test_one_call_at_a_time_is_heard_in_place_and_marked(self) -> None:
+    def test_one_call_at_a_time_is_played_and_marked(self) -> None:
         with self.window() as page:
             self.opened(page)
             self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
             bar = page.get_by_role("group", name="Listen in")
-            expect(bar.locator("[data-part=whom]")).to_have_text("Call mine: +15551234567")
+            expect(bar.locator("[data-part=title]")).to_have_text("+15551234567")
             self.hears(page, HERTZ)
-            expect(self.row(page, MINE).locator("[data-part=ears]")).to_contain_text("1 listening")
+            expect(self.row(page, MINE).locator("[data-part=listeners]")).to_contain_text(
+                "1 listening"
+            )
             self.row(page, OTHER).get_by_role("button", name="Listen to this call").click()
             self.hears(page, OTHER_HERTZ)
             self.hears_no_more(page, HERTZ)
             expect(
                 self.row(page, MINE).get_by_role("button", name="Listen to this call")
             ).to_be_visible()
-            expect(self.row(page, MINE).locator("[data-part=ears]")).to_be_hidden()
-            expect(self.row(page, OTHER).locator("[data-part=ears]")).to_contain_text("1 listening")
+            expect(self.row(page, MINE).locator("[data-part=listeners]")).to_be_hidden()
+            expect(self.row(page, OTHER).locator("[data-part=listeners]")).to_contain_text(
+                "1 listening"
+            )
             expect(bar.locator("[data-voice]")).to_have_count(1)
             self.assertEqual(violations(page), [])
             self.row(page, OTHER).get_by_role("button", name="Stop listening to this call").click()
             expect(bar).to_be_hidden()
-            expect(page.locator("[data-part=ears]:visible")).to_have_count(0)
+            expect(page.locator("[data-part=listeners]:visible")).to_have_count(0)
         self.assertEqual(
             {entry.call for entry in LedgerEntry.objects.all()}, {*self.calls.values()}
         )
         self.assertEqual(self.console, [])
 
-    def test_a_key_on_the_row_begins_and_ends_it(self) -> None:
+    def test_a_key_on_the_row_starts_and_stops_it(self) -> None:
         with self.window() as page:
             self.opened(page)
-            page.keyboard.press("l")  # on no row: of none
+            page.keyboard.press("l")  # no row has the focus
             expect(page.locator("listen-in")).to_be_hidden()
             self.row(page, OTHER).locator("[data-part=title]").focus()
             page.keyboard.press("l")
@@ -103,7 +104,7 @@ class TheControl(SpokenCallsTestCase):
             page.keyboard.press("l")
             expect(page.locator("listen-in")).to_be_hidden()
 
-    def test_the_end_of_the_call_is_said_until_the_bar_is_closed(self) -> None:
+    def test_the_end_of_the_call_is_shown_until_the_bar_is_closed(self) -> None:
         with self.window() as page:
             self.opened(page)
             self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
@@ -111,12 +112,12 @@ class TheControl(SpokenCallsTestCase):
             over = {"connected_at": START, "disconnected_at": START, "seen_at": START}
             Subscription.objects.filter(call=self.calls[MINE]).update(**over, close_code=1000)
             bar = page.get_by_role("group", name="Listen in")
-            expect(bar.get_by_role("status")).to_have_text("The call is over.", timeout=15_000)
+            expect(bar.get_by_role("status")).to_have_text("The call has ended.", timeout=15_000)
             expect(page.get_by_role("button", name="Stop listening to this call")).to_have_count(0)
             bar.get_by_role("button", name="Close").click()
             expect(bar).to_be_hidden()
 
-    def test_it_goes_on_when_its_row_is_filtered_away(self) -> None:
+    def test_it_continues_when_its_row_is_filtered_out(self) -> None:
         with self.window() as page:
             self.opened(page)
             self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
@@ -128,7 +129,7 @@ class TheControl(SpokenCallsTestCase):
                 self.row(page, MINE).get_by_role("button", name="Stop listening to this call")
             ).to_be_visible()
 
-    def test_without_the_permission_there_is_none(self) -> None:
+    def test_it_requires_its_permission(self) -> None:
         self.operator.user_permissions.remove(Permission.objects.get(codename="listen_live"))
         with self.window() as page:
             self.opened(page)

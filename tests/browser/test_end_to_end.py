@@ -1,6 +1,4 @@
-"""From ACS's socket to a moving meter: the real server in a process of its own, the simulator, a
-browser.
-"""
+"""End to end: the real server in a separate process, the simulator as ACS, and a browser."""
 
 from __future__ import annotations
 
@@ -23,13 +21,13 @@ SECONDS = 4
 
 @tag("browser")
 class ACall(SimpleTestCase):
-    def test_is_seen_and_heard_while_it_lasts_on_daphne(self) -> None:
-        self.see_and_hear("daphne")
+    def test_is_shown_while_live_on_daphne(self) -> None:
+        self.check_live_call("daphne")
 
-    def test_is_seen_and_heard_while_it_lasts_on_uvicorn(self) -> None:
-        self.see_and_hear("uvicorn")
+    def test_is_shown_while_live_on_uvicorn(self) -> None:
+        self.check_live_call("uvicorn")
 
-    def see_and_hear(self, kind: str) -> None:
+    def check_live_call(self, kind: str) -> None:
         with self.watched(kind) as (server, page):
             expect(page.get_by_text("No live calls")).to_be_visible()
             acs = self.simulate(server, "--seconds", str(SECONDS))
@@ -45,7 +43,7 @@ class ACall(SimpleTestCase):
             expect(page.locator("[data-call]")).to_have_count(0, timeout=20_000)
             expect(page.get_by_text("No live calls")).to_be_visible()
 
-    def test_that_stalls_raises_an_alarm_that_clears_when_it_goes_on(self) -> None:
+    def test_that_stalls_raises_an_alarm_until_it_continues(self) -> None:
         with self.watched("uvicorn") as (server, page):
             acs = self.simulate(server, "--seconds", "14", "--stall", "1:7")
             alarms = page.get_by_role("region", name="Alarms")
@@ -60,7 +58,7 @@ class ACall(SimpleTestCase):
 
     @contextmanager
     def watched(self, kind: str) -> Iterator[tuple[Server, Page]]:
-        """A server of this kind, and a page of it that an operator looks at."""
+        """Runs a server of this kind, and opens its dashboard."""
         chromium = machine.chromium()
         console: list[str] = []
         with running(kind, {"DEBUG": "true"}) as (server, _rest), sync_playwright() as playwright:
@@ -77,7 +75,7 @@ class ACall(SimpleTestCase):
         self.assertEqual(console, [])
 
     def simulate(self, server: Server, *shape: str) -> subprocess.Popen[bytes]:
-        """One call of two voices, in real time."""
+        """Starts a call with two participants, in real time."""
         voices = (
             "--tone",
             "440",

@@ -1,6 +1,4 @@
-"""Listening in with a real Chromium: a tone that is being recorded is heard, soon, and stops being
-heard.
-"""
+"""Listening in with a real Chromium: tones that are being recorded are played, with mute."""
 
 from __future__ import annotations
 
@@ -39,21 +37,19 @@ HEARS = """async (hertz) => {
   const place = Math.round((hertz / output.context.sampleRate) * tap.fftSize);
   return Math.max(...levels.slice(place - 2, place + 3)) > -40;
 }"""
-"""Whether this tone is in what goes to the loudspeakers."""
+"""Returns whether the audio output contains this tone."""
 
-NOTES_WORDS = """() => {
+RECORD_TEXTS = """() => {
   const state = document.querySelector("listen-in [data-part=state]");
-  window.words = [];
-  const keep = () => window.words.push(state.textContent);
+  window.texts = [];
+  const keep = () => window.texts.push(state.textContent);
   new MutationObserver(keep).observe(state, { childList: true });
 }"""
-"""Keeps all that the bar says, however short."""
+"""Records every text of the bar, however short."""
 
 
 class SpokenCallsTestCase(BrowserTestCase):
-    """Calls in which everybody speaks a tone: live in the database, and recorded in the server's
-    own process.
-    """
+    """Live calls in which each participant is a tone, recorded in the process of the server."""
 
     spoken: ClassVar = {"connection": TONES}
 
@@ -79,7 +75,7 @@ class SpokenCallsTestCase(BrowserTestCase):
         return call
 
     async def speak(self) -> None:
-        """All speak at the pace of the clock, a packet each every 20 ms, until the test is over."""
+        """Sends a packet per participant every 20 ms, in real time, until the test ends."""
         streams = {
             connection: self.recorder.open(connection, "", ACS) for connection in self.spoken
         }
@@ -110,28 +106,28 @@ class ListeningIn(SpokenCallsTestCase):
         self.call = self.calls["connection"]
         self.bob = self.call.participants.get(raw_id=BOB)
 
-    def says(self, page: Page, words: str) -> None:
+    def shows(self, page: Page, text: str) -> None:
         wait_until(
-            lambda: words in page.evaluate("window.words"), what=lambda: f"the bar says: {words}"
+            lambda: text in page.evaluate("window.texts"), what=lambda: f"the bar shows: {text}"
         )
 
-    def test_after_a_break_it_goes_on_by_itself_with_what_was_chosen(self) -> None:
+    def test_it_reconnects_and_keeps_mute(self) -> None:
         with self.window() as page:
             page.goto(reverse("call", args=[self.call.pk]))
             page.get_by_role("button", name="Listen in").click()
             self.hears(page, HERTZ)
             page.locator(f"[data-voice='{self.bob.pk}'] [data-do=mute]").click()
             self.hears_no_more(page, OTHER_HERTZ)
-            page.evaluate(NOTES_WORDS)
-            self.server.cut()
-            self.says(page, "The connection broke. Trying again…")
+            page.evaluate(RECORD_TEXTS)
+            self.server.abort_connections()
+            self.shows(page, "Connection lost. Reconnecting…")
             expect(page.locator("listen-in")).to_have_attribute("data-state", "on")
             self.hears(page, HERTZ)
             self.hears_no_more(page, OTHER_HERTZ)
             expect(page.locator("[data-voice]")).to_have_count(2)
         self.assertEqual(LedgerEntry.objects.filter(call=self.call, kind="listening").count(), 2)
 
-    def test_the_end_of_the_call_is_final_and_said(self) -> None:
+    def test_the_end_of_the_call_is_final_and_shown(self) -> None:
         with self.window() as page:
             page.goto(reverse("call", args=[self.call.pk]))
             page.get_by_role("button", name="Listen in").click()
@@ -139,13 +135,15 @@ class ListeningIn(SpokenCallsTestCase):
             over = {"connected_at": START, "disconnected_at": START, "seen_at": START}
             Subscription.objects.update(**over, close_code=1000)
             expect(page.locator("listen-in [data-part=state]")).to_have_text(
-                "The call is over.", timeout=15_000
+                "The call has ended.", timeout=15_000
             )
-            page.evaluate(NOTES_WORDS)
-            page.get_by_role("button", name="Listen in").click()  # refused: why, the page finds out
-            self.says(page, "The call is over.")
+            page.evaluate(RECORD_TEXTS)
+            page.get_by_role(
+                "button", name="Listen in"
+            ).click()  # refused; the page asks REST for the reason
+            self.shows(page, "The call has ended.")
 
-    def test_everybody_is_heard_within_a_second_and_one_alone_where_wanted(self) -> None:
+    def test_all_are_played_within_a_second_and_can_be_muted(self) -> None:
         with self.window() as page:
             page.goto(reverse("call", args=[self.call.pk]))
             page.get_by_role("button", name="Listen in").click()

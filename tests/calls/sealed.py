@@ -17,15 +17,15 @@ from calls.export.plan import ExportRequest, Plan, Recording, plan_of
 from calls.export.rendering import Renderer
 
 EPOCH_SECONDS = 1_795_426_200
-"""2026-11-23T09:30:00Z, so that positions are realistically large."""
+"""2026-11-23T09:30:00Z, so that positions are as large as in production."""
 
 Placed = tuple[int, Samples]
-"""Start in samples after `EPOCH_SECONDS`, and the samples."""
+"""First sample, counted from `EPOCH_SECONDS`, and samples."""
 
 
 class Sealed:
-    """Tracks of segments: `Sealed([[(0, samples), …], …])`, at `rate` unless a track is (rate,
-    segments).
+    """Tracks of segments: `Sealed([[(0, samples), …], …])`, all at `rate` except tracks given as
+    (rate, segments).
     """
 
     def __init__(
@@ -33,21 +33,19 @@ class Sealed:
     ) -> None:
         self.samples: dict[UUID, Samples] = {}
         self.reads: Counter[UUID] = Counter()
-        stretches = {}
+        refs = {}
         for track in tracks:
             own_rate, segments = track if isinstance(track, tuple) else (rate, track)
-            stretches[uuid4()] = [
-                self._stretch(start, samples, own_rate) for start, samples in segments
-            ]
-        self.recording = Recording(uuid4(), stretches)
+            refs[uuid4()] = [self._add(start, samples, own_rate) for start, samples in segments]
+        self.recording = Recording(uuid4(), refs)
 
     @property
     def participants(self) -> list[UUID]:
-        return list(self.recording.stretches)
+        return list(self.recording.segments)
 
-    def read(self, stretch: SegmentRef) -> Samples:
-        self.reads[stretch.segment_id] += 1
-        return self.samples[stretch.segment_id]
+    def read(self, segment: SegmentRef) -> Samples:
+        self.reads[segment.segment_id] += 1
+        return self.samples[segment.segment_id]
 
     def plan(
         self, name: str = "wav", layout: Layout = Layout.TRACKS, participant: UUID | None = None
@@ -56,17 +54,11 @@ class Sealed:
 
     def rendered(self, plan: Plan) -> Samples:
         """Returns all samples of a plan, shape (samples, channels)."""
-        return np.concatenate(list(Renderer(plan, self.read).blocks(plan.first, plan.last)))
+        return np.concatenate(list(Renderer(plan, self.read).all_blocks()))
 
-    def _stretch(self, start: int, samples: Samples, rate: int) -> SegmentRef:
+    def _add(self, start: int, samples: Samples, rate: int) -> SegmentRef:
         samples = np.asarray(samples, np.int16)
-        stretch = SegmentRef(
-            uuid4(),
-            EPOCH_SECONDS * rate + start,
-            len(samples),
-            rate,
-            "",
-            pcm_hash(samples.tobytes()),
-        )
-        self.samples[stretch.segment_id] = samples
-        return stretch
+        sha256 = pcm_hash(samples.tobytes())
+        segment = SegmentRef(uuid4(), EPOCH_SECONDS * rate + start, len(samples), rate, "", sha256)
+        self.samples[segment.segment_id] = samples
+        return segment

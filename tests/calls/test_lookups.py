@@ -124,16 +124,14 @@ class AdminTests(AdminPageTestCase):
     def test_a_part_that_is_too_short_is_reported(self) -> None:
         for model in ("call", "segment"):
             response = self.get_list(model, q="55")
-            self.assertContains(
-                response, "Parts of at least 3 characters are looked for: “55” is none."
-            )
+            self.assertContains(response, "“55” is too short: parts need at least 3 characters.")
             self.assertEqual(self.listed(model, q="55"), set())
 
     def test_a_part_with_many_matches_shows_and_reports_the_newest(self) -> None:
-        with patch.object(search, "MAX_OWNERS", 2):
+        with patch.object(search, "MAX_MATCHES", 2):
             response = self.get_list("segment", q="555010")
             self.assertContains(
-                response, "“555010” is in more than 2 of the participants: the newest are shown."
+                response, "“555010” matches more than 2 participants: the newest are shown."
             )
             self.assertEqual(len(self.listed("segment", q="555010")), 2)
             self.assertNotContains(self.get_list("call", q="555010"), "the newest are shown")

@@ -28,4 +28,4 @@ class ThresholdTests(TestCase):
 
     def test_a_listener_is_gone_after_two_missed_checks(self) -> None:
         checks = timedelta(seconds=listening.CHECK_SECONDS)
-        self.assertGreater(call_page.LISTENS_FOR, 2 * checks)
+        self.assertGreater(call_page.LISTENER_TIMEOUT, 2 * checks)

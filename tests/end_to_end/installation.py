@@ -1,6 +1,4 @@
-"""What the tests from end to end share: servers that start quickly, REST by token, voices that can
-be compared.
-"""
+"""Shared parts of the end-to-end tests: fast-starting servers, a REST client, comparable voices."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import json
 import re
 import sqlite3
 import wave
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -33,7 +31,7 @@ GRACE_SECONDS = 1.0
 QUICK = {
     "SEGMENT_SECONDS": str(SEGMENT_SECONDS),
     "RECONNECT_GRACE_SECONDS": str(GRACE_SECONDS),
-    "REST_RATE_USER": "1000000/min",  # tests ask until the answer is the one they wait for
+    "REST_RATE_USER": "1000000/min",  # tests poll until they get the expected answer
 }
 CALLER, AGENT = "4:+15550100142", "8:acs:3d20e1de-0f28-41c5_0000000b-faeb"
 
@@ -50,14 +48,14 @@ print("account", Token.objects.create(user=user).key, browser.cookies["sessionid
 
 @dataclass(frozen=True)
 class Account:
-    """One user, by token for REST and by session for the live socket."""
+    """A user's token for REST and session for the live socket."""
 
     token: str
     session: str
 
 
 def make_account(server: Server) -> Account:
-    """Of the user `ENGINEER`, new in the server's database."""
+    """Creates the user `ENGINEER` in the server's database."""
     printed = re.search(
         r"^account (\w+) (\w+)$", server.manage("shell", "-c", MAKE_ACCOUNT), re.MULTILINE
     )
@@ -67,7 +65,7 @@ def make_account(server: Server) -> Account:
 
 @cache
 def database_with_account() -> tuple[bytes, Account]:
-    """A migrated SQLite file, made once for all servers: migrating takes longer than most tests."""
+    """Returns a migrated SQLite file, cached because migrating takes longer than most tests."""
     with TemporaryDirectory() as folder:
         server = Server(data_dir=Path(folder))
         server.manage("migrate", "--verbosity", "0")
@@ -79,7 +77,7 @@ def database_with_account() -> tuple[bytes, Account]:
 def running(
     kind: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Server, Rest]]:
-    """A server of that kind with a data folder of its own, and REST of it."""
+    """Runs a server on "daphne" or "uvicorn" with its own data; yields it with a REST client."""
     content, account = database_with_account()
     with TemporaryDirectory(prefix="acsmedia-server-") as folder:
         database = Path(folder) / "db.sqlite3"
@@ -92,16 +90,16 @@ def running(
 
 
 class Rest:
-    """REST of one server, as an engineer asks it."""
+    """REST client of one server, authenticated as an engineer."""
 
     def __init__(self, server: Server, account: Account) -> None:
         self.server = server
         self.account = account
 
     def body(self, path: str, **query: str) -> bytes:
-        """Raises `HTTPError` where the answer is not good."""
+        """Raises `HTTPError` for an error status."""
         address = f"{self.server.url}{path}{'?' if query else ''}{urlencode(query)}"
-        request = Request(address, headers={"Authorization": f"Token {self.account.token}"})  # noqa: S310 - ours
+        request = Request(address, headers={"Authorization": f"Token {self.account.token}"})  # noqa: S310 - a local server
         with urlopen(request, timeout=60) as answer:  # noqa: S310
             content: bytes = answer.read()
             return content
@@ -116,7 +114,7 @@ class Rest:
         return found
 
     def call(self, connection_id: str) -> dict[str, Any]:
-        """The one call of that connection, once it is there."""
+        """Waits for the only call of that connection and returns it."""
         [call] = wait_until(
             lambda: self.calls(connection_id),
             what=lambda: f"{connection_id} is listed\n{self.server.log[-4000:]}",
@@ -124,7 +122,7 @@ class Rest:
         return call
 
     def over(self, connection_id: str) -> dict[str, Any]:
-        """The call when its grace time is over and nothing of this server waits to be sealed."""
+        """Waits until the call has ended and no journal of this server waits to be sealed."""
         return wait_until(
             lambda: self._over(connection_id),
             what=lambda: f"{connection_id} is over\n{self.server.log[-4000:]}",
@@ -135,27 +133,24 @@ class Rest:
         waiting = [*(self.server.data_dir / "spool").glob("*/*.journal")]
         return None if call["state"] == "live" or waiting else call
 
-    def _still(self, missing: str) -> Callable[[], str]:
-        return lambda: f"a call that is {missing}\n{self.server.log[-4000:]}"
-
     def audio(self, call: dict[str, Any], **query: str) -> tuple[NDArray[np.int16], int]:
-        """Samples of a WAV of the call, shape (samples, channels), and their rate."""
+        """Returns the samples of a WAV of the call, shape (samples, channels), and their rate."""
         with wave.open(BytesIO(self.body(f"/api/v1/calls/{call['id']}/audio", **query))) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
             return samples.reshape(-1, file.getnchannels()), file.getframerate()
 
     def track(self, call: dict[str, Any], raw_id: str) -> bytes:
-        """PCM of the track of one participant, from the zero of the call to its end."""
+        """Returns PCM of one participant's track, from the start of the call to its end."""
         [participant] = [one["id"] for one in call["participants"] if one["raw_id"] == raw_id]
         return self.audio(call, participant=participant)[0].tobytes()
 
     def manifest(self, call: dict[str, Any]) -> dict[str, Any]:
-        """The manifest's tracks by raw id."""
+        """Returns the manifest's tracks by raw id."""
         tracks = self.json(f"/api/v1/calls/{call['id']}/manifest")["tracks"]
         return {track["participant"]["raw_id"]: track for track in tracks}
 
     def packets(self) -> int:
-        """Audio packets that are in journals of this process, by its metrics."""
+        """Returns the number of audio packets written to journals, from the metrics."""
         counted = re.search(
             r"^acsmedia_packets_total (\S+)$", self.body("/metrics").decode(), re.MULTILINE
         )
@@ -163,9 +158,7 @@ class Rest:
         return int(float(counted[1]))
 
     def ledger(self) -> set[tuple[str, str]]:
-        """(kind, reason) of all entries there are; read from the file, because REST shows gaps
-        only.
-        """
+        """Returns (kind, reason) of all ledger entries, from the database: REST shows gaps only."""
         with sqlite3.connect(self.server.data_dir / "db.sqlite3") as database:
             return {*database.execute("SELECT kind, reason FROM calls_ledgerentry")}
 
@@ -173,7 +166,7 @@ class Rest:
 def spoken(
     seconds: float, rate: int = 16_000, *, raw_ids: tuple[str, ...] = (CALLER, AGENT), **faults: Any
 ) -> Conversation:
-    """The first seconds of the demo call `order`, by as many of its two people."""
+    """Returns the start of the demo call `order`, with one speaker for each of `raw_ids`."""
     names = ("order-caller", "order-agent")
     voices = [
         ScriptedVoice(raw_id, Clip(read_file(VOICES / f"{name}.flac", rate), rate, seconds))
@@ -183,9 +176,7 @@ def spoken(
 
 
 def noises(seconds: float, rate: int = 16_000, *, seed: int = 1, **faults: Any) -> Conversation:
-    """Noise of two participants: a shift by one sample, or a packet in another's place, cannot go
-    unseen.
-    """
+    """Returns noise of two participants, so a shift by one sample or a swapped packet shows."""
     random = np.random.default_rng(seed)
     voices = [
         ScriptedVoice(
@@ -197,6 +188,6 @@ def noises(seconds: float, rate: int = 16_000, *, seed: int = 1, **faults: Any) 
 
 
 def pcm_of(script: Conversation, raw_id: str) -> bytes:
-    """All that the participant says in the script."""
+    """Returns all PCM of the participant in the script."""
     [sound] = [voice.sound for voice in script.voices if voice.raw_id == raw_id]
     return b"".join(map(sound.packet, range(sound.packet_count)))

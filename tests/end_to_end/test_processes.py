@@ -1,5 +1,7 @@
-"""Two processes, Daphne and uvicorn, on one Postgres and one Redis: a call over both, a dashboard
-that sees both, and somebody who listens in by the one on what the other records.
+"""Two processes, Daphne and uvicorn, on one Postgres and one Redis.
+
+A call moves from one to the other, a dashboard shows the calls of both, and a listener on one
+process hears a call that the other records.
 """
 
 from __future__ import annotations
@@ -40,57 +42,57 @@ SECOND = 1_000_000
 RATE = 16_000
 FIRST, SECOND_HALF = noises(3.0, seed=11), noises(3.0, seed=12)
 ON_DAPHNE, ON_UVICORN = noises(3.0, seed=13), noises(3.0, seed=14)
-AWAY_SECONDS = 0.8  # shorter than the grace time
-LONG_ENOUGH = noises(14.0, seed=15)  # for whoever listens, and for a lease that runs out
+DISCONNECTED_SECONDS = 0.8  # shorter than the grace time
+LONG_CALL = noises(14.0, seed=15)  # long enough to listen, and for a lease to expire
 
 
 class Dashboard:
-    """A browser's live socket: what it has been told so far."""
+    """The live socket of a browser, with all messages received so far."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.messages: list[dict[str, Any]] = []
         self._socket = socket
-        self._news = asyncio.Condition()
+        self._received = asyncio.Condition()
 
-    async def listen(self) -> None:
+    async def receive(self) -> None:
         async for text in self._socket:
-            async with self._news:
+            async with self._received:
                 self.messages.append(json.loads(text))
-                self._news.notify_all()
+                self._received.notify_all()
 
-    async def shown(self) -> None:
-        """Waits for the first picture: what begins from now on is told, and not part of it."""
-        async with asyncio.timeout(PATIENCE_SECONDS), self._news:
-            await self._news.wait_for(
+    async def wait_for_snapshot(self) -> None:
+        """Waits for the snapshot: calls that start later are in messages, not in the snapshot."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self._received:
+            await self._received.wait_for(
                 lambda: any(one["type"] == "snapshot" for one in self.messages)
             )
 
-    async def told(self, kind: str, connection_id: str) -> dict[str, Any]:
-        """The first message of that kind on the call; waits for it."""
-        async with asyncio.timeout(PATIENCE_SECONDS), self._news:
-            await self._news.wait_for(lambda: self.of(kind, connection_id))
+    async def wait_for(self, kind: str, connection_id: str) -> dict[str, Any]:
+        """Waits for the first message of that kind about the call; returns its call."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self._received:
+            await self._received.wait_for(lambda: self.of(kind, connection_id))
         return self.of(kind, connection_id)[0]
 
     def of(self, kind: str, connection_id: str) -> list[dict[str, Any]]:
         calls = (one["call"] for one in self.messages if one["type"] == kind)
         return [call for call in calls if call["call_connection_id"] == connection_id]
 
-    async def marks(self, calls: dict[str, int]) -> None:
-        """Waits until it is said that so many listen, and on nothing else."""
-        async with asyncio.timeout(PATIENCE_SECONDS), self._news:
-            await self._news.wait_for(lambda: self.listening == calls)
+    async def wait_for_listeners(self, calls: dict[str, int]) -> None:
+        """Waits until exactly these numbers of listeners are shown, by call."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self._received:
+            await self._received.wait_for(lambda: self.listening == calls)
 
     @property
     def listening(self) -> dict[str, int]:
-        """As it was said last."""
-        said = {"snapshot": "listening", "listening": "calls"}
+        """The numbers of listeners by call, from the latest message."""
+        members = {"snapshot": "listening", "listening": "calls"}
         found: list[dict[str, int]] = [
-            one[said[one["type"]]] for one in self.messages if one["type"] in said
+            one[members[one["type"]]] for one in self.messages if one["type"] in members
         ]
         return found[-1] if found else {}
 
-    def heard(self) -> set[str]:
-        """Participants whose level was above silence at some time."""
+    def speakers(self) -> set[str]:
+        """Returns the participants whose level was ever above silence."""
         levels = (one["levels"] for one in self.messages if one["type"] == "levels")
         return {
             participant
@@ -102,7 +104,7 @@ class Dashboard:
 
 @asynccontextmanager
 async def dashboard(server: Server, account: Account) -> AsyncIterator[Dashboard]:
-    """Logged in by cookie, on a page of that server."""
+    """Opens a live socket of that server, logged in by cookie."""
     headers = {"Cookie": f"sessionid={account.session}"}
     async with connect(
         f"{server.ws_url}/ws/live",
@@ -110,19 +112,17 @@ async def dashboard(server: Server, account: Account) -> AsyncIterator[Dashboard
         additional_headers=headers,
     ) as socket:
         board = Dashboard(socket)
-        listening = asyncio.create_task(board.listen())
+        receiving = asyncio.create_task(board.receive())
         try:
-            await board.shown()
+            await board.wait_for_snapshot()
             yield board
         finally:
-            listening.cancel()
+            receiving.cancel()
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One message of a listening socket with audio: of whom, from when, and how long after that
-    moment it came.
-    """
+class AudioMessage:
+    """One audio message of a listening socket, with its start time and its delay after that."""
 
     participant: str
     at_us: int
@@ -134,9 +134,7 @@ class Heard:
 async def listening(
     server: Server, account: Account, call_id: str
 ) -> AsyncIterator[ClientConnection]:
-    """A listener's socket; the call is live when its row is written, so the first ones may be
-    refused.
-    """
+    """Opens a listener's socket; retries, because the call is live only once its row is written."""
     headers = {"Cookie": f"sessionid={account.session}"}
     address = f"{server.ws_url}/ws/listen/{call_id}"
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -150,19 +148,18 @@ async def listening(
         yield socket
 
 
-async def hear(socket: ClientConnection, parts: int) -> list[Heard]:
-    """So many messages with audio."""
-    heard: list[Heard] = []
+async def receive_audio(socket: ClientConnection, count: int) -> list[AudioMessage]:
+    """Receives `count` audio messages."""
+    received: list[AudioMessage] = []
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(heard) < parts:
+        while len(received) < count:
             message = await socket.recv()
             if isinstance(message, bytes):
                 at_us = int.from_bytes(message[8:16], "little")
                 delay_seconds = time.time() - at_us / SECOND
-                heard.append(
-                    Heard(str(UUID(bytes=message[16:32])), at_us, message[32:], delay_seconds)
-                )
-    return heard
+                participant = str(UUID(bytes=message[16:32]))
+                received.append(AudioMessage(participant, at_us, message[32:], delay_seconds))
+    return received
 
 
 @tag("once")
@@ -189,7 +186,7 @@ class TwoProcessesTestCase(SimpleTestCase):
         for server in (cls.daphne, cls.uvicorn):
             cls.enterClassContext(server)
 
-    async def played(
+    async def play(
         self, server: Server, script: Any, connection_id: str, **settings: Any
     ) -> Report:
         report = await play(
@@ -199,44 +196,44 @@ class TwoProcessesTestCase(SimpleTestCase):
         return report
 
 
-class ACall(TwoProcessesTestCase):
-    async def test_one_dashboard_sees_the_calls_of_both(self) -> None:
+class CallTests(TwoProcessesTestCase):
+    async def test_one_dashboard_shows_the_calls_of_both(self) -> None:
         async with dashboard(self.daphne, self.account) as board:
             await asyncio.gather(
-                self.played(self.daphne, ON_DAPHNE, "on-daphne"),
-                self.played(self.uvicorn, ON_UVICORN, "on-uvicorn"),
+                self.play(self.daphne, ON_DAPHNE, "on-daphne"),
+                self.play(self.uvicorn, ON_UVICORN, "on-uvicorn"),
             )
             for connection_id in ("on-daphne", "on-uvicorn"):
                 with self.subTest(connection_id):
-                    await board.told("call.started", connection_id)
-                    ended = await board.told("call.ended", connection_id)
+                    await board.wait_for("call.started", connection_id)
+                    ended = await board.wait_for("call.ended", connection_id)
                     self.assertEqual((ended["state"], len(ended["participants"])), ("ended", 2))
                     self.assertLessEqual(
-                        {one["id"] for one in ended["participants"]}, board.heard()
+                        {one["id"] for one in ended["participants"]}, board.speakers()
                     )
             self.assertEqual(
                 len([one for one in board.messages if one["type"] == "snapshot"]),
                 1,
-                "nothing was lost",
+                "no message was lost",
             )
 
-    async def test_a_call_that_reconnects_to_the_other_process_stays_one_call(self) -> None:
-        began_us = int(time.time() * SECOND)
+    async def test_a_call_that_reconnects_to_the_other_process_remains_one_call(self) -> None:
+        started_us = int(time.time() * SECOND)
         async with dashboard(self.uvicorn, self.account) as board:
-            await self.played(self.daphne, FIRST, "both", started_us=began_us)
-            await asyncio.sleep(AWAY_SECONDS)  # as long as ACS needs to connect again
-            await self.played(self.uvicorn, SECOND_HALF, "both", started_us=began_us + 4 * SECOND)
-            ended = await board.told("call.ended", "both")
+            await self.play(self.daphne, FIRST, "both", started_us=started_us)
+            await asyncio.sleep(DISCONNECTED_SECONDS)  # the time ACS needs to reconnect
+            await self.play(self.uvicorn, SECOND_HALF, "both", started_us=started_us + 4 * SECOND)
+            ended = await board.wait_for("call.ended", "both")
             self.assertEqual(len(board.of("call.started", "both")), 1)
             self.assertEqual(len(board.of("call.ended", "both")), 1)
             self.assertEqual(
                 (ended["state"], len(ended["participants"]), len(ended["subscriptions"])),
                 ("ended", 2, 2),
             )
-        await asyncio.to_thread(self.is_whole)
+        await asyncio.to_thread(self.check_whole_call)
 
-    def is_whole(self) -> None:
-        for server in (self.daphne, self.uvicorn):  # each answers alike, whoever recorded
+    def check_whole_call(self) -> None:
+        for server in (self.daphne, self.uvicorn):  # both give the same answer
             rest = Rest(server, self.account)
             call = rest.over("both")
             self.assertEqual((call["state"], len(call["subscriptions"])), ("ended", 2))
@@ -249,61 +246,59 @@ class ACall(TwoProcessesTestCase):
                 )
 
 
-class AListener(TwoProcessesTestCase):
-    """On Daphne, of a call that uvicorn records; the dashboard is on uvicorn."""
+class ListenerTests(TwoProcessesTestCase):
+    """A listener on Daphne, to a call that uvicorn records; the dashboard is on uvicorn."""
 
     @asynccontextmanager
     async def spoken_call(
         self, connection_id: str
     ) -> AsyncIterator[tuple[Dashboard, dict[str, Any], int]]:
-        """A call that goes on, as the dashboard was told of it, and when its first sample was
-        spoken.
-        """
-        began_us = int(time.time() * 1000) * 1000  # ACS's timestamps have milliseconds
+        """Plays a live call; yields a dashboard, the call shown there, and the start in µs."""
+        started_us = int(time.time() * 1000) * 1000  # timestamps of ACS have milliseconds
         async with dashboard(self.uvicorn, self.account) as board:
             playing = asyncio.create_task(
-                self.played(self.uvicorn, LONG_ENOUGH, connection_id, started_us=began_us),
+                self.play(self.uvicorn, LONG_CALL, connection_id, started_us=started_us),
                 name="call",
             )
             try:
-                yield board, await board.told("call.started", connection_id), began_us
+                yield board, await board.wait_for("call.started", connection_id), started_us
                 await playing
             finally:
                 playing.cancel()
 
-    async def test_hears_what_was_said_within_a_second_and_is_marked_meanwhile(self) -> None:
-        async with self.spoken_call("listened") as (board, call, began_us):
+    async def test_audio_arrives_within_a_second_and_the_listener_is_shown(self) -> None:
+        async with self.spoken_call("listened") as (board, call, started_us):
             async with listening(self.daphne, self.account, call["id"]) as socket:
-                heard = await hear(socket, parts=20)
-                await board.marks({call["id"]: 1})
+                messages = await receive_audio(socket, count=20)
+                await board.wait_for_listeners({call["id"]: 1})
                 async with dashboard(self.daphne, self.account) as late:
-                    await late.marks({call["id"]: 1})
-            await board.marks({})
+                    await late.wait_for_listeners({call["id"]: 1})
+            await board.wait_for_listeners({})
             self.assertEqual(
-                board.of("call.ended", "listened"), [], "the listener left, the call goes on"
+                board.of("call.ended", "listened"), [], "the listener left, the call continues"
             )
         ids = {
             str(participant_id_of(UUID(call["id"]), raw_id)): raw_id for raw_id in (CALLER, AGENT)
         }
-        self.assertEqual({part.participant for part in heard}, {*ids})
-        for part in heard:
-            first = 2 * ((part.at_us - began_us) * RATE // SECOND)
+        self.assertEqual({message.participant for message in messages}, {*ids})
+        for message in messages:
+            first = 2 * ((message.at_us - started_us) * RATE // SECOND)
             self.assertEqual(
-                part.pcm, pcm_of(LONG_ENOUGH, ids[part.participant])[first:][: len(part.pcm)]
+                message.pcm, pcm_of(LONG_CALL, ids[message.participant])[first:][: len(message.pcm)]
             )
-        self.assertLess(median(part.delay_seconds for part in heard), 1.0)
+        self.assertLess(median(message.delay_seconds for message in messages), 1.0)
 
-    async def test_is_marked_no_more_when_its_process_has_died(self) -> None:
+    async def test_the_listener_disappears_when_its_process_dies(self) -> None:
         async with (
-            self.spoken_call("outlived") as (board, call, _began_us),
+            self.spoken_call("outlived") as (board, call, _started_us),
             listening(self.daphne, self.account, call["id"]),
         ):
-            await board.marks({call["id"]: 1})
+            await board.wait_for_listeners({call["id"]: 1})
             await asyncio.to_thread(self.daphne.kill)
             try:
-                await board.marks({})
+                await board.wait_for_listeners({})
                 self.assertEqual(
-                    board.of("call.ended", "outlived"), [], "the lease ran out, the call goes on"
+                    board.of("call.ended", "outlived"), [], "the lease expired, the call continues"
                 )
             finally:
                 await asyncio.to_thread(self.daphne.start)

@@ -1,4 +1,4 @@
-"""From the socket to the file: the same calls on both servers."""
+"""From the socket to the exported file: the same calls on both servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.servers import Server
 
 
 def setUpModule() -> None:
-    """Both at once: most of the time is spent in real time."""
+    """Runs both servers concurrently: the calls take place in real time."""
     servers = [unittest.enterModuleContext(running(kind)) for kind in ("daphne", "uvicorn")]
     OnDaphne.recording, OnUvicorn.recording = asyncio.run(_record_all(servers))
 
@@ -24,10 +24,10 @@ async def _record_all(servers: list[tuple[Server, Rest]]) -> list[Recording]:
 
 
 @tag("once")
-class OnDaphne(recorded_calls.Recorded):
+class OnDaphne(recorded_calls.RecordedCalls):
     pass
 
 
 @tag("once")
-class OnUvicorn(recorded_calls.Recorded):
+class OnUvicorn(recorded_calls.RecordedCalls):
     pass

@@ -1,6 +1,4 @@
-"""A server that ends in mid-call and starts again, on both servers: what is lost, and what is said
-of it.
-"""
+"""A server that stops in mid-call and restarts, on Daphne and uvicorn: losses and their records."""
 
 from __future__ import annotations
 
@@ -28,20 +26,20 @@ from tests.end_to_end.installation import (
 from tests.waiting import until
 
 SCRIPT = noises(60.0, seed=7)
-SPOKEN_SECONDS = (
-    4.5  # long enough for sealed segments, a journal in waiting, and one that is being written
-)
+SPOKEN_SECONDS = 4.5
+"""Long enough for sealed segments, a waiting journal, and an open one."""
+
 ALLOWED_PACKETS = 10  # 200 ms of one voice may have been in buffers
 
 
 @dataclass
 class Outcome:
-    """What was sent and counted when the end came, and what REST says after the next start."""
+    """Packets sent and counted before the stop, and the results of REST after the restart."""
 
     sent: dict[str, int]  # packets by raw id
-    counted: int  # packets that the server said it had in its journals, a moment before
-    seconds: float  # that its end took
-    sealed_before: float  # seconds that REST gave before the end
+    counted: int  # packets in journals by the server's metrics, just before the stop
+    seconds: float  # duration of the stop
+    sealed_before: float  # seconds of audio in REST before the stop
     call: dict[str, Any]
     tracks: dict[str, bytes]
     manifest: dict[str, Any]
@@ -49,47 +47,44 @@ class Outcome:
     log: str
 
 
-class Stopped(SimpleTestCase):
+class StopTestCase(SimpleTestCase):
     outcomes: ClassVar[dict[tuple[str, str], Outcome]] = {}
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        database_with_account()  # before four threads ask for it at once
+        database_with_account()  # before four threads need it at once
         asyncio.run(cls.stop_all())
 
     @classmethod
     async def stop_all(cls) -> None:
-        ways = [(kind, way) for kind in ("daphne", "uvicorn") for way in ("kill", "terminate")]
-        outcomes = await asyncio.gather(*(cls.stopped(kind, way) for kind, way in ways))
-        cls.outcomes = dict(zip(ways, outcomes, strict=True))
+        cases = [(kind, how) for kind in ("daphne", "uvicorn") for how in ("kill", "terminate")]
+        outcomes = await asyncio.gather(*(cls.stop(kind, how) for kind, how in cases))
+        cls.outcomes = dict(zip(cases, outcomes, strict=True))
 
     @staticmethod
     async def sealed_seconds(rest: Rest) -> float:
-        """What REST gives of the call that goes on; 0 until that is worth ending it."""
+        """Returns the duration of the live call in REST; 0 until it is long enough to stop."""
         seconds: float = (await asyncio.to_thread(rest.call, "call"))["duration_seconds"]
         return seconds if seconds > SEGMENT_SECONDS / 2 else 0.0
 
     @classmethod
-    async def stopped(cls, kind: str, way: str) -> Outcome:
+    async def stop(cls, kind: str, how: str) -> Outcome:
         context = running(kind)
         server, rest = await asyncio.to_thread(context.__enter__)
         try:
             report = Report()
-            playing = asyncio.create_task(
-                play(
-                    Plan(server.media_url, (PlannedCall(SCRIPT, connection_id="call"),)),
-                    report=report,
-                )
-            )
+            plan = Plan(server.media_url, (PlannedCall(SCRIPT, connection_id="call"),))
+            playing = asyncio.create_task(play(plan, report=report))
             packets = round(SPOKEN_SECONDS * 50) * 2
             await until(lambda: report.packets >= packets)
             sealed = await until(lambda: cls.sealed_seconds(rest))
             counted = await asyncio.to_thread(rest.packets)
             voices = report.calls[0].voices
-            sent, began = {voice.voice.raw_id: voice.packets for voice in voices}, time.monotonic()
-            await asyncio.to_thread(getattr(server, way))
-            seconds = time.monotonic() - began
+            sent = {voice.voice.raw_id: voice.packets for voice in voices}
+            started = time.monotonic()
+            await asyncio.to_thread(getattr(server, how))
+            seconds = time.monotonic() - started
             await playing
             await asyncio.to_thread(server.start)
             call = await asyncio.to_thread(rest.over, "call")
@@ -106,19 +101,19 @@ class Stopped(SimpleTestCase):
 
 
 @tag("once")
-class AServerInMidCall(Stopped):
-    def test_has_sealed_what_was_said_before(self) -> None:
+class StopInMidCallTests(StopTestCase):
+    def test_audio_was_sealed_before_the_stop(self) -> None:
         for which, outcome in self.outcomes.items():
             with self.subTest(which):
                 self.assertGreater(outcome.sealed_before, SEGMENT_SECONDS / 2)
 
-    def test_loses_nothing_that_it_has_read(self) -> None:
+    def test_no_packet_that_was_read_is_lost(self) -> None:
         for which, outcome in self.outcomes.items():
             with self.subTest(which):
                 recovered = sum(len(track) for track in outcome.tracks.values()) // 640
                 self.assertGreaterEqual(recovered, outcome.counted)
 
-    def test_loses_at_most_200_ms_that_were_still_in_buffers(self) -> None:
+    def test_at_most_200_ms_in_buffers_are_lost(self) -> None:
         for which, outcome in self.outcomes.items():
             for raw_id, track in outcome.tracks.items():
                 with self.subTest(which, voice=raw_id):
@@ -126,7 +121,7 @@ class AServerInMidCall(Stopped):
                         len(track) // 640, outcome.sent[raw_id] - ALLOWED_PACKETS
                     )
 
-    def test_gives_back_to_the_packet_what_was_said_until_then(self) -> None:
+    def test_the_recovered_audio_is_exact_to_the_packet(self) -> None:
         for which, outcome in self.outcomes.items():
             longest = max(map(len, outcome.tracks.values()))
             for raw_id, track in outcome.tracks.items():
@@ -135,10 +130,10 @@ class AServerInMidCall(Stopped):
                     self.assertEqual(samples % 320, 0)
                     self.assertEqual(track[: 2 * samples], pcm_of(SCRIPT, raw_id)[: 2 * samples])
                     self.assertLessEqual(
-                        longest - 2 * samples, 640, "one voice may have had one packet more"
+                        longest - 2 * samples, 640, "one voice may have one packet more"
                     )
 
-    def test_proves_it_in_the_manifest(self) -> None:
+    def test_the_manifest_proves_it(self) -> None:
         for which, outcome in self.outcomes.items():
             for raw_id, track in outcome.manifest.items():
                 with self.subTest(which, voice=raw_id):
@@ -150,32 +145,32 @@ class AServerInMidCall(Stopped):
                         self.assertEqual(segment["sha256"], sha256(piece).hexdigest())
                     self.assertEqual(track["gaps"], [])
 
-    def test_leaves_the_call_interrupted(self) -> None:
+    def test_the_call_is_interrupted(self) -> None:
         for which, outcome in self.outcomes.items():
             with self.subTest(which):
                 self.assertEqual(outcome.call["state"], "interrupted")
                 self.assertIsNotNone(outcome.call["ended_at"])
 
-    def test_that_was_killed_says_so_in_the_ledger(self) -> None:
+    def test_a_kill_is_recorded_in_the_ledger(self) -> None:
         for kind in ("daphne", "uvicorn"):
             with self.subTest(kind):
                 outcome = self.outcomes[kind, "kill"]
                 self.assertIn(("recovered", "recorder_stopped"), outcome.ledger)
                 self.assertIsNone(outcome.call["subscriptions"][0]["close_code"])
 
-    def test_that_is_told_to_stop_closes_its_journals_and_needs_no_recovery(self) -> None:
+    def test_a_graceful_stop_closes_its_journals_and_needs_no_recovery(self) -> None:
         for kind, code in (("daphne", None), ("uvicorn", 1012)):
             with self.subTest(kind):
                 outcome = self.outcomes[kind, "terminate"]
                 self.assertNotIn("recovered", {entry for entry, _reason in outcome.ledger})
                 self.assertEqual(outcome.call["subscriptions"][0]["close_code"], code)
 
-    def test_that_is_told_to_stop_does_within_ten_seconds(self) -> None:
+    def test_a_graceful_stop_takes_less_than_ten_seconds(self) -> None:
         for kind in ("daphne", "uvicorn"):
             with self.subTest(kind):
                 self.assertLess(self.outcomes[kind, "terminate"].seconds, 10.0)
 
-    def test_ends_and_starts_without_an_error(self) -> None:
+    def test_stop_and_restart_log_no_traceback(self) -> None:
         for which, outcome in self.outcomes.items():
             with self.subTest(which):
                 self.assertNotIn("Traceback", outcome.log)

@@ -8,21 +8,21 @@ import {
   SILENCE,
   STALE_MS,
   fraction,
-  hear,
   isStill,
   peakOf,
   quiet,
   rmsOf,
+  withLevel,
 } from "../../calls/static/calls/js/dashboard/rows/ballistics.js";
 
-test("a meter that has heard nothing is silent and still", () => {
+test("a meter without a level is silent and still", () => {
   assert.equal(rmsOf(quiet, 0), SILENCE);
   assert.equal(peakOf(quiet, 0), SILENCE);
   assert.ok(isStill(quiet, 0));
 });
 
 test("the bar glides to a new level and stays there", () => {
-  const meter = hear(quiet, -20, -10, 1000);
+  const meter = withLevel(quiet, -20, -10, 1000);
   assert.equal(rmsOf(meter, 1000), SILENCE);
   assert.equal(rmsOf(meter, 1000 + GLIDE_MS / 2), (SILENCE - 20) / 2);
   assert.equal(rmsOf(meter, 1000 + GLIDE_MS), -20);
@@ -30,28 +30,28 @@ test("the bar glides to a new level and stays there", () => {
 });
 
 test("a level that comes in mid-glide starts from where the bar is", () => {
-  const first = hear(quiet, -20, -10, 1000);
+  const first = withLevel(quiet, -20, -10, 1000);
   const now = 1000 + GLIDE_MS / 2;
-  assert.equal(rmsOf(hear(first, -40, -30, now), now), rmsOf(first, now));
+  assert.equal(rmsOf(withLevel(first, -40, -30, now), now), rmsOf(first, now));
 });
 
-test("a bar without news falls to silence", () => {
-  const meter = hear(quiet, -20, -10, 0);
+test("a bar without new levels falls to silence", () => {
+  const meter = withLevel(quiet, -20, -10, 0);
   assert.equal(rmsOf(meter, STALE_MS + 1000), -20 - FALL_DB_PER_SECOND);
   assert.equal(rmsOf(meter, 60_000), SILENCE);
   assert.ok(isStill(meter, 60_000));
 });
 
 test("the peak is held, then falls, and a lower one does not move it", () => {
-  const loud = hear(quiet, -20, -6, 0);
-  const softer = hear(loud, -40, -30, 100);
+  const loud = withLevel(quiet, -20, -6, 0);
+  const softer = withLevel(loud, -40, -30, 100);
   assert.equal(peakOf(softer, HOLD_MS), -6);
   assert.equal(peakOf(softer, HOLD_MS + 1000), -6 - FALL_DB_PER_SECOND);
-  assert.equal(peakOf(hear(softer, -20, -5, 200), 200 + HOLD_MS), -5);
+  assert.equal(peakOf(withLevel(softer, -20, -5, 200), 200 + HOLD_MS), -5);
 });
 
 test("a peak above the falling marker lifts it at once", () => {
-  const meter = hear(hear(quiet, -20, -6, 0), -20, -12, HOLD_MS + 1000);
+  const meter = withLevel(withLevel(quiet, -20, -6, 0), -20, -12, HOLD_MS + 1000);
   assert.equal(peakOf(meter, HOLD_MS + 1000), -12);
 });
 

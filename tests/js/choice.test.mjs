@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { chosen, everything, read, stateOf, written } from "../../calls/static/calls/js/dashboard/choice.js";
+import {
+  chosen,
+  everything,
+  read,
+  stateOf,
+  written,
+} from "../../calls/static/calls/js/dashboard/choice.js";
 import { Voice } from "../../calls/static/calls/js/dashboard/rows/voice.js";
 
 const NOW = Date.UTC(2026, 10, 23, 12);
@@ -10,26 +16,34 @@ const call = (id, minutesAgo, ...rawIds) => ({
   call_connection_id: `connection-${id}`,
   correlation_id: "",
   started_at: new Date(NOW - minutesAgo * 60_000).toISOString(),
-  participants: rawIds.map((rawId) => ({ id: `${id} ${rawId}`, raw_id: rawId, kind: "phone", display_name: "" })),
+  participants: rawIds.map((rawId) => ({
+    id: `${id} ${rawId}`,
+    raw_id: rawId,
+    kind: "phone",
+    display_name: "",
+  })),
 });
 const ada = call("ada", 1, "4:+491111");
 const bob = call("bob", 20, "4:+490000");
 const eve = call("eve", 90);
 const calls = [ada, bob, eve];
-const voices = new Map([["ada 4:+491111", new Voice()], ["bob 4:+490000", new Voice()]]);
-voices.get("bob 4:+490000").hear(-20, -10, 0);
+const voices = new Map([
+  ["ada 4:+491111", new Voice()],
+  ["bob 4:+490000", new Voice()],
+]);
+voices.get("bob 4:+490000").addLevel(-20, -10, 0);
 const alarms = [{ call: "eve", participant: null, alarm: "no_audio", since: "" }];
-const world = { alarms, voices, kinds: {}, now: 100, clock: NOW };
-const ids = (choice) => chosen(calls, { ...everything, ...choice }, world).map((each) => each.id);
+const context = { alarms, voices, kinds: {}, now: 100, clock: NOW };
+const ids = (choice) => chosen(calls, { ...everything, ...choice }, context).map((each) => each.id);
 
-test("the address bar and the choice are one", () => {
+test("the address bar holds the choice", () => {
   const choice = { q: "+49 11", state: "silent", longer: 5, alarm: "stalled", sort: "longest" };
   assert.deepEqual(read(written(choice)), choice);
   assert.equal(written(everything), "");
   assert.deepEqual(read(""), { ...everything });
 });
 
-test("what is not understood is as if it were not there", () => {
+test("unknown values are ignored", () => {
   assert.deepEqual(read("?state=angry&longer=-3&sort=__proto__&x=1"), { ...everything });
 });
 
@@ -50,7 +64,7 @@ test("calls are found by state, duration and alarm", () => {
   assert.deepEqual(ids({ alarm: "stalled" }), []);
 });
 
-test("each order is the one it says", () => {
+test("calls are sorted as chosen", () => {
   assert.deepEqual(ids({}), ["ada", "bob", "eve"]);
   assert.deepEqual(ids({ sort: "longest" }), ["eve", "bob", "ada"]);
   assert.deepEqual(ids({ sort: "identity" }), ["bob", "ada", "eve"]);
@@ -58,7 +72,7 @@ test("each order is the one it says", () => {
   assert.deepEqual(ids({ sort: "alarm" }), ["eve", "ada", "bob"]);
 });
 
-test("who has spoken a breath ago speaks", () => {
+test("a pause for breath is still speaking", () => {
   assert.equal(stateOf(bob, voices, 2900), "speaking");
   assert.equal(stateOf(bob, voices, 3100), "silent");
 });

@@ -3,15 +3,16 @@ import test from "node:test";
 
 import { COLUMNS, changed, read, written } from "../../calls/static/calls/js/call-list/columns.js";
 
-test("what is kept is what was chosen", () => {
+test("the stored text gives the same columns", () => {
   for (const hidden of [[], ["state"], ["began", "id"], [...COLUMNS]]) {
     assert.deepEqual(read(written(hidden)), hidden);
   }
   assert.equal(written([]), "");
 });
 
-test("what nobody has chosen, and what is no column, hides nothing", () => {
-  for (const text of [null, "", "who", "__proto__ constructor", '["state"]', "STATE"]) assert.deepEqual(read(text), []);
+test("no choice, and unknown columns, hide nothing", () => {
+  for (const text of [null, "", "who", "__proto__ constructor", '["state"]', "STATE"])
+    assert.deepEqual(read(text), []);
   assert.deepEqual(read("id nonsense state id"), ["state", "id"]);
 });
 

@@ -1,18 +1,41 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { fitted, offset, panned, pixelsAt, secondsAt, showing, ticks, zoomed } from "../../calls/static/calls/js/lanes/axis.js";
+import {
+  fitted,
+  offset,
+  panned,
+  pixelsAt,
+  secondsAt,
+  showing,
+  ticks,
+  zoomed,
+} from "../../calls/static/calls/js/lanes/axis.js";
 import { gainsOf, speedBeside } from "../../calls/static/calls/js/lanes/gains.js";
 import { commandOf } from "../../calls/static/calls/js/lanes/keys.js";
-import { downloadOf, fragmentOf, nextPlace, placeIn, rangeOf } from "../../calls/static/calls/js/lanes/place.js";
-import { columns, levelFor, OVERVIEW_POINTS, POINTS, tilesFor, united } from "../../calls/static/calls/js/lanes/tiles.js";
+import {
+  downloadOf,
+  fragmentOf,
+  nextPlace,
+  placeIn,
+  rangeOf,
+} from "../../calls/static/calls/js/lanes/place.js";
+import {
+  columns,
+  levelFor,
+  OVERVIEW_POINTS,
+  POINTS,
+  tilesFor,
+  united,
+} from "../../calls/static/calls/js/lanes/tiles.js";
 import { localText, utcText } from "../../calls/static/calls/js/local-time.js";
 
 const HOUR = 3600;
 
-test("places and seconds are each other's inverse", () => {
+test("pixels and seconds are inverse to each other", () => {
   const view = { start: 100, end: 160 };
-  for (const seconds of [100, 123.456, 160]) assert.ok(Math.abs(secondsAt(view, 800, pixelsAt(view, 800, seconds)) - seconds) < 1e-9);
+  for (const seconds of [100, 123.456, 160])
+    assert.ok(Math.abs(secondsAt(view, 800, pixelsAt(view, 800, seconds)) - seconds) < 1e-9);
 });
 
 test("zooming in keeps the second under the pointer where it is", () => {
@@ -22,16 +45,24 @@ test("zooming in keeps the second under the pointer where it is", () => {
 });
 
 test("a view never leaves the call", () => {
-  const views = [zoomed({ start: 10, end: 20 }, 100, 15, 60), panned({ start: 0, end: 10 }, -5, 60), panned({ start: 50, end: 60 }, 5, 60)];
-  assert.deepEqual(views, [{ start: 0, end: 60 }, { start: 0, end: 10 }, { start: 50, end: 60 }]);
+  const views = [
+    zoomed({ start: 10, end: 20 }, 100, 15, 60),
+    panned({ start: 0, end: 10 }, -5, 60),
+    panned({ start: 50, end: 60 }, 5, 60),
+  ];
+  assert.deepEqual(views, [
+    { start: 0, end: 60 },
+    { start: 0, end: 10 },
+    { start: 50, end: 60 },
+  ]);
 });
 
-test("nothing is zoomed below what can be seen", () => {
+test("zooming in is limited", () => {
   const view = zoomed({ start: 5, end: 5.06 }, 0.001, 5.03, 60);
   assert.ok(Math.abs(view.end - view.start - 0.05) < 1e-9);
 });
 
-test("a place out of sight is brought into sight, one in sight moves nothing", () => {
+test("a position outside the view moves it, one inside does not", () => {
   const view = { start: 0, end: 10 };
   assert.equal(showing(view, 5, 100), view);
   assert.deepEqual(showing(view, 50, 100), { start: 49, end: 59 });
@@ -43,99 +74,150 @@ test("a call without audio has a view too", () => {
 });
 
 test("a ruler has round seconds, not too close", () => {
-  assert.deepEqual(ticks({ start: 0, end: 100 }, 1000).map((tick) => tick.label).slice(0, 3), ["0:00", "0:10", "0:20"]);
+  assert.deepEqual(
+    ticks({ start: 0, end: 100 }, 1000)
+      .map((tick) => tick.label)
+      .slice(0, 3),
+    ["0:00", "0:10", "0:20"],
+  );
   const wide = ticks({ start: 0, end: 4 * HOUR }, 1200);
   assert.ok(wide.length <= 1200 / 90 + 1);
-  assert.deepEqual(ticks({ start: 1, end: 1.2 }, 1000).map((tick) => tick.label).slice(0, 2), ["0:01.00", "0:01.02"]);
+  assert.deepEqual(
+    ticks({ start: 1, end: 1.2 }, 1000)
+      .map((tick) => tick.label)
+      .slice(0, 2),
+    ["0:01.00", "0:01.02"],
+  );
 });
 
-test("offsets are a player's clock", () => {
-  assert.deepEqual([offset(7), offset(754.26, 1), offset(3729), offset(-1), offset(59.999, 2)], ["0:07", "12:34.2", "1:02:09", "0:00", "0:59.99"]);
+test("offsets look like a player's clock", () => {
+  assert.deepEqual(
+    [offset(7), offset(754.26, 1), offset(3729), offset(-1), offset(59.999, 2)],
+    ["0:07", "12:34.2", "1:02:09", "0:00", "0:59.99"],
+  );
 });
 
-test("the whole call needs no tiles, a second of it the finest", () => {
+test("the whole call needs no tiles, a second the finest", () => {
   assert.deepEqual(tilesFor({ start: 0, end: 4 * HOUR }, (4 * HOUR) / 2000, 4 * HOUR), []);
   const fine = tilesFor({ start: 100, end: 101 }, 1 / 2000, 4 * HOUR);
-  assert.deepEqual(fine.map(({ start, end, points }) => ({ start, end, points })), [{ start: 100, end: 104, points: POINTS }]);
+  assert.deepEqual(
+    fine.map(({ start, end, points }) => ({ start, end, points })),
+    [{ start: 100, end: 104, points: POINTS }],
+  );
 });
 
-test("tiles have a point for each pixel at least, and cover the view, and end with the call", () => {
+test("tiles have at least a point per pixel, cover the view and end with the call", () => {
   for (const span of [3, 40, 600, 2 * HOUR]) {
     const view = { start: 1000, end: 1000 + span };
     const duration = 1000 + span + 0.5;
     const tiles = tilesFor(view, span / 2400, duration);
     if (!tiles.length) continue;
-    assert.ok(tiles[0].start <= view.start && tiles.at(-1).end >= view.end && tiles.at(-1).end <= duration, `span ${span}`);
-    for (const tile of tiles.slice(0, -1)) assert.ok((tile.end - tile.start) / tile.points <= span / 2400 + 1e-9, `span ${span}`);
+    assert.ok(
+      tiles[0].start <= view.start && tiles.at(-1).end >= view.end && tiles.at(-1).end <= duration,
+      `span ${span}`,
+    );
+    for (const tile of tiles.slice(0, -1))
+      assert.ok((tile.end - tile.start) / tile.points <= span / 2400 + 1e-9, `span ${span}`);
   }
 });
 
-test("as far as the overview is as fine as a pixel it is enough", () => {
+test("the overview is enough while its points are at most a pixel wide", () => {
   assert.equal(levelFor(HOUR / OVERVIEW_POINTS, HOUR), null);
   assert.notEqual(levelFor((HOUR / OVERVIEW_POINTS) * 0.9, HOUR), null);
 });
 
 test("a pixel shows the lowest and the highest of all points in it", () => {
-  const source = { start: 0, end: 4, peaks: [[-0.1, 0.1], [-0.5, 0.2], [0, 0.9], [-0.2, 0]] };
-  assert.deepEqual([...columns({ start: 0, end: 4 }, 2, source)].map((each) => Math.round(each * 10) / 10), [-0.5, 0.2, -0.2, 0.9]);
+  const source = {
+    start: 0,
+    end: 4,
+    peaks: [
+      [-0.1, 0.1],
+      [-0.5, 0.2],
+      [0, 0.9],
+      [-0.2, 0],
+    ],
+  };
+  assert.deepEqual(
+    [...columns({ start: 0, end: 4 }, 2, source)].map((each) => Math.round(each * 10) / 10),
+    [-0.5, 0.2, -0.2, 0.9],
+  );
 });
 
-test("where a source has nothing there is nothing, and a finer source wins", () => {
-  const coarse = columns({ start: 0, end: 2 }, 2, { start: 0, end: 2, peaks: [[-1, 1], [-1, 1]] });
+test("a source without data gives none, and the finer source wins", () => {
+  const coarse = columns({ start: 0, end: 2 }, 2, {
+    start: 0,
+    end: 2,
+    peaks: [
+      [-1, 1],
+      [-1, 1],
+    ],
+  });
   const fine = columns({ start: 0, end: 2 }, 2, { start: 1, end: 2, peaks: [[-0.25, 0.25]] });
   assert.ok(Number.isNaN(fine[0]));
   assert.deepEqual([...united(coarse, fine)], [-1, 1, -0.25, 0.25]);
 });
 
-test("a link says a second or a range", () => {
+test("a link contains a moment or a range", () => {
   assert.deepEqual(placeIn("#t=754.2"), { start: 754.2, end: null });
   assert.deepEqual(placeIn("#t=10,20"), { start: 10, end: 20 });
   assert.deepEqual(placeIn("#x=1&t=npt:3"), { start: 3, end: null });
-  for (const wrong of ["", "#", "#t=", "#t=-1", "#t=20,10", "#t=1x", "#at=3"]) assert.equal(placeIn(wrong), null, wrong);
+  for (const wrong of ["", "#", "#t=", "#t=-1", "#t=20,10", "#t=1x", "#at=3"])
+    assert.equal(placeIn(wrong), null, wrong);
 });
 
-test("what a link says is what was meant, to the millisecond", () => {
+test("a link is exact to the millisecond", () => {
   assert.deepEqual(placeIn(fragmentOf(12.3456)), { start: 12.346, end: null });
   assert.deepEqual(placeIn(fragmentOf(1, 2.5)), { start: 1, end: 2.5 });
 });
 
-test("a range is in order, whole milliseconds, and inside the call", () => {
+test("a range is ordered, in whole milliseconds, and within the call", () => {
   assert.deepEqual(rangeOf(5.12345, 2, 60), { start: 2, end: 5.123 });
   assert.deepEqual(rangeOf(-3, 90, 60), { start: 0, end: 60 });
   assert.equal(rangeOf(3, 3.0001, 60), null);
 });
 
-test("the download of a range says exactly that range", () => {
+test("the download address contains exactly the range", () => {
   const address = downloadOf("/audio", { start: 7.2, end: 8 }, "tracks", "flac");
   assert.equal(address, "/audio?layout=tracks&format=flac&start=7.200&end=8.000&download=true");
 });
 
-test("from mark to mark, and not to the one that one is at", () => {
+test("the next mark is not the present one", () => {
   const places = [30, 10, 10, 20];
-  assert.deepEqual([nextPlace(places, 0, 1), nextPlace(places, 10.01, 1), nextPlace(places, 30, 1)], [10, 20, null]);
+  assert.deepEqual(
+    [nextPlace(places, 0, 1), nextPlace(places, 10.01, 1), nextPlace(places, 30, 1)],
+    [10, 20, null],
+  );
   assert.deepEqual([nextPlace(places, 25, -1), nextPlace(places, 10, -1)], [20, null]);
 });
 
-test("keys mean what the help says, and the browser's own stay its own", () => {
+test("keys have the commands of the help, and the browser keeps its own", () => {
   assert.deepEqual(commandOf({ key: " " }), ["play"]);
   assert.deepEqual(commandOf({ key: "ArrowLeft", shiftKey: true }), ["step", -1]);
   assert.deepEqual(commandOf({ key: "2", code: "Digit2" }), ["mute", 1]);
   assert.deepEqual(commandOf({ key: "2", code: "Digit2", altKey: true }), ["solo", 1]);
   assert.deepEqual(commandOf({ key: "?", shiftKey: true }), ["help"]);
-  for (const other of [{ key: "l", ctrlKey: true }, { key: "+", metaKey: true }, { key: "ArrowLeft", altKey: true }, { key: "x" }]) {
+  for (const other of [
+    { key: "l", ctrlKey: true },
+    { key: "+", metaKey: true },
+    { key: "ArrowLeft", altKey: true },
+    { key: "x" },
+  ]) {
     assert.equal(commandOf(other), null);
   }
 });
 
-test("mute and solo as on a desk", () => {
+test("mute and solo as on a mixing desk", () => {
   const lane = (isMute, isSolo) => ({ isMute, isSolo });
   assert.deepEqual(gainsOf([lane(false, false), lane(true, false)]), [1, 0]);
   assert.deepEqual(gainsOf([lane(true, true), lane(false, false)]), [1, 0]);
   assert.deepEqual([speedBeside(1, 1), speedBeside(2, 1), speedBeside(0.5, -1)], [1.25, 2, 0.5]);
 });
 
-test("times are the reader's own, and UTC says so", () => {
-  assert.equal(localText("2026-11-25T13:03:09Z", "datetime", "Europe/Berlin"), "2026-11-25 14:03:09");
+test("times are local, and UTC is marked", () => {
+  assert.equal(
+    localText("2026-11-25T13:03:09Z", "datetime", "Europe/Berlin"),
+    "2026-11-25 14:03:09",
+  );
   assert.equal(localText("2026-11-25T13:03:09Z", "time", "America/New_York"), "08:03:09");
   assert.equal(utcText("2026-11-25T13:03:09.5Z"), "2026-11-25 13:03:09 UTC");
   assert.equal(localText("soon"), "");

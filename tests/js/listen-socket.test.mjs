@@ -1,174 +1,186 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { BROKE, codeOfRefusal, GIVEN_UP, SLOW, wordsOfEnd } from "../../calls/static/calls/js/listen/ending.js";
-import { ListenSocket, MAX_ATTEMPTS, OPEN_WITHIN_MS, SILENT_AFTER_MS } from "../../calls/static/calls/js/listen/listen-socket.js";
-import { World } from "./socket-world.mjs";
+import {
+  LOST,
+  codeOfRefusal,
+  GIVEN_UP,
+  SLOW,
+  endText,
+} from "../../calls/static/calls/js/listen/ending.js";
+import {
+  ListenSocket,
+  MAX_ATTEMPTS,
+  OPEN_WITHIN_MS,
+  SILENT_AFTER_MS,
+} from "../../calls/static/calls/js/listen/listen-socket.js";
+import { FakeBrowser } from "./fake-browser.mjs";
 
-/** A world whose time passes when the test says so, and where REST answers `call`. */
-class Played extends World {
+/** A listener's socket in a fake browser, where REST answers `call`. */
+class Connection extends FakeBrowser {
   call = { status: 200, state: "live" };
 
   constructor() {
     super();
     this.socket = new ListenSocket(this, {
-      opened: () => this.heard.push("opened"),
-      message: (data) => this.heard.push(data),
-      broken: (words) => this.heard.push(words),
-      over: (words) => this.heard.push(`over: ${words}`),
+      opened: () => this.events.push("opened"),
+      message: (data) => this.events.push(data),
+      retrying: (text) => this.events.push(text),
+      ended: (text) => this.events.push(`ended: ${text}`),
     });
     this.socket.open();
   }
 
-  async look() {
+  async fetchCall() {
     return this.call;
   }
 
-  /** The newest socket closes; answers when it is known what that means. */
+  /** Closes the newest socket; resolves once the close code has been handled. */
   async close(code = 1006) {
     this.newest.onclose({ code });
     await new Promise((done) => setImmediate(done));
   }
 }
 
-test("what comes is heard, and nothing of a socket that was given up", () => {
-  const world = new Played();
-  world.newest.onopen();
-  world.newest.onmessage({ data: "audio" });
-  const first = world.newest;
-  world.socket.drop();
+test("messages are reported, but not those of an abandoned socket", () => {
+  const browser = new Connection();
+  browser.newest.onopen();
+  browser.newest.onmessage({ data: "audio" });
+  const first = browser.newest;
+  browser.socket.drop();
   first.onmessage({ data: "late" });
-  assert.deepEqual(world.heard.slice(0, 2), ["opened", "audio"]);
+  assert.deepEqual(browser.events.slice(0, 2), ["opened", "audio"]);
   assert.ok(first.isClosed);
-  assert.ok(!world.heard.includes("late"));
+  assert.ok(!browser.events.includes("late"));
 });
 
-test("after a break it says so, tries again after a pause, and goes on", async () => {
-  const world = new Played();
-  world.newest.onopen();
-  await world.close(1006);
-  assert.equal(world.heard.at(-1), BROKE);
-  world.pass(249);
-  assert.equal(world.sockets.length, 1);
-  world.pass(1);
-  assert.equal(world.sockets.length, 2);
-  world.newest.onopen();
-  world.newest.onmessage({ data: "audio" });
-  assert.deepEqual(world.heard.slice(-2), ["opened", "audio"]);
+test("a lost connection is reported, and reopened after a pause", async () => {
+  const browser = new Connection();
+  browser.newest.onopen();
+  await browser.close(1006);
+  assert.equal(browser.events.at(-1), LOST);
+  browser.pass(249);
+  assert.equal(browser.sockets.length, 1);
+  browser.pass(1);
+  assert.equal(browser.sockets.length, 2);
+  browser.newest.onopen();
+  browser.newest.onmessage({ data: "audio" });
+  assert.deepEqual(browser.events.slice(-2), ["opened", "audio"]);
 });
 
-test("pauses grow up to a bound, and after many attempts it is given up", async () => {
-  const world = new Played();
-  world.call = { status: 0, state: null };
-  world.newest.onopen();
-  await world.close();
+test("pauses grow up to a limit, and attempts are limited", async () => {
+  const browser = new Connection();
+  browser.call = { status: 0, state: null };
+  browser.newest.onopen();
+  await browser.close();
   const waits = [];
-  while (world.timers.size > 0) {
-    const [{ at }] = world.timers.values();
-    waits.push(at - world.now);
-    world.pass(at - world.now);
-    await world.close();
+  while (browser.timers.size > 0) {
+    const [{ at }] = browser.timers.values();
+    waits.push(at - browser.now);
+    browser.pass(at - browser.now);
+    await browser.close();
   }
   assert.deepEqual(waits.slice(0, 6), [250, 500, 1000, 2000, 4000, 5000]);
   assert.deepEqual([waits.length, Math.max(...waits)], [MAX_ATTEMPTS, 5000]);
-  assert.equal(world.heard.at(-1), `over: ${GIVEN_UP}`);
+  assert.equal(browser.events.at(-1), `ended: ${GIVEN_UP}`);
 });
 
-test("pauses begin anew once something was heard", async () => {
-  const world = new Played();
+test("pauses are short again after a message", async () => {
+  const browser = new Connection();
   for (let count = 0; count < 3; count += 1) {
-    world.newest.onopen();
-    world.newest.onmessage({ data: "audio" });
-    await world.close();
-    world.pass(250);
+    browser.newest.onopen();
+    browser.newest.onmessage({ data: "audio" });
+    await browser.close();
+    browser.pass(250);
   }
-  assert.equal(world.sockets.length, 4);
+  assert.equal(browser.sockets.length, 4);
 });
 
-test("an end that says why is an end", async () => {
+test("a final close code is not retried", async () => {
   for (const code of [4401, 4403, 4410, 4503]) {
-    const world = new Played();
-    world.newest.onopen();
-    await world.close(code);
-    assert.equal(world.heard.at(-1), `over: ${wordsOfEnd(code)}`);
-    assert.equal(world.timers.size, 0);
-    world.socket.hurry();
-    assert.equal(world.sockets.length, 1, "not even when the network comes back");
+    const browser = new Connection();
+    browser.newest.onopen();
+    await browser.close(code);
+    assert.equal(browser.events.at(-1), `ended: ${endText(code)}`);
+    assert.equal(browser.timers.size, 0);
+    browser.socket.retryNow();
+    assert.equal(browser.sockets.length, 1, "not even when the network comes back");
   }
 });
 
-test("whoever was too slow is told so and tries again", async () => {
-  const world = new Played();
-  world.newest.onopen();
-  await world.close(4408);
-  assert.equal(world.heard.at(-1), SLOW);
-  assert.equal(world.timers.size, 1);
+test("a slow listener is informed and reconnects", async () => {
+  const browser = new Connection();
+  browser.newest.onopen();
+  await browser.close(4408);
+  assert.equal(browser.events.at(-1), SLOW);
+  assert.equal(browser.timers.size, 1);
 });
 
-test("why it was refused is asked of REST", async () => {
-  const world = new Played();
-  world.call = { status: 200, state: "ended" };
-  await world.close();
-  assert.deepEqual(world.heard, [`over: ${wordsOfEnd(4410)}`]);
+test("the reason of a refusal comes from REST", async () => {
+  const browser = new Connection();
+  browser.call = { status: 200, state: "ended" };
+  await browser.close();
+  assert.deepEqual(browser.events, [`ended: ${endText(4410)}`]);
 });
 
-test("a call that ended while the connection was lost is over", async () => {
-  const world = new Played();
-  world.newest.onopen();
-  await world.close();
-  world.pass(250);
-  world.call = { status: 404, state: null };
-  await world.close();
-  assert.equal(world.heard.at(-1), `over: ${wordsOfEnd(4410)}`);
+test("a call that ended while disconnected has ended", async () => {
+  const browser = new Connection();
+  browser.newest.onopen();
+  await browser.close();
+  browser.pass(250);
+  browser.call = { status: 404, state: null };
+  await browser.close();
+  assert.equal(browser.events.at(-1), `ended: ${endText(4410)}`);
 });
 
-test("a refusal means what REST says of the call", () => {
+test("a refusal is interpreted by the answer of REST", () => {
   const live = { status: 200, state: "live" };
   assert.equal(codeOfRefusal({ status: 401, state: null }, true), 4401);
   assert.equal(codeOfRefusal({ status: 403, state: null }, true), 4403);
-  assert.equal(codeOfRefusal(live, false), 4503, "it is live: no place, or no ledger");
-  assert.equal(codeOfRefusal(live, true), null, "the lost socket may still have its place");
-  for (const status of [0, 429, 503]) assert.equal(codeOfRefusal({ status, state: null }, false), null);
+  assert.equal(codeOfRefusal(live, false), 4503, "it is live: too many listeners, or no ledger");
+  assert.equal(codeOfRefusal(live, true), null, "the lost socket may still count");
+  for (const status of [0, 429, 503])
+    assert.equal(codeOfRefusal({ status, state: null }, false), null);
 });
 
-test("an attempt that hangs is given up", async () => {
-  const world = new Played();
-  world.call = { status: 0, state: null };
-  const hanging = world.newest;
-  world.pass(OPEN_WITHIN_MS);
+test("a hanging attempt is abandoned", async () => {
+  const browser = new Connection();
+  browser.call = { status: 0, state: null };
+  const hanging = browser.newest;
+  browser.pass(OPEN_WITHIN_MS);
   await new Promise((done) => setImmediate(done));
   assert.ok(hanging.isClosed);
-  assert.equal(world.heard.at(-1), BROKE);
+  assert.equal(browser.events.at(-1), LOST);
 });
 
-test("a connection that has gone silent is given up, and tried again", async () => {
-  const world = new Played();
-  world.newest.onopen();
-  world.pass(SILENT_AFTER_MS - 1);
-  world.newest.onmessage({ data: "heartbeat" });
-  world.pass(SILENT_AFTER_MS - 1);
-  assert.equal(world.heard.at(-1), "heartbeat");
-  const silent = world.newest;
-  world.pass(1);
+test("a silent connection is abandoned and reopened", async () => {
+  const browser = new Connection();
+  browser.newest.onopen();
+  browser.pass(SILENT_AFTER_MS - 1);
+  browser.newest.onmessage({ data: "heartbeat" });
+  browser.pass(SILENT_AFTER_MS - 1);
+  assert.equal(browser.events.at(-1), "heartbeat");
+  const silent = browser.newest;
+  browser.pass(1);
   await new Promise((done) => setImmediate(done));
   assert.ok(silent.isClosed);
-  assert.equal(world.heard.at(-1), BROKE);
-  world.pass(250);
-  assert.equal(world.sockets.length, 2);
+  assert.equal(browser.events.at(-1), LOST);
+  browser.pass(250);
+  assert.equal(browser.sockets.length, 2);
 });
 
-test("when the network comes back it does not wait", async () => {
-  const world = new Played();
-  world.newest.onopen();
-  await world.close();
-  world.socket.hurry();
-  assert.equal(world.sockets.length, 2);
+test("it reconnects at once when the network is back", async () => {
+  const browser = new Connection();
+  browser.newest.onopen();
+  await browser.close();
+  browser.socket.retryNow();
+  assert.equal(browser.sockets.length, 2);
 });
 
-test("whoever has stopped hears nothing more, whatever was under way", async () => {
-  const world = new Played();
-  const closing = world.close();
-  world.socket.close();
+test("after a stop nothing is reported, even if a close was being handled", async () => {
+  const browser = new Connection();
+  const closing = browser.close();
+  browser.socket.close();
   await closing;
-  assert.deepEqual([world.heard, world.timers.size], [[], 0]);
+  assert.deepEqual([browser.events, browser.timers.size], [[], 0]);
 });

@@ -28,32 +28,54 @@ test("a call starts, changes and ends", () => {
 });
 
 test("a call that starts twice is there once", () => {
-  assert.deepEqual(ids(after({ type: "call.started", call: call("a") }, { type: "call.started", call: call("a") })), ["a"]);
+  assert.deepEqual(
+    ids(
+      after({ type: "call.started", call: call("a") }, { type: "call.started", call: call("a") }),
+    ),
+    ["a"],
+  );
 });
 
-test("an update of a call that was missed shows it", () => {
+test("an update of an unknown call shows it", () => {
   assert.deepEqual(ids(after({ type: "call.updated", call: call("a") })), ["a"]);
 });
 
-test("calls of one moment keep one order, whichever came first", () => {
-  const one = after({ type: "call.started", call: call("a") }, { type: "call.started", call: call("b") });
-  const other = after({ type: "call.started", call: call("b") }, { type: "call.started", call: call("a") });
+test("calls of the same time have a fixed order", () => {
+  const one = after(
+    { type: "call.started", call: call("a") },
+    { type: "call.started", call: call("b") },
+  );
+  const other = after(
+    { type: "call.started", call: call("b") },
+    { type: "call.started", call: call("a") },
+  );
   assert.deepEqual(ids(one), ids(other));
 });
 
-test("what changes nothing gives the same state", () => {
+test("a message without effect gives the same state", () => {
   const state = after({ type: "call.started", call: call("a") });
   for (const message of [
     { type: "levels", levels: { p: [-20, -10] } },
     { type: "call.ended", call: call("never seen") },
-    { type: "alarm.cleared", call: "a", participant: null, alarm: "never raised", since: "2026-11-23T10:00:00Z" },
+    {
+      type: "alarm.cleared",
+      call: "a",
+      participant: null,
+      alarm: "never raised",
+      since: "2026-11-23T10:00:00Z",
+    },
     { type: "of tomorrow" },
   ]) {
     assert.equal(reduce(state, message), state);
   }
 });
 
-const alarm = (name, second = 0) => ({ call: "a", participant: null, alarm: name, since: call("", second).started_at });
+const alarm = (name, second = 0) => ({
+  call: "a",
+  participant: null,
+  alarm: name,
+  since: call("", second).started_at,
+});
 const alarms = (state) => state.alarms.map((each) => each.alarm);
 
 test("an alarm is raised and cleared, oldest first, and calls stay", () => {
@@ -68,18 +90,24 @@ test("an alarm is raised and cleared, oldest first, and calls stay", () => {
   assert.deepEqual([alarms(cleared), ids(cleared)], [["clipping"], ["a"]]);
 });
 
-test("an alarm that is told again is there once, since the moment told last", () => {
-  const state = after({ type: "alarm", ...alarm("stalled", 5) }, { type: "alarm", ...alarm("stalled", 2) });
+test("a repeated alarm is there once, with its last time", () => {
+  const state = after(
+    { type: "alarm", ...alarm("stalled", 5) },
+    { type: "alarm", ...alarm("stalled", 2) },
+  );
   assert.deepEqual(state.alarms, [alarm("stalled", 2)]);
 });
 
-test("a snapshot brings the alarms that are on", () => {
-  const state = after({ type: "alarm", ...alarm("old") }, { type: "snapshot", calls: [], alarms: [alarm("new")] });
+test("a snapshot contains the active alarms", () => {
+  const state = after(
+    { type: "alarm", ...alarm("old") },
+    { type: "snapshot", calls: [], alarms: [alarm("new")] },
+  );
   assert.deepEqual(alarms(state), ["new"]);
   assert.deepEqual(after({ type: "snapshot", calls: [] }).alarms, []);
 });
 
-test("who is listened to is told whole, by a snapshot or by itself", () => {
+test("listeners are replaced as a whole, by a snapshot or a message", () => {
   const state = after({ type: "snapshot", calls: [], listening: { a: 1 } });
   assert.deepEqual(state.listening, { a: 1 });
   assert.deepEqual(reduce(state, { type: "listening", calls: { b: 2 } }).listening, { b: 2 });
@@ -87,7 +115,10 @@ test("who is listened to is told whole, by a snapshot or by itself", () => {
 });
 
 test("a call leaves and comes without touching alarms", () => {
-  const state = after({ type: "alarm", ...alarm("stalled") }, { type: "call.started", call: call("a") });
+  const state = after(
+    { type: "alarm", ...alarm("stalled") },
+    { type: "call.started", call: call("a") },
+  );
   assert.deepEqual(alarms(reduce(state, { type: "call.ended", call: call("a") })), ["stalled"]);
 });
 

@@ -1,6 +1,4 @@
-"""The production shape without an engine: what compose says, what the image holds, and the
-processes behind nginx.
-"""
+"""The deployment without a container engine: compose file, image content, and real nginx."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ METADATA = {
 
 
 @tag("once")
-class Compose(TestCase):
+class ComposeTests(TestCase):
     required = re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text())
 
     def compose(self, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -67,7 +65,7 @@ class Compose(TestCase):
             {"postgres", "redis", "objects", "migrate", "web", "ingest", "nginx"}, set(services)
         )
 
-    def test_each_required_variable_is_asked_for_by_name(self) -> None:
+    def test_a_missing_required_variable_is_named(self) -> None:
         for name in self.required:
             with self.subTest(name):
                 done = self.compose({other: "/x" for other in self.required if other != name})
@@ -83,7 +81,7 @@ class Compose(TestCase):
         self.assertLessEqual(set(self.required), set(example))
         self.assertEqual({"SITE": "tls"}, {name: value for name, value in example.items() if value})
 
-    def test_our_processes_get_no_variable_that_the_settings_do_not_read(self) -> None:
+    def test_the_settings_read_every_variable_that_compose_sets(self) -> None:
         given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-acsmedia"][
             "environment"
         ]
@@ -94,11 +92,9 @@ class Compose(TestCase):
 
 
 @tag("once")
-class Image(TestCase):
-    def test_what_is_copied_is_enough_to_start(self) -> None:
-        """What .dockerignore lets through, in an empty folder: static files are built, the settings
-        pass.
-        """
+class ImageTests(TestCase):
+    def test_the_copied_files_are_enough_to_start(self) -> None:
+        """Collects static files and checks the settings with only the files of the image."""
         app, data = (self.enterContext(TemporaryDirectory()) for _ in range(2))
         for name in re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -123,10 +119,8 @@ class Image(TestCase):
 
 
 @tag("once")
-class BehindNginx(TestCase):
-    """Web on Daphne and ingest on uvicorn share a database; ACS and browsers know only nginx, over
-    TLS.
-    """
+class NginxTests(TestCase):
+    """Web on Daphne and ingest on uvicorn share a database; clients connect to nginx over TLS."""
 
     web: Server
     ingest: Server
@@ -157,11 +151,11 @@ class BehindNginx(TestCase):
     def media_url(self, token: str) -> str:
         return f"wss://localhost:{self.door.https}/ws/acs/media?token={token}"
 
-    def test_health_is_answered_through_it_and_metrics_are_not(self) -> None:
+    def test_health_is_public_and_metrics_are_not(self) -> None:
         self.assertEqual(200, self.get("/healthz"))
         self.assertEqual(404, self.get("/metrics"))
 
-    def test_plain_http_is_sent_to_https(self) -> None:
+    def test_plain_http_is_redirected_to_https(self) -> None:
         with self.assertRaises(HTTPError) as caught:
             build_opener(NoRedirect).open(f"http://localhost:{self.door.http}/calls/")
         with caught.exception as answer:
@@ -169,7 +163,7 @@ class BehindNginx(TestCase):
                 (301, "https://localhost/calls/"), (answer.code, answer.headers["Location"])
             )
 
-    def test_a_page_over_tls_leads_to_the_login_and_asks_for_tls_from_now_on(self) -> None:
+    def test_a_page_over_tls_leads_to_the_login_and_sends_hsts(self) -> None:
         with self.https.open(f"https://localhost:{self.door.https}/") as answer:
             self.assertIn("/login/", answer.url)
             self.assertTrue(answer.headers["Strict-Transport-Security"])
@@ -179,7 +173,7 @@ class BehindNginx(TestCase):
         for path in static:
             self.assertEqual(200, self.get(path), path)
 
-    def test_a_call_comes_in_through_it_and_is_found_by_rest(self) -> None:
+    def test_a_call_is_recorded_and_found_by_rest(self) -> None:
         key = self.operator_key()
         asyncio.run(
             stream(
@@ -202,7 +196,7 @@ class BehindNginx(TestCase):
             ["through-nginx"], [call["call_connection_id"] for call in found], self.ingest.log
         )
 
-    def test_a_dashboard_gets_its_snapshot_through_it_and_another_origin_does_not(self) -> None:
+    def test_a_dashboard_gets_its_snapshot_and_another_origin_does_not(self) -> None:
         origin = f"https://localhost:{self.door.https}"
         script = (
             "from tests.people import person; from django.test import Client; client = Client();"
@@ -222,7 +216,7 @@ class BehindNginx(TestCase):
                 )
             )
 
-    def test_the_wrong_token_is_refused_through_it(self) -> None:
+    def test_the_wrong_token_is_refused(self) -> None:
         with self.assertRaises(InvalidStatus) as caught:
             asyncio.run(stream(self.media_url("a-guess"), self.door.trust, {}))
         self.assertEqual(403, caught.exception.response.status_code)
@@ -231,19 +225,18 @@ class BehindNginx(TestCase):
         asyncio.run(stream(self.media_url(STREAM_TOKEN), self.door.trust, {}))
         for server in (self.web, self.ingest):
             asyncio.run(stream(server.media_url, None, {}))
-        with FrontDoor(
-            "tls", web=free_port(), ingest=free_port()
-        ) as door:  # nobody answers behind this one
+        # no process behind this one
+        with FrontDoor("tls", web=free_port(), ingest=free_port()) as door:
             address = f"wss://localhost:{door.https}/ws/acs/media?token={STREAM_TOKEN}"
             with self.assertRaises(InvalidStatus) as caught:
                 asyncio.run(stream(address, door.trust, {}))
             self.assertEqual(502, caught.exception.response.status_code)
-            nobody = door.log
-        self.assertIn("/ws/acs/media", self.door.log + nobody)
-        for log in (self.door.log, nobody, self.ingest.log, self.web.log):
+            refused_log = door.log
+        self.assertIn("/ws/acs/media", self.door.log + refused_log)
+        for log in (self.door.log, refused_log, self.ingest.log, self.web.log):
             self.assertNotIn(STREAM_TOKEN, log)
 
-    def test_behind_a_load_balancer_its_word_on_tls_counts(self) -> None:
+    def test_behind_a_load_balancer_its_header_decides_on_tls(self) -> None:
         with FrontDoor("behind-proxy", web=self.web.port, ingest=self.ingest.port) as door:
             opener = build_opener(NoRedirect)
             with self.assertRaises(HTTPError) as caught:
@@ -275,7 +268,7 @@ class BehindNginx(TestCase):
 class NoRedirect(HTTPSHandler):
     """Makes urllib report a redirect instead of following it."""
 
-    handler_order = 100  # before the one that follows
+    handler_order = 100  # before the handler that follows redirects
 
     def http_error_301(
         self, request: Request, answer: Any, code: int, message: str, headers: Any
@@ -284,9 +277,7 @@ class NoRedirect(HTTPSHandler):
 
 
 async def stream(url: str, trust: ssl.SSLContext | None, headers: dict[str, str]) -> None:
-    """Connects as ACS does, sends a metadata message and one packet, closes, and waits for the
-    server's close.
-    """
+    """Connects as ACS does, sends metadata and one packet, and closes the socket."""
     packet = {
         "timestamp": "2026-01-01T00:00:00Z",
         "participantRawID": "4:+15551230000",
@@ -298,7 +289,7 @@ async def stream(url: str, trust: ssl.SSLContext | None, headers: dict[str, str]
 
 
 async def first_message(url: str, trust: ssl.SSLContext, headers: dict[str, str]) -> str:
-    """Connects as a dashboard does and returns the first text that comes."""
+    """Connects as a dashboard does and returns the first message."""
     address = url.replace("https://", "wss://")
     async with connect(address, ssl=trust, additional_headers=headers, proxy=None) as socket:
         return str(await asyncio.wait_for(socket.recv(), 20))

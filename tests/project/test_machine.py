@@ -1,4 +1,4 @@
-"""What is missing is skipped with a reason, and fails where nothing may be missing."""
+"""A missing program skips a test with a reason, and fails it in CI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unittest import SkipTest, TestCase, mock
 from tests import machine
 
 
-class Machine(TestCase):
+class MachineTests(TestCase):
     def test_a_program_on_the_path_is_found(self) -> None:
         with TemporaryDirectory() as folder:
             program = Path(folder) / "a-program-of-the-test"

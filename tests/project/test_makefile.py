@@ -1,6 +1,4 @@
-"""`make` on a machine that has never seen the project: what it needs it says, and it installs
-once.
-"""
+"""`make` in a fresh clone: messages about requirements, and installation only when needed."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from tests.servers import ROOT
 
 
 @tag("once")
-class FreshClone(TestCase):
+class FreshCloneTests(TestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory(prefix="acsmedia-make-")))
         for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
@@ -46,29 +44,29 @@ class FreshClone(TestCase):
         for stamp in ("python", "installed", "installed-dev"):
             (self.folder / ".venv" / stamp).touch()
 
-    def test_make_alone_says_what_there_is(self) -> None:
-        said = self.make().stdout
+    def test_make_alone_lists_the_targets(self) -> None:
+        printed = self.make().stdout
         for target in ("make run", "make demo", "make test", "make lint"):
-            self.assertIn(target, said)
+            self.assertIn(target, printed)
 
-    def test_a_missing_or_old_python_is_said_with_a_way_out(self) -> None:
+    def test_a_missing_or_old_python_is_reported_with_a_hint(self) -> None:
         for python in ("no-such-python", self.program("exit 1")):
             done = self.make("run", f"PYTHON={python}")
             self.assertNotEqual(0, done.returncode)
             self.assertIn("missing or older than 3.11", done.stderr)
             self.assertIn("make PYTHON=python3.12", done.stderr)
 
-    def test_a_python_without_venv_is_said_with_a_way_out(self) -> None:
+    def test_a_python_without_venv_is_reported_with_a_hint(self) -> None:
         modern_without_venv = self.program("test $1 = -c")
         done = self.make("run", f"PYTHON={modern_without_venv}")
         self.assertNotEqual(0, done.returncode)
         self.assertIn("apt install python3-venv", done.stderr)
 
-    def test_what_is_installed_is_not_installed_again(self) -> None:
+    def test_an_installation_is_not_repeated(self) -> None:
         self.pretend_it_is_installed()
         self.assertNotIn("pip install", self.make("-n", "run", "test", "lint").stdout)
 
-    def test_changed_requirements_are_installed_by_whoever_needs_them(self) -> None:
+    def test_changed_requirements_are_installed_by_the_targets_that_need_them(self) -> None:
         self.pretend_it_is_installed()
         later = (self.folder / ".venv" / "installed").stat().st_mtime + 10
         os.utime(self.folder / "requirements-dev.txt", (later, later))
@@ -77,7 +75,7 @@ class FreshClone(TestCase):
         os.utime(self.folder / "requirements.txt", (later, later))
         self.assertIn("-r requirements.txt", self.make("-n", "run").stdout)
 
-    def test_the_suite_is_run_in_parts_that_leave_nothing_out(self) -> None:
+    def test_the_parts_of_the_suite_are_complete(self) -> None:
         self.pretend_it_is_installed()
         plan = self.make("-n", "test").stdout
         self.assertIn("manage.py test --tag once --tag browser --tag javascript\n", plan)

@@ -1,4 +1,4 @@
-"""The closing line counts what became of every test, however it ended."""
+"""The summary line counts every test by its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.runner import Runner, closing_line
 
 
 class Examples(unittest.TestCase):
-    """Not run by discovery: its tests are chosen below."""
+    """Examples that discovery does not run; the tests below select them."""
 
     def passes(self) -> None:
         """Nothing is wrong."""
@@ -32,17 +32,17 @@ class Examples(unittest.TestCase):
                 self.assertFalse(number)
 
     @unittest.expectedFailure
-    def passes_though_it_should_not(self) -> None:
+    def passes_unexpectedly(self) -> None:
         """Nothing is wrong."""
 
 
-class CannotBegin(Examples):
+class FailingSetUp(Examples):
     @classmethod
     def setUpClass(cls) -> None:
         raise RuntimeError
 
 
-class Lacking(Examples):
+class Skipped(Examples):
     @classmethod
     def setUpClass(cls) -> None:
         raise SkipTest("as it should")
@@ -53,33 +53,33 @@ def line_of(*tests: unittest.TestCase) -> str:
     return closing_line(runner.run(unittest.TestSuite(tests)))
 
 
-class ClosingLine(TestCase):
-    def test_each_end_is_counted_once(self) -> None:
+class ClosingLineTests(TestCase):
+    def test_each_result_is_counted_once(self) -> None:
         ends = {
             "passes": "1 passed, 0 failed, 0 skipped",
             "fails": "0 passed, 1 failed, 0 skipped",
             "breaks": "0 passed, 1 failed, 0 skipped",
             "is_skipped": "0 passed, 0 failed, 1 skipped",
             "fails_twice_in_subtests": "0 passed, 1 failed, 0 skipped",
-            "passes_though_it_should_not": "0 passed, 1 failed, 0 skipped",
+            "passes_unexpectedly": "0 passed, 1 failed, 0 skipped",
         }
         self.assertEqual(ends, {name: line_of(Examples(name)) for name in ends})
         self.assertEqual("1 passed, 4 failed, 1 skipped", line_of(*map(Examples, ends)))
 
-    def test_a_class_that_cannot_begin_is_one_failure_and_a_skipped_one_is_one_skip(self) -> None:
+    def test_a_failing_class_is_one_failure_and_a_skipped_one_is_one_skip(self) -> None:
         self.assertEqual(
-            "1 passed, 1 failed, 0 skipped", line_of(Examples("passes"), CannotBegin("passes"))
+            "1 passed, 1 failed, 0 skipped", line_of(Examples("passes"), FailingSetUp("passes"))
         )
         self.assertEqual(
-            "0 passed, 0 failed, 1 skipped", line_of(Lacking("passes"), Lacking("fails"))
+            "0 passed, 0 failed, 1 skipped", line_of(Skipped("passes"), Skipped("fails"))
         )
 
 
-class Again(TestCase):
-    def test_a_second_pass_leaves_out_pure_modules_and_what_is_tagged_once(self) -> None:
+class AgainTests(TestCase):
+    def test_a_second_pass_excludes_pure_modules_and_the_tag_once(self) -> None:
         pure, tagged, both = (
             "tests.streams.ingest.test_meter",
-            "tests.project.test_deploy.Compose",
+            "tests.project.test_deploy.ComposeTests",
             "tests.project.test_machine",
         )
         found = {
@@ -96,18 +96,18 @@ import time, unittest
 from tests import runner
 
 class Hanging(unittest.TestCase):
-    def waits_for_ever(self):
+    def hangs(self):
         time.sleep(600)
 
 runner.HUNG_SECONDS = 0.2
-unittest.TextTestRunner(resultclass=runner.Result).run(Hanging("waits_for_ever"))
+unittest.TextTestRunner(resultclass=runner.Result).run(Hanging("hangs"))
 """
 
 
-class HangingTest(TestCase):
-    def test_it_ends_the_run_and_says_where_it_hung(self) -> None:
+class HangTests(TestCase):
+    def test_a_hanging_test_ends_the_run_with_its_stack(self) -> None:
         ended = subprocess.run(
             [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False
         )
         self.assertEqual(ended.returncode, 1)
-        self.assertIn("waits_for_ever", ended.stderr)
+        self.assertIn("hangs", ended.stderr)

@@ -1,6 +1,4 @@
-"""The harness of `make torture` sees what it is there to see; and the short form of it, on a real
-server.
-"""
+"""The harness of `make torture` detects every kind of damage; its short form, on a real server."""
 
 from __future__ import annotations
 
@@ -35,8 +33,8 @@ BEGAN_US = 1_700_000_000_000_000
 SNAPSHOT = b'{"type": "snapshot", "alarms": []}'
 
 
-class ANumberedVoice(SimpleTestCase):
-    def test_is_found_whole(self) -> None:
+class NumberedVoiceTests(SimpleTestCase):
+    def test_is_recognised_completely(self) -> None:
         self.assertEqual(self.pieces(SPOKEN), [Piece(0, 0, PACKETS * PACKET_SAMPLES)])
 
     def test_shows_a_loss_of_one_sample(self) -> None:
@@ -51,7 +49,7 @@ class ANumberedVoice(SimpleTestCase):
             self.pieces(shifted), [Piece(0, 0, 500), Piece(507, 500, len(SPOKEN) - 500)]
         )
 
-    def test_shows_a_sample_of_nobody(self) -> None:
+    def test_shows_a_sample_of_unknown_origin(self) -> None:
         changed = SPOKEN.copy()
         changed[1000] ^= 1
         self.assertIn(Piece(1000, None, 1), self.pieces(changed))
@@ -64,54 +62,54 @@ class ANumberedVoice(SimpleTestCase):
         return Sequence(SPOKEN).pieces(recorded)
 
 
-class AVerdict(SimpleTestCase):
-    """On one voice of 50 packets, all of them sent."""
+class VerdictTests(SimpleTestCase):
+    """The verdict on one voice of 50 packets, all of them sent."""
 
-    def test_on_a_whole_recording_finds_nothing(self) -> None:
+    def test_a_complete_recording_has_no_findings(self) -> None:
         self.assertEqual(self.judge(SPOKEN).broken, [])
 
-    def test_on_a_lost_packet_says_how_much(self) -> None:
+    def test_a_lost_packet_is_measured(self) -> None:
         findings = self.judge(SPOKEN[: -2 * PACKET_SAMPLES])
         self.assertEqual(findings.worst_lost_ms, 40)
-        self.assertEqual(findings.broken, ["40 ms lost of what was sent: packets 48-49"])
+        self.assertEqual(findings.broken, ["40 ms of sent audio lost: packets 48-49"])
 
-    def test_allows_what_is_allowed(self) -> None:
+    def test_an_allowed_loss_is_no_finding(self) -> None:
         self.assertEqual(self.judge(SPOKEN[: -2 * PACKET_SAMPLES], allowed_ms=40).broken, [])
 
-    def test_tells_what_had_been_read(self) -> None:
+    def test_the_loss_of_read_packets_is_measured(self) -> None:
         self.assertEqual(
             self.judge(SPOKEN[: -5 * PACKET_SAMPLES], allowed_ms=1000, read=47).worst_read_lost_ms,
             40,
         )
 
-    def test_on_a_repetition_says_what_comes_again(self) -> None:
+    def test_a_repetition_is_reported(self) -> None:
         self.assert_broken(
-            np.concatenate([SPOKEN[:3200], SPOKEN[2880:]]), "sample 2880 comes again"
+            np.concatenate([SPOKEN[:3200], SPOKEN[2880:]]), "sample 2880 is repeated"
         )
 
-    def test_on_a_swap_says_what_comes_late(self) -> None:
+    def test_a_swap_is_reported(self) -> None:
         self.assert_broken(
             np.concatenate([SPOKEN[:640], SPOKEN[960:1280], SPOKEN[640:960], SPOKEN[1280:]]),
             "or late",
         )
 
-    def test_on_a_shift_says_how_far(self) -> None:
-        self.assert_broken(SPOKEN, "lies +80 ms from its place", zero_us=BEGAN_US + 80_000)
+    def test_a_shift_is_measured(self) -> None:
+        self.assert_broken(SPOKEN, "is off by +80 ms", zero_us=BEGAN_US + 80_000)
 
-    def test_on_silence_without_a_gap_says_where(self) -> None:
+    def test_silence_without_a_gap_is_located(self) -> None:
         self.assert_broken(WITH_SILENCE, "silence from 0.200 to 0.400 s without a gap")
 
-    def test_on_silence_with_its_gap_says_nothing_of_it(self) -> None:
+    def test_silence_with_its_gap_is_no_finding(self) -> None:
         gap = {"start": 0.2, "end": 0.4, "reason": "not_received"}
         self.assertEqual(self.judge(WITH_SILENCE, allowed_ms=200, gaps=[gap]).broken, [])
 
-    def test_on_a_wrong_hash_says_which_segment(self) -> None:
+    def test_a_wrong_hash_names_the_segment(self) -> None:
         segment = {"start_sample": 0, "sample_count": 100, "sha256": "0" * 64}
         self.assert_broken(
-            SPOKEN, "segment at 0: the export does not have its hash", segments=[segment]
+            SPOKEN, "segment at 0: the export does not match its hash", segments=[segment]
         )
 
-    def test_on_packets_that_were_never_sent_says_so(self) -> None:
+    def test_packets_that_were_never_sent_are_reported(self) -> None:
         self.assert_broken(SPOKEN, "1 packets stored that were never sent", left_out=10)
 
     def assert_broken(self, recorded: Samples, words: str, **circumstances: Any) -> None:
@@ -131,7 +129,7 @@ class AVerdict(SimpleTestCase):
     ) -> Findings:
         caller = Caller("", 1, voices=1)
         (raw_id,) = caller.voices
-        caller.began_us = BEGAN_US
+        caller.started_us = BEGAN_US
         caller.sent[raw_id] = [
             Sent(number, 0, 1, number + 1) for number in range(PACKETS) if number != left_out
         ]
@@ -142,7 +140,7 @@ class AVerdict(SimpleTestCase):
         )
 
 
-class RowsAndObjects(SimpleTestCase):
+class RowsAndObjectsTests(SimpleTestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -151,22 +149,22 @@ class RowsAndObjects(SimpleTestCase):
         (self.folder / "a.flac").write_bytes(codec.encode(pcm, SAMPLE_RATE))
         self.row = ("track", 0, 100, codec.pcm_hash(pcm), "a.flac")
 
-    def test_that_belong_together_are_well(self) -> None:
+    def test_matching_rows_and_objects_have_no_faults(self) -> None:
         self.assertEqual(self.faults(self.row), [])
 
-    def test_without_the_object_are_told(self) -> None:
+    def test_a_row_without_its_object_is_a_fault(self) -> None:
         (self.folder / "a.flac").unlink()
         self.assertEqual(self.faults(self.row), ["a row whose audio is not there: a.flac"])
 
-    def test_without_the_row_are_told(self) -> None:
+    def test_an_object_without_its_row_is_a_fault(self) -> None:
         self.assertEqual(self.faults(), ["audio without a row left behind: a.flac"])
 
-    def test_with_half_an_object_are_told(self) -> None:
+    def test_half_an_object_is_a_fault(self) -> None:
         whole = (self.folder / "a.flac").read_bytes()
         (self.folder / "a.flac").write_bytes(whole[: len(whole) // 2])
         self.assertIn("is damaged", "".join(self.faults(self.row)))
 
-    def test_with_two_rows_at_one_place_are_told(self) -> None:
+    def test_two_rows_at_one_sample_are_a_fault(self) -> None:
         self.assertEqual(
             self.faults(self.row, ("track", 99, *self.row[2:])),
             ["two segments of a track at sample 99"],
@@ -176,7 +174,7 @@ class RowsAndObjects(SimpleTestCase):
         return list(integrity.faults_of(rows, DurableFileStorage(location=str(self.folder))))
 
 
-class ADashboard(SimpleTestCase):
+class DashboardTests(SimpleTestCase):
     def setUp(self) -> None:
         self.server, browser = socket.socketpair()
         self.addCleanup(self.server.close)
@@ -184,11 +182,11 @@ class ADashboard(SimpleTestCase):
         browser.setblocking(False)
         self.browser = browser
 
-    async def test_hears_on_after_a_ping_that_is_no_text(self) -> None:
+    async def test_keeps_listening_after_a_ping_that_is_not_text(self) -> None:
         await self.hears(from_server(PING, b"\xff\x00\xaa\x55"), from_server(TEXT, SNAPSHOT))
         self.assertEqual(len(self.live.snapshots), 1)
 
-    async def test_that_does_not_understand_is_closed_and_says_why(self) -> None:
+    async def test_closes_at_an_invalid_message_and_raises_the_reason(self) -> None:
         with self.assertRaises(ValueError):
             await self.hears(from_server(TEXT, b"{"))
         self.assertTrue(self.live.closed.is_set())
@@ -201,12 +199,12 @@ class ADashboard(SimpleTestCase):
 
 
 def from_server(kind: int, payload: bytes) -> bytes:
-    """A short frame as servers send them: without a mask."""
+    """Returns a short unmasked frame, as servers send it."""
     return bytes([FINAL | kind, len(payload)]) + payload
 
 
-class ATable(SimpleTestCase):
-    def test_says_what_is_broken(self) -> None:
+class TableTests(SimpleTestCase):
+    def test_shows_broken_promises(self) -> None:
         row = Row("kill-9", "uvicorn", "sqlite", 1, 10, 9, 20, "0 ms", ["20 ms lost"], ["gone"])
         self.assertIn("BROKEN", lines(row))
         self.assertIn("20 ms lost", lines(row))
@@ -214,7 +212,7 @@ class ATable(SimpleTestCase):
 
 @tag("once")
 class TheShortForm(SimpleTestCase):
-    """One round of each of the worst, on SQLite; `make torture` tries all of them."""
+    """One round of each of the worst faults, on SQLite; `make torture` tries all."""
 
     database: SQLite
 

@@ -1,6 +1,4 @@
-"""The gateway of `make torture` before a real S3: what each order means to the product's own
-client.
-"""
+"""The gateway of `make torture` in front of a real S3: the effect of each order on the client."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ IMPATIENT = S3_CONFIG.merge(Config(read_timeout=0.3))
 
 
 @tag("once")
-class AGateway(SimpleTestCase):
+class GatewayTests(SimpleTestCase):
     store: S3
     opened: AudioStorage
 
@@ -46,18 +44,18 @@ class AGateway(SimpleTestCase):
     def test_hangs(self) -> None:
         self.assertEqual(self.tried(gateway.HANG), ["ReadTimeoutError"])
 
-    def test_breaks_off_in_the_middle_of_an_upload(self) -> None:
+    def test_aborts_in_the_middle_of_an_upload(self) -> None:
         self.assertEqual(self.tried(gateway.BREAK_OFF), ["ConnectionClosedError"])
 
     def test_throttles(self) -> None:
         self.assertEqual(self.tried(gateway.BUSY), ["SlowDown"])
 
-    def test_keeps_half_and_says_that_all_is_well(self) -> None:
+    def test_keeps_half_and_reports_success(self) -> None:
         self.assertEqual(self.tried(gateway.KEEP_HALF), [])
         self.assertFalse(self.opened.holds(NAME, CONTENT))
         self.assertEqual(self.opened.size(NAME), len(CONTENT) // 2)
 
-    def test_is_well_again_for_a_client_that_has_met_a_fault(self) -> None:
+    def test_recovers_for_a_client_after_a_fault(self) -> None:
         async def try_twice(client: S3AudioStorage, way: Gateway) -> None:
             for order in (gateway.REFUSE, gateway.BREAK_OFF, gateway.BUSY):
                 await way.obey(order)
@@ -68,8 +66,8 @@ class AGateway(SimpleTestCase):
 
         self.behind_a_gateway(try_twice)
 
-    def test_does_not_hide_what_does_not_fit(self) -> None:
-        """`integrity` reads a bucket as it reads a folder."""
+    def test_does_not_hide_inconsistencies(self) -> None:
+        """`integrity` reads a bucket like a folder."""
         self.tried(gateway.PASS_ON)
         row = ("track", 0, 10, "0" * 64, NAME)
         self.assertIn("is damaged", "".join(integrity.faults_of([row], self.opened)))
@@ -83,18 +81,18 @@ class AGateway(SimpleTestCase):
         )
 
     def tried(self, order: str) -> list[str]:
-        """What a client says of a store that follows an order."""
-        said: list[str] = []
+        """Returns the client's results for a store that follows an order."""
+        results: list[str] = []
 
         async def attempt(client: S3AudioStorage, way: Gateway) -> None:
             await way.obey(order)
             try:
                 await asyncio.to_thread(save, client)
             except StoreUnreachable as error:
-                said.append(str(error))
+                results.append(str(error))
 
         self.behind_a_gateway(attempt)
-        return said
+        return results
 
     def behind_a_gateway(
         self, attempt: Callable[[S3AudioStorage, Gateway], Awaitable[None]]

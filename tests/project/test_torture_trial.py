@@ -1,6 +1,4 @@
-"""The trials of `make torture`: one that hangs is ended, children of a server count, and nothing is
-left behind.
-"""
+"""The trials of `make torture`: hangs are ended, child processes count, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -35,12 +33,12 @@ wait = "import sys; print(1, flush=True); sys.stdin.read()"
 child = subprocess.Popen([sys.executable, "-c", wait], stdin=subprocess.PIPE)
 child.wait()
 """
-"""Its child ends when it does, as its pipe closes then."""
+"""Its child ends with it, because its pipe closes."""
 STUBBORN = PARENT.replace("sys.stdin.read()", "import time; time.sleep(3600)")
 
 
 class NoDatabase:
-    """For installations that are never started."""
+    """A database for installations that are never started."""
 
     name = "none"
 
@@ -48,19 +46,19 @@ class NoDatabase:
         return "sqlite:///:memory:"
 
     def query(self, url: str, statement: str) -> list[Sequence[Any]]:
-        raise AssertionError("nothing is asked")
+        raise AssertionError("no query is expected")
 
     def close(self) -> None:
         pass
 
 
 class ParentServer:
-    """Stands for a server that works with a child process."""
+    """A stand-in for a server with a child process."""
 
     def __init__(self, program: str) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
         assert self.process.stdout
-        self.process.stdout.readline()  # the child is there
+        self.process.stdout.readline()  # the child has started
         self.runs = True
         self.log = ""
 
@@ -76,7 +74,7 @@ class ParentServer:
         self.process.stdout.close()
 
 
-class AServerWithAChild(SimpleTestCase):
+class ServerWithAChildTests(SimpleTestCase):
     def test_is_measured_with_it(self) -> None:
         self.have(PARENT)
         alone = self.process.memory_info().rss
@@ -100,7 +98,7 @@ class AServerWithAChild(SimpleTestCase):
         everyone = memory.family(self.process)
         self.site.cut_power(
             lambda: self.assertEqual(
-                {each.status() for each in everyone}, {psutil.STATUS_STOPPED}, "they stand still"
+                {each.status() for each in everyone}, {psutil.STATUS_STOPPED}, "they are stopped"
             )
         )
         self.assertTrue(all(has_ended(each) for each in everyone))
@@ -110,7 +108,7 @@ class AServerWithAChild(SimpleTestCase):
         (child,) = self.process.children()
         self.site.orphan_seconds = 0.5
         found = asyncio.run(self.site.stop())
-        self.assertIn("a child was there", "".join(found))
+        self.assertIn("a child was running", "".join(found))
         self.assertTrue(has_ended(child))
 
     def have(self, program: str) -> None:
@@ -123,21 +121,21 @@ class AServerWithAChild(SimpleTestCase):
         self.addCleanup(lambda: asyncio.run(self.site.stop()))
 
 
-class ATrial(SimpleTestCase):
+class TrialTests(SimpleTestCase):
     def test_that_hangs_is_ended_with_a_finding(self) -> None:
         async def inject(trial: Trial) -> None:
             await asyncio.Event().wait()
 
-        self.assertEqual(self.findings_of(inject), ["not over after 0 s"])
+        self.assertEqual(self.findings_of(inject), ["not finished after 0 s"])
 
     def test_that_hangs_outside_the_event_loop_is_ended_too(self) -> None:
         async def inject(trial: Trial) -> None:
             while True:
                 pass
 
-        self.assertEqual(self.findings_of(inject), ["not over after 0 s"])
+        self.assertEqual(self.findings_of(inject), ["not finished after 0 s"])
 
-    def test_that_breaks_tells_of_it(self) -> None:
+    def test_that_fails_is_a_finding(self) -> None:
         async def inject(trial: Trial) -> None:
             raise TimeoutError("no answer")
 
@@ -150,8 +148,8 @@ class ATrial(SimpleTestCase):
         return trial.findings.broken
 
 
-class ARun(SimpleTestCase):
-    def test_goes_on_from_a_fault(self) -> None:
+class RunTests(SimpleTestCase):
+    def test_resumes_from_a_fault(self) -> None:
         names = [
             fault.name
             for fault, *_ in trials(options().parse_args(["--long", "--from", "evil-ids"]))
@@ -160,7 +158,7 @@ class ARun(SimpleTestCase):
         self.assertEqual(names[-1], list(FAULTS)[-1])
         self.assertNotIn("kill-9", names)
 
-    def test_tries_a_row_alike_in_whatever_selection(self) -> None:
+    def test_a_row_is_the_same_in_every_selection(self) -> None:
         moments: list[float] = []
 
         async def inject(trial: Trial) -> None:
@@ -171,37 +169,37 @@ class ARun(SimpleTestCase):
             self.row_of(fault, options().parse_args(arguments))
         self.assertEqual(moments[0], moments[1])
 
-    def test_says_what_the_machine_lacks(self) -> None:
+    def test_reports_missing_programs(self) -> None:
         async def inject(trial: Trial) -> None:
-            raise AssertionError("it is not tried")
+            raise AssertionError("it must not run")
 
         row = self.row_of(Fault("of a test", "", inject, missing=lambda: "no such program"))
         self.assertEqual(row.verdict, "skipped: no such program")
 
-    def test_fails_where_nothing_may_be_missing(self) -> None:
+    def test_fails_in_ci_if_a_program_is_missing(self) -> None:
         def missing() -> str:
-            raise AssertionError("no such program, and with CI=true nothing may be missing")
+            raise AssertionError("no such program, and CI=true allows no skips")
 
         async def inject(trial: Trial) -> None:
-            raise AssertionError("it is not tried")
+            raise AssertionError("it must not run")
 
         self.assertEqual(
             self.row_of(Fault("of a test", "", inject, missing=missing)).verdict, "BROKEN"
         )
 
-    def test_starts_servers_on_ports_that_no_client_is_given(self) -> None:
+    def test_starts_servers_on_ports_outside_the_ephemeral_range(self) -> None:
         lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
         self.assertLess(max(servers.free_port() for _ in range(200)), lowest)
 
-    def row_of(self, fault: Fault, wanted: argparse.Namespace | None = None) -> Any:
-        wanted = wanted or options().parse_args([])
+    def row_of(self, fault: Fault, args: argparse.Namespace | None = None) -> Any:
+        args = args or options().parse_args([])
         return asyncio.run(
-            try_fault(fault, "uvicorn", "none", {"none": cast("Database", NoDatabase())}, 7, wanted)
+            try_fault(fault, "uvicorn", "none", {"none": cast("Database", NoDatabase())}, 7, args)
         )
 
 
 @tag("once")
-class AnInterruptedRun(SimpleTestCase):
+class InterruptedRunTests(SimpleTestCase):
     def test_leaves_nothing_behind(self) -> None:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -221,17 +219,17 @@ class AnInterruptedRun(SimpleTestCase):
         self.addCleanup(run.kill)
         started = self.server_of(run)
         run.send_signal(signal.SIGTERM)
-        said, _ = run.communicate()
+        printed, _ = run.communicate()
         self.assertEqual(run.returncode, INTERRUPTED)
-        self.assertIn("interrupted (seed", said)
+        self.assertIn("interrupted (seed", printed)
         self.assertTrue(has_ended(started))
         self.assertEqual(list(Path(folder.name).iterdir()), [])
 
     def server_of(self, run: subprocess.Popen[str]) -> psutil.Process:
-        """The server, once the run has started it."""
+        """Waits until the run has started the server; returns its process."""
         while run.poll() is None:
             for child in psutil.Process(run.pid).children():
                 with suppress(psutil.NoSuchProcess):
                     if "uvicorn" in child.cmdline():
                         return child
-        raise AssertionError("the run has ended without a server")
+        raise AssertionError("the run ended without a server")

@@ -1,7 +1,7 @@
-"""`make torture`: what is promised of durability, tried on the real server with real faults.
+"""`make torture`: the durability promises, tested on the real server with real faults.
 
-Calls whose audio carries its own sequence (`numbered`) are sent over sockets that know what the
-server has read (`media_socket`, `caller`); a fault is injected at a random, seeded moment
-(`faults`); when the system has healed, rows, objects and exports are compared with what was sent
-(`verdict`, `integrity`), one row of a table for each fault.
+Calls with numbered audio (`numbered`) are sent over sockets that know how much the server has read
+(`media_socket`, `caller`). A fault is injected at a random, seeded moment (`faults`). When the
+system has recovered, rows, objects and exports are compared with the sent audio (`verdict`,
+`integrity`). The result is a table with one row per fault.
 """

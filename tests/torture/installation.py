@@ -24,11 +24,9 @@ from tests.torture.recording import NoAnswer, Recording, recording_of
 PAUSE_SECONDS = 0.05
 HEAL_SECONDS = 60.0
 TIDY_SECONDS = 15.0
-"""How long a folder of the spool may outlive the last file in it: somebody has to come by."""
+"""How long an empty folder of the spool may remain: another process removes it."""
 ORPHAN_SECONDS = 20.0
-"""How long a child may outlive its server: the file in its hands, in a store that does not
-answer.
-"""
+"""How long a child may outlive its server: it may be storing a file in a store that hangs."""
 SEGMENT_SECONDS = 1
 GRACE_SECONDS = 1
 SEGMENT_COUNT = "SELECT COUNT(*) FROM calls_segment"
@@ -41,13 +39,11 @@ ENVIRONMENT = {
 
 
 class NotHealed(Exception):
-    """Something that had to come true by itself has not; the message says what."""
+    """A condition that should have become true by itself; the message names it."""
 
 
 class Installation:
-    """Made for one trial and thrown away after it. `server` is the one that is asked; there may be
-    more of them.
-    """
+    """An installation for one trial. `server` is the one that is queried; there may be more."""
 
     def __init__(
         self,
@@ -59,8 +55,8 @@ class Installation:
         route: Callable[[str], str] = str,
         store: AudioStorage | None = None,
     ) -> None:
-        """`route` turns the URL of the fresh database into the one that is used; `store`: the
-        objects, unless files.
+        """`route` maps the URL of the fresh database to the one used; `store` holds the objects,
+        unless they are files.
         """
         self._folder = TemporaryDirectory(prefix="acsmedia-torture-")
         self.data_dir = data_dir or Path(self._folder.name)
@@ -92,40 +88,38 @@ class Installation:
         return psutil.Process(self.server.pid)
 
     def add_server(self) -> Server:
-        """Another one, not started, on the same database, spool and store."""
+        """Adds another server, not started, on the same database, spool and store."""
         log = (
             Path(self._folder.name) / f"server-{len(self.servers)}.log"
-        )  # not on a disk that a fault fills
-        made = Server(
+        )  # not on a disk that is filled by a fault
+        server = Server(
             self.kind, environment=self._environment, data_dir=self.data_dir, log_file=log
         )
-        self.servers.append(made)
-        return made
+        self.servers.append(server)
+        return server
 
     async def start(self, server: Server | None = None) -> None:
-        """Starts it, again on the same port, and waits until it answers. Raises `AssertionError`
-        when it does not.
-        """
+        """Starts a server on its port and waits until it answers; else raises `AssertionError`."""
         starting = asyncio.create_task(asyncio.to_thread((server or self.server).start))
         self._starting.add(starting)
-        await asyncio.shield(
-            starting
-        )  # a thread cannot be cancelled: `stop` waits for what it starts
+        await asyncio.shield(starting)  # a thread cannot be cancelled: `stop` waits for it
 
     async def kill(self, server: Server | None = None) -> None:
-        """kill -9. Of the process alone, as in reality: its children see to their own end."""
+        """Sends SIGKILL to the process alone, as in reality; its children must end by
+        themselves.
+        """
         self._note_children()
         await asyncio.to_thread((server or self.server).kill)
 
     async def terminate(self, server: Server | None = None, *, seconds: float) -> None:
-        """SIGTERM. Raises `AssertionError` when the process is not gone in so many seconds."""
+        """Sends SIGTERM. Raises `AssertionError` if the process is still running after
+        `seconds`.
+        """
         self._note_children()
         await asyncio.to_thread((server or self.server).terminate, seconds=seconds)
 
     async def stop(self) -> list[str]:
-        """Ends what still runs; again, nothing. What it had to do that should not have been
-        needed.
-        """
+        """Stops all processes and returns findings for those that should have ended. Idempotent."""
         starting, self._starting = self._starting, set()
         await asyncio.gather(*starting, return_exceptions=True)
         self._note_children()
@@ -135,7 +129,7 @@ class Installation:
         alive = await asyncio.to_thread(left_of, children, self.orphan_seconds)
         await asyncio.to_thread(end, alive)
         return [
-            f"a child was there {self.orphan_seconds:.0f} s after its server: {each.pid}"
+            f"a child was running {self.orphan_seconds:.0f} s after its server: {each.pid}"
             for each in alive
         ]
 
@@ -143,9 +137,7 @@ class Installation:
         self._folder.cleanup()
 
     def keep_log(self, name: str) -> Path:
-        """Puts what the servers logged where it outlives the trial, under a name that no other run
-        takes.
-        """
+        """Copies the servers' logs to a unique file that outlives the trial."""
         prefix = f"acsmedia-torture-{name}-{self.kind}-{self.database.name}-"
         descriptor, path = mkstemp(prefix=prefix, suffix=".log")
         with os.fdopen(descriptor, "w") as file:
@@ -153,13 +145,13 @@ class Installation:
         return Path(path)
 
     def freeze(self, server: Server | None = None) -> None:
-        """SIGSTOP; returns when the process stands still, so that nothing is read any more."""
+        """Sends SIGSTOP; returns once the process is stopped, so that nothing more is read."""
         self._note_children()
         stand_still([psutil.Process((server or self.server).pid)])
 
     def cut_power(self, cut: Callable[[], object]) -> None:
-        """Every process stands still, children too; `cut` takes what the disk holds; then none of
-        them is there.
+        """Stops all processes, children too; calls `cut`, which copies the disk; then
+        kills them.
         """
         everyone = [each for server in self.servers if server.runs for each in family_of(server)]
         stand_still(everyone)
@@ -182,7 +174,8 @@ class Installation:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def warm(self) -> None:
-        """Waits for a first segment: with it a sealer has imported and allocated what it will.
+        """Waits for a first segment, when a sealer has imported and allocated all it needs.
+
         Raises `NotHealed`.
         """
         await self.until(lambda: self.segment_count() > 0, "a first segment")
@@ -198,14 +191,12 @@ class Installation:
     def journals(self) -> list[Path]:
         found: list[Path] = []
         for folder in self.spool.iterdir() if self.spool.is_dir() else ():
-            with suppress(
-                FileNotFoundError
-            ):  # emptied, and taken away this moment; `glob` raises that as well
+            with suppress(FileNotFoundError):  # deleted at this moment; `glob` raises this too
                 found += [path for path in folder.iterdir() if path.suffix in {".journal", ".open"}]
         return found
 
     async def recording(self, connection_id: str) -> Recording:
-        """Pulls a call, when its state is final. Raises `NoAnswer`."""
+        """Exports a call once its state is final. Raises `NoAnswer`."""
         deadline = asyncio.get_running_loop().time() + GRACE_SECONDS + 5
         while True:
             pulled = await asyncio.to_thread(recording_of, self.server.port, connection_id)
@@ -214,7 +205,7 @@ class Installation:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def faults(self) -> list[str]:
-        """What does not fit between rows, objects and spool, once everything is sealed."""
+        """Returns all inconsistencies between rows, objects and spool, once all is sealed."""
         deadline = asyncio.get_running_loop().time() + TIDY_SECONDS
         while left := self._leftovers():
             if asyncio.get_running_loop().time() > deadline:
@@ -223,7 +214,7 @@ class Installation:
         return [*await asyncio.to_thread(self.misfits), *left]
 
     def misfits(self) -> list[str]:
-        """What does not fit between rows and objects."""
+        """Returns all inconsistencies between rows and objects."""
         rows = self.database.query(self.database_url, integrity.SEGMENTS)
         return list(integrity.faults_of(rows, self.store))
 
@@ -243,7 +234,7 @@ class Installation:
 
 
 def family_of(server: Server) -> list[psutil.Process]:
-    """The process of a server and its children; none where it has ended by itself."""
+    """Returns a server's process and its children, or nothing if it has ended by itself."""
     try:
         return memory.family(psutil.Process(server.pid))
     except psutil.NoSuchProcess:
@@ -251,7 +242,7 @@ def family_of(server: Server) -> list[psutil.Process]:
 
 
 def stand_still(processes: Iterable[psutil.Process]) -> None:
-    """SIGSTOP to all of them; returns when none of them runs any more."""
+    """Sends SIGSTOP to all; returns once none of them runs."""
     for process in processes:
         try:
             process.send_signal(signal.SIGSTOP)
@@ -262,7 +253,7 @@ def stand_still(processes: Iterable[psutil.Process]) -> None:
 
 
 def end(processes: Iterable[psutil.Process]) -> None:
-    """kill -9, and waits until they are gone."""
+    """Sends SIGKILL to all and waits until they have ended."""
     left = list(processes)
     for process in left:
         try:
@@ -273,7 +264,7 @@ def end(processes: Iterable[psutil.Process]) -> None:
 
 
 def left_of(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Waits so long until they have ended; those that have not."""
+    """Waits up to `seconds` for their end; returns the processes still running."""
     left = list(processes)
     deadline = time.monotonic() + seconds
     while (left := [each for each in left if not has_ended(each)]) and time.monotonic() < deadline:
@@ -282,8 +273,8 @@ def left_of(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Also when nobody has asked for its exit code yet, as it is with children whose parent was
-    killed.
+    """Returns whether it has ended, also if its exit code was not collected yet, as for children of
+    a killed parent.
     """
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)

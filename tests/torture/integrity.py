@@ -1,5 +1,5 @@
-"""Rows, objects and spool folders against each other: nothing without its other half, nothing left
-behind.
+"""Consistency of rows, objects and spool folders: no row or object without the other, no
+leftovers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from calls.storage import AudioStorage
 from streams.journal.spool import AXES
 
 LOCKS = ".lock"
-"""How the names of lock files end: of a process, and of one that seals for it."""
+"""Suffixes of lock files: of a recorder and of its sealer."""
 
 SEGMENTS = (
     "SELECT participant_id, start_sample, sample_count, sha256, audio_name FROM calls_segment"
@@ -23,9 +23,7 @@ SEGMENTS = (
 
 
 def faults_of(rows: Sequence[Sequence[Any]], store: AudioStorage) -> Iterator[str]:
-    """`rows` as `SEGMENTS` selects them: every promise between rows and objects that does not
-    hold.
-    """
+    """Yields every broken promise between rows, as selected by `SEGMENTS`, and objects."""
     for before, after in pairwise(rows):
         if before[0] == after[0] and before[1] + before[2] > after[1]:
             yield f"two segments of a track at sample {after[1]}"
@@ -39,9 +37,7 @@ def faults_of(rows: Sequence[Sequence[Any]], store: AudioStorage) -> Iterator[st
 
 
 def leftovers(spool_folder: Path, processes: int = 1) -> Iterator[str]:
-    """What lies in the spool when all is sealed, besides the axes and one empty folder for each
-    living process.
-    """
+    """Yields files in the spool after sealing, except the axes and one empty folder per process."""
     folders = (
         [path for path in spool_folder.iterdir() if path.name != AXES]
         if spool_folder.is_dir()
@@ -60,7 +56,7 @@ def leftovers(spool_folder: Path, processes: int = 1) -> Iterator[str]:
 def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except FileNotFoundError:  # taken away this moment
+    except FileNotFoundError:  # deleted at this moment
         return []
 
 

@@ -1,9 +1,10 @@
-"""A WebSocket client on a bare socket: it sends what no library would, and knows how much of it the
-server has read.
+"""A WebSocket client on a raw socket: it can send invalid data, and knows how much the server has
+read.
 
-What the kernel has taken, less what is still under way (TIOCOUTQ) and what lies unread at the
-server's end (/proc/net/tcp), is what the server process has read: to the byte, at the moment one
-asks. Frames are masked with zeros, which the protocol allows and which leaves the payload as it is.
+The bytes taken by the kernel, minus those still in transit (TIOCOUTQ) and those unread at the
+server's end (/proc/net/tcp), are the bytes that the server process has read, exact at the moment of
+the query. Frames are masked with zeros, which the protocol allows and which keeps the payload
+readable.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ABNORMAL = 1006
 
 
 class Refused(Exception):
-    """The handshake was answered with another status than 101."""
+    """The handshake was answered with a status other than 101."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 
 class MediaSocket:
-    """One open socket; `open` makes one. Raises `OSError` when it breaks."""
+    """One open socket, created by `open`. Raises `OSError` if it breaks."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -50,39 +51,39 @@ class MediaSocket:
 
     @classmethod
     async def open(cls, url: str, headers: Mapping[str, str] | None = None) -> Self:
-        """Connects and shakes hands. Raises `Refused`, `OSError`, `TimeoutError`."""
+        """Connects and performs the handshake. Raises `Refused`, `OSError`, `TimeoutError`."""
         parts = urlsplit(url)
         connection = socket.socket()
         connection.setblocking(False)
-        made = cls(connection)
+        opened = cls(connection)
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
-                await made._loop.sock_connect(connection, (parts.hostname, parts.port))
+                await opened._loop.sock_connect(connection, (parts.hostname, parts.port))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await made.send_raw(
+                await opened.send_raw(
                     request(f"{parts.path}?{parts.query}", parts.netloc, headers or {})
                 )
-                rest = await made._read_answer()
+                rest = await opened._read_answer()
         except BaseException:
             connection.close()
             raise
-        made._listening = asyncio.create_task(made._listen(rest))
-        return made
+        opened._listening = asyncio.create_task(opened._listen(rest))
+        return opened
 
     async def send(self, message: str | bytes) -> int:
-        """One text message; the number of bytes of this connection up to its end."""
+        """Sends one text message; returns the connection's byte count at its end."""
         return await self.send_raw(
             frame(TEXT, message.encode() if isinstance(message, str) else message)
         )
 
     async def send_raw(self, content: bytes) -> int:
-        """Bytes as they are; all of them are the kernel's when it returns."""
+        """Sends raw bytes; returns once the kernel has taken all of them."""
         await self._loop.sock_sendall(self._socket, content)
         self.bytes_sent += len(content)
         return self.bytes_sent
 
     def bytes_read_by_server(self) -> int:
-        """Bytes of this connection that the server process has taken out of its socket."""
+        """Returns the number of bytes that the server process has read from its socket."""
         under_way = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)))[0]
         return (
             self.bytes_sent
@@ -91,7 +92,7 @@ class MediaSocket:
         )
 
     async def close(self, code: int = 1000) -> None:
-        """Says goodbye and waits for the answer."""
+        """Sends a close frame and waits for the answer."""
         with suppress(OSError):
             await self.send_raw(frame(CLOSE, struct.pack(">H", code)))
         try:
@@ -101,9 +102,9 @@ class MediaSocket:
             await self.abort()
 
     async def abort(self) -> None:
-        """Leaves without a word: what is not sent yet is still sent, then the connection ends.
+        """Disconnects without a close frame, after sending pending data.
 
-        Raises what kept it from listening until now.
+        Raises any error of the listening task.
         """
         if self._listening:
             self._listening.cancel()
@@ -114,21 +115,19 @@ class MediaSocket:
             self._listening.result()
 
     async def stop_reading(self) -> None:
-        """Leaves everything that comes unread, as a browser does whose page hangs."""
-        assert self._listening, "an open socket listens"
+        """Stops reading, as a browser does if its page hangs."""
+        assert self._listening, "an open socket is read"
         self._listening.cancel()
         await asyncio.wait([self._listening])
 
     async def drip(self, bytes_a_second: int) -> None:
-        """After `stop_reading`: takes so little that what comes piles up, until the connection
-        breaks.
-        """
+        """Reads this slowly after `stop_reading`, so data piles up, until the connection breaks."""
         with suppress(OSError):
-            while await self._loop.sock_recv(self._socket, bytes_a_second):  # noqa: ASYNC110 - it is there to be slow
+            while await self._loop.sock_recv(self._socket, bytes_a_second):  # noqa: ASYNC110 - slow on purpose
                 await asyncio.sleep(1)
 
     async def _read_answer(self) -> bytes:
-        """Reads up to the end of the headers; what has come behind them."""
+        """Reads up to the end of the headers; returns the bytes after them."""
         answer = b""
         while b"\r\n\r\n" not in answer:
             received = await self._loop.sock_recv(self._socket, 4096)
@@ -142,7 +141,7 @@ class MediaSocket:
         return rest
 
     async def _listen(self, rest: bytes) -> None:
-        """Reads until the server says goodbye or the connection breaks."""
+        """Reads until the server closes or the connection breaks."""
         try:
             while (left := await self._take(rest)) is not None:
                 received = await self._loop.sock_recv(self._socket, 65_536)
@@ -151,15 +150,14 @@ class MediaSocket:
                 rest = left + received
         except OSError:
             pass
-        # also when what was heard cannot be understood: a socket that nobody reads must not look
-        # open
+        # also after an invalid message: a socket that is not read must not look open
         finally:
             if self.close_code is None:
                 self.close_code = ABNORMAL
             self.closed.set()
 
     async def _take(self, content: bytes) -> bytes | None:
-        """Takes whole frames off the front; None after a close."""
+        """Removes complete frames from the front and returns the rest; None after a close."""
         while (found := frame_in(content)) is not None:
             kind, payload, content = found
             if kind == CLOSE:
@@ -168,15 +166,15 @@ class MediaSocket:
             if kind == PING:
                 await self.send_raw(frame(PONG, payload))
             if kind == TEXT:
-                self.heard(payload)
+                self.on_text(payload)
         return content
 
-    def heard(self, payload: bytes) -> None:
-        """A text of the server; nothing is expected of it on the media socket."""
+    def on_text(self, payload: bytes) -> None:
+        """Handles a text of the server; the media socket expects none."""
 
 
 def frame(kind: int, payload: bytes, *, final: bool = True) -> bytes:
-    """A masked frame (RFC 6455, section 5.2)."""
+    """Returns a masked frame (RFC 6455, section 5.2)."""
     length = len(payload)
     first = kind | (FINAL if final else 0)
     if length < 126:
@@ -189,7 +187,7 @@ def frame(kind: int, payload: bytes, *, final: bool = True) -> bytes:
 
 
 def frame_in(content: bytes) -> tuple[int, bytes, bytes] | None:
-    """The first whole frame of a server, unmasked: its kind, its payload, what follows."""
+    """Returns the first complete frame of a server: kind, payload, remaining bytes."""
     if len(content) < 2:
         return None
     length, start = content[1] & 0x7F, 2
@@ -222,10 +220,10 @@ def request(target: str, host: str, headers: Mapping[str, str]) -> bytes:
 
 
 def _unread_at(server_port: int, client_port: int) -> int:
-    """Bytes that wait in the server's socket; 0 where the socket is gone."""
-    wanted = f":{server_port:04X}", f":{client_port:04X}"
+    """Returns the bytes that wait in the server's socket; 0 if the socket is gone."""
+    addresses = f":{server_port:04X}", f":{client_port:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, _, queues, *_ = line.split()
-        if local.endswith(wanted[0]) and remote.endswith(wanted[1]):
+        if local.endswith(addresses[0]) and remote.endswith(addresses[1]):
             return int(queues.partition(":")[2], 16)
     return 0

@@ -1,6 +1,4 @@
-"""What a server takes: memory at its highest, threads, descriptors; of its process and the children
-it works with.
-"""
+"""Resources of a server: peak memory, threads and descriptors of its process and children."""
 
 from __future__ import annotations
 
@@ -15,14 +13,14 @@ LOOK_SECONDS = 0.1
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
-    """The process and all below it, at this moment. Raises `psutil.NoSuchProcess` when it is gone
-    itself.
+    """Returns the process and all its descendants. Raises `psutil.NoSuchProcess` if it has
+    ended.
     """
     return [process, *process.children(recursive=True)]
 
 
 def memory_bytes(process: psutil.Process) -> int:
-    """Resident memory of the family."""
+    """Returns the resident memory of the family."""
     return _sum(process, lambda each: int(each.memory_info().rss))
 
 
@@ -35,7 +33,7 @@ def threads(process: psutil.Process) -> int:
 
 
 class Peak:
-    """`async with` it: how far the resident memory of a family has grown at its highest."""
+    """An async context manager that measures the peak growth of a family's resident memory."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process
@@ -72,5 +70,5 @@ def _sum(process: psutil.Process, figure: Callable[[psutil.Process], int]) -> in
         except psutil.NoSuchProcess:
             if each == process:
                 raise
-            continue  # a child that has ended this moment takes nothing
+            continue  # a child that has just ended uses nothing
     return total

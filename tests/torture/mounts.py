@@ -1,6 +1,4 @@
-"""File systems of our own, as root: one that is small enough to be full, one whose power can be
-cut.
-"""
+"""Temporary file systems, as root: one small enough to fill, one with a simulated power cut."""
 
 from __future__ import annotations
 
@@ -13,20 +11,20 @@ from tempfile import mkdtemp
 
 IMAGE_MB = 48
 BUSY_SECONDS = 10.0
-"""A process that was killed counts as ended when its first thread has; the others hold its files a
-moment longer.
+"""How long an unmount may wait: a killed process counts as ended when its first thread has, while
+others still hold its files.
 """
 
 
 def missing() -> str:
-    """Why none can be mounted here; "" when it can be tried."""
+    """Returns why file systems cannot be mounted here; "" if they can."""
     if os.geteuid() != 0:
         return "mounting a file system needs root"
     return "" if shutil.which("mkfs.ext4") else "mkfs.ext4 is not installed"
 
 
 class SmallDisk:
-    """A tmpfs of some megabytes."""
+    """A tmpfs of a few megabytes."""
 
     def __init__(self, megabytes: int) -> None:
         self.path = Path(mkdtemp(prefix="acsmedia-small-"))
@@ -34,7 +32,7 @@ class SmallDisk:
         self._filler = self.path / "filler"
 
     def fill(self) -> None:
-        """Until not one more byte goes in."""
+        """Writes until not one more byte fits."""
         with self._filler.open("ab", buffering=0) as file:
             try:
                 while True:
@@ -53,8 +51,8 @@ class SmallDisk:
 
 
 class PowerCutDisk:
-    """An ext4 in an image file. What is not synced lies in memory only: a copy of the image is the
-    disk after a cut.
+    """An ext4 in an image file. Unsynced data is only in memory, so a copy of the image is the disk
+    after a power cut.
     """
 
     def __init__(self) -> None:
@@ -69,13 +67,13 @@ class PowerCutDisk:
         mount("-o", "loop", str(image), str(self.path))
 
     def cut(self) -> None:
-        """What the disk holds at this moment; call it while every process on it stands still."""
+        """Copies the disk as it is now; all processes that use it must be stopped."""
         before = self._image()
         self._images += 1
         shutil.copyfile(before, self._image())
 
     def power_on(self) -> None:
-        """The file system as the cut has left it, its own journal replayed, at the same path."""
+        """Mounts the copy at the same path; its own journal is replayed."""
         unmount(self.path, keep=True)
         mount("-o", "loop", str(self._image()), str(self.path))
 
@@ -92,9 +90,7 @@ def mount(*arguments: str) -> None:
 
 
 def unmount(path: Path, *, keep: bool = False) -> None:
-    """Raises `OSError` where it stays busy; it is gone all the same, as soon as nobody uses it any
-    more.
-    """
+    """Raises `OSError` if it stays busy; even then it is detached, and unmounted once unused."""
     deadline = time.monotonic() + BUSY_SECONDS
     busy = False
     while path.is_mount() and not busy:

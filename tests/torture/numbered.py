@@ -1,9 +1,8 @@
-"""Audio that carries its own sequence: any four samples in a row tell which samples of which voice
-they are.
+"""Audio that identifies itself: any four consecutive samples reveal their voice and position.
 
-A voice is noise from its seed, without a single zero, so that silence is told from it. Whatever is
-stored of it is taken apart into pieces that are contiguous in the voice: a loss, repetition, swap
-or shift shows to the sample.
+A voice is seeded noise without a single zero, so that silence is distinct. A stored recording is
+split into pieces that are contiguous in the voice: a loss, repetition, swap or shift is detected to
+the sample.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ PACKET_SAMPLES = 320
 PACKET_MS = 20
 PAGE_PACKETS = 500
 WINDOW = 4
-"""Samples that name their place: 64 bits, so two places alike in an hour of a voice are one in a
-million runs.
+"""Consecutive samples that identify a position. With 64 bits, two equal windows in an hour of a
+voice occur once in a million runs.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`count` samples at `place` of a recording are samples `first`, `first + 1`, … of the voice;
-    None: of no voice.
+    """`count` samples at `place` of a recording, which are samples `first`, `first + 1`, … of the
+    voice. `first` is None for samples of unknown origin.
     """
 
     place: int
@@ -39,20 +38,20 @@ class Piece:
 
 
 class NumberedVoice:
-    """Endless noise of one seed, in packets of 20 ms."""
+    """Endless seeded noise, in packets of 20 ms."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._pages: list[Samples] = []
 
     def packet(self, number: int) -> bytes:
-        """640 bytes of PCM."""
+        """Returns 640 bytes of PCM."""
         page, place = divmod(number, PAGE_PACKETS)
         start = place * PACKET_SAMPLES
         return self._page(page)[start : start + PACKET_SAMPLES].tobytes()
 
     def samples(self, packets: int) -> Samples:
-        """The first `packets` packets, shape (320 * packets,)."""
+        """Returns the first `packets` packets, shape (320 * packets,)."""
         pages = [self._page(page) for page in range(-(-packets // PAGE_PACKETS))]
         return np.concatenate([*pages, np.empty(0, np.int16)])[: packets * PACKET_SAMPLES]
 
@@ -68,13 +67,13 @@ class NumberedVoice:
 
 
 class Sequence:
-    """Takes recordings of one voice apart. `expected`: all that it may have said."""
+    """Splits recordings of one voice into pieces; `expected` is all audio it may contain."""
 
     def __init__(self, expected: Samples) -> None:
         self._expected = expected
 
     def pieces(self, recorded: Samples) -> list[Piece]:
-        """In order of place; silence between them is left out."""
+        """Returns the pieces in order of place, without silence."""
         return [
             piece
             for start, end in _sounding(recorded)
@@ -115,7 +114,7 @@ class Sequence:
 
 
 def _sounding(recorded: Samples) -> Iterator[tuple[int, int]]:
-    """Stretches without a zero, as (start, end)."""
+    """Yields runs without a zero, as (start, end)."""
     edges = np.flatnonzero(
         np.diff(np.concatenate([[False], recorded != 0, [False]]).astype(np.int8))
     )
@@ -123,7 +122,7 @@ def _sounding(recorded: Samples) -> Iterator[tuple[int, int]]:
 
 
 def _alike(one: Samples, other: Samples) -> int:
-    """How many samples at their beginning are the same."""
+    """Returns the number of equal samples at the beginning."""
     length = min(len(one), len(other))
     differing = np.flatnonzero(one[:length] != other[:length])
     return int(differing[0]) if len(differing) else length

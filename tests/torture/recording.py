@@ -1,4 +1,4 @@
-"""A recording as an engineer gets it: the manifest and every track as WAV, through REST."""
+"""A recording as exported through REST: the manifest, and every track as WAV."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ REST_SECONDS = 60.0
 
 
 class NoAnswer(Exception):
-    """REST answered something else than 200; the message says what."""
+    """REST answered with a status other than 200; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One participant: the samples of its export, the segments and gaps of its manifest."""
+    """One participant: the exported samples, and the segments and gaps of the manifest."""
 
     raw_id: str
     samples: Samples
@@ -35,7 +35,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One call. `zero_us`: the moment of the first sample of every track, in µs since the epoch."""
+    """One call. `zero_us` is the time of the first sample of every track, in µs since the epoch."""
 
     state: str
     zero_us: int
@@ -44,7 +44,7 @@ class Recording:
 
 
 def recording_of(port: int, connection_id: str) -> Recording:
-    """Pulls a call. Raises `NoAnswer`, `OSError`."""
+    """Exports a call. Raises `NoAnswer`, `OSError`."""
     call_id = identity.call_id_of(connection_id, uuid4())
     manifest = json.loads(get(port, f"/api/v1/calls/{call_id}/manifest"))
     call = manifest["call"]
@@ -59,7 +59,7 @@ def recording_of(port: int, connection_id: str) -> Recording:
 
 
 def get(port: int, path: str, *, seconds: float = REST_SECONDS) -> bytes:
-    """The body of a 200. Raises `NoAnswer`, `OSError`."""
+    """Returns the body of a 200. Raises `NoAnswer`, `OSError`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request("GET", path, headers={"Authorization": f"Token {ENGINEER_TOKEN}"})
@@ -73,7 +73,7 @@ def get(port: int, path: str, *, seconds: float = REST_SECONDS) -> bytes:
 
 
 def status_of(port: int, path: str, *, seconds: float = REST_SECONDS) -> int:
-    """The status that `GET path` is answered with; 0 when there is no answer in time."""
+    """Returns the status of `GET path`; 0 if there is no answer in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request("GET", path, headers={"Authorization": f"Token {ENGINEER_TOKEN}"})

@@ -1,4 +1,4 @@
-"""A slow wire: a Unix socket in front of another, whose answers come later."""
+"""A slow connection: a Unix socket in front of another, which delays its answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POSTGRES_SOCKET = ".s.PGSQL.5432"
 
 
 class SlowRelay:
-    """`async with` it; clients connect to `folder` as they would to Postgres's own."""
+    """An async context manager; clients connect to `folder` instead of Postgres's own."""
 
     def __init__(self, behind: Path, seconds: float) -> None:
         self._behind = behind / POSTGRES_SOCKET

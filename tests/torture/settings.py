@@ -1,4 +1,4 @@
-"""Settings of the product with an audio store that can be made to fail; nothing else differs."""
+"""Settings of the product with an audio store that can be made to fail."""
 
 from __future__ import annotations
 

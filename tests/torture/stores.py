@@ -1,5 +1,5 @@
-"""An audio store that does as it is told: a file beside it holds its orders, so that they can
-change at any moment.
+"""An audio store that injects faults on order: the orders are in a file, so they can change at any
+moment.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from calls.storage.local import DurableFileStorage
 
 REFUSE, HANG, BREAK_OFF, KEEP_HALF = "refuse", "hang", "break-off", "keep-half"
 HANG_SECONDS = 3.0
-"""A client library's own timeout."""
+"""Timeout of a client library."""
 
 
 class FaultyStorage(DurableFileStorage):
-    """Well unless `orders` says otherwise.
+    """Works normally unless `orders` contains an order.
 
     refuse: raises at once. hang: raises after a timeout. break-off: stores half, then raises.
-    keep-half: stores half and says that all is well, as a disk or a gateway does that lies.
+    keep-half: stores half and reports success, as a faulty disk or gateway does.
     """
 
     def __init__(self, *, location: str, orders: str) -> None:
@@ -39,6 +39,6 @@ class FaultyStorage(DurableFileStorage):
             whole = b"".join(content.chunks())
             super()._save(name, ContentFile(whole[: len(whole) // 2]))
             if order == BREAK_OFF:
-                raise ConnectionResetError("the store broke off")
+                raise ConnectionResetError("the store broke the connection")
             return name
         return super()._save(name, content)

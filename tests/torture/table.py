@@ -1,4 +1,4 @@
-"""The table: one row for each fault tried."""
+"""The result table: one row per fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`sent` and `stored` in packets of 20 ms; `broken` and `figures` are shown beneath."""
+    """`sent` and `stored` are in packets of 20 ms; `broken` and `figures` are shown below
+    the row.
+    """
 
     fault: str
     server: str
@@ -59,12 +61,12 @@ def head() -> str:
 
 
 def lines(row: Row) -> str:
-    """The row, and what there is to say about it."""
-    said = [f"    {figure}" for figure in row.figures]
-    said += [f"  ! {sentence}" for sentence in row.broken[:MAX_BROKEN]]
+    """Returns the row and its remarks."""
+    remarks = [f"    {figure}" for figure in row.figures]
+    remarks += [f"  ! {sentence}" for sentence in row.broken[:MAX_BROKEN]]
     if len(row.broken) > MAX_BROKEN:
-        said.append(f"  ! and {len(row.broken) - MAX_BROKEN} more")
-    return "\n".join([_line(row.cells()), *said])
+        remarks.append(f"  ! and {len(row.broken) - MAX_BROKEN} more")
+    return "\n".join([_line(row.cells()), *remarks])
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""One fault, once: an installation, calls, what was injected, and what came of it."""
+"""One trial of one fault: an installation, calls, the injected fault, and the findings."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ from tests.torture.verdict import Findings, judge
 
 BOTH = ("sqlite", "postgres")
 SHORT_SECONDS, LONG_SECONDS = 5 * 60.0, 60 * 60.0
-"""A row that takes longer hangs: it is ended, with a finding. The longest takes a minute, or a
-quarter of an hour.
-
-After twice as long it is not even at an `await`: an alarm interrupts what it is at.
+"""A row that takes longer is cancelled, with a finding. The longest takes one minute, or 15 in the
+long form. After twice this time a signal interrupts it, because it does not even reach an `await`.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`inject` does it and heals it; `promised` is the promise in the words of the table."""
+    """One kind of fault. `inject` causes and ends it; `promised` is the promise in the table."""
 
     name: str
     promised: str
@@ -41,18 +39,18 @@ class Fault:
     rounds_long: int = 1
     long_only: bool = False
     missing: Callable[[], str] = str
-    """Why this machine cannot try it; "" when it can."""
+    """Returns why this machine cannot try it; "" if it can."""
 
 
 class Stuck(TimeoutError):
-    """Raised by `alarm` wherever the main thread is."""
+    """Raised by `alarm` in the main thread, at any point."""
 
 
 @contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """Interrupts a block that does not come back to the event loop either. Raises `Stuck`."""
+    """Interrupts a block even if it does not return to the event loop. Raises `Stuck`."""
 
-    def interrupt(number: int, at: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise Stuck
 
     before = signal.signal(signal.SIGALRM, interrupt)
@@ -65,7 +63,7 @@ def alarm(seconds: float) -> Iterator[None]:
 
 
 class Trial:
-    """What a fault works with. `expect` and `end_calls` collect what is broken."""
+    """The tools of a fault. `expect` and `end_calls` collect broken promises."""
 
     def __init__(
         self, kind: str, database: Database, random: Random, *, rounds: int, long: bool
@@ -84,11 +82,11 @@ class Trial:
 
     @property
     def site(self) -> Installation:
-        assert self._installation, "`install` comes first"
+        assert self._installation, "`install` is called first"
         return self._installation
 
     async def run(self, fault: Fault) -> None:
-        """Injects the fault; whatever goes wrong on the way is a finding."""
+        """Injects the fault. Every exception is a finding."""
         self._fault = fault
         limit = self.limit_seconds
         try:
@@ -98,9 +96,9 @@ class Trial:
         except TimeoutError as error:
             hangs = deadline.expired() or isinstance(error, Stuck)
             self.findings.broken.append(
-                f"not over after {limit:.0f} s" if hangs else f"TimeoutError: {error}"
+                f"not finished after {limit:.0f} s" if hangs else f"TimeoutError: {error}"
             )
-        except Exception as error:  # noqa: BLE001 - one fault that cannot be tried must not hide the others
+        except Exception as error:  # noqa: BLE001 - a fault that fails must not hide the others
             self.findings.broken.append(f"{type(error).__name__}: {error}")
         finally:
             await self.close()
@@ -113,18 +111,16 @@ class Trial:
         route: Callable[[str], str] = str,
         store: AudioStorage | None = None,
     ) -> Installation:
-        """An installation of its own for this trial, not started yet."""
-        wanted = {**self._fault.environment, **(environment or {})}
-        made = Installation(
+        """Creates the installation of this trial without starting it."""
+        self._installation = Installation(
             self.kind,
             self.database,
-            environment=wanted,
+            environment={**self._fault.environment, **(environment or {})},
             data_dir=data_dir,
             route=route,
             store=store,
         )
-        self._installation = made
-        return made
+        return self._installation
 
     async def install(
         self,
@@ -134,61 +130,60 @@ class Trial:
         route: Callable[[str], str] = str,
         store: AudioStorage | None = None,
     ) -> Installation:
-        """The same, started."""
-        made = self.prepare(environment, data_dir=data_dir, route=route, store=store)
-        await made.start()
-        return made
+        """Creates and starts the installation of this trial."""
+        site = self.prepare(environment, data_dir=data_dir, route=route, store=store)
+        await site.start()
+        return site
 
     async def close(self) -> None:
-        """Ends what still runs; again, nothing."""
+        """Stops callers and servers. Idempotent."""
         for caller in self.callers:
             await caller.drop()
         self.callers = []
-        made, self._installation = self._installation, None
-        if made:
-            self.findings.broken += await made.stop()
+        site, self._installation = self._installation, None
+        if site:
+            self.findings.broken += await site.stop()
             if self.findings.broken:
-                self.note(f"log of the server: {made.keep_log(self._fault.name)}")
-            made.remove()
+                self.note(f"log of the server: {site.keep_log(self._fault.name)}")
+            site.remove()
 
     def call(
         self,
         number: int = 1,
         *,
         voices: int = 2,
-        goes_on: bool = True,
+        reconnects: bool = True,
         server: Server | None = None,
     ) -> list[Caller]:
-        """Begins `number` calls, on one server."""
+        """Starts `number` calls on one server."""
         url = (server or self.site.server).media_url
-        made = [
-            Caller(url, self.random.getrandbits(40), voices=voices, goes_on=goes_on)
+        callers = [
+            Caller(url, self.random.getrandbits(40), voices=voices, reconnects=reconnects)
             for _ in range(number)
         ]
-        self.callers += made
-        return [caller.begin() for caller in made]
+        self.callers += callers
+        return [caller.start() for caller in callers]
 
     async def some_time(self, least: float, most: float) -> float:
-        """A random moment: lets calls go on for so many seconds."""
+        """Lets calls continue for a random number of seconds; returns it."""
         seconds = self.random.uniform(least, most)
         await asyncio.sleep(seconds)
         return seconds
 
     async def kill(self, server: Server | None = None) -> None:
-        """kill -9, with a note of what the server had read by then."""
+        """Sends SIGKILL, after recording how much the server has read."""
         server = server or self.site.server
         self.site.freeze(server)
         for caller in self.callers:
             if caller.url == server.media_url:
-                caller.note_what_was_read()
-        await asyncio.to_thread(
-            server.kill
-        )  # at once: what is sent to a process that stands still counts as lost
+                caller.note_read_bytes()
+        # at once, because packets sent to a stopped process count as lost
+        await asyncio.to_thread(server.kill)
 
     async def end_calls(
         self, *, allowed_ms: int = 0, seconds: float = 60.0, tidy: bool = True
     ) -> None:
-        """Hangs up, waits until all is sealed, pulls every call and compares."""
+        """Ends all calls, waits until everything is sealed, exports each call and compares it."""
         callers, self.callers = self.callers, []
         await asyncio.gather(*(caller.end() for caller in callers))
         await self.site.sealed(seconds=seconds)
@@ -207,14 +202,14 @@ class Trial:
                 self.findings.broken.append(f"no recording: {error}")
             return
         self.findings.add(judge(caller, recording, allowed_ms=allowed_ms, excused=excused))
-        wanted = "interrupted" if caller.gave_up else "ended"
-        self.expect(recording.state == wanted, f"a call is {recording.state} instead of {wanted}")
+        state = "interrupted" if caller.gave_up else "ended"
+        self.expect(recording.state == state, f"a call is {recording.state} instead of {state}")
 
-    def expect(self, holds: Any, what: str) -> None:
-        """`what`: the finding when it does not hold."""
+    def expect(self, holds: Any, otherwise: str) -> None:
+        """Adds the finding `otherwise` if `holds` is false."""
         if not holds:
-            self.findings.broken.append(what)
+            self.findings.broken.append(otherwise)
 
     def note(self, figure: str) -> None:
-        """Something measured, for the remarks under the table."""
+        """Adds a measured value to the remarks under the row."""
         self.figures.append(figure)

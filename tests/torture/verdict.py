@@ -1,5 +1,5 @@
-"""What was sent against what was stored: losses in ms, and every promise that does not hold, as a
-sentence. PURE.
+"""Comparison of stored with sent audio: losses in ms, and a sentence for each broken
+promise. PURE.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from tests.torture.numbered import Sequence as NumberedSequence
 from tests.torture.recording import Recording, Track
 
 TOLERANCE_MS = 60
-"""Law 3 and 4 of the timeline."""
+"""Laws 3 and 4 of the timeline."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """Of any number of calls. `worst_lost_ms`: the most that one voice of one call has lost of what
-    was sent.
+    """Results for any number of calls.
+
+    `worst_lost_ms` is the largest loss of a single voice, of all packets sent;
+    `worst_read_lost_ms`, of the packets that the server had read.
     """
 
     packets_sent: int = 0
@@ -42,8 +44,9 @@ class Findings:
 def judge(
     caller: Caller, recording: Recording, *, allowed_ms: int, excused: Iterable[int] = ()
 ) -> Findings:
-    """Compares one call. `allowed_ms`: what each voice may lose; `excused`: packet numbers that may
-    be missing.
+    """Compares one call.
+
+    Each voice may lose `allowed_ms`, not counting the packet numbers in `excused`.
     """
     findings = Findings()
     stored = 0
@@ -64,18 +67,18 @@ def judge(
 def _judge_track(
     caller: Caller, raw_id: str, track: Track, zero_us: int, findings: Findings
 ) -> set[int]:
-    """The packets of one voice that are stored whole."""
+    """Returns the numbers of a voice's packets that are stored completely."""
     voice, sent = caller.voices[raw_id], caller.sent[raw_id]
     expected = voice.samples(sent[-1].number + 1 if sent else 0)
     pieces = NumberedSequence(expected).pieces(track.samples)
     known = [piece for piece in pieces if piece.first is not None]
     findings.broken += [
-        f"{piece.count} samples of no voice at {piece.place}"
+        f"{piece.count} samples of unknown origin at {piece.place}"
         for piece in pieces
         if piece.first is None
     ]
     findings.broken += _disorder(known)
-    findings.broken += _displaced(known, caller.began_us, zero_us)
+    findings.broken += _displaced(known, caller.started_us, zero_us)
     findings.broken += _unexplained(pieces, track)
     findings.broken += _wrong_hashes(track)
     return {number for piece in known for number in _packets_in(piece)}
@@ -100,43 +103,43 @@ def _judge_loss(
     findings.worst_lost_ms = max(findings.worst_lost_ms, lost_ms)
     findings.worst_read_lost_ms = max(findings.worst_read_lost_ms, read_ms)
     if lost_ms > allowed_ms:
-        findings.broken.append(f"{lost_ms} ms lost of what was sent: packets {_spans(lost)}")
+        findings.broken.append(f"{lost_ms} ms of sent audio lost: packets {_spans(lost)}")
     never_sent = stored - {packet.number for packet in sent}
     if never_sent:
         findings.broken.append(f"{len(never_sent)} packets stored that were never sent")
 
 
 def _packets_in(piece: Piece) -> Iterator[int]:
-    """Numbers of the packets that lie whole in a piece."""
+    """Yields the numbers of the packets completely inside a piece."""
     assert piece.first is not None, "only known pieces are counted"
     first = -(-piece.first // PACKET_SAMPLES)
     yield from range(first, (piece.first + piece.count) // PACKET_SAMPLES)
 
 
 def _disorder(pieces: Sequence[Piece]) -> Iterator[str]:
-    """Repetitions and swaps: in a true recording the voice only ever goes on."""
+    """Yields repetitions and swaps: in a correct recording the sample numbers only increase."""
     for before, after in pairwise(pieces):
         assert before.first is not None, "only known pieces are compared"
         assert after.first is not None, "only known pieces are compared"
         if after.first < before.first + before.count:
             yield (
-                f"sample {after.first} comes again, or late, after sample "
+                f"sample {after.first} is repeated or late, after sample "
                 f"{before.first + before.count - 1}"
             )
 
 
-def _displaced(pieces: Iterable[Piece], began_us: int, zero_us: int) -> Iterator[str]:
-    """Pieces further than the tolerance from where their timestamps say they are."""
+def _displaced(pieces: Iterable[Piece], started_us: int, zero_us: int) -> Iterator[str]:
+    """Yields pieces further from their timestamps than the tolerance."""
     for piece in pieces:
         assert piece.first is not None, "only known pieces have a place"
-        true_ms = began_us / 1000 + piece.first * 1000 / SAMPLE_RATE
-        is_ms = zero_us / 1000 + piece.place * 1000 / SAMPLE_RATE
-        if abs(true_ms - is_ms) > TOLERANCE_MS:
-            yield f"sample {piece.first} lies {is_ms - true_ms:+.0f} ms from its place"
+        expected_ms = started_us / 1000 + piece.first * 1000 / SAMPLE_RATE
+        actual_ms = zero_us / 1000 + piece.place * 1000 / SAMPLE_RATE
+        if abs(expected_ms - actual_ms) > TOLERANCE_MS:
+            yield f"sample {piece.first} is off by {actual_ms - expected_ms:+.0f} ms"
 
 
 def _unexplained(pieces: Sequence[Piece], track: Track) -> Iterator[str]:
-    """Silence between two pieces that no gap of the manifest covers."""
+    """Yields silences between two pieces that no gap of the manifest covers."""
     for before, after in pairwise(pieces):
         silent = after.place - before.place - before.count
         start, end = (before.place + before.count) / SAMPLE_RATE, after.place / SAMPLE_RATE
@@ -153,7 +156,7 @@ def _is_covered(start: float, end: float, track: Track) -> bool:
 
 
 def _wrong_hashes(track: Track) -> Iterator[str]:
-    """Segments whose part of the export is not what their hash says."""
+    """Yields segments that overlap, or whose part of the export does not match their hash."""
     end_before = 0
     for segment in track.segments:
         start, count = segment["start_sample"], segment["sample_count"]
@@ -161,7 +164,7 @@ def _wrong_hashes(track: Track) -> Iterator[str]:
             yield f"segment at {start} overlaps the one before it"
         end_before = start + count
         if _hash(track.samples[start : start + count]) != segment["sha256"]:
-            yield f"segment at {start}: the export does not have its hash"
+            yield f"segment at {start}: the export does not match its hash"
 
 
 def _hash(samples: Samples) -> str:
@@ -169,7 +172,7 @@ def _hash(samples: Samples) -> str:
 
 
 def _spans(lost: Sequence[Sent]) -> str:
-    """ "12-19, 40": numbers of packets."""
+    """Returns packet numbers such as "12-19, 40"."""
     spans: list[list[int]] = []
     for packet in lost:
         if spans and spans[-1][1] == packet.number - 1:

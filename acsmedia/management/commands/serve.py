@@ -1,4 +1,4 @@
-"""`manage.py serve`: checks the settings, then becomes the server, on Daphne or uvicorn."""
+"""`manage.py serve`: checks the settings, then replaces itself with the server."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from acsmedia.servers.commands import command
 
 
 class Command(BaseCommand):
-    help = (
-        "Checks the settings and runs the server in the foreground: the entry point of the image."
-    )
+    help = "Checks the settings and runs the server in the foreground: the image's entry point."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Where to listen, and on which server; the environment gives the defaults."""
+        """Adds the server and its address; the defaults come from the environment."""
         parser.add_argument(
             "--server", choices=["daphne", "uvicorn"], default=os.environ.get("SERVER", "daphne")
         )
         parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
-        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+        parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"))
 
     def handle(self, *, server: str, host: str, port: int, **options: Any) -> None:
-        """Replaces this process, so that signals reach the server itself."""
-        arguments = command(server, host, port)
-        os.execv(arguments[0], arguments)  # noqa: S606 - our own argument vector, no shell
+        """Replaces this process with the server, so that signals reach the server itself."""
+        try:
+            arguments = command(server, host, port)
+        except ValueError as error:  # SERVER; argparse does not check defaults against `choices`
+            raise CommandError(str(error)) from error
+        os.execv(arguments[0], arguments)  # noqa: S606 - a constant program, no shell

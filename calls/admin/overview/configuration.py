@@ -1,6 +1,4 @@
-"""How the installation is set, for whoever looks after it: names as in the environment, secrets
-only as set or not.
-"""
+"""Settings of the installation, by the names of their variables; secrets are never shown."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class Setting:
-    """`name` as in the environment (README, "Environment")."""
+    """`name` of the environment variable (README, "Environment")."""
 
     name: str
     value: str
@@ -29,8 +27,9 @@ def groups() -> list[Group]:
     return [
         Group("Recording", _recording()),
         Group("Alarms", _alarms()),
-        Group("Who gets in", _doors()),
-        Group("Where things are", _places()),
+        Group("ACS and metrics", _machine_access()),
+        Group("Users and REST", _user_access()),
+        Group("Storage and services", _services()),
     ]
 
 
@@ -41,18 +40,22 @@ def _recording() -> list[Setting]:
         Setting(
             "RECONNECT_GRACE_SECONDS",
             _seconds(settings.RECONNECT_GRACE_SECONDS),
-            "until a closed call has ended",
+            "time without a socket after which a call has ended",
         ),
         Setting(
             "JOURNAL_FSYNC_SECONDS",
             _seconds(settings.JOURNAL_FSYNC_SECONDS),
-            "the most that a power cut takes",
+            "most audio lost in a power failure",
         ),
-        Setting("MIN_FREE_DISK_MB", f"{settings.MIN_FREE_DISK_MB} MB", "/readyz says no below it"),
+        Setting(
+            "MIN_FREE_DISK_MB",
+            f"{settings.MIN_FREE_DISK_MB} MB",
+            "free space below which /readyz fails",
+        ),
         Setting(
             "SPOOL_LIMIT_GB",
-            f"{limit:g} GB" if limit else "what the disk has",
-            "most that journals may take",
+            f"{limit:g} GB" if limit else "none",
+            "most space for journals",
         ),
     ]
 
@@ -62,35 +65,20 @@ def _alarms() -> list[Setting]:
         Setting(
             "ALARM_NO_AUDIO_SECONDS",
             _seconds(settings.ALARM_NO_AUDIO_SECONDS),
-            "a socket without a packet",
+            "connected without audio",
         ),
-        Setting(
-            "ALARM_DEAD_AIR_SECONDS",
-            _seconds(settings.ALARM_DEAD_AIR_SECONDS),
-            "a call without a sound",
-        ),
-        Setting(
-            "ALARM_ONE_WAY_SECONDS",
-            _seconds(settings.ALARM_ONE_WAY_SECONDS),
-            "a side that was never heard",
-        ),
-        Setting(
-            "ALARM_SILENCE_DBFS",
-            f"{settings.ALARM_SILENCE_DBFS:g} dBFS",
-            "at or below it nobody is heard",
-        ),
-        Setting(
-            "ALARM_LOW_DBFS", f"{settings.ALARM_LOW_DBFS:g} dBFS", "below it speech is too low"
-        ),
+        Setting("ALARM_DEAD_AIR_SECONDS", _seconds(settings.ALARM_DEAD_AIR_SECONDS), "dead air"),
+        Setting("ALARM_ONE_WAY_SECONDS", _seconds(settings.ALARM_ONE_WAY_SECONDS), "one-way audio"),
+        Setting("ALARM_SILENCE_DBFS", f"{settings.ALARM_SILENCE_DBFS:g} dBFS", "silence threshold"),
+        Setting("ALARM_LOW_DBFS", f"{settings.ALARM_LOW_DBFS:g} dBFS", "low-speech threshold"),
     ]
 
 
-def _doors() -> list[Setting]:
-    rates = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+def _machine_access() -> list[Setting]:
     return [
-        Setting("ACS_AUTH", settings.ACS_AUTH, "how ACS proves who it is"),
+        Setting("ACS_AUTH", settings.ACS_AUTH, "authentication of ACS"),
         Setting("ACS_RESOURCE_ID", settings.ACS_RESOURCE_ID or "none", "audience of its tokens"),
-        Setting("ACS_JWKS_URL", settings.ACS_JWKS_URL, "where its keys are"),
+        Setting("ACS_JWKS_URL", settings.ACS_JWKS_URL, "address of its keys"),
         Setting(
             "ACS_STREAM_TOKEN",
             _is_set(settings.ACS_STREAM_TOKEN),
@@ -99,51 +87,54 @@ def _doors() -> list[Setting]:
         Setting(
             "METRICS_TOKEN",
             _is_set(settings.METRICS_TOKEN),
-            "without one only this host sees /metrics",
-        ),
-        Setting(
-            "LOGIN_FAILURES",
-            str(settings.AXES_FAILURE_LIMIT),
-            "wrong passwords, until one has to wait",
-        ),
-        Setting(
-            "LOGIN_LOCKED_MINUTES",
-            f"{settings.AXES_COOLOFF_TIME.total_seconds() / 60:g} min",
-            "that long",
-        ),
-        Setting("REST_RATE_USER", rates["user"], "requests of one user"),
-        Setting("REST_RATE_ANONYMOUS", rates["anon"], "requests of one address without login"),
-        Setting(
-            "ALLOWED_HOSTS",
-            ", ".join(settings.ALLOWED_HOSTS) or "none",
-            "names that this server answers to",
-        ),
-        Setting("DEBUG", _yes_or_no(settings.DEBUG), "never in production"),
-        Setting(
-            "INSECURE_HTTP",
-            _yes_or_no(settings.INSECURE_HTTP),
-            "only for a first look on this host",
+            "token for /metrics; without one only this host can read it",
         ),
     ]
 
 
-def _places() -> list[Setting]:
-    """Addresses without their passwords."""
+def _user_access() -> list[Setting]:
+    rates = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+    lockout_minutes = settings.AXES_COOLOFF_TIME.total_seconds() / 60
+    return [
+        Setting(
+            "LOGIN_FAILURES",
+            str(settings.AXES_FAILURE_LIMIT),
+            "failed logins per user and address before a lock-out",
+        ),
+        Setting("LOGIN_LOCKED_MINUTES", f"{lockout_minutes:g} min", "length of a lock-out"),
+        Setting("REST_RATE_USER", rates["user"], "REST requests per user"),
+        Setting("REST_RATE_ANONYMOUS", rates["anon"], "REST requests per address without a login"),
+        Setting(
+            "ALLOWED_HOSTS",
+            ", ".join(settings.ALLOWED_HOSTS) or "none",
+            "accepted host names",
+        ),
+        Setting("DEBUG", _yes_or_no(settings.DEBUG), "never in production"),
+        Setting(
+            "INSECURE_HTTP", _yes_or_no(settings.INSECURE_HTTP), "only for a trial on this host"
+        ),
+    ]
+
+
+def _services() -> list[Setting]:
+    """Addresses are shown without passwords."""
     store = settings.STORAGES["audio"].get("OPTIONS", {})
     bucket = store.get("bucket_name") or store.get("azure_container") or store.get("location") or ""
     layer = settings.CHANNEL_LAYERS["default"]["BACKEND"].rpartition(".")[2]
     return [
-        Setting("DATABASE_URL", _database(settings.DATABASES["default"]), "rows"),
+        Setting("DATABASE_URL", _database(settings.DATABASES["default"]), "database"),
         Setting(
-            "AUDIO_STORE", " ".join(filter(None, (settings.AUDIO_STORE, bucket))), "sealed segments"
+            "AUDIO_STORE",
+            " ".join(filter(None, (settings.AUDIO_STORE, bucket))),
+            "store of the sealed segments",
         ),
         Setting(
             "REDIS_URL",
             "set" if "Redis" in layer else "none: one process only",
-            "live news between processes",
+            "live updates between processes",
         ),
-        Setting("DATA_DIR", str(settings.DATA_DIR), "journals, of a process that records"),
-        Setting("LOG_LEVEL", settings.LOG_LEVEL, "what is logged"),
+        Setting("DATA_DIR", str(settings.DATA_DIR), "folder of the journals"),
+        Setting("LOG_LEVEL", settings.LOG_LEVEL, "lowest level that is logged"),
     ]
 
 

@@ -1,7 +1,5 @@
-"""`/admin/overview/`: how the installation is, on one page, in a handful of queries.
-
-Who records, how far sealing is behind, what has failed and may be tried again, how much there is,
-and how it is set.
+"""`/admin/overview/`: recorders, seal lag, failed jobs, storage and settings on one page, in a
+constant number of queries.
 """
 
 from __future__ import annotations
@@ -28,12 +26,12 @@ from calls.models import DiscardedAudio, FailedJournal, RecorderProcess
 from calls.search import uuid_in
 from calls.storage import deletion
 
-SEE, RETRY, FORGET = "calls.view_recorderprocess", "calls.change_failedjournal", "calls.delete_call"
+SEE, RETRY, SWEEP = "calls.view_recorderprocess", "calls.change_failedjournal", "calls.delete_call"
 SILENT_AFTER = timedelta(seconds=30)
-"""A process says of itself every five seconds."""
+"""Recorders report every five seconds."""
 BEHIND_SEGMENTS = 6
-"""As the alarm `sealing_behind` (streams/live/alarm_rules.py), so that page and dashboard say the
-same.
+"""As in the alarm `sealing_behind` (streams/live/alarm_rules.py), so that page and dashboard
+agree.
 """
 MAX_FAILED = 20
 MAX_PROCESSES = 100
@@ -42,13 +40,13 @@ MAX_COUNTED = 10_000
 
 @dataclass(frozen=True)
 class Disk:
-    what: str
+    name: str
     path: str
     free_bytes: int = 0
     total_bytes: int = 0
     is_low: bool = False
     error: str = ""
-    """Why it cannot be looked at."""
+    """Reason if its usage cannot be read."""
 
 
 @require_safe
@@ -60,15 +58,13 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Overview",
-        "processes": [
-            _said_of(process, now) for process in RecorderProcess.objects.all()[:MAX_PROCESSES]
-        ],
+        "processes": [_process(row, now) for row in RecorderProcess.objects.all()[:MAX_PROCESSES]],
         "failed": failed[:MAX_FAILED],
         "has_more_failed": len(failed) > MAX_FAILED,
         "discarded": _discarded(),
         "most_counted": MAX_COUNTED,
         "may_retry": request.user.has_perm(RETRY),
-        "may_sweep": request.user.has_perm(FORGET),
+        "may_sweep": request.user.has_perm(SWEEP),
         "database_bytes": sizes.database_bytes(),
         "tables": tables,
         "audio": sizes.audio(tables),
@@ -82,72 +78,67 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_POST
 @permission_required(RETRY, raise_exception=True)
 def retry(request: HttpRequest) -> HttpResponse:
-    """Asks the recorders to try failed journals again: one (`journal=<id>`), or all of them."""
-    wanted = request.POST.get("journal", "")
-    journal_id = uuid_in(wanted)
-    if wanted and journal_id is None:
-        return HttpResponseBadRequest("journal: no UUID", content_type="text/plain")
-    rows = (
-        FailedJournal.objects.filter(pk=journal_id) if journal_id else FailedJournal.objects.all()
-    )
-    asked = rows.update(retry_asked_at=timezone.now())
-    said = "1 journal is" if asked == 1 else f"{asked} journals are"
+    """Requests a retry of failed journals from the recorders: one (`journal=<id>`), or all."""
+    text = request.POST.get("journal", "")
+    journal_id = uuid_in(text)
+    if text and journal_id is None:
+        return HttpResponseBadRequest("journal: must be a UUID", content_type="text/plain")
+    rows = FailedJournal.objects.all()
+    if journal_id:
+        rows = rows.filter(pk=journal_id)
+    count = rows.update(retry_asked_at=timezone.now())
+    journals = "1 journal" if count == 1 else f"{count} journals"
     messages.success(
-        request, f"{said} tried again within seconds; what is sealed goes from the list."
+        request, f"{journals} will be retried within seconds. Once sealed, they leave the list."
     )
     return redirect("admin-overview")
 
 
 @require_POST
-@permission_required(FORGET, raise_exception=True)
+@permission_required(SWEEP, raise_exception=True)
 def sweep(request: HttpRequest) -> HttpResponse:
-    """Removes objects of deleted calls now, for some seconds; what is left then is for the next
-    sweep.
-    """
+    """Removes objects of deleted calls for some seconds; the rest is left to the next sweep."""
     deletion.sweep_after_commit()
-    left = _discarded()
-    level, said = (
-        (messages.WARNING, f"{left} are left: see the log.")
-        if left
-        else (messages.SUCCESS, "Removed.")
-    )
-    messages.add_message(request, level, said)
+    remaining = _discarded()
+    if remaining:
+        messages.warning(request, f"{remaining} not removed yet: see the log.")
+    else:
+        messages.success(request, "Removed.")
     return redirect("admin-overview")
 
 
 def _discarded() -> int:
-    """Counted as far as the page says it."""
+    """Counts up to the limit that the page shows."""
     return DiscardedAudio.objects.all()[: MAX_COUNTED + 1].count()
 
 
-def _said_of(process: RecorderProcess, now: datetime) -> dict[str, Any]:
+def _process(row: RecorderProcess, now: datetime) -> dict[str, Any]:
+    failures = (f"{count} {stage}" for stage, count in row.failures.items() if count)
     return {
-        "row": process,
-        "is_silent": process.seen_at < now - SILENT_AFTER,
-        "is_behind": process.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
-        "failures": ", ".join(
-            f"{count} {stage}" for stage, count in process.failures.items() if count
-        ),
+        "row": row,
+        "is_silent": row.seen_at < now - SILENT_AFTER,
+        "is_behind": row.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
+        "failures": ", ".join(failures),
     }
 
 
 def _disks() -> Iterator[Disk]:
-    """Of the host that answers: where pages and recorders are apart, /metrics of the recorders
-    tells of theirs.
+    """Disks of the host that serves the page; recorders on other hosts report theirs in
+    /metrics.
     """
-    places = {"Data": settings.DATA_DIR}
+    folders = {"Data": settings.DATA_DIR}
     if settings.AUDIO_STORE == "files":
-        places["Audio"] = settings.AUDIO_DIR
-    for what, path in places.items():
+        folders["Audio"] = settings.AUDIO_DIR
+    for name, path in folders.items():
         try:
-            usage = shutil.disk_usage(_there(path))
+            usage = shutil.disk_usage(_existing(path))
         except OSError as error:
-            yield Disk(what, str(path), error=error.strerror or type(error).__name__)
+            yield Disk(name, str(path), error=error.strerror or type(error).__name__)
         else:
             is_low = usage.free < settings.MIN_FREE_DISK_MB * 1_000_000
-            yield Disk(what, str(path), usage.free, usage.total, is_low)
+            yield Disk(name, str(path), usage.free, usage.total, is_low)
 
 
-def _there(path: Path) -> Path:
-    """The folder, or the one in which it will be made."""
+def _existing(path: Path) -> Path:
+    """Returns the folder, or the closest parent if it has not been created yet."""
     return next((folder for folder in (path, *path.parents) if folder.exists()), path)

@@ -1,9 +1,7 @@
-"""How much there is: of rows, as the database knows it, and of audio, by the sizes that segments
-have written down.
+"""Sizes of the database and of the stored audio, estimated if there are many rows.
 
-An administrator's page must not read five million rows to say so. Postgres keeps its own estimate
-of rows (refreshed by autovacuum and ANALYZE); of audio a hundredth of the pages is read where there
-are many, and multiplied.
+A page must not read five million rows for that. Postgres keeps an estimate of rows (refreshed by
+autovacuum and ANALYZE); for audio, one in a hundred pages of the table is read and extrapolated.
 """
 
 from __future__ import annotations
@@ -18,15 +16,13 @@ from django.db.models import Count, Sum
 from calls.models import Segment
 
 EXACT_UP_TO = 200_000
-"""Segments that are summed one by one: some 50 ms."""
+"""Most segments that are summed exactly: takes about 50 ms."""
 SAMPLE_PERCENT = 1
 
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` None: never counted. `size_bytes` with indexes; None where the database does not say
-    (SQLite).
-    """
+    """`rows` None: never counted. `size_bytes` includes indexes; None if unknown (SQLite)."""
 
     name: str
     rows: int | None
@@ -35,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Audio:
-    """All objects of the audio store that belong to segments."""
+    """Objects of all segments in the audio store."""
 
     segments: int
     stored_bytes: int
@@ -54,7 +50,7 @@ def database_bytes() -> int:
 
 
 def tables() -> list[Table]:
-    """Those of calls, the largest first."""
+    """Returns the tables of the app `calls`, the largest first."""
     models = apps.get_app_config("calls").get_models()
     names = {model._meta.db_table: str(model._meta.verbose_name_plural) for model in models}
     with connection.cursor() as cursor:
@@ -66,9 +62,8 @@ def tables() -> list[Table]:
                 " ORDER BY 3 DESC, 1",
                 [list(names)],
             )
-        # it counts by reading, and says no sizes; it is for a first look, where that is little
-        else:
-            counts = (f"SELECT '{name}', count(*), NULL FROM {name}" for name in names)  # noqa: S608 - our own names
+        else:  # SQLite counts by reading and has no sizes: acceptable for a trial
+            counts = (f"SELECT '{name}', count(*), NULL FROM {name}" for name in names)  # noqa: S608 - names of tables
             cursor.execute(f"{' UNION ALL '.join(counts)} ORDER BY 2 DESC, 1")
         return [
             Table(names[name], int(rows) if rows >= 0 else None, size)
@@ -77,9 +72,7 @@ def tables() -> list[Table]:
 
 
 def audio(tables: Iterable[Table]) -> Audio:
-    """`tables` say about how many segments there are; few, or nobody knows: they are summed one by
-    one.
-    """
+    """Returns the sum over all segments: exact if `tables` lists few or an unknown number."""
     segments = next(
         (table.rows for table in tables if table.name == Segment._meta.verbose_name_plural), None
     )
@@ -90,8 +83,7 @@ def audio(tables: Iterable[Table]) -> Audio:
         return Audio(**summed, is_estimate=False)
     with connection.cursor() as cursor:
         cursor.execute(
-            # A number of ours, not of a request.
-            f"SELECT avg(stored_bytes) FROM calls_segment TABLESAMPLE SYSTEM ({SAMPLE_PERCENT})"  # noqa: S608
+            f"SELECT avg(stored_bytes) FROM calls_segment TABLESAMPLE SYSTEM ({SAMPLE_PERCENT})"  # noqa: S608 - a constant
         )
         mean = cursor.fetchone()[0] or 0
     return Audio(segments, round(mean * segments), is_estimate=True)

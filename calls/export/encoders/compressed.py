@@ -1,14 +1,14 @@
-"""Samples -> FLAC, MP3 or Opus, sent while it is encoded.
+"""FLAC, MP3 and Opus, sent while they are encoded.
 
-libsndfile writes a file front to back and returns to the front at the end, to enter what it knows
-by then. What has been sent cannot be entered any more, so it is entered before: the number of
-samples in FLAC's STREAMINFO, lengths and padding in MP3's Info frame. What is still unknown then
-(FLAC's MD5) is marked as unknown, as the formats provide for.
+libsndfile writes a file front to back and returns to the front at the end, to enter values that it
+knows only then. Bytes that are sent already cannot be changed, so the values are entered in
+advance: the number of samples in FLAC's STREAMINFO, lengths and padding in MP3's Info frame. FLAC's
+MD5 is still unknown at that time and is marked as unknown, which the format allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import cache
 from io import BytesIO
@@ -16,13 +16,12 @@ from itertools import islice
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from calls.audio.codec import Samples
 from calls.export.encoders.mp3 import Lengths, info_frame
 from calls.export.encoders.ogg import Pages
 from calls.export.plan import Plan, etag_of
-from calls.export.rendering import BLOCK_SECONDS, Renderer
+from calls.export.rendering import BLOCK_SECONDS
 
 _SUBTYPES = {"flac": ("FLAC", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS")}
 _MP3_COMPRESSION = 0.6
@@ -31,8 +30,8 @@ encoded.
 """
 _STREAMINFO_END = 42
 _FIRST_SECONDS = {"mp3": 1, "opus": 1}
-"""What these are given at once of the first block, which has ten: they take 4 and 28 ms for a
-second of a track. Of every block that would cost a third of MP3's speed.
+"""The first block of ten seconds is split into parts of this length for slow encoders: they take 4
+and 28 ms for a second of a track. For every block that would cost a third of MP3's speed.
 """
 
 Rewrite = Callable[[bytes], bytes]
@@ -40,48 +39,48 @@ Rewrite = Callable[[bytes], bytes]
 
 
 def size_of(plan: Plan) -> int | None:
-    """The size of the whole file in bytes where it is known beforehand."""
+    """Returns the size of the whole file in bytes, None if it is not known in advance."""
     return _mp3_lengths(plan).size if plan.format.name == "mp3" else None
 
 
-def pieces(plan: Plan, renderer: Renderer) -> Generator[bytes, None, None]:
-    """The file from its beginning."""
-    rewrite = _rewriting(plan)
-    outlet = _Outlet()
-    with closing(_open(outlet, plan.format.name, plan.sample_rate, plan.channels)) as encoder:
-        for part in _parts(plan, renderer):
-            encoder.write(_as_written(part, plan))
-            if sendable := b"".join(rewrite(written) for written in outlet.take()):
+def chunks(plan: Plan, blocks: Iterable[Samples]) -> Generator[bytes, None, None]:
+    """Yields the file from its beginning. `blocks` are all samples of the plan, in blocks of shape
+    (samples, channels).
+    """
+    rewrite = _make_rewrite(plan)
+    output = _Output()
+    with closing(_open(output, plan.format.name, plan.sample_rate, plan.channels)) as encoder:
+        for samples in _split_first(plan, blocks):
+            if plan.format.name == "mp3":
+                # As floats: of 16-bit samples in two channels libsndfile 1.2.2 loses half and
+                # sends stale memory instead (libsndfile pull request 1106).
+                encoder.write(np.divide(samples, 32_768, dtype=np.float32))
+            else:
+                encoder.write(samples)
+            if sendable := b"".join(rewrite(written) for written in output.take()):
                 yield sendable
-    if sendable := b"".join(rewrite(written) for written in outlet.take()):
+    if sendable := b"".join(rewrite(written) for written in output.take()):
         yield sendable
 
 
-def _parts(plan: Plan, renderer: Renderer) -> Iterator[Samples]:
-    """Blocks, the first one in pieces where the encoder is slow, so that the first byte does not
-    wait for it.
+def _split_first(plan: Plan, blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Yields the blocks, the first one in parts if the encoder is slow, so that the first byte does
+    not wait for all of it.
     """
-    blocks = renderer.blocks(plan.first, plan.last)
+    remaining = iter(blocks)
     step = _FIRST_SECONDS.get(plan.format.name, BLOCK_SECONDS) * plan.sample_rate
-    for first in islice(blocks, 1):
-        yield from (first[start : start + step] for start in range(0, len(first), step))
-    yield from blocks
+    for block in islice(remaining, 1):
+        yield from (block[start : start + step] for start in range(0, len(block), step))
+    yield from remaining
 
 
-def _as_written(part: Samples, plan: Plan) -> Samples | NDArray[np.float32]:
-    """Full scale ±1 for MP3, where libsndfile 1.2.2 loses half of what it is given as 16 bits in
-    two channels and sends what lay in memory instead (libsndfile pull request 1106).
-    """
-    return np.divide(part, 32_768, dtype=np.float32) if plan.format.name == "mp3" else part
-
-
-class _Outlet:
-    """The file that libsndfile writes to: keeps what is appended until it is taken, lets go what is
-    written over.
+class _Output:
+    """The file that libsndfile writes to: keeps appended bytes until they are taken, and ignores
+    bytes that replace earlier ones.
     """
 
     def __init__(self) -> None:
-        self._place = self._end = 0
+        self._position = self._end = 0
         self._appended: list[bytes] = []
 
     def take(self) -> list[bytes]:
@@ -89,12 +88,12 @@ class _Outlet:
         return taken
 
     def write(self, content: bytes) -> int:
-        if self._place == self._end:
+        if self._position == self._end:
             self._appended.append(bytes(content))
             self._end += len(content)
-        self._place += len(content)
-        assert self._place <= self._end, (
-            "an encoder appends, or writes over what is there; never both at once"
+        self._position += len(content)
+        assert self._position <= self._end, (
+            "an encoder either appends or replaces earlier bytes, never both in one write"
         )
         return len(content)
 
@@ -102,15 +101,15 @@ class _Outlet:
         return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._place = (0, self._place, self._end)[whence] + offset
-        return self._place
+        self._position = (0, self._position, self._end)[whence] + offset
+        return self._position
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
 
 def _open(
-    file: _Outlet | BytesIO, name: str, sample_rate: int, channels: int
+    file: _Output | BytesIO, name: str, sample_rate: int, channels: int
 ) -> soundfile.SoundFile:
     container, subtype = _SUBTYPES[name]
     options = (
@@ -121,15 +120,15 @@ def _open(
     )
 
 
-def _rewriting(plan: Plan) -> Rewrite:
+def _make_rewrite(plan: Plan) -> Rewrite:
     if plan.format.name == "flac":
-        return _FlacHead(plan.sample_count).rewrite
+        return _FlacHeader(plan.sample_count).rewrite
     if plan.format.name == "mp3":
-        return _Mp3Head(plan).rewrite
+        return _Mp3Header(plan).rewrite
     return Pages(int(etag_of(plan).strip('"')[:8], 16)).renumber
 
 
-class _FlacHead:
+class _FlacHeader:
     """Enters the number of samples in STREAMINFO (36 bits; RFC 9639, section 8.2)."""
 
     def __init__(self, sample_count: int) -> None:
@@ -148,7 +147,7 @@ class _FlacHead:
         return head[:21] + bits.to_bytes(5, "big") + head[26:]
 
 
-class _Mp3Head:
+class _Mp3Header:
     """Replaces the empty first frame, which the encoder writes at once, by the Info frame."""
 
     def __init__(self, plan: Plan) -> None:
@@ -167,8 +166,8 @@ def _mp3_lengths(plan: Plan) -> Lengths:
 
 @cache
 def _mp3_template(sample_rate: int, channels: int) -> tuple[bytes, int]:
-    """The Info frame of an almost empty file, and the samples of a frame: 1152 in MPEG 1, half of
-    it below 32 kHz.
+    """Returns the Info frame of a file with one sample, and the samples per frame: 1152 in MPEG 1,
+    half of that below 32 kHz.
     """
     file = BytesIO()
     with _open(file, "mp3", sample_rate, channels) as encoder:

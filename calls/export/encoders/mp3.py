@@ -1,9 +1,8 @@
-"""The first frame of an MP3: the Info tag that LAME writes when everything else is written, made
-beforehand. PURE.
+"""The first frame of an MP3: the Info tag, which LAME writes last, computed in advance. PURE.
 
-Players take the length from it, and decoders which samples the encoder added in front and behind,
-so that an MP3 has the zero and the length of every other export. At a constant bit rate all of it
-follows from the number of samples. Layout: "Mp3 Info Tag rev 1 specifications" of LAME.
+Players read the length from it, and decoders the number of samples that the encoder added at both
+ends, so that an MP3 has the zero and the length of every other export. At a constant bit rate all
+of it follows from the number of samples. Layout: "Mp3 Info Tag rev 1 specifications" of LAME.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _ENCODER_DELAY = 576
-"""Samples that LAME as libsndfile drives it puts in front."""
+"""Samples that LAME adds at the beginning when libsndfile drives it."""
 
 _LEAST_PADDING = 576
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Sizes of an MP3 of `sample_count` samples, in frames of `frame_samples` samples and
-    `frame_bytes` bytes.
+    """Sizes of an MP3 of `sample_count` samples per channel, in frames of `frame_samples` samples
+    and `frame_bytes` bytes.
     """
 
     sample_count: int
@@ -28,15 +27,15 @@ class Lengths:
 
     @property
     def padding(self) -> int:
-        """Samples that LAME adds behind: to the end of a frame, and at least as many as its decoder
-        overlaps.
+        """Samples that LAME adds at the end: up to the end of a frame, and at least the overlap of
+        its decoder.
         """
         padding = self.frame_samples - (_ENCODER_DELAY + self.sample_count) % self.frame_samples
         return padding if padding >= _LEAST_PADDING else padding + self.frame_samples
 
     @property
     def frames(self) -> int:
-        """Without the Info frame."""
+        """Number of frames without the Info frame."""
         return (_ENCODER_DELAY + self.sample_count + self.padding) // self.frame_samples
 
     @property
@@ -46,26 +45,23 @@ class Lengths:
 
 
 def info_frame(template: bytes, lengths: Lengths) -> bytes:
-    """`template`, an Info frame of the same encoder and settings, for a file of other length."""
+    """Returns the Info frame for `lengths`, given one from the same encoder and settings."""
     frame = bytearray(template)
     tag = frame.index(b"Info")
     frame[tag + 8 : tag + 12] = lengths.frames.to_bytes(4, "big")
     frame[tag + 12 : tag + 16] = _bounded(lengths.size)
-    frame[tag + 16 : tag + 116] = bytes(
-        point * 256 // 100 for point in range(100)
-    )  # constant rate: a straight line
+    # The seek table: a straight line at a constant bit rate.
+    frame[tag + 16 : tag + 116] = bytes(point * 256 // 100 for point in range(100))
     lame = tag + 120
     frame[lame + 21 : lame + 24] = (_ENCODER_DELAY << 12 | lengths.padding).to_bytes(3, "big")
     frame[lame + 28 : lame + 32] = _bounded(lengths.size)
-    frame[lame + 32 : lame + 34] = bytes(
-        2
-    )  # checksum of the music: not known yet, and no player reads it
+    frame[lame + 32 : lame + 34] = bytes(2)  # the music's checksum: unknown, and no player reads it
     frame[lame + 34 : lame + 36] = checksum(frame[: lame + 34]).to_bytes(2, "big")
     return bytes(frame)
 
 
 def checksum(content: bytes | bytearray) -> int:
-    """CRC-16 with polynomial 0x8005, reflected, from 0 (CRC-16/ARC)."""
+    """Returns the CRC-16 with polynomial 0x8005, reflected, from 0 (CRC-16/ARC)."""
     value = 0
     for byte in content:
         value ^= byte

@@ -1,4 +1,5 @@
-"""WAV: a header that is known before any audio is read, and which samples hold which bytes. PURE.
+"""WAV: a header that is known before any audio is read, and the samples behind any byte range.
+PURE.
 
 Layout: RIFF with one `fmt ` and one `data` member ("Multimedia Programming Interface and Data
 Specifications 1.0", 1991); more than two channels take WAVE_FORMAT_EXTENSIBLE without speaker
@@ -8,22 +9,25 @@ positions; from 4 GiB on it is RF64 with the sizes in `ds64` (EBU Tech 3306).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
+from calls.audio.codec import Samples
 from calls.export.plan import Plan
-from calls.export.rendering import Renderer
 
 _BITS = 16
 _BYTES = _BITS // 8
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _PCM_SUBFORMAT = UUID("00000001-0000-0010-8000-00aa00389b71").bytes_le
 _UNKNOWN = 0xFFFF_FFFF
-"""A 32-bit size that stands in `ds64`."""
+"""A 32-bit size whose value is in `ds64`."""
+
+Blocks = Callable[[int, int], Iterable[Samples]]
+"""Returns samples [first, last) of the axis in blocks of shape (samples, channels)."""
 
 
 def header(channels: int, sample_rate: int, sample_count: int) -> bytes:
-    """All that stands before the samples. `sample_count` is of each channel."""
+    """Returns everything before the samples. `sample_count` is per channel."""
     body = sample_count * channels * _BYTES
     format_ = _member(b"fmt ", _format(channels, sample_rate))
     riff_size = 4 + len(format_) + 8 + body
@@ -34,25 +38,25 @@ def header(channels: int, sample_rate: int, sample_count: int) -> bytes:
 
 
 def size_of(plan: Plan) -> int:
-    """The size of the whole file in bytes."""
+    """Returns the size of the whole file in bytes."""
     head = header(plan.channels, plan.sample_rate, plan.sample_count)
     return len(head) + plan.sample_count * plan.channels * _BYTES
 
 
-def pieces(plan: Plan, renderer: Renderer, first_byte: int, last_byte: int) -> Iterator[bytes]:
-    """Bytes [first_byte, last_byte) of the file; only the samples that they hold are rendered."""
+def chunks(plan: Plan, blocks: Blocks, first_byte: int, last_byte: int) -> Iterator[bytes]:
+    """Yields bytes [first_byte, last_byte) of the file; only their samples are rendered."""
     head = header(plan.channels, plan.sample_rate, plan.sample_count)
-    # Sent together with the first samples: what is wrong with them shows before anything is sent.
+    # Sent together with the first samples, so that an error in them shows before anything is sent.
     lead = head[first_byte:last_byte]
     across = plan.channels * _BYTES  # bytes of one sample over all channels
     begin, end = max(first_byte - len(head), 0), max(last_byte - len(head), 0)
     first, last = begin // across, -(-end // across)
-    place = first * across
-    for block in renderer.blocks(plan.first + first, plan.first + last):
+    position = first * across
+    for block in blocks(plan.first + first, plan.first + last):
         encoded = block.astype("<i2", copy=False).tobytes()
-        yield lead + encoded[max(begin - place, 0) : end - place]
+        yield lead + encoded[max(begin - position, 0) : end - position]
         lead = b""
-        place += len(encoded)
+        position += len(encoded)
     if lead:
         yield lead
 

@@ -1,4 +1,4 @@
-"""While the database is away nothing hangs: requests are turned back, and those under way are
+"""Requests never hang while the database is unreachable: new ones are refused, pending ones
 answered.
 """
 
@@ -24,7 +24,7 @@ released = Event()
 
 
 def hanging(request: HttpRequest) -> HttpResponse:
-    """A view whose query is never answered."""
+    """A view whose query hangs."""
     released.wait(30)
     return HttpResponse("too late")
 
@@ -40,88 +40,87 @@ urlpatterns = [
 ]
 
 
-class TheGate(SimpleTestCase):
-    """Before a view of the test's own."""
+class DatabaseGateTests(SimpleTestCase):
+    """The middleware in front of a fake view."""
 
     def setUp(self) -> None:
         self.enterContext(patch.object(gate, "REFRESH_SECONDS", 0.01))
-        self.let_in: list[str] = []
-        self.came, self.left = asyncio.Event(), asyncio.Event()
+        self.passed: list[str] = []
+        self.started, self.ended = asyncio.Event(), asyncio.Event()
 
     async def view(self, request: HttpRequest) -> HttpResponse:
-        self.let_in.append(request.path)
+        self.passed.append(request.path)
         if request.path == "/hangs":
-            self.came.set()
+            self.started.set()
             try:
                 await asyncio.Event().wait()
             finally:
-                self.left.set()
+                self.ended.set()
         return HttpResponse("well")
 
-    async def ask(self, address: str, *away: str) -> HttpResponse:
-        """`away` is what is known of the database at each look; the last one stays."""
-        known = says(*away)
-        response = await DatabaseGate(self.view, lambda: next(known))(
-            AsyncRequestFactory().get(address)
-        )
+    async def get(self, path: str, *outages: str) -> HttpResponse:
+        """`outages` are the results of consecutive checks of the database; the last is repeated."""
+        known = consecutive(*outages)
+        gate_ = DatabaseGate(self.view, lambda: next(known))
+        response = await gate_(AsyncRequestFactory().get(path))
         assert isinstance(response, HttpResponse)
         return response
 
-    async def test_is_open_while_the_database_answers(self) -> None:
-        response = await self.ask("/api/v1/calls/", "")
+    async def test_passes_requests_while_the_database_answers(self) -> None:
+        response = await self.get("/api/v1/calls/", "")
         self.assertEqual((response.status_code, response.content), (200, b"well"))
 
-    async def test_turns_rest_back_with_json(self) -> None:
-        response = await self.ask("/api/v1/calls/", "timeout")
+    async def test_refuses_rest_requests_with_json(self) -> None:
+        response = await self.get("/api/v1/calls/", "timeout")
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
         self.assertEqual(
-            json.loads(response.content), {"detail": "The database does not answer. Try again."}
+            json.loads(response.content), {"detail": "The database is unreachable. Try again."}
         )
-        self.assertEqual(self.let_in, [])
+        self.assertEqual(self.passed, [])
 
-    async def test_turns_people_back_with_a_page_that_says_that_recording_goes_on(self) -> None:
-        response = await self.ask("/", "timeout")
+    async def test_refuses_browsers_with_a_page_that_says_that_recording_continues(self) -> None:
+        response = await self.get("/", "timeout")
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
         page = response.content.decode()
         for words in (
-            "The database is away",
-            "Calls are recorded all the same",
+            "Database unavailable",
+            "Calls are still being recorded",
             'http-equiv="refresh" content="5"',
         ):
             self.assertIn(words, page)
-        self.assertEqual(self.let_in, [])
+        self.assertEqual(self.passed, [])
 
-    async def test_gives_its_answers_the_headers_that_all_have(self) -> None:
-        response = await self.ask("/", "timeout")
+    async def test_adds_the_security_headers_to_its_responses(self) -> None:
+        response = await self.get("/", "timeout")
         self.assertIn("default-src 'none'", response["Content-Security-Policy"])
         self.assertEqual(
             (response["X-Frame-Options"], response["X-Content-Type-Options"]), ("DENY", "nosniff")
         )
 
-    async def test_lets_files_through_for_the_page_has_its_looks_from_there(self) -> None:
+    async def test_passes_static_files_which_the_page_needs(self) -> None:
         self.assertEqual(
-            (await self.ask(f"{settings.STATIC_URL}calls/css/base.css", "timeout")).content, b"well"
+            (await self.get(f"{settings.STATIC_URL}calls/css/base.css", "timeout")).content, b"well"
         )
 
-    async def test_answers_what_was_let_in_before_the_outage_was_known(self) -> None:
-        response = await self.ask("/hangs", "", "", "timeout")
-        self.assertEqual((response.status_code, self.let_in), (503, ["/hangs"]))
-        await asyncio.wait_for(self.left.wait(), 5)
+    async def test_answers_requests_that_were_pending_when_the_outage_was_detected(self) -> None:
+        response = await self.get("/hangs", "", "", "timeout")
+        self.assertEqual((response.status_code, self.passed), (503, ["/hangs"]))
+        await asyncio.wait_for(self.ended.wait(), 5)
 
-    async def test_ends_the_view_of_a_client_that_leaves(self) -> None:
-        asking = asyncio.create_task(self.ask("/hangs", ""))
-        await asyncio.wait_for(self.came.wait(), 5)
-        asking.cancel()
-        await asyncio.wait_for(self.left.wait(), 5)
+    async def test_cancels_the_view_of_a_client_that_disconnects(self) -> None:
+        request = asyncio.create_task(self.get("/hangs", ""))
+        await asyncio.wait_for(self.started.wait(), 5)
+        request.cancel()
+        await asyncio.wait_for(self.ended.wait(), 5)
 
-    async def test_raises_what_a_view_raises(self) -> None:
+    async def test_passes_on_exceptions_of_a_view(self) -> None:
         async def broken(request: HttpRequest) -> HttpResponse:
             raise ZeroDivisionError
 
         with self.assertRaises(ZeroDivisionError):
             await DatabaseGate(broken, str)(AsyncRequestFactory().get("/"))
 
-    async def test_on_sqlite_is_always_open(self) -> None:
+    async def test_passes_everything_on_sqlite(self) -> None:
         with (
             patch.object(database_watch.postgres, "outage", return_value="timeout"),
             patch.object(gate, "connection", vendor="sqlite"),
@@ -129,48 +128,48 @@ class TheGate(SimpleTestCase):
             response = await DatabaseGate(self.view)(AsyncRequestFactory().get("/"))
         self.assertEqual(response.status_code, 200)
 
-    def test_knows_an_error_of_the_database_from_others(self) -> None:
+    def test_handles_only_database_errors(self) -> None:
         request = AsyncRequestFactory().get("/api/v1/calls/")
-        made = DatabaseGate(self.view, str)
+        middleware = DatabaseGate(self.view, str)
         for error in (OperationalError(), InterfaceError()):
-            response = made.process_exception(request, error)
+            response = middleware.process_exception(request, error)
             assert response is not None
             self.assertEqual(response.status_code, 503)
-        self.assertIsNone(made.process_exception(request, ValueError()))
+        self.assertIsNone(middleware.process_exception(request, ValueError()))
 
 
 @override_settings(ROOT_URLCONF="tests.acsmedia.monitoring.test_database_gate")
-class InTheWholeApplication(SimpleTestCase):
+class DatabaseGateInTheApplicationTests(SimpleTestCase):
     def setUp(self) -> None:
         released.clear()
         self.enterContext(patch.object(gate, "REFRESH_SECONDS", 0.01))
 
-    async def ask(self, address: str, *away: str) -> HttpResponse:
-        known = says(*away)
+    async def get(self, path: str, *outages: str) -> HttpResponse:
+        known = consecutive(*outages)
         with (
             patch.object(database_watch.postgres, "outage", lambda: next(known)),
             patch.object(gate, "connection", vendor="postgresql"),
         ):
-            response = await self.async_client.get(address)
+            response = await self.async_client.get(path)
         assert isinstance(response, HttpResponse)
         return response
 
-    async def test_an_answer_does_not_wait_for_the_thread_that_hangs(self) -> None:
-        """Most other middleware runs in that thread, so the gate has to be in front of it."""
+    async def test_a_response_does_not_wait_for_the_hanging_thread(self) -> None:
+        """Most other middleware runs in that thread, so this one must come before it."""
         try:
-            response = await asyncio.wait_for(self.ask("/hanging", "", "", "timeout"), 10)
+            response = await asyncio.wait_for(self.get("/hanging", "", "", "timeout"), 10)
         finally:
             released.set()
         self.assertEqual(response.status_code, 503)
 
-    async def test_a_view_that_loses_its_connection_is_answered_too(self) -> None:
-        response = await self.ask("/failing", "")
+    async def test_a_view_that_loses_its_connection_is_answered(self) -> None:
+        response = await self.get("/failing", "")
         self.assertEqual(response.status_code, 503)
         self.assertNotIn("db.internal", response.content.decode())
 
 
-def says(*words: str) -> Iterator[str]:
-    """One word after another, then the last one for ever."""
-    yield from words[:-1]
+def consecutive(*values: str) -> Iterator[str]:
+    """Yields each value, then the last one forever."""
+    yield from values[:-1]
     while True:
-        yield words[-1]
+        yield values[-1]

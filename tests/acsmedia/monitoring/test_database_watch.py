@@ -1,6 +1,4 @@
-"""What is known of the database without asking it; and the trial itself, on the pass with a real
-Postgres.
-"""
+"""The background watch of the database, and its trial on a real Postgres."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ from acsmedia.monitoring.database_watch import (
 )
 
 
-class AWatch(SimpleTestCase):
-    """Its threads are started, but run only when the test says so; until then they hang."""
+class DatabaseWatchTests(SimpleTestCase):
+    """Started threads hang until the test runs them."""
 
     def setUp(self) -> None:
         self.now = 0.0
@@ -40,95 +38,93 @@ class AWatch(SimpleTestCase):
         if (failure := self.outcomes.pop(0)) is not None:
             raise failure
 
-    def asks(self, *, at: float) -> str:
+    def outage(self, *, at: float) -> str:
         self.now = at
         return self.watch.outage()
 
-    def tries(self, *outcomes: Exception | None) -> None:
-        """The newest thread, to its end."""
+    def run_trials(self, *outcomes: Exception | None) -> None:
+        """Runs the newest thread to its end, with one outcome per trial."""
         self.outcomes = [*outcomes]
         self.threads.pop()()
         self.assertEqual(self.outcomes, [])
 
-    def test_that_knows_nothing_yet_begins_one_trial_and_holds_nobody_up(self) -> None:
-        self.assertEqual((self.asks(at=0), self.asks(at=0.1)), ("", ""))
+    def test_starts_one_trial_at_first_and_does_not_wait(self) -> None:
+        self.assertEqual((self.outage(at=0), self.outage(at=0.1)), ("", ""))
         self.assertEqual(len(self.threads), 1)
 
-    def test_believes_an_answer_for_a_moment(self) -> None:
-        self.asks(at=0)
-        self.tries(None)
-        self.assertEqual(self.asks(at=KEEP_SECONDS / 2), "")
+    def test_trusts_a_success_for_a_moment(self) -> None:
+        self.outage(at=0)
+        self.run_trials(None)
+        self.assertEqual(self.outage(at=KEEP_SECONDS / 2), "")
         self.assertEqual(self.threads, [])
-        self.assertEqual(self.asks(at=KEEP_SECONDS), "")
+        self.assertEqual(self.outage(at=KEEP_SECONDS), "")
         self.assertEqual(len(self.threads), 1)
 
-    def test_tells_a_failure_by_its_kind_and_tries_on_by_itself_until_it_is_over(self) -> None:
-        self.asks(at=0)
+    def test_reports_the_type_of_a_failure_and_retries_until_it_is_over(self) -> None:
+        self.outage(at=0)
         seen: list[str] = []
-        self.watch._pause = lambda seconds: seen.append(f"{seconds} {self.asks(at=1)}")
+        self.watch._pause = lambda seconds: seen.append(f"{seconds} {self.outage(at=1)}")
         refused = psycopg.OperationalError("password of db.internal is hunter2")
         with self.assertLogs("acsmedia.monitoring.database_watch", "INFO") as logged:
-            self.tries(refused, refused, None)
+            self.run_trials(refused, refused, None)
         self.assertEqual(seen, [f"{RETRY_SECONDS} OperationalError"] * 2)
         self.assertEqual(self.watch.outage(), "")
-        self.assertEqual(len(logged.output), 2, "its going and its return, not every trial")
+        self.assertEqual(len(logged.output), 2, "begin and end of the outage, not every trial")
         self.assertNotIn("hunter2", str(logged.output))
 
-    def test_takes_a_trial_that_hangs_for_an_outage_and_its_answer_for_the_end_of_it(self) -> None:
-        self.assertEqual(self.asks(at=0), "")
-        self.assertEqual(self.asks(at=ANSWER_SECONDS - 0.1), "")
-        self.assertEqual(self.asks(at=ANSWER_SECONDS), "timeout")
-        self.assertEqual(self.asks(at=GIVE_UP_SECONDS - 0.1), "timeout")
+    def test_treats_a_hanging_trial_as_an_outage_until_it_answers(self) -> None:
+        self.assertEqual(self.outage(at=0), "")
+        self.assertEqual(self.outage(at=ANSWER_SECONDS - 0.1), "")
+        self.assertEqual(self.outage(at=ANSWER_SECONDS), "timeout")
+        self.assertEqual(self.outage(at=GIVE_UP_SECONDS - 0.1), "timeout")
         self.assertEqual(len(self.threads), 1, "no second one while it hangs")
-        self.tries(None)
+        self.run_trials(None)
         self.assertEqual(self.watch.outage(), "")
 
-    def test_begins_another_trial_when_one_hangs_for_too_long_and_believes_only_the_newest(
-        self,
-    ) -> None:
-        self.asks(at=0)
-        self.assertEqual(self.asks(at=GIVE_UP_SECONDS), "timeout")
-        given_up = self.threads.pop(0)
-        self.tries(None)
+    def test_abandons_a_trial_that_hangs_too_long_and_ignores_its_result(self) -> None:
+        self.outage(at=0)
+        self.assertEqual(self.outage(at=GIVE_UP_SECONDS), "timeout")
+        abandoned = self.threads.pop(0)
+        self.run_trials(None)
         self.assertEqual(self.watch.outage(), "")
         self.outcomes = [OSError()]
-        given_up()
+        abandoned()
         self.assertEqual((self.watch.outage(), self.pauses), ("", []))
 
 
-@skipUnless(connection.vendor == "postgresql", "a Postgres is what it tries")
-class OnPostgres(TransactionTestCase):
+@skipUnless(connection.vendor == "postgresql", "the trial needs Postgres")
+class TryPostgresTests(TransactionTestCase):
     def pool(self) -> Any:
         pool = connection.pool  # type: ignore[attr-defined]
         pool.open()
         return pool
 
-    def test_questions_are_not_compiled(self) -> None:
+    def test_queries_are_not_compiled(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SHOW jit")
             self.assertEqual(cursor.fetchone(), ("off",))
 
-    def test_one_that_answers_is_well(self) -> None:
+    def test_a_reachable_database_passes(self) -> None:
         database_watch.try_postgres()
 
-    def test_one_that_cannot_be_reached_is_away(self) -> None:
+    def test_an_unreachable_database_fails(self) -> None:
         backend = type(connections[DEFAULT_DB_ALIAS])
-        nowhere = {"host": "/nowhere", "dbname": "none"}
+        unreachable = {"host": "/nowhere", "dbname": "none"}
         with (
-            patch.object(backend, "get_connection_params", return_value=nowhere),
+            patch.object(backend, "get_connection_params", return_value=unreachable),
             patch.object(backend, "pool", None),
             self.assertRaises(psycopg.OperationalError),
         ):
             database_watch.try_postgres()
 
-    def test_a_pool_whose_connections_are_all_taken_is_not_an_outage(self) -> None:
+    def test_an_exhausted_pool_is_not_an_outage(self) -> None:
         pool = self.pool()
         with ExitStack() as taken, patch.object(database_watch, "POOL_SECONDS", 0.01):
             while has_more(pool):  # threads of other tests may keep some of them
                 taken.enter_context(pool.connection())
             database_watch.try_postgres()
 
-    def test_connections_that_died_are_not_given_to_the_next_requests(self) -> None:
+    def test_dead_connections_are_not_given_to_later_requests(self) -> None:
         pool = self.pool()
         with ExitStack() as taken:
             for _ in range(3):
@@ -145,6 +141,6 @@ class OnPostgres(TransactionTestCase):
 
 
 def has_more(pool: Any) -> bool:
-    """Whether the pool would give a connection, one that lies there or a new one."""
+    """Returns whether the pool can give a connection, idle or new."""
     stats = pool.get_stats()
     return bool(stats["pool_available"] or stats["pool_size"] < stats["pool_max"])

@@ -1,4 +1,4 @@
-"""Alive, and able to record: the answers that load balancers act on."""
+"""Liveness and readiness: the answers that load balancers use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from acsmedia.monitoring.health import CannotRecord, Probe, Readiness, ThreadedT
 
 
 async def well() -> None:
-    """A trial that goes well."""
+    """A trial that succeeds."""
 
 
 def fails_with(error: Exception) -> Callable[[], Awaitable[None]]:
@@ -43,7 +43,7 @@ class Clock:
 
 
 class AddressTests(TransactionTestCase):
-    """Over the whole application, with its middleware."""
+    """Requests to the whole application, with its middleware."""
 
     async def test_healthz_answers_any_host_without_tls_and_without_login(self) -> None:
         with override_settings(ALLOWED_HOSTS=["media.example.com"], SECURE_SSL_REDIRECT=True):
@@ -61,7 +61,7 @@ class AddressTests(TransactionTestCase):
         self.assertTrue(all(check["ok"] for check in shown["checks"].values()), shown)
         self.assertEqual((shown["ready"], shown["degraded"]), (True, False))
 
-    def test_both_answer_under_wsgi_too(self) -> None:
+    def test_both_also_answer_under_wsgi(self) -> None:
         for path in ("/healthz", "/readyz"):
             with override_settings(MIN_FREE_DISK_MB=0):
                 self.assertEqual(self.client.get(path).status_code, 200)
@@ -76,10 +76,10 @@ class AddressTests(TransactionTestCase):
 
 
 class DatabaseTests(TransactionTestCase):
-    def test_the_database_that_answers_is_well(self) -> None:
+    def test_a_reachable_database_passes(self) -> None:
         health.try_database()
 
-    async def test_the_layer_that_answers_is_well(self) -> None:
+    async def test_a_reachable_layer_passes(self) -> None:
         await health.try_layer()
 
 
@@ -87,19 +87,19 @@ class JournalTests(SimpleTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "data" / "spool"
 
-    def test_the_folder_is_made_and_left_empty(self) -> None:
+    def test_the_folder_is_created_and_left_empty(self) -> None:
         with override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=0):
             health.try_journal()
         self.assertEqual(list(self.folder.iterdir()), [])
 
-    def test_a_disk_that_is_nearly_full_cannot_record(self) -> None:
+    def test_a_nearly_full_disk_cannot_record(self) -> None:
         with (
             override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=10**9),
-            self.assertRaisesRegex(CannotRecord, r"^\d+ MB free, 1000000000 wanted$"),
+            self.assertRaisesRegex(CannotRecord, r"^\d+ MB free, 1000000000 required$"),
         ):
             health.try_journal()
 
-    def test_room_is_as_much_as_the_settings_say(self) -> None:
+    def test_the_quota_is_that_of_the_settings(self) -> None:
         limits = {"SPOOL_DIR": self.folder, "SPOOL_LIMIT_GB": 0.001, "MIN_FREE_DISK_MB": 0}
         with override_settings(**limits):
             health.try_disk_quota()
@@ -122,14 +122,14 @@ class JournalTests(SimpleTestCase):
 
 
 class ReadinessTests(SimpleTestCase):
-    """The verdict, from probes of the test's own."""
+    """The status, from fake probes."""
 
     async def answer(
         self, query: str = "", **trials: Callable[[], Awaitable[None]]
     ) -> tuple[int, dict[str, Any]]:
         named = {"journal": well, "database": well, "layer": well, **trials}
         probes = {name: Probe(trial, seconds=0.01) for name, trial in named.items()}
-        readiness = Readiness(probes, needed=frozenset({"journal"}))
+        readiness = Readiness(probes, required=frozenset({"journal"}))
         response = await readiness.answer(AsyncRequestFactory().get(f"/readyz{query}"))
         return response.status_code, json.loads(response.content)
 
@@ -139,43 +139,43 @@ class ReadinessTests(SimpleTestCase):
         self.assertEqual(shown["checks"]["journal"]["why"], "OSError")
         self.assertFalse(shown["ready"])
 
-    async def test_recording_goes_on_without_a_database(self) -> None:
+    async def test_recording_continues_without_a_database(self) -> None:
         status, shown = await self.answer(
-            database=fails_with(OperationalError("host db.internal is away"))
+            database=fails_with(OperationalError("host db.internal is down"))
         )
         self.assertEqual(status, 200)
         self.assertEqual((shown["ready"], shown["degraded"]), (True, True))
         self.assertFalse(shown["checks"]["database"]["ok"])
 
     async def test_a_page_server_may_require_the_database(self) -> None:
-        away = fails_with(OperationalError())
-        self.assertEqual((await self.answer("?require=database,layer", database=away))[0], 503)
-        self.assertEqual((await self.answer("?require=layer", database=away))[0], 200)
+        down = fails_with(OperationalError())
+        self.assertEqual((await self.answer("?require=database,layer", database=down))[0], 503)
+        self.assertEqual((await self.answer("?require=layer", database=down))[0], 200)
 
-    async def test_a_requirement_that_is_no_probe_is_named(self) -> None:
+    async def test_an_unknown_requirement_is_an_error(self) -> None:
         status, shown = await self.answer("?require=databse")
         self.assertEqual((status, list(shown)), (400, ["require"]))
 
-    async def test_the_answer_tells_no_hosts_and_no_messages(self) -> None:
+    async def test_the_answer_contains_no_hosts_and_no_messages(self) -> None:
         _, shown = await self.answer(
             database=fails_with(OperationalError("password of db.internal is hunter2"))
         )
         self.assertNotIn("hunter2", str(shown))
         self.assertNotIn("db.internal", str(shown))
 
-    async def test_what_hangs_is_a_timeout_and_holds_up_nothing_else(self) -> None:
+    async def test_a_hanging_probe_is_a_timeout_and_does_not_delay_others(self) -> None:
         status, shown = await self.answer(database=hangs)
         self.assertEqual(status, 200)
         self.assertEqual(shown["checks"]["database"]["why"], "timeout")
         self.assertTrue(shown["checks"]["journal"]["ok"])
 
-    async def test_how_long_a_probe_took_is_told(self) -> None:
+    async def test_the_duration_of_a_probe_is_reported(self) -> None:
         _, shown = await self.answer(database=hangs)
         self.assertGreaterEqual(shown["checks"]["database"]["ms"], 9)
 
 
 class ProbeTests(SimpleTestCase):
-    async def test_a_finding_stands_for_a_second(self) -> None:
+    async def test_a_result_is_reused_for_a_second(self) -> None:
         clock, tried = Clock(), []
 
         async def trial() -> None:
@@ -184,52 +184,54 @@ class ProbeTests(SimpleTestCase):
         probe = Probe(trial, clock=clock)
         for now in (0.0, 0.5, health.KEEP_SECONDS, health.KEEP_SECONDS * 1.5):
             clock.now = now
-            await probe.ask()
+            await probe.check()
         self.assertEqual(tried, [0.0, health.KEEP_SECONDS])
 
-    async def test_what_a_thread_raises_is_the_finding(self) -> None:
+    async def test_an_exception_in_the_thread_is_the_result(self) -> None:
         def trial() -> None:
             raise OperationalError
 
-        self.assertEqual((await Probe(ThreadedTrial(trial)).ask()).why, "OperationalError")
+        self.assertEqual((await Probe(ThreadedTrial(trial)).check()).why, "OperationalError")
 
-    async def test_a_blocking_trial_leaves_the_event_loop_free_and_is_not_begun_twice(self) -> None:
-        begun, gate, clock = [], Event(), Clock()
+    async def test_a_hanging_trial_does_not_block_the_event_loop_or_start_twice(
+        self,
+    ) -> None:
+        started, gate, clock = [], Event(), Clock()
         self.addCleanup(gate.set)
 
         def trial() -> None:
-            begun.append(clock.now)
+            started.append(clock.now)
             gate.wait(10)
 
         in_thread = ThreadedTrial(trial, clock=clock)
         for _ in range(3):
-            finding = await asyncio.wait_for(Probe(in_thread, seconds=0.01).ask(), 5)
-            self.assertEqual(finding.why, "timeout")
-        self.assertEqual(begun, [0.0])
+            result = await asyncio.wait_for(Probe(in_thread, seconds=0.01).check(), 5)
+            self.assertEqual(result.why, "timeout")
+        self.assertEqual(started, [0.0])
 
-    async def test_a_trial_that_hangs_for_long_is_given_up_for_a_new_one(self) -> None:
+    async def test_a_trial_that_hangs_too_long_is_abandoned_for_a_new_one(self) -> None:
         gates, clock = [Event(), Event()], Clock()
-        begun: list[Event] = []
+        started: list[Event] = []
         gates[1].set()
 
         def trial() -> None:
-            begun.append(gates[len(begun)])
-            begun[-1].wait(10)
+            started.append(gates[len(started)])
+            started[-1].wait(10)
 
         self.addCleanup(gates[0].set)
         in_thread = ThreadedTrial(trial, clock=clock)
-        self.assertEqual((await Probe(in_thread, seconds=0.01).ask()).why, "timeout")
+        self.assertEqual((await Probe(in_thread, seconds=0.01).check()).why, "timeout")
         clock.now = health.GIVE_UP_SECONDS + 1
-        self.assertTrue((await Probe(in_thread, seconds=5).ask()).ok)
+        self.assertTrue((await Probe(in_thread, seconds=5).check()).ok)
 
-    async def test_a_finding_measures_the_real_time(self) -> None:
-        begun = time.monotonic()
-        finding = await Probe(hangs, seconds=0.02).ask()
-        self.assertLessEqual(finding.milliseconds / 1000, time.monotonic() - begun)
+    async def test_a_result_has_the_real_duration(self) -> None:
+        started = time.monotonic()
+        result = await Probe(hangs, seconds=0.02).check()
+        self.assertLessEqual(result.milliseconds / 1000, time.monotonic() - started)
 
 
 class MiddlewareTests(SimpleTestCase):
-    async def test_only_the_three_addresses_are_answered_first(self) -> None:
+    async def test_only_the_three_paths_are_answered_first(self) -> None:
         passed: list[str] = []
 
         async def rest(request: HttpRequest) -> HttpResponse:

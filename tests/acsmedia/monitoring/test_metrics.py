@@ -1,4 +1,4 @@
-"""/metrics: who may read it, and what stands there."""
+"""/metrics: access and content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from acsmedia.monitoring.metrics import Exposition, RecorderStats, metrics
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 TOKEN = "a-token-of-prometheus"
-FIGURES = RecorderStats(
+STATS = RecorderStats(
     packets=50,
     messages={"audio": 50, "malformed": 2},
     handshakes={"accepted": 3, "refused": 1},
@@ -28,9 +28,35 @@ FIGURES = RecorderStats(
     alarms={"stalled": 3, "disk_low": 1},
 )
 
+EXPECTED = {
+    "acsmedia_packets_total": 50,
+    "acsmedia_messages_total[audio]": 50,
+    "acsmedia_messages_total[dtmf]": 0,
+    "acsmedia_messages_total[metadata]": 0,
+    "acsmedia_messages_total[unknown]": 0,
+    "acsmedia_messages_total[malformed]": 2,
+    "acsmedia_handshakes_total[accepted]": 3,
+    "acsmedia_handshakes_total[refused]": 1,
+    "acsmedia_handshakes_total[failed]": 0,
+    "acsmedia_journal_bytes_total": 33_000,
+    "acsmedia_segments_sealed_total": 4,
+    "acsmedia_seal_failures_total[store]": 0,
+    "acsmedia_seal_failures_total[database]": 7,
+    "acsmedia_seal_failures_total[journal]": 0,
+    "acsmedia_open_streams": 2,
+    "acsmedia_seal_lag_seconds": 1.5,
+    "acsmedia_spool_bytes": 9_000,
+    "acsmedia_spool_files": 6,
+    "acsmedia_spool_full": 1,
+    "acsmedia_live_dashboards": 5,
+    **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
+    "acsmedia_alarms[stalled]": 3,
+    "acsmedia_alarms[disk_low]": 1,
+}
+
 
 class AccessTests(SimpleTestCase):
-    """Closed unless opened."""
+    """Access is denied by default."""
 
     def test_without_a_token_this_host_may_read(self) -> None:
         for address in ("127.0.0.1", "127.0.0.53", "::1"):
@@ -39,12 +65,12 @@ class AccessTests(SimpleTestCase):
                 self.assertEqual(response.status_code, 200)
                 self.assertTrue(response["Content-Type"].startswith("text/plain; version="))
 
-    def test_without_a_token_nobody_else_may_read(self) -> None:
+    def test_without_a_token_no_other_host_may_read(self) -> None:
         for address in ("10.0.0.7", "192.168.1.4", "8.8.8.8", "2001:db8::1", "", "unix:"):
             with self.subTest(address):
                 self.assertEqual(self.client.get("/metrics", REMOTE_ADDR=address).status_code, 403)
 
-    def test_without_a_token_nothing_passes_through_a_proxy_on_this_host(self) -> None:
+    def test_without_a_token_a_proxy_on_this_host_is_refused(self) -> None:
         for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
             with self.subTest(header):
                 response = self.client.get(
@@ -53,7 +79,7 @@ class AccessTests(SimpleTestCase):
                 self.assertEqual(response.status_code, 403)
 
     @override_settings(METRICS_TOKEN=TOKEN)
-    def test_with_a_token_it_is_required_from_everywhere(self) -> None:
+    def test_a_token_is_required_from_every_address(self) -> None:
         for shown in (
             "",
             "Bearer",
@@ -72,7 +98,7 @@ class AccessTests(SimpleTestCase):
                 self.assertNotIn(TOKEN, response.content.decode())
 
     @override_settings(METRICS_TOKEN=TOKEN)
-    def test_with_the_token_a_scraper_may_read_from_anywhere_and_by_address(self) -> None:
+    def test_with_the_token_a_scraper_may_read_from_any_address_and_host_name(self) -> None:
         headers = {
             "authorization": f"bearer {TOKEN}",
             "x-forwarded-for": "10.0.0.7",
@@ -84,21 +110,21 @@ class AccessTests(SimpleTestCase):
 
     @given(st.text(st.characters(max_codepoint=255)))
     @override_settings(METRICS_TOKEN=TOKEN)
-    def test_any_header_is_an_answer(self, shown: str) -> None:
+    def test_any_header_gets_a_response(self, shown: str) -> None:
         request = AsyncRequestFactory().get("/metrics")
         request.META["HTTP_AUTHORIZATION"] = f"Bearer {shown}"
         response = async_to_sync(metrics)(request)
         self.assertEqual(response.status_code, 401)
 
 
-class FiguresTests(SimpleTestCase):
-    """What the recorder counted is what Prometheus reads."""
+class RecorderMetricsTests(SimpleTestCase):
+    """The stats of the recorder as Prometheus reads them."""
 
     def setUp(self) -> None:
         self.exposition = Exposition()
 
     async def scrape(self) -> dict[str, float]:
-        """Values by name, the label in brackets."""
+        """Returns values by name, with the label in brackets."""
         response = await self.exposition.answer(AsyncRequestFactory().get("/metrics"))
         self.assertEqual(response.status_code, 200)
         families = text_string_to_metric_families(response.content.decode())
@@ -108,8 +134,8 @@ class FiguresTests(SimpleTestCase):
             for sample in family.samples
         }
 
-    async def test_every_figure_is_shown_under_its_name(self) -> None:
-        self.exposition.install(lambda: FIGURES)
+    async def test_every_value_is_exposed_under_its_name(self) -> None:
+        self.exposition.install(lambda: STATS)
         shown = {
             name: value
             for name, value in (await self.scrape()).items()
@@ -117,49 +143,25 @@ class FiguresTests(SimpleTestCase):
         }
         self.assertEqual(
             shown,
-            {
-                "acsmedia_packets_total": 50,
-                "acsmedia_messages_total[audio]": 50,
-                "acsmedia_messages_total[dtmf]": 0,
-                "acsmedia_messages_total[metadata]": 0,
-                "acsmedia_messages_total[unknown]": 0,
-                "acsmedia_messages_total[malformed]": 2,
-                "acsmedia_handshakes_total[accepted]": 3,
-                "acsmedia_handshakes_total[refused]": 1,
-                "acsmedia_handshakes_total[failed]": 0,
-                "acsmedia_journal_bytes_total": 33_000,
-                "acsmedia_segments_sealed_total": 4,
-                "acsmedia_seal_failures_total[store]": 0,
-                "acsmedia_seal_failures_total[database]": 7,
-                "acsmedia_seal_failures_total[journal]": 0,
-                "acsmedia_open_streams": 2,
-                "acsmedia_seal_lag_seconds": 1.5,
-                "acsmedia_spool_bytes": 9_000,
-                "acsmedia_spool_files": 6,
-                "acsmedia_spool_full": 1,
-                "acsmedia_live_dashboards": 5,
-                **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
-                "acsmedia_alarms[stalled]": 3,
-                "acsmedia_alarms[disk_low]": 1,
-            },
+            EXPECTED,
         )
 
-    async def test_figures_are_asked_for_once_a_scrape_and_not_before(self) -> None:
-        asked: list[int] = []
+    async def test_stats_are_read_once_per_scrape_and_not_before(self) -> None:
+        reads: list[int] = []
 
-        def figures() -> RecorderStats:
-            asked.append(1)
-            return RecorderStats(packets=len(asked))
+        def stats() -> RecorderStats:
+            reads.append(1)
+            return RecorderStats(packets=len(reads))
 
-        self.exposition.install(figures)
-        self.assertEqual(asked, [])
+        self.exposition.install(stats)
+        self.assertEqual(reads, [])
         self.assertEqual((await self.scrape())["acsmedia_packets_total"], 1)
         self.assertEqual((await self.scrape())["acsmedia_packets_total"], 2)
 
     async def test_a_second_recorder_replaces_the_first(self) -> None:
-        self.exposition.install(lambda: FIGURES)
+        self.exposition.install(lambda: STATS)
         self.exposition.install(RecorderStats)
         self.assertEqual((await self.scrape())["acsmedia_packets_total"], 0)
 
-    async def test_the_process_itself_is_shown(self) -> None:
+    async def test_the_process_itself_is_exposed(self) -> None:
         self.assertGreater((await self.scrape())["process_resident_memory_bytes"], 1_000_000)

@@ -1,6 +1,4 @@
-"""A socket on Daphne is read as fast as its application takes, over Daphne's own protocol on a wire
-of the test's.
-"""
+"""Backpressure for Daphne, tested with Daphne's own protocol on a fake transport."""
 
 from __future__ import annotations
 
@@ -30,16 +28,14 @@ Message = dict[str, Any]
 
 
 class Wire(StringTransport):
-    """Twisted's own fake, which in one thing is stricter than a socket."""
+    """Twisted's fake transport, peer as tolerant as a socket."""
 
-    def unregisterProducer(self) -> None:  # noqa: N802 - the name is Twisted's
-        """Nothing, where none was registered."""
+    def unregisterProducer(self) -> None:  # noqa: N802 - Twisted's name
+        """Does nothing; the fake raises if none was registered."""
 
 
 class Peer:
-    """One client of a Daphne that listens nowhere, and the application behind it, which takes when
-    the test says so.
-    """
+    """One client of a Daphne without a port, and the application, which receives on demand."""
 
     def __init__(self) -> None:
         wire: Any = Wire  # untyped
@@ -49,7 +45,7 @@ class Peer:
         factory: Any = WebSocketFactory(server)
         self.protocol = factory.buildProtocol(self.wire.getPeer())
         self.protocol._raw_query_string = b""
-        self.taken: list[Message] = []
+        self.received: list[Message] = []
         self.scope: Message = {}
         self._receive: Callable[[], Awaitable[Message]] | None = None
         self.send: Callable[[Message], Awaitable[None]]
@@ -62,18 +58,18 @@ class Peer:
         self._receive, self.send = receive, send
         await self._left.wait()
 
-    async def shake_hands(self) -> None:
+    async def open(self) -> None:
         self.protocol.makeConnection(self.wire)
         self.protocol.dataReceived(HANDSHAKE)
-        while self._receive is None:  # noqa: ASYNC110 - turns of the loop, no time
+        while self._receive is None:  # noqa: ASYNC110 - iterations of the loop, no time
             await asyncio.sleep(0)
         self.wire.clear()
 
-    async def take(self, count: int) -> None:
-        assert self._receive, "hands were shaken"
-        self.taken += [await self._receive() for _ in range(count)]
+    async def receive(self, count: int) -> None:
+        assert self._receive, "the handshake is done"
+        self.received += [await self._receive() for _ in range(count)]
 
-    def sends(self, kind: int, *payloads: bytes) -> None:
+    def send_frames(self, kind: int, *payloads: bytes) -> None:
         self.protocol.dataReceived(b"".join(frame(kind, payload) for payload in payloads))
 
     @property
@@ -81,7 +77,7 @@ class Peer:
         return bool(self.wire.producerState == "producing")
 
     def leave(self) -> None:
-        """Ends the application, and the timers that Autobahn keeps for the connection."""
+        """Ends the application and Autobahn's timers for the connection."""
         self._left.set()
         self.lose_connection()
 
@@ -90,82 +86,81 @@ class Peer:
         self.protocol.connectionLost(lost(ConnectionLost()))
 
 
-class Intake(SimpleTestCase):
+class BackpressureTests(SimpleTestCase):
     async def peer(self) -> Peer:
-        made = Peer()
-        await made.shake_hands()
-        self.addCleanup(made.leave)
-        return made
+        peer = Peer()
+        await peer.open()
+        self.addCleanup(peer.leave)
+        return peer
 
-    async def test_is_open_while_the_application_keeps_up(self) -> None:
+    async def test_reads_while_the_application_keeps_up(self) -> None:
         peer = await self.peer()
         for _ in range(3):
-            peer.sends(TEXT, *[b"x"] * (MAX_WAITING - 1))
+            peer.send_frames(TEXT, *[b"x"] * (MAX_WAITING - 1))
             self.assertTrue(peer.is_read)
-            await peer.take(MAX_WAITING - 1)
+            await peer.receive(MAX_WAITING - 1)
 
-    async def test_is_closed_to_a_flood_until_all_is_taken(self) -> None:
+    async def test_pauses_at_a_flood_until_all_messages_are_taken(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
+        peer.send_frames(TEXT, *[b"x"] * MAX_WAITING)
         self.assertFalse(peer.is_read)
-        await peer.take(MAX_WAITING - 1)
+        await peer.receive(MAX_WAITING - 1)
         self.assertFalse(peer.is_read)
-        await peer.take(1)
+        await peer.receive(1)
         self.assertTrue(peer.is_read)
 
     async def test_loses_nothing_and_keeps_the_order(self) -> None:
         peer = await self.peer()
         numbers = [f"{number}".encode() for number in range(3 * MAX_WAITING)]
-        peer.sends(TEXT, *numbers)  # what one read held may be more than the bound
-        await peer.take(len(numbers))
-        self.assertEqual([message["text"].encode() for message in peer.taken], numbers)
+        peer.send_frames(TEXT, *numbers)  # one read may exceed the limit
+        await peer.receive(len(numbers))
+        self.assertEqual([message["text"].encode() for message in peer.received], numbers)
 
-    async def test_answers_a_ping_that_came_with_a_flood(self) -> None:
+    async def test_answers_a_ping_during_a_flood(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
-        peer.sends(PING, b"here?")
+        peer.send_frames(TEXT, *[b"x"] * MAX_WAITING)
+        peer.send_frames(PING, b"here?")
         self.assertEqual(peer.wire.value(), bytes([0x80 | PONG, 5]) + b"here?")
 
-    async def test_opens_for_the_answer_when_the_application_closes(self) -> None:
+    async def test_resumes_for_the_close_answer_when_the_application_closes(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
+        peer.send_frames(TEXT, *[b"x"] * MAX_WAITING)
         await peer.send({"type": "websocket.close", "code": 4415})
         self.assertTrue(peer.is_read)
-        peer.sends(
-            TEXT, *[b"x"] * MAX_WAITING
-        )  # on the way already: nobody takes it, and it closes nothing
+        # sent before the close arrived: not taken, and it pauses nothing
+        peer.send_frames(TEXT, *[b"x"] * MAX_WAITING)
         self.assertTrue(peer.is_read)
-        peer.sends(CLOSE, (4415).to_bytes(2))
+        peer.send_frames(CLOSE, (4415).to_bytes(2))
         self.assertTrue(peer.wire.disconnecting)
-        await peer.take(MAX_WAITING)
+        await peer.receive(MAX_WAITING)
         self.assertTrue(
-            peer.protocol.application_queue.empty(), "what came after our close is not queued"
+            peer.protocol.application_queue.empty(), "messages after the close are not queued"
         )
 
-    async def test_says_that_the_client_has_gone_after_all_that_it_sent(self) -> None:
+    async def test_reports_the_disconnect_after_all_messages(self) -> None:
         peer = await self.peer()
-        peer.sends(TEXT, *[b"x"] * MAX_WAITING)
-        peer.sends(CLOSE, (1000).to_bytes(2))
+        peer.send_frames(TEXT, *[b"x"] * MAX_WAITING)
+        peer.send_frames(CLOSE, (1000).to_bytes(2))
         peer.lose_connection()
-        await peer.take(MAX_WAITING + 1)
-        self.assertEqual(peer.taken[-1]["type"], "websocket.disconnect")
+        await peer.receive(MAX_WAITING + 1)
+        self.assertEqual(peer.received[-1]["type"], "websocket.disconnect")
 
-    async def test_reads_little_at_once(self) -> None:
+    async def test_reads_are_small(self) -> None:
         self.assertEqual((await self.peer()).wire.bufferSize, READ_BYTES)
 
 
-class Delivering(SimpleTestCase):
-    """An application that asks for messages where they are read."""
+class DeliverTests(SimpleTestCase):
+    """An application that gets messages as they are read."""
 
-    async def begin(
+    async def start(
         self, *, before: Sequence[bytes] = (), failing: Exception | None = None
     ) -> Peer:
         self.reads: list[list[bytes]] = []
         self.failing = failing
         peer = Peer()
-        await peer.shake_hands()
+        await peer.open()
         self.addCleanup(peer.leave)
-        peer.sends(TEXT, *before)
+        peer.send_frames(TEXT, *before)
         self.ended = asyncio.create_task(peer.scope["extensions"]["acsmedia.deliver"](self.take))
         await asyncio.sleep(0)
         return peer
@@ -175,42 +170,42 @@ class Delivering(SimpleTestCase):
         if self.failing:
             raise self.failing
 
-    async def test_has_what_one_read_brought_before_the_read_is_over(self) -> None:
-        peer = await self.begin()
-        peer.sends(TEXT, b"one", b"two")
+    async def test_messages_are_delivered_before_the_read_returns(self) -> None:
+        peer = await self.start()
+        peer.send_frames(TEXT, b"one", b"two")
         self.assertEqual(self.reads, [[b"one", b"two"]])
-        peer.sends(BINARY, b"three")
+        peer.send_frames(BINARY, b"three")
         self.assertEqual(self.reads[-1], [b"three"])
         self.assertTrue(peer.protocol.application_queue.empty())
 
-    async def test_has_what_came_before_it_asked(self) -> None:
-        await self.begin(before=[b"one", b"two"])
+    async def test_earlier_messages_are_delivered_first(self) -> None:
+        await self.start(before=[b"one", b"two"])
         self.assertEqual(self.reads, [[b"one"], [b"two"]])
 
-    async def test_hears_all_of_a_read_that_ends_the_socket_and_then_its_code(self) -> None:
-        peer = await self.begin()
+    async def test_a_read_that_ends_the_socket_is_delivered_before_its_code(self) -> None:
+        peer = await self.start()
         peer.protocol.dataReceived(frame(TEXT, b"one") + frame(CLOSE, (4321).to_bytes(2)))
         peer.lose_connection()
         self.assertEqual((await self.ended)["code"], 4321)
         self.assertEqual(self.reads, [[b"one"]])
 
-    async def test_is_told_what_it_raised_itself_and_nothing_more(self) -> None:
-        peer = await self.begin(failing=ZeroDivisionError())
-        peer.sends(TEXT, b"one")
-        peer.sends(TEXT, b"two")
+    async def test_its_own_exception_is_raised_and_delivery_stops(self) -> None:
+        peer = await self.start(failing=ZeroDivisionError())
+        peer.send_frames(TEXT, b"one")
+        peer.send_frames(TEXT, b"two")
         with self.assertRaises(ZeroDivisionError):
             await self.ended
         self.assertEqual(self.reads, [[b"one"]])
 
-    async def test_is_never_held_back(self) -> None:
-        peer = await self.begin()
-        peer.sends(TEXT, *[b"x"] * (3 * MAX_WAITING))
+    async def test_reading_is_never_paused(self) -> None:
+        peer = await self.start()
+        peer.send_frames(TEXT, *[b"x"] * (3 * MAX_WAITING))
         self.assertTrue(peer.is_read)
 
 
-class Accepting(SimpleTestCase):
-    def test_takes_few_new_connections_in_one_turn(self) -> None:
-        self.assertTrue(asgi.application, "what mends Daphne has been imported")
+class AcceptTests(SimpleTestCase):
+    def test_accepts_one_connection_per_iteration(self) -> None:
+        self.assertTrue(asgi.application, "the patch of Daphne has been imported")
         port: Any = tcp.Port(0, WebSocketFactory(None), reactor=reactor)
-        port.numberAccepts = 100  # as Twisted does at its start, and with every crowd
+        port.numberAccepts = 100  # as Twisted does at start and at every burst
         self.assertEqual(port.numberAccepts, MAX_ACCEPTED)

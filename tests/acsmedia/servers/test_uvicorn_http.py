@@ -1,4 +1,4 @@
-"""A request that does not arrive holds no descriptor of uvicorn for ever."""
+"""uvicorn's timeout for request heads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
 
 
 async def ok(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answers once the whole body is there."""
+    """Answers once the whole body is received."""
     while (await receive()).get("more_body"):
         pass
     await send(
@@ -26,7 +26,7 @@ async def ok(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 class Served(ThreadedUvicorn):
-    """`ok`, with the patience of ours."""
+    """`ok` behind the protocol under test."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -35,17 +35,17 @@ class Served(ThreadedUvicorn):
 
 
 @tag("once")
-class Requests(SimpleTestCase):
+class HeadTimeoutTests(SimpleTestCase):
     def setUp(self) -> None:
         self.enterContext(mock.patch("acsmedia.servers.uvicorn_http.HEAD_SECONDS", 0.3))
 
-    async def test_a_connection_that_says_nothing_is_closed(self) -> None:
-        await self._expect_the_end_after(b"")
+    async def test_a_silent_connection_is_closed(self) -> None:
+        await self._expect_close_after(b"")
 
-    async def test_a_head_that_does_not_end_is_closed(self) -> None:
-        await self._expect_the_end_after(REQUEST[:30])
+    async def test_an_incomplete_head_is_closed(self) -> None:
+        await self._expect_close_after(REQUEST[:30])
 
-    async def test_a_second_one_that_does_not_end_is_closed(self) -> None:
+    async def test_an_incomplete_second_head_is_closed(self) -> None:
         async with Served() as served:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
             writer.write(REQUEST + b"ab")
@@ -54,7 +54,7 @@ class Requests(SimpleTestCase):
             self.assertEqual(await reader.read(), b"")
             writer.close()
 
-    async def test_a_body_may_take_its_time(self) -> None:
+    async def test_a_body_has_no_limit(self) -> None:
         async with Served() as served:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
             writer.write(REQUEST + b"a")
@@ -65,7 +65,7 @@ class Requests(SimpleTestCase):
             self.assertTrue((await reader.readuntil(b"\r\n\r\n")).startswith(ANSWER))
             writer.close()
 
-    async def test_between_requests_a_connection_may_rest(self) -> None:
+    async def test_a_connection_may_be_idle_between_requests(self) -> None:
         async with Served() as served:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
             for _ in range(2):
@@ -76,7 +76,7 @@ class Requests(SimpleTestCase):
                         await reader.read(1)
             writer.close()
 
-    async def _expect_the_end_after(self, start: bytes) -> None:
+    async def _expect_close_after(self, start: bytes) -> None:
         async with Served() as served:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
             writer.write(start)

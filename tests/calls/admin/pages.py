@@ -1,4 +1,4 @@
-"""The pages of the admin, as a test asks for them."""
+"""Admin pages for tests: addresses, requests and parsed elements."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MODELS = ("call", "participant", "subscription", "segment", "ledgerentry")
 
 
 class AdminPageTestCase(TestCase):
-    """Signed in as an operator who may do everything, unless a test signs somebody else in."""
+    """Signed in as a superuser, unless a test signs in another user."""
 
     def setUp(self) -> None:
         self.client.force_login(User.objects.create_superuser("operator"))
 
     def sign_in_viewer(self) -> None:
-        """Somebody who may look at every record and delete none."""
+        """Signs in a user who may view every record and delete none."""
         viewer = User.objects.create_user("viewer", is_staff=True)
         viewer.user_permissions.set(
             Permission.objects.filter(codename__in=[f"view_{model}" for model in MODELS])
@@ -36,7 +36,7 @@ class AdminPageTestCase(TestCase):
         return self.client.get(page_path(model, pk))
 
     def listed(self, model: str, **parameters: Any) -> set[UUID]:
-        """Ids of the rows that a list shows."""
+        """Returns the ids of the rows in a list."""
         response: Any = self.get_list(model, **parameters)
         self.assertEqual(response.status_code, 200)
         return {row.pk for row in response.context["cl"].result_list}
@@ -51,7 +51,7 @@ def page_path(model: str, pk: UUID, page: str = "change") -> str:
 
 
 class Elements(HTMLParser):
-    """The start tags of a page, as (name, attributes)."""
+    """Start tags of a page, as (name, attributes)."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()

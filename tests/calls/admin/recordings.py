@@ -1,4 +1,4 @@
-"""Calls as they lie in the database after recording, for the tests of admin and deletion."""
+"""Recorded calls in the database, for the tests of admin and deletion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Recording:
     started: datetime = STARTED
     close_code: int | None = 1000
     open_at: datetime | None = None
-    """The socket is open, and a process vouched for it at this moment."""
+    """If set, the socket is open and its last heartbeat was at this time."""
 
     def write(self) -> Call:
         call = self.unsaved()

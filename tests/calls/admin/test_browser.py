@@ -1,6 +1,4 @@
-"""The admin in a real browser: nothing on its pages is refused by our content security policy,
-nothing overflows.
-"""
+"""The admin in a real browser: no violation of the content security policy, no overflow."""
 
 from __future__ import annotations
 
@@ -59,7 +57,7 @@ class AdminInABrowserTests(StaticLiveServerTestCase):
                 complaint
                 for screen in SCREENS
                 for theme in THEMES
-                for complaint in self._look(browser, screen, theme)
+                for complaint in self._complaints(browser, screen, theme)
             ]
             browser.close()
         self.assertEqual(complaints, [])
@@ -75,11 +73,11 @@ class AdminInABrowserTests(StaticLiveServerTestCase):
             page.locator("select[name=action]").select_option("delete_selected")
             page.get_by_role("button", name="Go").click()
             page.get_by_role("button", name="Delete the calls and their audio").click()
-            said = page.locator(".messagelist").inner_text()
+            message = page.locator(".messagelist").inner_text()
             browser.close()
-        self.assertEqual(said, "Deleted 1 call and its audio.")
+        self.assertEqual(message, "Deleted 1 call and its audio.")
 
-    def _look(self, browser: Browser, screen: tuple[int, int], theme: Any) -> list[str]:
+    def _complaints(self, browser: Browser, screen: tuple[int, int], theme: Any) -> list[str]:
         page = self._page(browser, screen, theme)
         complaints: list[str] = []
         page.on("console", lambda message: complaints.extend(_errors(message)))
@@ -105,7 +103,7 @@ class AdminInABrowserTests(StaticLiveServerTestCase):
 
 
 def _errors(message: ConsoleMessage) -> list[str]:
-    """What a console message complains of. That of a favicon nobody asked for is none."""
+    """Returns the error of a console message, except for a missing favicon."""
     url = message.location["url"]
     return (
         [f"{url}: {message.text}"]

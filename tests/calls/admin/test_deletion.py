@@ -1,6 +1,4 @@
-"""Deleting in the admin: asked first, with its audio, never while live, only by whom it is
-permitted to.
-"""
+"""Deletion in the admin: confirmed, with audio, never while live, and with permission only."""
 
 from __future__ import annotations
 
@@ -47,12 +45,12 @@ class Deleting(AdminPageTestCase):
         with self.captureOnCommitCallbacks(execute=True):
             return self.client.post(list_path("call"), form)
 
-    def said(self, response: Response) -> str:
+    def messages(self, response: Response) -> str:
         return " ".join(str(message) for message in get_messages(response.wsgi_request))
 
 
 class OneCallTests(Deleting):
-    def test_the_question_says_how_much_audio_goes(self) -> None:
+    def test_the_confirmation_shows_the_amount_of_data(self) -> None:
         call = Recording(
             tracks=(Spoken(ALICE, segments=70, gaps=2), Spoken(BOB, segments=1))
         ).write()
@@ -60,18 +58,20 @@ class OneCallTests(Deleting):
         response = self.ask(call)
         self.assertContains(response, "and its audio")
         for fact in (
-            "71 segments: 1:11 of audio",
+            "71 segments:",
+            "1:11 of audio over all tracks",
             f"({size} bytes)",
-            "2 participants and 2 ledger entries",
+            "2 participants",
+            "and 2 events",
         ):
             self.assertContains(response, fact)
 
-    def test_asking_deletes_nothing(self) -> None:
+    def test_the_confirmation_page_deletes_nothing(self) -> None:
         call = Recording().write()
         self.ask(call)
         self.assertTrue(Call.objects.filter(pk=call.pk).exists())
 
-    def test_confirmed_the_call_goes_with_its_audio(self) -> None:
+    def test_a_confirmed_deletion_removes_the_call_and_its_audio(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=3),)).write()
         names = objects_of(call)
 
@@ -82,13 +82,13 @@ class OneCallTests(Deleting):
         self.assertFalse(any(audio_store().exists(name) for name in names))
         self.assertFalse(DiscardedAudio.objects.exists())
 
-    def test_it_is_written_down_who_deleted_it(self) -> None:
+    def test_the_deletion_is_logged_with_the_user(self) -> None:
         call = Recording(connection_id="the-one").write()
         self.confirm(call)
         entry = LogEntry.objects.get()
         self.assertEqual((entry.user.username, entry.object_repr), ("operator", "the-one"))
 
-    def test_the_question_asks_no_query_per_segment(self) -> None:
+    def test_the_confirmation_has_no_query_per_segment(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=50),)).write()
         with self.assertNumQueries(
             9
@@ -104,12 +104,12 @@ class OneCallTests(Deleting):
         self.assertTrue(Call.objects.filter(pk=call.pk).exists())
         self.assertFalse(LogEntry.objects.exists())
 
-    def test_a_call_that_comes_back_after_the_question_is_refused(self) -> None:
+    def test_a_call_that_is_live_again_after_the_confirmation_is_refused(self) -> None:
         call = live_call()
         with patch.object(deletion, "live_among", side_effect=[[], [call]]):
             response = self.confirm(call)
         self.assertRedirects(response, page_path("call", call.pk))
-        self.assertIn(REFUSAL, self.said(response))
+        self.assertIn(REFUSAL, self.messages(response))
         self.assertTrue(Call.objects.filter(pk=call.pk).exists())
         self.assertFalse(
             LogEntry.objects.exists(), "the record of the deletion was rolled back with it"
@@ -117,36 +117,43 @@ class OneCallTests(Deleting):
 
 
 class SeveralCallsTests(Deleting):
-    def test_the_question_adds_up_all_of_them(self) -> None:
+    def test_the_confirmation_shows_totals(self) -> None:
         first = Recording(connection_id="first", tracks=(Spoken(ALICE, segments=2),)).write()
         second = Recording(connection_id="second", tracks=(Spoken(ALICE, segments=3),)).write()
         response = self.ask_all(first.pk, second.pk)
-        for fact in ("and their audio", "2 calls", "5 segments: 5.0 s of audio", "first", "second"):
+        for fact in (
+            "and their audio",
+            "2 calls",
+            "5 segments:",
+            "5.0 s of audio",
+            "first",
+            "second",
+        ):
             self.assertContains(response, fact)
         self.assertEqual(Call.objects.count(), 2)
 
-    def test_confirmed_they_go_with_their_audio_and_no_other(self) -> None:
+    def test_a_confirmed_deletion_removes_only_the_selected(self) -> None:
         kept = Recording().write()
-        doomed = [Recording().write() for _ in range(3)]
-        names = [name for call in doomed for name in objects_of(call)]
+        selected = [Recording().write() for _ in range(3)]
+        names = [name for call in selected for name in objects_of(call)]
 
-        response = self.confirm_all(*(call.pk for call in doomed))
+        response = self.confirm_all(*(call.pk for call in selected))
 
-        self.assertIn("Deleted 3 calls and their audio.", self.said(response))
+        self.assertIn("Deleted 3 calls and their audio.", self.messages(response))
         self.assertEqual(Call.objects.get(), kept)
         self.assertFalse(any(audio_store().exists(name) for name in names))
         self.assertTrue(all(audio_store().exists(name) for name in objects_of(kept)))
         self.assertEqual(LogEntry.objects.count(), 3)
 
-    def test_the_page_that_asks_posts_what_it_asked_about(self) -> None:
-        doomed = {Recording().write().pk for _ in range(3)}
-        fields = Elements(self.ask_all(*doomed)).found
+    def test_the_confirmation_posts_the_listed_calls(self) -> None:
+        selected = {Recording().write().pk for _ in range(3)}
+        fields = Elements(self.ask_all(*selected)).found
         asked = {
             attrs["value"] for _tag, attrs in fields if attrs.get("name") == "_selected_action"
         }
-        self.assertEqual(asked, {str(pk) for pk in doomed})
+        self.assertEqual(asked, {str(pk) for pk in selected})
 
-    def test_live_ones_are_named_and_left(self) -> None:
+    def test_live_calls_are_named_and_kept(self) -> None:
         ended, live = Recording().write(), live_call()
         response = self.ask_all(ended.pk, live.pk)
         self.assertContains(response, REFUSAL)
@@ -154,14 +161,14 @@ class SeveralCallsTests(Deleting):
 
         response = self.confirm_all(ended.pk, live.pk)
         self.assertEqual(Call.objects.get(), live)
-        self.assertIn(REFUSAL, self.said(response))
-        self.assertIn("Deleted 1 call and its audio.", self.said(response))
+        self.assertIn(REFUSAL, self.messages(response))
+        self.assertIn("Deleted 1 call and its audio.", self.messages(response))
 
-    def test_nothing_but_live_ones_leaves_nothing_to_confirm(self) -> None:
+    def test_only_live_calls_leave_nothing_to_confirm(self) -> None:
         response = self.ask_all(live_call().pk)
         self.assertNotIn("post", Elements(response).values("input", "name"))
 
-    def test_more_than_a_request_can_delete_are_refused(self) -> None:
+    def test_too_many_calls_are_refused(self) -> None:
         Call.objects.bulk_create(
             Recording(connection_id=str(number)).unsaved() for number in range(MAX_AT_ONCE + 1)
         )
@@ -172,7 +179,7 @@ class SeveralCallsTests(Deleting):
         }
         for confirmed in ({}, {"post": "yes"}):
             response = self.client.post(list_path("call"), {**form, **confirmed})
-            self.assertIn(f"at most {MAX_AT_ONCE}", self.said(response))
+            self.assertIn(f"at most {MAX_AT_ONCE}", self.messages(response))
         self.assertEqual(Call.objects.count(), MAX_AT_ONCE + 1)
 
 

@@ -1,6 +1,4 @@
-"""The administrator's overview: what it shows, what may be tried again, who sees it, and that no
-secret is in it.
-"""
+"""The administrator's overview: contents, retries, access, and no secrets."""
 
 from __future__ import annotations
 
@@ -32,16 +30,16 @@ OVERVIEW = "/admin/overview/"
 SECRETS = ("swordfish", "open-sesame")
 
 
-class ThePage(AdminPageTestCase):
-    def test_it_is_whole_where_nothing_has_happened_yet(self) -> None:
+class Page(AdminPageTestCase):
+    def test_it_works_without_data(self) -> None:
         response = self.client.get(OVERVIEW)
-        self.assertContains(response, "No process has recorded in the last hour.")
-        self.assertContains(response, "Every journal has been sealed, or waits for its turn.")
+        self.assertContains(response, "No recorder was active in the last hour.")
+        self.assertContains(response, "Nothing has failed.")
 
-    def test_the_admin_leads_to_it(self) -> None:
+    def test_the_admin_links_to_it(self) -> None:
         self.assertContains(self.client.get("/admin/"), f'href="{OVERVIEW}"')
 
-    def test_it_shows_who_records_and_how_far_sealing_is_behind(self) -> None:
+    def test_it_shows_recorders_and_their_seal_lag(self) -> None:
         make_process()
         make_process(
             seal_lag_seconds=3600.0,
@@ -51,7 +49,7 @@ class ThePage(AdminPageTestCase):
         make_process(seen_at=timezone.now() - SILENT_AFTER - timedelta(seconds=1))
         make_process(seen_at=timezone.now() - SILENT_AFTER / 2)
         response = self.client.get(OVERVIEW)
-        for said in (
+        for text in (
             "ingest-1",
             ">41<",
             "1.0 s",
@@ -60,17 +58,17 @@ class ThePage(AdminPageTestCase):
             "StoreUnreachable",
             "silent</strong> since",
         ):
-            self.assertContains(response, said)
+            self.assertContains(response, text)
         self.assertContains(response, "behind:", count=1)
         self.assertContains(response, "silent</strong>", count=1)
 
-    def test_it_says_how_much_there_is(self) -> None:
+    def test_it_shows_the_amount_of_audio(self) -> None:
         Recording(tracks=(Spoken(ALICE, segments=9),)).write()
         Segment.objects.update(stored_bytes=100_000)
         response = self.client.get(OVERVIEW)
         self.assertContains(response, f"{filesizeformat(900_000)} in 9 segments")
 
-    def test_behind_is_what_the_alarm_calls_behind(self) -> None:
+    def test_behind_has_the_threshold_of_the_alarm(self) -> None:
         self.assertEqual(BEHIND_SEGMENTS, Thresholds().behind_segments)
         make_process(seal_lag_seconds=BEHIND_SEGMENTS * settings.SEGMENT_SECONDS)
         self.assertNotContains(self.client.get(OVERVIEW), "behind:")
@@ -79,13 +77,13 @@ class ThePage(AdminPageTestCase):
         )
         self.assertContains(self.client.get(OVERVIEW), "behind:")
 
-    def test_a_disk_that_cannot_be_looked_at_says_why(self) -> None:
+    def test_an_unreadable_disk_shows_the_reason(self) -> None:
         with patch("shutil.disk_usage", side_effect=PermissionError(13, "Permission denied")):
             self.assertContains(
-                self.client.get(OVERVIEW), "cannot be looked at: </strong>Permission denied"
+                self.client.get(OVERVIEW), "not readable:</strong> Permission denied"
             )
 
-    def test_it_asks_as_few_queries_however_much_there_is(self) -> None:
+    def test_the_number_of_queries_is_constant(self) -> None:
         self.client.get(OVERVIEW)
         with CaptureQueriesContext(connection) as few:
             self.client.get(OVERVIEW)
@@ -99,12 +97,12 @@ class ThePage(AdminPageTestCase):
         self.assertContains(response, "The newest 20 are shown.")
 
 
-class TryingAgain(AdminPageTestCase):
+class Retrying(AdminPageTestCase):
     def test_one_journal(self) -> None:
         wanted, other = make_failed(), make_failed()
         response = self.client.post(reverse("admin-retry"), {"journal": wanted.pk}, follow=True)
-        self.assertContains(response, "1 journal is tried again")
-        self.assertContains(response, "asked for again", count=1)
+        self.assertContains(response, "1 journal will be retried")
+        self.assertContains(response, "retry requested", count=1)
         for row in (wanted, other):
             row.refresh_from_db()
         self.assertIsNotNone(wanted.retry_asked_at)
@@ -114,48 +112,48 @@ class TryingAgain(AdminPageTestCase):
         for _ in range(2):
             make_failed()
         self.assertContains(
-            self.client.post(reverse("admin-retry"), follow=True), "2 journals are tried again"
+            self.client.post(reverse("admin-retry"), follow=True), "2 journals will be retried"
         )
         self.assertFalse(FailedJournal.objects.filter(retry_asked_at=None).exists())
 
-    def test_what_is_no_journal_is_refused_and_one_that_is_gone_is_none(self) -> None:
+    def test_an_invalid_id_is_refused_and_an_unknown_one_ignored(self) -> None:
         self.assertEqual(
             self.client.post(reverse("admin-retry"), {"journal": "../x"}).status_code, 400
         )
         response = self.client.post(reverse("admin-retry"), {"journal": uuid4()}, follow=True)
-        self.assertContains(response, "0 journals are tried again")
+        self.assertContains(response, "0 journals will be retried")
 
-    def test_objects_of_deleted_calls_are_removed_at_once(self) -> None:
+    def test_objects_of_deleted_calls_can_be_removed_now(self) -> None:
         name = audio_store().save("forgotten.flac", ContentFile(b"audio"))
         DiscardedAudio.objects.create(name=name, segment_id=uuid4())
-        self.assertContains(self.client.get(OVERVIEW), "1 object of deleted calls waits")
+        self.assertContains(self.client.get(OVERVIEW), "object of deleted calls is still in the")
         with self.captureOnCommitCallbacks(execute=True):
             self.client.post(reverse("admin-sweep"))
         self.assertFalse(audio_store().exists(name))
         self.assertNotContains(self.client.get(OVERVIEW), "of deleted calls")
 
-    def test_it_is_no_page(self) -> None:
+    def test_it_requires_a_post(self) -> None:
         for name in ("admin-retry", "admin-sweep"):
             self.assertEqual(self.client.get(reverse(name)).status_code, 405)
 
 
-class TheDoor(AdminPageTestCase):
+class Access(AdminPageTestCase):
     def sign_in(self, *codenames: str) -> None:
-        user = User.objects.create_user("somebody", is_staff=True)
+        user = User.objects.create_user("someone", is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
         self.client.force_login(user)
 
-    def test_who_is_not_logged_in_is_led_to_the_login(self) -> None:
+    def test_it_redirects_to_the_login(self) -> None:
         self.client.logout()
         self.assertEqual(self.client.get(OVERVIEW).status_code, 302)
         self.assertEqual(self.client.post(reverse("admin-retry")).status_code, 302)
 
-    def test_staff_without_the_permission_sees_nothing_of_it(self) -> None:
+    def test_it_requires_its_permission(self) -> None:
         self.sign_in_viewer()
         self.assertEqual(self.client.get(OVERVIEW).status_code, 403)
         self.assertNotContains(self.client.get("/admin/"), OVERVIEW)
 
-    def test_who_may_only_look_can_try_nothing_again(self) -> None:
+    def test_viewing_alone_allows_no_retry(self) -> None:
         self.sign_in("view_recorderprocess")
         make_failed()
         DiscardedAudio.objects.create(name="object", segment_id=uuid4())
@@ -163,12 +161,12 @@ class TheDoor(AdminPageTestCase):
         for name in ("admin-retry", "admin-sweep"):
             self.assertEqual(self.client.post(reverse(name)).status_code, 403)
 
-    def test_administrators_may_do_all_of_it(self) -> None:
+    def test_administrators_may_view_and_retry(self) -> None:
         user = User.objects.create_user("anna", is_staff=True)
         user.groups.set(Group.objects.filter(name="Administrators"))
         self.client.force_login(user)
         make_failed()
-        self.assertContains(self.client.get(OVERVIEW), "Try all again")
+        self.assertContains(self.client.get(OVERVIEW), "Retry all")
         self.assertEqual(self.client.post(reverse("admin-retry")).status_code, 302)
 
 
@@ -180,7 +178,7 @@ class Configuration(AdminPageTestCase):
         for secret in (*SECRETS, settings.SECRET_KEY):
             self.assertNotIn(secret, page)
 
-    def test_a_database_is_named_without_user_and_password(self) -> None:
+    def test_a_database_is_shown_without_user_and_password(self) -> None:
         database = {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": "acs",
@@ -198,14 +196,14 @@ class Configuration(AdminPageTestCase):
 
 
 class Sizes(AdminPageTestCase):
-    def test_much_audio_is_estimated_from_a_part(self) -> None:
+    def test_much_audio_is_estimated_from_a_sample(self) -> None:
         Recording(tracks=(Spoken(ALICE, segments=20),)).write()
         Segment.objects.update(stored_bytes=1000)
         with patch.object(sizes, "EXACT_UP_TO", 10), patch.object(sizes, "SAMPLE_PERCENT", 100):
-            found = sizes.audio([sizes.Table("segments", 20, None)])
-        self.assertEqual((found.segments, found.stored_bytes), (20, 20_000))
-        self.assertEqual(found.is_estimate, connection.vendor == "postgresql")
+            audio = sizes.audio([sizes.Table("segments", 20, None)])
+        self.assertEqual((audio.segments, audio.stored_bytes), (20, 20_000))
+        self.assertEqual(audio.is_estimate, connection.vendor == "postgresql")
 
-    def test_every_table_is_there(self) -> None:
+    def test_every_table_is_listed(self) -> None:
         names = {table.name for table in sizes.tables()}
         self.assertLessEqual({"calls", "segments", "recorder processes", "discarded audio"}, names)

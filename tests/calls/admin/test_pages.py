@@ -1,6 +1,4 @@
-"""Pages of the admin: what they show, that nothing can be edited, that they do not grow with the
-tables.
-"""
+"""Pages of the admin: contents, read-only access, and a constant number of queries."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ class ListTests(AdminPageTestCase):
         ):
             self.assertContains(response, fact)
 
-    def test_a_live_and_a_broken_call_say_so(self) -> None:
+    def test_a_live_and_an_interrupted_call_are_marked(self) -> None:
         Recording(open_at=timezone.now(), started=timezone.now()).write()
         Recording(close_code=1006).write()
         response = self.get_list("call")
@@ -52,11 +50,11 @@ class ListTests(AdminPageTestCase):
         Recording(tracks=tuple(Spoken(f"4:+4930{number}") for number in range(5))).write()
         self.assertContains(self.get_list("call"), "and 2 more")
 
-    def test_every_list_asks_as_many_queries_for_one_row_as_for_ten(self) -> None:
+    def test_lists_have_a_constant_number_of_queries(self) -> None:
         tracks = (Spoken(ALICE, segments=2, gaps=1), Spoken(BOB, segments=2, gaps=1))
         Recording(tracks=tracks).write()
         for model in MODELS:
-            self.get_list(model)  # whatever is asked once per process is asked now
+            self.get_list(model)  # fills the caches of the process
         few = {model: self._queries(list_path(model)) for model in MODELS}
         for _ in range(10):
             Recording(tracks=tracks).write()
@@ -65,7 +63,7 @@ class ListTests(AdminPageTestCase):
                 self.assertEqual(self._queries(list_path(model)), few[model])
                 self.assertLessEqual(few[model], 8)
 
-    def test_every_page_asks_as_many_queries_for_one_row_as_for_ten(self) -> None:
+    def test_pages_have_a_constant_number_of_queries(self) -> None:
         Recording(connection_id="small", tracks=(Spoken(ALICE, gaps=1),)).write()
         small = {model: self._queries(page_path(model, first_of(model).pk)) for model in MODELS}
         small = {model: self._queries(page_path(model, first_of(model).pk)) for model in MODELS}
@@ -98,12 +96,12 @@ class CountingTests(AdminPageTestCase):
         self.most = 55
         self.enterContext(patch.object(CappedPaginator, "most_rows", self.most))
 
-    def test_counting_ends_at_the_cap_and_says_so(self) -> None:
+    def test_a_capped_count_is_marked(self) -> None:
         response: Any = self.get_list("call")
         self.assertEqual(response.context["cl"].result_count, self.most)
-        self.assertContains(response, "The first 55 of more calls")
+        self.assertContains(response, "First 55 calls: use search or filters")
 
-    def test_what_a_page_skips_is_not_counted_and_summed(self) -> None:
+    def test_skipped_rows_are_not_annotated(self) -> None:
         with CaptureQueriesContext(connection) as queries:
             self.get_list("call", p="2")
         skipping = [query["sql"] for query in queries if "OFFSET" in query["sql"]]
@@ -115,7 +113,7 @@ class CountingTests(AdminPageTestCase):
 
     def test_a_count_below_the_cap_is_exact(self) -> None:
         response = self.get_list("call", q="7")
-        self.assertNotContains(response, "The first")
+        self.assertNotContains(response, "First 55")
 
     def test_counting_reads_no_annotation(self) -> None:
         paginator = CappedPaginator(Call.objects.with_state(timezone.now()).with_recording(), 50)
@@ -131,7 +129,7 @@ class PageTests(AdminPageTestCase):
         super().setUp()
         self.call = Recording(tracks=(Spoken(ALICE, segments=3, gaps=2), Spoken(BOB))).write()
 
-    def test_a_call_can_be_heard(self) -> None:
+    def test_a_call_has_players(self) -> None:
         players = Elements(self.get_page("call", self.call.pk)).values("audio", "src")
         self.assertEqual(len(players), 3, "the mix and two tracks")
         self.assertIn("layout=mix", players[0])
@@ -146,7 +144,7 @@ class PageTests(AdminPageTestCase):
         call = Recording(tracks=()).write()
         response = self.get_page("call", call.pk)
         self.assertEqual(Elements(response).values("audio", "src"), [])
-        self.assertContains(response, "Nothing is sealed yet.")
+        self.assertContains(response, "No audio stored yet.")
 
     def test_a_call_links_to_the_export_in_each_format_and_layout(self) -> None:
         links = " ".join(Elements(self.get_page("call", self.call.pk)).values("a", "href"))
@@ -154,7 +152,7 @@ class PageTests(AdminPageTestCase):
             for layout in ("mix", "tracks"):
                 self.assertIn(f"format={name}&layout={layout}", links)
 
-    def test_a_format_that_cannot_hold_so_many_tracks_is_not_offered(self) -> None:
+    def test_a_format_with_too_few_channels_is_not_offered(self) -> None:
         call = Recording(tracks=tuple(Spoken(f"4:+4930{number}") for number in range(9))).write()
         links = " ".join(Elements(self.get_page("call", call.pk)).values("a", "href"))
         offered = [
@@ -164,7 +162,7 @@ class PageTests(AdminPageTestCase):
         ]
         self.assertEqual(offered, ["wav", "opus"])
 
-    def test_what_can_be_heard_and_pulled_is_really_there(self) -> None:
+    def test_players_and_links_lead_to_existing_audio(self) -> None:
         page = Elements(self.get_page("call", self.call.pk))
         links = [link for link in page.values("a", "href") if link.startswith("/api/")]
         for source in [*page.values("audio", "src"), *links]:
@@ -178,13 +176,13 @@ class PageTests(AdminPageTestCase):
             html=True,
         )
 
-    def test_a_track_and_a_segment_can_be_heard(self) -> None:
+    def test_a_track_and_a_segment_have_players(self) -> None:
         for model in ("participant", "segment"):
             with self.subTest(model=model):
                 players = Elements(self.get_page(model, first_of(model).pk)).values("audio", "src")
                 self.assertEqual(len(players), 1)
 
-    def test_every_page_names_its_facts(self) -> None:
+    def test_every_page_shows_its_values(self) -> None:
         facts = {
             "call": [
                 self.call.call_connection_id,
@@ -228,7 +226,7 @@ class PageTests(AdminPageTestCase):
 
 
 class HostileTextTests(AdminPageTestCase):
-    def test_what_came_over_the_wire_is_never_markup(self) -> None:
+    def test_untrusted_text_is_never_markup(self) -> None:
         Recording(
             connection_id=f"c{HOSTILE}",
             correlation_id=f"r{HOSTILE}",
@@ -298,11 +296,11 @@ class ReadOnlyTests(AdminPageTestCase):
 
 
 class SiteTests(AdminPageTestCase):
-    def test_the_site_has_our_name_and_leads_to_the_dashboard(self) -> None:
+    def test_the_site_is_named_and_links_to_the_dashboard(self) -> None:
         response = self.client.get("/admin/")
         self.assertContains(response, "<title>Records and accounts | acsmedia</title>", html=True)
         self.assertContains(response, '<a href="/">View site</a>', html=True)
 
-    def test_times_are_those_of_utc_whatever_the_moment(self) -> None:
+    def test_times_are_utc(self) -> None:
         Recording(started=STARTED + timedelta(hours=14, minutes=50)).write()
         self.assertContains(self.get_list("call"), "2026-11-04 00:05:00 UTC")

@@ -1,6 +1,4 @@
-"""Finding records in the admin: by whole identifiers, by parts of them, by state, kind and span of
-days.
-"""
+"""Search and filters of the admin: whole identifiers, parts, state, kind and days."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ class SearchTests(AdminPageTestCase):
             connection_id="other", correlation_id="else", tracks=(Spoken("4:+4989111"),)
         ).write()
 
-    def test_a_call_is_found_by_everything_it_is_known_by(self) -> None:
+    def test_a_call_is_found_by_each_of_its_identifiers(self) -> None:
         socket = self.call.subscriptions.get()
         participant = self.call.participants.get(raw_id=ALICE)
         segment = Segment.objects.filter(participant=participant).get()
@@ -45,8 +43,8 @@ class SearchTests(AdminPageTestCase):
             "number": "+4930555010",
             "part of the number": "555010",
             "subscription id": socket.subscription_id,
-            "our id": str(self.call.pk),
-            "our id without hyphens": self.call.pk.hex,
+            "acsmedia id": str(self.call.pk),
+            "acsmedia id without hyphens": self.call.pk.hex,
             "id of a participant": str(participant.pk),
             "id of a segment": str(segment.pk),
             "id of a subscription": str(socket.pk),
@@ -61,7 +59,7 @@ class SearchTests(AdminPageTestCase):
     def test_all_words_must_match(self) -> None:
         self.assertEqual(self.listed("call", q="555010 4989111"), set())
 
-    def test_what_is_nowhere_finds_nothing(self) -> None:
+    def test_unknown_terms_find_nothing(self) -> None:
         for term in ("zzz", str(uuid4()), "%", "_", "'", '"', "\\", "\x00", "é" * 600):
             for model in MODELS:
                 with self.subTest(term=term, model=model):
@@ -92,12 +90,12 @@ class SearchTests(AdminPageTestCase):
             self.listed("ledgerentry", q="555010"), {entry.pk for entry in alice.ledger.all()}
         )
 
-    def test_a_whole_identifier_is_not_looked_for_as_a_part(self) -> None:
+    def test_a_whole_identifier_needs_no_search_for_parts(self) -> None:
         with CaptureQueriesContext(connection) as queries:
             self.listed("call", q="401f0b00-1111")
         self.assertFalse([query["sql"] for query in queries if "LIKE" in query["sql"]])
 
-    def test_a_number_that_spoke_in_two_calls_finds_both_once(self) -> None:
+    def test_a_number_in_two_calls_finds_each_once(self) -> None:
         again = Recording(tracks=(Spoken(ALICE), Spoken(f"{ALICE}_5"))).write()
         response: Any = self.get_list("call", q="555010")
         self.assertEqual(
@@ -107,13 +105,13 @@ class SearchTests(AdminPageTestCase):
 
 
 class TermsTests(SimpleTestCase):
-    def test_words_are_terms_and_quotes_hold_them_together(self) -> None:
+    def test_quotes_group_words(self) -> None:
         text = """+49 30 "a b" 'c d' "x"y ' " """
         self.assertEqual(list(terms_of(text)), ["+49", "30", "a b", "c d", '"x"y', "'", '"'])
 
 
 class CallFilterTests(AdminPageTestCase):
-    def test_states_are_told_apart(self) -> None:
+    def test_by_state(self) -> None:
         now = timezone.now()
         calls = {
             "live": Recording(started=now, open_at=now).write(),
@@ -124,14 +122,14 @@ class CallFilterTests(AdminPageTestCase):
             with self.subTest(state):
                 self.assertEqual(self.listed("call", state=state), {call.pk})
 
-    def test_the_kind_is_that_of_any_participant(self) -> None:
+    def test_by_the_kind_of_any_participant(self) -> None:
         both = Recording(tracks=(Spoken(ALICE), Spoken(BOB))).write()
         phone = Recording(tracks=(Spoken(ALICE),)).write()
         self.assertEqual(self.listed("call", kind="phone"), {both.pk, phone.pk})
         self.assertEqual(self.listed("call", kind="acs"), {both.pk})
         self.assertEqual(self.listed("call", kind="bot"), set())
 
-    def test_a_span_holds_both_its_days_whole(self) -> None:
+    def test_a_range_of_days_is_inclusive(self) -> None:
         midnight = STARTED.replace(hour=0, minute=0)
         calls = [
             Recording(tracks=(), started=midnight + offset).write()
@@ -152,7 +150,7 @@ class CallFilterTests(AdminPageTestCase):
         )
         self.assertEqual(self.listed("call", started_at_until="2026-11-02"), {calls[0].pk})
 
-    def test_the_usual_spans_are_links_that_work(self) -> None:
+    def test_links_to_usual_ranges(self) -> None:
         now = timezone.now()
         ages = {timedelta(0): 0, DAY: 1, 6 * DAY: 6, 29 * DAY: 29, 40 * DAY: 40}
         calls = {
@@ -177,7 +175,7 @@ class CallFilterTests(AdminPageTestCase):
         spec = next(each for each in changelist.filter_specs if each.title == title)
         return {choice["display"]: choice["query_string"] for choice in spec.choices(changelist)}
 
-    def test_the_form_of_a_span_keeps_search_and_other_filters(self) -> None:
+    def test_the_date_form_keeps_search_and_other_filters(self) -> None:
         fields = Elements(
             self.get_list("call", q="555", state="ended", started_at_since="2026-11-03")
         ).found
@@ -191,7 +189,7 @@ class CallFilterTests(AdminPageTestCase):
             ("555", "ended", "2026-11-03"),
         )
 
-    def test_filters_and_search_narrow_together(self) -> None:
+    def test_filters_and_search_are_combined(self) -> None:
         broken = Recording(close_code=1006).write()
         Recording(close_code=1006, started=STARTED - 9 * DAY).write()
         Recording().write()
@@ -200,7 +198,7 @@ class CallFilterTests(AdminPageTestCase):
         )
         self.assertEqual(found, {broken.pk})
 
-    def test_no_filter_asks_more_than_one_query_to_draw_itself(self) -> None:
+    def test_filters_read_no_whole_table(self) -> None:
         Recording().write()
         with CaptureQueriesContext(connection) as queries:
             self.get_list("call")
@@ -237,7 +235,7 @@ class OtherFilterTests(AdminPageTestCase):
             len(self.listed("segment", subscription=str(self.call.subscriptions.get().pk))), 3
         )
 
-    def test_segments_of_a_call_are_in_the_order_of_speech(self) -> None:
+    def test_segments_of_a_call_are_in_order_of_time(self) -> None:
         response: Any = self.get_list("segment", call=str(self.call.pk))
         rows = [
             (row.participant_id, row.start_sample) for row in response.context["cl"].result_list
@@ -264,14 +262,14 @@ class OtherFilterTests(AdminPageTestCase):
                     self.listed("subscription", state=state), {socket.pk for socket in sockets}
                 )
 
-    def test_every_list_has_a_span(self) -> None:
+    def test_every_list_has_a_filter_by_days(self) -> None:
         fields = {"participant": "heard_at", "subscription": "connected_at", "segment": "sealed_at"}
         for model, field in {**fields, "ledgerentry": "started_at"}.items():
             with self.subTest(model):
                 of_call = self.listed(model, call=str(self.call.pk))
                 self.assertEqual(self.listed(model, **{f"{field}_since": "2026-11-01"}), of_call)
 
-    def test_a_wrong_value_leads_back_to_the_list_with_a_note(self) -> None:
+    def test_an_invalid_value_redirects_to_the_list(self) -> None:
         wrong: list[tuple[str, dict[str, Any]]] = [
             ("call", {"started_at_since": "yesterday"}),
             ("segment", {"call": "7"}),
@@ -281,6 +279,6 @@ class OtherFilterTests(AdminPageTestCase):
             with self.subTest(model):
                 self.assertRedirects(self.get_list(model, **parameters), f"{list_path(model)}?e=1")
 
-    def test_a_call_that_is_gone_has_no_rows(self) -> None:
+    def test_an_unknown_call_has_no_rows(self) -> None:
         self.assertEqual(self.listed("segment", call=str(uuid4())), set())
         self.assertEqual(Call.objects.count(), 2)

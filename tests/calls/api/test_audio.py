@@ -1,4 +1,4 @@
-"""The recording over HTTP: formats, layouts, ranges, conditions."""
+"""The recording over HTTP: formats, layouts, byte ranges, conditional requests, errors."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class AudioTests(RestTests):
             [np.concatenate([*ALICE, SILENCE]), np.concatenate([SILENCE, *BOB])], axis=1
         )
 
-    async def test_tracks_are_bit_exact_and_in_step(self) -> None:
+    async def test_tracks_are_bit_exact_and_aligned(self) -> None:
         for name in ("wav", "flac"):
             content = await self.body(self.url, {"format": name, "layout": "tracks"})
             np.testing.assert_array_equal(decoded(content), self.tracks)
 
-    async def test_one_participant_is_that_track_over_the_whole_call(self) -> None:
+    async def test_one_participant_is_one_track_as_long_as_the_call(self) -> None:
         for index, participant in enumerate((self.alice, self.bob)):
             content = await self.body(self.url, {"participant": str(participant.id)})
             np.testing.assert_array_equal(decoded(content)[:, 0], self.tracks[:, index])
 
-    async def test_without_parameters_it_is_the_mix_as_wav(self) -> None:
+    async def test_the_default_is_the_mix_as_wav(self) -> None:
         response = await self.ask(self.url)
         mix = np.clip(self.tracks.sum(axis=1, dtype=np.int32), -32_768, 32_767)
         np.testing.assert_array_equal(decoded(await read(response))[:, 0], mix)
@@ -72,7 +72,7 @@ class AudioTests(RestTests):
                     content = await self.body(self.url, {"format": name, **query})
                     self.assertEqual(len(decoded(content)), 48_000)
 
-    async def test_a_part_is_those_samples_and_its_name_says_so(self) -> None:
+    async def test_a_range_of_seconds_is_exact_and_in_the_file_name(self) -> None:
         response = await self.ask(
             self.url, {"layout": "tracks", "start": "0.7", "end": "1.30003", "download": "1"}
         )
@@ -80,7 +80,7 @@ class AudioTests(RestTests):
         self.assertIn("attachment", response["Content-Disposition"])
         self.assertIn("-tracks-0.700s-1.300s.wav", response["Content-Disposition"])
 
-    async def test_head_says_all_but_the_audio(self) -> None:
+    async def test_head_has_the_same_headers_and_no_audio(self) -> None:
         head = await self.ask(self.url, method="HEAD")
         whole = await self.ask(self.url)
         self.assertEqual(head.content, b"")
@@ -109,7 +109,7 @@ class AudioTests(RestTests):
         np.testing.assert_array_equal(samples[36_000:60_000, 2], tone(1.0, rate=24_000))
         self.assertFalse(samples[:36_000, 2].any())
 
-    async def test_a_live_call_is_exported_up_to_what_is_sealed(self) -> None:
+    async def test_a_live_call_is_exported_up_to_its_last_sealed_segment(self) -> None:
         before = await self.ask(self.url)
         await _segment(self.bob, noise(1.0), at=3.0)
         after = await self.ask(self.url)
@@ -123,15 +123,15 @@ class RangeTests(RestTests):
         self.call, *_ = make_conversation()
         self.url = url_of(self.call, "audio")
 
-    async def test_parts_of_every_format_fit_together(self) -> None:
+    async def test_byte_ranges_of_every_format_fit_together(self) -> None:
         for name in ("wav", "flac", "mp3", "opus"):
             whole = await self.body(self.url, {"format": name})
             parts = []
-            for wanted, size in (("0-99", 100), ("100-5000", 4_901), ("5001-", len(whole) - 5_001)):
-                response = await self.ask(self.url, {"format": name}, Range=f"bytes={wanted}")
+            for spec, size in (("0-99", 100), ("100-5000", 4_901), ("5001-", len(whole) - 5_001)):
+                response = await self.ask(self.url, {"format": name}, Range=f"bytes={spec}")
                 self.assertEqual(response.status_code, 206)
                 self.assertEqual(response["Content-Length"], str(size))
-                first = int(wanted.split("-")[0])
+                first = int(spec.split("-")[0])
                 self.assertEqual(
                     response["Content-Range"], f"bytes {first}-{first + size - 1}/{len(whole)}"
                 )
@@ -143,7 +143,7 @@ class RangeTests(RestTests):
         whole = await self.body(self.url)
         self.assertEqual(await self.body(self.url, Range="bytes=-7"), whole[-7:])
 
-    async def test_behind_the_end_is_416_with_the_size(self) -> None:
+    async def test_a_range_beyond_the_end_is_416_with_the_size(self) -> None:
         for name in ("wav", "flac", "mp3", "opus"):
             size = len(await self.body(self.url, {"format": name}))
             response = await self.ask(self.url, {"format": name}, Range=f"bytes={size}-")
@@ -151,15 +151,13 @@ class RangeTests(RestTests):
             self.assertEqual(response["Content-Range"], f"bytes */{size}")
             self.assertIn("Range", response.json()["detail"])
 
-    async def test_several_ranges_or_nonsense_give_the_whole(self) -> None:
-        for wanted in ("bytes=0-1,5-6", "bytes=9-1", "lines=1-2"):
-            response = await self.ask(self.url, Range=wanted)
+    async def test_several_ranges_or_malformed_ones_return_the_whole(self) -> None:
+        for header in ("bytes=0-1,5-6", "bytes=9-1", "lines=1-2"):
+            response = await self.ask(self.url, Range=header)
             self.assertEqual(response.status_code, 200)
             self.assertEqual(len(await read(response)), 44 + 2 * 48_000)
 
-    async def test_a_browser_that_asks_for_all_of_a_stream_gets_it_while_it_is_encoded(
-        self,
-    ) -> None:
+    async def test_an_open_range_of_unknown_size_is_streamed_while_encoded(self) -> None:
         response = await self.ask(self.url, {"format": "opus"}, Range="bytes=0-")
         self.assertEqual(response.status_code, 200)
         self.assertEqual((await self.ask(self.url, Range="bytes=0-")).status_code, 206)
@@ -174,7 +172,7 @@ class ConditionTests(RestTests):
     async def etag(self) -> str:
         return str((await self.ask(self.url, method="HEAD"))["ETag"])
 
-    async def test_what_the_client_has_is_not_sent_again(self) -> None:
+    async def test_an_unchanged_file_is_not_sent_again(self) -> None:
         etag = await self.etag()
         for condition in (etag, f'"other", {etag}', f"W/{etag}", "*"):
             response = await self.ask(self.url, If_None_Match=condition)
@@ -182,11 +180,11 @@ class ConditionTests(RestTests):
             self.assertEqual(response["ETag"], etag)
         self.assertEqual((await self.ask(self.url, If_None_Match='"other"')).status_code, 200)
 
-    async def test_what_the_client_insists_on_must_be_there(self) -> None:
+    async def test_if_match_requires_the_current_etag(self) -> None:
         self.assertEqual((await self.ask(self.url, If_Match='"other"')).status_code, 412)
         self.assertEqual((await self.ask(self.url, If_Match=await self.etag())).status_code, 200)
 
-    async def test_a_part_of_another_version_is_never_sent(self) -> None:
+    async def test_a_range_of_another_version_is_never_sent(self) -> None:
         etag = await self.etag()
         same = await self.ask(self.url, Range="bytes=0-9", If_Range=etag)
         other = await self.ask(self.url, Range="bytes=0-9", If_Range='"other"')
@@ -196,7 +194,7 @@ class ConditionTests(RestTests):
         self.assertEqual([same.status_code, other.status_code, dated.status_code], [206, 200, 200])
 
 
-class RefusalTests(RestTests):
+class ErrorTests(RestTests):
     def setUp(self) -> None:
         super().setUp()
         self.call, self.alice, _ = make_conversation()
@@ -218,16 +216,16 @@ class RefusalTests(RestTests):
                     response = await self.ask(self.url, {name: value})
                     self.assertEqual((response.status_code, list(response.json())), (400, [name]))
 
-    async def test_somebody_else_is_404_by_name(self) -> None:
+    async def test_a_participant_of_another_call_is_404_and_names_the_parameter(self) -> None:
         response = await self.ask(self.url, {"participant": str(uuid4())})
         self.assertEqual((response.status_code, list(response.json())), (404, ["participant"]))
 
-    async def test_a_call_without_audio_answers_404(self) -> None:
+    async def test_a_call_without_audio_is_404(self) -> None:
         response = await self.ask(url_of(await _call(), "audio"))
         self.assertEqual(response.status_code, 404)
         self.assertIn("sealed", response.json()["detail"])
 
-    async def test_a_call_that_does_not_exist_is_json_too(self) -> None:
+    async def test_unknown_paths_are_404_as_json(self) -> None:
         for url in (
             url_of(uuid4(), "audio"),
             "/api/v1/calls/abc/audio",
@@ -238,7 +236,7 @@ class RefusalTests(RestTests):
             self.assertEqual(response.status_code, 404)
             self.assertEqual(list(response.json()), ["detail"])
 
-    async def test_too_many_channels_name_the_format(self) -> None:
+    async def test_too_many_channels_are_an_error_that_names_the_format(self) -> None:
         for number in range(9):
             await _segment(await _participant(self.call, f"8:orgid:{number}"), tone(0.01))
         response = await self.ask(self.url, {"format": "flac", "layout": "tracks"})

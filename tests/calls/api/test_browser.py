@@ -1,5 +1,5 @@
-"""What a real browser makes of it: the page of the schema under the strict CSP, and a recording in
-an audio element.
+"""REST in a real browser: the schema's page under the strict CSP, and a recording in an audio
+element.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ async url => {
   const length = audio.duration;
   audio.currentTime = 2.5;
   await event("seeked");
-  return { length, place: audio.currentTime };
+  return { length, position: audio.currentTime };
 }
 """
 
 
 class DocsPageTests(BrowserTestCase):
-    def test_the_page_shows_every_address_and_the_browser_refuses_nothing(self) -> None:
+    def test_the_page_shows_every_address_without_a_csp_violation(self) -> None:
         for width in (1440, 390):
             with (
                 self.subTest(width=width),
@@ -63,4 +63,4 @@ class PlayerTests(BrowserTestCase):
                 with self.subTest(name):
                     played = page.evaluate(PLAY, url_of(call, f"audio?format={name}"))
                     self.assertAlmostEqual(played["length"], 3.0, delta=0.05)
-                    self.assertAlmostEqual(played["place"], 2.5, delta=0.05)
+                    self.assertAlmostEqual(played["position"], 2.5, delta=0.05)

@@ -1,4 +1,4 @@
-"""The list of calls, one call, its segments, its manifest: pages, filters, refusals."""
+"""Lists of calls and segments, and one call: pages, filters, errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SignedIn(TestCase):
         return [call["id"] for call in response.json()["results"]]
 
     def refused(self, url: str, **query: Any) -> list[str]:
-        """The parameters that a 400 names."""
+        """Returns the parameters that a 400 names."""
         response = self.client.get(url, query)
         assert response.status_code == 400, response.content
         return list(response.json())
@@ -58,7 +58,7 @@ class PageTests(SignedIn):
     def test_the_newest_comes_first(self) -> None:
         self.assertEqual(self.ids(), self.newest_first)
 
-    def test_pages_follow_their_cursors_there_and_back(self) -> None:
+    def test_cursors_lead_forward_and_back(self) -> None:
         page = self.client.get(CALLS, {"page_size": 2}).json()
         self.assertEqual(list(page), ["next", "previous", "results"])
         self.assertIsNone(page["previous"])
@@ -71,13 +71,13 @@ class PageTests(SignedIn):
         )
         self.assertEqual(self.client.get(page["previous"]).json()["results"], seen[1]["results"])
 
-    def test_a_call_that_comes_in_between_shifts_nothing(self) -> None:
+    def test_a_new_call_does_not_shift_the_pages(self) -> None:
         page = self.client.get(CALLS, {"page_size": 2}).json()
         make_call(started_at=START + timedelta(hours=1))
         following = self.client.get(page["next"]).json()["results"]
         self.assertEqual([call["id"] for call in following], self.newest_first[2:4])
 
-    def test_calls_of_one_moment_are_all_seen(self) -> None:
+    def test_calls_with_the_same_start_are_all_listed(self) -> None:
         Call.objects.update(started_at=START)
         page = self.client.get(CALLS, {"page_size": 2}).json()
         seen = [call["id"] for call in page["results"]]
@@ -89,25 +89,20 @@ class PageTests(SignedIn):
     def test_wrong_pages_are_named(self) -> None:
         for value in ("0", "-1", "201", "many", "", "9" * 5000, "٣"):
             self.assertEqual(self.refused(CALLS, page_size=value), ["page_size"])
-        segments = (
-            self.client.get(CALLS, {"page_size": 2})
-            .json()["next"]
-            .partition("cursor=")[2]
-            .partition("&")[0]
-        )
+        following = self.client.get(CALLS, {"page_size": 2}).json()["next"]
+        cursor_of_calls = following.partition("cursor=")[2].partition("&")[0]
         for url, value in (
             (CALLS, "nonsense"),
             (CALLS, "cD1hYmM="),
-            (url_of(self.calls[0], "segments/"), segments),
+            (url_of(self.calls[0], "segments/"), cursor_of_calls),
         ):
             self.assertEqual(self.refused(url, cursor=value), ["cursor"])
 
-    def test_a_page_costs_as_many_queries_whatever_its_length(self) -> None:
+    def test_the_number_of_queries_does_not_grow_with_the_page(self) -> None:
         for _ in range(5):
             make_conversation()
-        with self.assertNumQueries(
-            7
-        ):  # session, user, its permissions (2), calls, participants, sockets
+        # Session, user, its permissions (2), calls, participants, sockets.
+        with self.assertNumQueries(7):
             self.assertEqual(len(self.ids()), 10)
 
 
@@ -131,7 +126,7 @@ class FilterTests(SignedIn):
         self.assertEqual(self.ids(state="interrupted"), [str(self.broken.id)])
         self.assertEqual(self.ids(state="ended"), [str(self.call.id), str(self.old.id)])
 
-    def test_windows_of_time_lie_side_by_side(self) -> None:
+    def test_adjoining_time_windows_do_not_overlap(self) -> None:
         after = self.ids(started_after="2026-03-02T09:30:00Z")
         before = self.ids(started_before="2026-03-02T10:30:00+01:00")
         self.assertEqual(set(after) & set(before), set())
@@ -143,21 +138,21 @@ class FilterTests(SignedIn):
             self.assertEqual(self.ids(participant=text), [str(self.call.id)], text)
         self.assertEqual(self.ids(participant="%%%"), [])
 
-    def test_a_part_has_three_characters(self) -> None:
+    def test_partial_matches_need_three_characters(self) -> None:
         for name in ("participant", "search"):
             self.assertEqual(self.refused(CALLS, **{name: "55"}), [name])
             self.assertEqual(self.ids(**{name: ""}), self.ids())
 
-    def test_the_ids_of_acs(self) -> None:
+    def test_acs_ids_match_exactly(self) -> None:
         self.assertEqual(self.ids(call_connection_id="aHR0cHM6Ly9vbGQ"), [str(self.old.id)])
         self.assertEqual(self.ids(correlation_id="c0ffee-1"), [str(self.old.id)])
         self.assertEqual(self.ids(correlation_id="c0ffee"), [])
 
-    def test_search_looks_everywhere(self) -> None:
+    def test_search_covers_ids_numbers_and_names(self) -> None:
         for text in ("6Ly9vb", "C0FFEE", "4930", "mustermann", str(self.old.id), self.old.id.hex):
             self.assertEqual(self.ids(search=text), [str(self.old.id)], text)
 
-    def test_filters_narrow_each_other(self) -> None:
+    def test_filters_are_combined(self) -> None:
         self.assertEqual(
             self.ids(state="ended", participant="+4930", started_before="2026-03-02"),
             [str(self.old.id)],
@@ -179,7 +174,7 @@ class FilterTests(SignedIn):
 
 
 class CallTests(SignedIn):
-    def test_one_call_looks_as_in_the_list(self) -> None:
+    def test_one_call_looks_like_its_entry_in_the_list(self) -> None:
         call, *_ = make_conversation()
         one = self.client.get(url_of(call)).json()
         self.assertEqual(self.client.get(CALLS).json()["results"], [one])
@@ -190,7 +185,7 @@ class CallTests(SignedIn):
             (response.status_code, response["Location"]), (301, "/api/v1/calls/?state=live")
         )
 
-    def test_without_login_nothing_is_told(self) -> None:
+    def test_without_login_everything_is_401(self) -> None:
         call, *_ = make_conversation()
         self.client.logout()
         urls = [
@@ -210,12 +205,12 @@ class CallTests(SignedIn):
 
 
 class SegmentTests(SignedIn):
-    def test_segments_come_in_order_of_time_with_places_on_the_axis(self) -> None:
+    def test_segments_come_in_order_of_time_with_positions_on_the_axis(self) -> None:
         call, alice, bob = make_conversation()
         rows = self.client.get(url_of(call, "segments/")).json()["results"]
-        places = [(row["participant"], row["start_sample"]) for row in rows]
-        self.assertCountEqual(places[1:3], [(str(alice.id), 16_000), (str(bob.id), 16_000)])
-        self.assertEqual([places[0], places[3]], [(str(alice.id), 0), (str(bob.id), 32_000)])
+        positions = [(row["participant"], row["start_sample"]) for row in rows]
+        self.assertCountEqual(positions[1:3], [(str(alice.id), 16_000), (str(bob.id), 16_000)])
+        self.assertEqual([positions[0], positions[3]], [(str(alice.id), 0), (str(bob.id), 32_000)])
         self.assertEqual(rows[3]["started_at"], "2026-03-02T09:30:02Z")
         self.assertEqual(
             (rows[0]["size_bytes"], rows[0]["sample_count"], rows[0]["sample_rate"]),
@@ -223,14 +218,14 @@ class SegmentTests(SignedIn):
         )
         self.assertEqual(len(rows[0]["sha256"]), 64)
 
-    def test_places_are_counted_at_the_rate_of_the_segment(self) -> None:
+    def test_positions_are_counted_at_the_rate_of_the_segment(self) -> None:
         call = make_call()
         make_segment(make_participant(call), at=0.0)
         make_segment(make_participant(call, BOB), at=2.0, rate=24_000)
         rows = self.client.get(url_of(call, "segments/")).json()["results"]
         self.assertEqual([row["start_sample"] for row in rows], [0, 48_000])
 
-    def test_pages_of_segments_skip_and_repeat_nothing(self) -> None:
+    def test_pages_of_segments_neither_skip_nor_repeat(self) -> None:
         call = make_call()
         tracks = [make_participant(call, f"8:orgid:{number}") for number in range(3)]
         for second in range(4):
@@ -256,7 +251,7 @@ class SegmentTests(SignedIn):
 
 
 class GapTests(SignedIn):
-    def test_gaps_count_for_the_track_that_they_are_in(self) -> None:
+    def test_gaps_count_for_their_own_track(self) -> None:
         call, alice, _ = make_conversation()
         make_gap(alice, at=2.0, seconds=1.0)
         participants = self.client.get(url_of(call)).json()["participants"]

@@ -1,4 +1,4 @@
-"""The schema and its page: valid, complete, and shown by a real browser under the strict CSP."""
+"""The OpenAPI schema and its page: valid, complete, and allowed by the strict CSP."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class SchemaTests(TestCase):
     def test_it_is_valid_openapi_3(self) -> None:
         validate_schema(self.schema())  # type: ignore[no-untyped-call]
 
-    def test_every_address_of_rest_is_in_it_and_nothing_else(self) -> None:
+    def test_it_has_exactly_the_addresses_of_rest(self) -> None:
         call = "/api/v1/calls/{id}"
-        wanted = [call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/")]
+        below = [call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/")]
         self.assertCountEqual(
-            self.schema()["paths"], ["/api/v1/calls/", *wanted, "/api/v1/segments/{id}/audio"]
+            self.schema()["paths"], ["/api/v1/calls/", *below, "/api/v1/segments/{id}/audio"]
         )
 
-    def test_every_parameter_says_what_it_means(self) -> None:
+    def test_every_parameter_has_a_description(self) -> None:
         for path, operations in self.schema()["paths"].items():
             for parameter in operations["get"]["parameters"]:
                 with self.subTest(path, parameter=parameter["name"]):
                     self.assertTrue(parameter["in"] == "path" or parameter.get("description"))
 
-    def test_yaml_is_what_tools_get_without_asking(self) -> None:
+    def test_the_default_is_yaml(self) -> None:
         self.assertIn("openapi: 3", self.client.get("/api/schema/").content.decode())
 
-    def test_the_page_loads_nothing_from_elsewhere_and_has_nothing_inline(self) -> None:
+    def test_the_page_loads_nothing_external_and_has_nothing_inline(self) -> None:
         page = self.client.get(DOCS).content.decode()
         self.assertNotIn("http", page.replace("<!DOCTYPE html>", ""))
         self.assertNotRegex(page, r"<style|style=|<script>|\son\w+=")
 
-    def test_without_a_session_the_page_leads_to_the_login_and_back(self) -> None:
+    def test_without_a_session_the_page_redirects_to_the_login_and_back(self) -> None:
         response = Client().get(DOCS)
         self.assertEqual(
             (response.status_code, response["Location"]), (302, f"/login/?next={DOCS}")

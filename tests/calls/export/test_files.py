@@ -1,8 +1,9 @@
-"""WAV, FLAC, MP3 and Opus: what other software reads in them is what was sealed."""
+"""WAV, FLAC, MP3 and Opus: other software reads the sealed audio from them."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
 from unittest import TestCase
@@ -36,7 +37,7 @@ def tone(count: int, rate: int, hertz: float = 300) -> Samples:
 
 
 def sweep(count: int, rate: int) -> Samples:
-    """From 300 to 3,000 Hz: unlike a tone it matches itself at one shift only, also at 48 kHz."""
+    """From 300 to 3,000 Hz: unlike a tone it matches itself only unshifted, also at 48 kHz."""
     seconds = np.arange(count) / rate
     phase = 2 * np.pi * (300 * seconds + (3_000 - 300) * seconds**2 / (2 * count / rate))
     values: Samples = np.round(9_000 * np.sin(phase)).astype(np.int16)
@@ -44,17 +45,21 @@ def sweep(count: int, rate: int) -> Samples:
 
 
 def hum(count: int, seed: int) -> Samples:
-    """Noise below 2 kHz at 16 kHz, where voices are: lossy formats keep its shape."""
+    """Noise below 2 kHz at 16 kHz, like voices: lossy formats keep its shape."""
     low = np.convolve(noise(count, seed), np.hanning(8) / 4, "same")
     values: Samples = np.round(low / 3).astype(np.int16)
     return values
 
 
 def file_of(sealed: Sealed, plan: Plan) -> bytes:
+    return b"".join(chunks_of(sealed, plan))
+
+
+def chunks_of(sealed: Sealed, plan: Plan) -> Iterator[bytes]:
     renderer = Renderer(plan, sealed.read)
     if plan.format.name == "wav":
-        return b"".join(wav.pieces(plan, renderer, 0, wav.size_of(plan)))
-    return b"".join(compressed.pieces(plan, renderer))
+        return wav.chunks(plan, renderer.blocks, 0, wav.size_of(plan))
+    return compressed.chunks(plan, renderer.all_blocks())
 
 
 def decoded(content: bytes) -> tuple[Samples, int]:
@@ -81,7 +86,7 @@ class LosslessTests(TestCase):
         self.assertEqual(samples[400:, 0].tolist(), [0] * 150)
         self.assertEqual(samples[:150, 1].tolist(), [0] * 150)
 
-    def test_a_mix_that_is_too_loud_is_flat_and_does_not_wrap(self) -> None:
+    def test_a_mix_beyond_full_scale_is_clipped_and_does_not_wrap(self) -> None:
         loud = np.full(100, 30_000, np.int16)
         sealed = Sealed([[(0, loud)], [(0, loud)], [(50, -loud)]])
         samples, _ = decoded(file_of(sealed, sealed.plan("wav", Layout.MIX)))
@@ -95,7 +100,7 @@ class LosslessTests(TestCase):
 
 @tag("once")
 class WavTests(TestCase):
-    def test_the_size_is_known_and_stands_in_the_header(self) -> None:
+    def test_the_size_is_known_and_in_the_header(self) -> None:
         for channels in (1, 2, 5):
             sealed = Sealed([[(0, noise(777))]] * channels)
             plan = sealed.plan()
@@ -105,13 +110,13 @@ class WavTests(TestCase):
 
     @given(st.lists(st.integers(0, 3_000), max_size=6), st.integers(1, 4))
     @settings(max_examples=40, deadline=None)
-    def test_bytes_side_by_side_are_the_whole(self, cuts: list[int], channels: int) -> None:
+    def test_adjoining_byte_ranges_are_the_whole(self, cuts: list[int], channels: int) -> None:
         sealed = Sealed([[(seed, noise(300, seed))] for seed in range(channels)])
         plan = sealed.plan()
         size = wav.size_of(plan)
         bounds = sorted({0, size, *(cut for cut in cuts if cut < size)})
         parts = [
-            b"".join(wav.pieces(plan, Renderer(plan, sealed.read), a, b))
+            b"".join(wav.chunks(plan, Renderer(plan, sealed.read).blocks, a, b))
             for a, b in pairwise(bounds)
         ]
         self.assertEqual([len(part) for part in parts], [b - a for a, b in pairwise(bounds)])
@@ -120,9 +125,8 @@ class WavTests(TestCase):
     def test_a_range_of_the_header_reads_no_audio(self) -> None:
         sealed = Sealed([[(0, noise(100))]])
         plan = sealed.plan()
-        self.assertEqual(
-            b"".join(wav.pieces(plan, Renderer(plan, sealed.read), 0, 44))[:4], b"RIFF"
-        )
+        content = b"".join(wav.chunks(plan, Renderer(plan, sealed.read).blocks, 0, 44))
+        self.assertEqual(content[:4], b"RIFF")
         self.assertFalse(sealed.reads)
 
     def test_from_four_gibibytes_on_it_is_rf64(self) -> None:
@@ -133,7 +137,7 @@ class WavTests(TestCase):
         riff, body, samples, _ = struct.unpack_from("<QQQI", head, 20)
         self.assertEqual((riff, body, samples), (len(head) + body - 8, 2 * (most + 1), most + 1))
 
-    def test_rf64_is_read_by_others(self) -> None:
+    def test_other_software_reads_rf64(self) -> None:
         head = wav.header(3, 24_000, 2**31)
         with soundfile.SoundFile(BytesIO(head + bytes(6_000))) as file:
             self.assertEqual((file.format, file.channels, file.samplerate), ("RF64", 3, 24_000))
@@ -141,10 +145,10 @@ class WavTests(TestCase):
 
 @tag("once")
 class FlacTests(TestCase):
-    def test_the_head_says_how_many_samples_come_though_it_is_sent_before_them(self) -> None:
+    def test_the_header_has_the_sample_count_though_it_is_sent_first(self) -> None:
         sealed = Sealed([[(0, noise(123_456))]])
         plan = sealed.plan("flac")
-        first = next(compressed.pieces(plan, Renderer(plan, sealed.read)))
+        first = next(chunks_of(sealed, plan))
         self.assertEqual(int.from_bytes(first[21:26], "big") & (2**36 - 1), 123_456)
         with soundfile.SoundFile(BytesIO(file_of(sealed, plan))) as file:
             self.assertEqual(file.frames, 123_456)
@@ -154,7 +158,7 @@ class FlacTests(TestCase):
 class LossyTests(TestCase):
     RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 
-    def test_no_sample_is_added_or_lost_and_none_is_shifted(self) -> None:
+    def test_no_sample_is_added_lost_or_shifted(self) -> None:
         for rate in self.RATES:
             for name in ("mp3", "opus"):
                 with self.subTest(name, rate=rate):
@@ -164,9 +168,9 @@ class LossyTests(TestCase):
                     self.assertEqual(samples.shape, (len(source), 2))
                     self.assertEqual(_shift(samples[:, 0], source), 0)
 
-    def test_every_channel_sounds_as_its_own_track_from_the_beginning_to_the_end(self) -> None:
-        """Each half second of speech-like noise against the track and its neighbour; in all numbers
-        of channels.
+    def test_every_channel_has_its_own_track_from_beginning_to_end(self) -> None:
+        """Compares each half second of speech-like noise with its track and a neighbour, for 1 to
+        10 channels.
         """
         for channels in range(1, 11):
             sources = [hum(16_000 * (25 if channels == 2 else 4), seed) for seed in range(channels)]
@@ -179,32 +183,34 @@ class LossyTests(TestCase):
                 samples, _ = decoded(file_of(sealed, sealed.plan(name)))
                 for channel, source in enumerate(sources):
                     with self.subTest(name, channels=channels, channel=channel):
-                        self.assertGreater(_least_likeness(samples[:, channel], source), 0.9)
+                        self.assertGreater(_lowest_correlation(samples[:, channel], source), 0.9)
                         if channels > 1:
                             self.assertLess(
-                                _least_likeness(samples[:, channel], sources[channel - 1]), 0.5
+                                _lowest_correlation(samples[:, channel], sources[channel - 1]), 0.5
                             )
 
-    def test_a_mix_sounds_as_the_sum_from_the_beginning_to_the_end(self) -> None:
+    def test_a_mix_is_the_sum_from_beginning_to_end(self) -> None:
         sources = [hum(16_000 * 25, seed) for seed in range(2)]
         sealed = Sealed([[(0, source)] for source in sources])
         for name in ("mp3", "opus"):
             samples, _ = decoded(file_of(sealed, sealed.plan(name, Layout.MIX)))
-            self.assertGreater(_least_likeness(samples[:, 0], sources[0] + sources[1]), 0.9, name)
+            self.assertGreater(
+                _lowest_correlation(samples[:, 0], sources[0] + sources[1]), 0.9, name
+            )
 
-    def test_slow_encoders_begin_with_a_second_and_their_bytes_are_the_same(self) -> None:
+    def test_slow_encoders_start_with_one_second_and_their_bytes_are_the_same(self) -> None:
         sealed = Sealed([[(0, hum(16_000 * 12, seed))] for seed in range(2)])
         for name in ("mp3", "opus"):
             plan = sealed.plan(name)
-            pieces = list(compressed.pieces(plan, Renderer(plan, sealed.read)))
+            chunks = list(chunks_of(sealed, plan))
             with patch.object(compressed, "_FIRST_SECONDS", {}):
-                blocks = list(compressed.pieces(plan, Renderer(plan, sealed.read)))
+                whole_blocks = list(chunks_of(sealed, plan))
             with self.subTest(name):
-                self.assertEqual(b"".join(pieces), b"".join(blocks))
-                self.assertLess(len(pieces), 15)
-                self.assertLess(len(pieces[0]), len(blocks[0]) / 8)
+                self.assertEqual(b"".join(chunks), b"".join(whole_blocks))
+                self.assertLess(len(chunks), 15)
+                self.assertLess(len(chunks[0]), len(whole_blocks[0]) / 8)
 
-    def test_mp3_is_as_long_as_was_said_before(self) -> None:
+    def test_mp3_has_the_announced_size(self) -> None:
         for rate in (*self.RATES, 32_000):
             for count in (1, 575, 576, 577, 1_153, rate):
                 sealed = Sealed([[(0, tone(count, rate))]], rate=rate)
@@ -213,7 +219,7 @@ class LossyTests(TestCase):
                     self.assertEqual(len(file_of(sealed, plan)), compressed.size_of(plan))
                     self.assertEqual(decoded(file_of(sealed, plan))[0].shape, (count, 1))
 
-    def test_the_info_frame_of_mp3_carries_a_valid_checksum(self) -> None:
+    def test_the_info_frame_of_mp3_has_a_valid_checksum(self) -> None:
         sealed = Sealed([[(0, tone(48_000, 16_000))]])
         content = file_of(sealed, sealed.plan("mp3"))
         tag = content.index(b"Info")
@@ -222,46 +228,43 @@ class LossyTests(TestCase):
             int.from_bytes(content[tag + 154 : tag + 156], "big"),
         )
 
-    def test_the_checksum_of_mp3_is_that_of_the_catalogue(self) -> None:
+    def test_the_checksum_of_mp3_matches_the_crc_catalogue(self) -> None:
         self.assertEqual(mp3.checksum(b"123456789"), 0xBB3D)  # CRC-16/ARC
 
-    def test_they_are_the_same_to_the_byte_every_time(self) -> None:
+    def test_encoding_again_gives_the_same_bytes(self) -> None:
         sealed = Sealed([[(0, noise(80_000, seed))] for seed in range(2)])
         for name in ("mp3", "opus"):
             plan = sealed.plan(name)
             self.assertEqual(file_of(sealed, plan), file_of(sealed, plan), name)
 
-    def test_renumbering_a_page_by_its_own_number_changes_nothing(self) -> None:
+    def test_renumbering_with_the_same_serial_changes_nothing(self) -> None:
         file = BytesIO()
         soundfile.write(file, tone(16_000, 16_000), 16_000, format="OGG", subtype="OPUS")
         content = file.getvalue()
         pages = ogg.Pages(int.from_bytes(content[14:18], "little"))
-        pieces = [pages.renumber(content[start : start + 7]) for start in range(0, len(content), 7)]
-        self.assertEqual(b"".join(pieces), content)
+        parts = [pages.renumber(content[start : start + 7]) for start in range(0, len(content), 7)]
+        self.assertEqual(b"".join(parts), content)
 
-    def test_every_format_streams_while_it_encodes(self) -> None:
+    def test_every_format_is_streamed_while_it_is_encoded(self) -> None:
         sealed = Sealed([[(0, noise(16_000 * 60))]])
         for name in FORMATS:
-            plan = sealed.plan(name)
-            renderer = Renderer(plan, sealed.read)
-            whole = wav.pieces(plan, renderer, 0, wav.size_of(plan))
-            pieces = whole if name == "wav" else compressed.pieces(plan, renderer)
-            self.assertGreaterEqual(len(list(pieces)), 6, name)
+            chunks = list(chunks_of(sealed, sealed.plan(name)))
+            self.assertGreaterEqual(len(chunks), 6, name)
 
 
-def _least_likeness(heard: Samples, source: Samples) -> float:
-    """The smallest correlation, 1 where they are alike, of any half second."""
+def _lowest_correlation(decoded: Samples, source: Samples) -> float:
+    """Returns the lowest correlation of any half second; 1 means alike."""
     seconds = [slice(start, start + 8_000) for start in range(0, len(source) - 8_000, 8_000)]
-    return min(float(np.corrcoef(heard[span], source[span])[0, 1]) for span in seconds)
+    return min(float(np.corrcoef(decoded[span], source[span])[0, 1]) for span in seconds)
 
 
-def _shift(heard: Samples, source: Samples) -> int:
-    """By how many samples `heard` comes too late: the peak of the cross-correlation around 0."""
+def _shift(decoded: Samples, source: Samples) -> int:
+    """Returns the delay of `decoded` in samples: the peak of the cross-correlation around 0."""
     middle = slice(1_000, -1_000)
-    likeness = {
+    correlation = {
         shift: float(
-            np.dot(np.roll(heard, -shift)[middle].astype(float), source[middle].astype(float))
+            np.dot(np.roll(decoded, -shift)[middle].astype(float), source[middle].astype(float))
         )
         for shift in range(-20, 21)
     }
-    return max(likeness, key=lambda shift: likeness[shift])
+    return max(correlation, key=lambda shift: correlation[shift])

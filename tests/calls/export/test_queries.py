@@ -1,4 +1,4 @@
-"""What querysets say of recordings: extent, counts, sizes, and which calls are live."""
+"""Query sets of calls and participants: extent, counts, sizes, state."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RecordingTests(TestCase):
         )
         self.assertEqual(found.stored_bytes, sum(sizes))
 
-    def test_a_track_counts_its_own(self) -> None:
+    def test_a_track_counts_only_its_own_segments_and_gaps(self) -> None:
         Recording(tracks=(Spoken(ALICE, segments=3, seconds=0.5, gaps=2), Spoken(BOB))).write()
 
         found = Participant.objects.with_recording().get(raw_id=ALICE)
@@ -45,7 +45,7 @@ class RecordingTests(TestCase):
         )
         self.assertEqual((found.audio_started_at, found.audio_ended_at), (None, None))
 
-    def test_the_extent_is_from_the_first_to_the_last_that_was_heard(self) -> None:
+    def test_the_extent_is_from_the_first_to_the_last_audio(self) -> None:
         Recording(tracks=(Spoken(ALICE, segments=2), Spoken(BOB, segments=5))).write()
         found = Call.objects.with_audio_extent().get()
         self.assertEqual(
@@ -54,7 +54,7 @@ class RecordingTests(TestCase):
 
 
 class StateTests(TestCase):
-    def test_what_is_found_by_index_is_what_the_state_says(self) -> None:
+    def test_the_filter_by_state_agrees_with_the_state(self) -> None:
         now = LATER
         Recording(started=now, open_at=now).write()
         Recording(open_at=STARTED).write()  # its recorder died

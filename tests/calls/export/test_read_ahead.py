@@ -1,4 +1,4 @@
-"""Reading ahead: in order, bounded, once, and never what nobody wants."""
+"""Reading ahead: in order, bounded, once, and not after the reader has left."""
 
 from __future__ import annotations
 
@@ -16,116 +16,113 @@ from calls.export.read_ahead import AHEAD, ReadAhead
 from calls.export.rendering import Renderer
 from tests.calls.sealed import Sealed
 
-PATIENCE = 10
+TIMEOUT_SECONDS = 10
 
 
 class Store:
-    """Answers when it is told to; says what it was asked for."""
+    """Answers when it is allowed to, and records requests."""
 
     def __init__(self, sealed: Sealed, *, answers: bool = True) -> None:
         self._sealed = sealed
-        self.asked: list[SegmentRef] = []
+        self.requested: list[SegmentRef] = []
         self.threads: set[str] = set()
         self.answers = threading.Event()
         self.met = threading.Barrier(AHEAD)
         if answers:
             self.answers.set()
 
-    def read(self, stretch: SegmentRef) -> Any:
-        self.asked.append(stretch)
+    def read(self, segment: SegmentRef) -> Any:
+        self.requested.append(segment)
         self.threads.add(threading.current_thread().name)
-        self.answers.wait(PATIENCE)
-        return self._sealed.samples[stretch.segment_id]
+        self.answers.wait(TIMEOUT_SECONDS)
+        return self._sealed.samples[segment.segment_id]
 
-    def read_together(self, stretch: SegmentRef) -> Any:
-        """Answers when `AHEAD` are asked for at the same time, and never otherwise."""
-        self.met.wait(PATIENCE)
-        return self._sealed.samples[stretch.segment_id]
+    def read_together(self, segment: SegmentRef) -> Any:
+        """Answers only when `AHEAD` segments are requested at the same time."""
+        self.met.wait(TIMEOUT_SECONDS)
+        return self._sealed.samples[segment.segment_id]
 
-    def fail(self, _stretch: SegmentRef) -> Any:
+    def fail(self, _segment: SegmentRef) -> Any:
         raise StoreUnavailable
 
 
-def track(segments: int, rate: int = 16_000) -> Any:
-    return rate, [(number * rate, np.full(rate, number, np.int16)) for number in range(segments)]
+def track(seconds: int, rate: int = 16_000) -> Any:
+    """One segment for each second, filled with its number."""
+    return rate, [(number * rate, np.full(rate, number, np.int16)) for number in range(seconds)]
 
 
-def stretches(sealed: Sealed) -> Sequence[SegmentRef]:
-    return next(iter(sealed.recording.stretches.values()))
+def segments_of(sealed: Sealed) -> Sequence[SegmentRef]:
+    return next(iter(sealed.recording.segments.values()))
 
 
 class ReadAheadTests(TestCase):
     def test_segments_are_read_at_the_same_time(self) -> None:
         sealed = Sealed([track(AHEAD)])
-        with ReadAhead(Store(sealed).read_together) as reading:
-            reading.expect(iter(stretches(sealed)))
-            heard = [int(reading.read(stretch)[0]) for stretch in stretches(sealed)]
-        self.assertEqual(heard, list(range(AHEAD)))
+        with ReadAhead(Store(sealed).read_together) as ahead:
+            ahead.announce(iter(segments_of(sealed)))
+            values = [int(ahead.read(segment)[0]) for segment in segments_of(sealed)]
+        self.assertEqual(values, list(range(AHEAD)))
 
-    def test_no_more_are_read_than_may_wait(self) -> None:
+    def test_the_number_read_ahead_is_bounded(self) -> None:
         sealed = Sealed([track(20)])
         store = Store(sealed)
-        with ReadAhead(store.read) as reading:
-            reading.expect(iter(stretches(sealed)))
-            reading.read(stretches(sealed)[0])
-            reading.read(stretches(sealed)[1])
-        self.assertLessEqual(len(store.asked), AHEAD + 2)
+        with ReadAhead(store.read) as ahead:
+            ahead.announce(iter(segments_of(sealed)))
+            ahead.read(segments_of(sealed)[0])
+            ahead.read(segments_of(sealed)[1])
+        self.assertLessEqual(len(store.requested), AHEAD + 2)
         self.assertTrue(all(name.startswith("segments") for name in store.threads), store.threads)
 
-    def test_what_was_not_expected_is_read_all_the_same(self) -> None:
+    def test_a_segment_that_was_not_announced_is_read_too(self) -> None:
         sealed = Sealed([track(3)])
-        with ReadAhead(Store(sealed).read) as reading:
-            self.assertEqual(int(reading.read(stretches(sealed)[2])[0]), 2)
+        with ReadAhead(Store(sealed).read) as ahead:
+            self.assertEqual(int(ahead.read(segments_of(sealed)[2])[0]), 2)
 
-    def test_what_fails_fails_where_it_is_wanted(self) -> None:
+    def test_an_error_is_raised_where_the_segment_is_used(self) -> None:
         sealed = Sealed([track(3)])
-        with ReadAhead(Store(sealed).fail) as reading:
-            reading.expect(iter(stretches(sealed)))
+        with ReadAhead(Store(sealed).fail) as ahead:
+            ahead.announce(iter(segments_of(sealed)))
             with self.assertRaises(StoreUnavailable):
-                reading.read(stretches(sealed)[0])
+                ahead.read(segments_of(sealed)[0])
 
-    def test_what_has_not_begun_when_nobody_wants_it_any_more_never_begins(self) -> None:
+    def test_reads_that_have_not_started_are_cancelled_on_exit(self) -> None:
         sealed = Sealed([track(3 * AHEAD)])
         store = Store(sealed, answers=False)
         with ReadAhead(store.read) as first, ReadAhead(store.read) as second:
-            first.expect(iter(stretches(sealed)))
-            second.expect(iter(stretches(sealed)[AHEAD:]))  # all threads are taken: these wait
+            first.announce(iter(segments_of(sealed)))
+            second.announce(iter(segments_of(sealed)[AHEAD:]))  # all threads are busy: these wait
         store.answers.set()
         with ReadAhead(store.read) as third:
-            third.expect(iter(stretches(sealed)[2 * AHEAD :]))
-            third.read(stretches(sealed)[2 * AHEAD])
-        asked = {stretch.start_sample for stretch in store.asked}
-        self.assertFalse(
-            asked & {stretch.start_sample for stretch in stretches(sealed)[AHEAD : 2 * AHEAD]}
-        )
+            third.announce(iter(segments_of(sealed)[2 * AHEAD :]))
+            third.read(segments_of(sealed)[2 * AHEAD])
+        requested = {segment.start_sample for segment in store.requested}
+        cancelled = {segment.start_sample for segment in segments_of(sealed)[AHEAD : 2 * AHEAD]}
+        self.assertFalse(requested & cancelled)
 
 
-class ExpectedTests(TestCase):
-    def test_blocks_tell_beforehand_what_they_will_read_in_the_order_of_their_reading(self) -> None:
+class AnnouncedTests(TestCase):
+    def test_blocks_announce_their_segments_in_the_order_of_use(self) -> None:
         for tracks in ([track(25), track(30)], [track(25), track(30, 24_000)]):
             sealed = Sealed(tracks)
-            expected: list[SegmentRef] = []
+            announced: list[SegmentRef] = []
             plan = sealed.plan(layout=Layout.TRACKS)
             read: list[SegmentRef] = []
 
             def reader(
-                stretch: SegmentRef, sealed: Sealed = sealed, read: list[SegmentRef] = read
+                segment: SegmentRef, sealed: Sealed = sealed, read: list[SegmentRef] = read
             ) -> Any:
-                read.append(stretch)
-                return sealed.samples[stretch.segment_id]
+                read.append(segment)
+                return sealed.samples[segment.segment_id]
 
-            blocks = Renderer(plan, reader, expected.extend).blocks(
+            blocks = Renderer(plan, reader, announced.extend).blocks(
                 plan.sample_rate * 12, plan.sample_rate * 23
             )
             for _ in blocks:
                 pass
             with self.subTest(rates=plan.sample_rate):
-                wanted = set(expected)
-                self.assertEqual(len(expected), len(wanted))
-                self.assertLessEqual(wanted, set(read))
-                if plan.sample_rate == 16_000:  # resampling also reads what lies around
-                    self.assertEqual(wanted, set(read))
-                self.assertEqual(
-                    [each.start_sample / each.sample_rate for each in expected],
-                    sorted(each.start_sample / each.sample_rate for each in expected),
-                )
+                self.assertEqual(len(announced), len(set(announced)))
+                self.assertLessEqual(set(announced), set(read))
+                if plan.sample_rate == 16_000:  # resampling also reads the margins
+                    self.assertEqual(set(announced), set(read))
+                seconds = [each.start_sample / each.sample_rate for each in announced]
+                self.assertEqual(seconds, sorted(seconds))

@@ -1,5 +1,5 @@
-"""Exports over the wire, on Daphne and on uvicorn: memory that stays flat, answers that break,
-clients that leave.
+"""Exports from real Daphne and uvicorn servers: flat memory, errors in the middle of a response,
+clients that disconnect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.calls.rows import BOB, make_call, make_participant, make_segment, noi
 from tests.people import person
 from tests.servers import Server, database_url_of_the_test
 
-SECONDS_TO_NOTICE = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 def long_call(segments: int) -> Call:
@@ -38,7 +38,7 @@ def long_call(segments: int) -> Call:
 
 
 class ServerTests(TransactionTestCase):
-    """One server of each kind for all of them: a start takes more than most exports."""
+    """All tests share one server of each kind: starting one takes longer than most exports."""
 
     servers: ClassVar[dict[str, Server]] = {}
 
@@ -64,15 +64,13 @@ class ServerTests(TransactionTestCase):
             with self.subTest(kind):
                 yield server
 
-    def ask(self, server: Server, url: str, **headers: str) -> http.client.HTTPResponse:
+    def get(self, server: Server, url: str, **headers: str) -> http.client.HTTPResponse:
         connection = self._connection(server)
         connection.request("GET", url, headers={"Authorization": f"Token {self.token}", **headers})
         return connection.getresponse()
 
-    def ask_for_zip(
-        self, server: Server, *calls: Call, name: str = "wav"
-    ) -> http.client.HTTPResponse:
-        """As the form of the list does."""
+    def post_zip(self, server: Server, *calls: Call, name: str = "wav") -> http.client.HTTPResponse:
+        """Requests a zip as the list of calls does."""
         connection = self._connection(server)
         connection.request("POST", "/calls.zip", **self._form(calls, name))
         return connection.getresponse()
@@ -80,75 +78,72 @@ class ServerTests(TransactionTestCase):
     def test_half_an_hour_costs_no_more_memory_than_a_minute(self) -> None:
         minute, half_hour = url_of(long_call(6), "audio"), url_of(long_call(180), "audio")
         for server in self.each_server():
-            Path(f"/proc/{server.pid}/clear_refs").write_text(
-                "5"
-            )  # the peak counts from here, whatever was before
+            Path(f"/proc/{server.pid}/clear_refs").write_text("5")  # resets the peak
             for url in (minute, f"{minute}?format=flac"):
-                _length(self.ask(server, url))
+                _length(self.get(server, url))
             before = _peak_memory(server.pid)
-            self.assertEqual(_length(self.ask(server, half_hour)), 44 + 1_800 * 32_000)
-            self.assertGreater(_length(self.ask(server, f"{half_hour}?format=flac")), 25_000_000)
+            self.assertEqual(_length(self.get(server, half_hour)), 44 + 1_800 * 32_000)
+            self.assertGreater(_length(self.get(server, f"{half_hour}?format=flac")), 25_000_000)
             self.assertLess(_peak_memory(server.pid) - before, 15_000_000)
 
-    def test_an_answer_that_breaks_is_cut_off_and_the_server_goes_on(self) -> None:
+    def test_a_failed_response_is_cut_off_and_the_server_continues(self) -> None:
         call = long_call(30)
         damaged = Segment.objects.filter(participant__raw_id=BOB).on_axis()[25]
         Segment.objects.filter(pk=damaged.pk).update(sha256="0" * 64)
         for server in self.each_server():
             for query in ("", "?format=flac", ""):
-                response = self.ask(server, url_of(call, f"audio{query}"))
+                response = self.get(server, url_of(call, f"audio{query}"))
                 self.assertEqual(response.status, 200)
                 with self.assertRaises((http.client.IncompleteRead, ConnectionResetError)):
                     response.read()
             self.assertIn(str(damaged.id), server.log)
-            self.assertEqual(self.ask(server, url_of(call)).status, 200)
+            self.assertEqual(self.get(server, url_of(call)).status, 200)
 
-    def test_work_ends_when_the_client_leaves(self) -> None:
-        url = f"{url_of(long_call(360), 'audio')}?format=opus"  # a minute of encoding and more
+    def test_work_stops_when_the_client_disconnects(self) -> None:
+        url = f"{url_of(long_call(360), 'audio')}?format=opus"  # more than a minute of encoding
         for server in self.each_server():
             for headers in ({}, {"Range": "bytes=1-9"}):
-                self._leave(
+                self._disconnect(
                     server, "GET", url, headers={"Authorization": f"Token {self.token}", **headers}
                 )
                 self._wait_until_idle(server.pid)
                 self.assertEqual(_temporary_files(server.pid), [])
 
-    def test_a_zip_costs_no_more_memory_than_a_minute_however_much_is_in_it(self) -> None:
+    def test_a_zip_of_many_calls_costs_no_more_memory_than_one_of_a_minute(self) -> None:
         minute, many = long_call(6), [long_call(60) for _ in range(3)]
         for server in self.each_server():
             Path(f"/proc/{server.pid}/clear_refs").write_text("5")
-            _length(self.ask_for_zip(server, minute))
+            _length(self.post_zip(server, minute))
             before = _peak_memory(server.pid)
-            self.assertGreater(_length(self.ask_for_zip(server, *many)), 3 * 600 * 32_000)
+            self.assertGreater(_length(self.post_zip(server, *many)), 3 * 600 * 32_000)
             self.assertLess(_peak_memory(server.pid) - before, 15_000_000)
 
-    def test_a_zip_that_breaks_is_cut_off_and_the_server_goes_on(self) -> None:
+    def test_a_failed_zip_is_cut_off_and_the_server_continues(self) -> None:
         whole, call = long_call(6), long_call(30)
-        damaged = Segment.objects.filter(participant__call=call, participant__raw_id=BOB).on_axis()[
-            25
-        ]
+        tracks = Segment.objects.filter(participant__call=call, participant__raw_id=BOB)
+        damaged = tracks.on_axis()[25]
         Segment.objects.filter(pk=damaged.pk).update(sha256="0" * 64)
         for server in self.each_server():
-            response = self.ask_for_zip(server, whole, call)
+            response = self.post_zip(server, whole, call)
             self.assertEqual(response.status, 200)
             with self.assertRaises((http.client.IncompleteRead, ConnectionResetError)):
                 response.read()
-            self.assertIn("zip broken off", server.log)
-            self.assertGreater(_length(self.ask_for_zip(server, whole)), 60 * 32_000)
+            self.assertIn("zip aborted", server.log)
+            self.assertGreater(_length(self.post_zip(server, whole)), 60 * 32_000)
 
-    def test_the_work_on_a_zip_ends_when_the_client_leaves(self) -> None:
+    def test_work_on_a_zip_stops_when_the_client_disconnects(self) -> None:
         calls = [long_call(360)]
         for server in self.each_server():
-            self._leave(server, "POST", "/calls.zip", **self._form(calls, "opus"))
+            self._disconnect(server, "POST", "/calls.zip", **self._form(calls, "opus"))
             self._wait_until_idle(server.pid)
 
     def _connection(self, server: Server) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS_TO_NOTICE)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
         self.addCleanup(connection.close)
         return connection
 
     def _form(self, calls: Sequence[Call], name: str) -> dict[str, Any]:
-        """Headers and body. A token is one that the cookie and the form have in common."""
+        """Headers and body. Any CSRF token is valid if cookie and form have the same."""
         client, token = Client(), "t" * 32
         client.force_login(self.engineer)
         cookies = f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}"
@@ -160,44 +155,43 @@ class ServerTests(TransactionTestCase):
         headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
         return {"body": urlencode(fields, doseq=True), "headers": headers}
 
-    def _leave(self, server: Server, method: str, url: str, **request: Any) -> None:
-        """Asks, waits until there is work, and closes the connection."""
+    def _disconnect(self, server: Server, method: str, url: str, **request: Any) -> None:
+        """Sends a request, waits until the server works on it, and closes the connection."""
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
-        before = _work(server.pid)
+        before = _cpu_seconds(server.pid)
         connection.request(method, url, **request)
-        deadline = time.monotonic() + SECONDS_TO_NOTICE
-        while _work(server.pid) - before < 0.5:
-            self.assertLess(time.monotonic(), deadline, "the export has begun")
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while _cpu_seconds(server.pid) - before < 0.5:
+            self.assertLess(time.monotonic(), deadline, "the export does not begin")
             time.sleep(0.05)
         connection.close()
 
     def _wait_until_idle(self, pid: int) -> None:
-        deadline = time.monotonic() + SECONDS_TO_NOTICE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
-            before = _work(pid)
+            before = _cpu_seconds(pid)
             time.sleep(1)
-            if _work(pid) - before < 0.1:
+            if _cpu_seconds(pid) - before < 0.1:
                 return
-            self.assertLess(time.monotonic(), deadline, "the export goes on without its client")
+            self.assertLess(time.monotonic(), deadline, "the export continues without its client")
 
 
 def _length(response: http.client.HTTPResponse) -> int:
     assert response.status == 200, response.read()
     total = 0
-    while piece := response.read(1 << 16):
-        total += len(piece)
+    while chunk := response.read(1 << 16):
+        total += len(chunk)
     return total
 
 
 def _peak_memory(pid: int) -> int:
-    """Bytes."""
+    """Returns bytes."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found
     return int(found.group(1)) * 1024
 
 
-def _work(pid: int) -> float:
-    """CPU seconds of the process."""
+def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

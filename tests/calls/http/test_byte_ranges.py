@@ -23,7 +23,7 @@ SERVED = {
     "bytes=0-" + "9" * 5_000: (0, 100),
     "bytes=0005-0006": (5, 7),
 }
-BEHIND = ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=" + "9" * 5_000 + "-"]
+BEYOND = ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=" + "9" * 5_000 + "-"]
 IGNORED = [
     None,
     "",
@@ -42,36 +42,36 @@ class RangeTests(TestCase):
     def test_a_single_range_is_served(self) -> None:
         for header, (first, last) in SERVED.items():
             with self.subTest(header[:30]):
-                wish = parse(header)
-                assert wish is not None
-                part = wish.of(SIZE)
+                spec = parse(header)
+                assert spec is not None
+                part = spec.resolve(SIZE)
                 self.assertEqual((part.first, part.last), (first, last))
                 self.assertEqual(part.content_range, f"bytes {first}-{last - 1}/100")
 
-    def test_what_lies_behind_the_end_is_unsatisfiable(self) -> None:
-        for header in BEHIND:
-            wish = parse(header)
-            assert wish is not None
+    def test_a_range_beyond_the_end_is_unsatisfiable(self) -> None:
+        for header in BEYOND:
+            spec = parse(header)
+            assert spec is not None
             with self.subTest(header[:30]), self.assertRaises(Unsatisfiable):
-                wish.of(SIZE)
+                spec.resolve(SIZE)
 
-    def test_what_is_no_single_range_of_bytes_is_ignored(self) -> None:
+    def test_anything_but_a_single_range_of_bytes_is_ignored(self) -> None:
         for header in IGNORED:
             with self.subTest(header):
                 self.assertIsNone(parse(header))
 
-    def test_only_all_from_the_first_byte_is_the_whole(self) -> None:
-        wishes = {header: parse(header) for header in SERVED}
+    def test_only_an_open_range_from_the_first_byte_is_the_whole(self) -> None:
+        specs = {header: parse(header) for header in SERVED}
         self.assertEqual(
-            [header for header, wish in wishes.items() if wish and wish.is_whole], ["bytes=0-"]
+            [header for header, spec in specs.items() if spec and spec.is_whole], ["bytes=0-"]
         )
 
     @given(st.text(max_size=40), st.integers(0, 10**6))
-    def test_no_header_breaks_it_and_no_range_leaves_the_file(self, text: str, size: int) -> None:
+    def test_any_header_is_parsed_and_no_range_exceeds_the_file(self, text: str, size: int) -> None:
         for header in (text, f"bytes={text}"):
-            wish = parse(header)
+            spec = parse(header)
             try:
-                part = wish.of(size) if wish else None
+                part = spec.resolve(size) if spec else None
             except Unsatisfiable:
                 continue
             if part:

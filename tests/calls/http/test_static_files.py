@@ -1,3 +1,5 @@
+"""Imports between JavaScript modules carry the hash of the imported file."""
+
 from __future__ import annotations
 
 import re
@@ -11,21 +13,21 @@ from django.test import SimpleTestCase, override_settings
 from acsmedia import settings as product
 
 
-class TheModules(SimpleTestCase):
-    def test_every_import_names_the_content_it_means(self) -> None:
+class HashedModulesTests(SimpleTestCase):
+    def test_every_import_has_the_hash_of_the_imported_file(self) -> None:
         with TemporaryDirectory() as folder:
             hashed = {
                 **product.STORAGES,
                 "staticfiles": {"BACKEND": "calls.http.static_files.HashedModules"},
             }
-            # Only our own files: those of the others are many, and none of our business here.
+            # Only the files of this project: packages bring many more.
             finders = ["django.contrib.staticfiles.finders.FileSystemFinder"]
-            ours = [Path(product.BASE_DIR) / "calls" / "static"]
+            project_files = [Path(product.BASE_DIR) / "calls" / "static"]
             with override_settings(
                 STATIC_ROOT=folder,
                 STORAGES=hashed,
                 STATICFILES_FINDERS=finders,
-                STATICFILES_DIRS=ours,
+                STATICFILES_DIRS=project_files,
             ):
                 call_command("collectstatic", interactive=False, verbosity=0)
                 dashboard = Path(folder) / storages["staticfiles"].url(

@@ -1,4 +1,4 @@
-"""The body: made in threads, one piece ahead, ended when nobody wants it any more."""
+"""Bodies: made in threads, one chunk ahead, stopped when the client disconnects."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ import threading
 from collections.abc import Generator
 from unittest import IsolatedAsyncioTestCase
 
-from calls.http.streaming import Abandoned, Body, in_thread, pieces_of_file, rendered, size_of
+from calls.http.streaming import (
+    Abandoned,
+    Body,
+    file_chunks,
+    file_size,
+    in_thread,
+    render_to_file,
+)
 
 
 class Source:
-    """Pieces on demand; says how many were made, in which threads, and whether it was closed."""
+    """Makes chunks on demand and records their number, their threads and its own closing."""
 
     def __init__(self, count: int = 10**9, fails_at: int = -1) -> None:
         self.count, self.fails_at = count, fails_at
         self.made = 0
         self.threads: set[str] = set()
         self.closed = threading.Event()
-        self.may_go_on = threading.Event()
-        self.may_go_on.set()
+        self.may_continue = threading.Event()
+        self.may_continue.set()
         self.working = threading.Event()
 
-    def pieces(self) -> Generator[bytes, None, None]:
+    def chunks(self) -> Generator[bytes, None, None]:
         try:
             while self.made < self.count:
                 self.working.set()
-                self.may_go_on.wait()
+                self.may_continue.wait()
                 if self.made == self.fails_at:
                     raise ValueError("broken")
                 self.made += 1
@@ -41,16 +48,16 @@ async def is_set(event: threading.Event) -> bool:
 
 
 class BodyTests(IsolatedAsyncioTestCase):
-    async def test_all_pieces_come_in_order_from_export_threads(self) -> None:
+    async def test_chunks_come_in_order_from_export_threads(self) -> None:
         source = Source(5)
-        body = Body(source.pieces())
-        self.assertEqual(b"".join([piece async for piece in body]), b"1 2 3 4 5 ")
+        body = Body(source.chunks())
+        self.assertEqual(b"".join([chunk async for chunk in body]), b"1 2 3 4 5 ")
         self.assertTrue(source.closed.is_set())
         self.assertTrue(all(name.startswith("export") for name in source.threads), source.threads)
 
-    async def test_no_more_than_one_piece_is_made_ahead(self) -> None:
+    async def test_at_most_one_chunk_is_made_ahead(self) -> None:
         source = Source()
-        body = Body(source.pieces())
+        body = Body(source.chunks())
         await body.begin()
         self.assertEqual(source.made, 1)
         self.assertEqual(await anext(body), b"1 ")
@@ -60,32 +67,32 @@ class BodyTests(IsolatedAsyncioTestCase):
         self.assertTrue(await is_set(source.closed))
         self.assertLessEqual(source.made, 3)
 
-    async def test_what_fails_at_once_fails_before_anything_is_sent(self) -> None:
+    async def test_an_error_in_the_first_chunk_is_raised_before_anything_is_sent(self) -> None:
         with self.assertRaisesRegex(ValueError, "broken"):
-            await Body(Source(fails_at=0).pieces()).begin()
+            await Body(Source(fails_at=0).chunks()).begin()
 
-    async def test_what_fails_later_breaks_the_body(self) -> None:
-        body = Body(Source(fails_at=2).pieces())
+    async def test_a_later_error_is_raised_by_the_body(self) -> None:
+        body = Body(Source(fails_at=2).chunks())
         self.assertEqual([await anext(body), await anext(body)], [b"1 ", b"2 "])
         with self.assertRaisesRegex(ValueError, "broken"):
             await anext(body)
 
-    async def test_closing_in_the_middle_of_a_piece_ends_the_source_after_it(self) -> None:
+    async def test_closing_while_a_chunk_is_made_ends_the_source_after_it(self) -> None:
         source = Source()
-        source.may_go_on.clear()
-        reading = asyncio.create_task(anext(Body(source.pieces())))
+        source.may_continue.clear()
+        reading = asyncio.create_task(anext(Body(source.chunks())))
         self.assertTrue(await is_set(source.working))
         reading.cancel()
         with self.assertRaises(asyncio.CancelledError):
             await reading
-        body = Body(source.pieces())
+        body = Body(source.chunks())
         body.close()
-        source.may_go_on.set()
+        source.may_continue.set()
         self.assertTrue(await is_set(source.closed))
         with self.assertRaises(StopAsyncIteration):
             await anext(body)
 
-    async def test_a_caller_that_leaves_stops_the_work(self) -> None:
+    async def test_cancelling_the_caller_stops_the_work(self) -> None:
         stopped, started = threading.Event(), threading.Event()
 
         def work(stop: threading.Event) -> None:
@@ -100,18 +107,16 @@ class BodyTests(IsolatedAsyncioTestCase):
             await task
         self.assertTrue(await is_set(stopped))
 
-    async def test_rendering_ends_at_the_piece_after_the_client_has_left(self) -> None:
+    async def test_rendering_stops_at_the_chunk_after_the_client_disconnects(self) -> None:
         source, stop = Source(), threading.Event()
         stop.set()
-        pieces = source.pieces()
+        chunks = source.chunks()
         with self.assertRaises(Abandoned):
-            rendered(pieces, stop)
+            render_to_file(chunks, stop)
         self.assertEqual(source.made, 1)
 
-    async def test_a_part_of_a_rendered_file_is_sent_and_the_file_is_gone(self) -> None:
-        file = rendered(Source(5).pieces(), threading.Event())
-        self.assertEqual(size_of(file), 10)
-        self.assertEqual(
-            b"".join([piece async for piece in Body(pieces_of_file(file, 2, 5))]), b"2 3"
-        )
+    async def test_a_range_of_a_rendered_file_is_sent_and_the_file_closed(self) -> None:
+        file = render_to_file(Source(5).chunks(), threading.Event())
+        self.assertEqual(file_size(file), 10)
+        self.assertEqual(b"".join([chunk async for chunk in Body(file_chunks(file, 2, 5))]), b"2 3")
         self.assertTrue(file.closed)

@@ -167,7 +167,7 @@ class TheMark(ListeningTestCase):
     async def test_the_page_names_the_listeners(self) -> None:
         async def is_shown() -> bool:
             page = await sync_to_async(self.browser.get)(reverse("call", args=[self.call.pk]))
-            return b"olga listens in" in page.content
+            return b"olga is listening in" in page.content
 
         self.assertFalse(await is_shown())
         async with self.listening():

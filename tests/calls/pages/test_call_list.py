@@ -1,4 +1,4 @@
-"""The list of calls as the server makes it: what is found, what a row says, pages, CSV."""
+"""The list of calls: search, rows, pages and CSV."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class ListTestCase(TestCase):
         return self.client.get("/calls/", query).content.decode()
 
 
-class TheDoor(ListTestCase):
-    def test_it_needs_a_login_and_the_permission_to_see(self) -> None:
+class Access(ListTestCase):
+    def test_it_requires_a_login_and_the_permission_to_view(self) -> None:
         self.assertRedirects(Client().get("/calls/"), "/login/?next=/calls/")
         self.client.force_login(person("nobody", "nothing"))
         self.assertEqual(self.client.get("/calls/").status_code, 403)
 
-    def test_boxes_and_the_button_are_for_those_who_may_download(self) -> None:
+    def test_checkboxes_and_download_require_their_permissions(self) -> None:
         call, _alice, _bob = make_conversation()
         box = f'form="selection" name="call" value="{call.pk}"'
         self.assertIn(box, self.page())
@@ -55,7 +55,7 @@ class TheDoor(ListTestCase):
             self.assertNotIn(box, self.page())
             self.assertNotIn("Download selected", self.page())
 
-    def test_csv_is_for_those_who_may_export(self) -> None:
+    def test_csv_requires_the_permission_to_export(self) -> None:
         make_conversation()
         self.assertIn("calls.csv", self.page())
         self.client.force_login(person("viewer", "view_call"))
@@ -66,7 +66,7 @@ class TheDoor(ListTestCase):
         self.assertRedirects(Client().get("/calls.csv"), "/login/?next=/calls.csv")
 
 
-class Finding(ListTestCase):
+class Searching(ListTestCase):
     def ids(self, *calls: Call) -> list[str]:
         return [str(call.pk) for call in calls]
 
@@ -75,7 +75,7 @@ class Finding(ListTestCase):
         new = make_call(started_at=START + timedelta(hours=1))
         self.assertEqual(self.found(), self.ids(new, old))
 
-    def test_by_part_of_a_number_an_id_or_our_own_id(self) -> None:
+    def test_by_part_of_a_number_or_id_or_by_acsmedia_id(self) -> None:
         call, _alice, _bob = make_conversation()
         other = make_call("connection-of-somebody")
         self.assertEqual(self.found(q="5551234"), self.ids(call))
@@ -103,47 +103,45 @@ class Finding(ListTestCase):
         self.assertEqual(self.found(minutes="0.04"), self.ids(call))
         self.assertEqual(self.found(minutes="1"), [])
 
-    def test_by_length_from_both_sides_and_both_inclusive(self) -> None:
+    def test_by_length_with_inclusive_limits(self) -> None:
         call, _alice, _bob = make_conversation()  # three seconds: 0.05 minutes
-        make_call()  # nobody was heard in it: it has no length
+        make_call()  # without audio it has no length
         self.assertEqual(self.found(most="0.05"), self.ids(call))
         self.assertEqual(self.found(minutes="0.05", most="0.05"), self.ids(call))
         self.assertEqual(self.found(minutes="0", most="60"), self.ids(call))
         for query in ({"most": "0.04"}, {"most": "0"}, {"minutes": "0.06", "most": "60"}):
             self.assertEqual(self.found(**query), [])
 
-    def test_all_filters_hold_together(self) -> None:
+    def test_filters_are_combined(self) -> None:
         call, alice, _bob = make_conversation()
         make_gap(alice, at=2.0, seconds=1.0)
         make_participant(make_call(), ALICE)
         self.assertEqual(self.found(q="5551234", gaps="on", since="2026-01-01"), self.ids(call))
 
 
-class ThePage(ListTestCase):
-    def test_a_row_says_who_how_long_and_what_is_wrong(self) -> None:
+class Page(ListTestCase):
+    def test_a_row_shows_participants_length_and_problems(self) -> None:
         call, alice, _bob = make_conversation()
         make_gap(alice, at=2.0, seconds=1.0)
         page = self.page()
         for text in ("+15551234567", "0:03", "1 gap, 0:01", f'href="/calls/{call.pk}/"'):
             self.assertIn(text, page)
 
-    def test_without_calls_and_without_matches_it_says_so_apart(self) -> None:
+    def test_no_calls_and_no_matches_have_different_texts(self) -> None:
         self.assertIn("No calls yet", self.page())
         make_call()
         page = self.page(q="nobody at all", gaps="on")
-        self.assertIn("Nothing found", page)
-        self.assertIn(
-            "<strong>number, name or id nobody at all</strong>, <strong>has gaps</strong>", page
-        )
+        self.assertIn("No calls found", page)
+        self.assertIn("No calls match number, name or id nobody at all, has gaps.", page)
 
-    def test_what_cannot_be_meant_is_named(self) -> None:
+    def test_invalid_input_is_named(self) -> None:
         make_call()
-        self.assertIn("At least 3 characters", self.page(q="12"))
+        self.assertIn("Use at least 3 characters", self.page(q="12"))
         self.assertIn("Enter a valid date", self.page(since="soon"))
         self.assertIn("less than or equal to", self.page(until="9999-12-31"))
         self.assertIn("must not be less than", self.page(minutes="5", most="4.9"))
 
-    def test_older_calls_are_on_the_next_page_and_none_twice(self) -> None:
+    def test_pages_repeat_no_call(self) -> None:
         made = [
             make_call(started_at=START + timedelta(minutes=number // 2)) for number in range(120)
         ]
@@ -157,22 +155,22 @@ class ThePage(ListTestCase):
         self.assertEqual(len(seen), 120)
         self.assertEqual(set(seen), {str(call.pk) for call in made})
 
-    def test_a_place_that_is_none_begins_with_the_newest(self) -> None:
+    def test_an_invalid_position_begins_with_the_newest(self) -> None:
         make_call()
-        for place in ("x", "~", "2026-03-02~x", "\x00", f"0001-01-01T00:00:00+14:00~{uuid4()}"):
-            self.assertEqual(len(self.found(before=place)), 1)
+        for position in ("x", "~", "2026-03-02~x", "\x00", f"0001-01-01T00:00:00+14:00~{uuid4()}"):
+            self.assertEqual(len(self.found(before=position)), 1)
 
-    def test_hostile_text_is_text(self) -> None:
+    def test_hostile_text_is_escaped(self) -> None:
         make_participant(make_call("<script>alert(1)</script>"), "<img src=x>")
         page = self.page(q="<script>")
         self.assertNotIn("<script>alert", page)
         self.assertNotIn("<img", page)
 
-    def test_its_part_is_what_the_page_holds(self) -> None:
+    def test_the_part_is_contained_in_the_page(self) -> None:
         make_conversation()
         self.assertIn(self.page(part="rows").strip(), self.page())
 
-    def test_a_handful_of_queries_however_many_calls(self) -> None:
+    def test_the_number_of_queries_is_constant(self) -> None:
         make_conversation()
         with self.assertNumQueries(
             7
@@ -185,7 +183,7 @@ class ThePage(ListTestCase):
 
 
 class Csv(TransactionTestCase):
-    """Rows are read in a thread of the exports, which sees what is committed."""
+    """Rows are read in an export thread, which sees committed data only."""
 
     async def csv(self, query: str = "") -> list[dict[str, str]]:
         client = AsyncClient()
@@ -196,7 +194,7 @@ class Csv(TransactionTestCase):
         text = b"".join([piece async for piece in response.streaming_content]).decode()
         return list(csv.DictReader(StringIO(text)))
 
-    async def test_it_has_every_call_that_fits_newest_first(self) -> None:
+    async def test_it_has_every_matching_call_newest_first(self) -> None:
         def make() -> None:
             for number in range(3):
                 make_participant(
@@ -218,7 +216,7 @@ class Csv(TransactionTestCase):
         self.assertEqual(row["call_connection_id"], "'=HYPERLINK(1)")
         self.assertEqual(row["participants"], "'+15551234567")
 
-    async def test_it_is_bounded_in_length_as_the_list_is(self) -> None:
+    async def test_it_has_the_length_filters_of_the_list(self) -> None:
         def make() -> Call:
             make_segment(make_participant(make_call()), samples=noise(3.5))
             return make_conversation()[0]  # three seconds
@@ -228,7 +226,7 @@ class Csv(TransactionTestCase):
             [row["id"] for row in await self.csv("?minutes=0.01&most=0.05")], [str(call.pk)]
         )
 
-    async def test_what_cannot_be_meant_is_400(self) -> None:
+    async def test_invalid_input_is_400(self) -> None:
         client = AsyncClient()
         await client.aforce_login(await database_sync_to_async(person)("exporter"))
         response = await client.get("/calls.csv?since=soon")

@@ -1,4 +1,4 @@
-"""The page of one call and the timeline that its lanes are drawn from, as the server makes them."""
+"""The page of a call, and its timeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.test import Client, TestCase
 from django.urls import reverse
 
 from calls.models import Call, LedgerEntry
-from calls.pages import timeline as lanes
+from calls.pages import timeline as timeline_view
 from calls.pages.timeline import merged
 from calls.wording import event_text
 from tests.calls.rows import (
@@ -51,36 +51,37 @@ class CallPageTestCase(TestCase):
         return timeline
 
 
-class TheDoor(CallPageTestCase):
+class Access(CallPageTestCase):
     permissions = ()
 
-    def test_nobody_sees_it_without_a_login(self) -> None:
+    def test_it_requires_a_login(self) -> None:
         call = make_call()
         for name in ("call", "call-timeline"):
             address = reverse(name, args=[call.pk])
             self.assertRedirects(Client().get(address), f"/login/?next={address}")
 
-    def test_nor_without_the_permission_to_see_calls(self) -> None:
+    def test_it_requires_the_permission_to_view_calls(self) -> None:
         call = make_call()
         for name in ("call", "call-timeline"):
             self.assertEqual(self.client.get(reverse(name, args=[call.pk])).status_code, 403)
 
-    def test_who_may_only_see_is_told_so_and_offered_no_download(self) -> None:
+    def test_a_viewer_is_informed_and_offered_no_download(self) -> None:
         self.client.force_login(a_user("view_call"))
         page = self.page(make_conversation()[0])
-        self.assertIn('data-may-hear="false" data-may-export="false"', page)
+        self.assertIn('data-may-hear="false"', page)
+        self.assertIn('data-may-export="false"', page)
         self.assertNotIn("download=true", page)
         self.assertIn("group Listeners", page)
         self.assertIn("group Exporters", page)
 
-    def test_a_call_that_is_not_there_is_404(self) -> None:
+    def test_an_unknown_call_is_404(self) -> None:
         self.client.force_login(a_user("view_call"))
         for name in ("call", "call-timeline"):
             self.assertEqual(self.client.get(reverse(name, args=[uuid4()])).status_code, 404)
 
 
-class TheFacts(CallPageTestCase):
-    def test_it_names_who_spoke_and_what_there_is_of_each(self) -> None:
+class Details(CallPageTestCase):
+    def test_it_lists_participants_and_their_audio(self) -> None:
         call, _alice, _bob = make_conversation()
         page = self.page(call)
         for text in (
@@ -95,16 +96,16 @@ class TheFacts(CallPageTestCase):
     def test_it_offers_every_layout_in_every_format(self) -> None:
         call, alice, bob = make_conversation()
         page = self.page(call)
-        for what in (
+        for selection in (
             "layout=mix",
             "layout=tracks",
             f"participant={alice.pk}",
             f"participant={bob.pk}",
         ):
             for name in ("wav", "flac", "mp3", "opus"):
-                self.assertIn(f"{what}&amp;format={name}&amp;download=true", page)
+                self.assertIn(f"{selection}&amp;format={name}&amp;download=true", page)
 
-    def test_every_entry_of_the_ledger_stands_in_words_and_leads_to_its_second(self) -> None:
+    def test_each_event_has_a_text_and_a_link_to_its_moment(self) -> None:
         call, alice, _bob = make_conversation()
         make_gap(alice, at=2.0, seconds=0.5)
         LedgerEntry.objects.create(
@@ -116,7 +117,7 @@ class TheFacts(CallPageTestCase):
         self.assertIn("DTMF 5 (keypad)", page)
         self.assertIn('href="#t=1.250"', page)
 
-    def test_a_ledger_of_thousands_is_begun_and_shown_whole_on_demand(self) -> None:
+    def test_many_events_are_shown_on_demand(self) -> None:
         call, _alice, _bob = make_conversation()
         LedgerEntry.objects.bulk_create(
             LedgerEntry(
@@ -131,35 +132,35 @@ class TheFacts(CallPageTestCase):
         self.assertIn("?ledger=all", self.page(call))
         self.assertEqual(self.page(call, "?ledger=all").count("DTMF 1 (keypad)"), 150)
 
-    def test_a_socket_that_broke_says_so(self) -> None:
+    def test_a_lost_connection_is_shown(self) -> None:
         call = make_call()
         make_subscription(call, close_code=None)
         page = self.page(call)
         self.assertIn('data-state="interrupted"', page)
         self.assertIn("connection lost, or the recorder crashed", page)
 
-    def test_a_call_without_audio_says_so(self) -> None:
+    def test_a_call_without_audio(self) -> None:
         call = make_call()
         make_subscription(call)
         page = self.page(call)
-        self.assertIn("Nobody was heard", page)
-        self.assertIn("Nothing is recorded.", page)
+        self.assertIn("No audio recorded", page)
+        self.assertIn("No audio has been recorded.", page)
         self.assertIn("No audio was recorded in this call.", page)
 
-    def test_what_came_over_the_wire_is_text(self) -> None:
+    def test_untrusted_text_is_escaped(self) -> None:
         call = make_call("<script>alert(1)</script>")
         make_participant(call, "<img src=x>")
         page = self.page(call)
         self.assertNotIn("<script>alert", page)
         self.assertNotIn("<img", page)
 
-    def test_its_part_is_what_the_page_holds(self) -> None:
+    def test_the_part_is_contained_in_the_page(self) -> None:
         call, _alice, _bob = make_conversation()
         part = self.page(call, "?part=facts")
         self.assertTrue(part.startswith('<div data-part="facts"'))
         self.assertIn(part.strip(), self.page(call))
 
-    def test_a_handful_of_queries_however_much_there_is(self) -> None:
+    def test_the_number_of_queries_is_constant(self) -> None:
         call, alice, _bob = make_conversation()
         with self.assertNumQueries(
             9
@@ -172,15 +173,15 @@ class TheFacts(CallPageTestCase):
             self.page(call)
 
 
-class TheTimeline(CallPageTestCase):
-    def test_tracks_lie_where_their_samples_do(self) -> None:
+class Timeline(CallPageTestCase):
+    def test_tracks_are_placed_by_their_samples(self) -> None:
         call, alice, bob = make_conversation()
         tracks = {track["participant"]: track for track in self.timeline(call)["tracks"]}
         self.assertEqual(tracks[str(alice.pk)]["recorded"], [[0.0, 2.0]])
         self.assertEqual(tracks[str(bob.pk)]["recorded"], [[1.0, 3.0]])
         self.assertEqual(self.timeline(call)["duration_seconds"], 3.0)
 
-    def test_a_gap_lies_between_what_is_recorded(self) -> None:
+    def test_a_gap_is_between_recorded_spans(self) -> None:
         call = make_call()
         alice = make_participant(call, ALICE)
         make_segment(alice, at=0.0, samples=tone(1.0))
@@ -197,9 +198,9 @@ class TheTimeline(CallPageTestCase):
         self.assertEqual(track["gaps"], [gap])
         self.assertEqual(self.timeline(call)["marks"], [])
 
-    def test_every_gap_is_there_however_much_else_happened(self) -> None:
+    def test_gaps_are_complete_beyond_the_limit_of_marks(self) -> None:
         call, alice, _bob = make_conversation()
-        with mock.patch.object(lanes, "MAX_MARKS", 3):
+        with mock.patch.object(timeline_view, "MAX_MARKS", 3):
             for second in range(5):
                 LedgerEntry.objects.create(
                     call=call, kind="dtmf", started_at=START + timedelta(seconds=second)
@@ -211,7 +212,7 @@ class TheTimeline(CallPageTestCase):
             [track["gaps"][0]["start"] for track in timeline["tracks"] if track["gaps"]], [10.0]
         )
 
-    def test_marks_count_from_the_first_sample_also_those_before_it(self) -> None:
+    def test_marks_count_from_the_first_sample(self) -> None:
         call, alice, _bob = make_conversation()
         for second in (-2.0, 1.5):
             LedgerEntry.objects.create(
@@ -227,7 +228,7 @@ class TheTimeline(CallPageTestCase):
         self.assertEqual(marks[0]["participant"], str(alice.pk))
         self.assertEqual(marks[0]["label"], "Too loud: clipping")
 
-    def test_a_call_without_audio_has_tracks_without_any(self) -> None:
+    def test_a_call_without_audio_has_empty_tracks(self) -> None:
         call = make_call()
         make_participant(call)
         timeline = self.timeline(call)
@@ -235,26 +236,26 @@ class TheTimeline(CallPageTestCase):
         self.assertEqual(timeline["duration_seconds"], 0.0)
         self.assertEqual(timeline["tracks"][0]["segments"], 0)
 
-    def test_it_is_never_kept_by_a_cache(self) -> None:
+    def test_it_is_never_cached(self) -> None:
         response = self.client.get(reverse("call-timeline", args=[make_call().pk]))
         self.assertIn("no-store", response["Cache-Control"])
 
 
-class Words(TestCase):
-    def test_every_kind_of_the_ledger_has_event_text_its_own(self) -> None:
-        said = {kind: event_text(kind, "", {}) for kind in LedgerEntry.Kind.values}
-        for kind, words in said.items():
-            self.assertNotEqual(words.strip(), kind)
-        self.assertEqual(len(set(said.values())), len(said))
+class Texts(TestCase):
+    def test_every_kind_has_its_own(self) -> None:
+        texts = {kind: event_text(kind, "", {}) for kind in LedgerEntry.Kind.values}
+        for kind, text in texts.items():
+            self.assertNotEqual(text.strip(), kind)
+        self.assertEqual(len(set(texts.values())), len(texts))
 
-    def test_what_is_unknown_is_told_by_its_name(self) -> None:
+    def test_unknown_kinds_have_their_name(self) -> None:
         self.assertEqual(event_text("thunder", "near", {}), "thunder near")
         self.assertEqual(event_text("gap", "eaten", {}), "Audio missing: eaten")
 
 
-class Pieces(TestCase):
-    def test_those_that_touch_are_one_and_those_that_do_not_stay_apart(self) -> None:
+class Merging(TestCase):
+    def test_adjacent_spans_are_joined(self) -> None:
         self.assertEqual(merged([(0, 1), (1.0004, 2), (2.5, 3)]), [[0, 2], [2.5, 3]])
 
-    def test_one_inside_another_makes_it_no_shorter(self) -> None:
+    def test_a_span_inside_another_does_not_shorten_it(self) -> None:
         self.assertEqual(merged([(0, 5), (1, 2)]), [[0, 5]])

@@ -1,4 +1,4 @@
-"""First paint, login and logout, as Django serves them; what moves is in tests/browser."""
+"""First paint of the dashboard, login and logout. Live behaviour is tested in tests/browser."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PagesTestCase(TestCase):
         self.user = person("operator", password=PASSWORD)
 
 
-class TheDashboard(PagesTestCase):
+class Dashboard(PagesTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.client.force_login(self.user)
@@ -53,33 +53,33 @@ class TheDashboard(PagesTestCase):
         self.assertEqual(response.status_code, 200)
         return response.content.decode()
 
-    def test_nobody_sees_it_without_a_login(self) -> None:
+    def test_it_requires_a_login(self) -> None:
         self.assertRedirects(Client().get("/"), "/login/?next=/")
 
-    def test_first_paint_shows_the_live_calls_of_the_database(self) -> None:
+    def test_first_paint_shows_the_stored_live_calls(self) -> None:
         a_live_call("connection-of-ada", "4:+15551234567", "8:acs:7f3b_c2d81a")
         page = self.page()
         for text in (
-            "Call …n-of-ada",
-            "+15551234567",
+            " ↔ ",
+            "…n-of-ada",
             "ACS user …c2d81a",
             '<strong id="participant-count">2</strong>',
         ):
             self.assertIn(text, page)
         self.assertNotIn("data-empty", page)
 
-    def test_without_calls_it_says_so(self) -> None:
+    def test_without_calls_it_is_marked_empty(self) -> None:
         self.assertIn("data-empty", self.page())
         self.assertIn("No live calls", self.page())
 
-    def test_a_hostile_raw_id_is_text(self) -> None:
+    def test_a_hostile_raw_id_is_escaped(self) -> None:
         a_live_call(HOSTILE[:256], HOSTILE)
         page = self.page()
         self.assertNotIn("<img", page)
         self.assertIn("&lt;img src=x", page)
 
-    def test_a_card_made_later_is_the_card_of_first_paint(self) -> None:
-        """The same include draws both, so they have the same parts."""
+    def test_the_template_of_later_rows_has_the_same_parts(self) -> None:
+        """Both come from the same include."""
         a_live_call("connection", "4:+15551234567")
         page, template = self.page().split('<template id="call-template">')
         shown = page.partition('<div id="calls"')[2].partition("<listen-in")[0]
@@ -88,12 +88,12 @@ class TheDashboard(PagesTestCase):
         self.assertEqual(set(parts.findall(shown)), set(parts.findall(template)))
         self.assertIn("duration", parts.findall(shown))
 
-    def test_first_paint_has_no_alarms_and_the_words_for_all(self) -> None:
+    def test_first_paint_has_no_alarms_but_their_texts(self) -> None:
         page = self.page()
         self.assertRegex(page, r'<section id="alarms"[^>]* hidden>')
         self.assertIn(ALARMS["not_written"], page)
 
-    def test_nothing_in_it_needs_more_than_the_strict_policy(self) -> None:
+    def test_it_complies_with_the_strict_csp(self) -> None:
         a_live_call("connection", "4:+15551234567")
         response = self.client.get("/")
         self.assertIn("script-src 'self'", response["Content-Security-Policy"])
@@ -101,15 +101,15 @@ class TheDashboard(PagesTestCase):
         self.assertNotRegex(page, r"\sstyle=|\son\w+=\"|<style|javascript:")
         self.assertNotRegex(page, r'<script(?![^>]*(src="/|type="application/json"))')
 
-    def test_the_page_is_never_kept_by_a_cache(self) -> None:
+    def test_it_is_never_cached(self) -> None:
         self.assertIn("no-store", self.client.get("/")["Cache-Control"])
 
-    def test_only_staff_is_led_to_the_admin(self) -> None:
+    def test_only_staff_see_the_link_to_the_admin(self) -> None:
         self.assertNotIn(f'href="{reverse("admin:index")}"', self.page())
         User.objects.update(is_staff=True)
         self.assertIn(f'href="{reverse("admin:index")}"', self.page())
 
-    def test_the_number_of_queries_does_not_grow_with_the_calls(self) -> None:
+    def test_the_number_of_queries_is_constant(self) -> None:
         a_live_call("connection-0", "4:+15551234567")
         with self.assertNumQueries(
             7
@@ -121,7 +121,7 @@ class TheDashboard(PagesTestCase):
             self.page()
 
 
-class TheClock(SimpleTestCase):
+class Clock(SimpleTestCase):
     def test_first_paint_shows_durations_as_the_browser_does(self) -> None:
         for seconds, text in (
             (0, "0:00"),
@@ -134,8 +134,8 @@ class TheClock(SimpleTestCase):
             self.assertEqual(clock_since(now, "1970-01-12T13:46:40Z"), text)
 
 
-class TheStoredCalls(TestCase):
-    def test_live_calls_are_told_as_rest_tells_them_newest_first(self) -> None:
+class StoredCalls(TestCase):
+    def test_live_calls_are_as_in_rest_newest_first(self) -> None:
         first, second = a_live_call("one", "4:+15551234567"), a_live_call("two")
         calls = stored_live_calls(datetime.now(UTC))
         self.assertEqual([call["id"] for call in calls], [str(second.id), str(first.id)])
@@ -143,7 +143,7 @@ class TheStoredCalls(TestCase):
         self.assertEqual(calls[1]["participants"][0]["raw_id"], "4:+15551234567")
         self.assertIsInstance(calls[1]["participants"][0]["id"], str)
 
-    def test_a_call_that_is_over_is_not_among_them(self) -> None:
+    def test_an_ended_call_is_not_among_them(self) -> None:
         call = a_live_call("one")
         long_ago = datetime(2026, 1, 1, tzinfo=UTC)
         call.subscriptions.update(
@@ -157,41 +157,41 @@ class LoginAndLogout(PagesTestCase):
         answers = {"username": "operator", "password": password, "next": following}
         return cast("HttpResponse", self.client.post("/login/", answers))
 
-    def test_the_right_password_leads_to_the_dashboard(self) -> None:
+    def test_a_login_redirects_to_the_dashboard(self) -> None:
         self.assertRedirects(self.log_in(PASSWORD), "/")
 
-    def test_it_leads_to_where_one_wanted_to_go(self) -> None:
+    def test_a_login_redirects_to_the_requested_page(self) -> None:
         response = self.client.post(
             "/login/?next=/admin/", {"username": "operator", "password": PASSWORD}
         )
         self.assertRedirects(response, "/admin/", fetch_redirect_response=False)
 
-    def test_it_never_leads_to_another_site(self) -> None:
+    def test_a_login_never_redirects_to_another_site(self) -> None:
         self.assertRedirects(self.log_in(PASSWORD, "https://evil.example.org/"), "/")
 
-    def test_a_wrong_password_is_said_and_not_told_apart_from_a_wrong_name(self) -> None:
+    def test_a_wrong_password_and_a_wrong_name_have_one_message(self) -> None:
         response = self.client.post("/login/", {"username": "operator", "password": "wrong"})
         self.assertContains(response, 'role="alert"')
         self.assertContains(response, "correct username and password")
 
-    def test_who_is_logged_in_needs_no_login_page(self) -> None:
+    def test_the_login_page_redirects_a_logged_in_user(self) -> None:
         self.client.force_login(self.user)
         self.assertRedirects(self.client.get("/login/"), "/")
 
-    def test_logging_out_needs_a_post(self) -> None:
+    def test_a_logout_requires_a_post(self) -> None:
         self.client.force_login(self.user)
         self.assertEqual(self.client.get("/logout/").status_code, 405)
         self.assertRedirects(self.client.post("/logout/"), "/login/")
         self.assertRedirects(self.client.get("/"), "/login/?next=/")
 
-    def test_a_post_without_its_token_is_refused(self) -> None:
+    def test_a_post_without_a_csrf_token_is_refused(self) -> None:
         strict = Client(enforce_csrf_checks=True)
         strict.force_login(self.user)
         self.assertEqual(strict.post("/logout/").status_code, 403)
 
 
-class ThePassword(PagesTestCase):
-    def test_it_is_changed_with_the_old_one_and_other_browsers_are_logged_out(self) -> None:
+class Password(PagesTestCase):
+    def test_a_change_requires_the_old_one_and_ends_other_sessions(self) -> None:
         other = Client()
         other.force_login(self.user)
         self.client.force_login(self.user)
@@ -201,12 +201,12 @@ class ThePassword(PagesTestCase):
         self.assertEqual(other.get("/").status_code, 302)
         self.assertEqual(self.client.get("/").status_code, 200)
 
-    def test_a_wrong_old_one_and_a_weak_new_one_are_told_apart(self) -> None:
+    def test_a_wrong_old_one_and_a_weak_new_one_are_both_named(self) -> None:
         self.client.force_login(self.user)
         form = {"old_password": "guess", "new_password1": "12345678", "new_password2": "12345678"}
         page = self.client.post("/password/", form)
         self.assertContains(page, "Your old password was entered incorrectly")
         self.assertContains(page, "This password is too common")
 
-    def test_it_needs_a_login(self) -> None:
+    def test_it_requires_a_login(self) -> None:
         self.assertRedirects(Client().get("/password/"), "/login/?next=/password/")

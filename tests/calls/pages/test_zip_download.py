@@ -1,6 +1,4 @@
-"""Calls that are ticked in the list, as one zip: what is in it, what it says of what is not, and
-what breaks it.
-"""
+"""Zip of selected calls: its contents, calls that are left out, and failures."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ def folder_of(call: Call) -> str:
 
 
 class ZipTests(RestTests):
-    """The zip is made in threads of the exports, which see what is committed."""
+    """The zip is made in export threads, which see committed data only."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -68,7 +66,7 @@ class ZipTests(RestTests):
 
 
 class Contents(ZipTests):
-    async def test_audio_and_manifest_of_every_call_are_those_of_rest(self) -> None:
+    async def test_audio_and_manifests_are_those_of_rest(self) -> None:
         other, _alice, _bob = await sync_to_async(make_conversation)()
         for name, layout in (
             ("flac", "mix"),
@@ -81,21 +79,21 @@ class Contents(ZipTests):
             for call in (self.call, other):
                 audio = f"{folder_of(call)}/call-20260302T093000Z-{call.pk.hex[:8]}-{layout}.{name}"
                 rest = await self.body(url_of(call, "audio"), {"format": name, "layout": layout})
-                told = json.loads(await self.body(url_of(call, "manifest")))
-                zipped_told = json.loads(zipped.read(f"{folder_of(call)}/manifest.json"))
+                from_rest = json.loads(await self.body(url_of(call, "manifest")))
+                from_zip = json.loads(zipped.read(f"{folder_of(call)}/manifest.json"))
                 with self.subTest(audio):
                     self.assertEqual(zipped.read(audio), rest)
                     self.assertEqual(
-                        {**zipped_told, "generated_at": ""}, {**told, "generated_at": ""}
+                        {**from_zip, "generated_at": ""}, {**from_rest, "generated_at": ""}
                     )
 
-    async def test_it_is_the_mix_as_flac_where_nothing_else_is_asked_for(self) -> None:
+    async def test_the_default_is_the_mix_as_flac(self) -> None:
         zipped = await self.zip(self.call)
         contents = json.loads(zipped.read("manifest.json"))
         self.assertEqual((contents["format"], contents["layout"]), ("flac", "mix"))
         self.assertEqual({entry.compress_type for entry in zipped.infolist()}, {ZIP_STORED})
 
-    async def test_its_contents_say_what_each_file_is(self) -> None:
+    async def test_the_contents_describe_each_file(self) -> None:
         zipped = await self.zip(self.call)
         (line,) = json.loads(zipped.read("manifest.json"))["calls"]
         audio = zipped.read(line["audio"])
@@ -107,44 +105,44 @@ class Contents(ZipTests):
         (row,) = csv.DictReader(StringIO(zipped.read("manifest.csv").decode()))
         self.assertEqual(row, {name: str(value) for name, value in line.items()})
 
-    async def test_no_name_in_it_tells_who_spoke(self) -> None:
+    async def test_file_names_reveal_no_identity(self) -> None:
         names = " ".join((await self.zip(self.call, layout="tracks")).namelist())
         self.assertNotIn("5551234", names)
         self.assertNotIn(self.call.call_connection_id, names)
 
-    async def test_a_call_that_is_ticked_twice_is_there_once(self) -> None:
+    async def test_a_call_selected_twice_is_there_once(self) -> None:
         self.assertEqual(len(await self.lines(self.call, str(self.call.pk).upper(), self.call)), 1)
 
 
 class LeftOut(ZipTests):
-    async def test_a_call_that_is_gone_or_has_no_audio_is_a_line_that_says_so(self) -> None:
+    async def test_a_deleted_call_and_one_without_audio_have_a_reason(self) -> None:
         silent, gone = await sync_to_async(make_call)(), uuid4()
         zipped = await self.zip(silent, gone, self.call)
         without, missing, whole = json.loads(zipped.read("manifest.json"))["calls"]
-        self.assertIn("Nothing of this call is sealed", without["left_out"])
+        self.assertIn("This call has no sealed audio", without["left_out"])
         self.assertIn(without["manifest"], zipped.namelist())
-        self.assertEqual((missing["call"], missing["left_out"]), (str(gone), zip_archive.GONE))
+        self.assertEqual((missing["call"], missing["left_out"]), (str(gone), zip_archive.NOT_FOUND))
         self.assertEqual((missing["audio"], missing["manifest"]), ("", ""))
         self.assertEqual(whole["left_out"], "")
 
-    async def test_a_format_that_cannot_hold_a_call_is_said_of_that_call(self) -> None:
+    async def test_a_format_that_cannot_hold_a_call_is_a_reason(self) -> None:
         crowd = await sync_to_async(_crowd)(3)
         first, second = await self.lines(crowd, self.call, format="mp3", layout="tracks")
         self.assertIn("mp3 holds at most 2 channels", first["left_out"])
         self.assertEqual(second["left_out"], "")
 
-    async def test_audio_that_is_missing_at_the_beginning_is_said_of_that_call(self) -> None:
+    async def test_audio_missing_at_the_beginning_is_a_reason(self) -> None:
         first = (
             await Segment.objects.filter(participant=self.alice).order_by("start_sample").afirst()
         )
-        assert first, "she was heard"
+        assert first, "she has audio"
         await sync_to_async(audio_store().delete)(first.audio_name)
         other, _alice, _bob = await sync_to_async(make_conversation)()
         broken, whole = await self.lines(self.call, other)
         self.assertIn(f"segment {first.pk} is missing", broken["left_out"])
         self.assertEqual((broken["audio"], whole["left_out"]), ("", ""))
 
-    async def test_damage_that_a_check_has_found_is_known_before_the_file_begins(self) -> None:
+    async def test_known_damage_is_reported_before_the_file_begins(self) -> None:
         call, last = await sync_to_async(_long_call_damaged_at_its_end)()
         entry = {"call": call, "kind": "damage", "reason": "audio_missing", "started_at": START}
         await LedgerEntry.objects.acreate(
@@ -153,9 +151,9 @@ class LeftOut(ZipTests):
         (line,) = await self.lines(call)
         self.assertIn(f"segment {last.pk} is missing", line["left_out"])
 
-    async def test_damage_that_was_mended_leaves_nothing_out(self) -> None:
+    async def test_repaired_damage_leaves_nothing_out(self) -> None:
         segment = await Segment.objects.filter(participant=self.alice).afirst()
-        assert segment, "she was heard"
+        assert segment, "she has audio"
         entry = {
             "call": self.call,
             "kind": "damage",
@@ -169,8 +167,8 @@ class LeftOut(ZipTests):
         self.assertEqual(line["left_out"], "")
 
 
-class Breaking(ZipTests):
-    async def test_what_fails_in_the_middle_of_a_file_leaves_no_zip_that_opens(self) -> None:
+class Failing(ZipTests):
+    async def test_a_failure_within_a_file_leaves_an_unreadable_zip(self) -> None:
         call, _last = await sync_to_async(_long_call_damaged_at_its_end)()
         response, received = await self.post(self.call, call, format="wav"), b""
         with self.assertRaises(SegmentDamaged):
@@ -180,12 +178,12 @@ class Breaking(ZipTests):
         with self.assertRaises(BadZipFile):
             ZipFile(BytesIO(received))
 
-    async def test_a_store_that_is_away_is_503_and_no_zip_of_excuses(self) -> None:
-        with mock.patch("calls.export.export.read_stretch", side_effect=StoreUnavailable):
+    async def test_an_unreachable_store_is_503(self) -> None:
+        with mock.patch("calls.export.export.read_segment", side_effect=StoreUnavailable):
             response = await self.post(self.call)
         self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
 
-    def test_who_leaves_ends_the_work(self) -> None:
+    def test_a_disconnect_ends_the_work(self) -> None:
         closed = []
 
         def endless(_export: object) -> Any:
@@ -195,7 +193,7 @@ class Breaking(ZipTests):
             finally:
                 closed.append(True)
 
-        with mock.patch("calls.pages.zip_archive.Export.pieces", endless):
+        with mock.patch("calls.pages.zip_archive.Export.chunks", endless):
             made = zip_archive.pieces([self.call.pk], ExportRequest(format=FORMATS["flac"]))
             for _ in range(5):
                 next(made)
@@ -203,40 +201,45 @@ class Breaking(ZipTests):
         self.assertEqual(closed, [True])
 
 
-class Asking(ZipTests):
+class Requesting(ZipTests):
     async def refused(self, *calls: Any, **choice: str) -> str:
         response = await self.post(*calls, **choice)
         self.assertEqual(response.status_code, 400)
         return str(response.content.decode())
 
-    async def test_what_cannot_be_meant_is_named(self) -> None:
-        self.assertIn("Tick at least one call", await self.refused())
-        self.assertIn("At most 100 calls", await self.refused(*(uuid4() for _ in range(101))))
-        self.assertIn("* call\n  * Not the id of a call", await self.refused(self.call, "<b>"))
+    async def test_invalid_input_is_named(self) -> None:
+        self.assertIn("Select at least one call", await self.refused())
         self.assertIn(
-            "* format\n  * One of flac, wav, mp3, opus.",
+            "Select at most 100 calls", await self.refused(*(uuid4() for _ in range(101)))
+        )
+        self.assertIn(
+            "* call\n  * The id of a call must be a UUID.", await self.refused(self.call, "<b>")
+        )
+        self.assertIn(
+            "* format\n  * Must be one of flac, wav, mp3, opus.",
             await self.refused(self.call, format="aiff"),
         )
         self.assertIn(
-            "* layout\n  * One of mix, tracks.", await self.refused(self.call, layout="heap")
+            "* layout\n  * Must be one of mix, tracks.",
+            await self.refused(self.call, layout="heap"),
         )
 
 
-class TheDoor(TestCase):
+class Access(TestCase):
     def status(self, user: User, *, method: str = "post", **options: Any) -> int:
         client = Client(**options)
         client.force_login(user)
         return int(getattr(client, method)(ADDRESS).status_code)
 
-    def test_it_needs_to_see_to_hear_and_to_take_away(self) -> None:
+    def test_it_requires_three_permissions(self) -> None:
         needed = ("view_call", "hear_recording", "export_recording")
         for lacking in needed:
             having = [name for name in needed if name != lacking]
             self.assertEqual(self.status(person(f"without {lacking}", *having)), 403)
-        self.assertEqual(self.status(person("exporter", *needed)), 400)  # nothing is ticked
+        self.assertEqual(self.status(person("exporter", *needed)), 400)  # nothing is selected
         self.assertRedirects(Client().post(ADDRESS), f"/login/?next={ADDRESS}")
 
-    def test_it_is_asked_for_by_the_form_of_the_page_alone(self) -> None:
+    def test_it_accepts_only_posts_with_a_csrf_token(self) -> None:
         exporter = person("exporter")
         self.assertEqual(self.status(exporter, method="get"), 405)
         self.assertEqual(self.status(exporter, enforce_csrf_checks=True), 403)
@@ -250,8 +253,8 @@ def _crowd(heads: int) -> Call:
 
 
 def _long_call_damaged_at_its_end() -> tuple[Call, Segment]:
-    """A minute, the last second of which is not in the store: an export has sent much when it comes
-    to it.
+    """Returns a call of a minute whose last second is missing in the store: an export has sent
+    much before that.
     """
     call = make_call()
     alice = make_participant(call)

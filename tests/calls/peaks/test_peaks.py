@@ -1,4 +1,4 @@
-"""Min/max pairs: every sample belongs to one point."""
+"""Min/max pairs from samples: every sample belongs to one point."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class PeaksTests(TestCase):
         pairs = extremes(plan, Renderer(plan, sealed.read), 4)
         self.assertEqual(pairs.tolist(), [[5_000, 5_000], [0, 0], [0, 0], [-7, -7]])
 
-    def test_work_ends_at_the_block_after_the_client_has_left(self) -> None:
+    def test_work_stops_at_the_block_after_the_client_disconnects(self) -> None:
         sealed = Sealed([[(second * 16_000, np.ones(16_000, np.int16)) for second in range(40)]])
         plan = sealed.plan(layout=Layout.MIX)
 
-        def leave() -> None:
+        def disconnect() -> None:
             if sealed.reads:
                 raise ConnectionAbortedError
 
         with self.assertRaises(ConnectionAbortedError):
-            extremes(plan, Renderer(plan, sealed.read), 100, leave)
+            extremes(plan, Renderer(plan, sealed.read), 100, disconnect)
         self.assertEqual(sum(sealed.reads.values()), 10)

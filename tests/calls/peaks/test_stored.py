@@ -1,7 +1,8 @@
-"""Waveforms from stored cells: they hold what the samples say, and hardly more."""
+"""Waveforms from stored cells: they include every sample, and hardly more."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from unittest import TestCase
 
@@ -17,8 +18,9 @@ from calls.export.formats import Layout
 from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import recording_of
 from calls.export.rendering import Renderer
+from calls.export.segments import read_segment
 from calls.models import Segment
-from calls.peaks import stored as coarse
+from calls.peaks import stored
 from calls.peaks.peaks import extremes, waveform
 from tests.calls.rows import BOB, make_call, make_participant, make_segment, noise
 from tests.calls.sealed import Sealed
@@ -27,20 +29,20 @@ RATE = 16_000
 TENTH = RATE // 10
 
 
-def drawn(sealed: Sealed, plan: Plan, points: int) -> Any:
-    def cells(stretch: SegmentRef) -> Cells:
-        return cells_of(sealed.read(stretch), stretch.sample_rate)
+def stored_pairs(sealed: Sealed, plan: Plan, points: int) -> Any:
+    def cells(segment: SegmentRef) -> Cells:
+        return cells_of(sealed.read(segment), segment.sample_rate)
 
-    return coarse.extremes(plan, cells, points).astype(int)
+    return stored.extremes(plan, cells, points).astype(int)
 
 
 def quiet(count: int, seed: int = 0, loudest: int = 9_000) -> Any:
     return np.random.default_rng(seed).integers(-loudest, loudest, count, dtype=np.int16)
 
 
-class CoarseTests(TestCase):
+class CellTests(TestCase):
     @given(st.integers(2, 40), st.integers(0, 30_000), st.sampled_from([16_000, 24_000]), st.data())
-    def test_points_hold_their_samples_and_at_most_a_tenth_of_a_second_more(
+    def test_points_include_their_samples_and_at_most_a_tenth_of_a_second_more(
         self, seconds: int, gap: int, rate: int, data: st.DataObject
     ) -> None:
         half = seconds * rate // 2
@@ -48,8 +50,8 @@ class CoarseTests(TestCase):
         sealed = Sealed([track, (RATE, [(0, np.ones(1, np.int16))])])
         plan = sealed.plan(participant=sealed.participants[0])
         points = data.draw(st.integers(1, plan.sample_count * 5 // plan.sample_rate))
-        self.assertTrue(coarse.is_enough(plan, points))
-        pairs, samples = drawn(sealed, plan, points), sealed.rendered(plan)[:, 0].astype(int)
+        self.assertTrue(stored.is_fine_enough(plan, points))
+        pairs, samples = stored_pairs(sealed, plan, points), sealed.rendered(plan)[:, 0].astype(int)
         margin = cell_size(plan.sample_rate) + 2
         for index, (lowest, highest) in enumerate(pairs):
             begin, end = (each * plan.sample_count // points for each in (index, index + 1))
@@ -68,22 +70,29 @@ class CoarseTests(TestCase):
                 ]
             ]
         )
-        pairs = drawn(sealed, sealed.plan(layout=Layout.MIX), 4)
+        pairs = stored_pairs(sealed, sealed.plan(layout=Layout.MIX), 4)
         self.assertEqual(pairs.tolist(), [[5_120, 5_120], [0, 0], [0, 0], [-512, -512]])
+
+    def test_a_participant_without_audio_in_the_range_is_a_flat_line(self) -> None:
+        loud = np.full(TENTH * 10, 5_120, np.int16)
+        sealed = Sealed([[(0, loud)], [(TENTH * 20, loud)]])
+        request = ExportRequest(participant=sealed.participants[0], start=Decimal(2))
+        pairs = stored_pairs(sealed, plan_of(sealed.recording, request), 2)
+        self.assertEqual(pairs.tolist(), [[0, 0], [0, 0]])
 
     def test_full_scale_stays_full_scale(self) -> None:
         sealed = Sealed([[(0, np.tile(np.array([-32_768, 32_767], np.int16), TENTH * 5))]])
         self.assertEqual(
-            drawn(sealed, sealed.plan(layout=Layout.MIX), 1).tolist(), [[-32_768, 32_767]]
+            stored_pairs(sealed, sealed.plan(layout=Layout.MIX), 1).tolist(), [[-32_768, 32_767]]
         )
 
     def test_a_mix_is_the_sum_of_its_tracks_up_to_full_scale(self) -> None:
         loud = [(0, np.full(TENTH * 10, 20_480, np.int16))]
         sealed = Sealed([loud, loud, [(0, np.full(TENTH * 5, -20_480, np.int16))]])
-        pairs = drawn(sealed, sealed.plan(layout=Layout.MIX), 2)
+        pairs = stored_pairs(sealed, sealed.plan(layout=Layout.MIX), 2)
         self.assertEqual(pairs.tolist(), [[20_480, 20_480], [32_767, 32_767]])
 
-    def test_where_a_clock_stepped_back_nothing_is_taken_for_silence(self) -> None:
+    def test_a_clock_that_stepped_back_leaves_no_silence(self) -> None:
         sealed = Sealed(
             [
                 [
@@ -93,13 +102,14 @@ class CoarseTests(TestCase):
             ]
         )
         self.assertEqual(
-            drawn(sealed, sealed.plan(layout=Layout.MIX), 2).tolist(), [[512, 512], [512, 512]]
+            stored_pairs(sealed, sealed.plan(layout=Layout.MIX), 2).tolist(),
+            [[512, 512], [512, 512]],
         )
 
-    def test_narrow_points_want_samples(self) -> None:
+    def test_narrow_points_need_samples(self) -> None:
         plan = Sealed([[(0, quiet(TENTH * 100))]]).plan()
-        self.assertTrue(coarse.is_enough(plan, 50))
-        self.assertFalse(coarse.is_enough(plan, 51))
+        self.assertTrue(stored.is_fine_enough(plan, 50))
+        self.assertFalse(stored.is_fine_enough(plan, 51))
 
 
 class StoredTests(RowTestCase):
@@ -111,29 +121,31 @@ class StoredTests(RowTestCase):
                 make_segment(track, at=second, samples=noise(1.0, seed=10 * seed + second))
         self.reads: list[SegmentRef] = []
 
-    def _read(self, stretch: SegmentRef) -> Any:
-        self.reads.append(stretch)
-        raise SegmentDamaged(stretch.segment_id)
+    def _read(self, segment: SegmentRef) -> Any:
+        self.reads.append(segment)
+        raise SegmentDamaged(segment.segment_id)
 
-    def test_a_call_is_drawn_from_its_rows_in_one_query_without_its_audio(self) -> None:
+    def test_a_waveform_is_read_from_the_rows_in_one_query_without_audio(self) -> None:
         plan = plan_of(recording_of(self.call), ExportRequest())
         with self.assertNumQueries(1):
             pairs = waveform(plan, 4, read=self._read)
         self.assertEqual(self.reads, [])
-        exact = extremes(plan, Renderer(plan), 4).astype(int)
+        exact = extremes(plan, Renderer(plan, read_segment), 4).astype(int)
         self.assertTrue((pairs[:, 0] <= exact[:, 0]).all())
         self.assertTrue((pairs[:, 1] >= exact[:, 1]).all())
 
-    def test_segments_sealed_before_there_were_any_are_decoded_and_drawn_alike(self) -> None:
+    def test_segments_without_a_stored_waveform_are_decoded_with_the_same_result(self) -> None:
         plan = plan_of(recording_of(self.call), ExportRequest())
-        stored = waveform(plan, 7)
+        before = waveform(plan, 7)
         older = Segment.objects.filter(participant__raw_id=BOB).on_axis()[1]
         Segment.objects.filter(pk=older.pk).update(peaks=None)
-        np.testing.assert_array_equal(waveform(plan, 7), stored)
+        np.testing.assert_array_equal(waveform(plan, 7), before)
         with self.assertRaises(SegmentDamaged):
             waveform(plan, 7, read=self._read)
-        self.assertEqual([stretch.segment_id for stretch in self.reads], [older.pk])
+        self.assertEqual([segment.segment_id for segment in self.reads], [older.pk])
 
-    def test_points_that_are_too_narrow_are_found_from_the_samples(self) -> None:
+    def test_narrow_points_are_computed_from_the_samples(self) -> None:
         plan = plan_of(recording_of(self.call), ExportRequest())
-        np.testing.assert_array_equal(waveform(plan, 400), extremes(plan, Renderer(plan), 400))
+        np.testing.assert_array_equal(
+            waveform(plan, 400), extremes(plan, Renderer(plan, read_segment), 400)
+        )

@@ -179,10 +179,10 @@ class AnyStore:
         def exported(self, call: Call) -> bytes:
             """Returns the PCM of the only track of the call."""
             recording = recording_of(call)
-            (participant,) = recording.stretches
+            (participant,) = recording.segments
             plan = plan_of(recording, ExportRequest(FORMATS["wav"], Layout.MIX, participant))
             samples, rate = soundfile.read(
-                BytesIO(b"".join(Export.of(plan).pieces())), dtype="int16"
+                BytesIO(b"".join(Export.of(plan).chunks())), dtype="int16"
             )
             self.assertEqual(rate, RATE)
             return bytes(np.asarray(samples).astype("<i2").tobytes())

@@ -201,7 +201,7 @@ class LedgerTests(IntegrityTestCase):
     def test_the_manifest_lists_the_damage(self) -> None:
         self.damage(self.segments[0])
         self.check()
-        text = b"".join(manifest.pieces(CallSerializer(self.for_rest()).data, None, timezone.now()))
+        text = b"".join(manifest.chunks(CallSerializer(self.for_rest()).data, None, timezone.now()))
         damage = [entry for track in json.loads(text)["tracks"] for entry in track["damage"]]
         self.assertEqual(
             [(entry["segment"], entry["reason"]) for entry in damage],

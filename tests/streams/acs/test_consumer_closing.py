@@ -10,7 +10,7 @@ from typing import Any
 from django.test import SimpleTestCase
 from django.utils import timezone
 
-from acsmedia.asgi import NOWHERE
+from acsmedia.asgi import NOT_FOUND
 from calls.models import Call, Subscription
 from streams.acs import auth
 from streams.acs import consumer as consumers
@@ -147,7 +147,7 @@ class CloseCodes(SimpleTestCase):
             **consumers.HTTP_STATUS,
             consumers.UNSUPPORTED_AUDIO: None,
             consumers.NO_MEDIA: None,
-            NOWHERE[0]: NOWHERE[1],
+            NOT_FOUND[0]: NOT_FOUND[1],
         }
         rows = re.findall(
             r"^\| (4\d{3}) \| (\d{3}|-) \|",

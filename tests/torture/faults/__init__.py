@@ -1,4 +1,4 @@
-"""Every fault that can be tried, by name, in the order of the table."""
+"""All faults by name, in the order of the table."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One bit is flipped, in a journal that waits or in stored audio: it is found, said, and nothing
-else is harmed.
+"""One flipped bit, in a waiting journal or in stored audio: it is detected and reported, and costs
+nothing else.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ DAMAGE = "SELECT call_id, reason FROM calls_ledgerentry WHERE kind = 'damage'"
 
 
 async def journal(trial: Trial) -> None:
-    """The process is killed; a bit of what it left is flipped before it starts again. Damage costs
-    its own record.
+    """Kills the process and flips a bit of its journals before the restart. Only the damaged record
+    may be lost.
     """
     site = await trial.install()
     for number in range(trial.rounds):
-        callers = trial.call(2, goes_on=False)
+        callers = trial.call(2, reconnects=False)
         await trial.some_time(1.5, 3.0)
-        await site.until(lambda: long_journals(site), "a journal with some audio in it")
+        await site.until(lambda: long_journals(site), "a journal with enough audio")
         await trial.kill()
         await asyncio.gather(*(caller.over() for caller in callers))
         path = trial.random.choice(long_journals(site))
@@ -44,9 +44,7 @@ async def journal(trial: Trial) -> None:
 
 
 async def segment(trial: Trial) -> None:
-    """A stored object is changed: its call is not handed out as if it were whole, other calls
-    are.
-    """
+    """Changes a stored object: its call must not be exported as if it were intact; others must."""
     site = await trial.install()
     callers = trial.call(2)
     await trial.some_time(2.0, 4.0)
@@ -55,16 +53,14 @@ async def segment(trial: Trial) -> None:
     objects = sorted(site.audio.glob(f"{call_id(damaged)}/*/*.flac"))
     path = trial.random.choice(objects)
     flip(path, trial.random.randrange(path.stat().st_size // 4, path.stat().st_size) * 8)
-    for caller, wanted in ((damaged, 500), (whole, 200)):
+    for caller, expected in ((damaged, 500), (whole, 200)):
         address = f"/api/v1/calls/{call_id(caller)}/audio"
         status = await asyncio.to_thread(status_of, site.server.port, address)
         trial.expect(
-            status == wanted,
-            f"a call with {'a' if wanted != 200 else 'no'} flipped bit answered {status}",
+            status == expected,
+            f"a call with {'a' if expected != 200 else 'no'} flipped bit answered {status}",
         )
-    trial.expect(
-        "segment damaged" in site.server.log, "the log says nothing of the damaged segment"
-    )
+    trial.expect("segment damaged" in site.server.log, "the damaged segment is not in the log")
     found = await asyncio.to_thread(site.misfits)
     trial.expect(len(found) == 1, f"{len(found)} segments are damaged by one bit")
 
@@ -84,6 +80,6 @@ def flip(path: Path, bit: int) -> None:
 
 
 FAULTS = (
-    Fault("bit-in-journal", "that packet; found and in the ledger", journal, rounds_long=20),
-    Fault("bit-in-segment", "never handed out silently, others intact", segment),
+    Fault("bit-in-journal", "one packet; detected, in the ledger", journal, rounds_long=20),
+    Fault("bit-in-segment", "never exported silently, others intact", segment),
 )

@@ -1,4 +1,4 @@
-"""Clients that flood, drip, hang, or come in crowds, while other calls go on beside them."""
+"""Clients that flood, drip, hang, or connect in bursts, while other calls continue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 from streams.journal import files, records
@@ -18,20 +17,18 @@ from tests.torture.numbered import NumberedVoice
 from tests.torture.trial import Fault, Trial
 
 JOURNAL_MS = 50.0
-"""A packet of another call is in the journal within this, 99 of 100 times."""
+"""99 of 100 packets of other calls are in the journal within this time."""
 MAX_MB = 60.0
 LEAST_SECONDS = 2.0
-"""An attack may be over in no time; the others are watched for at least so long."""
+"""Minimum time to observe the other calls, because an attack may be very short."""
 LONG_SEGMENTS = {"SEGMENT_SECONDS": "120"}
-"""So that the journals of the trial are still there to be read."""
+"""Keeps the journals of the trial available."""
 TOO_BIG = 1009
 HALF_OPEN_SECONDS = 60.0
 
 
 async def beside(trial: Trial, attack: Callable[[Trial], Awaitable[None]]) -> None:
-    """Two calls go on while `attack` lasts; how soon their packets are in the journal, how much
-    memory it took.
-    """
+    """Runs two calls during `attack`; measures the delay of their packets, and memory."""
     site = await trial.install(LONG_SEGMENTS)
     callers = trial.call(2)
     await trial.some_time(1.5, 2.5)
@@ -46,19 +43,19 @@ async def beside(trial: Trial, attack: Callable[[Trial], Awaitable[None]]) -> No
     )
     trial.expect(
         delay_ms <= JOURNAL_MS,
-        f"packets of other calls in the journal only after {delay_ms:.1f} ms (p99)",
+        f"packets of other calls in the journal after {delay_ms:.1f} ms (p99)",
     )
     trial.expect(peak.grown_mb <= MAX_MB, f"memory grew by {peak.grown_mb:.1f} MB")
     await trial.end_calls()
 
 
 def delays_ms(journals: Sequence[Path], callers: Sequence[Caller], since_us: int) -> list[float]:
-    """From the hand of the caller to the journal, of every packet sent since."""
+    """Returns the delays from caller to journal of all packets sent since `since_us`."""
     sent = {
         (
             caller.connection_id,
             raw_id,
-            caller.began_us + caller.stamp_ms(packet.number) * 1000,
+            caller.started_us + caller.stamp_ms(packet.number) * 1000,
         ): packet.at_us
         for caller in callers
         for raw_id, packets in caller.sent.items()
@@ -70,7 +67,7 @@ def delays_ms(journals: Sequence[Path], callers: Sequence[Caller], since_us: int
 
 
 def _arrivals(path: Path) -> Iterator[tuple[tuple[str, str, int], int]]:
-    with suppress(FileNotFoundError):  # a stranger's, sealed this moment
+    with suppress(FileNotFoundError):  # a journal of the attacker, sealed at this moment
         yield from _audio(path)
 
 
@@ -91,39 +88,39 @@ def p99(values: Sequence[float]) -> float:
 
 
 async def opened(trial: Trial) -> MediaSocket:
-    """A stranger's media socket, metadata sent."""
-    made = await MediaSocket.open(trial.site.server.media_url)
-    await made.send(wire.audio_metadata("stranger", METADATA))
-    return made
+    """Opens the attacker's media socket and sends metadata."""
+    attacker = await MediaSocket.open(trial.site.server.media_url)
+    await attacker.send(wire.audio_metadata("attacker", METADATA))
+    return attacker
 
 
 async def flood(trial: Trial, *, times: float | None, repeat: bool = False) -> None:
-    """One socket sends `times` as fast as real time; None: as fast as it goes."""
-    stranger, voice = await opened(trial), NumberedVoice(1)
-    began_us = time.time_ns() // 1_000_000 * 1000
+    """Sends on one socket at `times` real time, or at full speed if None."""
+    attacker, voice = await opened(trial), NumberedVoice(1)
+    started_us = time.time_ns() // 1_000_000 * 1000
     loop = asyncio.get_running_loop()
-    began, sent = loop.time(), 0
+    started, sent = loop.time(), 0
     with suppress(OSError):
-        while (passed := loop.time() - began) < (20 if trial.long else 4):
+        while (passed := loop.time() - started) < (20 if trial.long else 4):
             if times is not None and sent >= passed * 50 * times:
                 await asyncio.sleep(0.005)
                 continue
             number = (
                 sent % 500 if repeat else sent
             )  # its own timestamps and audio for each packet, or the same again
-            stamp_us = began_us + number * 20_000
-            await stranger.send(
+            stamp_us = started_us + number * 20_000
+            await attacker.send(
                 wire.audio_data(stamp_us, "flood", voice.packet(number % 500), silent=False)
             )
             sent += 1
             await asyncio.sleep(0)
-    trial.note(f"{sent / (loop.time() - began):.0f} messages a second")
-    await stranger.abort()
+    trial.note(f"{sent / (loop.time() - started):.0f} messages/s")
+    await attacker.abort()
 
 
 async def fragments(trial: Trial) -> None:
-    """Messages in frames of one byte, and the bytes of a frame one by one."""
-    stranger, voice = await opened(trial), NumberedVoice(2)
+    """Sends messages in frames of one byte, and a frame byte by byte."""
+    attacker, voice = await opened(trial), NumberedVoice(2)
     with suppress(OSError):
         for number in range(20):
             message = wire.audio_data(
@@ -135,79 +132,77 @@ async def fragments(trial: Trial) -> None:
                 for place, piece in enumerate(pieces)
             ]
             for piece in frames if number % 2 else [bytes([byte]) for byte in frame(TEXT, message)]:
-                await stranger.send_raw(piece)
+                await attacker.send_raw(piece)
                 await asyncio.sleep(0)
-    await stranger.abort()
+    await attacker.abort()
 
 
 async def big_message(trial: Trial) -> None:
-    """2 MB in one message: the socket is closed for it."""
-    stranger = await opened(trial)
+    """Sends 2 MB in one message, for which the socket must be closed."""
+    attacker = await opened(trial)
     with suppress(OSError):
-        await stranger.send("x" * 2_000_000)
+        await attacker.send("x" * 2_000_000)
     with suppress(TimeoutError):
-        await asyncio.wait_for(stranger.closed.wait(), 10)
-    trial.note(f"closed with {stranger.close_code}")
-    trial.expect(stranger.closed.is_set(), "a message of 2 MB is taken")
-    await stranger.abort()
+        await asyncio.wait_for(attacker.closed.wait(), 10)
+    trial.note(f"closed with {attacker.close_code}")
+    trial.expect(attacker.closed.is_set(), "a message of 2 MB is accepted")
+    await attacker.abort()
 
 
 async def handshakes(trial: Trial) -> None:
-    """As many handshakes as a thousand a second would be, each socket closed at once."""
-    wanted = 5_000 if trial.long else 500
+    """Performs handshakes at 1,000 per second, and closes each socket at once."""
+    count = 5_000 if trial.long else 500
     refused = 0
-    began = time.monotonic()
+    started = time.monotonic()
 
     async def knock() -> None:
         nonlocal refused
         try:
-            stranger = await MediaSocket.open(trial.site.server.media_url)
-            await stranger.abort()
+            attacker = await MediaSocket.open(trial.site.server.media_url)
+            await attacker.abort()
         except (OSError, Refused, TimeoutError):
             refused += 1
 
     knocking: set[asyncio.Task[None]] = set()
-    for number in count():
-        if number == wanted:
-            break
+    for number in range(count):
         knocking.add(asyncio.create_task(knock()))
-        await asyncio.sleep(max(0.0, began + number / 1000 - time.monotonic()))
+        await asyncio.sleep(max(0.0, started + number / 1000 - time.monotonic()))
     await asyncio.gather(*knocking)
-    trial.note(f"{wanted} handshakes in {time.monotonic() - began:.1f} s, {refused} refused")
+    trial.note(f"{count} handshakes in {time.monotonic() - started:.1f} s, {refused} refused")
 
 
 async def idle(trial: Trial) -> None:
-    """Sockets that are open and say nothing; their descriptors are free when they are gone."""
-    wanted = 2_000 if trial.long else 300
+    """Opens silent sockets; their descriptors must be released after they close."""
+    count = 2_000 if trial.long else 300
     before = trial.site.descriptors()
-    strangers = [await MediaSocket.open(trial.site.server.media_url) for _ in range(wanted)]
+    attackers = [await MediaSocket.open(trial.site.server.media_url) for _ in range(count)]
     await trial.some_time(2.0, 3.0)
-    for stranger in strangers:
-        await stranger.abort()
+    for attacker in attackers:
+        await attacker.abort()
     await trial.site.until(
         lambda: trial.site.descriptors() <= before + 3,
-        "descriptors of idle sockets are free again",
+        "descriptors of idle sockets are released",
         seconds=20,
     )
-    trial.note(f"{wanted} idle sockets")
+    trial.note(f"{count} idle sockets")
 
 
 async def half_open(trial: Trial) -> None:
-    """One who never ends the handshake, one who never answers a ping: both are gone within a
-    minute.
+    """Opens a socket that never completes the handshake, and one that never answers a ping: both
+    must be closed within a minute.
     """
     before = trial.site.descriptors()
     silent = await opened(trial)
     await silent.stop_reading()
     reader, writer = await asyncio.open_connection("127.0.0.1", trial.site.server.port)
     writer.write(b"GET /ws/acs/media HTTP/1.1\r\nHost: localhost\r\nUpgr")
-    began = time.monotonic()
+    started = time.monotonic()
     await trial.site.until(
         lambda: trial.site.descriptors() <= before,
         "half-open sockets are closed",
         seconds=HALF_OPEN_SECONDS + 5,
     )
-    trial.note(f"both gone after {time.monotonic() - began:.0f} s")
+    trial.note(f"both closed after {time.monotonic() - started:.0f} s")
     del reader
     writer.close()
     await silent.abort()
@@ -220,7 +215,7 @@ def attack(
         await beside(trial, what)
 
     return Fault(
-        name, "0 ms of others, in the journal in 50 ms, memory bounded", inject, long_only=long_only
+        name, "others: 0 ms, in the journal in 50 ms; memory bounded", inject, long_only=long_only
     )
 
 

@@ -1,5 +1,5 @@
-"""The database is away, slow, full or locked: recording and levels go on, everything is caught up
-by itself.
+"""The database is unreachable, slow, exhausted or locked: recording and levels continue, and
+everything is caught up automatically.
 """
 
 from __future__ import annotations
@@ -20,23 +20,22 @@ from tests.torture.relay import SlowRelay
 from tests.torture.trial import Fault, Trial
 
 REST_SECONDS = 3.0
-"""REST has to say 503 within this: a database that does not answer for 2 s is away."""
+"""Limit for the first 503 of REST: after 2 s without an answer the database is unreachable."""
 KNOWN_SECONDS = 0.5
-"""The same, once the outage is known: nothing is asked, nothing is waited for."""
+"""Limit for a 503 once the outage is known, which needs no query."""
 REST_AGAIN = 20
-"""Requests during the outage; each would cost a thread if it was let in."""
+"""Requests during the outage; each would cost a thread if it was not refused."""
 MAX_THREADS = 10
-"""Threads that may come with an outage: what was under way, the watch, what grows and joins; far
-from one a request.
+"""Additional threads during an outage: pending requests, the watch, growing pools; far fewer than
+one per request.
 """
 BACK_SECONDS = 2.0
-"""REST has to say 200 within this of the return of the database."""
+"""Limit for a 200 of REST after the database is back."""
 MAX_MB = 15.0
-"""Memory that may come with an outage: what a first failure imports and allocates, not a queue that
-grows.
+"""Additional memory in an outage: imports and allocations of a first failure, not a growing queue.
 """
 FEWEST_LEVELS = 5.0
-"""Messages with levels a second that still count as going on; about 10 are sent."""
+"""Level messages per second that count as continuing; about 10 are sent."""
 CAUGHT_UP_SECONDS = 90.0
 
 
@@ -48,85 +47,92 @@ async def outage(
     seconds: tuple[float, float],
     rest_status: tuple[int, ...] = (503,),
 ) -> None:
-    """Calls and a dashboard before, another call during; `seconds` of the outage in the short and
-    the long form.
-    """
+    """Runs calls and a dashboard before, and a call in an outage of `seconds` (short, long)."""
     site = await trial.install()
-    dashboard = Dashboard(
-        site.server.port, await asyncio.to_thread(log_in, site.server.port)
-    ).begin()
+    port = site.server.port
+    dashboard = Dashboard(port, await asyncio.to_thread(log_in, port)).start()
     trial.call(2)
     await trial.some_time(2.0, 4.0)
-    memory_mb, threads, began = site.memory_mb(), site.process.num_threads(), time.monotonic()
+    memory_mb, threads, started = site.memory_mb(), site.process.num_threads(), time.monotonic()
     await begin()
     try:
         trial.call(1)
         await asyncio.gather(expect_status(trial, rest_status), asyncio.sleep(seconds[trial.long]))
-        lasted = time.monotonic() - began
-        heard = sum(moment > began for moment in dashboard.levels) / lasted
+        lasted = time.monotonic() - started
+        rate = sum(moment > started for moment in dashboard.levels) / lasted
         grown_mb, more_threads = site.memory_mb() - memory_mb, site.process.num_threads() - threads
     finally:
         await end()
     await expect_back(trial)
-    trial.expect(heard >= FEWEST_LEVELS, f"only {heard:.1f} levels a second during the outage")
+    expect_small_effects(trial, lasted, rate, grown_mb, more_threads)
+    await dashboard.end()
+    await trial.some_time(0.5, 1.0)
+    await catch_up(trial)
+
+
+async def catch_up(trial: Trial) -> None:
+    """Ends all calls and notes how long their sealing takes."""
+    ended = time.monotonic()
+    await trial.end_calls(seconds=CAUGHT_UP_SECONDS)
+    trial.note(f"caught up {time.monotonic() - ended:.1f} s after the outage")
+
+
+def expect_small_effects(
+    trial: Trial, lasted: float, rate: float, grown_mb: float, more_threads: int
+) -> None:
+    """Checks levels per second, memory and threads during an outage of `lasted` seconds."""
+    trial.expect(rate >= FEWEST_LEVELS, f"only {rate:.1f} levels/s during the outage")
     trial.expect(grown_mb < MAX_MB, f"memory grew by {grown_mb:.1f} MB in {lasted:.0f} s")
     trial.expect(more_threads <= MAX_THREADS, f"{more_threads} more threads during the outage")
     trial.note(
-        f"away for {lasted:.0f} s: {heard:.1f} levels/s, memory {grown_mb:+.1f} MB, threads "
+        f"unreachable for {lasted:.0f} s: {rate:.1f} levels/s, memory {grown_mb:+.1f} MB, threads "
         f"{more_threads:+d}"
     )
-    await dashboard.end()
-    await trial.some_time(0.5, 1.0)
-    ended = time.monotonic()
-    await trial.end_calls(seconds=CAUGHT_UP_SECONDS)
-    trial.note(f"caught up {time.monotonic() - ended:.1f} s after its return")
 
 
-async def expect_status(trial: Trial, wanted: tuple[int, ...]) -> None:
-    """What REST answers while the database is away, and how soon: at first, and once the outage is
-    known.
-    """
+async def expect_status(trial: Trial, expected: tuple[int, ...]) -> None:
+    """Checks status and delay of REST in the outage, first and once the outage is known."""
     status, seconds = await asked(trial)
     trial.note(f"REST answered {status or 'nothing'} after {seconds:.1f} s")
     trial.expect(
-        status in wanted,
-        f"REST answered {status or 'nothing'} within {seconds:.1f} s instead of {wanted[0]}",
+        status in expected,
+        f"REST answered {status or 'nothing'} within {seconds:.1f} s instead of {expected[0]}",
     )
     again = await asyncio.gather(*(asked(trial) for _ in range(REST_AGAIN)))
     worst = max(seconds for _, seconds in again)
-    trial.note(f"and {REST_AGAIN} times more, after {worst:.2f} s at the latest")
+    trial.note(f"then {REST_AGAIN} more times, within {worst:.2f} s")
     trial.expect(
-        all(status in wanted for status, _ in again),
+        all(status in expected for status, _ in again),
         f"REST then answered {sorted({each for each, _ in again})}",
     )
     trial.expect(
-        worst <= KNOWN_SECONDS or 200 in wanted, f"REST took {worst:.1f} s to answer what was known"
+        worst <= KNOWN_SECONDS or 200 in expected, f"REST took {worst:.1f} s in a known outage"
     )
 
 
 async def expect_back(trial: Trial) -> None:
-    """Pages of REST again, by themselves."""
-    began = time.monotonic()
+    """Checks that REST answers 200 again without intervention."""
+    started = time.monotonic()
     for _ in range(round(CAUGHT_UP_SECONDS / 0.1)):
         if (await asked(trial))[0] == 200:
             break
         await asyncio.sleep(0.1)
-    seconds = time.monotonic() - began
-    trial.note(f"REST answered 200 again {seconds:.1f} s after its return")
-    trial.expect(seconds <= BACK_SECONDS, f"REST was back only {seconds:.1f} s after the database")
+    seconds = time.monotonic() - started
+    trial.note(f"REST answered 200 again {seconds:.1f} s after the outage")
+    trial.expect(seconds <= BACK_SECONDS, f"REST was back {seconds:.1f} s after the database")
 
 
 async def asked(trial: Trial) -> tuple[int, float]:
-    """The status of a page of REST, 0 for none, and how long it took."""
-    began = time.monotonic()
+    """Returns status (0 if none) and duration of a REST request."""
+    started = time.monotonic()
     status = await asyncio.to_thread(
         status_of, trial.site.server.port, "/api/v1/calls/", seconds=REST_SECONDS
     )
-    return status, time.monotonic() - began
+    return status, time.monotonic() - started
 
 
 def cluster_of(trial: Trial) -> Postgres:
-    assert isinstance(trial.database, Postgres), "the fault is for Postgres only"
+    assert isinstance(trial.database, Postgres), "this fault needs Postgres"
     return trial.database
 
 
@@ -143,7 +149,7 @@ async def stopped(trial: Trial) -> None:
 
 
 async def crashed(trial: Trial) -> None:
-    """`pg_ctl -m immediate`: no goodbye, and recovery at the next start."""
+    """`pg_ctl -m immediate`: an abrupt stop, and recovery at the next start."""
     cluster = cluster_of(trial)
 
     async def begin() -> None:
@@ -156,7 +162,7 @@ async def crashed(trial: Trial) -> None:
 
 
 async def paused(trial: Trial) -> None:
-    """SIGSTOP: connections stay open and nothing is answered."""
+    """SIGSTOP: connections stay open, nothing is answered."""
     cluster = cluster_of(trial)
 
     async def begin() -> None:
@@ -169,7 +175,7 @@ async def paused(trial: Trial) -> None:
 
 
 async def exhausted(trial: Trial) -> None:
-    """All connections that Postgres gives are taken, and the server's own are ended."""
+    """Takes all connections of Postgres, and terminates those of the server."""
     cluster = cluster_of(trial)
     taken = []
 
@@ -186,11 +192,11 @@ async def exhausted(trial: Trial) -> None:
 
     await outage(
         trial, begin, end, seconds=(6.0, 30.0), rest_status=(200, 503)
-    )  # who was first has a connection
+    )  # the earlier connections are closed
 
 
 async def backend_killed(trial: Trial) -> None:
-    """kill -9 of the backends in use: Postgres itself restarts all of them."""
+    """Sends SIGKILL to busy backends: Postgres restarts all of them."""
     cluster = cluster_of(trial)
     await trial.install()
     trial.call(3)
@@ -204,11 +210,11 @@ async def backend_killed(trial: Trial) -> None:
 
 
 async def slow(trial: Trial) -> None:
-    """Every answer of Postgres comes 300 ms later."""
+    """Delays every answer of Postgres by 300 ms."""
     cluster = cluster_of(trial)
     async with SlowRelay(cluster.socket_folder, 0.3) as relay:
-        # A file costs some twenty questions: one every five seconds for each call is what can be
-        # kept up with.
+        # A file needs some twenty queries: sealing keeps up with one file every five seconds per
+        # call.
         await trial.install(
             {"SEGMENT_SECONDS": "5"}, route=lambda url: cluster.behind(url, relay.folder)
         )
@@ -218,7 +224,7 @@ async def slow(trial: Trial) -> None:
 
 
 async def locked(trial: Trial) -> None:
-    """Another writer holds the lock of SQLite; readers are not held up by it."""
+    """Another writer holds the lock of SQLite, which does not block readers."""
 
     def hold(until: asyncio.Event) -> None:
         with closing(sqlite3.connect(path_of(trial.site.database_url), timeout=30)) as connection:
@@ -243,9 +249,7 @@ async def locked(trial: Trial) -> None:
 
 
 async def terminate_while_it_hangs(trial: Trial) -> None:
-    """SIGTERM while no query is answered: the process goes all the same, and the next one catches
-    up.
-    """
+    """SIGTERM while no query is answered: the process exits anyway, and the next one catches up."""
     cluster = cluster_of(trial)
     await trial.install()
     trial.call(3)
@@ -261,19 +265,19 @@ async def terminate_while_it_hangs(trial: Trial) -> None:
     await trial.end_calls(allowed_ms=200)
 
 
-NOTHING = "0 ms; levels go on, memory flat, REST says 503"
+NOTHING = "0 ms; levels continue, memory flat, REST 503"
 POSTGRES = ("postgres",)
 FAULTS = (
     Fault("postgres-stopped", NOTHING, stopped, POSTGRES),
     Fault("postgres-crashed", NOTHING, crashed, POSTGRES),
     Fault("postgres-paused", NOTHING, paused, POSTGRES),
     Fault("postgres-exhausted", NOTHING, exhausted, POSTGRES),
-    Fault("postgres-backend", "0 ms, no row twice", backend_killed, POSTGRES, rounds_long=20),
+    Fault("postgres-backend", "0 ms, no duplicate rows", backend_killed, POSTGRES, rounds_long=20),
     Fault("postgres-slow", "0 ms, caught up", slow, POSTGRES),
-    Fault("sqlite-locked", "0 ms; levels go on, memory flat", locked, ("sqlite",)),
+    Fault("sqlite-locked", "0 ms; levels continue, memory flat", locked, ("sqlite",)),
     Fault(
         "sigterm-database-hangs",
-        "200 ms of what was sent, gone in 10 s",
+        "200 ms of sent audio, exit in 10 s",
         terminate_while_it_hangs,
         POSTGRES,
     ),

@@ -1,10 +1,12 @@
-"""The disk: full, read-only, and without power."""
+"""The disk: full, read-only, or after a power cut."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
+from pathlib import Path
 
 from tests.servers import Server
 from tests.torture import mounts
@@ -16,46 +18,39 @@ from tests.torture.recording import status_of
 from tests.torture.trial import Fault, Trial
 
 POWER_MS = 1_500
-"""One interval, and what a round of the syncer itself may take on a busy disk."""
+"""One fsync interval, plus the duration of a round on a busy disk."""
 READY_SECONDS = 5.0
 ALARM_SECONDS = 3.0
-"""A second until somebody looks, and what a busy machine takes."""
+"""One second to the next check, plus the time a busy machine needs."""
 CLEAR_SECONDS = 12.0
-"""Five seconds in which all is well, twice as long on a busy machine."""
+"""Five seconds without a problem, doubled for a busy machine."""
 ALARMS_IN_LEDGER = (
     "SELECT count(*) FROM calls_ledgerentry WHERE kind = 'alarm' AND reason = 'not_written'"
 )
 FULL = ["disk_low", "not_written", "not_written"]
-"""The alarms of a full disk and two calls."""
+"""The alarms of a full disk with two calls."""
 
 
 async def full(trial: Trial) -> None:
-    """Journals and audio lie on a small disk that fills up, and gets room again. The database is
-    elsewhere.
+    """Fills a small disk with journals and audio, then frees it. The database is on
+    another disk.
     """
     disk = SmallDisk(24)
     try:
         site = await trial.install(data_dir=disk.path)
         port = site.server.port
-        dashboard = Dashboard(port, await asyncio.to_thread(log_in, port)).begin()
+        dashboard = Dashboard(port, await asyncio.to_thread(log_in, port)).start()
         callers = trial.call(2)
         for _ in range(trial.rounds):
             await trial.some_time(1.5, 3.0)
             await asyncio.to_thread(disk.fill)
-            began = time.monotonic()
+            started = time.monotonic()
             await expect_alarms(trial, dashboard, FULL, ALARM_SECONDS)
-            trial.note(f"alarms after {time.monotonic() - began:.1f} s")
+            trial.note(f"alarms after {time.monotonic() - started:.1f} s")
             await trial.some_time(2.0, 5.0)
-            ready = await asyncio.to_thread(status_of, site.server.port, "/readyz")
-            trial.expect(ready == 503, f"/readyz answered {ready} with a full disk")
-            alarmed = [
-                line
-                for line in site.server.log.splitlines()
-                if "disk" in line or "No space" in line
-            ]
-            trial.expect(alarmed, "nothing in the log of a full disk")
+            await expect_reported(trial)
             disk.free()
-            trial.note(f"full for {time.monotonic() - began:.1f} s")
+            trial.note(f"full for {time.monotonic() - started:.1f} s")
             await expect_ready(trial)
             await expect_alarms(trial, dashboard, [], CLEAR_SECONDS)
         await trial.some_time(2.0, 3.0)
@@ -67,40 +62,50 @@ async def full(trial: Trial) -> None:
         disk.close()
 
 
+async def expect_reported(trial: Trial) -> None:
+    """Checks that `/readyz` fails and that the log mentions the full disk."""
+    server = trial.site.server
+    ready = await asyncio.to_thread(status_of, server.port, "/readyz")
+    trial.expect(ready == 503, f"/readyz answered {ready} with a full disk")
+    lines = server.log.splitlines()
+    found = [line for line in lines if "disk" in line or "No space" in line]
+    trial.expect(found, "the full disk is not in the log")
+
+
 ALL = 10**9
 
 
 async def expect_alarms(
-    trial: Trial, dashboard: Dashboard, wanted: list[str], seconds: float
+    trial: Trial, dashboard: Dashboard, expected: list[str], seconds: float
 ) -> None:
-    """A dashboard shows these alarms, and no others of a full disk, in time."""
+    """Checks that a dashboard shows exactly these alarms of a full disk within `seconds`."""
     deadline = time.monotonic() + seconds
-    while (shown := [name for name in dashboard.alarms if name in FULL]) != wanted:
+    while (shown := [name for name in dashboard.alarms if name in FULL]) != expected:
         if time.monotonic() > deadline:
-            what = (
-                f"after {seconds:.0f} s the dashboard shows the alarms {shown} instead of {wanted}"
+            trial.expect(
+                holds=False,
+                otherwise=f"after {seconds:.0f} s the dashboard shows {shown}, not {expected}",
             )
-            trial.expect(holds=False, what=what)
             return
         await asyncio.sleep(0.05)
 
 
 async def expect_ready(trial: Trial) -> None:
-    """`/readyz` says well again by itself."""
+    """Checks that `/readyz` succeeds again without intervention."""
     port = trial.site.server.port
     deadline = time.monotonic() + READY_SECONDS
     while await asyncio.to_thread(status_of, port, "/readyz") != 200:
         if time.monotonic() > deadline:
             trial.expect(
                 holds=False,
-                what=f"/readyz is not well {READY_SECONDS:.0f} s after there is room again",
+                otherwise=f"/readyz did not succeed {READY_SECONDS:.0f} s after space was freed",
             )
             return
         await asyncio.sleep(0.2)
 
 
 async def explain(trial: Trial, callers: list[Caller]) -> None:
-    """What is missing is a gap that says why, and the ledger has the alarms."""
+    """Checks that missing audio is a gap with a reason, and that the ledger has the alarms."""
     reasons: set[str] = set()
     for caller in callers:
         recording = await trial.site.recording(caller.connection_id)
@@ -112,25 +117,25 @@ async def explain(trial: Trial, callers: list[Caller]) -> None:
     )
     trial.expect(
         reasons - {"not_received"},
-        "the gaps of a full disk say not_received, as if nothing had come",
+        "the gaps of a full disk have the reason not_received, as if ACS had sent nothing",
     )
 
 
 async def read_only(trial: Trial) -> None:
-    """A journal folder that takes nothing when the server starts: it says so, and records once it
-    can.
+    """Starts a server on a read-only journal folder: it must report this, and record once
+    it can.
     """
     disk = SmallDisk(24)
     try:
         site = trial.prepare(data_dir=disk.path)
         disk.read_only(on=True)
-        said = await asyncio.to_thread(start_in_vain, site.server)
+        error = await asyncio.to_thread(error_at_start, site.server)
         disk.read_only(on=False)
         trial.expect(
-            "cannot" in said or "Read-only" in said,
-            "the start does not say that nothing can be recorded",
+            "cannot" in error or "Read-only" in error,
+            "the start does not report that nothing can be recorded",
         )
-        trial.note(f"said: {said}")
+        trial.note(f"error at start: {error}")
         await site.start()
         trial.call(1)
         await trial.some_time(1.0, 2.0)
@@ -140,8 +145,8 @@ async def read_only(trial: Trial) -> None:
         disk.close()
 
 
-def start_in_vain(server: Server) -> str:
-    """What a server says that cannot record: the last line of its log, or its answer to /readyz."""
+def error_at_start(server: Server) -> str:
+    """Returns the error of a server that cannot record: the last log line, or that of /readyz."""
     try:
         server.start()
         status = status_of(server.port, "/readyz")
@@ -155,21 +160,23 @@ def start_in_vain(server: Server) -> str:
 
 
 async def power_cut(trial: Trial) -> None:
-    """The disk without anything that was not synced; the machine starts again, with the file of
-    SQLite on it too.
-    """
+    """Restarts from a disk without any unsynced data; the SQLite file is on it too."""
     disk = PowerCutDisk()
 
     def move(url: str) -> str:
         if trial.database.name != "sqlite":
             return url
-        return f"sqlite:///{shutil.move(path_of(url), disk.path / 'db.sqlite3')}"
+        database = Path(shutil.move(path_of(url), disk.path / "db.sqlite3"))
+        # else the cut may take the migrated tables too: a copied file is synced only seconds later
+        with database.open("rb") as file:
+            os.fsync(file.fileno())
+        return f"sqlite:///{database}"
 
     try:
         site = trial.prepare(data_dir=disk.path, route=move)
         await site.start()
         for _ in range(trial.rounds):
-            callers = trial.call(3, goes_on=False)
+            callers = trial.call(3, reconnects=False)
             await trial.some_time(2.0, 5.0)
             await asyncio.to_thread(site.cut_power, disk.cut)
             await asyncio.gather(*(caller.over() for caller in callers))
@@ -184,14 +191,14 @@ async def power_cut(trial: Trial) -> None:
 FAULTS = (
     Fault(
         "disk-full",
-        "what came meanwhile; counted, a gap with reason",
+        "audio of that time; counted, a gap with reason",
         full,
         missing=mounts.missing,
         rounds_long=5,
     ),
     Fault(
         "disk-read-only",
-        "said at the start; recorded once it can be",
+        "reported at start; recorded once possible",
         read_only,
         missing=mounts.missing,
     ),

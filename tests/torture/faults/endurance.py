@@ -1,4 +1,4 @@
-"""Many short calls: what the process holds afterwards is what it held before."""
+"""Many short calls: the process uses as many resources afterwards as before."""
 
 from __future__ import annotations
 
@@ -19,38 +19,40 @@ STORED = "SELECT COUNT(*), SUM(sample_count) FROM calls_segment"
 
 
 async def short_calls(trial: Trial) -> None:
-    """All are stored whole; memory, threads and descriptors are where they were."""
+    """Checks that all are stored completely, and that memory, threads and descriptors return."""
     site = await trial.install({"RECONNECT_GRACE_SECONDS": "0"})
-    wanted = 10_000 if trial.long else 200
-    warm = max(
-        2 * AT_ONCE, wanted // 5
-    )  # what is imported and allocated once, in two processes: level after thousands
+    count = 10_000 if trial.long else 200
+    # one-time imports and allocations, in two processes: memory is level after thousands
+    warm = max(2 * AT_ONCE, count // 5)
     await make_calls(trial, warm)
     await site.sealed()
     process = site.process
     before = descriptors(process), threads(process), site.memory_mb()
-    await make_calls(trial, wanted)
+    await make_calls(trial, count)
     await site.sealed(seconds=600)
     await site.until(
-        lambda: descriptors(process) <= before[0] + MORE_DESCRIPTORS, "descriptors are free again"
+        lambda: descriptors(process) <= before[0] + MORE_DESCRIPTORS, "descriptors are released"
     )
     await site.until(lambda: threads(process) <= before[1] + MORE_THREADS, "threads have ended")
     grown_mb = site.memory_mb() - before[2]
     trial.note(
-        f"{wanted} calls: descriptors {before[0]} -> {descriptors(process)}, threads {before[1]} "
-        f"-> "
-        f"{threads(process)}, memory {before[2]:.0f} MB {grown_mb:+.1f} MB"
+        f"{count} calls: descriptors {before[0]} -> {descriptors(process)}, "
+        f"threads {before[1]} -> {threads(process)}, memory {before[2]:.0f} MB {grown_mb:+.1f} MB"
     )
     trial.expect(grown_mb <= MAX_MB, f"memory grew by {grown_mb:.1f} MB")
-    ((segments, samples),) = site.database.query(site.database_url, STORED)
-    calls = wanted + warm
+    expect_stored(trial, count + warm)
+    trial.findings.broken += await site.faults()
+
+
+def expect_stored(trial: Trial, calls: int) -> None:
+    """Checks that all segments and samples of `calls` calls are stored."""
+    ((segments, samples),) = trial.site.database.query(trial.site.database_url, STORED)
     trial.findings.packets_sent, trial.findings.packets_stored = (
         calls * PACKETS,
         int(samples) // PACKET_SAMPLES,
     )
     trial.expect(segments == calls, f"{segments} segments of {calls} calls")
     trial.expect(samples == calls * PACKETS * PACKET_SAMPLES, f"{samples} samples of {calls} calls")
-    trial.findings.broken += await site.faults()
 
 
 async def make_calls(trial: Trial, number: int) -> None:

@@ -1,5 +1,5 @@
-"""Redis is stopped, restarted, paused: recording is untouched, dashboards are back within 5 s of
-its return.
+"""Redis is stopped, restarted, paused: recording is unaffected, and dashboards recover
+within 5 s.
 """
 
 from __future__ import annotations
@@ -17,24 +17,22 @@ BACK_SECONDS = 5.0
 
 
 async def stopped(trial: Trial) -> None:
-    """Gone for a random while, then back, empty."""
+    """Stops Redis for a random time and starts it again, empty."""
     with Redis() as redis:
         dashboard = await watched(trial, redis)
         for _ in range(trial.rounds):
             await trial.some_time(1.0, 2.0)
             redis.stop()
             await trial.some_time(0.2, 6.0)
-            began = time.monotonic()
+            started = time.monotonic()
             await asyncio.to_thread(redis.start)
-            await expect_back(trial, dashboard, began, snapshot=True)
+            await expect_back(trial, dashboard, started, snapshot=True)
         await dashboard.end()
         await trial.end_calls()
 
 
 async def paused(trial: Trial) -> None:
-    """SIGSTOP: connections stay open, nothing is answered. Another dashboard is opened
-    meanwhile.
-    """
+    """SIGSTOP: connections stay open, nothing is answered. A dashboard is opened meanwhile."""
     with Redis() as redis:
         dashboard = await watched(trial, redis)
         port = trial.site.server.port
@@ -43,34 +41,32 @@ async def paused(trial: Trial) -> None:
             await trial.some_time(1.0, 2.0)
             process = psutil.Process(redis.pid)
             process.suspend()
-            late = Dashboard(port, cookie).begin()
+            late = Dashboard(port, cookie).start()
             await trial.some_time(1.0, 8.0)
-            began = time.monotonic()
+            started = time.monotonic()
             process.resume()
             await expect_back(
-                trial, dashboard, began, snapshot=False
-            )  # connections have held, nothing was missed
-            await expect_back(trial, late, began, snapshot=False)
+                trial, dashboard, started, snapshot=False
+            )  # connections were kept, nothing was missed
+            await expect_back(trial, late, started, snapshot=False)
             await late.end()
         await dashboard.end()
         await trial.end_calls()
 
 
 async def watched(trial: Trial, redis: Redis) -> Dashboard:
-    """Calls, and a dashboard that shows their levels."""
+    """Starts calls and a dashboard that shows their levels."""
     site = await trial.install({"REDIS_URL": redis.url})
     dashboard = Dashboard(
         site.server.port, await asyncio.to_thread(log_in, site.server.port)
-    ).begin()
+    ).start()
     trial.call(2)
     await site.until(lambda: dashboard.levels, "levels on the dashboard")
     return dashboard
 
 
 async def expect_back(trial: Trial, dashboard: Dashboard, since: float, *, snapshot: bool) -> None:
-    """Levels on the dashboard, counted from the return of Redis; `snapshot`: a fresh one as
-    well.
-    """
+    """Waits for levels after the return of Redis, and for a new snapshot if `snapshot`."""
 
     def first(moments: list[float]) -> float:
         return next((moment - since for moment in moments if moment > since), 0.0)
@@ -85,9 +81,7 @@ async def expect_back(trial: Trial, dashboard: Dashboard, since: float, *, snaps
         )
         seconds = max(seconds, first(dashboard.snapshots))
     trial.note(f"dashboard back after {seconds:.1f} s")
-    trial.expect(
-        seconds <= BACK_SECONDS, f"the dashboard was back only {seconds:.1f} s after Redis"
-    )
+    trial.expect(seconds <= BACK_SECONDS, f"the dashboard was back {seconds:.1f} s after Redis")
 
 
 FAULTS = (

@@ -1,5 +1,5 @@
-"""Two servers on one database, one spool and one store, as several processes share a volume: one
-dies for good, or both are exchanged in turn.
+"""Two servers that share a database, a spool and a store: one dies for good, or both are replaced
+in turn.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ CALLS = "SELECT COUNT(*) FROM calls_call"
 
 
 async def survivor(trial: Trial) -> None:
-    """kill -9 of one that is not started again: the other takes over what it left, and the calls
-    that come back.
-    """
+    """Kills one server for good: the other takes over its journals and its reconnecting calls."""
     for _ in range(trial.rounds):
         site = await trial.install()
         dying, living = site.server, site.add_server()
         await site.start(living)
         trial.call(2, server=living)
         moving = trial.call(2, server=dying)
-        trial.call(1, server=dying, goes_on=False)
+        trial.call(1, server=dying, reconnects=False)
         await trial.some_time(1.0, 4.0)
         site.server = living
         move(moving, living)
@@ -37,15 +35,13 @@ async def survivor(trial: Trial) -> None:
         await trial.close()
     trial.expect(
         not trial.findings.worst_read_lost_ms,
-        f"{trial.findings.worst_read_lost_ms} ms lost that were read",
+        f"{trial.findings.worst_read_lost_ms} ms lost that had been read",
     )
-    trial.note(f"of what the dead server had read: {trial.findings.worst_read_lost_ms} ms")
+    trial.note(f"lost of what the dead server had read: {trial.findings.worst_read_lost_ms} ms")
 
 
 async def rolling(trial: Trial) -> None:
-    """One after the other goes and comes again; its callers move to the other meanwhile. Now and
-    then one is killed.
-    """
+    """Restarts the servers in turn, sometimes with SIGKILL; callers move to the other meanwhile."""
     site = await trial.install()
     one, other = site.server, site.add_server()
     await site.start(other)
@@ -67,27 +63,27 @@ async def rolling(trial: Trial) -> None:
 
 
 def move(callers: Sequence[Caller], server: Server) -> None:
-    """Where they connect to from now on, once their sockets break."""
+    """Sets the server that callers connect to after their sockets break."""
     for caller in callers:
         caller.url = server.media_url
 
 
-def expect_calls(trial: Trial, wanted: int) -> None:
-    """As many as there were: none has become two. (Their states are compared one by one.)"""
+def expect_calls(trial: Trial, expected: int) -> None:
+    """Checks the number of calls: none was split. (`compare` checks their states.)"""
     ((found,),) = trial.site.database.query(trial.site.database_url, CALLS)
-    trial.expect(found == wanted, f"{found} calls in the database instead of {wanted}")
+    trial.expect(found == expected, f"{found} calls in the database instead of {expected}")
 
 
 FAULTS = (
     Fault(
         "one-of-two-dies",
-        "0 ms of what was read, 200 ms of what was sent",
+        "0 ms of read audio, 200 ms of sent audio",
         survivor,
         rounds_long=20,
     ),
     Fault(
         "rolling",
-        "200 ms of what was sent for each exchange, gone in 10 s",
+        "200 ms of sent audio per restart, exit in 10 s",
         rolling,
         rounds_long=10,
     ),

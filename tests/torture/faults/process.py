@@ -1,4 +1,4 @@
-"""The server process dies, or is told to go."""
+"""The server process is killed or terminated."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from tests.servers import Server
 from tests.torture.trial import Fault, Trial
 
 ALLOWED_MS = 200
-"""kill -9: what may be lost of what was sent each time, because it was still in the buffers of
-kernel and server.
-"""
+"""Loss allowed at each SIGKILL: packets still in the buffers of the kernel and the server."""
 
 
 async def kill(trial: Trial) -> None:
-    """Again and again on one installation: while audio comes, while a dead process's journals are
-    taken over, twice.
-    """
+    """Kills one installation repeatedly: during audio, and twice during recovery."""
     await trial.install()
     for number in range(trial.rounds):
         trial.call(2)
-        trial.call(1, goes_on=False)
+        trial.call(1, reconnects=False)
         await trial.some_time(0.3, 3.0)
         await trial.kill()
         times = 1 + (0, 1, 0, 2)[number % 4]
@@ -33,13 +29,13 @@ async def kill(trial: Trial) -> None:
         await trial.end_calls(allowed_ms=ALLOWED_MS * times)
     trial.expect(
         not trial.findings.worst_read_lost_ms,
-        f"{trial.findings.worst_read_lost_ms} ms lost that were read",
+        f"{trial.findings.worst_read_lost_ms} ms lost that had been read",
     )
-    trial.note(f"of what the server had read: {trial.findings.worst_read_lost_ms} ms")
+    trial.note(f"lost of what the server had read: {trial.findings.worst_read_lost_ms} ms")
 
 
 async def kill_while_it_starts(trial: Trial) -> None:
-    """A start that is killed while, or just before, it takes over what the dead process left."""
+    """Kills a starting server just before or during recovery of the journals."""
     starting = asyncio.create_task(trial.site.start())
     await trial.some_time(0.8, 3.0)
     if starting.done():
@@ -47,13 +43,11 @@ async def kill_while_it_starts(trial: Trial) -> None:
     else:
         await trial.site.kill()
         await asyncio.wait([starting])
-        starting.exception()  # a killed start fails, but it may have succeeded just before
+        starting.exception()  # a killed start fails, unless it had just succeeded
 
 
 async def terminate(trial: Trial) -> None:
-    """A deployment under 20 live calls: the process goes within 10 s, the callers come back to the
-    next one.
-    """
+    """A deployment during 20 live calls: the process exits within 10 s, the callers reconnect."""
     await trial.install()
     trial.call(20, voices=1)
     await trial.some_time(1.0, 3.0)
@@ -68,7 +62,7 @@ async def terminate(trial: Trial) -> None:
 
 
 async def terminate_at_once(trial: Trial) -> None:
-    """SIGTERM within a second of the handshakes, and again while it goes."""
+    """SIGTERM within a second of the handshakes, and again during the shutdown."""
     await trial.install()
     trial.call(5)
     await trial.some_time(0.02, 0.5)
@@ -81,17 +75,17 @@ async def terminate_at_once(trial: Trial) -> None:
 
 
 async def go(trial: Trial, server: Server | None = None) -> None:
-    """SIGTERM, and how long it took."""
+    """Sends SIGTERM and notes how long the exit takes."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    started = loop.time()
     await trial.site.terminate(server, seconds=30)
-    seconds = loop.time() - began
-    trial.note(f"gone after {seconds:.1f} s")
-    trial.expect(seconds <= 10, f"gone only {seconds:.1f} s after SIGTERM")
+    seconds = loop.time() - started
+    trial.note(f"exit after {seconds:.1f} s")
+    trial.expect(seconds <= 10, f"exit {seconds:.1f} s after SIGTERM")
 
 
 FAULTS = (
-    Fault("kill-9", "0 ms of what was read, 200 ms of what was sent a time", kill, rounds_long=50),
-    Fault("sigterm", "200 ms of what was sent, gone in 10 s", terminate),
-    Fault("sigterm-at-once", "200 ms of what was sent, gone in 10 s", terminate_at_once),
+    Fault("kill-9", "0 ms of read, 200 ms of sent audio each time", kill, rounds_long=50),
+    Fault("sigterm", "200 ms of sent audio, exit in 10 s", terminate),
+    Fault("sigterm-at-once", "200 ms of sent audio, exit in 10 s", terminate_at_once),
 )

@@ -1,8 +1,8 @@
-"""The audio store refuses, hangs, breaks off, or lies: no row before whole audio, journals wait,
-all is caught up.
+"""The audio store refuses, hangs, aborts, or lies: no row before complete audio, journals wait, and
+everything is caught up.
 
-Files do so by a storage of ours (`stores`); S3 and Azure are real servers behind a gateway that
-obeys (`gateway`), so that the product's own client libraries meet the fault.
+For files the storage class injects the fault (`stores`). S3 and Azure are real servers behind a
+gateway (`gateway`), so that the product's own client libraries meet the fault.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tests.torture.trial import Fault, Trial
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.torture.settings"}
 CAUGHT_UP_SECONDS = 60.0
-"""A hanging store may cost two tries of 4 s for each of three files and a pause of 15 s; the rest
-is the backlog.
+"""A hanging store may cost two attempts of 4 s for each of three files and a pause of 15 s; the
+rest is for the backlog.
 """
 
 Obey = Callable[[str], Awaitable[None]]
@@ -47,13 +47,13 @@ async def objects(trial: Trial, *, kind: type[ObjectStore], order: str) -> None:
     async with behind_a_gateway(trial, kind) as (_, way):
         await disobedient(trial, way.obey, order, well=gateway.PASS_ON)
         trial.note(
-            f"{way.obeyed[order]} requests met it, {way.obeyed[gateway.PASS_ON]} went through"
+            f"{way.obeyed[order]} requests affected, {way.obeyed[gateway.PASS_ON]} forwarded"
         )
         trial.expect(way.obeyed[order] or order == gateway.REFUSE, "no request has met the fault")
 
 
 async def disobedient(trial: Trial, obey: Obey, order: str, *, well: str) -> None:
-    """The store follows an order for some seconds, several times, then is well again."""
+    """The store follows an order for some seconds, repeatedly, and then works again."""
     slowest = 0.0
     trial.call(3)
     for _ in range(trial.rounds):
@@ -63,20 +63,20 @@ async def disobedient(trial: Trial, obey: Obey, order: str, *, well: str) -> Non
         before = await expect_whole(trial)
         await obey(well)
         slowest = max(slowest, await sealing_again(trial.site, before))
-    trial.note(f"sealed again {slowest:.1f} s after the store was well")
+    trial.note(f"sealed again {slowest:.1f} s after the store recovered")
     await trial.some_time(0.5, 1.5)
     await trial.end_calls(seconds=CAUGHT_UP_SECONDS)
 
 
 async def terminate_while_it_hangs(trial: Trial, *, kind: type[ObjectStore]) -> None:
-    """SIGTERM while a request to the store is not answered: the process goes all the same, the next
-    one catches up.
+    """SIGTERM while a request to the store hangs: the process exits, and the next one
+    catches up.
     """
     async with behind_a_gateway(trial, kind) as (site, way):
         trial.call(3)
         await trial.some_time(1.0, 2.0)
         await way.obey(gateway.HANG)
-        await site.until(lambda: way.obeyed[gateway.HANG], "a request that hangs")
+        await site.until(lambda: way.obeyed[gateway.HANG], "a hanging request")
         await go(trial)
         await way.obey(gateway.PASS_ON)
         await site.start()
@@ -88,7 +88,7 @@ async def terminate_while_it_hangs(trial: Trial, *, kind: type[ObjectStore]) -> 
 async def behind_a_gateway(
     trial: Trial, kind: type[ObjectStore]
 ) -> AsyncIterator[tuple[Installation, Gateway]]:
-    """A store of this kind, a gateway before it, an installation that knows the gateway only."""
+    """Yields an installation whose store is behind a gateway, and that gateway."""
     store = kind()
     try:
         await asyncio.to_thread(store.__enter__)
@@ -101,9 +101,7 @@ async def behind_a_gateway(
             try:
                 yield await trial.install(store.environment(way.port), store=opened), way
             finally:
-                await (
-                    trial.close()
-                )  # while its store is there: what it still has in its hands ends at once
+                await trial.close()  # while the store runs, so that pending requests end at once
     finally:
         store.__exit__(None, None, None)
 
@@ -115,8 +113,9 @@ def halve(store: AudioStorage, name: str) -> None:
 
 
 async def expect_whole(trial: Trial) -> int:
-    """No row is there without its whole audio (audio without a row may be: the row comes next); how
-    many there are.
+    """Checks that every row has its complete audio; returns the number of rows.
+
+    Audio without a row is allowed: the row follows.
     """
     site = trial.site
     found = await asyncio.to_thread(site.misfits)
@@ -127,14 +126,14 @@ async def expect_whole(trial: Trial) -> int:
 
 
 async def sealing_again(site: Installation, before: int) -> float:
-    """Waits for a row that was not there before; seconds."""
-    began = time.monotonic()
+    """Waits for a new row; returns the seconds."""
+    started = time.monotonic()
     await site.until(
         lambda: site.segment_count() > before,
-        "a row after the store is well",
+        "a row after the store recovered",
         seconds=CAUGHT_UP_SECONDS,
     )
-    return time.monotonic() - began
+    return time.monotonic() - started
 
 
 def azure_missing() -> str:
@@ -145,7 +144,7 @@ def azure_missing() -> str:
     return ""
 
 
-PROMISED = "0 ms, no row before its whole audio"
+PROMISED = "0 ms, no row before its complete audio"
 KINDS: tuple[tuple[type[ObjectStore], Callable[[], str]], ...] = ((S3, str), (Azure, azure_missing))
 
 
@@ -173,7 +172,7 @@ def of_objects() -> Iterator[Fault]:
             inject = partial(objects, kind=kind, order=order)
             yield Fault(f"{kind.name}-{name}", PROMISED, inject, rounds_long=5, missing=missing)
         inject = partial(terminate_while_it_hangs, kind=kind)
-        promised = "200 ms of what was sent, gone in 10 s"
+        promised = "200 ms of sent audio, exit in 10 s"
         yield Fault(f"sigterm-{kind.name}-hangs", promised, inject, missing=missing)
 
 

@@ -1,4 +1,4 @@
-"""What networks and clocks do to packets: the laws of the timeline, over the real socket
+"""Effects of networks and clocks on packets: the laws of the timeline, over the real socket
 (docs/timeline.md).
 """
 
@@ -12,18 +12,18 @@ from tests.torture.recital import Recital, Stamps
 from tests.torture.trial import Fault, Trial
 
 MINUTE, HOUR = 60 * 50, 3600 * 50
-"""In packets."""
+"""Numbers of packets."""
 JUMPS = "SELECT call_id, reason FROM calls_ledgerentry WHERE kind = 'clock_jump'"
 
 
 async def recite(trial: Trial, stamps: Stamps, *, packets: tuple[int, int], jumps: int = 0) -> None:
-    """One call with these timestamps, of so many packets in the short and in the long form."""
+    """Plays one call with these timestamps; `packets` are for the short and the long form."""
     site = await trial.install({"SEGMENT_SECONDS": "10"})
     recital = Recital(
         site.server.media_url, trial.random.getrandbits(40), packets[trial.long], stamps
     )
     trial.callers.append(recital)
-    recital.begin()
+    recital.start()
     await recital.over()
     await trial.end_calls(seconds=120)
     found = [
@@ -39,13 +39,13 @@ def bare(recital: Recital) -> str:
 
 
 def jump(number: int, *, at: int, by_ms: int) -> int:
-    """The clock steps at one packet and goes on from there."""
+    """Returns a timestamp of a clock that steps at one packet."""
     return number * PACKET_MS + (by_ms if number >= at else 0)
 
 
 def stall(number: int, *, at: int, ms: int) -> int:
-    """Packets are held back for so long, then come in a burst that is stamped when it came, ten to
-    the millisecond.
+    """Returns a timestamp of a stall: packets are delayed, then arrive in a burst with the
+    timestamps of their arrival, ten per millisecond.
     """
     held_until = at * PACKET_MS + ms
     spoken = number * PACKET_MS

@@ -1,22 +1,23 @@
-// Buttons that copy what they stand beside: <button data-copy="…">. One listener for a page, also for what comes later.
+// Copy buttons: <button data-copy="…">. One listener on the document, so that later buttons work
+// too.
 
-const SAID_MS = 1_600;
+const RESULT_MS = 1_600;
 
 async function copy(button) {
   const before = button.textContent;
-  let said = "Copied";
+  let result = "Copied";
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
   } catch {
-    said = "Not allowed"; // by the browser: no HTTPS, or no permission
+    result = "Not allowed"; // by the browser: no HTTPS, or no permission
   }
-  if (button.dataset.said) return; // pressed twice
-  button.dataset.said = said;
-  button.textContent = said;
+  if (button.dataset.result) return; // pressed twice
+  button.dataset.result = result;
+  button.textContent = result;
   setTimeout(() => {
     button.textContent = before;
-    delete button.dataset.said;
-  }, SAID_MS);
+    delete button.dataset.result;
+  }, RESULT_MS);
 }
 
 document.addEventListener("click", (event) => {

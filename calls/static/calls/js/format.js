@@ -1,15 +1,17 @@
-// What numbers look like. PURE.
+// Formats of numbers, times and ids. PURE.
 
-/** Seconds as a running clock: 0:07, 4:05, 1:02:09. */
+/** Formats seconds as a running clock: 0:07, 4:05, 1:02:09. */
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));
   const two = (number) => String(number).padStart(2, "0");
   const minutes = Math.floor(whole / 60) % 60;
   const hours = Math.floor(whole / 3600);
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+  return hours > 0
+    ? `${hours}:${two(minutes)}:${two(whole % 60)}`
+    : `${minutes}:${two(whole % 60)}`;
 }
 
-/** A level in dBFS as it stands beside its meter; at or below the floor there is nothing to hear. */
+/** Formats a level in dBFS as shown beside its meter; "silent" at or below the floor. */
 export function level(dbfs, floor = -60) {
   if (!(dbfs > floor)) return "silent";
   return `${dbfs < -0.5 ? "−" : ""}${Math.abs(Math.round(dbfs))} dB`;
@@ -19,12 +21,12 @@ export function counted(number, one, many) {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-/** The last characters of an id: enough to tell two calls apart by eye. */
+/** Returns the last characters of an id, enough to tell two calls apart. */
 export function shortId(text) {
   return text.length > 8 ? `…${text.slice(-8)}` : text;
 }
 
-/** Time of day of an ISO 8601 time in the reader's own zone: 14:03:09. */
+/** Formats the time of day of an ISO 8601 time in the browser's zone: 14:03:09. */
 export function timeOfDay(iso) {
   const moment = new Date(iso);
   return Number.isNaN(moment.getTime()) ? "" : moment.toTimeString().slice(0, 8);

@@ -1,9 +1,16 @@
-// A short name that an operator recognises, from a raw id. PURE. The same as calls/identity.py and calls/templatetags/live.py
-// on first paint: all are held to tests/js/identities.json.
+// Labels of participants and calls. PURE.
+//
+// First paint uses the same rules in calls/identity.py and calls/templatetags/live.py; tests hold
+// both to tests/js/identities.json.
+
+import { shortId } from "./format.js";
 
 const LONGEST = 40;
 
-/** @param {{raw_id: string, kind: string, display_name: string}} participant @param {Object<string, string>} kinds */
+/**
+ * @param {{raw_id: string, kind: string, display_name: string}} participant
+ * @param {Object<string, string>} kinds
+ */
 export function label(participant, kinds) {
   if (participant.display_name) return participant.display_name;
   const rawId = participant.raw_id;
@@ -21,8 +28,19 @@ export function label(participant, kinds) {
   return `${kinds[participant.kind] ?? "Participant"} …${last.slice(-6).join("")}`;
 }
 
-/** The kind in words, where the label does not say it already. */
+/**
+ * Returns the participants of a call, or its short id before the first.
+ * @param {{id: string, call_connection_id: string, participants: object[]}} call
+ */
+export function callTitle(call, kinds) {
+  const names = call.participants.map((participant) => label(participant, kinds));
+  if (names.length === 0) return `Call ${shortId(call.call_connection_id || call.id)}`;
+  if (names.length > 2) return `${names[0]}, ${names[1]} and ${names.length - 2} more`;
+  return names.join(" ↔ ");
+}
+
+/** Returns the kind as text, or "" if the label already contains it. */
 export function kindNote(participant, kinds) {
-  const saysIt = !participant.display_name && !["phone", "unknown"].includes(participant.kind);
-  return saysIt ? "" : (kinds[participant.kind] ?? kinds.unknown);
+  const isInLabel = !participant.display_name && !["phone", "unknown"].includes(participant.kind);
+  return isInLabel ? "" : (kinds[participant.kind] ?? kinds.unknown);
 }

@@ -1,4 +1,4 @@
-// <time class="local" datetime="…"> in the reader's own zone, UTC on hover. Without JavaScript the server's UTC stays.
+// <time class="local" datetime="…"> in the browser's time zone, with UTC as tooltip.
 
 const STYLES = {
   time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
@@ -6,20 +6,23 @@ const STYLES = {
 };
 STYLES.datetime = { ...STYLES.date, ...STYLES.time };
 
-/** "2026-11-25 14:03:09" in `zone` (the reader's own if absent), "" for what is no time. PURE. */
+/** Formats as "2026-11-25 14:03:09" in `zone` (default: the browser's); "" if invalid. PURE. */
 export function localText(iso, style = "datetime", zone = undefined) {
   const moment = new Date(iso);
   if (!iso || Number.isNaN(moment.getTime())) return "";
-  // Sweden writes dates as ISO 8601 does; readers of all countries understand them.
-  return new Intl.DateTimeFormat("sv-SE", { ...(STYLES[style] ?? STYLES.datetime), timeZone: zone }).format(moment);
+  // Swedish dates look like ISO 8601, which all countries understand.
+  return new Intl.DateTimeFormat("sv-SE", {
+    ...(STYLES[style] ?? STYLES.datetime),
+    timeZone: zone,
+  }).format(moment);
 }
 
-/** "2026-11-25 13:03:09 UTC". PURE. */
+/** Formats as "2026-11-25 13:03:09 UTC". PURE. */
 export function utcText(iso) {
   return `${localText(iso, "datetime", "UTC")} UTC`;
 }
 
-/** All times below `root`, once each, also those whose `datetime` has changed since. */
+/** Converts all times below `root`, again only if their `datetime` has changed. */
 export function localiseTimes(root = document) {
   for (const element of root.querySelectorAll("time.local[datetime]")) {
     const iso = element.getAttribute("datetime");

@@ -1,25 +1,34 @@
-// The menu in which columns of the list are hidden. This browser keeps it: how one looks at a list is no part of what is
-// shown, so an address that is shared says nothing of it, and the server has nothing to store or to tell.
+// Menu of visible columns. The choice is stored in the browser only, neither in the address nor on
+// the server.
 
 import { changed, read, written } from "./columns.js";
 
-const KEPT = "acsmedia.calls.hidden-columns";
+const STORAGE_KEY = "acsmedia.calls.hidden-columns";
 
 export class ColumnMenu {
   #hidden = [];
 
-  /** @param menu a <details> with boxes @param list what the rows are in; its `data-hides` is for the style sheet */
+  /**
+   * @param menu a <details> with checkboxes
+   * @param list parent of the rows; CSS reads its `data-hides`
+   */
   constructor(menu, list) {
     Object.assign(this, { menu, list, reset: menu.querySelector("[data-part=reset]") });
     menu.hidden = false;
-    menu.addEventListener("change", ({ target }) => this.#keep(changed(this.#hidden, target.value, target.checked)));
-    this.reset.addEventListener("click", () => this.#keep([]));
-    document.addEventListener("pointerdown", ({ target }) => menu.contains(target) || (menu.open = false));
-    window.addEventListener("storage", ({ key }) => key === KEPT && this.#show(kept())); // another window has chosen
-    this.#show(kept());
+    menu.addEventListener("change", ({ target }) =>
+      this.#store(changed(this.#hidden, target.value, target.checked)),
+    );
+    this.reset.addEventListener("click", () => this.#store([]));
+    document.addEventListener(
+      "pointerdown",
+      ({ target }) => menu.contains(target) || (menu.open = false),
+    );
+    // Changed in another window.
+    window.addEventListener("storage", ({ key }) => key === STORAGE_KEY && this.#show(stored()));
+    this.#show(stored());
   }
 
-  /** Whether it was open. */
+  /** Closes the menu; returns whether it was open. */
   close() {
     if (!this.menu.open) return false;
     this.menu.open = false;
@@ -27,27 +36,28 @@ export class ColumnMenu {
     return true;
   }
 
-  #keep(hidden) {
+  #store(hidden) {
     this.#show(hidden);
     try {
-      if (hidden.length > 0) window.localStorage.setItem(KEPT, written(hidden));
-      else window.localStorage.removeItem(KEPT);
+      if (hidden.length > 0) window.localStorage.setItem(STORAGE_KEY, written(hidden));
+      else window.localStorage.removeItem(STORAGE_KEY);
     } catch {
-      // the browser keeps nothing: the choice holds as long as the page
+      // no storage in this browser: the choice lasts as long as the page
     }
   }
 
   #show(hidden) {
     this.#hidden = hidden;
     this.list.dataset.hides = written(hidden);
-    for (const box of this.menu.querySelectorAll("input")) box.checked = !hidden.includes(box.value);
+    for (const box of this.menu.querySelectorAll("input"))
+      box.checked = !hidden.includes(box.value);
     this.reset.disabled = hidden.length === 0;
   }
 }
 
-function kept() {
+function stored() {
   try {
-    return read(window.localStorage.getItem(KEPT));
+    return read(window.localStorage.getItem(STORAGE_KEY));
   } catch {
     return [];
   }

@@ -1,19 +1,19 @@
-// Which columns of the list are hidden, as the browser keeps them. PURE.
+// Hidden columns of the list, as stored in the browser. PURE.
 
 export const COLUMNS = Object.freeze(["state", "began", "length", "trouble", "id"]);
 
-/** Hidden columns in the order of the list. @param {string | null} text what was kept; what is unknown is not hidden */
+/** Parses the stored text (or null) to hidden columns in list order; unknown names are ignored. */
 export function read(text) {
   const given = new Set((text ?? "").split(" "));
   return COLUMNS.filter((name) => given.has(name));
 }
 
-/** What is to be kept, "" where all are shown. */
+/** Returns the text to store, "" if all columns are visible. */
 export function written(hidden) {
   return read(hidden.join(" ")).join(" ");
 }
 
-/** The same with one column shown or hidden. */
+/** Returns the hidden columns after showing or hiding one. */
 export function changed(hidden, name, isShown) {
   const others = hidden.filter((each) => each !== name);
   return read((isShown ? others : [...others, name]).join(" "));

@@ -1,25 +1,28 @@
-// Which of the calls that are shown are selected. PURE.
+// Selected calls among the visible ones. PURE.
 
-/** The ids from `anchor` to `id`, both included and in whichever direction; `id` alone where the anchor is not shown. */
+/**
+ * Returns the ids from `anchor` to `id`, inclusive, in either direction; only `id` if the anchor is
+ * not visible.
+ */
 export function between(shown, anchor, id) {
   const [from, to] = [shown.indexOf(anchor), shown.indexOf(id)];
   if (to < 0) return [];
   return from < 0 ? [id] : shown.slice(Math.min(from, to), Math.max(from, to) + 1);
 }
 
-/** What remains of a selection once other calls are shown: what is out of sight would be downloaded unseen. */
-export function kept(selected, shown) {
-  const there = new Set(shown);
-  return selected.filter((id) => there.has(id));
+/** Returns the part of the selection that is still visible: hidden calls must not be downloaded. */
+export function retained(selected, shown) {
+  const visible = new Set(shown);
+  return selected.filter((id) => visible.has(id));
 }
 
-/** "none", "some" or "all" of those that are shown. */
+/** Returns "none", "some" or "all" of the visible calls. */
 export function extent(count, shown) {
   if (count === 0) return "none";
   return count < shown ? "some" : "all";
 }
 
-/** The same in words, which are also the reason why nothing can be downloaded. */
-export function said(count, shown) {
-  return count === 0 ? "Nothing selected" : `${count} of ${shown} selected`;
+/** Returns the same as text; "None selected" is also the tooltip of the disabled button. */
+export function summary(count, shown) {
+  return count === 0 ? "None selected" : `${count} of ${shown} selected`;
 }

@@ -1,4 +1,4 @@
-// What the operator wants to see of the live calls, and in which order; it stands in the address bar. PURE.
+// Filter and sort order of the live calls, as in the address bar. PURE.
 
 import { label } from "../identity.js";
 
@@ -6,41 +6,47 @@ export const everything = Object.freeze({ q: "", state: "", longer: 0, alarm: ""
 const SORTS = ["newest", "longest", "identity", "state", "alarm"];
 const RANK = { speaking: 0, silent: 1, waiting: 2 };
 
-/** @param {string} search as in `location.search`; what is not understood is as if it were not there */
+/** @param {string} search as in `location.search`; unknown values are ignored */
 export function read(search) {
   const given = new URLSearchParams(search);
   const longer = Number.parseInt(given.get("longer") ?? "", 10);
   return {
     q: given.get("q") ?? "",
-    state: ["speaking", "silent", "waiting", "alarm"].includes(given.get("state")) ? given.get("state") : "",
+    state: ["speaking", "silent", "waiting", "alarm"].includes(given.get("state"))
+      ? given.get("state")
+      : "",
     longer: longer > 0 ? longer : 0,
     alarm: given.get("alarm") ?? "",
     sort: SORTS.includes(given.get("sort")) ? given.get("sort") : "newest",
   };
 }
 
-/** The search for the address bar, "" where everything is shown. */
+/** Returns the search for the address bar, "" for the defaults. */
 export function written(choice) {
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(choice)) if (value !== everything[name]) search.set(name, String(value));
+  for (const [name, value] of Object.entries(choice))
+    if (value !== everything[name]) search.set(name, String(value));
   const text = search.toString();
   return text ? `?${text}` : "";
 }
 
-/** "speaking", "silent", or "waiting": nobody was heard yet. */
+/** Returns "speaking", "silent", or "waiting": no audio yet. */
 export function stateOf(call, voices, now) {
   if (call.participants.length === 0) return "waiting";
-  return call.participants.some((each) => voices.get(each.id)?.hasSpoken(now)) ? "speaking" : "silent";
+  return call.participants.some((each) => voices.get(each.id)?.hasSpoken(now))
+    ? "speaking"
+    : "silent";
 }
 
 /**
- * The calls that are wanted, in the order that is wanted. `calls` come newest first.
- * @param world `alarms` that are on, `voices` by participant, `kinds`, `now` of the voices, `clock` of the server (ms)
+ * Filters and sorts `calls`, which come newest first.
+ * @param context active `alarms`, `voices` by participant, `kinds`, `now` of the voices, `clock` of
+ *   the server (ms)
  */
-export function chosen(calls, choice, world) {
-  const facts = new Map(calls.map((call) => [call, factsOf(call, world)]));
-  const wanted = calls.filter((call) => isWanted(call, facts.get(call), choice, world.clock));
-  return choice.sort === "newest" ? wanted : wanted.sort(comparing(choice.sort, facts));
+export function chosen(calls, choice, context) {
+  const facts = new Map(calls.map((call) => [call, factsOf(call, context)]));
+  const matching = calls.filter((call) => matches(call, facts.get(call), choice, context.clock));
+  return choice.sort === "newest" ? matching : matching.sort(comparing(choice.sort, facts));
 }
 
 function factsOf(call, { alarms, voices, kinds, now }) {
@@ -51,24 +57,32 @@ function factsOf(call, { alarms, voices, kinds, now }) {
   };
 }
 
-function isWanted(call, { state, alarms, names }, choice, clock) {
-  if (choice.q && !says(call, names, choice.q)) return false;
-  if (choice.state === "alarm" ? alarms.length === 0 : choice.state && choice.state !== state) return false;
+function matches(call, { state, alarms, names }, choice, clock) {
+  if (choice.q && !contains(call, names, choice.q)) return false;
+  if (choice.state === "alarm" ? alarms.length === 0 : choice.state && choice.state !== state)
+    return false;
   if (choice.alarm && !alarms.some((alarm) => alarm.alarm === choice.alarm)) return false;
   return clock - Date.parse(call.started_at) >= choice.longer * 60_000 || choice.longer === 0;
 }
 
-function says(call, names, text) {
-  const told = [call.call_connection_id, call.correlation_id, call.id, ...names];
-  const all = told.concat(call.participants.map((each) => each.raw_id)).join("\n").toLowerCase();
-  return text.toLowerCase().split(/\s+/).every((word) => all.includes(word));
+function contains(call, names, text) {
+  const ids = [call.call_connection_id, call.correlation_id, call.id, ...names];
+  const all = ids
+    .concat(call.participants.map((each) => each.raw_id))
+    .join("\n")
+    .toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
 }
 
 function comparing(sort, facts) {
   const of = (call) => facts.get(call);
   return {
     longest: (first, second) => Date.parse(first.started_at) - Date.parse(second.started_at),
-    identity: (first, second) => (of(first).names[0] ?? "~").localeCompare(of(second).names[0] ?? "~"),
+    identity: (first, second) =>
+      (of(first).names[0] ?? "~").localeCompare(of(second).names[0] ?? "~"),
     state: (first, second) => RANK[of(first).state] - RANK[of(second).state],
     alarm: (first, second) => of(second).alarms.length - of(first).alarms.length,
   }[sort];

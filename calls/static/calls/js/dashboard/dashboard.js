@@ -1,5 +1,5 @@
-// The live dashboard: socket -> state and voices -> rows, totals and alarms. What is drawn ten times a second and more is
-// drawn by painter.js, for the rows that are in sight.
+// The live dashboard: socket -> state and voices -> rows, totals and alarms. Meters and strips are
+// drawn by painter.js, for visible rows only.
 
 import { AlarmList } from "./alarm-list.js";
 import { CallCards } from "./rows/call-card.js";
@@ -20,57 +20,65 @@ const at = (id) => document.getElementById(id);
 const page = at("live");
 const list = at("calls");
 const banner = at("connection");
-const names = { kinds: JSON.parse(at("kinds").textContent), words: JSON.parse(at("alarm-words").textContent) };
-const ahead = Date.parse(page.dataset.now) - Date.now(); // the server's clock against this machine's
-const serverNow = () => Date.now() + ahead;
+const names = {
+  kinds: JSON.parse(at("kinds").textContent),
+  words: JSON.parse(at("alarm-words").textContent),
+};
+const clockOffset = Date.parse(page.dataset.now) - Date.now(); // server clock minus browser clock
+const serverNow = () => Date.now() + clockOffset;
 
 let state = nothing;
 let voices = new Map();
 let countdown = null;
-let drawing = null;
-let isAsked = false; // the operator has just asked for another choice: then rows may move
+let showTimer = null;
+let isRequested = false; // the operator has just changed the filters: rows may move
 
 const painter = new Painter({ get: (id) => voices.get(id) }, serverNow);
 const templates = { card: at("call-template"), participant: at("participant-template") };
 const cards = new CallCards(list, templates, names, painter);
 const alarms = new AlarmList(
-  { section: at("alarms"), rows: at("alarm-list"), voice: at("alarm-news"), template: at("alarm-template") },
+  {
+    section: at("alarms"),
+    rows: at("alarm-list"),
+    status: at("alarm-news"),
+    template: at("alarm-template"),
+  },
   { ...names, callUrl: list.dataset.callUrl },
 );
 const totals = new Totals();
-const ears = new RowListening(list, at("listening"), names.kinds);
+const listening = new RowListening(list, at("listening"), names.kinds);
 const reading = new Reading(list, () => show());
 const form = new ChoiceForm(at("choice"), names.words, () => {
-  isAsked = true;
+  isRequested = true;
   show();
 });
 
-const DRAWN_AFTER_MS = 16; // two hundred calls that raise an alarm together are one picture, not two hundred
+const SHOWN_AFTER_MS = 16; // two hundred simultaneous alarms are shown at once, not one by one
 
-function message(heard) {
-  if (heard.type === "levels") return hearLevels(heard.levels);
-  if (heard.type === "totals") return totals.hear(heard);
-  if (heard.type === "minutes") {
-    for (const [id, minute] of Object.entries(heard.minutes)) voices.get(id)?.remember(minute);
+function receive(message) {
+  if (message.type === "levels") return receiveLevels(message.levels);
+  if (message.type === "totals") return totals.update(message);
+  if (message.type === "minutes") {
+    for (const [id, minute] of Object.entries(message.minutes)) voices.get(id)?.setMinute(minute);
     return undefined;
   }
   const before = state;
-  state = reduce(state, heard);
-  if (heard.type === "snapshot") connected();
+  state = reduce(state, message);
+  if (message.type === "snapshot") connected();
   if (state !== before) {
-    keepVoices();
-    drawing ??= setTimeout(show, DRAWN_AFTER_MS);
+    updateVoices();
+    showTimer ??= setTimeout(show, SHOWN_AFTER_MS);
   }
   return undefined;
 }
 
-function hearLevels(levels) {
+function receiveLevels(levels) {
   const now = performance.now();
-  for (const id in levels) voices.get(id)?.hear(levels[id][0], levels[id][1], now);
+  for (const id in levels) voices.get(id)?.addLevel(levels[id][0], levels[id][1], now);
 }
 
-/** One for each participant of a live call; a voice that goes on keeps its minute. */
-function keepVoices() {
+/** Keeps one voice per participant of a live call; existing ones keep their minute. */
+function updateVoices() {
   const before = voices;
   voices = new Map();
   for (const call of state.calls) {
@@ -79,16 +87,16 @@ function keepVoices() {
 }
 
 function show() {
-  clearTimeout(drawing);
-  drawing = null;
+  clearTimeout(showTimer);
+  showTimer = null;
   const now = performance.now();
-  const world = { alarms: state.alarms, voices, kinds: names.kinds, now, clock: serverNow() };
-  const wanted = chosen(state.calls, form.choice, world).map((call) => call.id);
+  const context = { alarms: state.alarms, voices, kinds: names.kinds, now, clock: serverNow() };
+  const wanted = chosen(state.calls, form.choice, context).map((call) => call.id);
   const calls = new Map(state.calls.map((call) => [call.id, call]));
-  const { ids, waiting } = arrange(cards.shown, wanted, reading.isOn && !isAsked);
-  isAsked = false;
+  const { ids, waiting } = arrange(cards.shown, wanted, reading.isOn && !isRequested);
+  isRequested = false;
   cards.show(ids, calls, state);
-  ears.show(calls);
+  listening.show(calls);
   alarms.show(state.alarms, state.calls);
   totals.show(state);
   at("waiting").hidden = waiting === 0;
@@ -97,13 +105,13 @@ function show() {
   at("none-chosen").hidden = state.calls.length === 0 || ids.length > 0;
 }
 
-function second() {
-  for (const voice of voices.values()) voice.turn();
+function everySecond() {
+  for (const voice of voices.values()) voice.endSecond();
   if (page.dataset.connection === "lost") return;
-  painter.second();
-  cards.sweep(performance.now());
-  reading.look();
-  if (form.dependsOnTheMoment && !reading.isOn) show();
+  painter.everySecond();
+  cards.removeEnded(performance.now());
+  reading.update();
+  if (form.dependsOnTime && !reading.isOn) show();
 }
 
 function connected() {
@@ -115,32 +123,36 @@ function connected() {
 function lost(wait) {
   const until = Date.now() + wait;
   const figure = at("connection-wait");
-  const tell = () => {
+  const update = () => {
     const seconds = Math.ceil((until - Date.now()) / 1000);
-    figure.textContent = seconds > 0 ? `Trying again in ${counted(seconds, "second", "seconds")}.` : "Trying now.";
+    figure.textContent =
+      seconds > 0 ? `Trying again in ${counted(seconds, "second", "seconds")}.` : "Trying now.";
   };
   clearInterval(countdown);
-  countdown = setInterval(tell, 1000);
+  countdown = setInterval(update, 1000);
   page.dataset.connection = "lost";
   banner.hidden = false;
-  totals.forget();
-  tell();
+  totals.reset();
+  update();
 }
 
-/** A refused handshake has no reason that a page may read; whether we are still logged in, the page itself tells. */
+/**
+ * A refused handshake has no reason that a page may read: a request for the page shows whether the
+ * login is valid.
+ */
 async function refused(isLoggedOut) {
   if (isLoggedOut) return window.location.reload();
   try {
     const answer = await fetch(window.location.pathname, { method: "HEAD", redirect: "manual" });
     if (answer.type === "opaqueredirect") window.location.reload();
   } catch {
-    // The server is not there at all: the next attempt will tell.
+    // The server is unreachable: the next attempt follows.
   }
 }
 
-function forgiveClipping(event) {
+function clearClipping(event) {
   const row = event.target.closest('[data-part="clip"]')?.closest("[data-participant]");
-  if (row) voices.get(row.dataset.participant)?.forgiveClipping();
+  if (row) voices.get(row.dataset.participant)?.clearClipping();
 }
 
 const url = new URL(page.dataset.socket, window.location.href);
@@ -149,22 +161,22 @@ const socket = new LiveSocket(
   url.href,
   {
     open: (address) => new WebSocket(address),
-    later: (callback, ms) => setTimeout(callback, ms),
-    never: (timer) => clearTimeout(timer),
-    chance: Math.random,
+    schedule: (callback, ms) => setTimeout(callback, ms),
+    cancel: (timer) => clearTimeout(timer),
+    random: Math.random,
   },
-  { message, opened: () => {}, lost, refused },
+  { message: receive, opened: () => {}, lost, refused },
 );
 window.addEventListener("offline", () => socket.drop());
-window.addEventListener("online", () => socket.hurry());
-document.addEventListener("visibilitychange", () => document.hidden || socket.hurry());
-at("connection-retry").addEventListener("click", () => socket.hurry());
+window.addEventListener("online", () => socket.retryNow());
+document.addEventListener("visibilitychange", () => document.hidden || socket.retryNow());
+at("connection-retry").addEventListener("click", () => socket.retryNow());
 at("waiting").addEventListener("click", () => {
-  isAsked = true;
+  isRequested = true;
   window.scrollTo({ top: 0 });
   show();
 });
-list.addEventListener("click", forgiveClipping);
+list.addEventListener("click", clearClipping);
 listenToKeys(list, at("filter"));
-setInterval(second, 1000);
+setInterval(everySecond, 1000);
 socket.open();

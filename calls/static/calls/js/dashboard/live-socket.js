@@ -1,32 +1,42 @@
-// The live socket: opens, hears, notices that it has gone silent, opens again. Knows no page: the browser's WebSocket,
-// clock and chance are handed in, so that a test can play them.
+// The live socket: connects, receives, detects silence and reconnects. Independent of the page:
+// tests pass their own WebSocket, timers and randomness.
 
 import { pause } from "../backoff.js";
 
 export const LOGGED_OUT = 4401;
-export const SILENT_AFTER_MS = 15_000; // the server speaks every 5 s at least
+export const SILENT_AFTER_MS = 15_000; // the server sends at least every 5 s
 
 export class LiveSocket {
   /**
-   * @param {object} world `open(url)` a WebSocket, `later(callback, ms)` a timer, `never(timer)`, `chance()`.
-   * @param {object} ears `message(object)`, `opened()`, `lost(ms until the next attempt)`, `refused(wasOpen)`.
+   * @param {object} browser `open(url)`: a WebSocket; `schedule(callback, ms)`: a timer;
+   *   `cancel(timer)`; `random()`
+   * @param {object} listeners `message(object)`, `opened()`, `lost(ms until the next attempt)`,
+   *   `refused(isLoggedOut)`
    */
-  constructor(url, world, ears) {
-    Object.assign(this, { url, world, ears, socket: null, timer: null, attempt: 0, wasOpen: false });
+  constructor(url, browser, listeners) {
+    Object.assign(this, {
+      url,
+      browser,
+      listeners,
+      socket: null,
+      timer: null,
+      attempt: 0,
+      wasOpen: false,
+    });
   }
 
   open() {
-    this.world.never(this.timer);
+    this.browser.cancel(this.timer);
     this.wasOpen = false;
-    const socket = this.world.open(this.url);
+    const socket = this.browser.open(this.url);
     this.socket = socket;
     socket.onopen = () => this.#opened(socket);
-    socket.onmessage = (event) => this.#heard(socket, event);
+    socket.onmessage = (event) => this.#received(socket, event);
     socket.onclose = (event) => this.#closed(socket, event);
-    this.#watch(socket); // an attempt that hangs is given up as well
+    this.#watch(socket); // limits a hanging attempt, too
   }
 
-  /** Gives up a connection that is known to be dead; the next attempt follows by itself. */
+  /** Abandons a dead connection; the next attempt is scheduled. */
   drop() {
     const socket = this.socket;
     if (socket === null) return;
@@ -34,37 +44,41 @@ export class LiveSocket {
     socket.close();
   }
 
-  /** Tries at once instead of waiting for the next attempt. */
-  hurry() {
+  /** Reconnects now instead of waiting for the next attempt. */
+  retryNow() {
     if (this.socket === null) this.open();
   }
 
   #opened(socket) {
     if (socket !== this.socket) return;
     this.wasOpen = true;
-    this.ears.opened();
+    this.listeners.opened();
   }
 
-  #heard(socket, event) {
+  #received(socket, event) {
     if (socket !== this.socket) return;
-    this.attempt = 0; // only a server that speaks is well again
+    this.attempt = 0; // only a message proves that the server works again
     this.#watch(socket);
-    this.ears.message(JSON.parse(event.data));
+    this.listeners.message(JSON.parse(event.data));
   }
 
   #closed(socket, event) {
     if (socket !== this.socket) return;
     this.socket = null;
-    this.world.never(this.timer);
-    if (event.code === LOGGED_OUT || !this.wasOpen) this.ears.refused(event.code === LOGGED_OUT);
-    const wait = pause(this.attempt, this.world.chance());
+    this.browser.cancel(this.timer);
+    if (event.code === LOGGED_OUT || !this.wasOpen)
+      this.listeners.refused(event.code === LOGGED_OUT);
+    const wait = pause(this.attempt, this.browser.random());
     this.attempt += 1;
-    this.timer = this.world.later(() => this.open(), wait);
-    this.ears.lost(wait);
+    this.timer = this.browser.schedule(() => this.open(), wait);
+    this.listeners.lost(wait);
   }
 
   #watch(socket) {
-    this.world.never(this.timer);
-    this.timer = this.world.later(() => socket === this.socket && this.drop(), SILENT_AFTER_MS);
+    this.browser.cancel(this.timer);
+    this.timer = this.browser.schedule(
+      () => socket === this.socket && this.drop(),
+      SILENT_AFTER_MS,
+    );
   }
 }

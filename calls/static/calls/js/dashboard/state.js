@@ -1,9 +1,14 @@
-// Messages of the live socket -> the calls and alarms of this moment, newest calls first, oldest alarms first, and how
-// many listen to which call. PURE: a new state for each message, the same object for a message that changes nothing.
+// State of the dashboard: live calls, newest first, active alarms, oldest first, and the number of
+// listeners by call. PURE: each message of the live socket gives a new state, or the same object if
+// it changes nothing.
 
 import { alarmKey } from "./alarms.js";
 
-export const nothing = Object.freeze({ calls: Object.freeze([]), alarms: Object.freeze([]), listening: Object.freeze({}) });
+export const nothing = Object.freeze({
+  calls: Object.freeze([]),
+  alarms: Object.freeze([]),
+  listening: Object.freeze({}),
+});
 
 export function reduce(state, message) {
   switch (message.type) {
@@ -15,7 +20,10 @@ export function reduce(state, message) {
       };
     case "call.started":
     case "call.updated":
-      return { ...state, calls: [...without(state, message.call.id), message.call].sort(newestFirst) };
+      return {
+        ...state,
+        calls: [...without(state, message.call.id), message.call].sort(newestFirst),
+      };
     case "call.ended":
       return state.calls.some((call) => call.id === message.call.id)
         ? { ...state, calls: without(state, message.call.id) }
@@ -30,7 +38,7 @@ export function reduce(state, message) {
     }
     case "listening":
       return { ...state, listening: message.calls };
-    default: // levels are no state: the newest wins, and a lost one is not missed
+    default: // levels are not part of the state: only the newest matters
       return state;
   }
 }
@@ -44,7 +52,10 @@ function others(state, alarm) {
 }
 
 function oldestFirst(first, second) {
-  return Date.parse(first.since) - Date.parse(second.since) || (alarmKey(first) < alarmKey(second) ? -1 : 1);
+  return (
+    Date.parse(first.since) - Date.parse(second.since) ||
+    (alarmKey(first) < alarmKey(second) ? -1 : 1)
+  );
 }
 
 function without(state, id) {

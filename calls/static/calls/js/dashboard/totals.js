@@ -1,4 +1,4 @@
-// The figures on top of the page: what it counts itself, and what the recording processes say once a second.
+// Totals at the top of the page: its own counts, and figures that the recorders send once a second.
 
 import { participantCount } from "./state.js";
 
@@ -15,19 +15,21 @@ export class Totals {
     this.#write("participant-word", participants === 1 ? "participant" : "participants");
     this.#write("alarm-count", state.alarms.length);
     this.#write("alarm-word", state.alarms.length === 1 ? "alarm" : "alarms");
-    document.getElementById("alarm-figure").toggleAttribute("data-alarmed", state.alarms.length > 0);
+    document
+      .getElementById("alarm-figure")
+      .toggleAttribute("data-alarmed", state.alarms.length > 0);
     const title = state.calls.length > 0 ? `(${state.calls.length}) ${this.#title}` : this.#title;
     if (document.title !== title) document.title = title;
   }
 
-  hear({ packets_per_second: packets, seal_lag_seconds: lag, processes }) {
+  update({ packets_per_second: packets, seal_lag_seconds: lag, processes }) {
     this.#write("packet-count", processes ? Math.round(packets).toLocaleString("en") : UNKNOWN);
     this.#write("lag", processes ? `${lag < 10 ? lag.toFixed(1) : Math.round(lag)} s` : UNKNOWN);
   }
 
-  /** Nobody knows any more. */
-  forget() {
-    this.hear({ processes: 0 });
+  /** Shows the figures of the recorders as unknown. */
+  reset() {
+    this.update({ processes: 0 });
   }
 
   #write(id, text) {

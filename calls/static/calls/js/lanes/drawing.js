@@ -1,11 +1,12 @@
-// Lanes and ruler on canvas. Colours are the page's custom properties; a canvas is as sharp as the screen.
+// Canvas drawing of lanes, ruler and overview, at the resolution of the screen, in the colours of
+// the style sheet.
 
 import { offset, pixelsAt, ticks } from "./axis.js";
 import { columns, united } from "./tiles.js";
 
 const HATCH_PIXELS = 7;
 
-/** Fits the canvas to its box; its context in CSS pixels, and their number each way. */
+/** Fits the canvas to its box; returns its cleared context, scaled to CSS pixels, and its size. */
 export function prepared(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const { clientWidth: width, clientHeight: height } = canvas;
@@ -22,14 +23,31 @@ export function prepared(canvas) {
 export function colours(element) {
   const style = getComputedStyle(element);
   const of = (name) => style.getPropertyValue(name).trim();
-  return { wave: of("--wave"), silence: of("--line"), gap: of("--hot"), ink: of("--ink-soft"), line: of("--line"), mute: of("--ink-soft") };
+  return {
+    wave: of("--wave"),
+    silence: of("--line"),
+    gap: of("--hot"),
+    ink: of("--ink-soft"),
+    line: of("--line"),
+    mute: of("--ink-soft"),
+  };
 }
 
-/** One track: hatched where audio is missing, a thin line where there is silence, nothing where nobody was there. */
-export function drawLane(canvas, view, track, [overview, tiles], palette, isHeard) {
+/**
+ * Draws one track: gaps hatched, silence as a thin line, nothing where the participant was not
+ * there.
+ */
+export function drawLane(canvas, view, track, [overview, tiles], palette, isAudible) {
   const { pen, width, height, ratio } = prepared(canvas);
   const middle = height / 2;
-  for (const gap of track.gaps) hatch(pen, pixelsAt(view, width, gap.start), pixelsAt(view, width, gap.end), height, palette.gap);
+  for (const gap of track.gaps)
+    hatch(
+      pen,
+      pixelsAt(view, width, gap.start),
+      pixelsAt(view, width, gap.end),
+      height,
+      palette.gap,
+    );
   pen.fillStyle = palette.silence;
   for (const [start, end] of track.recorded) {
     const from = Math.max(0, pixelsAt(view, width, start));
@@ -40,12 +58,17 @@ export function drawLane(canvas, view, track, [overview, tiles], palette, isHear
   const pixels = Math.round(width * ratio);
   let found = columns(view, pixels, overview);
   for (const tile of tiles) found = united(found, columns(view, pixels, tile));
-  pen.fillStyle = isHeard ? palette.wave : palette.mute;
+  pen.fillStyle = isAudible ? palette.wave : palette.mute;
   for (let pixel = 0; pixel < pixels; pixel += 1) {
     const [low, high] = [found[2 * pixel], found[2 * pixel + 1]];
     if (Number.isNaN(low) || high - low < 1 / 256) continue;
-    const top = middle - loud(high) * (middle - 2);
-    pen.fillRect(pixel / ratio, top, 1 / ratio, Math.max(1 / ratio, middle - loud(low) * (middle - 2) - top));
+    const top = middle - scaled(high) * (middle - 2);
+    pen.fillRect(
+      pixel / ratio,
+      top,
+      1 / ratio,
+      Math.max(1 / ratio, middle - scaled(low) * (middle - 2) - top),
+    );
   }
 }
 
@@ -58,11 +81,12 @@ export function drawRuler(canvas, view, palette) {
     pen.fillStyle = palette.line;
     pen.fillRect(place - 0.5, height - 6, 1, 6);
     pen.fillStyle = palette.ink;
-    if (place + 4 + pen.measureText(tick.label).width < width) pen.fillText(tick.label, place + 4, height / 2);
+    if (place + 4 + pen.measureText(tick.label).width < width)
+      pen.fillText(tick.label, place + 4, height / 2);
   }
 }
 
-/** All tracks over each other, and what of it is in sight. */
+/** Draws all tracks below each other, and a frame around the visible part. */
 export function drawOverview(canvas, duration, view, tracks, palette) {
   const { pen, width, height, ratio } = prepared(canvas);
   const all = { start: 0, end: Math.max(duration, 0.001) };
@@ -70,35 +94,59 @@ export function drawOverview(canvas, duration, view, tracks, palette) {
   const row = height / Math.max(1, tracks.length);
   tracks.forEach(({ track, overview }, index) => {
     const middle = row * (index + 0.5);
-    for (const gap of track.gaps) hatch(pen, pixelsAt(all, width, gap.start), pixelsAt(all, width, gap.end), row, palette.gap, row * index);
+    for (const gap of track.gaps)
+      hatch(
+        pen,
+        pixelsAt(all, width, gap.start),
+        pixelsAt(all, width, gap.end),
+        row,
+        palette.gap,
+        row * index,
+      );
     if (!overview) return;
     const found = columns(all, pixels, overview);
     pen.fillStyle = palette.wave;
     for (let pixel = 0; pixel < pixels; pixel += 1) {
       const reach = Math.max(Math.abs(found[2 * pixel]), Math.abs(found[2 * pixel + 1]));
-      if (reach > 1 / 256) pen.fillRect(pixel / ratio, middle - loud(reach) * (row / 2), 1 / ratio, loud(reach) * row);
+      if (reach > 1 / 256)
+        pen.fillRect(
+          pixel / ratio,
+          middle - scaled(reach) * (row / 2),
+          1 / ratio,
+          scaled(reach) * row,
+        );
     }
   });
   pen.strokeStyle = palette.ink;
   pen.lineWidth = 1.5;
   const from = pixelsAt(all, width, view.start);
-  pen.strokeRect(from + 0.75, 0.75, Math.max(3, pixelsAt(all, width, view.end) - from - 1.5), height - 1.5);
+  pen.strokeRect(
+    from + 0.75,
+    0.75,
+    Math.max(3, pixelsAt(all, width, view.end) - from - 1.5),
+    height - 1.5,
+  );
 }
 
-/** What a lane says of a place, for the tooltip: what is missing there, or the offset alone. */
-export function sayOf(track, seconds) {
+/** Returns the tooltip at a position of a lane: the offset, and the gap if there is one. */
+export function tooltipOf(track, seconds) {
   const gap = track.gaps.find((each) => seconds >= each.start && seconds < each.end);
-  return gap ? `${offset(seconds, 1)} · ${gap.label}, ${(gap.end - gap.start).toFixed(2)} s` : offset(seconds, 1);
+  return gap
+    ? `${offset(seconds, 1)} · ${gap.label}, ${(gap.end - gap.start).toFixed(2)} s`
+    : offset(seconds, 1);
 }
 
-/** Quiet speech stays visible: the square root of the amplitude. */
-function loud(amplitude) {
+/** Scales by the square root, so that quiet speech stays visible. */
+function scaled(amplitude) {
   return Math.sign(amplitude) * Math.sqrt(Math.abs(amplitude));
 }
 
 function hatch(pen, from, to, height, colour, top = 0) {
   if (to < 0 || from > pen.canvas.clientWidth) return;
-  const [left, right] = [Math.max(0, from), Math.min(pen.canvas.clientWidth, Math.max(to, from + 2))];
+  const [left, right] = [
+    Math.max(0, from),
+    Math.min(pen.canvas.clientWidth, Math.max(to, from + 2)),
+  ];
   pen.save();
   pen.beginPath();
   pen.rect(left, top, right - left, height);

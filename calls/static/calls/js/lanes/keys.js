@@ -1,4 +1,4 @@
-// What a key means on the lanes. PURE.
+// Keyboard shortcuts of the timeline. PURE.
 
 const PLAIN = {
   " ": ["play"],
@@ -22,8 +22,15 @@ const PLAIN = {
 };
 const SHIFTED = { ArrowLeft: ["step", -1], ArrowRight: ["step", 1] };
 
-/** [command, value] or null. `1` to `9` mute a lane, with alt they let it alone. */
-export function commandOf({ key, code = "", shiftKey = false, altKey = false, ctrlKey = false, metaKey = false }) {
+/** Returns [command, value] or null. `1` to `9` mute a lane, with alt they solo it. */
+export function commandOf({
+  key,
+  code = "",
+  shiftKey = false,
+  altKey = false,
+  ctrlKey = false,
+  metaKey = false,
+}) {
   if (ctrlKey || metaKey) return null;
   const digit = /^Digit([1-9])$/.exec(code)?.[1];
   if (digit && !shiftKey) return [altKey ? "solo" : "mute", Number(digit) - 1];

@@ -1,4 +1,4 @@
-// One lane: its head with mute and solo, its canvas.
+// A lane: its header with mute and solo, and its canvas.
 
 import { clock, counted } from "../format.js";
 import { drawLane } from "./drawing.js";
@@ -8,7 +8,7 @@ export class Lane {
   isSolo = false;
   #changed;
 
-  /** `changed()` when mute or solo is pressed. */
+  /** @param changed called when mute or solo is pressed */
   constructor(template, track, changed) {
     this.element = template.content.firstElementChild.cloneNode(true);
     this.canvas = this.element.querySelector("canvas");
@@ -32,7 +32,9 @@ export class Lane {
     this.element.querySelector("use").setAttribute("href", `#mark-${track.kind}`);
     const recorded = track.recorded.reduce((sum, [start, end]) => sum + end - start, 0);
     const gaps = track.gaps.length ? `, ${counted(track.gaps.length, "gap", "gaps")}` : "";
-    this.#part("facts").textContent = this.hasAudio ? `${clock(recorded)} recorded${gaps}` : "nothing recorded";
+    this.#part("facts").textContent = this.hasAudio
+      ? `${clock(recorded)} recorded${gaps}`
+      : "nothing recorded";
     this.#part("mute").setAttribute("aria-label", `Mute ${track.label}`);
     this.#part("solo").setAttribute("aria-label", `Solo ${track.label}`);
     this.canvas.setAttribute("aria-label", `Waveform of ${track.label}${gaps}`);
@@ -47,9 +49,9 @@ export class Lane {
     this.#changed();
   }
 
-  draw(view, peaks, palette, isHeard) {
-    this.element.toggleAttribute("data-mute", !isHeard);
-    drawLane(this.canvas, view, this.track, peaks, palette, isHeard);
+  draw(view, peaks, palette, isAudible) {
+    this.element.toggleAttribute("data-mute", !isAudible);
+    drawLane(this.canvas, view, this.track, peaks, palette, isAudible);
   }
 
   #part(name) {

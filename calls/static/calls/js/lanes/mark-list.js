@@ -1,24 +1,24 @@
-// Marks of a call: what happened besides audio, as buttons above the lanes. A reader of the page finds them in order of time.
+// Event marks above the lanes, as buttons in order of time.
 
 import { offset, pixelsAt } from "./axis.js";
 
-const APART_PIXELS = 12; // closer ones would lie over each other: the first stands for all
+const APART_PIXELS = 12; // closer marks would overlap: only the first is shown
 
 export class Marks {
   #row;
   #template;
-  #chosen;
+  #clicked;
   #shown = []; // {mark, element}
 
-  constructor(row, template, chosen) {
+  constructor(row, template, clicked) {
     this.#row = row;
     this.#template = template;
-    this.#chosen = chosen;
+    this.#clicked = clicked;
   }
 
   show(marks) {
     if (marks.length === this.#shown.length) return; // the ledger only grows
-    this.#shown = marks.map((mark) => ({ mark, element: this.#made(mark) }));
+    this.#shown = marks.map((mark) => ({ mark, element: this.#elementOf(mark) }));
     this.#row.replaceChildren(...this.#shown.map(({ element }) => element));
   }
 
@@ -34,14 +34,14 @@ export class Marks {
     }
   }
 
-  #made(mark) {
+  #elementOf(mark) {
     const element = this.#template.content.firstElementChild.cloneNode(true);
     const text = `${offset(Math.max(0, mark.at), 1)} · ${mark.label}`;
     element.dataset.kind = mark.kind;
     element.title = text;
     element.setAttribute("aria-label", text);
     element.querySelector("use").setAttribute("href", `#sign-${mark.kind}`);
-    element.addEventListener("click", () => this.#chosen(mark));
+    element.addEventListener("click", () => this.#clicked(mark));
     return element;
   }
 }

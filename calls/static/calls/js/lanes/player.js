@@ -1,15 +1,16 @@
-// One <audio> with a channel for each lane: the browser fetches what is played, all lanes keep step, and speed keeps the
-// pitch. Behind it each channel goes through a gain of its own, and all of them into one.
+// Player: one <audio> with a channel per lane, so that the lanes stay in sync and speed does not
+// change the pitch. Each channel passes through a gain node of its own into one output.
 
 import { gainsOf } from "./gains.js";
 
-/** Chromium gives twelve one by one (tried). More are played as the server's mix: mute does nothing then, and solo asks for one track. */
+// Chromium splits up to twelve (measured). More are played as the server's mix: then mute has no
+// effect and solo fetches one track.
 export const MAX_CHANNELS = 12;
-const HAIR_SECONDS = 0.25;
+const LOOP_TOLERANCE_SECONDS = 0.25;
 
 export class Player {
   #address;
-  #told;
+  #notify;
   #audio = new Audio();
   #context = null;
   #splitter = null;
@@ -20,16 +21,21 @@ export class Player {
   #end = 0;
   #range = null;
 
-  /** `told("state")` when it starts, stops or waits; `told("failed", text)` when there is nothing to hear. */
-  constructor(address, told) {
+  /**
+   * @param notify called with "state" when it starts, stops or waits, and with ("failed", text) on
+   * errors
+   */
+  constructor(address, notify) {
     this.#address = address;
-    this.#told = told;
+    this.#notify = notify;
     this.#audio.preload = "none";
     this.#audio.preservesPitch = true;
     for (const name of ["play", "pause", "ended", "waiting", "playing", "seeking", "seeked"]) {
-      this.#audio.addEventListener(name, () => this.#told("state"));
+      this.#audio.addEventListener(name, () => this.#notify("state"));
     }
-    this.#audio.addEventListener("error", () => this.#told("failed", this.#audio.error?.message || "it cannot be fetched"));
+    this.#audio.addEventListener("error", () =>
+      this.#notify("failed", this.#audio.error?.message || "could not be loaded"),
+    );
   }
 
   get isPlaying() {
@@ -57,28 +63,31 @@ export class Player {
     this.#audio.volume = share;
   }
 
-  /** The node that everything heard goes through; null before the first play. */
+  /** The output node of all lanes; null before the first play. */
   get output() {
     return this.#output;
   }
 
-  /** `lanes`, in the order of the call: {participant, hasAudio, isMute, isSolo}; `end`: seconds there are of it. */
-  suit(lanes, end) {
+  /**
+   * Sets `lanes`, in the order of the call: {participant, hasAudio, isMute, isSolo}; `end`: its
+   * seconds so far.
+   */
+  update(lanes, end) {
     this.#lanes = lanes;
-    // A call that grows is asked for up to what there is now: while that plays, its file must stay the same.
+    // A live call is requested up to its present length: its file must not change while it plays.
     if (!this.isPlaying || !this.#source) this.#end = end;
-    this.#change();
-    this.#apply();
+    this.#setSource();
+    this.#applyGains();
   }
 
   async play() {
-    this.#change();
-    this.#wire();
+    this.#setSource();
+    this.#connect();
     try {
       await this.#context.resume();
       await this.#audio.play();
     } catch (error) {
-      if (error.name !== "AbortError") this.#told("failed", error.message);
+      if (error.name !== "AbortError") this.#notify("failed", error.message);
     }
   }
 
@@ -90,24 +99,26 @@ export class Player {
     this.#audio.currentTime = seconds;
   }
 
-  /** Plays only {start, end}, again and again; null: on to the end. */
+  /** Loops {start, end}; null: plays on to the end. */
   loop(range) {
     this.#range = range;
   }
 
-  /** Called with each picture while it plays. */
+  /** To be called in every animation frame while playing. */
   step() {
     const range = this.#range;
-    if (range && (this.at >= range.end || this.at < range.start - HAIR_SECONDS)) this.seek(range.start);
+    if (range && (this.at >= range.end || this.at < range.start - LOOP_TOLERANCE_SECONDS))
+      this.seek(range.start);
   }
 
-  #heard() {
+  #audibleLanes() {
     return this.#lanes.filter((lane) => lane.hasAudio);
   }
 
-  #change() {
-    const source = `${this.#address}?${new URLSearchParams({ ...this.#layout(), end: this.#end.toFixed(6) })}`;
-    if (!this.#heard().length || source === this.#source) return;
+  #setSource() {
+    const query = new URLSearchParams({ ...this.#layout(), end: this.#end.toFixed(6) });
+    const source = `${this.#address}?${query}`;
+    if (!this.#audibleLanes().length || source === this.#source) return;
     const [at, isPlaying, speed] = [this.at, this.isPlaying, this.speed];
     this.#source = source;
     this.#audio.src = source;
@@ -117,15 +128,15 @@ export class Player {
   }
 
   #layout() {
-    const heard = this.#heard();
-    if (heard.length <= MAX_CHANNELS) return { layout: "tracks" };
-    const alone = heard.filter((lane) => lane.isSolo);
-    return alone.length === 1 ? { participant: alone[0].participant } : { layout: "mix" };
+    const lanes = this.#audibleLanes();
+    if (lanes.length <= MAX_CHANNELS) return { layout: "tracks" };
+    const solo = lanes.filter((lane) => lane.isSolo);
+    return solo.length === 1 ? { participant: solo[0].participant } : { layout: "mix" };
   }
 
-  /** Once somebody has asked for sound: before that a browser gives none. */
-  #wire() {
-    const channels = this.#layout().layout === "tracks" ? this.#heard().length : 1;
+  /** Builds the audio graph. Only after a user event: before it the browser plays no sound. */
+  #connect() {
+    const channels = this.#layout().layout === "tracks" ? this.#audibleLanes().length : 1;
     if (!this.#context) {
       this.#context = new AudioContext();
       this.#output = this.#context.createGain();
@@ -139,14 +150,14 @@ export class Player {
       gain.connect(this.#output);
       this.#gains.push(gain);
     }
-    this.#apply();
+    this.#applyGains();
   }
 
-  #apply() {
-    const isApart = this.#layout().layout === "tracks";
-    const heard = gainsOf(this.#heard());
+  #applyGains() {
+    const isSplit = this.#layout().layout === "tracks";
+    const gains = gainsOf(this.#audibleLanes());
     this.#gains.forEach((gain, index) => {
-      gain.gain.value = isApart ? (heard[index] ?? 0) : Number(index === 0);
+      gain.gain.value = isSplit ? (gains[index] ?? 0) : Number(index === 0);
     });
   }
 }

@@ -1,36 +1,49 @@
-// Which peaks are wanted for what is in sight, and which of those that are there are drawn. PURE.
+// Tiles of peaks for the visible part, and their conversion to pixel columns. PURE.
 //
-// Of every track there is one overview. Where its points are wider than a pixel there are tiles besides, each of
-// POINTS points: of level 0 they are 4 s long, of each further level twice as long.
+// Each track has one overview. Where its points are wider than a pixel, tiles of POINTS points are
+// added: 4 s long at level 0, and twice as long at each further level.
 
 export const OVERVIEW_POINTS = 4_000;
 export const POINTS = 2_048;
 const LEAST_TILE_SECONDS = 4;
 
-/** The level whose points are at most a pixel wide, as long as the finest is; null where the overview's points are. */
+/**
+ * Returns the level whose points are at most a pixel wide (or the finest); null if the overview is
+ * fine enough.
+ */
 export function levelFor(secondsPerPixel, duration) {
   if (duration / OVERVIEW_POINTS <= secondsPerPixel) return null;
   const level = Math.floor(Math.log2((secondsPerPixel * POINTS) / LEAST_TILE_SECONDS));
   return Math.max(0, level);
 }
 
-/** [{key, start, end, points}] that cover the view and lie within the call. */
+/** Returns the tiles [{key, start, end, points}] that cover the view, limited to the call. */
 export function tilesFor(view, secondsPerPixel, duration) {
   const level = levelFor(secondsPerPixel, duration);
   if (level === null) return [];
   const length = LEAST_TILE_SECONDS * 2 ** level;
   const tiles = [];
-  for (let index = Math.floor(view.start / length); index * length < Math.min(view.end, duration); index += 1) {
+  for (
+    let index = Math.floor(view.start / length);
+    index * length < Math.min(view.end, duration);
+    index += 1
+  ) {
     const start = index * length;
     const end = Math.min(start + length, duration);
     if (end - start < 0.001) continue;
-    tiles.push({ key: `${start}-${end.toFixed(3)}`, start, end, points: Math.max(1, Math.ceil((POINTS * (end - start)) / length)) });
+    tiles.push({
+      key: `${start}-${end.toFixed(3)}`,
+      start,
+      end,
+      points: Math.max(1, Math.ceil((POINTS * (end - start)) / length)),
+    });
   }
   return tiles;
 }
 
 /**
- * Lowest and highest of each pixel, as [low, high, low, high, …] of full scale; NaN where the source has nothing.
+ * Returns the lowest and highest value of each pixel: [low, high, low, high, …] of full scale;
+ * NaN where there is no data.
  * `source`: {start, end, peaks: [[low, high], …]}.
  */
 export function columns(view, width, source) {
@@ -57,9 +70,10 @@ export function columns(view, width, source) {
   return found;
 }
 
-/** The columns of several sources, the finer one where both have something. */
+/** Merges two results of `columns`: `fine` where it has data, else `coarse`. */
 export function united(coarse, fine) {
   const found = coarse.slice();
-  for (let index = 0; index < fine.length; index += 1) if (!Number.isNaN(fine[index])) found[index] = fine[index];
+  for (let index = 0; index < fine.length; index += 1)
+    if (!Number.isNaN(fine[index])) found[index] = fine[index];
   return found;
 }

@@ -1,37 +1,39 @@
-// What a closed socket of a listener means: an end, in words, or a break after which it is tried again. PURE.
+// Close codes of a listener's socket: final ones with their text, and those after which it
+// reconnects. PURE.
 
 const FINAL = {
-  4401: "Cut off: your login has ended.",
-  4403: "Cut off: your account may not listen any more.",
-  4410: "The call is over.",
-  4503: "Cut off: too many listen already, or the server cannot write down who does.",
+  4401: "Disconnected: your session has ended.",
+  4403: "Disconnected: you no longer have permission to listen.",
+  4410: "The call has ended.",
+  4503: "Disconnected: too many listeners, or this session could not be logged.",
 };
 
-export const BROKE = "The connection broke. Trying again…";
-export const SLOW = "Your connection was too slow. Trying again…";
-export const GIVEN_UP = "The connection broke and did not come back.";
+export const LOST = "Connection lost. Reconnecting…";
+export const SLOW = "Connection too slow. Reconnecting…";
+export const GIVEN_UP = "Connection lost.";
 
 const TOO_SLOW = 4408;
 
-/** What to say of an end that no further attempt would change; null for a break. */
-export function wordsOfEnd(code) {
+/** Returns the text of a final close code; null if a reconnect may succeed. */
+export function endText(code) {
   return FINAL[code] ?? null;
 }
 
-export function wordsOfBreak(code) {
-  return code === TOO_SLOW ? SLOW : BROKE;
+export function retryText(code) {
+  return code === TOO_SLOW ? SLOW : LOST;
 }
 
 /**
- * The code that a refused handshake stands for: a browser hides its reason from the page, REST tells what it may be.
- * @param {{status: number, state: ?string}} call what `GET /api/v1/calls/<id>/` answered; status 0: nothing
- * @param wasHeard whether this listener has been connected before: then the place of the lost socket may still be taken
+ * Derives the close code of a refused handshake from REST, because a browser hides the reason.
+ * @param {{status: number, state: ?string}} call answer of `GET /api/v1/calls/<id>/`; status 0:
+ *   none
+ * @param wasConnected whether this listener was connected before: its lost socket may still count
  */
-export function codeOfRefusal({ status, state }, wasHeard) {
+export function codeOfRefusal({ status, state }, wasConnected) {
   if (status === 401) return 4401;
   if (status === 403) return 4403;
   if (status === 404) return 4410;
   if (status !== 200) return null;
   if (state !== "live") return 4410;
-  return wasHeard ? null : 4503;
+  return wasConnected ? null : 4503;
 }

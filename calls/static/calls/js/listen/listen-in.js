@@ -1,6 +1,6 @@
-// <listen-in data-call data-worklet>: a button that lets one hear a live call, and who of it. A connection that breaks is
-// made again, and what one has chosen stays. Whenever its state changes it says so by an event: "listening", with `state`
-// and whether it is over although nobody has stopped it.
+// <listen-in data-call data-worklet>: plays a live call, with mute and solo for each participant.
+// It reconnects by itself and keeps these settings. Each change of state dispatches a "listening"
+// event with `state`, and `isOver` if it was not the user who stopped.
 
 import { ListenSocket } from "./listen-socket.js";
 import { readPart } from "./part.js";
@@ -16,14 +16,18 @@ class ListenIn extends HTMLElement {
   #node = null;
   #gain = null;
   #socket = null;
-  #heardAt = 0;
+  #receivedAt = 0;
   #offline = () => this.#socket?.drop();
-  #online = () => this.#socket?.hurry();
+  #online = () => this.#socket?.retryNow();
 
   connectedCallback() {
-    this.#part("toggle").addEventListener("click", () => (this.#context ? this.stop() : this.#start()));
+    this.#part("toggle").addEventListener("click", () =>
+      this.#context ? this.stop() : this.#start(),
+    );
     this.#part("volume").addEventListener("input", () => this.#setVolume());
-    this.#part("voices").addEventListener("click", (event) => this.#choose(event.target.closest("button")));
+    this.#part("voices").addEventListener("click", (event) =>
+      this.#toggleGain(event.target.closest("button")),
+    );
     window.addEventListener("offline", this.#offline);
     window.addEventListener("online", this.#online);
   }
@@ -34,19 +38,19 @@ class ListenIn extends HTMLElement {
     this.stop();
   }
 
-  /** What goes to the loudspeakers; tests look at it. */
+  /** The last audio node before the loudspeakers; used by tests. */
   get output() {
     return this.#gain;
   }
 
-  /** Id of the call that is heard, or is about to be; "" where none is. */
+  /** Id of the call that is played or being connected; "" if none. */
   get listensTo() {
     return this.#context ? this.dataset.call : "";
   }
 
-  /** To be called by what a user does: else a browser gives no sound. */
+  /** Call it from a user event: otherwise the browser plays no sound. */
   listenTo(call) {
-    if (this.#context) this.#stop("Stopped.", true); // one goes, another one comes
+    if (this.#context) this.#stop("Stopped.", true); // switches to another call
     this.dataset.call = call;
     void this.#start();
   }
@@ -63,14 +67,18 @@ class ListenIn extends HTMLElement {
       await context.audioWorklet.addModule(this.dataset.worklet);
       await context.resume();
     } catch {
-      if (this.#context === context) this.#stop("This browser does not let the page play sound.", true);
+      if (this.#context === context)
+        this.#stop("This browser does not allow the page to play sound.", true);
       return;
     }
     if (this.#context !== context) return; // stopped meanwhile
-    this.#node = new AudioWorkletNode(context, "listening", { numberOfInputs: 0, outputChannelCount: [1] });
+    this.#node = new AudioWorkletNode(context, "listening", {
+      numberOfInputs: 0,
+      outputChannelCount: [1],
+    });
     this.#gain = new GainNode(context);
     this.#node.connect(this.#gain).connect(context.destination);
-    this.#node.port.onmessage = ({ data }) => this.#tellDelay(data.delay);
+    this.#node.port.onmessage = ({ data }) => this.#showDelay(data.delay);
     this.#setVolume();
     this.#open();
   }
@@ -79,16 +87,16 @@ class ListenIn extends HTMLElement {
     this.#socket = new ListenSocket(
       {
         open: () => this.#newSocket(),
-        look: () => this.#look(),
-        later: (callback, ms) => setTimeout(callback, ms),
-        never: (timer) => clearTimeout(timer),
-        chance: Math.random,
+        fetchCall: () => this.#fetchCall(),
+        schedule: (callback, ms) => setTimeout(callback, ms),
+        cancel: (timer) => clearTimeout(timer),
+        random: Math.random,
       },
       {
         opened: () => this.#show("on", WAITING),
-        message: (message) => this.#take(message),
-        broken: (words) => this.#show("broken", words),
-        over: (words) => this.#stop(words, true),
+        message: (message) => this.#receive(message),
+        retrying: (text) => this.#show("broken", text),
+        ended: (text) => this.#stop(text, true),
       },
     );
     this.#socket.open();
@@ -102,7 +110,7 @@ class ListenIn extends HTMLElement {
     return socket;
   }
 
-  async #look() {
+  async #fetchCall() {
     try {
       const answer = await fetch(`/api/v1/calls/${this.dataset.call}/`, { redirect: "error" });
       return { status: answer.status, state: answer.ok ? (await answer.json()).state : null };
@@ -111,35 +119,36 @@ class ListenIn extends HTMLElement {
     }
   }
 
-  #take(message) {
+  #receive(message) {
     if (!this.#node) return;
     if (typeof message === "string") {
       const { type, id, label } = JSON.parse(message);
-      if (type === "voice") this.#introduce(id, label);
+      if (type === "voice") this.#addVoice(id, label);
       return;
     }
     const part = readPart(message);
     if (!part) return;
-    this.#heardAt = performance.now();
+    this.#receivedAt = performance.now();
     this.#node.port.postMessage({ part }, [part.samples.buffer]);
   }
 
-  #introduce(id, label) {
+  #addVoice(id, label) {
     if (this.#ids.has(id)) return;
     this.#ids.add(id);
     const line = this.#part("voice").content.firstElementChild.cloneNode(true);
     line.dataset.voice = id;
     line.querySelector("[data-part=name]").textContent = label;
-    for (const button of line.querySelectorAll("button")) button.setAttribute("aria-label", `${button.textContent} ${label}`);
+    for (const button of line.querySelectorAll("button"))
+      button.setAttribute("aria-label", `${button.textContent} ${label}`);
     this.#part("voices").append(line);
     this.#applyGains();
   }
 
-  #choose(button) {
+  #toggleGain(button) {
     if (!button) return;
     const { voice } = button.closest("[data-voice]").dataset;
     if (button.dataset.do === "mute") this.#voices.toggleMute(voice);
-    else this.#voices.toggleOnly(voice);
+    else this.#voices.toggleSolo(voice);
     this.#applyGains();
   }
 
@@ -147,7 +156,7 @@ class ListenIn extends HTMLElement {
     for (const line of this.#part("voices").children) {
       const id = line.dataset.voice;
       line.querySelector("[data-do=mute]").setAttribute("aria-pressed", this.#voices.isMuted(id));
-      line.querySelector("[data-do=only]").setAttribute("aria-pressed", this.#voices.isOnly(id));
+      line.querySelector("[data-do=solo]").setAttribute("aria-pressed", this.#voices.isSolo(id));
       this.#node?.port.postMessage({ id, gain: this.#voices.gainOf(id) });
     }
   }
@@ -156,16 +165,16 @@ class ListenIn extends HTMLElement {
     if (this.#gain) this.#gain.gain.value = Number(this.#part("volume").value);
   }
 
-  #tellDelay(delay) {
+  #showDelay(delay) {
     if (delay === null || !this.#context || this.dataset.state !== "on") return;
-    const isQuiet = performance.now() - this.#heardAt > QUIET_MS;
+    const isQuiet = performance.now() - this.#receivedAt > QUIET_MS;
     const seconds = delay + (this.#context.outputLatency || this.#context.baseLatency);
-    this.#say(isQuiet ? WAITING : "Listening. It is in the ledger of the call.");
+    this.#setText(isQuiet ? WAITING : "Listening.");
     this.#part("delay").textContent = isQuiet ? "" : `${seconds.toFixed(1)} s behind`;
     this.dataset.delay = isQuiet ? "" : seconds.toFixed(3);
   }
 
-  #stop(words, isOver = false) {
+  #stop(text, isOver = false) {
     const [context, socket] = [this.#context, this.#socket];
     [this.#context, this.#socket, this.#node, this.#gain] = [null, null, null, null];
     socket?.close();
@@ -173,22 +182,23 @@ class ListenIn extends HTMLElement {
     this.#ids.clear();
     this.#voices = new Voices();
     this.#part("voices").replaceChildren();
-    this.#show("off", words, isOver);
+    this.#show("off", text, isOver);
   }
 
-  #show(state, words, isOver = false) {
+  #show(state, text, isOver = false) {
     this.dataset.state = state;
     this.#part("toggle").textContent = state === "off" ? "Listen in" : "Stop listening";
     this.#part("toggle").setAttribute("aria-pressed", state !== "off");
     this.#part("volume-field").hidden = state === "off";
     if (state !== "on") this.#part("delay").textContent = "";
-    this.#say(words);
+    this.#setText(text);
     this.dispatchEvent(new CustomEvent("listening", { detail: { state, isOver } }));
   }
 
-  #say(words) {
+  #setText(text) {
     const state = this.#part("state");
-    if (state.textContent !== words) state.textContent = words; // a screen reader says each change once
+    // Only if it differs: a screen reader reads each change.
+    if (state.textContent !== text) state.textContent = text;
   }
 
   #part(name) {

@@ -1,42 +1,43 @@
-// The socket of a listener: opens, hears, opens again after a break, until there is an end. Knows no page: the browser's
-// WebSocket, clock and chance, and what REST says of the call, are handed in, so that a test can play them.
+// Socket of a listener: connects, receives, and reconnects until a close code is final. Independent
+// of the page: tests pass their own WebSocket, timers, randomness and REST answers.
 
 import { pause } from "../backoff.js";
-import { codeOfRefusal, GIVEN_UP, wordsOfBreak, wordsOfEnd } from "./ending.js";
+import { codeOfRefusal, endText, GIVEN_UP, retryText } from "./ending.js";
 
-export const MAX_ATTEMPTS = 15; // without a word of the server between them: two minutes
+export const MAX_ATTEMPTS = 15; // without a message in between: two minutes
 export const OPEN_WITHIN_MS = 10_000;
-export const SILENT_AFTER_MS = 20_000; // the server speaks every 15 s at least, whoever is silent
+export const SILENT_AFTER_MS = 20_000; // the server sends at least every 15 s
 
 export class ListenSocket {
   #socket = null;
   #timer = null;
   #attempt = 0;
   #wasOpen = false;
-  #wasHeard = false;
+  #wasConnected = false;
   #isOver = false;
 
   /**
-   * @param {object} world `open()` a WebSocket, `look()` a promise of {status, state}, `later(callback, ms)` a timer,
-   *   `never(timer)`, `chance()`
-   * @param {object} ears `opened()`, `message(data)`, `broken(words)`: it is tried again, `over(words)`: it is not
+   * @param {object} browser `open()`: a WebSocket; `fetchCall()`: a promise of {status, state};
+   *   `schedule(callback, ms)`: a timer; `cancel(timer)`; `random()`
+   * @param {object} listeners `opened()`, `message(data)`, `retrying(text)`, `ended(text)`
    */
-  constructor(world, ears) {
-    Object.assign(this, { world, ears });
+  constructor(browser, listeners) {
+    Object.assign(this, { browser, listeners });
   }
 
   open() {
-    this.world.never(this.#timer);
+    this.browser.cancel(this.#timer);
     this.#wasOpen = false;
-    const socket = this.world.open();
+    const socket = this.browser.open();
     this.#socket = socket;
     socket.onopen = () => this.#opened(socket);
-    socket.onmessage = ({ data }) => this.#heard(socket, data);
+    socket.onmessage = ({ data }) => this.#received(socket, data);
     socket.onclose = ({ code }) => void this.#closed(socket, code);
-    this.#timer = this.world.later(() => this.drop(), OPEN_WITHIN_MS); // an attempt that hangs is given up as well
+    // Limits a hanging attempt, too.
+    this.#timer = this.browser.schedule(() => this.drop(), OPEN_WITHIN_MS);
   }
 
-  /** Gives up a connection that is known to be dead; the next attempt follows by itself. */
+  /** Abandons a dead connection; the next attempt is scheduled. */
   drop() {
     const socket = this.#socket;
     if (socket === null) return;
@@ -44,17 +45,17 @@ export class ListenSocket {
     socket.close();
   }
 
-  /** Tries at once instead of waiting for the next attempt. */
-  hurry() {
+  /** Reconnects now instead of waiting for the next attempt. */
+  retryNow() {
     if (this.#socket === null && this.#timer !== null && !this.#isOver) this.open();
   }
 
-  /** Nobody listens any more; nothing is said of it. */
+  /** Stops for good, without calling a listener. */
   close() {
     const socket = this.#socket;
     this.#isOver = true;
     this.#socket = null;
-    this.world.never(this.#timer);
+    this.browser.cancel(this.#timer);
     socket?.close();
   }
 
@@ -62,39 +63,44 @@ export class ListenSocket {
     if (socket !== this.#socket) return;
     this.#watch(socket);
     this.#wasOpen = true;
-    this.#wasHeard = true;
-    this.ears.opened();
+    this.#wasConnected = true;
+    this.listeners.opened();
   }
 
-  #heard(socket, data) {
+  #received(socket, data) {
     if (socket !== this.#socket) return;
     this.#attempt = 0;
     this.#watch(socket);
-    this.ears.message(data);
+    this.listeners.message(data);
   }
 
   #watch(socket) {
-    this.world.never(this.#timer);
-    this.#timer = this.world.later(() => socket === this.#socket && this.drop(), SILENT_AFTER_MS);
+    this.browser.cancel(this.#timer);
+    this.#timer = this.browser.schedule(
+      () => socket === this.#socket && this.drop(),
+      SILENT_AFTER_MS,
+    );
   }
 
   async #closed(socket, closedWith) {
     if (socket !== this.#socket) return;
     this.#socket = null;
-    this.world.never(this.#timer);
-    this.#timer = null; // until it is known what the end means, nothing hurries
-    const code = this.#wasOpen ? closedWith : codeOfRefusal(await this.world.look(), this.#wasHeard);
+    this.browser.cancel(this.#timer);
+    this.#timer = null; // `retryNow` has no effect until the close code is known
+    const code = this.#wasOpen
+      ? closedWith
+      : codeOfRefusal(await this.browser.fetchCall(), this.#wasConnected);
     if (this.#isOver) return;
-    const end = wordsOfEnd(code) ?? (this.#attempt < MAX_ATTEMPTS ? null : GIVEN_UP);
-    if (end === null) return this.#again(code);
+    const end = endText(code) ?? (this.#attempt < MAX_ATTEMPTS ? null : GIVEN_UP);
+    if (end === null) return this.#retry(code);
     this.#isOver = true;
-    this.ears.over(end);
+    this.listeners.ended(end);
   }
 
-  #again(code) {
-    const wait = pause(this.#attempt, this.world.chance());
+  #retry(code) {
+    const wait = pause(this.#attempt, this.browser.random());
     this.#attempt += 1;
-    this.#timer = this.world.later(() => this.open(), wait);
-    this.ears.broken(wordsOfBreak(code));
+    this.#timer = this.browser.schedule(() => this.open(), wait);
+    this.listeners.retrying(retryText(code));
   }
 }

@@ -1,9 +1,12 @@
-// One binary message of the listening socket: 32 bytes of header, then PCM (docs/listening.md).
+// Binary message of the listening socket: a header of 32 bytes, then PCM (docs/listening.md).
 
 export const HEADER_BYTES = 32;
 export const VERSION = 1;
 
-/** {id, rate, at, age, samples}: `at` in seconds of ACS's clock, `age` in seconds; null for what is none. */
+/**
+ * Parses to {id, rate, at, age, samples}: `at` in seconds of ACS's clock, `age` in seconds; null if
+ * invalid.
+ */
 export function readPart(buffer) {
   if (buffer.byteLength < HEADER_BYTES) return null;
   const header = new DataView(buffer);
@@ -11,8 +14,8 @@ export function readPart(buffer) {
   if (header.getUint8(0) !== VERSION || rate === 0) return null;
   const count = (buffer.byteLength - HEADER_BYTES) >> 1;
   const samples = new Float32Array(count);
-  for (let place = 0; place < count; place += 1) {
-    samples[place] = header.getInt16(HEADER_BYTES + 2 * place, true) / 32768;
+  for (let index = 0; index < count; index += 1) {
+    samples[index] = header.getInt16(HEADER_BYTES + 2 * index, true) / 32768;
   }
   return {
     id: uuidOf(new Uint8Array(buffer, 16, 16)),

@@ -1,27 +1,27 @@
-// Who is heard: muted ones, and the one that alone is. Knows no page.
+// Mute and solo of the participants in a live call. Independent of the page.
 
 export class Voices {
   #muted = new Set();
-  #only = null;
+  #solo = null;
 
   toggleMute(id) {
     if (!this.#muted.delete(id)) this.#muted.add(id);
   }
 
-  toggleOnly(id) {
-    this.#only = this.#only === id ? null : id;
+  toggleSolo(id) {
+    this.#solo = this.#solo === id ? null : id;
   }
 
   isMuted(id) {
     return this.#muted.has(id);
   }
 
-  isOnly(id) {
-    return this.#only === id;
+  isSolo(id) {
+    return this.#solo === id;
   }
 
   gainOf(id) {
-    if (this.#only !== null) return this.#only === id ? 1 : 0;
+    if (this.#solo !== null) return this.#solo === id ? 1 : 0;
     return this.#muted.has(id) ? 0 : 1;
   }
 }

@@ -1,12 +1,12 @@
-// The mixer on the thread of the sound card. In: {part}, {id, gain}. Out, some times a second: {delay}.
+// AudioWorklet around the mixer. Receives {part} and {id, gain}; sends {delay} twice a second.
 
 import { Mixer } from "./mixer.js";
 
-const TELL_SECONDS = 0.5;
+const REPORT_SECONDS = 0.5;
 
 class Listening extends AudioWorkletProcessor {
   #mixer = new Mixer(sampleRate);
-  #toldAt = 0;
+  #reportedAt = 0;
 
   constructor() {
     super();
@@ -18,8 +18,8 @@ class Listening extends AudioWorkletProcessor {
 
   process(_inputs, [[output]]) {
     this.#mixer.read(output);
-    if (currentTime - this.#toldAt > TELL_SECONDS) {
-      this.#toldAt = currentTime;
+    if (currentTime - this.#reportedAt > REPORT_SECONDS) {
+      this.#reportedAt = currentTime;
       this.port.postMessage({ delay: this.#mixer.delay });
     }
     return true;

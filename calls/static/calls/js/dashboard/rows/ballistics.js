@@ -1,7 +1,7 @@
-// How a meter moves between two levels. PURE: the present moment (milliseconds, any zero) is an argument.
+// Meter ballistics. PURE: the time (milliseconds, any zero) is an argument.
 //
-// Levels come ten times a second. The bar glides from one to the next; the peak marker stays for a moment, then falls;
-// where no level has come for a while, the bar falls to silence by itself.
+// Levels arrive ten times a second. The bar glides from one to the next; the peak marker holds,
+// then falls; without new levels the bar falls to silence.
 
 export const SILENCE = -96;
 export const FLOOR = -60; // left end of the scale, dBFS
@@ -10,10 +10,16 @@ export const HOLD_MS = 1500;
 export const FALL_DB_PER_SECOND = 24;
 export const STALE_MS = 600;
 
-export const quiet = Object.freeze({ from: SILENCE, rms: SILENCE, at: -Infinity, peak: SILENCE, peakAt: -Infinity });
+export const quiet = Object.freeze({
+  from: SILENCE,
+  rms: SILENCE,
+  at: -Infinity,
+  peak: SILENCE,
+  peakAt: -Infinity,
+});
 
-/** The meter after a level [rms, peak] has come at `now`. */
-export function hear(meter, rms, peak, now) {
+/** Returns the meter after a level at `now`. */
+export function withLevel(meter, rms, peak, now) {
   const held = peakOf(meter, now);
   return {
     from: rmsOf(meter, now),
@@ -24,15 +30,15 @@ export function hear(meter, rms, peak, now) {
   };
 }
 
-/** What the bar shows at `now`, dBFS. */
+/** Level of the bar at `now`, dBFS. */
 export function rmsOf(meter, now) {
   const age = now - meter.at;
   if (age > STALE_MS) return fall(meter.rms, age - STALE_MS);
-  const way = Math.min(1, Math.max(0, age / GLIDE_MS));
-  return meter.from + (meter.rms - meter.from) * way;
+  const progress = Math.min(1, Math.max(0, age / GLIDE_MS));
+  return meter.from + (meter.rms - meter.from) * progress;
 }
 
-/** Where the peak marker stands at `now`, dBFS. */
+/** Level of the peak marker at `now`, dBFS. */
 export function peakOf(meter, now) {
   return fall(meter.peak, now - meter.peakAt - HOLD_MS);
 }
@@ -41,7 +47,7 @@ export function isStill(meter, now) {
   return rmsOf(meter, now) <= FLOOR && peakOf(meter, now) <= FLOOR && now - meter.at > GLIDE_MS;
 }
 
-/** Place of a level on the scale, 0 to 1. */
+/** Position of a level on the scale, 0 to 1. */
 export function fraction(dbfs) {
   return Math.min(1, Math.max(0, (dbfs - FLOOR) / -FLOOR));
 }

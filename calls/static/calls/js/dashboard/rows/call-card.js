@@ -1,32 +1,32 @@
-// The rows of the calls. The server has drawn some by the same templates; here they are filled and kept up to date.
-// Names come from the wire: they become text, never markup.
+// Rows of the live calls. The server renders the first ones from the same templates; here they are
+// created and updated. Names from the wire become text, never markup.
 
-import { onCard } from "../alarms.js";
+import { alarmsOf } from "../alarms.js";
 import { shortId } from "../../format.js";
-import { kindNote, label } from "../../identity.js";
+import { callTitle, kindNote, label } from "../../identity.js";
 import "./level-meter.js";
 import { localiseTimes } from "../../local-time.js";
 
 const LEAVING_MS = 2500;
-const KEPT_MS = 60_000; // a call that has ended under a reader's eyes
+const KEPT_MS = 60_000; // an ended call stays visible this long while someone reads
 
-/** One call on the page: its elements, found once. */
+/** A call on the page, with its elements. */
 class Row {
   participants = new Map(); // id -> { row, meter, strip }
   call = null;
-  words = null;
+  alarmText = null;
   listeners = 0;
-  overAt = null;
+  endedAt = null;
 
   constructor(card) {
     this.card = card;
     this.duration = part(card, "duration");
     this.status = part(card, "status");
-    this.ears = part(card, "ears");
+    this.listenersMark = part(card, "listeners");
   }
 
-  get isOver() {
-    return this.overAt !== null;
+  get hasEnded() {
+    return this.endedAt !== null;
   }
 }
 
@@ -34,58 +34,63 @@ export class CallCards {
   #rows = new Map();
 
   /**
-   * @param list the element that holds the rows @param templates clones for a row and for a participant
-   * @param names words for kinds and for alarms @param painter draws what is in sight
+   * @param list parent of the rows @param templates of a row and of a participant
+   * @param names texts of kinds and alarms @param painter draws visible rows
    */
   constructor(list, templates, names, painter) {
     Object.assign(this, { list, templates, names, kinds: names.kinds, painter });
     for (const card of list.querySelectorAll("[data-call]")) this.#adopt(card);
   }
 
-  /** Ids of the rows in their places, those of ended calls among them. */
+  /** Ids of the rows in order, including ended calls. */
   get shown() {
-    return Array.from(this.list.children, (card) => card.dataset.call).filter((id) => this.#rows.has(id));
+    return Array.from(this.list.children, (card) => card.dataset.call).filter((id) =>
+      this.#rows.has(id),
+    );
   }
 
-  /** Makes the rows those of `ids`, in that order; `calls` by id are live, any other has ended. */
+  /** Shows the rows of `ids` in this order; a call that is not in `calls` (by id) has ended. */
   show(ids, calls, { alarms, listening }) {
     const wanted = new Set(ids);
     for (const [id, row] of this.#rows) if (!wanted.has(id)) this.#remove(id, row, !calls.has(id));
-    let place = this.list.firstElementChild;
+    let next = this.list.firstElementChild;
     for (const id of ids) {
-      while (place?.hasAttribute("data-leaving")) place = place.nextElementSibling;
-      const row = this.#rows.get(id) ?? this.#arrive(id);
+      while (next?.hasAttribute("data-leaving")) next = next.nextElementSibling;
+      const row = this.#rows.get(id) ?? this.#create(id);
       const call = calls.get(id);
       if (call) {
-        this.#keep(row, call, onCard(alarms, call, this.names));
-        tellListeners(row, listening[id] ?? 0);
+        this.#update(row, call, alarmsOf(alarms, call, this.names));
+        showListeners(row, listening[id] ?? 0);
       } else end(row);
-      if (row.card === place) place = place.nextElementSibling;
-      else this.list.insertBefore(row.card, place);
+      if (row.card === next) next = next.nextElementSibling;
+      else this.list.insertBefore(row.card, next);
     }
   }
 
-  /** Takes away those that ended a while ago. */
-  sweep(now) {
-    for (const [id, row] of this.#rows) if (row.isOver && now - row.overAt > KEPT_MS) this.#drop(id, row);
+  /** Removes calls that ended a while ago. */
+  removeEnded(now) {
+    for (const [id, row] of this.#rows)
+      if (row.hasEnded && now - row.endedAt > KEPT_MS) this.#drop(id, row);
   }
 
-  #keep(row, call, words) {
-    if (row.isOver) revive(row);
+  #update(row, call, alarmText) {
+    if (row.hasEnded) revive(row);
     if (row.call !== call) this.#fill(row, call);
-    if (row.words === words) return;
-    row.words = words;
-    row.card.toggleAttribute("data-alarmed", words !== "");
-    part(row.card, "alarms").hidden = words === "";
-    part(row.card, "alarm-words").textContent = words;
+    if (row.alarmText === alarmText) return;
+    row.alarmText = alarmText;
+    row.card.toggleAttribute("data-alarmed", alarmText !== "");
+    part(row.card, "alarms").hidden = alarmText === "";
+    part(row.card, "alarm-words").textContent = alarmText;
   }
 
-  #arrive(id) {
+  #create(id) {
     const card = this.templates.card.content.firstElementChild.cloneNode(true);
     card.dataset.call = id;
     card.id = `call-${id}`;
     card.toggleAttribute("data-arriving", true);
-    card.addEventListener("animationend", () => card.removeAttribute("data-arriving"), { once: true });
+    card.addEventListener("animationend", () => card.removeAttribute("data-arriving"), {
+      once: true,
+    });
     return this.#adopt(card);
   }
 
@@ -96,9 +101,9 @@ export class CallCards {
   }
 
   #remove(id, row, hasEnded) {
-    if (row.isOver || !hasEnded) return this.#drop(id, row);
+    if (row.hasEnded || !hasEnded) return this.#drop(id, row);
     this.#rows.delete(id);
-    this.painter.forget(row);
+    this.painter.unwatch(row);
     end(row);
     row.card.toggleAttribute("data-leaving", true);
     setTimeout(() => row.card.remove(), LEAVING_MS);
@@ -106,7 +111,7 @@ export class CallCards {
 
   #drop(id, row) {
     this.#rows.delete(id);
-    this.painter.forget(row);
+    this.painter.unwatch(row);
     row.card.remove();
   }
 
@@ -115,15 +120,16 @@ export class CallCards {
     const isNew = row.call === null;
     row.call = call;
     const title = part(card, "title");
-    title.textContent = `Call ${shortId(call.call_connection_id || call.id)}`;
+    title.textContent = callTitle(call, this.kinds);
     title.href = this.list.dataset.callUrl.replace("CALL", encodeURIComponent(call.id));
     title.title = call.call_connection_id || call.id;
+    part(card, "id").textContent = shortId(call.call_connection_id || call.id);
     part(card, "started").dateTime = call.started_at;
     localiseTimes(card);
     this.#fillParticipants(row, part(card, "participants"), call.participants);
-    part(card, "nobody").hidden = call.participants.length > 0;
+    part(card, "no-audio").hidden = call.participants.length > 0;
     if (isNew) this.painter.watch(row);
-    else this.painter.changed(row);
+    else this.painter.refresh(row);
   }
 
   #fillParticipants(row, list, participants) {
@@ -159,27 +165,31 @@ export class CallCards {
 }
 
 function partsOf(row) {
-  return { row, meter: row.querySelector("level-meter"), strip: row.querySelector("activity-strip") };
+  return {
+    row,
+    meter: row.querySelector("level-meter"),
+    strip: row.querySelector("activity-strip"),
+  };
 }
 
-/** In words beside a sign; text that stays the same is not written again, or a screen reader might say it again. */
-function tellListeners(row, count) {
+/** Unchanged text is not written again: a screen reader might repeat it. */
+function showListeners(row, count) {
   if (row.listeners === count) return;
   row.listeners = count;
-  row.ears.hidden = count === 0;
-  part(row.card, "ears-count").textContent = `${count} listening`;
+  row.listenersMark.hidden = count === 0;
+  part(row.card, "listeners-count").textContent = `${count} listening`;
 }
 
 function end(row) {
-  if (row.isOver) return;
-  tellListeners(row, 0);
-  row.overAt = performance.now();
+  if (row.hasEnded) return;
+  showListeners(row, 0);
+  row.endedAt = performance.now();
   row.card.toggleAttribute("data-over", true);
   row.status.textContent = "ended";
 }
 
 function revive(row) {
-  row.overAt = null;
+  row.endedAt = null;
   row.card.removeAttribute("data-over");
 }
 

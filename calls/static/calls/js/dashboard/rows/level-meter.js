@@ -1,5 +1,5 @@
-// <level-meter>: a bar for the level that is heard (rms), a line for the peak that is held, the figure, on one canvas.
-// <activity-strip>: the last minute, a column a second. Who draws them and when: painter.js.
+// <level-meter>: a bar for the level (rms), a line for the held peak, and the figure, on one
+// canvas. <activity-strip>: the last minute, one column per second. Both are drawn by painter.js.
 
 import { FLOOR, fraction, isStill, peakOf, rmsOf } from "./ballistics.js";
 import { level } from "../../format.js";
@@ -7,12 +7,12 @@ import { MINUTE, NO_AUDIO, spokenSeconds } from "./voice.js";
 
 const FIGURE_PX = 52;
 const SCALE_DB = [-48, -36, -24, -12];
-const SPOKEN_MS = 2000; // a screen reader asks seldom
+const ARIA_MS = 2000; // screen readers need no more
 const HOT_DBFS = -3;
 const WARM_DBFS = -9;
 
-/** A canvas that is as large as its element, and has no memory while it is out of sight. */
-class Picture extends HTMLElement {
+/** An element filled by a canvas, which holds no memory while it is not visible. */
+class CanvasElement extends HTMLElement {
   connectedCallback() {
     if (this.canvas) return;
     this.canvas = this.appendChild(document.createElement("canvas"));
@@ -27,13 +27,13 @@ class Picture extends HTMLElement {
     this.canvas = null;
   }
 
-  /** Size in CSS pixels; from the observer, so that nobody has to ask the page for its layout. */
-  fit(width, height) {
+  /** Sets the size in CSS pixels; from the observer, to avoid a forced layout. */
+  resize(width, height) {
     Object.assign(this, { width, height, isStale: true });
   }
 
-  /** The context, cleared; null while the size is not known. */
-  blank() {
+  /** Returns the cleared context; null while the size is unknown. */
+  clearedContext() {
     if (!this.canvas || !this.width) return null;
     const ratio = window.devicePixelRatio;
     const [width, height] = [Math.round(this.width * ratio), Math.round(this.height * ratio)];
@@ -46,56 +46,65 @@ class Picture extends HTMLElement {
     return context;
   }
 
-  rest() {
+  release() {
     if (this.canvas) this.canvas.width = 0;
     this.isStale = true;
   }
 }
 
-export class LevelMeter extends Picture {
-  #spokenAt = -Infinity;
+export class LevelMeter extends CanvasElement {
+  #ariaAt = -Infinity;
   #wasStill = false;
 
-  /** Draws the present moment of this voice; a still one that has been drawn costs nothing. */
+  /** Draws the voice at `now`; a still meter is drawn once only. */
   draw(voice, now, inks, figureIsDue) {
     const still = isStill(voice.meter, now);
     if (still && this.#wasStill && !this.isStale) return;
     const rms = rmsOf(voice.meter, now);
     if (figureIsDue || still || this.isStale) this.figure = level(rms);
-    const context = this.blank();
+    const context = this.clearedContext();
     if (context === null) return;
     this.#wasStill = still;
-    drawMeter(context, this.width - FIGURE_PX, this.height, { rms, peak: peakOf(voice.meter, now) }, inks);
+    drawMeter(
+      context,
+      this.width - FIGURE_PX,
+      this.height,
+      { rms, peak: peakOf(voice.meter, now) },
+      inks,
+    );
     context.fillStyle = inks.soft;
     context.font = inks.font;
     context.textAlign = "right";
     context.textBaseline = "middle";
     context.fillText(this.figure, this.width, this.height / 2 + 0.5);
-    if (now - this.#spokenAt > SPOKEN_MS || still) this.#speak(rms, now);
+    if (now - this.#ariaAt > ARIA_MS || still) this.#updateAria(rms, now);
   }
 
-  #speak(rms, now) {
-    this.#spokenAt = now;
+  #updateAria(rms, now) {
+    this.#ariaAt = now;
     this.setAttribute("aria-valuenow", String(Math.max(FLOOR, Math.min(0, Math.round(rms)))));
     this.setAttribute("aria-valuetext", rms <= FLOOR ? "silent" : `${Math.round(rms)} dBFS`);
   }
 }
 
-export class ActivityStrip extends Picture {
-  #said = -1;
+export class ActivityStrip extends CanvasElement {
+  #announcedSeconds = -1;
 
   draw(voice, inks) {
-    const context = this.blank();
+    const context = this.clearedContext();
     if (context === null) return;
     const step = this.width / MINUTE;
-    Array.from(voice.minute).forEach((heard, place) => {
-      const left = this.width - (voice.minute.length - place) * step;
-      drawSecond(context, heard, left, Math.max(1, step - 0.75), this.height, inks);
+    Array.from(voice.minute).forEach((character, index) => {
+      const left = this.width - (voice.minute.length - index) * step;
+      drawSecond(context, character, left, Math.max(1, step - 0.75), this.height, inks);
     });
     const spoken = spokenSeconds(voice.minute);
-    if (Math.abs(spoken - this.#said) < 5) return;
-    this.#said = spoken;
-    this.setAttribute("aria-label", `Spoke in ${spoken} of the last ${voice.minute.length} seconds`);
+    if (Math.abs(spoken - this.#announcedSeconds) < 5) return;
+    this.#announcedSeconds = spoken;
+    this.setAttribute(
+      "aria-label",
+      `Spoke in ${spoken} of the last ${voice.minute.length} seconds`,
+    );
   }
 }
 
@@ -111,7 +120,12 @@ function drawMeter(context, width, height, { rms, peak }, inks) {
   for (const [from, to, ink] of parts) {
     if (rms <= from) break;
     context.fillStyle = ink;
-    context.fillRect(fraction(from) * width, top, (fraction(Math.min(rms, to)) - fraction(from)) * width, thick);
+    context.fillRect(
+      fraction(from) * width,
+      top,
+      (fraction(Math.min(rms, to)) - fraction(from)) * width,
+      thick,
+    );
   }
   context.fillStyle = inks.surface;
   for (const dbfs of SCALE_DB) context.fillRect(Math.round(fraction(dbfs) * width), top, 1, thick);
@@ -120,21 +134,22 @@ function drawMeter(context, width, height, { rms, peak }, inks) {
   context.fillRect(Math.min(width - 2, fraction(peak) * width), top - 2, 2, thick + 4);
 }
 
-/** Nothing came: a dot in the middle. Silence: the base line. Else a column from the base line up. */
-function drawSecond(context, heard, left, width, height, inks) {
-  if (heard === NO_AUDIO) {
+/** No audio: a dot in the middle. Silence: the base line. Otherwise a column on the base line. */
+function drawSecond(context, step, left, width, height, inks) {
+  if (step === NO_AUDIO) {
     context.fillStyle = inks.soft;
     context.fillRect(left + width / 2 - 0.5, height / 2 - 0.5, 1, 1);
     return;
   }
-  const loud = Number(heard);
+  const loud = Number(step);
   context.fillStyle = loud >= 3 ? inks.wave : inks.line;
   const tall = Math.max(1.5, (loud / 9) * height);
   context.fillRect(left, height - tall, width, tall);
 }
 
 const sizes = new ResizeObserver((entries) => {
-  for (const { target, contentRect } of entries) target.fit(contentRect.width, contentRect.height);
+  for (const { target, contentRect } of entries)
+    target.resize(contentRect.width, contentRect.height);
 });
 
 customElements.define("level-meter", LevelMeter);

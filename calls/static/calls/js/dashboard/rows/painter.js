@@ -1,59 +1,63 @@
-// Draws meters and strips of the rows that are in sight, all in one pass; what is out of sight costs nothing.
+// Draws meters and strips of the visible rows in one pass per frame.
 
 import { clock } from "../../format.js";
 import { stateOf } from "../choice.js";
 
-const FRAME_MS = 33; // thirty pictures a second are smooth enough, and half the work
-const CALM_FRAME_MS = 250; // for readers who asked for less motion
-const FIGURE_MS = 250; // a figure that changes more often cannot be read
-const MARGIN = "120px"; // drawn a little before it is seen
+const FRAME_MS = 33; // thirty frames per second are smooth enough, at half the work
+const REDUCED_FRAME_MS = 250; // with "prefers-reduced-motion"
+const FIGURE_MS = 250; // faster changes are not readable
+const MARGIN = "120px"; // drawn shortly before it becomes visible
 
 export class Painter {
   #rows = new Set();
   #drawnAt = 0;
   #figureAt = 0;
   #inks = null;
-  #calm = window.matchMedia("(prefers-reduced-motion: reduce)");
-  #sight = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: MARGIN });
+  #reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
+  #observer = new IntersectionObserver((entries) => this.#visibilityChanged(entries), {
+    rootMargin: MARGIN,
+  });
 
-  /** @param voices by participant id @param serverNow the server's clock, milliseconds since 1970 */
+  /** @param voices by participant id @param serverNow the server's time, milliseconds since 1970 */
   constructor(voices, serverNow) {
     Object.assign(this, { voices, serverNow });
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#refresh());
+    window
+      .matchMedia("(prefers-color-scheme: dark)")
+      .addEventListener("change", () => this.#resetInks());
     requestAnimationFrame((now) => this.#frame(now));
   }
 
   watch(row) {
-    this.#sight.observe(row.card);
+    this.#observer.observe(row.card);
     rowsByCard.set(row.card, row);
   }
 
-  /** The row was filled anew. */
-  changed(row) {
-    if (this.#rows.has(row)) this.#tell(row, performance.now());
+  /** Draws a row whose call has changed. */
+  refresh(row) {
+    if (this.#rows.has(row)) this.#update(row, performance.now());
   }
 
-  forget(row) {
-    this.#sight.unobserve(row.card);
+  unwatch(row) {
+    this.#observer.unobserve(row.card);
     this.#rows.delete(row);
   }
 
-  /** Once a second: strips, durations, states. */
-  second() {
+  /** Updates strips, durations and states; to be called once a second. */
+  everySecond() {
     const now = performance.now();
-    for (const row of this.#rows) this.#tell(row, now);
+    for (const row of this.#rows) this.#update(row, now);
   }
 
-  #see(entries) {
+  #visibilityChanged(entries) {
     for (const { target, isIntersecting } of entries) {
       const row = rowsByCard.get(target);
       if (isIntersecting) {
         this.#rows.add(row);
-        this.#tell(row, performance.now());
+        this.#update(row, performance.now());
       } else if (this.#rows.delete(row)) {
         for (const { meter, strip } of row.participants.values()) {
-          meter.rest();
-          strip.rest();
+          meter.release();
+          strip.release();
         }
       }
     }
@@ -61,7 +65,8 @@ export class Painter {
 
   #frame(now) {
     requestAnimationFrame((next) => this.#frame(next));
-    if (now - this.#drawnAt < (this.#calm.matches ? CALM_FRAME_MS : FRAME_MS) - 4) return;
+    if (now - this.#drawnAt < (this.#reducedMotion.matches ? REDUCED_FRAME_MS : FRAME_MS) - 4)
+      return;
     this.#drawnAt = now;
     const figureIsDue = now - this.#figureAt > FIGURE_MS;
     if (figureIsDue) this.#figureAt = now;
@@ -78,22 +83,23 @@ export class Painter {
     }
   }
 
-  #tell(row, now) {
-    if (row.isOver) return;
+  #update(row, now) {
+    if (row.hasEnded) return;
     for (const [id, { strip }] of row.participants) {
       const voice = this.voices.get(id);
       if (voice) strip.draw(voice, this.#inksNow());
     }
     write(row.duration, clock((this.serverNow() - Date.parse(row.call.started_at)) / 1000));
     const state = stateOf(row.call, this.voices, now);
-    write(row.status, state);
+    write(row.status, STATE_TEXTS[state] ?? state);
     if (row.card.dataset.state !== state) row.card.dataset.state = state;
   }
 
-  #refresh() {
+  #resetInks() {
     this.#inks = null;
     for (const row of this.#rows) {
-      for (const { meter, strip } of row.participants.values()) meter.isStale = strip.isStale = true;
+      for (const { meter, strip } of row.participants.values())
+        meter.isStale = strip.isStale = true;
     }
   }
 
@@ -103,16 +109,22 @@ export class Painter {
   }
 }
 
+const STATE_TEXTS = { waiting: "no audio yet" };
+
 const rowsByCard = new WeakMap();
 
 function readInks() {
   const style = getComputedStyle(document.documentElement);
   const ink = (name) => style.getPropertyValue(`--${name}`).trim();
   const names = ["accent", "warm", "hot", "ink", "line", "sunken", "surface", "wave"];
-  return { ...Object.fromEntries(names.map((name) => [name, ink(name)])), soft: ink("ink-soft"), font: `12px ${style.fontFamily}` };
+  return {
+    ...Object.fromEntries(names.map((name) => [name, ink(name)])),
+    soft: ink("ink-soft"),
+    font: `12px ${style.fontFamily}`,
+  };
 }
 
-/** Sets an attribute of the participant's row only when it changes. */
+/** Sets an attribute of the participant's row, only if it changes. */
 function mark(participant, name, isOn) {
   if (participant[name] === isOn) return;
   participant[name] = isOn;

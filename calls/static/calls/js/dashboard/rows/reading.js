@@ -1,6 +1,6 @@
-// Whether somebody reads the rows just now: then nothing moves below the eyes.
+// Detects that someone is reading the rows, so that they do not move.
 
-const POINTER_MS = 10_000; // a pointer that was left lying on the list is no reader
+const POINTER_MS = 10_000; // a pointer left on the list does not count longer
 const LEFT_MS = 3000;
 const KEYS_MS = 20_000;
 const SCROLLED_PX = 40;
@@ -9,32 +9,35 @@ export class Reading {
   #until = 0;
   #wasReading = false;
 
-  /** @param list the rows @param over called when nobody reads any more */
-  constructor(list, over) {
-    Object.assign(this, { list, over });
-    list.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.#for(POINTER_MS));
-    list.addEventListener("pointerleave", () => this.#left());
-    list.addEventListener("focusin", () => this.#for(KEYS_MS));
-    window.addEventListener("scroll", () => this.look(), { passive: true });
+  /** @param list parent of the rows @param ended called when reading has ended */
+  constructor(list, ended) {
+    Object.assign(this, { list, ended });
+    list.addEventListener(
+      "pointermove",
+      (event) => event.pointerType === "mouse" && this.#extend(POINTER_MS),
+    );
+    list.addEventListener("pointerleave", () => this.#pointerLeft());
+    list.addEventListener("focusin", () => this.#extend(KEYS_MS));
+    window.addEventListener("scroll", () => this.update(), { passive: true });
   }
 
   get isOn() {
     return performance.now() < this.#until || window.scrollY > SCROLLED_PX;
   }
 
-  /** Also once a second: time alone ends it. */
-  look() {
+  /** To be called once a second as well, because reading ends with time. */
+  update() {
     const { isOn } = this;
-    if (this.#wasReading && !isOn) this.over();
+    if (this.#wasReading && !isOn) this.ended();
     this.#wasReading = isOn;
   }
 
-  /** On the way to the button that counts new calls it must not vanish. */
-  #left() {
+  /** Keeps the button "new calls" visible while the pointer moves to it. */
+  #pointerLeft() {
     this.#until = Math.min(this.#until, performance.now() + LEFT_MS);
   }
 
-  #for(milliseconds) {
+  #extend(milliseconds) {
     this.#until = performance.now() + milliseconds;
     this.#wasReading = true;
   }

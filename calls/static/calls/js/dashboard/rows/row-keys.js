@@ -1,9 +1,9 @@
-// The keyboard of the rows: arrows or j and k from call to call, Enter opens it (a link does that by itself), l listens to it or
-// stops, where one may, / to filter.
+// Keyboard shortcuts of the rows: arrows or j and k move, Enter opens a call (it is a link), l
+// starts or stops listening if permitted, / filters.
 
 const STEPS = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
 
-/** @param list the rows @param search the field to which / leads */
+/** @param list parent of the rows @param search the field that / focuses */
 export function listenToKeys(list, search) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
@@ -12,7 +12,10 @@ export function listenToKeys(list, search) {
       search.focus();
     } else if (event.key === "l" && list.contains(document.activeElement)) {
       document.activeElement.closest("[data-call]")?.querySelector("[data-do=listen]")?.click();
-    } else if (event.key in STEPS && (event.key.length === 1 || list.contains(document.activeElement))) {
+    } else if (
+      event.key in STEPS &&
+      (event.key.length === 1 || list.contains(document.activeElement))
+    ) {
       step(list, STEPS[event.key], event);
     }
   });
@@ -24,8 +27,10 @@ export function listenToKeys(list, search) {
 
 function step(list, by, event) {
   const titles = Array.from(list.querySelectorAll('[data-part="title"]'));
-  const here = titles.indexOf(document.activeElement?.closest("[data-call]")?.querySelector('[data-part="title"]'));
-  const next = titles[here < 0 ? 0 : Math.min(titles.length - 1, Math.max(0, here + by))];
+  const current = titles.indexOf(
+    document.activeElement?.closest("[data-call]")?.querySelector('[data-part="title"]'),
+  );
+  const next = titles[current < 0 ? 0 : Math.min(titles.length - 1, Math.max(0, current + by))];
   if (!next) return;
   event.preventDefault();
   next.focus({ preventScroll: true });
@@ -33,5 +38,8 @@ function step(list, by, event) {
 }
 
 function isTyping(target) {
-  return target instanceof Element && target.closest("input, select, textarea, [contenteditable]") !== null;
+  return (
+    target instanceof Element &&
+    target.closest("input, select, textarea, [contenteditable]") !== null
+  );
 }

@@ -1,16 +1,16 @@
-// Listening in from the rows: to one call at a time, in one bar below them. Rows come, move and go, the bar stays where it
-// is: an element that is moved falls silent.
+// Listening in from the rows: one call at a time, in one bar below them. The bar stays where it is
+// while rows move, because moving it in the document would stop the audio.
 
-import { shortId } from "../../format.js";
-import { label } from "../../identity.js";
-
-const MAX_NAMES = 3;
+import { callTitle } from "../../identity.js";
 
 export class RowListening {
-  #marked = null; // the row whose control says Stop
+  #marked = null; // the row whose button is "Stop"
   #calls = new Map();
 
-  /** @param list the rows @param bar a <listen-in>; null where one may not listen: then there are no controls either */
+  /**
+   * @param list parent of the rows
+   * @param bar a <listen-in>; null, as the buttons, without the permission
+   */
   constructor(list, bar, kinds) {
     Object.assign(this, { list, bar, kinds });
     if (bar === null) return;
@@ -22,11 +22,11 @@ export class RowListening {
     this.#close.addEventListener("click", () => this.#hide());
   }
 
-  /** After the rows were drawn; `calls` by id are those of the moment. */
+  /** To be called after the rows were shown; `calls`: the live calls by id. */
   show(calls) {
     this.#calls = calls;
     if (this.bar === null || this.bar.hidden) return;
-    this.#name();
+    this.#showTitle();
     this.#mark();
   }
 
@@ -34,13 +34,14 @@ export class RowListening {
     if (this.bar.listensTo === id) return this.bar.stop();
     this.bar.hidden = false;
     this.bar.listenTo(id);
-    this.#name();
+    this.#showTitle();
   }
 
-  #name() {
+  #showTitle() {
     const call = this.#calls.get(this.bar.dataset.call);
-    const whom = this.bar.querySelector("[data-part=whom]");
-    if (call && whom.textContent !== titleOf(call, this.kinds)) whom.textContent = titleOf(call, this.kinds);
+    const element = this.bar.querySelector("[data-part=title]");
+    const title = call && callTitle(call, this.kinds);
+    if (title && element.textContent !== title) element.textContent = title;
   }
 
   #changed({ state, isOver }) {
@@ -49,18 +50,18 @@ export class RowListening {
     this.#mark();
   }
 
-  /** Whoever was at the bar is led back to the row. */
+  /** Hides the bar; a focus within it moves back to the row. */
   #hide() {
-    const wasHere = this.bar.contains(document.activeElement);
+    const hadFocus = this.bar.contains(document.activeElement);
     this.bar.hidden = true;
-    if (wasHere) this.#row(this.bar.dataset.call)?.querySelector("[data-part=title]").focus();
+    if (hadFocus) this.#row(this.bar.dataset.call)?.querySelector("[data-part=title]").focus();
   }
 
   #mark() {
     const row = this.#row(this.bar.listensTo);
     if (row === this.#marked) return;
-    tell(this.#marked, "Listen", " to this call");
-    tell(row, "Stop", " listening to this call");
+    setButton(this.#marked, "Listen", " to this call");
+    setButton(row, "Stop", " listening to this call");
     this.#marked?.removeAttribute("data-listened");
     row?.toggleAttribute("data-listened", true);
     this.#marked = row;
@@ -75,13 +76,8 @@ export class RowListening {
   }
 }
 
-function tell(row, word, rest) {
+function setButton(row, word, rest) {
   const control = row?.querySelector("[data-do=listen]");
-  if (control) [control.firstElementChild.textContent, control.lastElementChild.textContent] = [word, rest];
-}
-
-function titleOf(call, kinds) {
-  const names = call.participants.slice(0, MAX_NAMES).map((participant) => label(participant, kinds));
-  const more = call.participants.length > MAX_NAMES ? "…" : "";
-  return [`Call ${shortId(call.call_connection_id || call.id)}`, names.join(", ") + more].filter(Boolean).join(": ");
+  if (control)
+    [control.firstElementChild.textContent, control.lastElementChild.textContent] = [word, rest];
 }

@@ -1,8 +1,9 @@
-// Which rows stand where. While somebody reads, nothing moves: new calls wait, ended ones keep their place. PURE.
+// Order of the rows. While someone is reading, nothing moves: new calls wait and ended ones keep
+// their place. PURE.
 
 /**
- * @param {string[]} shown ids of the rows in their places @param {string[]} wanted ids as they are chosen and sorted
- * @returns {{ids: string[], waiting: number}} the rows to show, and how many calls wait until nobody reads
+ * @param {string[]} shown ids of the present rows @param {string[]} wanted filtered and sorted ids
+ * @returns {{ids: string[], waiting: number}} rows to show, and the number of new calls held back
  */
 export function arrange(shown, wanted, isReading) {
   if (!isReading || shown.length === 0) return { ids: wanted, waiting: 0 };

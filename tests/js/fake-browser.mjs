@@ -1,10 +1,10 @@
-// What both sockets of the pages are played in: connections that a test answers, and time that passes when it says so.
+// Fake browser for both sockets of the pages: the test answers its connections and moves its clock.
 
-export class World {
+export class FakeBrowser {
   now = 0;
   timers = new Map();
   sockets = [];
-  heard = [];
+  events = [];
 
   open() {
     const socket = { close: () => (socket.isClosed = true) };
@@ -12,17 +12,17 @@ export class World {
     return socket;
   }
 
-  later(callback, ms) {
+  schedule(callback, ms) {
     const timer = Symbol("timer");
     this.timers.set(timer, { callback, at: this.now + ms });
     return timer;
   }
 
-  never(timer) {
+  cancel(timer) {
     this.timers.delete(timer);
   }
 
-  chance() {
+  random() {
     return 0;
   }
 

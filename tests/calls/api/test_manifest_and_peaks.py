@@ -1,6 +1,4 @@
-"""What stands behind the audio: manifest, single segments, waveforms; and what happens when
-something is broken.
-"""
+"""Manifest, single segments and waveforms over HTTP; damaged audio and unreachable stores."""
 
 from __future__ import annotations
 
@@ -45,10 +43,7 @@ class ManifestTests(RestTests):
         make_gap(self.alice, at=2.0, seconds=1.0, reason="not_received")
 
     async def document(self) -> dict[str, Any]:
-        return await self.json_of(await self.body(url_of(self.call, "manifest")))
-
-    async def json_of(self, content: bytes) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(content)
+        document: dict[str, Any] = json.loads(await self.body(url_of(self.call, "manifest")))
         return document
 
     async def test_every_track_has_its_segments_gaps_and_counts(self) -> None:
@@ -69,10 +64,10 @@ class ManifestTests(RestTests):
         self.assertEqual((gap["start"], gap["end"], gap["reason"]), (2.0, 3.0, "not_received"))
         self.assertEqual(gap["started_at"], "2026-03-02T09:30:02Z")
 
-    async def test_it_says_of_the_call_what_rest_says(self) -> None:
+    async def test_the_call_is_the_same_as_in_rest(self) -> None:
         self.assertEqual((await self.document())["call"], await self.json(url_of(self.call)))
 
-    async def test_its_hashes_are_those_of_what_is_handed_out(self) -> None:
+    async def test_its_hashes_match_the_exported_segments(self) -> None:
         for track in (await self.document())["tracks"]:
             for row in track["segments"]:
                 samples, _ = soundfile.read(
@@ -80,7 +75,7 @@ class ManifestTests(RestTests):
                 )
                 self.assertEqual(sha256(samples.tobytes()).hexdigest(), row["sha256"])
 
-    async def test_pages_of_rows_leave_no_seam(self) -> None:
+    async def test_reading_rows_in_pages_changes_nothing(self) -> None:
         whole = await self.document()
         with patch.object(manifest, "PAGE", 1):
             paged = await self.document()
@@ -88,13 +83,12 @@ class ManifestTests(RestTests):
 
     async def test_a_call_without_audio_has_a_manifest_without_tracks(self) -> None:
         empty = await sync_to_async(make_call)()
-        self.assertEqual(
-            (await self.json_of(await self.body(url_of(empty, "manifest"))))["tracks"], []
-        )
+        document = json.loads(await self.body(url_of(empty, "manifest")))
+        self.assertEqual(document["tracks"], [])
 
 
 class SegmentAudioTests(RestTests):
-    async def test_a_segment_is_a_wav_that_knows_ranges_and_conditions(self) -> None:
+    async def test_a_segment_is_a_wav_with_ranges_and_conditional_requests(self) -> None:
         call = await sync_to_async(make_conversation)()
         segment = await Segment.objects.filter(participant=call[1]).afirst()
         assert segment
@@ -128,9 +122,8 @@ class PeaksTests(RestTests):
             (0.0, 4.0, 4, None),
         )
         (low, high), *silence, loud = answer["peaks"]
-        self.assertTrue(
-            -0.3125 <= low < -0.29 and 0.29 < high <= 0.3125, (low, high)
-        )  # 0.3 in steps of 1/128
+        # 0.3, rounded outwards in steps of 1/128.
+        self.assertTrue(-0.3125 <= low < -0.29 and 0.29 < high <= 0.3125, (low, high))
         self.assertEqual(silence, [[0.0, 0.0]] * 2)
         self.assertLess(loud[0], -0.6)
 
@@ -141,7 +134,7 @@ class PeaksTests(RestTests):
         self.assertEqual((answer["start"], answer["end"]), (1.0, 4.0))
         self.assertEqual(answer["peaks"], [[0.0, 0.0]] * 4)
 
-    async def test_it_is_drawn_once(self) -> None:
+    async def test_an_unchanged_waveform_is_not_sent_again(self) -> None:
         first = await self.ask(self.url)
         self.assertEqual(len(first.json()["peaks"]), 1000)
         self.assertEqual((await self.ask(self.url, If_None_Match=first["ETag"])).status_code, 304)
@@ -156,9 +149,9 @@ class PeaksTests(RestTests):
             self.assertEqual((response.status_code, list(response.json())), (400, ["points"]))
 
 
-class ExampleOfTheDocumentationTests(RestTests):
+class DocumentedExampleTests(RestTests):
     async def test_a_track_is_compared_with_the_manifest(self) -> None:
-        """The program in docs/rest.md, run as it stands there."""
+        """Runs the program in docs/rest.md without changes."""
         call, *_ = await sync_to_async(make_conversation)()
         page = (Path(__file__).parents[3] / "docs" / "rest.md").read_text()
         program = page.partition("```python\n")[2].partition("```")[0]
@@ -182,9 +175,7 @@ class ExampleOfTheDocumentationTests(RestTests):
 
 
 class DatabaseStoreTests(RestTests):
-    async def test_audio_that_lies_in_the_database_is_exported_by_threads_that_keep_no_connection(
-        self,
-    ) -> None:
+    async def test_threads_that_export_audio_from_the_database_keep_no_connection(self) -> None:
         stores = {**settings.STORAGES, "audio": {"BACKEND": "calls.storage.local.DatabaseStorage"}}
         with override_settings(STORAGES=stores):
             call, *_ = await sync_to_async(make_conversation)()
@@ -194,10 +185,10 @@ class DatabaseStoreTests(RestTests):
                 )
                 samples, _ = soundfile.read(BytesIO(content), dtype="int16")
                 self.assertEqual(samples[:16_000, 0].tolist(), noise(1.0, seed=0).tolist())
-        held = await in_thread(
-            lambda _stop: [one.connection for one in connections.all(initialized_only=True)]
+        kept = await in_thread(
+            lambda _stop: [each.connection for each in connections.all(initialized_only=True)]
         )
-        self.assertEqual([one for one in held if one is not None], [])
+        self.assertEqual([each for each in kept if each is not None], [])
 
 
 class DamageTests(RestTests):
@@ -207,12 +198,12 @@ class DamageTests(RestTests):
         self.first, self.second = Segment.objects.filter(participant=self.alice).on_axis()
 
     async def damage(self, segment: Segment, other: Segment) -> None:
-        """Puts the audio of another segment in the place of `segment`'s."""
+        """Replaces the audio of `segment` by that of another segment."""
         await sync_to_async(
             lambda: write_object(segment.audio_name, read_object(other.audio_name))
         )()
 
-    async def test_audio_with_another_hash_is_never_handed_out(self) -> None:
+    async def test_audio_with_another_hash_is_never_sent(self) -> None:
         await self.damage(self.first, self.second)
         for url in (
             url_of(self.call, "audio"),
@@ -225,7 +216,7 @@ class DamageTests(RestTests):
             self.assertIn(str(self.first.id), response.json()["detail"])
             self.assertIn(str(self.first.id), logs.output[0])
 
-    async def test_damage_further_on_breaks_the_answer_off(self) -> None:
+    async def test_later_damage_aborts_the_response(self) -> None:
         call = await sync_to_async(make_call)()
         alice = await sync_to_async(make_participant)(call)
         segments = [
@@ -233,20 +224,19 @@ class DamageTests(RestTests):
             for n in range(4)
         ]
         await self.damage(segments[3], segments[0])
-        with self.assertLogs(
-            "calls.export.segments", "ERROR"
-        ):  # a thread reads ahead, perhaps before we do
+        # A thread reads ahead, perhaps before the response is read.
+        with self.assertLogs("calls.export.segments", "ERROR"):
             response = await self.ask(url_of(call, "audio"), {"format": "flac"})
             self.assertEqual(response.status_code, 200)
             with self.assertRaisesRegex(Exception, str(segments[3].id)):
                 await read(response)
 
-    async def test_an_object_that_is_missing_is_damage(self) -> None:
+    async def test_a_missing_object_is_damage(self) -> None:
         await Segment.objects.filter(pk=self.first.pk).aupdate(audio_name="nowhere.flac")
         with self.assertLogs("calls.export.segments", "ERROR"):
             self.assertEqual((await self.ask(url_of(self.call, "audio"))).status_code, 500)
 
-    async def test_a_store_that_is_away_is_503(self) -> None:
+    async def test_an_unreachable_store_is_503(self) -> None:
         for error in (
             ConnectionRefusedError(),
             StoreUnreachable("S3 does not answer"),
@@ -259,7 +249,7 @@ class DamageTests(RestTests):
                 response = await self.ask(url_of(self.call, "audio"))
             self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
 
-    async def test_a_database_that_is_away_is_503(self) -> None:
+    async def test_an_unreachable_database_is_503(self) -> None:
         with (
             patch.object(QuerySet, "_fetch_all", side_effect=OperationalError),
             self.assertLogs("calls.http.errors"),
