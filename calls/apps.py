@@ -1,3 +1,5 @@
+"""The Django application `calls`."""
+
 from django.apps import AppConfig
 
 

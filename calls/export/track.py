@@ -25,7 +25,7 @@ class Run:
     first: int
     last: int
     sample_rate: int
-    """Of the segments, in Hz."""
+    """Sample rate of the segments in Hz."""
     segments: tuple[SegmentRef, ...]
 
     @property

@@ -124,7 +124,8 @@ class ListenConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untype
 class ListenSocket(BrowserSocket):
     """One listener's socket, from its entry in the ledger to its end."""
 
-    opened, closed = "listening started", "listening ended"
+    opened = "listening started"
+    closed = "listening ended"
 
     def __init__(
         self, call_id: UUID, entry_id: UUID, session_key: str, receive: Receive, send: Send

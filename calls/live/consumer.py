@@ -90,7 +90,8 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
 class LiveSocket(BrowserSocket):
     """One dashboard's socket, from its snapshot to its end."""
 
-    opened, closed = "live socket opened", "live socket closed"
+    opened = "live socket opened"
+    closed = "live socket closed"
 
     def __init__(self, session_key: str, receive: Receive, send: Send) -> None:
         super().__init__(receive, send, log.bind(socket=str(uuid4())), SEND_SECONDS)

@@ -84,7 +84,7 @@ class AlarmNews(TypedDict):
 
 
 class Totals(TypedDict):
-    """Of one process: audio messages in the last second; age of its oldest unsealed journal."""
+    """Totals of one process: packets in the last second, age of its oldest unsealed journal."""
 
     packets_per_second: float
     seal_lag_seconds: float

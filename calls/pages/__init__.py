@@ -1,0 +1,1 @@
+"""The pages of operators: dashboard, list and page of calls, downloads."""

@@ -1,0 +1,1 @@
+"""The overview for administrators: health, failed jobs, storage and settings."""
