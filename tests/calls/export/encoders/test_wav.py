@@ -160,13 +160,15 @@ class ChunkTests(TestCase):
         self.assertEqual([last - first for first, last in blocks.requested], [0])
 
     def test_an_error_in_the_first_samples_precedes_the_first_chunk(self) -> None:
-        def blocks(_first: int, _last: int) -> Iterator[Samples]:
+        def read(_sample: int) -> Samples:
             raise OSError("unreachable")
-            yield
 
         plan = plan_of(1, 0, 50)
+        chunks = wav.chunks(
+            plan, lambda first, last: map(read, range(first, last)), 0, wav.size_of(plan)
+        )
         with self.assertRaises(OSError):
-            next(wav.chunks(plan, blocks, 0, wav.size_of(plan)))
+            next(chunks)
 
     def test_the_size_is_that_of_the_whole_file(self) -> None:
         for channels in (1, 2, 5):
