@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parent.parent
 
 SHARED = {
+    "calls/export/rendering.py": ("tests.calls.export.test_plan",),
     "streams/ingest/packets.py": ("tests.streams.acs.test_messages",),
     "streams/journal/records.py": ("tests.streams.journal.test_journal",),
     "streams/timeline/timeline.py": ("tests.streams.timeline.test_fast_path",),
@@ -27,7 +28,9 @@ SHARED = {
         "tests.streams.timeline.test_timeline_order",
     ),
 }
-"""Module -> tests of a neighbour that are its own as well: a track is only used by a timeline."""
+"""Module -> tests of a neighbour that are its own as well: a track is only used by a timeline,
+and rendering only with a plan.
+"""
 
 
 def pure_modules() -> list[str]:
