@@ -142,7 +142,9 @@ def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[Led
     by call id.
     """
     handshake, digest = addition.handshake, addition.digest
-    yield from ledger.entries_of(digest, addition.last_us)
+    yield from ledger.clock_entries(digest)
+    yield from ledger.socket_entries(digest, addition.last_us)
+    yield from ledger.alarm_entries(digest)
     if handshake.call_id not in others:  # a single socket finds all gaps in its own audio
         yield from ledger.gaps_of(digest)
         return
