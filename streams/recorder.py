@@ -196,10 +196,22 @@ class Recorder:
         """
         for stream, started in self._streams.items():
             if (
-                now - started >= self._segment_seconds - TICK_SECONDS
-                or stream.journal.size >= MAX_FILE_BYTES
+                now - started < self._segment_seconds - TICK_SECONDS
+                and stream.journal.size < MAX_FILE_BYTES
             ):
-                self._rotate(stream, now)
+                continue
+            assert self._running, "the stream was opened"
+            try:
+                finished = stream.rotate()
+            except (JournalUnwritable, OSError) as error:  # affects only this stream
+                stream_id = stream.handshake.stream_id
+                log.error("journal not rotated", stream=stream_id, error=str(error))
+            else:
+                if finished is not None:
+                    self._running.syncer.retire(finished)
+                    self._running.syncer.add(stream.journal.descriptor)
+                    self._running.sealer.wake()
+            self._streams[stream] = now
         listeners = self._audio_tap.news(self.board, now)
         return self.board.tick(
             now, now_us, self._alarms(now, now_us), self._rate_and_lag(now), listeners
@@ -281,19 +293,6 @@ class Recorder:
     def _close_streams(self) -> None:
         for stream in list(self._streams):
             self.close(stream, None, "recorder stopped")
-
-    def _rotate(self, stream: Stream, now: float) -> None:
-        assert self._running, "the stream was opened"
-        try:
-            finished = stream.rotate()
-        except (JournalUnwritable, OSError) as error:  # affects only this stream
-            log.error("journal not rotated", stream=stream.handshake.stream_id, error=str(error))
-            finished = None
-        if finished is not None:
-            self._running.syncer.retire(finished)
-            self._running.syncer.add(stream.journal.descriptor)
-            self._running.sealer.wake()
-        self._streams[stream] = now
 
     def _alarms(self, now: float, now_us: int) -> list[AlarmNews] | None:
         if self._running and self._alarm_monitor.is_due(now):

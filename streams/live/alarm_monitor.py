@@ -7,7 +7,7 @@ streams, sealer, disk ──▶ alarm_rules ──┬──▶ the stream's jour
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import structlog
 from django.conf import settings
@@ -80,7 +80,12 @@ class AlarmMonitor:
             for alarm in rules.evaluate(reading, now, now_us):
                 stream.note(alarm)
                 changed = True
-        changed = self._evaluate_process(process, now, now_us) or changed
+        for alarm in self._process_rules.evaluate(process, now, now_us):
+            changed = True
+            if alarm.until_us is None:
+                log.warning("alarm raised", alarm=alarm.name)
+            else:
+                log.info("alarm cleared", alarm=alarm.name)
         closed_with_stream = any(
             latch.raised_since_us for rules in before.values() for latch in rules.latches
         )
@@ -104,35 +109,25 @@ class AlarmMonitor:
         self._must_publish, self._published_at = False, now
         return self.on
 
-    def _evaluate_process(self, reading: ProcessReading, now: float, now_us: int) -> bool:
-        changes = self._process_rules.evaluate(reading, now, now_us)
-        for alarm in changes:
-            if alarm.until_us is None:
-                log.warning("alarm raised", alarm=alarm.name)
-            else:
-                log.info("alarm cleared", alarm=alarm.name)
-        return bool(changes)
-
     def _update_active(self) -> None:
-        on: dict[tuple[str | None, str | None, str], AlarmNews] = {}
-        for alarm in sorted(self._active(), key=lambda alarm: alarm["since"]):
-            # On two sockets of a call: the older alarm.
-            on.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)
-        self.on = list(on.values())[:MAX_PUBLISHED]
-        self._must_publish = True
-
-    def _active(self) -> Iterator[AlarmNews]:
-        for latch in self._process_rules.latches:
-            if latch.raised_since_us is not None:
-                yield _news(None, None, latch.name, latch.raised_since_us)
+        alarms = [
+            _news(None, None, latch.name, latch.raised_since_us)
+            for latch in self._process_rules.latches
+            if latch.raised_since_us is not None
+        ]
         for stream, rules in self._rules.items():
+            call = stream.handshake.call_id
             participants = [speaker.participant_id for speaker in stream.speakers.values()]
             for latch in rules.latches:
                 if latch.raised_since_us is not None:
                     participant = None if latch.voice is None else participants[latch.voice]
-                    yield _news(
-                        stream.handshake.call_id, participant, latch.name, latch.raised_since_us
-                    )
+                    alarms.append(_news(call, participant, latch.name, latch.raised_since_us))
+        on: dict[tuple[str | None, str | None, str], AlarmNews] = {}
+        for alarm in sorted(alarms, key=lambda alarm: alarm["since"]):
+            # On two sockets of a call: the older alarm.
+            on.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)
+        self.on = list(on.values())[:MAX_PUBLISHED]
+        self._must_publish = True
 
 
 def _news(call: str | None, participant: str | None, name: str, since_us: int) -> AlarmNews:

@@ -129,18 +129,15 @@ class AlarmLatch:
         elif self.raised_since_us is None:
             self.active_since = None
         else:
-            return self._clear(interval, self.raised_since_us)
+            if self.inactive_since is None:
+                self.inactive_since = interval.began
+            if interval.now - self.inactive_since >= self.clear_seconds:
+                since_us = self.raised_since_us
+                # The wall clock may have been set back.
+                until_us = max(since_us, interval.us_of(self.inactive_since))
+                self.raised_since_us = self.active_since = self.inactive_since = None
+                return Alarm(self.name, self.voice, since_us, until_us)
         return None
-
-    def _clear(self, interval: Interval, raised_since_us: int) -> Alarm | None:
-        if self.inactive_since is None:
-            self.inactive_since = interval.began
-        if interval.now - self.inactive_since < self.clear_seconds:
-            return None
-        # The wall clock may have been set back.
-        until_us = max(raised_since_us, interval.us_of(self.inactive_since))
-        self.raised_since_us = self.active_since = self.inactive_since = None
-        return Alarm(self.name, self.voice, raised_since_us, until_us)
 
 
 @dataclass(slots=True)
@@ -199,45 +196,28 @@ class VoiceRules:
         self, reading: VoiceReading, interval: Interval, *, others_heard: bool
     ) -> list[Alarm | None]:
         heard = reading.loudest_dbfs > self._limits.silence_dbfs
+        sends = reading.loudest_dbfs > NOTHING
+        # One way: never heard while others were. A voice that has spoken may just be listening.
+        self._ever_heard = self._ever_heard or heard
+        if sends and others_heard and not self._ever_heard:
+            self._unheard = _extended(self._unheard, interval)
+        unheard_since, unheard = self._unheard or (interval.now, 0.0)
+        one_way = sends and not self._ever_heard and unheard >= self._limits.one_way_seconds
         clipped = (
             self._clipped.add(reading.clipped, interval.now)
             if reading.clipped or self._clipped.total
             else 0
         )
+        if heard:  # one loud second clears the alarm; pauses do not count
+            is_low = reading.loudest_dbfs < self._limits.low_dbfs
+            self._low = _extended(self._low, interval) if is_low else None
+        low_since, low = self._low or (interval.now, 0.0)
+        too_low = low >= self._limits.low_seconds
         return [
-            self._update_one_way(reading, interval, heard=heard, others_heard=others_heard),
+            self._one_way.update(interval, active=one_way, since=unheard_since),
             self._clipping.update(interval, active=clipped >= self._limits.clipped_windows),
-            self._update_low_speech(reading, interval, heard=heard),
+            self._too_low.update(interval, active=too_low, since=low_since),
         ]
-
-    def _update_one_way(
-        self, reading: VoiceReading, interval: Interval, *, heard: bool, others_heard: bool
-    ) -> Alarm | None:
-        """Updates the alarm of a voice that was never heard while others were. One that has spoken
-        before may just be listening.
-        """
-        self._ever_heard = self._ever_heard or heard
-        sends = reading.loudest_dbfs > NOTHING
-        if sends and others_heard and not self._ever_heard:
-            self._unheard = _extended(self._unheard, interval)
-        since, seconds = self._unheard or (interval.now, 0.0)
-        active = sends and not self._ever_heard and seconds >= self._limits.one_way_seconds
-        return self._one_way.update(interval, active=active, since=since)
-
-    def _update_low_speech(
-        self, reading: VoiceReading, interval: Interval, *, heard: bool
-    ) -> Alarm | None:
-        """Updates the alarm of low speech. One loud second clears it; pauses do not count."""
-        if heard:
-            self._low = (
-                _extended(self._low, interval)
-                if reading.loudest_dbfs < self._limits.low_dbfs
-                else None
-            )
-        since, seconds = self._low or (interval.now, 0.0)
-        return self._too_low.update(
-            interval, active=seconds >= self._limits.low_seconds, since=since
-        )
 
 
 def _extended(spell: tuple[float, float] | None, interval: Interval) -> tuple[float, float]:
@@ -335,18 +315,14 @@ class ProcessRules(Evaluator):
             ),
         ]
         for stage, latch in self._outages.items():
-            changes.append(latch.update(interval, active=self._fails(stage, reading)))
+            # Failing: it has failed and no journal was sealed since, although some wait. Attempts
+            # become ever rarer.
+            failures = reading.failures.get(stage, 0)
+            if failures > self._failures.get(stage, 0):
+                self._failing.add(stage)
+            elif reading.sealed > self._sealed or not reading.files:
+                self._failing.discard(stage)
+            self._failures[stage] = failures
+            changes.append(latch.update(interval, active=stage in self._failing))
         self._sealed = reading.sealed
         return [change for change in changes if change]
-
-    def _fails(self, stage: SealStage, reading: ProcessReading) -> bool:
-        """Whether a stage has failed and no journal was sealed since, although some wait: attempts
-        become ever rarer.
-        """
-        failures = reading.failures.get(stage, 0)
-        if failures > self._failures.get(stage, 0):
-            self._failing.add(stage)
-        elif reading.sealed > self._sealed or not reading.files:
-            self._failing.discard(stage)
-        self._failures[stage] = failures
-        return stage in self._failing

@@ -47,6 +47,39 @@ class LiveCall:
     def last_close_us(self) -> int:
         return max(stream.closed.at_us for stream in self.streams if stream.closed)
 
+    @property
+    def state(self) -> str:
+        """The state in the form of REST: live, ended or interrupted."""
+        if self.is_open:
+            return "live"
+        last = max(
+            (stream.closed for stream in self.streams if stream.closed),
+            key=lambda closed: closed.at_us,
+        )
+        return "ended" if last.code in GOOD_CLOSE_CODES else "interrupted"
+
+    def participants(self) -> list[ParticipantData]:
+        """Returns participants in the form of REST, in the order of their first packet; a voice on
+        two sockets is one participant.
+        """
+        participants: dict[str, ParticipantData] = {}
+        for stream in self.streams:
+            for speaker in stream.speakers.values():
+                known = participants.setdefault(
+                    speaker.participant_id,
+                    {
+                        "id": speaker.participant_id,
+                        "raw_id": speaker.raw_id,
+                        "kind": identity.kind_of(speaker.raw_id),
+                        "display_name": "",
+                        "label": identity.label_of(speaker.raw_id),
+                        "recorded_seconds": 0.0,
+                        "gap_seconds": 0.0,
+                    },
+                )
+                known["recorded_seconds"] += speaker.seconds
+        return list(participants.values())
+
 
 class Board:
     """`add` a stream when it opens; `tick` returns the news. Times are seconds of any monotonic
@@ -177,12 +210,12 @@ def as_in_rest(call: LiveCall) -> CallData:
         (stream.handshake for stream in call.streams),
         key=lambda handshake: handshake.connected_at_us,
     )
-    participants = list(_participants(call).values())
+    participants = call.participants()
     return {
         "id": first.call_id,
         "call_connection_id": first.call_connection_id,
         "correlation_id": first.correlation_id,
-        "state": "live" if call.is_open else _state_of(call),
+        "state": call.state,
         "started_at": iso_from_microseconds(first.connected_at_us),
         "ended_at": None if call.is_open else iso_from_microseconds(call.last_close_us),
         "audio_started_at": None,
@@ -192,36 +225,6 @@ def as_in_rest(call: LiveCall) -> CallData:
         "participants": participants,
         "subscriptions": [facts for stream in call.streams for facts in _subscriptions(stream)],
     }
-
-
-def _state_of(call: LiveCall) -> str:
-    last = max(
-        (stream.closed for stream in call.streams if stream.closed), key=lambda closed: closed.at_us
-    )
-    return "ended" if last.code in GOOD_CLOSE_CODES else "interrupted"
-
-
-def _participants(call: LiveCall) -> dict[str, ParticipantData]:
-    """Returns participants by id, in the order of their first packet; a voice on two sockets is one
-    participant.
-    """
-    participants: dict[str, ParticipantData] = {}
-    for stream in call.streams:
-        for speaker in stream.speakers.values():
-            known = participants.setdefault(
-                speaker.participant_id,
-                {
-                    "id": speaker.participant_id,
-                    "raw_id": speaker.raw_id,
-                    "kind": identity.kind_of(speaker.raw_id),
-                    "display_name": "",
-                    "label": identity.label_of(speaker.raw_id),
-                    "recorded_seconds": 0.0,
-                    "gap_seconds": 0.0,
-                },
-            )
-            known["recorded_seconds"] += speaker.seconds
-    return participants
 
 
 def _subscriptions(stream: Stream) -> Iterable[SubscriptionData]:

@@ -8,7 +8,7 @@ first speaks in it becomes a row when it is sealed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,14 @@ class OpenJournals:
         )
         announcement = None
         if handshake and not facts <= self._announced.get(stream_of(name), frozenset()):
-            announcement = _announcement(records, handshake)
+            state = StreamState()
+            digest_of(records, handshake, state, last=False)
+            if handshake.sequence > 0 and state.current > 0:
+                # A later file repeats the metadata in force, not the first one.
+                state.subscriptions.pop(0)
+            announcement = Announcement(
+                handshake, list(state.subscriptions.values()), list(state.voices.values())
+            )
         later = handshake is not None and handshake.sequence > 0
         return JournalUpdate(name, ANNOUNCE_BYTES if later else len(content), facts, announcement)
 
@@ -87,12 +94,3 @@ class OpenJournals:
         if update.announcement:
             stream_id = stream_of(update.name)
             self._announced[stream_id] = self._announced.get(stream_id, frozenset()) | update.facts
-
-
-def _announcement(records: Sequence[Record], handshake: Handshake) -> Announcement:
-    state = StreamState()
-    digest_of(records, handshake, state, last=False)
-    if handshake.sequence > 0 and state.current > 0:
-        # A later file repeats the metadata in force, not the first one.
-        state.subscriptions.pop(0)
-    return Announcement(handshake, list(state.subscriptions.values()), list(state.voices.values()))

@@ -149,7 +149,14 @@ def digest_of(
             for record in group:
                 _apply(record, state, digest)
     if digest.closed or last:
-        _close(state, digest)
+        digest.broken_off = digest.closed is None
+        facts = state.subscriptions[state.current]
+        facts.disconnected_us = max(state.last_us, facts.connected_us)
+        facts.close_code = digest.closed.code if digest.closed else None
+        for alarm in state.alarms:
+            cleared = structs.replace(alarm, until_us=max(alarm.since_us, state.last_us))
+            _note_alarm(cleared, state, digest)
+        state.timeline.finish(next_gap=digest.ending or "")
     _take(state, digest)
     return digest
 
@@ -239,17 +246,6 @@ def _subscribe(metadata: Metadata, state: StreamState, digest: Digest) -> None:
     state.subscriptions[metadata.index] = facts
 
 
-def _close(state: StreamState, digest: Digest) -> None:
-    digest.broken_off = digest.closed is None
-    facts = state.subscriptions[state.current]
-    facts.disconnected_us = max(state.last_us, facts.connected_us)
-    facts.close_code = digest.closed.code if digest.closed else None
-    for alarm in state.alarms:
-        cleared = structs.replace(alarm, until_us=max(alarm.since_us, state.last_us))
-        _note_alarm(cleared, state, digest)
-    state.timeline.finish(next_gap=digest.ending or "")
-
-
 def _take(state: StreamState, digest: Digest) -> None:
     """Moves everything that the timeline has decided into the digest."""
     taken: Decided = state.timeline.take()
@@ -259,22 +255,19 @@ def _take(state: StreamState, digest: Digest) -> None:
     digest.jumps += taken.jumps
     digest.rate_changes += taken.rate_changes
     for raw_id, track in taken.tracks.items():
-        digest.gaps += [(raw_id, _explained(gap, state.unwritten)) for gap in track.gaps]
+        for gap in track.gaps:
+            start_us = gap.start_sample * 1_000_000 // gap.sample_rate
+            end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
+            # If the disk failed during it, "not_received" would blame the sender.
+            disk_failed = any(
+                time.first_us < end_us and time.last_us >= start_us for time in state.unwritten
+            )
+            explained = structs.replace(gap, reason="not_written") if disk_failed else gap
+            digest.gaps.append((raw_id, explained))
         for run in track.runs:
             digest.segments += segments_of(
                 run, raw_id, state.current, digest.handshake.segment_seconds
             )
-
-
-def _explained(gap: Gap, unwritten: Iterable[Unwritten]) -> Gap:
-    """Returns the gap with the reason "not_written" if the disk failed during it: "not_received"
-    would blame the sender.
-    """
-    start_us = gap.start_sample * 1_000_000 // gap.sample_rate
-    end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
-    if any(time.first_us < end_us and time.last_us >= start_us for time in unwritten):
-        return structs.replace(gap, reason="not_written")
-    return gap
 
 
 def segments_of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -78,7 +79,7 @@ class FailureLog:
         failure.failed_at = failure.failed_at or now
 
     def sync(self, status: ProcessStatus, now: datetime) -> set[Path]:
-        """Writes the current status; returns files whose retry was requested.
+        """Writes the current status; clears the requests for a retry and returns their files.
 
         Raises `django.db.Error`.
         """
@@ -88,7 +89,15 @@ class FailureLog:
             for stem in islice(self._set_aside(), MAX_NOTED - len(self._failures)):
                 self._failures.setdefault(stem, _Failure())
         self._write_failures(now)
-        return self._accept_retries(self._rows())
+        # Only files that this process has tried or found: other requests are for other processes.
+        requested = {
+            stem: row.id
+            for stem, row in self._rows().items()
+            if row.retry_asked_at and stem in self._failures
+        }
+        if requested:
+            FailedJournal.objects.filter(id__in=requested.values()).update(retry_asked_at=None)
+        return {path for stem in requested if (path := _prepare_retry(stem))}
 
     def _write_process(self, status: ProcessStatus, now: datetime) -> None:
         row = RecorderProcess(
@@ -125,7 +134,12 @@ class FailureLog:
 
     def _folders(self) -> set[str]:
         """Returns the names of process folders; others, such as lost+found, are ignored."""
-        return {path.name for path in self._spool.iterdir() if _is_id(path.name)}
+        folders = set()
+        for path in self._spool.iterdir():
+            with suppress(ValueError):
+                if str(UUID(path.name)) == path.name:
+                    folders.add(path.name)
+        return folders
 
     def _write_failures(self, now: datetime) -> None:
         """Writes the outcome of files that this process has tried, and the presence of those it has
@@ -165,27 +179,6 @@ class FailureLog:
         if sealed:
             FailedJournal.objects.filter(id__in=sealed).delete()
         return rows
-
-    def _accept_retries(self, rows: Mapping[Path, FailedJournal]) -> set[Path]:
-        """Prepares the files whose retry was requested, clears the requests and returns the files.
-
-        Only files that this process has tried or found: other requests are for other processes.
-        """
-        requested = {
-            stem: row.id
-            for stem, row in rows.items()
-            if row.retry_asked_at and stem in self._failures
-        }
-        if requested:
-            FailedJournal.objects.filter(id__in=requested.values()).update(retry_asked_at=None)
-        return {path for stem in requested if (path := _prepare_retry(stem))}
-
-
-def _is_id(name: str) -> bool:
-    try:
-        return str(UUID(name)) == name
-    except ValueError:
-        return False
 
 
 def _file_of(stem: Path) -> Path | None:

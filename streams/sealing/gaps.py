@@ -76,9 +76,16 @@ class TrackChange:
                 return found_reason or known_reason or "not_received"
             return self.ending or found_reason or known_reason
         reason = known_reason or found_reason
-        if reason in {None, "not_connected"}:
-            return _ending_of(before.stream_id) or reason
-        return reason
+        if reason not in {None, "not_connected"}:
+            return reason
+        ends = (
+            Subscription.objects.filter(stream_id=before.stream_id)
+            .order_by()
+            .values_list("disconnected_at", "close_code")
+        )
+        if any(disconnected_at is None for disconnected_at, _ in ends):
+            return reason  # sealing the last file of that socket will decide
+        return "recorder_stopped" if all(code is None for _, code in ends) else "not_connected"
 
 
 def reconciled_gaps(
@@ -100,10 +107,9 @@ def reconciled_gaps(
             stream_id, [gap for of, gap in digest.gaps if of == raw_id], digest.ending
         )
         of_track = [segment for segment in added if segment.raw_id == raw_id]
-        if places := _places(participant_id, change, of_track):
-            neighbours = _neighbours(participant_id, min(places), max(places))
-            for gap in _reconciled(participant_id, neighbours, change):
-                yield ledger.gap_entry(call_id, participant_id, gap)
+        neighbours = _neighbours(participant_id, change, of_track)
+        for gap in _reconciled(participant_id, neighbours, change):
+            yield ledger.gap_entry(call_id, participant_id, gap)
 
 
 def gap_between(
@@ -132,20 +138,31 @@ def overlap(one: Gap, other: Gap) -> bool:
     )
 
 
-def _places(
+def _neighbours(
     participant_id: UUID, change: TrackChange, segments: Iterable[SealedSegment]
-) -> list[float]:
-    """Returns the places in a track that the file concerns: of its segments, of both ends of the
-    gaps it found, and of its socket's last segment once that is over.
+) -> list[Neighbour]:
+    """Returns the segments around the places in a track that the file concerns: its segments, both
+    ends of the gaps it found, and its socket's last segment once that is over.
     """
+    track: QuerySet[Any, Any] = Segment.objects.filter(participant_id=participant_id).annotate(
+        place=PLACE
+    )
     places = [segment.start_sample / segment.sample_rate for segment in segments]
     places += [gap.start_sample / gap.sample_rate for gap in change.found]
     places += [(gap.start_sample + gap.sample_count) / gap.sample_rate for gap in change.found]
     if change.ending:
-        own = _track(participant_id).filter(subscription__stream_id=change.stream_id)
-        last = own.order_by("-place").values_list("place", flat=True).first()
-        places += [] if last is None else [last]
-    return places
+        own = track.filter(subscription__stream_id=change.stream_id)
+        places += own.order_by("-place").values_list("place", flat=True)[:1]
+    if not places:
+        return []
+    first, last = min(places), max(places)
+    before = track.filter(place__lt=first).order_by("-place").values("place")[:1]
+    after = track.filter(place__gt=last).order_by("place").values("place")[:1]
+    within = track.filter(
+        place__gte=Coalesce(before, first), place__lte=Coalesce(after, last)
+    ).order_by("place")
+    columns = ("start_sample", "sample_count", "sample_rate", "subscription__stream_id", "place")
+    return [Neighbour(*values) for values in within.values_list(*columns)]
 
 
 def _reconciled(
@@ -156,7 +173,15 @@ def _reconciled(
     """
     if len(neighbours) < 2:
         return []
-    known = _known(participant_id, neighbours[0], neighbours[-1])
+    first, last = neighbours[0], neighbours[-1]
+    entries = LedgerEntry.objects.filter(
+        participant=participant_id,
+        kind=LedgerEntry.Kind.GAP,
+        started_at__lt=from_sample(last.start_sample, last.sample_rate),
+        ended_at__gt=from_sample(first.end_sample, first.sample_rate),
+    ).order_by()
+    columns = ("start_sample", "sample_count", "sample_rate", "reason")
+    known = {entry_id: Gap(*values) for entry_id, *values in entries.values_list("id", *columns)}
     gaps = []
     for number, (before, after) in enumerate(pairwise(neighbours), 1):
         missing = gap_between(
@@ -169,52 +194,3 @@ def _reconciled(
     if wrong := [entry_id for entry_id, gap in known.items() if gap not in gaps]:
         LedgerEntry.objects.filter(id__in=wrong).delete()
     return [gap for gap in gaps if gap not in known.values()]
-
-
-def _known(participant_id: UUID, first: Neighbour, last: Neighbour) -> dict[UUID, Gap]:
-    """Returns the gaps that have an entry between the two, by its id."""
-    entries = LedgerEntry.objects.filter(
-        participant=participant_id,
-        kind=LedgerEntry.Kind.GAP,
-        started_at__lt=from_sample(last.start_sample, last.sample_rate),
-        ended_at__gt=from_sample(first.end_sample, first.sample_rate),
-    )
-    columns = ("start_sample", "sample_count", "sample_rate", "reason")
-    return {
-        entry.pk: Gap(*(getattr(entry, name) for name in columns))
-        for entry in entries.order_by().only(*columns)
-    }
-
-
-def _neighbours(participant_id: UUID, first: float, last: float) -> list[Neighbour]:
-    """Returns the segments from the one before the place `first` to the one after `last`."""
-    track = _track(participant_id)
-    before = track.filter(place__lt=first).order_by("-place").values("place")[:1]
-    after = track.filter(place__gt=last).order_by("place").values("place")[:1]
-    within = track.filter(
-        place__gte=Coalesce(before, first), place__lte=Coalesce(after, last)
-    ).order_by("place")
-    columns = ("start_sample", "sample_count", "sample_rate", "subscription__stream_id", "place")
-    return [Neighbour(*values) for values in within.values_list(*columns)]
-
-
-def _ending_of(stream_id: UUID) -> str | None:
-    """Returns why audio may be missing after another socket; None while that is open: sealing its
-    last file will decide.
-    """
-    ends = (
-        Subscription.objects.filter(stream_id=stream_id)
-        .order_by()
-        .values_list("disconnected_at", "close_code")
-    )
-    if any(disconnected_at is None for disconnected_at, _ in ends):
-        return None
-    return "recorder_stopped" if all(code is None for _, code in ends) else "not_connected"
-
-
-def _track(participant_id: UUID) -> QuerySet[Any, Any]:
-    """Returns the segments of a track, annotated with their `place`."""
-    track: QuerySet[Any, Any] = Segment.objects.filter(participant_id=participant_id).annotate(
-        place=PLACE
-    )
-    return track

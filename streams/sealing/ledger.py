@@ -5,7 +5,6 @@ written once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from uuid import UUID
 
 from calls import identity
@@ -15,15 +14,6 @@ from streams.sealing.digest import Digest
 from streams.timeline.timeline import Gap
 
 Kind = LedgerEntry.Kind
-
-
-def entries_of(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
-    """Yields all entries but the gaps. `last_us` is the time of the socket's last record, for facts
-    without a time of their own.
-    """
-    yield from _clock_entries(digest)
-    yield from _socket_entries(digest, last_us)
-    yield from _alarm_entries(digest)
 
 
 def gaps_of(digest: Digest) -> Iterator[LedgerEntry]:
@@ -49,7 +39,7 @@ def gap_entry(call_id: UUID, participant_id: UUID, gap: Gap) -> LedgerEntry:
     )
 
 
-def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
+def clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
     """Yields clock jumps and rate changes, which belong to a participant."""
     call_id = UUID(digest.handshake.call_id)
     for jump in digest.jumps:
@@ -76,36 +66,35 @@ def _clock_entries(digest: Digest) -> Iterator[LedgerEntry]:
         )
 
 
-def _socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
+def socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
     """Yields DTMF, damage and recovery, which belong to the socket, because the wire names no
-    participant for them.
+    participant for them. `last_us` is the time of the socket's last record, for facts without a
+    time of their own.
     """
     sequence = digest.handshake.sequence
-    entry = partial(_socket_entry, digest)
-    for number, tone in enumerate(digest.dtmf):
-        yield entry(Kind.DTMF, sequence << 32 | number, tone.arrived_us, tone=tone.tone)
+    facts: list[tuple[Kind, int, int, str, dict[str, object]]] = [
+        (Kind.DTMF, sequence << 32 | number, tone.arrived_us, "", {"tone": tone.tone})
+        for number, tone in enumerate(digest.dtmf)
+    ]
     for damage in digest.damage:
         reason, size = "torn_tail" if damage.torn else "damaged_record", damage.end - damage.start
         position = sequence << 32 | damage.start
-        yield entry(Kind.DAMAGE, position, last_us, reason, journal=sequence, bytes=size)
+        detail: dict[str, object] = {"journal": sequence, "bytes": size}
+        facts.append((Kind.DAMAGE, position, last_us, reason, detail))
     if digest.broken_off:
-        yield entry(Kind.RECOVERED, sequence, last_us, "recorder_stopped")
+        facts.append((Kind.RECOVERED, sequence, last_us, "recorder_stopped", {}))
+    for kind, position, at_us, reason, detail in facts:
+        yield LedgerEntry(
+            id=identity.entry_id_of(UUID(digest.handshake.stream_id), kind, position),
+            call_id=UUID(digest.handshake.call_id),
+            kind=kind,
+            reason=reason,
+            started_at=from_microseconds(at_us),
+            detail=detail,
+        )
 
 
-def _socket_entry(
-    digest: Digest, kind: Kind, position: int, at_us: int, reason: str = "", **detail: object
-) -> LedgerEntry:
-    return LedgerEntry(
-        id=identity.entry_id_of(UUID(digest.handshake.stream_id), kind, position),
-        call_id=UUID(digest.handshake.call_id),
-        kind=kind,
-        reason=reason,
-        started_at=from_microseconds(at_us),
-        detail=detail,
-    )
-
-
-def _alarm_entries(digest: Digest) -> Iterator[LedgerEntry]:
+def alarm_entries(digest: Digest) -> Iterator[LedgerEntry]:
     """Yields the cleared alarms. Each belongs to its socket: the same alarm on another socket of
     the call has an entry of its own.
     """

@@ -138,40 +138,32 @@ class SealerProcess:
     def _supervise(self) -> None:
         """Starts the sealer, restarts it whenever it has died, and reads its reports."""
         while not self._stopping.is_set():
+            pipe = subprocess.PIPE
             try:
-                child = self._start_child()
+                with self._lock:
+                    if self._stopping.is_set():
+                        return
+                    child = subprocess.Popen(self._command, cwd=ROOT, stdin=pipe, stdout=pipe)  # noqa: S603 - our command
+                    assert child.stdin, "it was asked for"
+                    os.set_blocking(child.stdin.fileno(), False)
+                    self._child = child
             except OSError as error:  # out of memory or descriptors: there may be some again
                 log.error("sealer not started", error=error.strerror)
             else:
-                if child is None:
-                    return
-                self._read_reports(child)
-                self._reap(child)
+                self._follow(child)
             if not self._stopping.is_set():
                 # A dead sealer must not look like one that has nothing to do.
                 self._report = SealerReport(0, {}, backlog_of(self._spool, time.time()))
             self._stopping.wait(RESTART_SECONDS)
 
-    def _start_child(self) -> subprocess.Popen[bytes] | None:
-        with self._lock:
-            if self._stopping.is_set():
-                return None
-            pipe = subprocess.PIPE
-            child = subprocess.Popen(self._command, cwd=ROOT, stdin=pipe, stdout=pipe)  # noqa: S603 - our command
-            assert child.stdin, "it was asked for"
-            os.set_blocking(child.stdin.fileno(), False)
-            self._child = child
-            return child
-
-    def _read_reports(self, child: subprocess.Popen[bytes]) -> None:
+    def _follow(self, child: subprocess.Popen[bytes]) -> None:
+        """Reads the reports of a sealer until it ends, then adds its totals to those before it."""
         assert child.stdout, "it was asked for"
         for line in child.stdout:
             try:
                 self._report = msgspec.json.decode(line, type=SealerReport)
             except msgspec.DecodeError:
                 log.warning("sealer output unreadable")
-
-    def _reap(self, child: subprocess.Popen[bytes]) -> None:
         code = child.wait()
         with self._lock:
             for pipe in (child.stdin, child.stdout):

@@ -74,7 +74,15 @@ def stored_near(
     has no end, because a segment that overlaps moves behind all stored audio that follows without a
     space, however long that is.
     """
-    ranges = [_range_of(handshake, segments) for handshake, segments in files if segments]
+    ranges = []
+    for handshake, segments in files:
+        if segments:
+            call_id = UUID(handshake.call_id)
+            raw_ids = {segment.raw_id for segment in segments}
+            ids = {identity.participant_id_of(call_id, raw_id) for raw_id in raw_ids}
+            longest = round(handshake.segment_seconds * HIGHEST_RATE)
+            first = min(segment.start_sample for segment in segments)
+            ranges.append(Q(participant__in=ids, start_sample__gt=first - longest))
     if not ranges:
         return {}
     found = Segment.objects.filter(reduce(or_, ranges)).order_by("start_sample")
@@ -99,17 +107,6 @@ def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
     for participant in Participant.objects.filter(call_id__in=calls).exclude(heard_until=None):
         heard.setdefault(str(participant.call_id), []).append(participant)
     return [_axis(handshake, heard.get(handshake.call_id, ())) for handshake in handshakes]
-
-
-def _range_of(handshake: Handshake, segments: Sequence[SealedSegment]) -> Q:
-    call_id = UUID(handshake.call_id)
-    longest = round(handshake.segment_seconds * HIGHEST_RATE)
-    return Q(
-        participant__in={
-            identity.participant_id_of(call_id, segment.raw_id) for segment in segments
-        },
-        start_sample__gt=min(segment.start_sample for segment in segments) - longest,
-    )
 
 
 def _axis(handshake: Handshake, participants: Iterable[Participant]) -> Timeline:

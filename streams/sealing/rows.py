@@ -43,6 +43,9 @@ _SUBSCRIPTION_FACTS = [
 Heard = tuple[datetime | None, datetime | None]
 """A participant's `heard_at` and `heard_until`."""
 
+Voice = tuple[UUID, UUID, str]
+"""Call, participant, raw id."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredSegment:
@@ -83,6 +86,16 @@ class Addition:
     @property
     def call_id(self) -> UUID:
         return UUID(self.handshake.call_id)
+
+    def extents(self) -> dict[Voice, Heard]:
+        """Returns each voice of the file with the time of its first and last sample in it."""
+        heard: dict[str, Heard] = dict.fromkeys(self.voices, (None, None))
+        for stored in self.segments:
+            segment = stored.segment
+            first = from_sample(segment.start_sample, segment.sample_rate)
+            last = from_sample(segment.end_sample, segment.sample_rate)
+            heard[segment.raw_id] = _united(heard.get(segment.raw_id, (None, None)), (first, last))
+        return {voice: heard[voice[2]] for voice in _voices(self.handshake, heard)}
 
 
 class OverlapFound(DatabaseError):
@@ -142,7 +155,9 @@ def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[Led
     by call id.
     """
     handshake, digest = addition.handshake, addition.digest
-    yield from ledger.entries_of(digest, addition.last_us)
+    yield from ledger.clock_entries(digest)
+    yield from ledger.socket_entries(digest, addition.last_us)
+    yield from ledger.alarm_entries(digest)
     if handshake.call_id not in others:  # a single socket finds all gaps in its own audio
         yield from ledger.gaps_of(digest)
         return
@@ -246,7 +261,7 @@ def _write_participants(additions: Sequence[Addition]) -> None:
     Rows are read and written again, rather than compared by the database: the lock on the call
     keeps all other processes out.
     """
-    heard = {key: extent for one in additions for key, extent in _extents(one)}
+    heard = {key: extent for one in additions for key, extent in one.extents().items()}
     ids = {participant_id for _, participant_id, _ in heard}
     known: dict[UUID, Heard] = {
         participant_id: (first, last)
@@ -269,27 +284,12 @@ def _write_participants(additions: Sequence[Addition]) -> None:
     )
 
 
-Voice = tuple[UUID, UUID, str]
-"""Call, participant, raw id."""
-
-
 def _voices(handshake: Handshake, raw_ids: Iterable[str]) -> list[Voice]:
     call_id = UUID(handshake.call_id)
     return [
         (call_id, identity.participant_id_of(call_id, raw_id), raw_id)
         for raw_id in sorted(set(raw_ids))
     ]
-
-
-def _extents(addition: Addition) -> Iterator[tuple[Voice, Heard]]:
-    """Returns each voice of the file with the time of its first and last sample in it."""
-    heard: dict[str, Heard] = dict.fromkeys(addition.voices, (None, None))
-    for stored in addition.segments:
-        segment = stored.segment
-        first = from_sample(segment.start_sample, segment.sample_rate)
-        last = from_sample(segment.end_sample, segment.sample_rate)
-        heard[segment.raw_id] = _united(heard.get(segment.raw_id, (None, None)), (first, last))
-    return ((voice, heard[voice[2]]) for voice in _voices(addition.handshake, heard))
 
 
 def _united(one: Heard, other: Heard) -> Heard:

@@ -121,13 +121,13 @@ class Sealer:
         """Makes one pass over all work; False when the store or the database was unreachable."""
         self._failed_this_round.clear()
         self._failed_files.clear()
-        for step in (
-            self._announce_open_streams,
-            self._seal_all,
-            self._clean_up,
-            self._measure_backlog,
-        ):
-            self._guarded("journal", step)
+        self._guarded("journal", self._announce_open_streams)
+        self._guarded("journal", self._seal_all)
+        if self._is_due("sweep", SWEEP_SECONDS):
+            remove_old_axes = partial(spool.remove_old_axes, self._spool, AXIS_SECONDS)
+            if self._guarded("journal", remove_old_axes) is None:
+                self._guarded("store", deletion.sweep)
+        self._guarded("journal", self._measure_backlog)
         return not self._failed_this_round
 
     def _run(self) -> None:
@@ -312,11 +312,6 @@ class Sealer:
             updates.append(update)
         else:
             self._open_journals.keep(update)
-
-    def _clean_up(self) -> None:
-        if self._is_due("sweep", SWEEP_SECONDS):
-            spool.remove_old_axes(self._spool, AXIS_SECONDS)
-            self._guarded("store", deletion.sweep)
 
     def _measure_backlog(self) -> None:
         self.backlog = self._backlog_watch.backlog()

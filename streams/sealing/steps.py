@@ -35,7 +35,7 @@ from calls.storage import StoreUnreachable
 from streams.journal import files as journal_files
 from streams.journal import spool
 from streams.journal.backlog import stream_of
-from streams.journal.records import Damage, Handshake, Record, parse
+from streams.journal.records import Damage, Handshake, parse
 from streams.sealing import queries, rows
 from streams.sealing.digest import (
     Digest,
@@ -133,7 +133,13 @@ def store_audio(file: SealJob) -> None:
     """
     records = list(journal_files.read(file.path))
     if file.handshake is None:
-        _set_aside(file.path, records)
+        if not all(isinstance(record, Damage) for record in records):
+            file.path.rename(file.path.with_suffix(spool.SET_ASIDE))
+            log.error("journal set aside", journal=file.path.name)
+            raise UnreadableJournal(file.path.name)
+        # Its process died before it had written anything.
+        log.info("empty journal removed", journal=file.path.name)
+        file.path.unlink()
         return
     digest = digest_of(records, file.handshake, file.state, last=file.is_last)
     stored = _stored(digest, file)
@@ -156,9 +162,16 @@ def finish(files: Sequence[SealJob], spool_folder: Path) -> None:
     """Writes the states for later files, then deletes the journals and the old states (steps 3 to
     5).
     """
-    spool.replace_files(
-        {_next_state_path(file, spool_folder): dump_state(file.state) for file in files}
-    )
+    states = {}
+    for file in files:
+        assert file.state.handshake, "a digest has been made"
+        path = _state_path(file.path, file.sequence + 1)
+        if file.state.is_over:  # the state is then for the next socket of the call
+            axes = spool_folder / spool.AXES
+            axes.mkdir(exist_ok=True)
+            path = axes / file.state.handshake.call_id
+        states[path] = dump_state(file.state)
+    spool.replace_files(states)
     for file in files:
         file.path.unlink(missing_ok=True)
     for file in files:
@@ -202,18 +215,6 @@ def _read_state(path: Path) -> StreamState | None:
         return None
 
 
-def _set_aside(path: Path, records: list[Record]) -> None:
-    """Removes an empty file; sets any other aside and raises `UnreadableJournal`."""
-    if all(isinstance(record, Damage) for record in records):
-        # Its process died before it had written anything.
-        log.info("empty journal removed", journal=path.name)
-        path.unlink()
-        return
-    path.rename(path.with_suffix(spool.SET_ASIDE))
-    log.error("journal set aside", journal=path.name)
-    raise UnreadableJournal(path.name)
-
-
 def _stored(digest: Digest, file: SealJob) -> list[StoredSegment]:
     """Stores the file's segments and returns them; none if their rows exist already."""
     handshake, facts = digest.handshake, file.state.subscriptions[file.state.current]
@@ -249,18 +250,6 @@ def _store(handshake: Handshake, segment: SealedSegment) -> StoredSegment:
     return StoredSegment(
         segment, sha256, level.peak_dbfs, level.rms_dbfs, name, len(content), peaks
     )
-
-
-def _next_state_path(file: SealJob, spool_folder: Path) -> Path:
-    """Returns the path of the state after this file: for the next file of its socket, or for the
-    next socket of the call.
-    """
-    assert file.state.handshake, "a digest has been made"
-    if not file.state.is_over:
-        return _state_path(file.path, file.sequence + 1)
-    axes = spool_folder / spool.AXES
-    axes.mkdir(exist_ok=True)
-    return axes / file.state.handshake.call_id
 
 
 def _state_path(path: Path, sequence: int | None = None) -> Path:

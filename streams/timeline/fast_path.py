@@ -81,7 +81,7 @@ def plan(track: Track, arrived: Arrived) -> Batch | None:
     if youngest is None:
         return None
     batch = Batch(track, arrived, waiting, held, youngest, streak, late)
-    return batch if _is_bounded(batch) and _is_contiguous(batch) and _is_new(batch) else None
+    return batch if _needs_no_decision(batch) else None
 
 
 def apply(batch: Batch) -> None:
@@ -102,28 +102,24 @@ def apply(batch: Batch) -> None:
         track.place(pieces, count)
 
 
-def _is_bounded(batch: Batch) -> bool:
-    """Whether the queue can hold all packets before any is placed."""
-    longest = batch.track.sample_rate * LONGEST_WAIT_SECONDS
-    return len(batch.waiting) <= MAX_WAITING and batch.held <= longest
-
-
-def _is_contiguous(batch: Batch) -> bool:
-    """Whether the packets that are due follow one another without a decision."""
-    track, packets = batch.track, batch.waiting[: batch.due]
+def _needs_no_decision(batch: Batch) -> bool:
+    """Whether the queue can hold all packets before any is placed, those that are due follow one
+    another, and all arrive for the first time.
+    """
+    track, rate = batch.track, batch.track.sample_rate
+    if len(batch.waiting) > MAX_WAITING or batch.held > rate * LONGEST_WAIT_SECONDS:
+        return False
+    packets = batch.waiting[: batch.due]
     if track.end is None:
-        return not packets
-    rate, furthest = track.sample_rate, track.end + track.reach
-    for packet in packets:
-        if packet.maybe_duplicate or (
-            packet.timed and packet.place_us * rate // 1_000_000 > furthest
-        ):
+        if packets:
             return False
-        furthest += len(packet.pcm) // 2
-    return True
-
-
-def _is_new(batch: Batch) -> bool:
-    """Whether all packets arrive for the first time."""
+    else:
+        furthest = track.end + track.reach
+        for packet in packets:
+            if packet.maybe_duplicate or (
+                packet.timed and packet.place_us * rate // 1_000_000 > furthest
+            ):
+                return False
+            furthest += len(packet.pcm) // 2
     batch.fingerprints = list(map(fingerprint, batch.arrived.stamps, batch.arrived.pcms))
-    return batch.track.remembered.are_new(batch.fingerprints)
+    return track.remembered.are_new(batch.fingerprints)

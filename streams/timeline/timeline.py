@@ -103,7 +103,14 @@ class Timeline(Struct):
         """
         if not pcm:
             return
-        track = self._track_of(participant, sample_rate)
+        track = self.tracks.get(participant)
+        if track is None:
+            track = self.tracks[participant] = Track(sample_rate, shift_us=self.epochs[-1])
+        elif track.sample_rate != sample_rate:
+            before = track.sample_rate
+            self._resolve_strays(track)
+            track.change_rate(sample_rate)
+            self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
         if timestamp_us is None:
             track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
         elif repeats := track.remembered.repeats(timestamp_us, pcm):
@@ -179,20 +186,21 @@ class Timeline(Struct):
             batches.append(batch)
         return batches
 
-    def _track_of(self, participant: str, sample_rate: int) -> Track:
-        track = self.tracks.get(participant)
-        if track is None:
-            track = self.tracks[participant] = Track(sample_rate, shift_us=self.epochs[-1])
-        elif track.sample_rate != sample_rate:
-            before = track.sample_rate
-            self._resolve_strays(track)
-            track.change_rate(sample_rate)
-            self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
-        return track
-
     def _push_timed(self, participant: str, track: Track, timestamp_us: int, pcm: bytes) -> None:
+        """Queues a packet if the track's clock explains its place: not far ahead of the call, not
+        too late for disorder.
+
+        A packet that would be placed at once is too late: it could not be taken back if later
+        packets reveal a step.
+        """
         place_us = timestamp_us + track.shift_us
-        if not self._is_plausible(track, place_us):
+        newest_us, latest_us = track.newest_us, self.latest_us
+        if newest_us is None:
+            is_explained = latest_us is None or abs(place_us - latest_us) <= JUMP_US
+        else:
+            ahead_of = newest_us if latest_us is None or latest_us < newest_us else latest_us
+            is_explained = newest_us - LOOK_AHEAD_US < place_us <= ahead_of + JUMP_US
+        if not is_explained:
             track.strays.append((timestamp_us, pcm))
             if len(track.strays) >= CONFIRMATION:
                 strays, track.strays = track.strays, []
@@ -202,19 +210,6 @@ class Timeline(Struct):
         track.insert(place_us, pcm)
         if track.late_streak.arrivals and (displaced := track.take_displaced()):
             self._jump(participant, track, displaced)
-
-    def _is_plausible(self, track: Track, place_us: int) -> bool:
-        """Whether the track's clock explains this place: not far ahead of the call, not too late
-        for disorder.
-
-        A packet that would be placed at once is too late: it could not be taken back if later
-        packets reveal a step.
-        """
-        newest_us, latest_us = track.newest_us, self.latest_us
-        if newest_us is None:
-            return latest_us is None or abs(place_us - latest_us) <= JUMP_US
-        ahead_of = newest_us if latest_us is None or latest_us < newest_us else latest_us
-        return newest_us - LOOK_AHEAD_US < place_us <= ahead_of + JUMP_US
 
     def _jump(self, participant: str, track: Track, packets: list[tuple[int, bytes]]) -> None:
         """Law 6: the clock has stepped; the audio continues without a gap, in the epoch that
@@ -226,25 +221,21 @@ class Timeline(Struct):
         ]
         next_us = max(known, default=timestamp_us)
         expected_us = next_us - track.shift_us
-        track.shift_us = self._epoch_of(track, timestamp_us, next_us)
+        # A known epoch that moves the timestamp to the end of the audio or later, else a new one.
+        # The second track of a call to see a jump follows the first, and stays aligned with it.
+        least = next_us if track.newest_us is None else track.newest_us
+        for shift_us in reversed(self.epochs):
+            if shift_us != track.shift_us and 0 <= timestamp_us + shift_us - least <= JUMP_US:
+                break
+        else:
+            shift_us = next_us - timestamp_us
+            self.epochs = [*self.epochs, shift_us][-MAX_EPOCHS:]
+        track.shift_us = shift_us
         self.jumps.append(
             Jump(participant, timestamp_us + track.shift_us, expected_us, timestamp_us)
         )
         for timestamp, pcm in packets:
             self._push_timed(participant, track, timestamp, pcm)
-
-    def _epoch_of(self, track: Track, timestamp_us: int, next_us: int) -> int:
-        """Returns a known epoch that moves the timestamp to the end of the audio or later, else a
-        new one.
-
-        The second track of a call to see a jump follows the first, and stays aligned with it.
-        """
-        least = next_us if track.newest_us is None else track.newest_us
-        for shift_us in reversed(self.epochs):
-            if shift_us != track.shift_us and 0 <= timestamp_us + shift_us - least <= JUMP_US:
-                return shift_us
-        self.epochs = [*self.epochs, next_us - timestamp_us][-MAX_EPOCHS:]
-        return self.epochs[-1]
 
     def _resolve_strays(self, track: Track) -> None:
         """Keeps unexplained, unconfirmed packets where they arrived (law 1)."""

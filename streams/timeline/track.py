@@ -195,8 +195,18 @@ class Track(Struct):
         streak, newest_us = self.late_streak, self.newest_us or 0
         if newest_us - streak.lowest_us <= TOLERANCE_US:
             return False
-        is_long = streak.samples * 1_000_000 > MAX_OVERLAP_US * self.sample_rate
-        return len(streak.arrivals) > LONGEST_STREAK or (is_long and self._ends_too_late())
+        if len(streak.arrivals) > LONGEST_STREAK:
+            return True
+        if streak.samples * 1_000_000 <= MAX_OVERLAP_US * self.sample_rate:
+            return False
+        # Whether the queue, placed contiguously, would end after the youngest packet.
+        start = (
+            self.waiting[0].place_us * self.sample_rate // 1_000_000
+            if self.end is None
+            else self.end
+        )
+        end_us = (start + self.held) * 1_000_000 // self.sample_rate
+        return end_us - self.newest_end_us > MAX_OVERLAP_US
 
     def _queued_late(self) -> list[Waiting]:
         """Returns the late packets by place; removes those already placed from the streak."""
@@ -216,16 +226,6 @@ class Track(Struct):
         beyond += late[: bisect_right(late, lowest_us, key=place_of)]
         audio_us = sum(len(packet.pcm) for packet in beyond) * 500_000 // self.sample_rate
         return audio_us - (self.newest_end_us - lowest_us) > MAX_OVERLAP_US
-
-    def _ends_too_late(self) -> bool:
-        """Whether the queue, placed contiguously, would end after the youngest packet."""
-        start = (
-            self.waiting[0].place_us * self.sample_rate // 1_000_000
-            if self.end is None
-            else self.end
-        )
-        end_us = (start + self.held) * 1_000_000 // self.sample_rate
-        return end_us - self.newest_end_us > MAX_OVERLAP_US
 
     def place_due(self) -> None:
         """Places the packets that are due, and half of a queue that has reached its bounds."""
@@ -294,17 +294,14 @@ class Track(Struct):
             self.lows.append((low, self.queued))
         self.queued += len(packet.pcm) // 2
 
-    def _count_all(self) -> None:
-        """Counts the whole queue again, once for any number of changes of its order."""
-        self.invalidate_envelope()
-        for packet in self.waiting:
-            self._count(packet)
-        self.counted = True
-
     def _envelope(self) -> int:
         """Returns the place of the first queued packet by the lower envelope of the queue."""
         if not self.counted:
-            self._count_all()
+            # The whole queue again, once for any number of changes of its order.
+            self.invalidate_envelope()
+            for packet in self.waiting:
+                self._count(packet)
+            self.counted = True
         return (
             self.lows[0][0] + self.queued - self.held
             if self.lows

@@ -27,7 +27,12 @@ LAST_US = START_US + 7
 
 
 def entries(digest: Digest) -> list[LedgerEntry]:
-    return [*ledger.gaps_of(digest), *ledger.entries_of(digest, LAST_US)]
+    return [
+        *ledger.gaps_of(digest),
+        *ledger.clock_entries(digest),
+        *ledger.socket_entries(digest, LAST_US),
+        *ledger.alarm_entries(digest),
+    ]
 
 
 class Entries(TestCase):
