@@ -46,13 +46,14 @@ class Application:
         self._auth = auth
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
         media: Any = MediaConsumer.as_asgi(recorder=recorder, auth=auth)
+        unknown: Any = not_found
         sockets = URLRouter(
             [
                 path("ws/acs/media", media),
                 path("ws/live", live_socket),
                 path("ws/listen/<uuid:call_id>", listen_socket),
-                path("", not_found),
-                path("<path:rest>", not_found),
+                path("", unknown),
+                path("<path:rest>", unknown),
             ]
         )
         self._router = ProtocolTypeRouter({"http": http, "websocket": sockets})
@@ -87,13 +88,10 @@ NOT_FOUND = 4404, 404
 """Close code and HTTP status for an unknown socket address."""
 
 
-async def _not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Refuses an unknown socket address before accept, without a traceback in the log."""
     await receive()
     await refuse(scope, send, *NOT_FOUND)
-
-
-not_found: Any = _not_found
 
 
 def build() -> Application:

@@ -197,7 +197,15 @@ def create_operator() -> str:
 def wait_for_server(server: subprocess.Popen[bytes], host: str, port: int) -> None:
     """Raises `CannotStart` if the server exits, or does not answer `/healthz` in time."""
     deadline = time.monotonic() + START_SECONDS
-    while not _is_healthy(reachable(host), port):
+    while True:
+        # Not with urllib, which would use a proxy from the environment.
+        with (
+            suppress(OSError, http.client.HTTPException),
+            closing(http.client.HTTPConnection(reachable(host), port, timeout=5)) as connection,
+        ):
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
         if server.poll() is not None:
             raise CannotStart(f"the server exited while starting, with code {server.returncode}")
         if time.monotonic() > deadline:
@@ -305,16 +313,6 @@ def _set_secret(name: str, file: Path) -> None:
         partial.replace(file)
     os.environ.pop(name, None)
     os.environ[f"{name}_FILE"] = str(file)
-
-
-def _is_healthy(host: str, port: int) -> bool:
-    """Checks `/healthz` directly: urllib would use a proxy from the environment."""
-    with closing(http.client.HTTPConnection(host, port, timeout=5)) as connection:
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ each request that was in progress when it began, not one for each request that f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 import structlog
 from asgiref.sync import markcoroutinefunction
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 REFRESH_SECONDS = 0.25
 """How often the watch is checked while a request is in progress."""
 
-Next = Callable[[HttpRequest], Any]
+Next = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 class DatabaseGate:
@@ -50,25 +50,23 @@ class DatabaseGate:
         self._outage = outage or (
             database_watch.postgres.outage if connection.vendor == "postgresql" else str
         )
-        self._refuse: Next = SecurityMiddleware(CSPMiddleware(XFrameOptionsMiddleware(unavailable)))
+        # Typed for middleware of both kinds; around a synchronous view it is synchronous.
+        self._refuse = cast(
+            "Callable[[HttpRequest], HttpResponseBase]",
+            SecurityMiddleware(CSPMiddleware(XFrameOptionsMiddleware(unavailable))),
+        )
         markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase | None = None
         if not needs_database(request):
-            response = await self._next(request)
-        elif not self._outage():
-            response = await self._until_outage(asyncio.ensure_future(self._next(request)))
-        return self._refuse(request) if response is None else response
-
-    async def _until_outage(
-        self, pending: asyncio.Future[HttpResponseBase]
-    ) -> HttpResponseBase | None:
-        """Awaits the response; returns None as soon as the database is unreachable."""
+            return await self._next(request)
+        if self._outage():
+            return self._refuse(request)
+        pending = asyncio.ensure_future(self._next(request))
         try:
             while not (await asyncio.wait({pending}, timeout=REFRESH_SECONDS))[0]:
                 if self._outage():
-                    return None
+                    return self._refuse(request)
             return pending.result()
         finally:
             pending.cancel()  # the client or the database is gone; the views handle the rest

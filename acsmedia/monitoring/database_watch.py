@@ -92,7 +92,11 @@ class DatabaseWatch:
     def _run(self, own: Round) -> None:
         """Runs in the thread. An abandoned round ends without changing anything."""
         while True:
-            reason = self._outcome()
+            reason = ""
+            try:
+                self._trial()
+            except Exception as error:  # noqa: BLE001 - only its type: the text may name hosts
+                reason = type(error).__name__
             with self._lock:
                 if self._round is not own:
                     return
@@ -102,13 +106,6 @@ class DatabaseWatch:
                     return
             self._pause(RETRY_SECONDS)
             own.started_at = self._clock()
-
-    def _outcome(self) -> str:
-        try:
-            self._trial()
-        except Exception as error:  # noqa: BLE001 - only its type: the text may name hosts
-            return type(error).__name__
-        return ""
 
     def _set_reason(self, reason: str) -> None:
         before, self._reason = self._reason, reason

@@ -76,7 +76,12 @@ class Exposition:
         hosts if no token is set.
         """
         if settings.METRICS_TOKEN:
-            if not _has_token(request.headers.get("Authorization", ""), settings.METRICS_TOKEN):
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            # As bytes: compare_digest rejects non-ASCII text, which any client may send.
+            is_same = hmac.compare_digest(
+                token.strip().encode(errors="surrogateescape"), settings.METRICS_TOKEN.encode()
+            )
+            if scheme.lower() != "bearer" or not is_same:
                 return HttpResponse(
                     "Send METRICS_TOKEN as a bearer token.\n",
                     status=401,
@@ -93,13 +98,6 @@ class Exposition:
 _exposition = Exposition()  # one per process, like the process metrics
 install = _exposition.install
 metrics = never_cache(require_safe(_exposition.answer))
-
-
-def _has_token(authorization: str, expected: str) -> bool:
-    scheme, _, token = authorization.partition(" ")
-    # As bytes: compare_digest rejects non-ASCII text, which any client may send.
-    same = hmac.compare_digest(token.strip().encode(errors="surrogateescape"), expected.encode())
-    return scheme.lower() == "bearer" and same
 
 
 def _is_this_host(request: HttpRequest) -> bool:

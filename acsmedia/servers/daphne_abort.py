@@ -15,12 +15,12 @@ _send_error_page = WebRequest.handle_exception
 
 def abort_broken_responses() -> None:
     """Patches Daphne. Must be called once, before it serves."""
-    WebRequest.handle_exception = _handle_exception
 
+    def handle_exception(request: WebRequest, exception: BaseException) -> None:
+        if request._response_started:  # noqa: SLF001 - Daphne has no public name for it
+            if request.channel is not None:
+                request.channel.transport.abortConnection()
+        else:
+            _send_error_page(request, exception)
 
-def _handle_exception(request: WebRequest, exception: BaseException) -> None:
-    if request._response_started:  # noqa: SLF001 - Daphne has no public name for it
-        if request.channel is not None:
-            request.channel.transport.abortConnection()
-    else:
-        _send_error_page(request, exception)
+    WebRequest.handle_exception = handle_exception

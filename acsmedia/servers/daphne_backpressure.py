@@ -44,16 +44,16 @@ _create_application = Server.create_application
 
 def limit_intake() -> None:
     """Patches Daphne. Must be called once, before it serves."""
+
+    def create_application(server: Server, protocol: Any, scope: dict[str, Any]) -> Any:
+        if isinstance(protocol, BackpressureProtocol):
+            scope = {**scope, "extensions": {"acsmedia.deliver": protocol.deliver}}
+        return _create_application(server, protocol, scope)
+
     WebSocketFactory.protocol = BackpressureProtocol
-    Server.create_application = _create_application_with_deliver
+    Server.create_application = create_application
     # Twisted assigns it again at every burst, so assignments must be ignored.
     Port.numberAccepts = property(lambda _: MAX_ACCEPTED, lambda _, __: None)  # type: ignore[assignment]
-
-
-def _create_application_with_deliver(server: Server, protocol: Any, scope: dict[str, Any]) -> Any:
-    if isinstance(protocol, BackpressureProtocol):
-        scope = {**scope, "extensions": {"acsmedia.deliver": protocol.deliver}}
-    return _create_application(server, protocol, scope)
 
 
 class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is untyped
@@ -113,7 +113,15 @@ class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is
         self._waiting = application_queue
         # The application already holds the queue's `get`, so the queue itself must report each
         # removal: asyncio.Queue calls `_get` for subclasses to override.
-        application_queue._get = self._get_and_resume  # type: ignore[method-assign] # noqa: SLF001
+        get = application_queue._get  # noqa: SLF001
+
+        def get_and_resume() -> dict[str, Any]:
+            message = get()
+            if self._is_paused and application_queue.empty():
+                self._resume_reading()
+            return message
+
+        application_queue._get = get_and_resume  # type: ignore[method-assign] # noqa: SLF001
         super().applicationCreateWorked(application_queue)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803, FBT001
@@ -132,12 +140,6 @@ class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is
         """Resumes reading for the client's close frame, even if messages are still queued."""
         super().sendCloseFrame(*arguments, **named)
         self._resume_reading()
-
-    def _get_and_resume(self) -> dict[str, Any]:
-        message = type(self._waiting)._get(self._waiting)  # noqa: SLF001
-        if self._is_paused and self._waiting.empty():
-            self._resume_reading()
-        return message
 
     def _resume_reading(self) -> None:
         if self._is_paused:

@@ -67,7 +67,12 @@ class Listener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind is CLOSE:
-            self._receive_close(frame)
+            code = frame.get_close_code().value if frame.payload_size else NO_CODE
+            self._finish(code)
+            if not self._is_closed:
+                self._is_closed = True
+                transport.send_close(NORMAL_CLOSURE if code == NO_CODE else code)  # type: ignore[arg-type] # any code may be sent
+            transport.disconnect()
         elif transport.is_close_frame_sent:
             return  # also by picows, which keeps reading after a protocol error
         elif kind is PING:
@@ -109,7 +114,12 @@ class Listener(WSListener):
         Exceptions of `take` are raised here.
         """
         if self._queue:
-            take([_bytes_of(event) for event in self._queue])
+            take(
+                [
+                    event["bytes"] if "bytes" in event else event["text"].encode()
+                    for event in self._queue
+                ]
+            )
             self._queue.clear()
         self._take = take
         self._resume_reading()
@@ -168,8 +178,19 @@ class Listener(WSListener):
     def _receive_message(self, kind: WSMsgType, message: bytes) -> None:
         if self._take is not None:
             self._messages.append(message)
-        elif not (self._is_closed or self._failure or self._disconnect_event):
-            self._enqueue(kind, message)
+            return
+        if self._is_closed or self._failure or self._disconnect_event:
+            return
+        try:
+            content = {"bytes": message} if kind is BINARY else {"text": message.decode()}
+        except UnicodeDecodeError:
+            self.close_now(INVALID_TEXT)
+            return
+        self._queue.append({"type": "websocket.receive", **content})
+        self._changed.set()
+        if len(self._queue) >= QUEUE_MESSAGES and not self._is_paused:
+            self._is_paused = True
+            self._transport.underlying_transport.pause_reading()
 
     def _deliver_read(self) -> None:
         messages, self._messages = self._messages, []
@@ -180,25 +201,6 @@ class Listener(WSListener):
         except Exception as failure:  # noqa: BLE001 - raised again in `deliver`
             self._take, self._failure = None, failure
             self._changed.set()
-
-    def _enqueue(self, kind: WSMsgType, message: bytes) -> None:
-        try:
-            self._queue.append(_event_of(kind, message))
-        except UnicodeDecodeError:
-            self.close_now(INVALID_TEXT)
-            return
-        self._changed.set()
-        if len(self._queue) >= QUEUE_MESSAGES and not self._is_paused:
-            self._is_paused = True
-            self._transport.underlying_transport.pause_reading()
-
-    def _receive_close(self, frame: WSFrame) -> None:
-        code = frame.get_close_code().value if frame.payload_size else NO_CODE
-        self._finish(code)
-        if not self._is_closed:
-            self._is_closed = True
-            self._transport.send_close(NORMAL_CLOSURE if code == NO_CODE else code)  # type: ignore[arg-type] # any code may be sent
-        self._transport.disconnect()
 
     def _append_fragment(self, kind: WSMsgType, frame: WSFrame) -> None:
         if (kind is CONTINUATION) is (self._partial is None):
@@ -225,15 +227,3 @@ class Listener(WSListener):
         if self._is_paused:
             self._is_paused = False
             self._transport.underlying_transport.resume_reading()
-
-
-def _bytes_of(event: Event) -> bytes:
-    message: bytes = event["bytes"] if "bytes" in event else event["text"].encode()
-    return message
-
-
-def _event_of(kind: WSMsgType, message: bytes) -> Event:
-    """Raises `UnicodeDecodeError` if a text is not UTF-8."""
-    if kind is BINARY:
-        return {"type": "websocket.receive", "bytes": message}
-    return {"type": "websocket.receive", "text": message.decode()}

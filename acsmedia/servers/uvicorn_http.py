@@ -41,13 +41,9 @@ class HeadTimeoutProtocol(HttpToolsProtocol):
 
     def _start_timer(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
+            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _cancel_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-    def _time_out(self) -> None:
-        self._timer = None
-        self.transport.close()

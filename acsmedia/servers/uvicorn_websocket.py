@@ -20,6 +20,7 @@ import asyncio
 import logging
 import socket
 from base64 import b64decode
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import unquote
@@ -97,7 +98,10 @@ class PicowsProtocol(asyncio.Protocol):
         scope = self._scope(data)
         headers = dict(scope["headers"])
         self._key = headers.get(b"sec-websocket-key", b"")
-        if headers.get(b"sec-websocket-version") != b"13" or not _is_key(self._key):
+        is_key = False
+        with suppress(ValueError):  # RFC 6455, section 4.1: 16 bytes in base64
+            is_key = len(b64decode(self._key, validate=True)) == 16
+        if headers.get(b"sec-websocket-version") != b"13" or not is_key:
             self._respond(HTTPStatus.BAD_REQUEST)
             return
         task = self._loop.create_task(self._run(scope), name="websocket")
@@ -139,12 +143,12 @@ class PicowsProtocol(asyncio.Protocol):
                 one.strip().decode("latin-1") for value in protocols for one in value.split(b",")
             ],
             "state": self._app_state.copy(),
-            "extensions": {"websocket.http.response": {}, "acsmedia.deliver": self._deliver},
+            "extensions": {"websocket.http.response": {}, "acsmedia.deliver": self.deliver},
         }
 
     async def _run(self, scope: dict[str, Any]) -> None:
         try:
-            await self._config.loaded_app(cast("Any", scope), self._receive, self._send)
+            await self._config.loaded_app(cast("Any", scope), self.receive, self.send)
         except ClientDisconnected:
             log.debug("client disconnected")  # while sending; the application need not handle it
         except Exception:
@@ -155,7 +159,9 @@ class PicowsProtocol(asyncio.Protocol):
             elif not self._is_answered:
                 self._respond(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    async def _deliver(self, take: Take) -> Event:
+    # --- the application ---
+
+    async def deliver(self, take: Take) -> Event:
         """Calls `take` with messages as they are read; returns the websocket.disconnect.
 
         Exceptions of `take` are raised here.
@@ -163,7 +169,7 @@ class PicowsProtocol(asyncio.Protocol):
         assert self._listener, "messages come once the application has accepted"
         return await self._listener.deliver(take)
 
-    async def _receive(self) -> Event:
+    async def receive(self) -> Event:
         if not self._connect_received:
             self._connect_received = True
             return {"type": "websocket.connect"}
@@ -172,15 +178,13 @@ class PicowsProtocol(asyncio.Protocol):
         await self._disconnected.wait()
         return {"type": "websocket.disconnect", "code": ABNORMAL_CLOSURE}
 
-    async def _send(self, message: Event) -> None:
+    async def send(self, message: Event) -> None:
+        """Raises `ClientDisconnected` if the socket is closed."""
         if self._listener:
             await self._listener.send(message)
-        elif self._disconnected.is_set() or self._transport.is_closing():
+            return
+        if self._disconnected.is_set() or self._transport.is_closing():
             raise ClientDisconnected
-        else:
-            self._answer(message)
-
-    def _answer(self, message: Event) -> None:
         kind = message["type"]
         if kind == "websocket.accept":
             self._accept(message.get("subprotocol"), message.get("headers", []))
@@ -192,6 +196,8 @@ class PicowsProtocol(asyncio.Protocol):
             self._respond(self._status, self._headers, message.get("body", b""))
         else:
             raise RuntimeError(f"{kind} does not answer a handshake")
+
+    # --- the answer to the handshake ---
 
     def _respond(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:
         """Sends a refusal whose body is a single part, as in all refusals of this project."""
@@ -219,7 +225,13 @@ class PicowsProtocol(asyncio.Protocol):
             socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES
         )
         picows.connection_made(self._transport)
-        _feed(picows, HEAD % self._key)
+        request = HEAD % self._key
+        while request:  # passed on as if it came from the network
+            buffer = picows.get_buffer(-1)
+            size = min(len(buffer), len(request))
+            buffer[:size] = request[:size]
+            picows.buffer_updated(size)
+            request = request[size:]
         assert listener.is_connected, "HEAD is a request that picows accepts"
         self._is_answered, self._listener = True, listener
         self._transport.set_protocol(picows)
@@ -245,23 +257,5 @@ class PicowsProtocol(asyncio.Protocol):
         )
 
 
-def _is_key(key: bytes) -> bool:
-    """Checks that the key is 16 bytes in base64 (RFC 6455, section 4.1)."""
-    try:
-        return len(b64decode(key, validate=True)) == 16
-    except ValueError:
-        return False
-
-
 def _texts(headers: Headers) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-
-
-def _feed(protocol: Any, request: bytes) -> None:
-    """Passes `request` to the protocol as if it came from the network."""
-    while request:
-        buffer = protocol.get_buffer(-1)
-        size = min(len(buffer), len(request))
-        buffer[:size] = request[:size]
-        protocol.buffer_updated(size)
-        request = request[size:]

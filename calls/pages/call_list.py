@@ -6,11 +6,10 @@ grows while it is read repeats nothing.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from io import StringIO
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -27,6 +26,7 @@ from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
 from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, LedgerEntry
+from calls.pages.csv_text import csv_text
 from calls.pages.decorators import page, permitted
 from calls.pages.zip_download import NEEDED, Selection
 from calls.permissions import EXPORT, SEE
@@ -40,6 +40,30 @@ POSITION = "before"
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
 """Days outside these are typing errors, and `date.max` has no following day."""
 LONGEST_MINUTES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A call in the list: a page shows the calls after it. As text it is a parameter of the
+    address.
+    """
+
+    started_at: datetime
+    pk: UUID
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Returns None for an invalid text: the list then begins with the newest call."""
+        started_at, _, pk = text.partition("~")
+        try:
+            moment = datetime.fromisoformat(started_at)
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return cls(aware.astimezone(UTC), UUID(pk))
+        except (ValueError, OverflowError):  # the second near the first and the last year
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.started_at.astimezone(UTC).isoformat()}~{self.pk}"
 
 
 class CallSearchForm(forms.Form):
@@ -102,7 +126,14 @@ class CallSearchForm(forms.Form):
                 calls = calls.filter(
                     Exists(LedgerEntry.objects.filter(call=OuterRef("pk"), kind=kind))
                 )
-        calls = _with_length_between(calls, criteria["minutes"], criteria["most"])
+        least, most = criteria["minutes"], criteria["most"]
+        if least or most is not None:
+            # Between the first and the last audio: calls without audio match no limit.
+            calls = calls.with_length()
+        if least:
+            calls = calls.filter(length__gte=timedelta(minutes=least))  # type: ignore[misc]  # annotated
+        if most is not None:
+            calls = calls.filter(length__lte=timedelta(minutes=most))  # type: ignore[misc]  # annotated
         if criteria["q"]:
             calls = matching(calls, criteria["q"])
         return calls.order_by("-started_at", "-id")
@@ -128,13 +159,14 @@ def call_list(request: HttpRequest) -> HttpResponse:
     form = CallSearchForm(request.GET)
     rows, has_more, is_first_page = [], False, True
     if form.is_valid():
-        calls, position = form.calls(), _position_in(request.GET.get(POSITION, ""))
+        calls, position = form.calls(), Position.parse(request.GET.get(POSITION, ""))
         shown = list((_before(calls, position) if position else calls)[: PAGE + 1])
         rows, has_more, is_first_page = shown[:PAGE], len(shown) > PAGE, position is None
+    last = Position(rows[-1].started_at, rows[-1].pk) if has_more else None
     context = {
         "form": form,
         "rows": _rows(rows),
-        "older": _address_after(rows[-1], form) if has_more else "",
+        "older": f"?{urlencode({**form.filters, POSITION: last})}" if last else "",
         "newest": "" if is_first_page else f"?{urlencode(form.filters)}",
         "csv": urlencode(form.filters),
         "may_export": request.user.has_perm(EXPORT),
@@ -180,36 +212,20 @@ def _lines(calls: CallQuerySet) -> Generator[bytes, None, None]:
     """CSV (RFC 4180). Each piece is a page of rows from a query of its own, since sending may take
     minutes.
     """
-    yield _csv([COLUMNS])
-    position: tuple[datetime, UUID] | None = None
+    yield csv_text([COLUMNS])
+    position: Position | None = None
     while shown := list((_before(calls, position) if position else calls)[:CSV_PAGE]):
-        yield _csv([_cells(row) for row in _rows(shown)])
-        position = shown[-1].started_at, shown[-1].pk
-
-
-def _csv(rows: list[Any]) -> bytes:
-    text = StringIO()
-    csv.writer(text).writerows([[_without_formula(cell) for cell in row] for row in rows])
-    return text.getvalue().encode()
-
-
-def _without_formula(cell: Any) -> Any:
-    """Quotes text that a spreadsheet would take for a formula (OWASP, "CSV Injection")."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell
-
-
-def _cells(row: dict[str, Any]) -> list[Any]:
-    participants = "; ".join(participant["label"] for participant in row["participants"])
-    facts = [row[name] for name in COLUMNS[:8]]
-    return [
-        *facts,
-        participants,
-        row["gap_count"],
-        round(row["gap_seconds"], 3),
-        row["alarm_count"],
-    ]
+        yield csv_text(
+            [
+                *(row[name] for name in COLUMNS[:8]),
+                "; ".join(participant["label"] for participant in row["participants"]),
+                row["gap_count"],
+                round(row["gap_seconds"], 3),
+                row["alarm_count"],
+            ]
+            for row in _rows(shown)
+        )
+        position = Position(shown[-1].started_at, shown[-1].pk)
 
 
 def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:
@@ -228,37 +244,6 @@ def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _with_length_between(
-    calls: CallQuerySet, least: float | None, most: float | None
-) -> CallQuerySet:
-    """Limits the minutes between the first and the last audio. Calls without audio have no length
-    and match no limit.
-    """
-    if not least and most is None:
-        return calls
-    calls = calls.with_length()
-    if least:
-        calls = calls.filter(length__gte=timedelta(minutes=least))  # type: ignore[misc]  # annotated
-    if most is not None:
-        calls = calls.filter(length__lte=timedelta(minutes=most))  # type: ignore[misc]  # annotated
-    return calls
-
-
-def _before(calls: CallQuerySet, position: tuple[datetime, UUID]) -> CallQuerySet:
-    started_at, pk = position
-    return calls.filter(Q(started_at__lt=started_at) | Q(started_at=started_at, pk__lt=pk))
-
-
-def _position_in(text: str) -> tuple[datetime, UUID] | None:
-    """Parses a position; None if it is invalid: the list then begins with the newest call."""
-    started_at, _, pk = text.partition("~")
-    try:
-        moment = datetime.fromisoformat(started_at)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC), UUID(pk)
-    except (ValueError, OverflowError):  # the second near the first and the last year
-        return None
-
-
-def _address_after(last: Any, form: CallSearchForm) -> str:
-    position = f"{last.started_at.astimezone(UTC).isoformat()}~{last.pk}"
-    return f"?{urlencode({**form.filters, POSITION: position})}"
+def _before(calls: CallQuerySet, position: Position) -> CallQuerySet:
+    moment = position.started_at
+    return calls.filter(Q(started_at__lt=moment) | Q(started_at=moment, pk__lt=position.pk))

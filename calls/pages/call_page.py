@@ -47,21 +47,10 @@ class Event:
 @page(SEE)
 def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page; with `?part=facts` only the part that changes while a call is live."""
-    is_part = request.GET.get("part") == "facts"
-    template = "calls/_call_facts.html" if is_part else "calls/call.html"
-    return render(request, template, _context(request, pk))
-
-
-@page(SEE)
-def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
-    return JsonResponse(timeline_of(_call_of(Call.objects.with_state(timezone.now()), pk)))
-
-
-def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     now = timezone.now()
     row = _call_of(Call.objects.for_rest(now).with_audio_extent(), pk)
     call = dict(CallSerializer(row).data)
-    return {
+    context = {
         "call": call,
         "row": row,
         "participants": _with_sizes(row, call["participants"]),
@@ -80,6 +69,14 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "may_listen": call["state"] == "live" and request.user.has_perm(LISTEN),
         "may_export": request.user.has_perms([HEAR, EXPORT]),
     }
+    is_part = request.GET.get("part") == "facts"
+    template = "calls/_call_facts.html" if is_part else "calls/call.html"
+    return render(request, template, context)
+
+
+@page(SEE)
+def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
+    return JsonResponse(timeline_of(_call_of(Call.objects.with_state(timezone.now()), pk)))
 
 
 def _events(call: Any, *, is_begun: bool) -> dict[str, Any]:
@@ -88,24 +85,23 @@ def _events(call: Any, *, is_begun: bool) -> dict[str, Any]:
     entries = LedgerEntry.objects.filter(call=call).select_related("participant")
     shown = list(entries[: most + 1])
     zero = call.audio_started_at or call.started_at
+    events = [
+        Event(
+            kind=entry.kind,
+            text=event_text(entry.kind, entry.reason, entry.detail),
+            at=max(0.0, seconds_after(zero, entry.started_at)),
+            started_at=entry.started_at,
+            seconds=(entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None,
+            participant=entry.participant.label if entry.participant else "",
+        )
+        for entry in shown[:most]
+    ]
     return {
-        "entries": [_event(entry, zero) for entry in shown[:most]],
+        "entries": events,
         "has_more_entries": len(shown) > most,
         "most_entries": most,
         "is_begun": is_begun,
     }
-
-
-def _event(entry: LedgerEntry, zero: datetime) -> Event:
-    length = (entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None
-    return Event(
-        kind=entry.kind,
-        text=event_text(entry.kind, entry.reason, entry.detail),
-        at=max(0.0, seconds_after(zero, entry.started_at)),
-        started_at=entry.started_at,
-        seconds=length,
-        participant=entry.participant.label if entry.participant else "",
-    )
 
 
 def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:

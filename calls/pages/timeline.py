@@ -12,8 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from calls.export.axis import Axis
-from calls.export.errors import NoAudio
-from calls.export.queries import axis_of
+from calls.export.queries import axis_if_any
 from calls.models import Call, LedgerEntry, Participant, Segment
 from calls.times import from_seconds
 from calls.wording import event_text, gap_text
@@ -31,10 +30,7 @@ def timeline_of(call: Any) -> dict[str, Any]:
 
     Five queries: extent, participants, segments, gaps, marks.
     """
-    try:
-        axis = axis_of(call.pk)
-    except NoAudio:
-        axis = None
+    axis = axis_if_any(call.pk)
     participants = list(Participant.objects.filter(call=call))
     recorded, gaps = (_recorded(call, axis), _gaps(call, axis)) if axis else ({}, {})
     marks = list(
@@ -83,10 +79,23 @@ def _recorded(call: Call, axis: Axis) -> dict[UUID, list[tuple[float, float]]]:
 
 
 def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
-    """Returns the gaps by participant, in order."""
+    """Returns the gaps by participant, in order.
+
+    Positions come from the samples of a gap (`streams.sealing.ledger.gap_entry`).
+    """
     gaps: dict[UUID | None, list[dict[str, Any]]] = {}
     for entry in LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.GAP):
-        gaps.setdefault(entry.participant_id, []).append(_gap(entry, axis))
+        start, count, rate = entry.start_sample, entry.sample_count, entry.sample_rate
+        assert start is not None, "a gap has a place"
+        assert count, "a gap has a length"
+        assert rate, "a gap has a rate"
+        gap = {
+            "start": round(axis.seconds(start, rate), 6),
+            "end": round(axis.seconds(start + count, rate), 6),
+            "reason": entry.reason,
+            "label": gap_text(entry.reason),
+        }
+        gaps.setdefault(entry.participant_id, []).append(gap)
     return gaps
 
 
@@ -101,20 +110,6 @@ def _track(
         "segments": len(spans),
         "recorded": [[round(start, 6), round(end, 6)] for start, end in merged(sorted(spans))],
         "gaps": gaps,
-    }
-
-
-def _gap(entry: LedgerEntry, axis: Axis) -> dict[str, Any]:
-    """Positions come from the samples of the gap (`streams.sealing.ledger.gap_entry`)."""
-    start, count, rate = entry.start_sample, entry.sample_count, entry.sample_rate
-    assert start is not None, "a gap has a place"
-    assert count, "a gap has a length"
-    assert rate, "a gap has a rate"
-    return {
-        "start": round(axis.seconds(start, rate), 6),
-        "end": round(axis.seconds(start + count, rate), 6),
-        "reason": entry.reason,
-        "label": gap_text(entry.reason),
     }
 
 

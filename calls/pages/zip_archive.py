@@ -12,13 +12,11 @@ truncated file is never taken for a complete one.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from hashlib import sha256
-from io import StringIO
 from itertools import chain
 from uuid import UUID
 
@@ -35,6 +33,7 @@ from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
 from calls.export.segments import read_segment
 from calls.models import Call, LedgerEntry
+from calls.pages.csv_text import csv_text
 from calls.serializers import CallSerializer
 from calls.storage.integrity import IN_THE_LEDGER
 
@@ -75,8 +74,14 @@ def pieces(call_ids: Sequence[UUID], request: ExportRequest) -> Generator[bytes,
             log.error("zip aborted", call=str(call_id), reason=type(fault).__name__)
             raise
         lines.append(line)
-    archive.add(_json(lines, request), "manifest.json")
-    archive.add(_csv(lines), "manifest.csv")
+    document = {
+        "generated_at": timezone.now(),
+        "format": request.format.name,
+        "layout": request.layout,
+        "calls": [asdict(line) for line in lines],
+    }
+    archive.add(json.dumps(document, cls=JSONEncoder, indent=2), "manifest.json")
+    archive.add(csv_text([COLUMNS, *map(astuple, lines)]), "manifest.csv")
     yield from archive.finalize()
     log.info(
         "zip complete",
@@ -92,18 +97,6 @@ def _call(archive: ZipStream, line: Line, request: ExportRequest) -> Generator[b
     if call is None:
         line.left_out = NOT_FOUND
         return
-    yield from _audio(archive, line, call, request)
-    # After the audio: for a live call it then covers everything in the file, perhaps a little more.
-    line.manifest = f"{call_folder_name(call)}/manifest.json"
-    archive.add(
-        manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
-    )
-    yield from archive.all_files()
-
-
-def _audio(
-    archive: ZipStream, line: Line, call: Call, request: ExportRequest
-) -> Generator[bytes, None, None]:
     try:
         plan = plan_of(recording_of(call), request)
         _read_damaged(call, plan)
@@ -113,11 +106,17 @@ def _audio(
         raise
     except ExportError as fault:
         line.left_out = str(fault)
-        return
-    with closing(audio):
-        line.audio = f"{call_folder_name(call)}/{call_file_name(plan, call.pk, {})}"
-        archive.add(_hashed(chain([first], audio), line), line.audio)
-        yield from archive.all_files()
+    else:
+        with closing(audio):
+            line.audio = f"{call_folder_name(call)}/{call_file_name(plan, call.pk, {})}"
+            archive.add(_hashed(chain([first], audio), line), line.audio)
+            yield from archive.all_files()
+    # After the audio: for a live call it then covers everything in the file, perhaps a little more.
+    line.manifest = f"{call_folder_name(call)}/manifest.json"
+    archive.add(
+        manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
+    )
+    yield from archive.all_files()
 
 
 def _read_damaged(call: Call, plan: Plan) -> None:
@@ -144,22 +143,3 @@ def _hashed(audio: Iterable[bytes], line: Line) -> Generator[bytes, None, None]:
         line.audio_bytes += len(piece)
         yield piece
     line.audio_sha256 = digest.hexdigest()
-
-
-def _json(lines: Sequence[Line], request: ExportRequest) -> str:
-    document = {
-        "generated_at": timezone.now(),
-        "format": request.format.name,
-        "layout": request.layout,
-        "calls": [asdict(line) for line in lines],
-    }
-    return json.dumps(document, cls=JSONEncoder, indent=2)
-
-
-def _csv(lines: Sequence[Line]) -> str:
-    """RFC 4180. No cell contains text from outside, so none can be a formula."""
-    text = StringIO()
-    rows = csv.DictWriter(text, COLUMNS)
-    rows.writeheader()
-    rows.writerows(asdict(line) for line in lines)
-    return text.getvalue()

@@ -70,6 +70,14 @@ def extent_of(call_ids: Collection[UUID]) -> Extent:
     )
 
 
+def ended_before(moment: datetime, now: datetime) -> list[UUID]:
+    """Returns the calls that retention deletes: those that ended before `moment`, oldest first."""
+    # A call starts before it ends, so the index of starts bounds the search.
+    calls = Call.objects.filter(started_at__lt=moment).with_state(now)
+    ended = calls.filter(ended_at__lt=moment)  # type: ignore[misc]  # annotated
+    return list(ended.order_by("started_at").values_list("pk", flat=True))
+
+
 def live_among(call_ids: Collection[UUID], now: datetime) -> QuerySet[Call]:
     """Returns the calls that cannot be deleted yet."""
     calls = Call.objects.filter(pk__in=call_ids).with_state(now)
@@ -103,8 +111,18 @@ def sweep(seconds: float | None = None) -> int:
     """
     deadline = None if seconds is None else monotonic() + seconds
     removed = 0
+    store = audio_store()
     while batch := list(DiscardedAudio.objects.order_by("name")[:OBJECTS_PER_BATCH]):
-        removed += _remove_objects(batch)
+        ids = [discarded.segment_id for discarded in batch]
+        # Names are derived: a journal that is sealed again after the deletion stores its object
+        # under the same name.
+        sealed_again = set(Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True))
+        unwanted = [discarded.name for discarded in batch if discarded.name not in sealed_again]
+        for name in unwanted:
+            store.delete(name)
+        # After the objects: a crash in between only repeats the removal.
+        DiscardedAudio.objects.filter(name__in=[discarded.name for discarded in batch]).delete()
+        removed += len(unwanted)
         if deadline is not None and monotonic() > deadline:
             break
     if removed:
@@ -133,17 +151,3 @@ def _discard_segments(call_id: UUID) -> int:
         Segment.objects.filter(pk__in=[segment_id for segment_id, _name in batch]).delete()
         count += len(batch)
     return count
-
-
-def _remove_objects(batch: list[DiscardedAudio]) -> int:
-    """Removes the objects, then their records: a crash in between only repeats the removal."""
-    ids = [discarded.segment_id for discarded in batch]
-    # Names are derived: a journal that is sealed again after the deletion stores its object under
-    # the same name.
-    sealed_again = set(Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True))
-    store = audio_store()
-    unwanted = [discarded.name for discarded in batch if discarded.name not in sealed_again]
-    for name in unwanted:
-        store.delete(name)
-    DiscardedAudio.objects.filter(name__in=[discarded.name for discarded in batch]).delete()
-    return len(unwanted)

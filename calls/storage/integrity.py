@@ -22,12 +22,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from calls import identity
@@ -35,6 +34,7 @@ from calls.audio import codec
 from calls.audio.codec import DamagedAudio
 from calls.models import Call, DiscardedAudio, LedgerEntry, Segment, SegmentQuerySet
 from calls.storage import audio_store, deletion, read_object
+from calls.storage.threads import call_and_disconnect
 
 PAGE = 500
 """Rows or objects per page; the position is saved after each."""
@@ -71,6 +71,15 @@ class Finding:
     name: str  # of the object
     segment_id: UUID | None = None
     why: str = ""
+
+    def as_json(self) -> dict[str, str | None]:
+        segment = str(self.segment_id) if self.segment_id else None
+        return {
+            "finding": self.fault.value,
+            "object": self.name,
+            "segment": segment,
+            "why": self.why,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +121,13 @@ def segment_count(scope: Scope) -> int:
 def check_segments(scope: Scope, after: str = "") -> Iterator[Page]:
     """Checks that the audio of each row exists with its length and hash, in order of row ids."""
     rows = _rows(scope).order_by("pk").values_list(*_Row.__slots__)
+
+    def check(row: _Row) -> Finding | None:
+        return call_and_disconnect(_check_segment, row, quick=scope.quick)
+
     with ThreadPoolExecutor(THREADS, thread_name_prefix="integrity") as threads:
         while page := [_Row(*row) for row in (rows.filter(pk__gt=after) if after else rows)[:PAGE]]:
-            found = [
-                finding
-                for finding in threads.map(partial(_check_segment, quick=scope.quick), page)
-                if finding
-            ]
+            found = [finding for finding in threads.map(check, page) if finding]
             # The call of a segment may have been deleted since the page was read.
             rows_left = Segment.objects.filter(pk__in=[finding.segment_id for finding in found])
             existing = set(rows_left.values_list("pk", flat=True))
@@ -142,7 +151,12 @@ def check_objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page
             and (scope.since is None or stored.modified_at >= scope.since)
         ]
         rowless = _without_row(names)
-        yield Page(page[-1].name, len(page), [_classify(name) for name in names if name in rowless])
+        found = []
+        for name in (name for name in names if name in rowless):
+            segment_id = _segment_id_of(name)
+            is_ours = segment_id is not None or _PARTIAL_NAME.fullmatch(name)
+            found.append(Finding(Fault.ORPHAN if is_ours else Fault.FOREIGN, name, segment_id))
+        yield Page(page[-1].name, len(page), found)
 
 
 def record_damage(findings: Iterable[Finding]) -> None:
@@ -217,8 +231,6 @@ def _check_segment(row: _Row, *, quick: bool) -> Finding | None:
         return Finding(Fault.AUDIO_MISSING, row.audio_name, row.pk)
     except DamagedAudio as error:
         return Finding(Fault.AUDIO_DAMAGED, row.audio_name, row.pk, str(error))
-    finally:
-        connections.close_all()  # a store in the database opens one in this thread
     return None
 
 
@@ -234,12 +246,6 @@ def _check_header(row: _Row) -> None:
             f"the stored object announces {announced} instead of "
             f"{row.sample_count, row.sample_rate}"
         )
-
-
-def _classify(name: str) -> Finding:
-    segment_id = _segment_id_of(name)
-    is_ours = segment_id is not None or _PARTIAL_NAME.fullmatch(name)
-    return Finding(Fault.ORPHAN if is_ours else Fault.FOREIGN, name, segment_id)
 
 
 def _without_row(names: Sequence[str]) -> set[str]:

@@ -56,12 +56,27 @@ AZURE_OPTIONS: dict[str, Any] = {
 
 
 class _RemoteStorage(AudioStorage):
+    """Reads and stores whole objects, each in one request."""
+
     def exists(self, name: str) -> bool:
         try:
             self.size(name)
         except FileNotFoundError:
             return False
         return True
+
+    def _open(self, name: str, mode: str = "rb") -> File[Any]:
+        return ContentFile(self._read(name), name=name)
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        self._upload(name, content.read())
+        return name
+
+    def _read(self, name: str) -> bytes:
+        raise NotImplementedError
+
+    def _upload(self, name: str, body: bytes) -> None:
+        raise NotImplementedError
 
 
 class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-storages is untyped
@@ -115,16 +130,11 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
         with _s3_errors(name):
             self.client.delete_object(**self._address(name))
 
-    def _open(self, name: str, mode: str = "rb") -> File[Any]:
-        return ContentFile(self._read(name), name=name)
-
-    def _save(self, name: str, content: File[Any]) -> str:
-        body = content.read()
+    def _upload(self, name: str, body: bytes) -> None:
         md5_text = b64encode(_md5(body)).decode()
         options = {"ContentType": CONTENT_TYPE, **self.get_object_parameters(name)}
         with _s3_errors(name):
             self.client.put_object(**self._address(name), Body=body, ContentMD5=md5_text, **options)
-        return name
 
     def _read(self, name: str, **options: str) -> bytes:
         with _s3_errors(name):
@@ -184,11 +194,7 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # d
         except FileNotFoundError:
             return
 
-    def _open(self, name: str, mode: str = "rb") -> File[Any]:
-        return ContentFile(self._read(name), name=name)
-
-    def _save(self, name: str, content: File[Any]) -> str:
-        body = content.read()
+    def _upload(self, name: str, body: bytes) -> None:
         settings = ContentSettings(
             **{"content_type": CONTENT_TYPE, **self.get_object_parameters(name)}
         )
@@ -204,7 +210,6 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # d
             self._blob(name).upload_blob(
                 body, overwrite=True, validate_content=True, content_settings=settings, **timeouts
             )
-        return name
 
     def _read(self, name: str, offset: int | None = None, length: int | None = None) -> bytes:
         with _azure_errors(name):

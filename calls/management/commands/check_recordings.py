@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from calls.storage import deletion, integrity
-from calls.storage.integrity import Fault, Finding, Page, Scope
+from calls.storage.integrity import Fault, Page, Scope
 
 FAULTS_FOUND, NOT_COMPLETED = 1, 2
 """Exit codes: faults were found; the check was not made, or not completed."""
@@ -43,6 +43,35 @@ class CheckState:
     @property
     def wrong(self) -> int:
         return sum(self.counts[fault] for fault in Fault) - self.counts["removed"]
+
+    @classmethod
+    def load(cls, scope: Scope, *, resume: bool) -> Self:
+        """Returns the state to start from.
+
+        Raises `CommandError` if the interrupted check had other options.
+        """
+        options = json.loads(json.dumps(asdict(scope), default=str))
+        if not resume:
+            _state_path().unlink(missing_ok=True)
+        if not _state_path().exists():
+            return cls(options)
+        try:
+            saved = json.loads(_state_path().read_text())
+            state = cls(saved["scope"], saved["stage"], saved["after"], Counter(saved["counts"]))
+        except (ValueError, KeyError) as error:
+            raise _not_completed(
+                f"{_state_path()} is unreadable: check without --resume"
+            ) from error
+        if state.scope != options or state.stage not in STAGES:
+            raise _not_completed(
+                f"--resume: the interrupted check had other options: {state.scope}"
+            )
+        return state
+
+    def save(self) -> None:
+        partial = _state_path().with_suffix(".partial")
+        partial.write_text(json.dumps(vars(self)))
+        partial.replace(_state_path())
 
 
 class Command(BaseCommand):
@@ -77,12 +106,12 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Exits with 0 if all is well, 1 if faults were found, 2 if the check was not completed."""
         scope = Scope(_parse_since(options["since"]), options["call"], options["quick"])
-        state = _load_state(scope, resume=options["resume"])
+        state = CheckState.load(scope, resume=options["resume"])
         try:
             if options["repair"]:
                 state.counts["swept"] += deletion.sweep()
             for _ in self._check(scope, state, repair=options["repair"], as_json=options["json"]):
-                _save(state)
+                state.save()
         except (OSError, DatabaseError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise _not_completed(
@@ -91,7 +120,15 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise _not_completed("interrupted; continue with --resume") from None
         _state_path().unlink(missing_ok=True)
-        self._print_totals(state, as_json=options["json"])
+        names = ("segments", "objects", *Fault, "removed", "swept")
+        totals = {str(name): state.counts[name] for name in names}
+        self.stdout.write(
+            json.dumps({"finding": None, "wrong": state.wrong, **totals})
+            if options["json"]
+            else ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items())
+        )
+        if state.wrong:
+            raise CommandError(f"faults found: {state.wrong}", returncode=FAULTS_FOUND)
 
     def _check(
         self, scope: Scope, state: CheckState, *, repair: bool, as_json: bool
@@ -107,7 +144,12 @@ class Command(BaseCommand):
             with _progress(scope, state) as advance:
                 for page in pages:
                     for finding in page.findings:
-                        self._print_finding(finding, as_json=as_json)
+                        facts = finding.as_json()
+                        self.stdout.write(
+                            json.dumps(facts)
+                            if as_json
+                            else "  ".join(filter(None, facts.values()))
+                        )
                     self._record(page, state, repair=repair)
                     advance(page.checked)
                     yield
@@ -124,33 +166,6 @@ class Command(BaseCommand):
             else:
                 state.counts["removed"] += integrity.remove_orphans(page.findings)
         state.after = page.last
-
-    def _print_finding(self, finding: Finding, *, as_json: bool) -> None:
-        segment = str(finding.segment_id) if finding.segment_id else None
-        if as_json:
-            line = {
-                "finding": finding.fault.value,
-                "object": finding.name,
-                "segment": segment,
-                "why": finding.why,
-            }
-            self.stdout.write(json.dumps(line))
-        else:
-            self.stdout.write(
-                "  ".join(filter(None, (finding.fault.value, finding.name, segment, finding.why)))
-            )
-
-    def _print_totals(self, state: CheckState, *, as_json: bool) -> None:
-        names = ("segments", "objects", *Fault, "removed", "swept")
-        totals = {str(name): state.counts[name] for name in names}
-        if as_json:
-            self.stdout.write(json.dumps({"finding": None, "wrong": state.wrong, **totals}))
-        else:
-            self.stdout.write(
-                ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items())
-            )
-        if state.wrong:
-            raise CommandError(f"faults found: {state.wrong}", returncode=FAULTS_FOUND)
 
 
 def _not_completed(message: str) -> CommandError:
@@ -169,32 +184,6 @@ def _parse_since(text: str | None) -> datetime | None:
     if moment is None:
         raise _not_completed("--since: not a date or time like 2026-11-23T09:30:00Z")
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-
-
-def _load_state(scope: Scope, *, resume: bool) -> CheckState:
-    """Returns the state to start from.
-
-    Raises `CommandError` if the interrupted check had other options.
-    """
-    options = json.loads(json.dumps(asdict(scope), default=str))
-    if not resume:
-        _state_path().unlink(missing_ok=True)
-    if not _state_path().exists():
-        return CheckState(options)
-    try:
-        saved = json.loads(_state_path().read_text())
-        state = CheckState(saved["scope"], saved["stage"], saved["after"], Counter(saved["counts"]))
-    except (ValueError, KeyError) as error:
-        raise _not_completed(f"{_state_path()} is unreadable: check without --resume") from error
-    if state.scope != options or state.stage not in STAGES:
-        raise _not_completed(f"--resume: the interrupted check had other options: {state.scope}")
-    return state
-
-
-def _save(state: CheckState) -> None:
-    partial = _state_path().with_suffix(".partial")
-    partial.write_text(json.dumps(vars(state)))
-    partial.replace(_state_path())
 
 
 def _state_path() -> Path:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
@@ -12,7 +11,6 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import track
 
-from calls.models import Call
 from calls.storage import deletion
 from calls.times import midnight
 
@@ -46,7 +44,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"--ended-before: {ended_before!r} is not a date like 2026-01-31"
             ) from error
-        ids = _ended_before(end)
+        ids = deletion.ended_before(end, timezone.now())
         extents = [
             deletion.extent_of(ids[at : at + CALLS_PER_BATCH])
             for at in range(0, len(ids), CALLS_PER_BATCH)
@@ -66,11 +64,3 @@ class Command(BaseCommand):
                 self.stderr.write(f"{pk} is live again: kept")
         deletion.sweep()
         self.stdout.write(f"Deleted {summary}.")
-
-
-def _ended_before(moment: datetime) -> list[UUID]:
-    """Returns ids of calls, oldest first."""
-    # A call starts before it ends, so the index of starts bounds the search.
-    calls = Call.objects.filter(started_at__lt=moment).with_state(timezone.now())
-    ended = calls.filter(ended_at__lt=moment)  # type: ignore[misc]  # annotated
-    return list(ended.order_by("started_at").values_list("pk", flat=True))
