@@ -75,10 +75,22 @@ class DeletionMixin(_ModelAdmin):
                 request, f"Select at most {MAX_AT_ONCE} calls to delete at once.", messages.ERROR
             )
             return None
-        if request.POST.get("post"):
-            self._delete(request, ids)
-            return None
-        return self._confirmation(request, ids)
+        if not request.POST.get("post"):
+            return self._confirmation(request, ids)
+        deleted = 0
+        for pk in ids:
+            try:
+                with transaction.atomic():
+                    self.log_deletions(request, Call.objects.filter(pk=pk))
+                    deletion.delete_call(pk, timezone.now())
+                    deleted += 1
+            except deletion.StillLive:
+                self.message_user(request, f"{pk}: {REFUSAL}", messages.ERROR)
+        deletion.sweep_after_commit()
+        if deleted:
+            calls = "1 call and its audio" if deleted == 1 else f"{deleted} calls and their audio"
+            self.message_user(request, f"Deleted {calls}.", messages.SUCCESS)
+        return None
 
     def _confirmation(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
         live = deletion.live_among(ids, timezone.now())
@@ -99,21 +111,6 @@ class DeletionMixin(_ModelAdmin):
         return TemplateResponse(
             request, "admin/calls/call/delete_selected_confirmation.html", context
         )
-
-    def _delete(self, request: HttpRequest, ids: list[UUID]) -> None:
-        deleted = 0
-        for pk in ids:
-            try:
-                with transaction.atomic():
-                    self.log_deletions(request, Call.objects.filter(pk=pk))
-                    deletion.delete_call(pk, timezone.now())
-                    deleted += 1
-            except deletion.StillLive:
-                self.message_user(request, f"{pk}: {REFUSAL}", messages.ERROR)
-        deletion.sweep_after_commit()
-        if deleted:
-            calls = "1 call and its audio" if deleted == 1 else f"{deleted} calls and their audio"
-            self.message_user(request, f"Deleted {calls}.", messages.SUCCESS)
 
 
 def _summary(extent: deletion.Extent) -> dict[str, Any]:

@@ -120,7 +120,14 @@ class SpanFilter(admin.FieldListFilter):
         self.other_parameters = [
             (name, value) for name, values in parameters if name not in own for value in values
         ]
-        for text, since, until in _usual_spans(timezone.now().astimezone(UTC).date()):
+        today = timezone.now().astimezone(UTC).date()
+        for text, since, until in (
+            ("Any day", None, None),
+            ("Today", today, today),
+            ("Yesterday", today - DAY, today - DAY),
+            ("Past 7 days", today - 6 * DAY, today),
+            ("Past 30 days", today - 29 * DAY, today),
+        ):
             days = {self.since_name: since, self.until_name: until}
             yield {
                 "selected": (self.since, self.until) == (since, until),
@@ -176,13 +183,3 @@ def of(parameter: str, model: type[Model], lookup: str = "") -> type[OfRecord]:
         "lookup": lookup or parameter,
     }
     return type(f"Of{model.__name__}", (OfRecord,), attributes)
-
-
-def _usual_spans(today: date) -> list[tuple[str, date | None, date | None]]:
-    return [
-        ("Any day", None, None),
-        ("Today", today, today),
-        ("Yesterday", today - DAY, today - DAY),
-        ("Past 7 days", today - 6 * DAY, today),
-        ("Past 30 days", today - 29 * DAY, today),
-    ]

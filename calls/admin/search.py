@@ -61,7 +61,10 @@ class TermSearch:
         """Returns the matching rows, and notes for the user about terms with limited results."""
         notes: list[str] = []
         for term in terms_of(text):
-            whole = self._with_whole(queryset.model, term)
+            uuid = uuid_in(term)
+            conditions: list[dict[str, Any]] = [{name: uuid} for name in self.ids] if uuid else []
+            conditions += ({name: term} for name in self.whole)
+            whole = _union(queryset.model, conditions)
             if whole.exists():
                 queryset = queryset.filter(pk__in=whole)
             elif len(term) < SHORTEST:
@@ -70,14 +73,6 @@ class TermSearch:
             else:
                 queryset = self._with_part(queryset, term, notes)
         return queryset, notes
-
-    def _with_whole(self, model: Any, term: str) -> QuerySet[Any]:
-        """Returns primary keys from a union with one SELECT per lookup: a database cannot use
-        several indexes for an OR over joins.
-        """
-        uuid = uuid_in(term)
-        conditions: list[dict[str, Any]] = [{lookup: uuid} for lookup in self.ids] if uuid else []
-        return _union(model, [*conditions, *({lookup: term} for lookup in self.whole)])
 
     def _with_part(self, queryset: QuerySet[Any], part: str, notes: list[str]) -> QuerySet[Any]:
         conditions: list[dict[str, Any]] = []
@@ -114,6 +109,9 @@ def terms_of(text: str) -> Iterator[str]:
 
 
 def _union(model: Any, conditions: list[dict[str, Any]]) -> QuerySet[Any]:
+    """Returns the primary keys of rows that meet a condition, with one SELECT per condition: a
+    database cannot use several indexes for an OR over joins.
+    """
     first, *others = (
         model.objects.filter(**condition).order_by().values("pk") for condition in conditions
     )

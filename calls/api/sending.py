@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from threading import Event
 
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
@@ -27,7 +26,13 @@ def send(request: Request, export: Export, *, file_name: str, download: bool) ->
     if unchanged := not_modified(request, headers):
         return unchanged
     if request.method == "HEAD":
-        return _head(export, headers)
+        content_type = export.plan.format.content_type
+        if export.size is None:  # streamed: Django sets Content-Length: 0 for an empty body
+            nothing: tuple[bytes, ...] = ()
+            body = Body(chunk for chunk in nothing)
+            return StreamingHttpResponse(body, content_type=content_type, headers=headers)
+        headers["Content-Length"] = str(export.size)
+        return HttpResponse(content_type=content_type, headers=headers)
     spec = _range(request, export)
     if spec is None:
         return _streamed(Body(export.chunks()), export, headers)
@@ -60,19 +65,6 @@ def _range(request: Request, export: Export) -> RangeSpec | None:
     # Browsers first request "all, as a range": encoding everything before the first byte would make
     # them wait.
     return None if spec.is_whole and export.size is None else spec
-
-
-def _head(export: Export, headers: dict[str, str]) -> HttpResponseBase:
-    content_type = export.plan.format.content_type
-    if export.size is None:  # streamed, because Django sets Content-Length: 0 for an empty body
-        return StreamingHttpResponse(Body(_nothing()), content_type=content_type, headers=headers)
-    return HttpResponse(
-        content_type=content_type, headers={**headers, "Content-Length": str(export.size)}
-    )
-
-
-def _nothing() -> Generator[bytes, None, None]:
-    yield from ()
 
 
 def _range_of_rendered(

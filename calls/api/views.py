@@ -32,7 +32,7 @@ from calls.api.sending import not_modified, send
 from calls.export import manifest
 from calls.export.export import Export
 from calls.export.file_names import call_file_name, segment_file_name
-from calls.export.plan import ExportRequest, Plan, etag_of, plan_of
+from calls.export.plan import ExportRequest, etag_of, plan_of
 from calls.export.queries import axis_if_any, recording_of, recording_of_segment
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Abandoned, Body
@@ -153,9 +153,24 @@ class CallPeaks(Resource):
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         if unchanged := not_modified(request, headers):
             return unchanged
-        return Deferred(
-            lambda stop: JsonResponse(_waveform(pk, plan, values, stop), headers=headers)
-        )
+
+        def draw(stop: Event) -> JsonResponse:
+            def raise_if_abandoned() -> None:
+                if stop.is_set():
+                    raise Abandoned
+
+            pairs = peaks.waveform(plan, values["points"], raise_if_abandoned)
+            waveform = {
+                "call": pk,
+                "participant": values.get("participant"),
+                "start": round(plan.first / plan.sample_rate, 6),
+                "end": round(plan.last / plan.sample_rate, 6),
+                "points": len(pairs),
+                "peaks": (pairs / 32_768).round(4).tolist(),
+            }
+            return JsonResponse(waveform, headers=headers)
+
+        return Deferred(draw)
 
 
 class UnknownPath(Resource):
@@ -165,19 +180,3 @@ class UnknownPath(Resource):
 
     def get(self, _request: Request, **_kwargs: Any) -> HttpResponseBase:
         raise NotFound
-
-
-def _waveform(call_id: UUID, plan: Plan, values: dict[str, Any], stop: Event) -> dict[str, Any]:
-    def raise_if_abandoned() -> None:
-        if stop.is_set():
-            raise Abandoned
-
-    pairs = peaks.waveform(plan, values["points"], raise_if_abandoned)
-    return {
-        "call": call_id,
-        "participant": values.get("participant"),
-        "start": round(plan.first / plan.sample_rate, 6),
-        "end": round(plan.last / plan.sample_rate, 6),
-        "points": len(pairs),
-        "peaks": (pairs / 32_768).round(4).tolist(),
-    }

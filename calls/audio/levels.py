@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,22 +58,18 @@ def levels_of(windows: Sequence[bytes]) -> list[Level]:
     for index, window in enumerate(windows):
         by_length.setdefault(len(window) // 2, []).append(index)
     for length, indexes in by_length.items():
-        if length:
-            measured = _levels_of_equal(b"".join([windows[index] for index in indexes]), length)
-            for index, level in zip(indexes, measured, strict=True):
-                levels[index] = level
+        if not length:
+            continue
+        pcm = b"".join([windows[index] for index in indexes])
+        samples = np.frombuffer(pcm, dtype="<i2").reshape(-1, length)
+        floats = samples.astype(np.float64)
+        rms = np.sqrt(np.einsum("ij,ij->i", floats, floats) / length)
+        peak = np.maximum(
+            samples.max(axis=1).astype(np.float64), -samples.min(axis=1).astype(np.float64)
+        )
+        for index, level in zip(indexes, map(Level, _dbfs(rms), _dbfs(peak)), strict=True):
+            levels[index] = level
     return levels
-
-
-def _levels_of_equal(pcm: bytes, length: int) -> Iterator[Level]:
-    """Measures concatenated windows of `length` samples each."""
-    samples = np.frombuffer(pcm, dtype="<i2").reshape(-1, length)
-    floats = samples.astype(np.float64)
-    rms = np.sqrt(np.einsum("ij,ij->i", floats, floats) / length)
-    peak = np.maximum(
-        samples.max(axis=1).astype(np.float64), -samples.min(axis=1).astype(np.float64)
-    )
-    return map(Level, _dbfs(rms), _dbfs(peak))
 
 
 def _dbfs(amplitudes: npt.NDArray[np.float64]) -> list[float]:

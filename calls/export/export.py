@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -42,18 +42,13 @@ class Export:
             renderer = Renderer(self.plan, ahead.read, ahead.announce)
             if self.plan.format.name == "wav":
                 yield from wav.chunks(self.plan, renderer.blocks, first, last)
-            else:
-                yield from _sliced(compressed.chunks(self.plan, renderer.all_blocks()), first, last)
-
-
-def _sliced(chunks: Generator[bytes, None, None], first: int, last: int) -> Iterator[bytes]:
-    """Yields bytes [first, last) and closes `chunks` after them."""
-    position = 0
-    with closing(chunks):
-        for chunk in chunks:
-            begin, end = max(first - position, 0), min(last - position, len(chunk))
-            if begin < end:
-                yield chunk[begin:end]
-            position += len(chunk)
-            if position >= last:
                 return
+            position = 0
+            with closing(compressed.chunks(self.plan, renderer.all_blocks())) as chunks:
+                for chunk in chunks:
+                    begin, end = max(first - position, 0), min(last - position, len(chunk))
+                    if begin < end:
+                        yield chunk[begin:end]
+                    position += len(chunk)
+                    if position >= last:
+                        return

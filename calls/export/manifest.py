@@ -32,34 +32,29 @@ def chunks(
     """
     yield f'{{"call": {_json(call)}, "generated_at": {_json(generated_at)}, "tracks": ['.encode()
     for index, participant in enumerate(call["participants"]):
-        yield (", " if index else "").encode()
-        for text in _track(participant, axis):
-            yield text.encode()
+        pk, counts = UUID(participant["id"]), _Counts()
+        lead = ", " if index else ""
+        yield f'{lead}{{"participant": {_json(participant)}, "segments": ['.encode()
+        if axis:
+            yield from _items(map(counts.add_segment, _segments(pk, axis)))
+        yield b'], "gaps": ['
+        yield from _items(map(counts.add_gap, _gaps(pk, axis)))
+        damage = list(_damage(pk))
+        yield f'], "damage": {_json(damage)}, "counts": {_json(vars(counts))}}}'.encode()
     yield b"]}"
 
 
-def _track(participant: dict[str, Any], axis: Axis | None) -> Iterator[str]:
-    pk = UUID(participant["id"])
-    counts = _Counts()
-    yield f'{{"participant": {_json(participant)}, "segments": ['
-    if axis:
-        yield from _items(counts.add_segment(_segment(row, axis)) for row in _segments(pk))
-    yield '], "gaps": ['
-    yield from _items(counts.add_gap(_gap(row, axis)) for row in _gaps(pk))
-    yield f'], "damage": {_json(list(_damage(pk)))}, "counts": {_json(vars(counts))}}}'
-
-
-def _items(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _items(entries: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     """Yields the items of a JSON array, up to `PAGE` in one text."""
     texts: list[str] = []
     lead = ""
     for entry in entries:
         texts.append(_json(entry))
         if len(texts) == PAGE:
-            yield lead + ", ".join(texts)
+            yield (lead + ", ".join(texts)).encode()
             texts, lead = [], ", "
     if texts:
-        yield lead + ", ".join(texts)
+        yield (lead + ", ".join(texts)).encode()
 
 
 @dataclass
@@ -80,7 +75,7 @@ class _Counts:
         return entry
 
 
-def _segments(participant_id: UUID) -> Iterator[Segment]:
+def _segments(participant_id: UUID, axis: Axis) -> Iterator[dict[str, Any]]:
     """Yields the track's segments in order. Each page is a query of its own, because pages are read
     in different threads.
     """
@@ -89,17 +84,38 @@ def _segments(participant_id: UUID) -> Iterator[Segment]:
     )
     page = list(rows[:PAGE])
     while page:
-        yield from page
+        for row in page:
+            rate, end_sample = row.sample_rate, row.start_sample + row.sample_count
+            yield {
+                "id": row.pk,
+                "subscription": row.subscription_id,
+                "started_at": row.started_at,
+                "ended_at": row.ended_at,
+                "start": round(axis.seconds(row.start_sample, rate), 6),
+                "end": round(axis.seconds(end_sample, rate), 6),
+                "start_sample": axis.at_rate(rate).place(row.start_sample, rate),
+                "sample_count": row.sample_count,
+                "sample_rate": rate,
+                "size_bytes": row.size_bytes,
+                "sha256": row.sha256,
+            }
         page = list(rows.filter(start_sample__gt=page[-1].start_sample)[:PAGE])
 
 
-def _gaps(participant_id: UUID) -> Iterator[LedgerEntry]:
+def _gaps(participant_id: UUID, axis: Axis | None) -> Iterator[dict[str, Any]]:
     rows = LedgerEntry.objects.filter(
         participant=participant_id, kind=LedgerEntry.Kind.GAP
     ).order_by("started_at", "id")
     begin = 0
     while page := list(rows[begin : begin + PAGE]):
-        yield from page
+        for row in page:
+            start = end = None
+            rate, first, count = row.sample_rate, row.start_sample, row.sample_count
+            if axis and first is not None and count is not None and rate:
+                start = round(axis.seconds(first, rate), 6)
+                end = round(axis.seconds(first + count, rate), 6)
+            times = {"started_at": row.started_at, "ended_at": row.ended_at}
+            yield {"start": start, "end": end, "reason": row.reason, **times}
         begin += PAGE
 
 
@@ -116,31 +132,6 @@ def _damage(participant_id: UUID) -> Iterator[dict[str, Any]]:
             "ended_at": row.ended_at,
             "found_at": row.detail["found_at"],
         }
-
-
-def _segment(row: Segment, axis: Axis) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "subscription": row.subscription_id,
-        "started_at": row.started_at,
-        "ended_at": row.ended_at,
-        "start": round(axis.seconds(row.start_sample, row.sample_rate), 6),
-        "end": round(axis.seconds(row.start_sample + row.sample_count, row.sample_rate), 6),
-        "start_sample": axis.at_rate(row.sample_rate).place(row.start_sample, row.sample_rate),
-        "sample_count": row.sample_count,
-        "sample_rate": row.sample_rate,
-        "size_bytes": row.size_bytes,
-        "sha256": row.sha256,
-    }
-
-
-def _gap(row: LedgerEntry, axis: Axis | None) -> dict[str, Any]:
-    start = end = None
-    if axis and row.start_sample is not None and row.sample_count is not None and row.sample_rate:
-        start = round(axis.seconds(row.start_sample, row.sample_rate), 6)
-        end = round(axis.seconds(row.start_sample + row.sample_count, row.sample_rate), 6)
-    times = {"started_at": row.started_at, "ended_at": row.ended_at}
-    return {"start": start, "end": end, "reason": row.reason, **times}
 
 
 def _json(value: Any) -> str:

@@ -115,14 +115,11 @@ class _TrackRenderer:
     def _window(self, run: Run, index: int) -> Samples:
         """Returns the `index`-th window of a run at the export's rate."""
         key = (run.segments[0].segment_id, index)
-        if key not in self._windows:
-            # Two: a block that starts within a window ends in the next.
-            while len(self._windows) >= 2:
-                del self._windows[next(iter(self._windows))]
-            self._windows[key] = self._resampled(run, index)
-        return self._windows[key]
-
-    def _resampled(self, run: Run, index: int) -> Samples:
+        if key in self._windows:
+            return self._windows[key]
+        # Two are kept: a block that starts within a window ends in the next.
+        while len(self._windows) >= 2:
+            del self._windows[next(iter(self._windows))]
         start, rate = index * WINDOW_SECONDS, self._sample_rate
         begin, end = max(start - MARGIN_SECONDS, 0), start + WINDOW_SECONDS + MARGIN_SECONDS
         source = self._source(
@@ -134,7 +131,8 @@ class _TrackRenderer:
         window = np.zeros(count, np.float32)
         available = resampled[(start - begin) * rate :][:count]
         window[: len(available)] = available
-        return saturated(np.rint(window))
+        self._windows[key] = saturated(np.rint(window))
+        return self._windows[key]
 
     def _source(self, run: Run, first: int, last: int) -> Samples:
         """Returns samples [first, last) of a run at its own rate."""

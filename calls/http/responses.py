@@ -47,7 +47,13 @@ def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBas
     async def respond(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         response: HttpResponseBase = await sync_to_async(view)(request, **arguments)
         try:
-            response = await _completed(response)
+            if isinstance(response, Deferred):
+                made = await in_thread(response.work)
+                for header, value in response.items():  # set by DRF, such as Vary
+                    made.headers.setdefault(header, value)
+                response = made
+            if isinstance(response, Streamed):
+                await response.body.begin()
         except ExportError as error:
             response.close()
             return response_for(error)
@@ -60,19 +66,3 @@ def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBas
     for name in ("cls", "initkwargs", "csrf_exempt", "__name__", "__doc__"):
         setattr(respond, name, getattr(view, name, None))
     return respond
-
-
-async def _completed(response: HttpResponseBase) -> HttpResponseBase:
-    """Runs the work of a `Deferred` and makes the first chunk of a `Streamed`."""
-    if isinstance(response, Deferred):
-        made = await in_thread(response.work)
-        for name, value in response.items():  # set by DRF, such as Vary
-            made.headers.setdefault(name, value)
-        response = made
-    if isinstance(response, Streamed):
-        try:
-            await response.body.begin()
-        except BaseException:
-            response.close()
-            raise
-    return response

@@ -49,25 +49,18 @@ class LiveAlarms:
         return sorted(self._shown.values(), key=_since)
 
     def _refresh(self) -> Changes:
-        before, self._shown = self._shown, self._merged()
+        reported = [alarm for _at, alarms in self._reports.values() for alarm in alarms]
+        shown: dict[Key, AlarmNews] = {}
+        for alarm in sorted(reported, key=_since):
+            shown.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)
+        before, self._shown = self._shown, shown
         cleared: list[BrowserMessage] = [
-            {"type": "alarm.cleared", **alarm}
-            for key, alarm in before.items()
-            if key not in self._shown
+            {"type": "alarm.cleared", **alarm} for key, alarm in before.items() if key not in shown
         ]
         raised: list[BrowserMessage] = [
-            {"type": "alarm", **alarm}
-            for key, alarm in self._shown.items()
-            if before.get(key) != alarm
+            {"type": "alarm", **alarm} for key, alarm in shown.items() if before.get(key) != alarm
         ]
         return Changes(cleared, raised)
-
-    def _merged(self) -> dict[Key, AlarmNews]:
-        reported = [alarm for _at, alarms in self._reports.values() for alarm in alarms]
-        merged: dict[Key, AlarmNews] = {}
-        for alarm in sorted(reported, key=_since):
-            merged.setdefault((alarm["call"], alarm["participant"], alarm["alarm"]), alarm)
-        return merged
 
 
 def _since(alarm: AlarmNews) -> datetime:

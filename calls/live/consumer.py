@@ -134,20 +134,17 @@ class LiveSocket(BrowserSocket):
         if "totals" in news:
             self._outbox.put_totals(self._view.totals.message(now))
         if "minutes" in news:
-            self._put_minutes(news["minutes"])
+            # Each participant's last minute is sent once: from then on the page has the levels.
+            new = {
+                participant: minute
+                for participant, minute in news["minutes"].items()
+                if participant not in self._minutes_sent
+            }
+            if len(self._minutes_sent) > MAX_MINUTES_SENT:  # after a day: sent again, harmless
+                self._minutes_sent.clear()
+            self._minutes_sent |= new.keys()
+            self._outbox.put_minutes(new)
         self._outbox_filled.set()
-
-    def _put_minutes(self, minutes: dict[str, str]) -> None:
-        """Sends the last minute of each participant once: from then on the page has the levels."""
-        new = {
-            participant: minute
-            for participant, minute in minutes.items()
-            if participant not in self._minutes_sent
-        }
-        if len(self._minutes_sent) > MAX_MINUTES_SENT:  # after a day: sent again, harmless
-            self._minutes_sent.clear()
-        self._minutes_sent |= new.keys()
-        self._outbox.put_minutes(new)
 
     async def _watch_database(self) -> None:
         await set_within(JOIN_SECONDS, self._joined)
@@ -159,7 +156,8 @@ class LiveSocket(BrowserSocket):
             self._expire(now)
             try:
                 if now - login_checked_at > timedelta(seconds=LOGIN_SECONDS):
-                    await self._check_login()
+                    if not await _database.run(lambda: user_of(self._session_key).has_perm(SEE)):
+                        raise LoggedOut
                     login_checked_at = now
                 if snapshot_due or unreachable or self._view.needs_database(now):
                     await self._reconcile(now, snapshot_due=snapshot_due)
@@ -179,10 +177,6 @@ class LiveSocket(BrowserSocket):
         if self._view.totals.has_expired(now):
             self._outbox.put_totals(self._view.totals.message(now))
             self._outbox_filled.set()
-
-    async def _check_login(self) -> None:
-        if not await _database.run(lambda: user_of(self._session_key).has_perm(SEE)):
-            raise LoggedOut
 
     async def _reconcile(self, now: datetime, *, snapshot_due: bool) -> None:
         query = asyncio.ensure_future(_database.run(stored_live_calls, now))

@@ -39,18 +39,14 @@ def is_same_origin(scope: dict[str, Any]) -> bool:
     )
     if not validate_host(split_domain_port(host)[0], allowed_hosts):
         return False
-    own = f"{'https' if _is_secure(scope, headers) else 'http'}://{host}"
-    return _parts_of(origin) is not None and _parts_of(origin) == _parts_of(own)
-
-
-def _is_secure(scope: dict[str, Any], headers: dict[bytes, str]) -> bool:
-    """As `HttpRequest.is_secure`: a proxy may terminate TLS."""
-    if settings.SECURE_PROXY_SSL_HEADER:
+    is_secure = scope.get("scheme") in ("wss", "https")
+    if settings.SECURE_PROXY_SSL_HEADER:  # as in `HttpRequest.is_secure`: a proxy terminates TLS
         name, value = settings.SECURE_PROXY_SSL_HEADER
         header = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
         if header is not None:
-            return bool(header.split(",")[0].strip() == value)
-    return scope.get("scheme") in ("wss", "https")
+            is_secure = header.split(",")[0].strip() == value
+    own = f"{'https' if is_secure else 'http'}://{host}"
+    return _parts_of(origin) is not None and _parts_of(origin) == _parts_of(own)
 
 
 def _parts_of(origin: str) -> tuple[str, str, int] | None:

@@ -69,20 +69,14 @@ class Outbox:
 
     def take(self) -> tuple[bool, list[BrowserMessage], Levels]:
         """Removes and returns the rest: whether a snapshot is due, the messages after it, and the
-        newest levels.
+        newest levels, one per participant.
         """
-        taken = self._snapshot_due, self._messages, _loudest(self._levels.values())
+        # After a reconnect two processes may have a level of a participant: the old one is silent.
+        loudest: Levels = {}
+        for levels in self._levels.values():
+            for participant, level in levels.items():
+                if participant not in loudest or level > loudest[participant]:
+                    loudest[participant] = level
+        taken = self._snapshot_due, self._messages, loudest
         self._snapshot_due, self._messages, self._levels = False, [], {}
         return taken
-
-
-def _loudest(of_processes: Iterable[Levels]) -> Levels:
-    """Returns one level per participant. After a reconnect two processes may have one: the old one
-    is silent.
-    """
-    loudest: Levels = {}
-    for levels in of_processes:
-        for participant, level in levels.items():
-            if participant not in loudest or level > loudest[participant]:
-                loudest[participant] = level
-    return loudest

@@ -12,7 +12,7 @@ live in the database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -184,33 +184,26 @@ def _merge_all(calls: list[CallData]) -> CallData:
 
 
 def _merge_members(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    names = {**first, **second}
-    return {name: _merge_member(name, first.get(name), second.get(name)) for name in names}
-
-
-def _merge_member(name: str, first: Any, second: Any) -> Any:
-    if first is None or second is None:
-        return second if first is None else first
-    if name in _EARLIEST:
-        return min(first, second, key=_order)
-    if name in _LATEST:
-        return max(first, second, key=_order)
-    if isinstance(first, list):
-        return _merge_by_id(first, second)
-    if isinstance(first, dict):
-        return _merge_members(first, second)
-    return max(first, second)  # seconds and counts grow, and any text is more than none
-
-
-def _merge_by_id(
-    first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
-    """Merges participants or subscriptions, in the order of the first list; others follow."""
-    merged = {item["id"]: item for item in first}
-    for item in second:
-        known = merged.get(item["id"])
-        merged[item["id"]] = item if known is None else _merge_members(known, item)
-    return list(merged.values())
+    merged: dict[str, Any] = {}
+    for name in {**first, **second}:
+        one, other = first.get(name), second.get(name)
+        if one is None or other is None:
+            merged[name] = other if one is None else one
+        elif name in _EARLIEST:
+            merged[name] = min(one, other, key=_order)
+        elif name in _LATEST:
+            merged[name] = max(one, other, key=_order)
+        elif isinstance(one, list):
+            # Participants or subscriptions, in the order of the first list; others follow.
+            by_id = {item["id"]: item for item in one}
+            for item in other:
+                by_id[item["id"]] = _merge_members(by_id.get(item["id"], {}), item)
+            merged[name] = list(by_id.values())
+        elif isinstance(one, dict):
+            merged[name] = _merge_members(one, other)
+        else:  # seconds and counts grow, and any text is more than none
+            merged[name] = max(one, other)
+    return merged
 
 
 def _ending(call: CallData) -> tuple[bool, tuple[datetime, str], str]:

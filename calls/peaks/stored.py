@@ -45,11 +45,15 @@ def extremes(
     bounds = plan.first + np.arange(points + 1, dtype=np.int64) * plan.sample_count // points
     total = np.zeros((points, 2), np.int32)
     for track in plan.tracks:
-        placed = [found for segment in track.segments if (found := _placed(plan, segment))]
-        cells = []
-        for each in placed:
-            on_segment()
-            cells.append(cells_of(each.segment))
+        placed, cells = [], []
+        for segment in track.segments:
+            rate = segment.sample_rate
+            first = plan.axis.place(segment.start_sample, rate)
+            last = plan.axis.place(segment.end_sample, rate)
+            if first < plan.last and plan.first < last:
+                on_segment()
+                placed.append(_Placed(first, last, cell_size(rate) * plan.sample_rate / rate))
+                cells.append(cells_of(segment))
         if placed:
             total += _track_pairs(bounds, placed, cells)
     total[:, 1] += total[:, 1] >= 127  # the highest byte stands for all values up to full scale
@@ -60,21 +64,10 @@ def extremes(
 class _Placed:
     """A segment on the plan's axis: samples `first` to `last` (exclusive)."""
 
-    segment: SegmentRef
     first: int
     last: int
     step: float
     """Samples of the axis per cell."""
-
-
-def _placed(plan: Plan, segment: SegmentRef) -> _Placed | None:
-    """Returns None if the segment has no sample in the plan's range."""
-    rate = segment.sample_rate
-    first = plan.axis.place(segment.start_sample, rate)
-    last = plan.axis.place(segment.end_sample, rate)
-    if last <= plan.first or plan.last <= first:
-        return None
-    return _Placed(segment, first, last, cell_size(rate) * plan.sample_rate / rate)
 
 
 def _track_pairs(bounds: Positions, placed: Sequence[_Placed], cells: Sequence[Cells]) -> Pairs:
@@ -91,7 +84,12 @@ def _track_pairs(bounds: Positions, placed: Sequence[_Placed], cells: Sequence[C
     ):
         np.minimum.at(lowest, point, pairs[:, 0])
         np.maximum.at(highest, point, pairs[:, 1])
-    silent = _covered(bounds, placed) < np.diff(bounds)
+    edges = np.maximum.accumulate([edge for each in placed for edge in (each.first, each.last)])
+    lengths = np.diff(edges, prepend=edges[0])
+    lengths[::2] = 0  # from the end of one segment to the beginning of the next
+    # Samples of each point that are in some segment.
+    covered = np.diff(np.rint(np.interp(bounds, edges, np.cumsum(lengths))))
+    silent = covered < np.diff(bounds)
     lowest[silent], highest[silent] = np.minimum(lowest[silent], 0), np.maximum(highest[silent], 0)
     return np.stack([lowest, highest], axis=1)
 
@@ -106,15 +104,3 @@ def _cell_bounds(placed: Sequence[_Placed], counts: Sequence[int]) -> tuple[Posi
     begins = origin + (index * steps).astype(np.int64)
     ends = origin + ((index + 1) * steps).astype(np.int64)
     return begins, np.minimum(ends, np.repeat(lasts, counts))
-
-
-def _covered(bounds: Positions, placed: Sequence[_Placed]) -> Positions:
-    """Returns the number of samples of each point that are in some segment."""
-    edges = np.maximum.accumulate(
-        np.array([edge for each in placed for edge in (each.first, each.last)])
-    )
-    lengths = np.diff(edges, prepend=edges[0])
-    lengths[::2] = 0  # from the end of one segment to the beginning of the next
-    before = np.interp(bounds, edges, np.cumsum(lengths))
-    covered: Positions = np.diff(np.rint(before).astype(np.int64))
-    return covered

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
@@ -17,79 +16,36 @@ class Setting:
     meaning: str
 
 
-@dataclass(frozen=True)
-class Group:
-    name: str
-    settings: list[Setting]
-
-
-def groups() -> list[Group]:
-    return [
-        Group("Recording", _recording()),
-        Group("Alarms", _alarms()),
-        Group("ACS and metrics", _machine_access()),
-        Group("Users and REST", _user_access()),
-        Group("Storage and services", _services()),
-    ]
-
-
-def _recording() -> list[Setting]:
-    limit = settings.SPOOL_LIMIT_GB
-    return [
-        Setting("SEGMENT_SECONDS", _seconds(settings.SEGMENT_SECONDS), "longest segment"),
-        Setting(
-            "RECONNECT_GRACE_SECONDS",
-            _seconds(settings.RECONNECT_GRACE_SECONDS),
-            "time without a socket after which a call has ended",
-        ),
-        Setting(
-            "JOURNAL_FSYNC_SECONDS",
-            _seconds(settings.JOURNAL_FSYNC_SECONDS),
-            "most audio lost in a power failure",
-        ),
-        Setting(
-            "MIN_FREE_DISK_MB",
-            f"{settings.MIN_FREE_DISK_MB} MB",
-            "free space below which /readyz fails",
-        ),
-        Setting(
-            "SPOOL_LIMIT_GB",
-            f"{limit:g} GB" if limit else "none",
-            "most space for journals",
-        ),
-    ]
-
-
-def _alarms() -> list[Setting]:
-    return [
-        Setting(
-            "ALARM_NO_AUDIO_SECONDS",
-            _seconds(settings.ALARM_NO_AUDIO_SECONDS),
-            "connected without audio",
-        ),
-        Setting("ALARM_DEAD_AIR_SECONDS", _seconds(settings.ALARM_DEAD_AIR_SECONDS), "dead air"),
-        Setting("ALARM_ONE_WAY_SECONDS", _seconds(settings.ALARM_ONE_WAY_SECONDS), "one-way audio"),
-        Setting("ALARM_SILENCE_DBFS", f"{settings.ALARM_SILENCE_DBFS:g} dBFS", "silence threshold"),
-        Setting("ALARM_LOW_DBFS", f"{settings.ALARM_LOW_DBFS:g} dBFS", "low-speech threshold"),
-    ]
-
-
-def _machine_access() -> list[Setting]:
-    return [
-        Setting("ACS_AUTH", settings.ACS_AUTH, "authentication of ACS"),
-        Setting("ACS_RESOURCE_ID", settings.ACS_RESOURCE_ID or "none", "audience of its tokens"),
-        Setting("ACS_JWKS_URL", settings.ACS_JWKS_URL, "address of its keys"),
-        Setting(
-            "ACS_STREAM_TOKEN",
-            _is_set(settings.ACS_STREAM_TOKEN),
-            "secret in the address of the media socket",
-        ),
-        Setting(
-            "METRICS_TOKEN",
-            _is_set(settings.METRICS_TOKEN),
-            "token for /metrics; without one only this host can read it",
-        ),
-    ]
+def groups() -> dict[str, list[Setting]]:
+    """Returns the settings by the caption of their table."""
+    spool_limit = f"{settings.SPOOL_LIMIT_GB:g} GB" if settings.SPOOL_LIMIT_GB else "none"
+    return {
+        "Recording": [
+            _measure("SEGMENT_SECONDS", "s", "longest segment"),
+            _measure(
+                "RECONNECT_GRACE_SECONDS", "s", "time without a socket after which a call has ended"
+            ),
+            _measure("JOURNAL_FSYNC_SECONDS", "s", "most audio lost in a power failure"),
+            _measure("MIN_FREE_DISK_MB", "MB", "free space below which /readyz fails"),
+            Setting("SPOOL_LIMIT_GB", spool_limit, "most space for journals"),
+        ],
+        "Alarms": [
+            _measure("ALARM_NO_AUDIO_SECONDS", "s", "connected without audio"),
+            _measure("ALARM_DEAD_AIR_SECONDS", "s", "dead air"),
+            _measure("ALARM_ONE_WAY_SECONDS", "s", "one-way audio"),
+            _measure("ALARM_SILENCE_DBFS", "dBFS", "silence threshold"),
+            _measure("ALARM_LOW_DBFS", "dBFS", "low-speech threshold"),
+        ],
+        "ACS and metrics": [
+            _text("ACS_AUTH", "authentication of ACS"),
+            _text("ACS_RESOURCE_ID", "audience of its tokens"),
+            _text("ACS_JWKS_URL", "address of its keys"),
+            _secret("ACS_STREAM_TOKEN", "secret in the address of the media socket"),
+            _secret("METRICS_TOKEN", "token for /metrics; without one only this host can read it"),
+        ],
+        "Users and REST": _user_access(),
+        "Storage and services": _services(),
+    }
 
 
 def _user_access() -> list[Setting]:
@@ -121,8 +77,15 @@ def _services() -> list[Setting]:
     store = settings.STORAGES["audio"].get("OPTIONS", {})
     bucket = store.get("bucket_name") or store.get("azure_container") or store.get("location") or ""
     layer = settings.CHANNEL_LAYERS["default"]["BACKEND"].rpartition(".")[2]
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        address = f"SQLite {database['NAME']}"
+    else:
+        port = f":{database['PORT']}" if database.get("PORT") else ""
+        host = database.get("HOST") or "local socket"
+        address = f"PostgreSQL {database['NAME']} on {host}{port}"
     return [
-        Setting("DATABASE_URL", _database(settings.DATABASES["default"]), "database"),
+        Setting("DATABASE_URL", address, "database"),
         Setting(
             "AUDIO_STORE",
             " ".join(filter(None, (settings.AUDIO_STORE, bucket))),
@@ -133,25 +96,21 @@ def _services() -> list[Setting]:
             "set" if "Redis" in layer else "none: one process only",
             "live updates between processes",
         ),
-        Setting("DATA_DIR", str(settings.DATA_DIR), "folder of the journals"),
-        Setting("LOG_LEVEL", settings.LOG_LEVEL, "lowest level that is logged"),
+        _text("DATA_DIR", "folder of the journals"),
+        _text("LOG_LEVEL", "lowest level that is logged"),
     ]
 
 
-def _database(database: dict[str, Any]) -> str:
-    if database["ENGINE"].endswith("sqlite3"):
-        return f"SQLite {database['NAME']}"
-    host = database.get("HOST") or "local socket"
-    port = f":{database['PORT']}" if database.get("PORT") else ""
-    return f"PostgreSQL {database['NAME']} on {host}{port}"
+def _text(name: str, meaning: str) -> Setting:
+    return Setting(name, str(getattr(settings, name)) or "none", meaning)
 
 
-def _seconds(value: float) -> str:
-    return f"{value:g} s"
+def _measure(name: str, unit: str, meaning: str) -> Setting:
+    return Setting(name, f"{getattr(settings, name):.12g} {unit}", meaning)
 
 
-def _is_set(secret: str) -> str:
-    return "set" if secret else "not set"
+def _secret(name: str, meaning: str) -> Setting:
+    return Setting(name, "set" if getattr(settings, name) else "not set", meaning)
 
 
 def _yes_or_no(value: bool) -> str:  # noqa: FBT001 - a value, not a switch

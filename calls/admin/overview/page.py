@@ -7,9 +7,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -58,7 +56,15 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Overview",
-        "processes": [_process(row, now) for row in RecorderProcess.objects.all()[:MAX_PROCESSES]],
+        "processes": [
+            {
+                "row": row,
+                "is_silent": row.seen_at < now - SILENT_AFTER,
+                "is_behind": row.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
+                "failures": ", ".join(f"{n} {stage}" for stage, n in row.failures.items() if n),
+            }
+            for row in RecorderProcess.objects.all()[:MAX_PROCESSES]
+        ],
         "failed": failed[:MAX_FAILED],
         "has_more_failed": len(failed) > MAX_FAILED,
         "discarded": _discarded(),
@@ -112,16 +118,6 @@ def _discarded() -> int:
     return DiscardedAudio.objects.all()[: MAX_COUNTED + 1].count()
 
 
-def _process(row: RecorderProcess, now: datetime) -> dict[str, Any]:
-    failures = (f"{count} {stage}" for stage, count in row.failures.items() if count)
-    return {
-        "row": row,
-        "is_silent": row.seen_at < now - SILENT_AFTER,
-        "is_behind": row.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
-        "failures": ", ".join(failures),
-    }
-
-
 def _disks() -> Iterator[Disk]:
     """Disks of the host that serves the page; recorders on other hosts report theirs in
     /metrics.
@@ -130,15 +126,12 @@ def _disks() -> Iterator[Disk]:
     if settings.AUDIO_STORE == "files":
         folders["Audio"] = settings.AUDIO_DIR
     for name, path in folders.items():
+        # The closest parent if the folder has not been created yet.
+        existing = next((folder for folder in (path, *path.parents) if folder.exists()), path)
         try:
-            usage = shutil.disk_usage(_existing(path))
+            usage = shutil.disk_usage(existing)
         except OSError as error:
             yield Disk(name, str(path), error=error.strerror or type(error).__name__)
         else:
             is_low = usage.free < settings.MIN_FREE_DISK_MB * 1_000_000
             yield Disk(name, str(path), usage.free, usage.total, is_low)
-
-
-def _existing(path: Path) -> Path:
-    """Returns the folder, or the closest parent if it has not been created yet."""
-    return next((folder for folder in (path, *path.parents) if folder.exists()), path)

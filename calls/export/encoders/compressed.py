@@ -47,7 +47,13 @@ def chunks(plan: Plan, blocks: Iterable[Samples]) -> Generator[bytes, None, None
     """Yields the file from its beginning. `blocks` are all samples of the plan, in blocks of shape
     (samples, channels).
     """
-    rewrite = _make_rewrite(plan)
+    rewrite: Rewrite
+    if plan.format.name == "flac":
+        rewrite = _FlacHeader(plan.sample_count).rewrite
+    elif plan.format.name == "mp3":
+        rewrite = _Mp3Header(plan).rewrite
+    else:
+        rewrite = Pages(int(etag_of(plan).strip('"')[:8], 16)).renumber
     output = _Output()
     with closing(_open(output, plan.format.name, plan.sample_rate, plan.channels)) as encoder:
         for samples in _split_first(plan, blocks):
@@ -118,14 +124,6 @@ def _open(
     return soundfile.SoundFile(
         file, "w", sample_rate, channels, subtype=subtype, format=container, **options
     )
-
-
-def _make_rewrite(plan: Plan) -> Rewrite:
-    if plan.format.name == "flac":
-        return _FlacHeader(plan.sample_count).rewrite
-    if plan.format.name == "mp3":
-        return _Mp3Header(plan).rewrite
-    return Pages(int(etag_of(plan).strip('"')[:8], 16)).renumber
 
 
 class _FlacHeader:

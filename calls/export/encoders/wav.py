@@ -28,8 +28,13 @@ Blocks = Callable[[int, int], Iterable[Samples]]
 
 def header(channels: int, sample_rate: int, sample_count: int) -> bytes:
     """Returns everything before the samples. `sample_count` is per channel."""
-    body = sample_count * channels * _BYTES
-    format_ = _member(b"fmt ", _format(channels, sample_rate))
+    across = channels * _BYTES
+    body = sample_count * across
+    tag = _PCM if channels <= 2 else _EXTENSIBLE
+    fields = struct.pack("<HHIIHH", tag, channels, sample_rate, sample_rate * across, across, _BITS)
+    if tag == _EXTENSIBLE:
+        fields += struct.pack("<HHI", 22, _BITS, 0) + _PCM_SUBFORMAT
+    format_ = _member(b"fmt ", fields)
     riff_size = 4 + len(format_) + 8 + body
     if riff_size <= _UNKNOWN - 1:
         return _riff(b"RIFF", riff_size) + format_ + b"data" + struct.pack("<I", body)
@@ -59,15 +64,6 @@ def chunks(plan: Plan, blocks: Blocks, first_byte: int, last_byte: int) -> Itera
         position += len(encoded)
     if lead:
         yield lead
-
-
-def _format(channels: int, sample_rate: int) -> bytes:
-    across = channels * _BYTES
-    tag = _PCM if channels <= 2 else _EXTENSIBLE
-    plain = struct.pack("<HHIIHH", tag, channels, sample_rate, sample_rate * across, across, _BITS)
-    if tag == _PCM:
-        return plain
-    return plain + struct.pack("<HHI", 22, _BITS, 0) + _PCM_SUBFORMAT
 
 
 def _riff(kind: bytes, size: int) -> bytes:

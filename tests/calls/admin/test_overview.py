@@ -189,9 +189,7 @@ class Configuration(AdminPageTestCase):
         with patch.dict(
             "django.conf.settings.DATABASES", {"default": {**database, "PASSWORD": SECRETS[0]}}
         ):
-            shown = {
-                setting.name: setting.value for group in groups() for setting in group.settings
-            }
+            shown = {row.name: row.value for rows in groups().values() for row in rows}
         self.assertEqual(shown["DATABASE_URL"], "PostgreSQL acs on db:5432")
 
 
