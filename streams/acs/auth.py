@@ -163,7 +163,16 @@ class HandshakeAuth:
         `Refused`.
         """
         try:
-            await self._check(scope)
+            try:
+                await self._handshake_limiter.acquire()
+            except Overloaded:
+                raise Undecided(Reason.OVERLOADED) from None
+            # first, because it is cheap and spares the key server requests caused by strangers
+            if self._mode != "off" and self._stream_token:
+                check_stream_token(scope.get("query_string", b""), self._stream_token)
+            if self._mode == "jwt":
+                token = bearer_token(scope.get("headers", ()))
+                check_claims(token, await self._key_of(token), self._audience)
         except Refused as refused:
             self._refusals.write(refused.reason)
             raise
@@ -173,20 +182,6 @@ class HandshakeAuth:
         open.
         """
         await self._close_limiter.acquire()
-
-    async def _check(self, scope: Mapping[str, Any]) -> None:
-        try:
-            await self._handshake_limiter.acquire()
-        except Overloaded:
-            raise Undecided(Reason.OVERLOADED) from None
-        if self._mode == "off":
-            return
-        # first, because it is cheap and spares the key server requests caused by strangers
-        if self._stream_token:
-            check_stream_token(scope.get("query_string", b""), self._stream_token)
-        if self._mode == "jwt":
-            token = bearer_token(scope.get("headers", ()))
-            check_claims(token, await self._key_of(token), self._audience)
 
     async def _key_of(self, token: str) -> RSAPublicKey:
         assert self._keys is not None, "mode jwt has a key set"
