@@ -153,7 +153,9 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             raw_id = {"raw_id": record.raw_id} if identities else {}
             return {"record": "voice", "at": None, "index": record.index, "kind": kind, **raw_id}
         case Audio():
-            return _audio_facts(record)
+            at, timestamp = time_of(record.arrived_us), time_of(record.timestamp_us)
+            members = {"voice": record.voice, "timestamp": timestamp, "bytes": len(record.pcm)}
+            return {"record": "audio", "at": at, **members, "silent": record.silent}
         case Dtmf():
             tone = record.tone if identities else None
             return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": tone}
@@ -162,7 +164,7 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             members = {"first": first, "last": last, "packets": record.packets}
             return {"record": "unwritten", "at": None, **members}
         case Alarm():
-            until = None if record.until_us is None else time_of(record.until_us)
+            until = time_of(record.until_us)
             members = {"name": record.name, "voice": record.voice, "until": until}
             return {"record": "alarm", "at": time_of(record.since_us), **members}
         case Counts() | Damage():
@@ -171,25 +173,18 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             assert_never(record)
 
 
-def _audio_facts(record: Audio) -> Facts:
-    return {
-        "record": "audio",
-        "at": time_of(record.arrived_us),
-        "voice": record.voice,
-        "timestamp": None if record.timestamp_us is None else time_of(record.timestamp_us),
-        "bytes": len(record.pcm),
-        "silent": record.silent,
-    }
-
-
 def _facts(kind: str, at_us: int | None, record: Record, leave_out: str = "") -> Facts:
     members = {name: getattr(record, name) for name in record.__struct_fields__}
     members.pop(leave_out, None)
-    return {"record": kind, "at": None if at_us is None else time_of(at_us), **members}
+    return {"record": kind, "at": time_of(at_us), **members}
 
 
-def time_of(microseconds: int) -> str:
-    """Returns ISO 8601 in UTC, to the microsecond; the number itself outside the calendar."""
+def time_of(microseconds: int | None) -> str | None:
+    """Returns ISO 8601 in UTC, to the microsecond; the number itself outside the calendar; None
+    for None.
+    """
+    if microseconds is None:
+        return None
     try:
         moment = from_microseconds(microseconds).replace(tzinfo=None)
         return f"{moment.isoformat(timespec='microseconds')}Z"
