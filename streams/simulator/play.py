@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from streams.simulator.call import CallPlayer
 from streams.simulator.pacing import Pace
@@ -29,9 +28,14 @@ async def play(
         pace = Pace(asyncio.get_running_loop().time(), plan.speed)
         calls = [group.create_task(_play_calls(plan, call, pace, report)) for call in plan.calls]
         if stop is not None:
-            watcher = group.create_task(_stop_at(stop, calls, report))
-            await asyncio.wait(calls)
-            watcher.cancel()
+            stopped = group.create_task(stop.wait())
+            ended = group.create_task(asyncio.wait(calls))
+            await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                report.interrupted = True
+                for call in calls:
+                    call.cancel()
+            stopped.cancel()
     return report
 
 
@@ -47,11 +51,3 @@ async def _play_calls(plan: Plan, call: PlannedCall, pace: Pace, report: Report)
         await asyncio.sleep(max(plan.pause_seconds, shortest))
         call = call.again()
         pace = Pace(asyncio.get_running_loop().time() - call.begin_us / 1e6, plan.speed)
-
-
-async def _stop_at(stop: asyncio.Event, calls: list[asyncio.Task[None]], report: Report) -> None:
-    with suppress(asyncio.CancelledError):  # all calls have ended by themselves
-        await stop.wait()
-        report.interrupted = True
-        for call in calls:
-            call.cancel()
