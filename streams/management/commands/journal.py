@@ -7,7 +7,6 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
@@ -63,32 +62,24 @@ class Command(BaseCommand):
         faults: list[str] = []
         try:
             for path in options["files"]:
-                faults += self._print(path, options)
+                try:
+                    content = path.read_bytes()
+                except OSError as error:
+                    faults.append(f"{path}: {error.strerror}")
+                    continue
+                totals = Totals(str(path))
+                for record in parse(content):
+                    totals.add(record)
+                    if not options["totals"]:
+                        facts = facts_of(record, identities=options["identities"])
+                        self._write(facts, as_json=options["json"])
+                self._write(totals.facts(), as_json=options["json"])
+                if totals.damaged_bytes:
+                    faults.append(f"{path}: {totals.damaged_bytes} bytes are damaged")
         except BrokenPipeError:  # of `| head`: nobody reads the output that is still buffered
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if faults:
             raise CommandError("; ".join(faults), returncode=DAMAGED)
-
-    def _print(self, path: Path, options: dict[str, Any]) -> Iterator[str]:
-        """Prints one file and yields its faults."""
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            yield f"{path}: {error.strerror}"
-            return
-        totals = Totals()
-        for record in parse(content):
-            totals.add(record)
-            if not options["totals"]:
-                self._write(
-                    facts_of(record, identities=options["identities"]), as_json=options["json"]
-                )
-        self._write(
-            {"record": "totals", "at": None, "file": str(path), **totals.facts()},
-            as_json=options["json"],
-        )
-        if totals.damaged_bytes:
-            yield f"{path}: {totals.damaged_bytes} bytes are damaged"
 
     def _write(self, facts: Facts, *, as_json: bool) -> None:
         self.stdout.write(json.dumps(facts) if as_json else line_of(facts))
@@ -96,8 +87,9 @@ class Command(BaseCommand):
 
 @dataclass
 class Totals:
-    """Totals of one file. Seconds of audio are by voice, at the rate in force."""
+    """Totals of one `file`. Seconds of audio are by voice, at the rate in force."""
 
+    file: str
     records: Counter[str] = field(default_factory=Counter)
     packets: Counter[int] = field(default_factory=Counter)
     seconds: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
@@ -119,6 +111,9 @@ class Totals:
 
     def facts(self) -> Facts:
         return {
+            "record": "totals",
+            "at": None,
+            "file": self.file,
             "records": dict(sorted(self.records.items())),
             "packets": {str(voice): count for voice, count in sorted(self.packets.items())},
             "seconds": {
