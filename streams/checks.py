@@ -48,7 +48,30 @@ def require_valid_settings() -> None:
 
 def check_auth(**_: Any) -> list[CheckMessage]:
     """Checks the authentication of the media socket."""
-    return [*_AUTH_CHECKS[settings.ACS_AUTH](), *_key_set_errors()]
+    mode, token = settings.ACS_AUTH, settings.ACS_STREAM_TOKEN
+    found: list[CheckMessage] = []
+    if mode == "off" and not settings.DEBUG:
+        text = "ACS_AUTH=off lets anyone connect; it is allowed only with DEBUG."
+        hint = "Use ACS_AUTH=jwt, or ACS_AUTH=token with ACS_STREAM_TOKEN."
+        found.append(Error(text, hint=hint, id="acsmedia.E001"))
+    if mode == "jwt" and not settings.ACS_RESOURCE_ID:
+        hint = "It is the immutable resource id of the Communication Services resource."
+        found.append(Error("ACS_AUTH=jwt needs ACS_RESOURCE_ID.", hint=hint, id="acsmedia.E002"))
+    if mode == "token" and not token:
+        found.append(Error("ACS_AUTH=token needs ACS_STREAM_TOKEN.", id="acsmedia.E003"))
+    if mode != "off" and 0 < len(token) < MIN_SECRET_LENGTH:
+        text = f"ACS_STREAM_TOKEN has fewer than {MIN_SECRET_LENGTH} characters."
+        if mode == "token":  # the only protection
+            found.append(Error(text, id="acsmedia.E004"))
+        else:
+            found.append(Advice(text, id="acsmedia.W001"))
+    address = _split(settings.ACS_JWKS_URL)
+    schemes = {"https", "http"} if settings.DEBUG else {"https"}
+    if address is None or address[0] not in schemes or not address[1]:
+        text = "ACS_JWKS_URL must be an https:// address."
+        hint = "Over plain HTTP, anyone who can alter the response can forge tokens."
+        found.append(Error(text, hint=hint, id="acsmedia.E005"))
+    return found
 
 
 def check_data_dir(**_: Any) -> list[CheckMessage]:
@@ -81,7 +104,9 @@ def check_audio_store(**_: Any) -> list[CheckMessage]:
 
 def check_processes(**_: Any) -> list[CheckMessage]:
     """Checks that several processes can share both database and channel layer, or neither."""
-    if settings.REDIS_URL and not _is_redis(settings.REDIS_URL):
+    scheme, host = _split(settings.REDIS_URL) or ("", "")
+    is_redis = scheme == "unix" or (scheme in {"redis", "rediss"} and host != "")
+    if settings.REDIS_URL and not is_redis:
         return [
             Error(
                 "REDIS_URL must be redis://host, rediss://host or unix:///path.", id="acsmedia.E009"
@@ -138,64 +163,6 @@ _CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
 )
 for _check in _CHECKS:
     register(_check, TAG)
-
-
-def _auth_off() -> list[CheckMessage]:
-    if settings.DEBUG:
-        return []
-    hint = "Use ACS_AUTH=jwt, or ACS_AUTH=token with ACS_STREAM_TOKEN."
-    return [
-        Error(
-            "ACS_AUTH=off lets anyone connect; it is allowed only with DEBUG.",
-            hint=hint,
-            id="acsmedia.E001",
-        )
-    ]
-
-
-def _auth_jwt() -> list[CheckMessage]:
-    found: list[CheckMessage] = []
-    if not settings.ACS_RESOURCE_ID:
-        hint = "It is the immutable resource id of the Communication Services resource."
-        found.append(Error("ACS_AUTH=jwt needs ACS_RESOURCE_ID.", hint=hint, id="acsmedia.E002"))
-    if 0 < len(settings.ACS_STREAM_TOKEN) < MIN_SECRET_LENGTH:
-        found.append(Advice(_short_token(), id="acsmedia.W001"))
-    return found
-
-
-def _auth_token() -> list[CheckMessage]:
-    if not settings.ACS_STREAM_TOKEN:
-        return [Error("ACS_AUTH=token needs ACS_STREAM_TOKEN.", id="acsmedia.E003")]
-    if len(settings.ACS_STREAM_TOKEN) < MIN_SECRET_LENGTH:
-        return [Error(_short_token(), id="acsmedia.E004")]
-    return []
-
-
-_AUTH_CHECKS: dict[str, Callable[[], list[CheckMessage]]] = {
-    "off": _auth_off,
-    "jwt": _auth_jwt,
-    "token": _auth_token,
-}
-
-
-def _short_token() -> str:
-    return f"ACS_STREAM_TOKEN has fewer than {MIN_SECRET_LENGTH} characters."
-
-
-def _key_set_errors() -> list[CheckMessage]:
-    address = _split(settings.ACS_JWKS_URL)
-    schemes = {"https", "http"} if settings.DEBUG else {"https"}
-    if address is not None and address[0] in schemes and address[1]:
-        return []
-    hint = "Over plain HTTP, anyone who can alter the response can forge tokens."
-    return [Error("ACS_JWKS_URL must be an https:// address.", hint=hint, id="acsmedia.E005")]
-
-
-def _is_redis(url: str) -> bool:
-    address = _split(url)
-    return address is not None and (
-        address[0] == "unix" or (address[0] in {"redis", "rediss"} and bool(address[1]))
-    )
 
 
 def _split(url: str) -> tuple[str, str] | None:

@@ -163,7 +163,22 @@ class HandshakeAuth:
         `Refused`.
         """
         try:
-            await self._check(scope)
+            try:
+                await self._handshake_limiter.acquire()
+                # first, because it is cheap and spares the key server requests caused by strangers
+                if self._mode != "off" and self._stream_token:
+                    check_stream_token(scope.get("query_string", b""), self._stream_token)
+                if self._mode == "jwt":
+                    assert self._keys is not None, "mode jwt has a key set"
+                    token = bearer_token(scope.get("headers", ()))
+                    key = await self._keys.find(key_id_of(token))
+                    check_claims(token, key, self._audience)
+            except Overloaded:
+                raise Undecided(Reason.OVERLOADED) from None
+            except UnknownKey:
+                raise Forbidden(Reason.UNKNOWN_KEY) from None
+            except KeysUnavailable:
+                raise Undecided(Reason.NO_KEYS) from None
         except Refused as refused:
             self._refusals.write(refused.reason)
             raise
@@ -173,30 +188,6 @@ class HandshakeAuth:
         open.
         """
         await self._close_limiter.acquire()
-
-    async def _check(self, scope: Mapping[str, Any]) -> None:
-        try:
-            await self._handshake_limiter.acquire()
-        except Overloaded:
-            raise Undecided(Reason.OVERLOADED) from None
-        if self._mode == "off":
-            return
-        # first, because it is cheap and spares the key server requests caused by strangers
-        if self._stream_token:
-            check_stream_token(scope.get("query_string", b""), self._stream_token)
-        if self._mode == "jwt":
-            token = bearer_token(scope.get("headers", ()))
-            check_claims(token, await self._key_of(token), self._audience)
-
-    async def _key_of(self, token: str) -> RSAPublicKey:
-        assert self._keys is not None, "mode jwt has a key set"
-        key_id = key_id_of(token)
-        try:
-            return await self._keys.find(key_id)
-        except UnknownKey:
-            raise Forbidden(Reason.UNKNOWN_KEY) from None
-        except KeysUnavailable:
-            raise Undecided(Reason.NO_KEYS) from None
 
 
 def check_stream_token(query_string: bytes, expected: bytes) -> None:

@@ -57,11 +57,20 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         stream = await self._admit(scope, send)
         if stream is None:
             return
+        deliver = scope.get("extensions", {}).get("acsmedia.deliver")
+        if deliver is None:
+            deliver = partial(each_message, receive)
         code: int | None = None
         reason = "cancelled"
         try:
             await send({"type": "websocket.accept"})
-            code, reason = await self._record(stream, scope, receive)
+            try:
+                disconnect = await deliver(lambda messages: stream.receive(*messages))
+                code, reason = disconnect.get("code"), ""
+            except UnsupportedAudio as unsupported:
+                code, reason = UNSUPPORTED_AUDIO, unsupported.reason
+            except NoMedia:
+                code, reason = NO_MEDIA, "no media in the first messages"
             await self._auth.wait_to_close()
             if reason:
                 await send({"type": "websocket.close", "code": code, "reason": reason})
@@ -94,24 +103,6 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             )
             return stream
         return None
-
-    async def _record(
-        self, stream: Stream, scope: dict[str, Any], receive: Any
-    ) -> tuple[int | None, str]:
-        """Reads until the socket is closed by either side.
-
-        Returns the close code, and the reason if we close it, else "".
-        """
-        deliver = scope.get("extensions", {}).get("acsmedia.deliver") or partial(
-            each_message, receive
-        )
-        try:
-            disconnect = await deliver(lambda messages: stream.receive(*messages))
-        except UnsupportedAudio as unsupported:
-            return UNSUPPORTED_AUDIO, unsupported.reason
-        except NoMedia:
-            return NO_MEDIA, "no media in the first messages"
-        return disconnect.get("code"), ""
 
 
 async def each_message(

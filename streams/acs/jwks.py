@@ -104,20 +104,16 @@ class KeySet:
         """Requests the key set, or joins the pending request; does nothing within
         `MIN_INTERVAL_SECONDS` of the last one.
         """
-        fetching = self._request()
-        if fetching is not None:  # `wait` does not cancel the request with this handshake
-            await asyncio.wait({asyncio.wrap_future(fetching)}, timeout=self._patience)
-
-    def _request(self) -> Future[None] | None:
         with self._lock:
-            if self._fetching is not None:
-                return self._fetching
-            now = self._clock()
-            if self._asked_at is not None and now - self._asked_at < MIN_INTERVAL_SECONDS:
-                return None
-            self._asked_at = now
-            self._fetching = in_daemon_thread(self._refresh, name="acs-key-set")
-            return self._fetching
+            if self._fetching is None:
+                now = self._clock()
+                if self._asked_at is not None and now - self._asked_at < MIN_INTERVAL_SECONDS:
+                    return
+                self._asked_at = now
+                self._fetching = in_daemon_thread(self._refresh, name="acs-key-set")
+            fetching = self._fetching
+        # `wait` does not cancel the request with this handshake
+        await asyncio.wait({asyncio.wrap_future(fetching)}, timeout=self._patience)
 
     def _refresh(self) -> None:
         try:
@@ -178,23 +174,18 @@ def from_url(url: str, *, timeout_seconds: float = PATIENCE_SECONDS) -> Fetch:
     def fetch() -> bytes:
         request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - checked above
         with opener.open(request, timeout=timeout_seconds) as response:
-            return _read(response, time.monotonic() + timeout_seconds)
+            # with only a socket timeout a server could send one byte at a time for ever
+            deadline = time.monotonic() + timeout_seconds
+            body = bytearray()
+            while part := response.read1(64 * 1024):
+                body += part
+                if len(body) > MAX_BYTES:
+                    raise ValueError("the key set is too large")
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the key server is too slow")
+            return bytes(body)
 
     return fetch
-
-
-def _read(response: Any, deadline: float) -> bytes:
-    """Reads the whole body before `deadline`: with only a socket timeout a server could send one
-    byte at a time for ever.
-    """
-    body = bytearray()
-    while part := response.read1(64 * 1024):
-        body += part
-        if len(body) > MAX_BYTES:
-            raise ValueError("the key set is too large")
-        if time.monotonic() > deadline:
-            raise TimeoutError("the key server is too slow")
-    return bytes(body)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

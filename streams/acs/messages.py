@@ -146,22 +146,18 @@ def _typed(member: str, shape: type[Struct], value: dict[str, Any]) -> Message:
     try:
         typed = msgspec.convert(named, shape, strict=True)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"{member}: {_field_named_by(error)}wrong type or value") from error
+        # msgspec's "… - at `$.name`" contains our field names only, never the payload
+        field = str(error).rpartition("`$.")[2].removesuffix("`")
+        place = f"{member}: {field}" if field.isalpha() else member
+        raise Malformed(f"{place}: wrong type or value") from error
     if isinstance(typed, _Audio):
         return _audio(typed)
     if isinstance(typed, _Metadata):
         return _metadata(typed)
     assert isinstance(typed, _Dtmf), "_MEMBERS names three shapes"
-    return _dtmf(typed)
-
-
-def _field_named_by(error: Exception) -> str:
-    """Extracts the field from msgspec's "… - at `$.name`"; the path contains our field names only,
-    never the payload.
-    """
-    _, _, path = str(error).rpartition("`$.")
-    field = path.removesuffix("`")
-    return f"{field}: " if field.isalpha() else ""
+    if not typed.data or len(typed.data) > TONE_MAX_LENGTH or _CONTROL.search(typed.data):
+        raise Malformed("dtmfData: data: not a tone")
+    return DtmfData(typed.data)
 
 
 def _audio(audio: _Audio) -> AudioData:
@@ -212,12 +208,6 @@ def _metadata(metadata: _Metadata) -> AudioMetadata:
         channels=1,
         length=metadata.length,
     )
-
-
-def _dtmf(dtmf: _Dtmf) -> DtmfData:
-    if not dtmf.data or len(dtmf.data) > TONE_MAX_LENGTH or _CONTROL.search(dtmf.data):
-        raise Malformed("dtmfData: data: not a tone")
-    return DtmfData(dtmf.data)
 
 
 def identifier(field: str, value: str) -> str:

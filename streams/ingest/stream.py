@@ -168,11 +168,18 @@ class Stream:
         try:
             decoded = self._decode(message)
             if type(decoded) is AudioData:
-                self._receive_audio(decoded)
+                speaker = self.speakers.get(decoded.participant)
+                if speaker is None:
+                    speaker = self._add_speaker(decoded)
+                at_us, pcm = self._clock(), decoded.pcm
+                audio = Audio(decoded.timestamp_us, at_us, speaker.index, decoded.silent, pcm)
+                self._received.append((speaker, audio))
+                self.tally.odd_bytes += decoded.odd_byte
                 return
             self._write_received()  # metadata applies to later packets only
             if type(decoded) is AudioMetadata:
                 self._subscribe(decoded)
+                self.tally.metadata += 1
             elif type(decoded) is DtmfData:
                 self.tally.dtmf += 1
                 self._append(Dtmf(self._clock(), decoded.tone))
@@ -214,14 +221,6 @@ class Stream:
         """Returns the counts of each subscription in order, the current one last."""
         return [*self._finished_counts, self._counts()]
 
-    def _receive_audio(self, packet: AudioData) -> None:
-        speaker = self.speakers.get(packet.participant)
-        if speaker is None:
-            speaker = self._add_speaker(packet)
-        audio = Audio(packet.timestamp_us, self._clock(), speaker.index, packet.silent, packet.pcm)
-        self._received.append((speaker, audio))
-        self.tally.odd_bytes += packet.odd_byte
-
     def _write_received(self) -> None:
         """Writes the packets of the current read; they are metered and tapped only once they are in
         the journal.
@@ -249,8 +248,11 @@ class Stream:
         self._write_received()
         if len(self.speakers) >= MAX_VOICES:
             raise Malformed("audioData: participantRawID: too many participants")
-        if not self.metadata:
-            self._infer_metadata(packet)
+        if not self.metadata:  # a documented packet size shows the rate: the audio is not lost
+            sample_rate = self._rates.get(len(packet.pcm))
+            if sample_rate is None:
+                raise Malformed("audioData: audio before metadata")
+            self._subscribe(AudioMetadata("", "PCM", sample_rate, 1, float(len(packet.pcm))))
         call_id, raw_id = UUID(self.handshake.call_id), packet.participant
         rate = self.metadata[-1].sample_rate
         participant_id = str(identity.participant_id_of(call_id, raw_id))
@@ -260,25 +262,10 @@ class Stream:
         self.changed = True
         return speaker
 
-    def _infer_metadata(self, packet: AudioData) -> None:
-        """Infers the rate from a documented packet size, so that audio before any metadata is not
-        lost.
-        """
-        rate = self._rates.get(len(packet.pcm))
-        if rate is None:
-            raise Malformed("audioData: audio before metadata")
-        self._add_subscription(AudioMetadata("", "PCM", rate, 1, float(len(packet.pcm))))
-
     def _subscribe(self, announced: AudioMetadata) -> None:
+        """Records the metadata; each after the first begins another subscription on the socket."""
         if len(self.metadata) >= MAX_SUBSCRIPTIONS:
             raise UnsupportedAudio("audioMetadata: too many on one socket")
-        self.tally.metadata += 1
-        self._add_subscription(announced)
-        for speaker in self.speakers.values():
-            speaker.change_rate(announced.sample_rate)
-
-    def _add_subscription(self, announced: AudioMetadata) -> None:
-        """Records the metadata; each after the first begins another subscription on the socket."""
         if self.metadata:
             self._finished_counts.append(self._counts())
             self._append(self._finished_counts[-1])
@@ -286,6 +273,8 @@ class Stream:
         metadata = Metadata(len(self.metadata), self._clock(), **structs.asdict(announced))
         self._append(metadata)
         self.metadata.append(metadata)
+        for speaker in self.speakers.values():
+            speaker.change_rate(announced.sample_rate)
         self.changed = True
 
     def _skip(self, skipped: Skipped) -> None:

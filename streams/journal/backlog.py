@@ -126,21 +126,18 @@ def backlog_of(spool_folder: Path, now: float) -> Backlog:
     """Measures the backlog; `now` is in seconds since the Unix epoch, like file times."""
     files = size = 0
     oldest = now
-    for entry in _files_below(spool_folder):
-        try:
-            status = entry.stat()
-        except FileNotFoundError:  # just sealed
-            continue
-        files, size = files + 1, size + status.st_size
-        if entry.name.endswith(".journal"):
-            oldest = min(oldest, status.st_mtime)
-    return Backlog(files, size, now - oldest)
-
-
-def _files_below(spool_folder: Path) -> Iterator[os.DirEntry[str] | Path]:
     for folder in spool_folder.iterdir():
         try:
             with os.scandir(folder) as entries:
-                yield from (entry for entry in entries if entry.name.endswith(JOURNALS))
+                journals = [entry for entry in entries if entry.name.endswith(JOURNALS)]
         except (FileNotFoundError, NotADirectoryError):  # its process has just ended
             continue
+        for journal in journals:
+            try:
+                status = journal.stat()
+            except FileNotFoundError:  # just sealed
+                continue
+            files, size = files + 1, size + status.st_size
+            if journal.name.endswith(".journal"):
+                oldest = min(oldest, status.st_mtime)
+    return Backlog(files, size, now - oldest)

@@ -58,7 +58,14 @@ class Syncer:
             descriptors = [*self._open, *finished]
             created, self._created = self._created, False
         if created:
-            self._sync_folder()
+            try:
+                folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError as error:
+                self.failures += 1
+                log.error("journal folder not synced", error=error.strerror)
+            else:
+                self._sync(folder)
+                os.close(folder)
         for descriptor in descriptors:
             self._sync(descriptor)
         for descriptor in finished:
@@ -78,13 +85,3 @@ class Syncer:
         except OSError as error:
             self.failures += 1
             log.error("journal not synced", error=error.strerror)
-
-    def _sync_folder(self) -> None:
-        try:
-            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            self.failures += 1
-            log.error("journal folder not synced", error=error.strerror)
-            return
-        self._sync(descriptor)
-        os.close(descriptor)

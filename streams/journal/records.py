@@ -185,11 +185,14 @@ def parse(content: bytes) -> Iterator[Record]:
     while place < len(content):
         found = _packet_at(content, view, place) or _other_at(content, view, place)
         if found is None:
-            resumed = _next_record(content, view, place + 1)
-            yield Damage(place, len(content) if resumed is None else resumed, torn=resumed is None)
-            if resumed is None:
-                return
-            place = resumed
+            resumed = content.find(MARKER, place + 1)  # of the next intact record
+            while resumed >= 0 and not (
+                _packet_at(content, view, resumed) or _other_at(content, view, resumed)
+            ):
+                resumed = content.find(MARKER, resumed + 1)
+            end = len(content) if resumed < 0 else resumed
+            yield Damage(place, end, torn=resumed < 0)
+            place = end
             continue
         record, place = found
         if record is not None:
@@ -239,12 +242,3 @@ def _other_at(content: bytes, view: memoryview, place: int) -> tuple[Record | No
         return decoder.decode(content[start:end]) if decoder else None, after
     except msgspec.DecodeError:  # intact, but not a body of this version
         return None
-
-
-def _next_record(content: bytes, view: memoryview, place: int) -> int | None:
-    """Returns the start of the next intact record, at `place` or later."""
-    while (place := content.find(MARKER, place)) >= 0:
-        if _packet_at(content, view, place) or _other_at(content, view, place):
-            return place
-        place += 1
-    return None

@@ -71,7 +71,7 @@ class CallPlayer:
         finally:
             self.report.seconds = asyncio.get_running_loop().time() - began
             self.report.playing = False
-            await asyncio.to_thread(self._finalize)
+            await asyncio.to_thread(self.report.finalize, hashed=self.plan.hashes)
 
     async def _play(self, run: Pace) -> None:
         await self._open(self.plan.wait_seconds)
@@ -83,18 +83,35 @@ class CallPlayer:
             self.report.started_us = self.plan.started_us + self.call.begin_us
         await self._send_all(self.call.script.events(self.report.started_us), pace)
         self.report.finished = True
-        if self.plan.drop:
-            await self._drop()
+        if not self.plan.drop:
+            await self._close(CLOSE_SECONDS)
             return
-        await self._close(CLOSE_SECONDS)
+        # breaks the TCP connection without a close, after all messages have arrived
+        assert self._socket is not None, "a script that has been played has a socket"
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await (await self._socket.ping())
+        except TimeoutError:
+            self.report.problem = "the server answered no ping, so what it received is unknown"
+        self._socket.transport.abort()
+        await self._socket.wait_closed()
+        self._socket = None
+        self.report.dropped = True
 
     async def _send_all(self, events: Iterable[Event], pace: Pace) -> None:
         for event in events:
             lateness = await pace.until(event.at_us)
             self.report.latest_seconds = max(self.report.latest_seconds, lateness)
             match event:
-                case Say():
-                    await self._send_audio(event)
+                case Say(timestamp_us=timestamp_us, silent=silent):
+                    voice = self.report.voices[event.voice]
+                    raw_id, pcm = voice.voice.raw_id, voice.voice.sound.packet(event.number)
+                    if not self.plan.silent_flag:
+                        silent = None
+                    elif silent is None:
+                        silent = pcm.count(0) == len(pcm)
+                    await self._send(wire.audio_data(timestamp_us, raw_id, pcm, silent=silent))
+                    voice.add(event.number, pcm, copy=event.copy)
                 case Press(tone=tone):
                     await self._send(wire.dtmf_data(tone))
                     self.report.dtmf += 1
@@ -105,15 +122,6 @@ class CallPlayer:
                     await self._close(CLOSE_SECONDS)
                 case Reconnect():
                     await self._open(self.plan.wait_seconds)
-
-    async def _send_audio(self, say: Say) -> None:
-        voice = self.report.voices[say.voice]
-        pcm = voice.voice.sound.packet(say.number)
-        silent: bool | None = None
-        if self.plan.silent_flag:
-            silent = pcm.count(0) == len(pcm) if say.silent is None else say.silent
-        await self._send(wire.audio_data(say.timestamp_us, voice.voice.raw_id, pcm, silent=silent))
-        voice.add(say.number, pcm, copy=say.copy)
 
     async def _announce(self) -> None:
         await self._send(wire.audio_metadata(self.call.subscription_id, self.metadata))
@@ -138,10 +146,16 @@ class CallPlayer:
         await self._announce()
 
     async def _connect(self) -> ClientConnection:
+        headers = list(self.plan.headers)
+        if self.plan.name_calls:
+            headers.append((wire.CONNECTION_ID_HEADER, self.call.connection_id))
+            headers.append((wire.CORRELATION_ID_HEADER, self.call.correlation_id))
+        if self.plan.signer is not None:
+            headers.append(("Authorization", f"Bearer {self.plan.signer.token(int(time.time()))}"))
         try:
             return await connect(
                 self.plan.address,
-                additional_headers=self._headers(),
+                additional_headers=headers,
                 compression=None,
                 proxy=None,  # ACS comes straight from the internet
                 ping_interval=None,  # whether ACS pings is unknown
@@ -159,15 +173,6 @@ class CallPlayer:
         except OSError as error:
             raise Unreachable(f"cannot connect: {error.strerror or error}") from error
 
-    def _headers(self) -> list[tuple[str, str]]:
-        headers = list(self.plan.headers)
-        if self.plan.name_calls:
-            headers.append((wire.CONNECTION_ID_HEADER, self.call.connection_id))
-            headers.append((wire.CORRELATION_ID_HEADER, self.call.correlation_id))
-        if self.plan.signer is not None:
-            headers.append(("Authorization", f"Bearer {self.plan.signer.token(int(time.time()))}"))
-        return headers
-
     async def _close(self, seconds: float) -> None:
         """Closes the socket with 1000, if one is open."""
         if self._socket is None:
@@ -182,19 +187,6 @@ class CallPlayer:
         if self.report.close_code != GOOD_CLOSE and not self.report.problem:
             self.report.problem = f"the server closed the socket: {self._close_words()}"
 
-    async def _drop(self) -> None:
-        """Breaks the TCP connection without a close, after all messages have arrived."""
-        assert self._socket is not None, "a script that has been played has a socket"
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await (await self._socket.ping())
-        except TimeoutError:
-            self.report.problem = "the server answered no ping, so what it received is unknown"
-        self._socket.transport.abort()
-        await self._socket.wait_closed()
-        self._socket = None
-        self.report.dropped = True
-
     def _note_close(self) -> None:
         assert self._socket is not None, "only a socket that was open is closed"
         self.report.close_code = self._socket.close_code
@@ -203,7 +195,3 @@ class CallPlayer:
 
     def _close_words(self) -> str:
         return f"{self.report.close_code} {self.report.close_reason}".strip()
-
-    def _finalize(self) -> None:
-        for voice in self.report.voices:
-            voice.finalize(hashed=self.plan.hashes)

@@ -46,20 +46,22 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
 
     `stream_token` and `resource_id` are the defaults of `--token` and `--jwt-audience`.
     """
-    token = stream_token if options["token"] is None else options["token"]
-    if options["replay"]:
-        calls = _replayed(options)
-    else:
-        casts = _demo_casts(options) if options["voices"] else _casts(options)
-        calls = tuple(_call(options, cast, index, len(casts)) for index, cast in enumerate(casts))
+    signer = None
+    if options["jwt_key"] is not None:
+        audience = options["jwt_audience"] or resource_id
+        if not audience:
+            raise BadPlan(
+                "--jwt-key needs --jwt-audience (or ACS_RESOURCE_ID): the token is for one resource"
+            )
+        signer = Signer(read_key(options["jwt_key"]), options["jwt_kid"], audience)
     return Plan(
         url=options["url"],
-        calls=calls,
+        calls=_calls(options),
         speed=options["speed"],
         headers=tuple(options["header"]),
         name_calls=not options["no_headers"],
-        token=token,
-        signer=_signer(options, resource_id),
+        token=stream_token if options["token"] is None else options["token"],
+        signer=signer,
         drop=options["drop"],
         loop=options["loop"],
         pause_seconds=options["pause"],
@@ -68,6 +70,19 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
         started_us=options["start_timestamp"],
         hashes=options["ledger"] is not None,
     )
+
+
+def _calls(options: dict[str, Any]) -> tuple[PlannedCall, ...]:
+    """Returns the captured call with `--replay`, else a call for each cast."""
+    if not options["replay"]:
+        casts = _demo_casts(options) if options["voices"] else _casts(options)
+        return tuple(_call(options, cast, index, len(casts)) for index, cast in enumerate(casts))
+    for option in NOT_WITH_REPLAY:
+        if options[option]:
+            raise BadPlan(
+                f"--replay sends what was captured as it came; leave {option.replace('_', '-')} out"
+            )
+    return (_named(options, read_capture(options["replay"], options["start_timestamp"]), 0, 1),)
 
 
 def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> PlannedCall:
@@ -89,7 +104,13 @@ def _call(options: dict[str, Any], cast: _Cast, index: int, count: int) -> Plann
         tuple(press for tones in options["dtmf"] for press in tones),
         tuple(sorted(absences, key=lambda absence: absence.at_us)),
     )
-    _check_absences(script)
+    for before, after in pairwise(script.absences):
+        if before.at_us + before.length_us > after.at_us:
+            raise BadPlan("--reconnect: one begins before the one before it is over")
+    if any(absence.at_us >= script.length_us for absence in script.absences):
+        raise BadPlan(
+            f"--reconnect: lies after the end of the call ({script.length_us / 1e6:.1f} s)"
+        )
     return _named(options, script, index, count)
 
 
@@ -159,15 +180,6 @@ def _demo_casts(options: dict[str, Any]) -> list[_Cast]:
     return casts
 
 
-def _replayed(options: dict[str, Any]) -> tuple[PlannedCall, ...]:
-    for option in NOT_WITH_REPLAY:
-        if options[option]:
-            raise BadPlan(
-                f"--replay sends what was captured as it came; leave {option.replace('_', '-')} out"
-            )
-    return (_named(options, read_capture(options["replay"], options["start_timestamp"]), 0, 1),)
-
-
 def _faults(options: dict[str, Any], index: int) -> Faults:
     for _at_us, length_us in options["stall"]:
         if length_us is None:
@@ -182,24 +194,3 @@ def _faults(options: dict[str, Any], index: int) -> Faults:
         spacing_us=int(options["burst_spacing"] * 1000),
         seed=options["seed"] + index,
     )
-
-
-def _check_absences(script: Conversation) -> None:
-    for before, after in pairwise(script.absences):
-        if before.at_us + before.length_us > after.at_us:
-            raise BadPlan("--reconnect: one begins before the one before it is over")
-    if any(absence.at_us >= script.length_us for absence in script.absences):
-        raise BadPlan(
-            f"--reconnect: lies after the end of the call ({script.length_us / 1e6:.1f} s)"
-        )
-
-
-def _signer(options: dict[str, Any], resource_id: str) -> Signer | None:
-    if options["jwt_key"] is None:
-        return None
-    audience = options["jwt_audience"] or resource_id
-    if not audience:
-        raise BadPlan(
-            "--jwt-key needs --jwt-audience (or ACS_RESOURCE_ID): the token is for one resource"
-        )
-    return Signer(read_key(options["jwt_key"]), options["jwt_kid"], audience)

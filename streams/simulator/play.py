@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from streams.simulator.call import CallPlayer
 from streams.simulator.pacing import Pace
 from streams.simulator.plan import Plan, PlannedCall
-from streams.simulator.report import CallReport, Report
+from streams.simulator.report import Report
 
 FAILED_PAUSE_SECONDS = 3.0  # shortest pause of a loop after a failed call
 
@@ -29,34 +28,26 @@ async def play(
         pace = Pace(asyncio.get_running_loop().time(), plan.speed)
         calls = [group.create_task(_play_calls(plan, call, pace, report)) for call in plan.calls]
         if stop is not None:
-            watcher = group.create_task(_stop_at(stop, calls, report))
-            await asyncio.wait(calls)
-            watcher.cancel()
+            stopped = group.create_task(stop.wait())
+            ended = group.create_task(asyncio.wait(calls))
+            await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                report.interrupted = True
+                for call in calls:
+                    call.cancel()
+            stopped.cancel()
     return report
 
 
 async def _play_calls(plan: Plan, call: PlannedCall, pace: Pace, report: Report) -> None:
     """Plays one call; with `plan.loop` one after the other, each as a new call."""
-    last = await _play_one(plan, call, pace, report)
-    while plan.loop:
-        await asyncio.sleep(
-            plan.pause_seconds if last.complete else max(plan.pause_seconds, FAILED_PAUSE_SECONDS)
-        )
+    while True:
+        player = CallPlayer(plan, call)
+        report.calls.append(player.report)
+        await player.play(pace)
+        if not plan.loop:
+            return
+        shortest = 0.0 if player.report.complete else FAILED_PAUSE_SECONDS
+        await asyncio.sleep(max(plan.pause_seconds, shortest))
         call = call.again()
-        began = Pace(asyncio.get_running_loop().time() - call.begin_us / 1e6, plan.speed)
-        last = await _play_one(plan, call, began, report)
-
-
-async def _play_one(plan: Plan, call: PlannedCall, pace: Pace, report: Report) -> CallReport:
-    player = CallPlayer(plan, call)
-    report.calls.append(player.report)
-    await player.play(pace)
-    return player.report
-
-
-async def _stop_at(stop: asyncio.Event, calls: list[asyncio.Task[None]], report: Report) -> None:
-    with suppress(asyncio.CancelledError):  # all calls have ended by themselves
-        await stop.wait()
-        report.interrupted = True
-        for call in calls:
-            call.cancel()
+        pace = Pace(asyncio.get_running_loop().time() - call.begin_us / 1e6, plan.speed)

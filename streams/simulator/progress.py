@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from streams.simulator.report import CallReport, Report
+from streams.simulator.report import Report
 
 REFRESH_SECONDS = 0.2
 TABLE_CALLS = 40  # number of listed calls, the newest ones; a loop of days has thousands
@@ -52,23 +52,18 @@ def table_of(report: Report) -> str:
     table.add_column("close", justify="right")
     table.add_column("", "" if not report.failed else f"{len(report.failed)} failed")
     for call in report.calls[-TABLE_CALLS:]:
-        table.add_row(*_row(call))
+        table.add_row(
+            call.connection_id,
+            str(call.packets),
+            str(call.lost),
+            str(call.refused),
+            f"{call.seconds:.1f}",
+            f"{call.latest_seconds * 1000:.0f}",
+            "dropped" if call.dropped else str(call.close_code or "-"),
+            call.problem,
+        )
     text = StringIO()
     Console(file=text, width=max(120, get_terminal_size().columns)).print(table)
     left_out = len(report.calls) - TABLE_CALLS
     note = f"({left_out} earlier calls are in the totals only)\n" if left_out > 0 else ""
     return text.getvalue() + note
-
-
-def _row(call: CallReport) -> tuple[str, ...]:
-    close = "dropped" if call.dropped else str(call.close_code or "-")
-    return (
-        call.connection_id,
-        str(call.packets),
-        str(call.lost),
-        str(call.refused),
-        f"{call.seconds:.1f}",
-        f"{call.latest_seconds * 1000:.0f}",
-        close,
-        call.problem,
-    )

@@ -113,6 +113,11 @@ class CallReport:
             self.finished and not self.problem and (self.dropped or self.close_code == GOOD_CLOSE)
         )
 
+    def finalize(self, *, hashed: bool) -> None:
+        """Computes the hashes if `hashed`, and frees the memory of the closed call."""
+        for voice in self.voices:
+            voice.finalize(hashed=hashed)
+
     def ledger(self) -> dict[str, Any]:
         return {
             "connection_id": self.connection_id,

@@ -7,7 +7,6 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
@@ -63,32 +62,24 @@ class Command(BaseCommand):
         faults: list[str] = []
         try:
             for path in options["files"]:
-                faults += self._print(path, options)
+                try:
+                    content = path.read_bytes()
+                except OSError as error:
+                    faults.append(f"{path}: {error.strerror}")
+                    continue
+                totals = Totals(str(path))
+                for record in parse(content):
+                    totals.add(record)
+                    if not options["totals"]:
+                        facts = facts_of(record, identities=options["identities"])
+                        self._write(facts, as_json=options["json"])
+                self._write(totals.facts(), as_json=options["json"])
+                if totals.damaged_bytes:
+                    faults.append(f"{path}: {totals.damaged_bytes} bytes are damaged")
         except BrokenPipeError:  # of `| head`: nobody reads the output that is still buffered
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if faults:
             raise CommandError("; ".join(faults), returncode=DAMAGED)
-
-    def _print(self, path: Path, options: dict[str, Any]) -> Iterator[str]:
-        """Prints one file and yields its faults."""
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            yield f"{path}: {error.strerror}"
-            return
-        totals = Totals()
-        for record in parse(content):
-            totals.add(record)
-            if not options["totals"]:
-                self._write(
-                    facts_of(record, identities=options["identities"]), as_json=options["json"]
-                )
-        self._write(
-            {"record": "totals", "at": None, "file": str(path), **totals.facts()},
-            as_json=options["json"],
-        )
-        if totals.damaged_bytes:
-            yield f"{path}: {totals.damaged_bytes} bytes are damaged"
 
     def _write(self, facts: Facts, *, as_json: bool) -> None:
         self.stdout.write(json.dumps(facts) if as_json else line_of(facts))
@@ -96,8 +87,9 @@ class Command(BaseCommand):
 
 @dataclass
 class Totals:
-    """Totals of one file. Seconds of audio are by voice, at the rate in force."""
+    """Totals of one `file`. Seconds of audio are by voice, at the rate in force."""
 
+    file: str
     records: Counter[str] = field(default_factory=Counter)
     packets: Counter[int] = field(default_factory=Counter)
     seconds: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
@@ -119,6 +111,9 @@ class Totals:
 
     def facts(self) -> Facts:
         return {
+            "record": "totals",
+            "at": None,
+            "file": self.file,
             "records": dict(sorted(self.records.items())),
             "packets": {str(voice): count for voice, count in sorted(self.packets.items())},
             "seconds": {
@@ -153,7 +148,9 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             raw_id = {"raw_id": record.raw_id} if identities else {}
             return {"record": "voice", "at": None, "index": record.index, "kind": kind, **raw_id}
         case Audio():
-            return _audio_facts(record)
+            at, timestamp = time_of(record.arrived_us), time_of(record.timestamp_us)
+            members = {"voice": record.voice, "timestamp": timestamp, "bytes": len(record.pcm)}
+            return {"record": "audio", "at": at, **members, "silent": record.silent}
         case Dtmf():
             tone = record.tone if identities else None
             return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": tone}
@@ -162,7 +159,7 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             members = {"first": first, "last": last, "packets": record.packets}
             return {"record": "unwritten", "at": None, **members}
         case Alarm():
-            until = None if record.until_us is None else time_of(record.until_us)
+            until = time_of(record.until_us)
             members = {"name": record.name, "voice": record.voice, "until": until}
             return {"record": "alarm", "at": time_of(record.since_us), **members}
         case Counts() | Damage():
@@ -171,25 +168,18 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             assert_never(record)
 
 
-def _audio_facts(record: Audio) -> Facts:
-    return {
-        "record": "audio",
-        "at": time_of(record.arrived_us),
-        "voice": record.voice,
-        "timestamp": None if record.timestamp_us is None else time_of(record.timestamp_us),
-        "bytes": len(record.pcm),
-        "silent": record.silent,
-    }
-
-
 def _facts(kind: str, at_us: int | None, record: Record, leave_out: str = "") -> Facts:
     members = {name: getattr(record, name) for name in record.__struct_fields__}
     members.pop(leave_out, None)
-    return {"record": kind, "at": None if at_us is None else time_of(at_us), **members}
+    return {"record": kind, "at": time_of(at_us), **members}
 
 
-def time_of(microseconds: int) -> str:
-    """Returns ISO 8601 in UTC, to the microsecond; the number itself outside the calendar."""
+def time_of(microseconds: int | None) -> str | None:
+    """Returns ISO 8601 in UTC, to the microsecond; the number itself outside the calendar; None
+    for None.
+    """
+    if microseconds is None:
+        return None
     try:
         moment = from_microseconds(microseconds).replace(tzinfo=None)
         return f"{moment.isoformat(timespec='microseconds')}Z"

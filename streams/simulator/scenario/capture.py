@@ -87,29 +87,23 @@ def read_capture(paths: Sequence[Path], restamped_us: int | None = None) -> Capt
     The capture is held in memory: 115 MB for an hour of one participant. Raises `UnusableCapture`
     for a file that cannot be read and for files without a packet.
     """
+    journals = []
+    for path in paths:
+        try:
+            records = list(files.read(path))
+        except OSError as error:
+            raise UnusableCapture(f"{path}: {error.strerror}") from error
+        front = records[0] if records else None
+        if not isinstance(front, Handshake):
+            raise UnusableCapture(f"{path}: not a journal, or damaged at its front")
+        journals.append((front.connected_at_us, front.stream_id, front.sequence, records))
     reading = _Reading()
-    for records in sorted(map(_records_of, paths), key=_order_of):
+    for *_, records in sorted(journals, key=lambda journal: journal[:3]):
         for record in records:
             reading.add(record)
     if not any(isinstance(event, Say) for event in reading.events):
         raise UnusableCapture(f"{', '.join(map(str, paths))}: no audio in it")
     return reading.capture(restamped_us)
-
-
-def _records_of(path: Path) -> list[Record]:
-    try:
-        records = list(files.read(path))
-    except OSError as error:
-        raise UnusableCapture(f"{path}: {error.strerror}") from error
-    if not records or not isinstance(records[0], Handshake):
-        raise UnusableCapture(f"{path}: not a journal, or damaged at its front")
-    return records
-
-
-def _order_of(records: list[Record]) -> tuple[int, str, int]:
-    handshake = records[0]
-    assert isinstance(handshake, Handshake), "a journal without a handshake has been refused"
-    return handshake.connected_at_us, handshake.stream_id, handshake.sequence
 
 
 @dataclass
@@ -137,7 +131,15 @@ class _Reading:
                 self._raw_ids[record.index] = record.raw_id
                 self._voices.setdefault(record.raw_id, CapturedSound())
             case Audio():
-                self._audio(record)
+                raw_id = self._raw_ids.get(record.voice)
+                if raw_id is None:  # the record that names the voice is damaged
+                    self._damaged += len(record.pcm)
+                    return
+                voice = list(self._voices).index(raw_id)
+                number = self._voices[raw_id].append(record.pcm)
+                at_us = self._moment(record.arrived_us)
+                say = Say(at_us, record.timestamp_us, voice, number, silent=record.silent)
+                self.events.append(say)
             case Dtmf():
                 self.events.append(Press(self._moment(record.arrived_us), record.tone))
             case Closed():
@@ -151,9 +153,12 @@ class _Reading:
         start_us = self.events[0].at_us
         voices = tuple(ScriptedVoice(raw_id, packets) for raw_id, packets in self._voices.items())
         events = tuple(replace(event, at_us=event.at_us - start_us) for event in self.events)
-        return Capture(
-            voices, self._first or _inferred(voices), events, self._damaged, restamped_us
-        )
+        metadata = self._first
+        if metadata is None:  # the front is lost: the packet size shows the format
+            sizes = [len(voice.sound.packet(0)) for voice in voices if voice.sound.packet_count]
+            size = max(sizes, default=0) or 640
+            metadata = AudioFormat(size * PACKETS_PER_SECOND // 2, size)
+        return Capture(voices, metadata, events, self._damaged, restamped_us)
 
     def _handshake(self, record: Handshake) -> None:
         if record.stream_id == self._stream_id:
@@ -177,25 +182,9 @@ class _Reading:
             self.events.append(Announce(self._moment(record.at_us), announced))
         self._in_force = announced
 
-    def _audio(self, record: Audio) -> None:
-        raw_id = self._raw_ids.get(record.voice)
-        if raw_id is None:  # the record that names the voice is damaged
-            self._damaged += len(record.pcm)
-            return
-        voice, number = list(self._voices).index(raw_id), self._voices[raw_id].append(record.pcm)
-        at_us = self._moment(record.arrived_us)
-        self.events.append(Say(at_us, record.timestamp_us, voice, number, silent=record.silent))
-
     def _moment(self, at_us: int) -> int:
         """Returns `at_us`, or the latest time so far: the recording host's clock may have been
         set back.
         """
         self._newest_us = max(self._newest_us, at_us)
         return self._newest_us
-
-
-def _inferred(voices: tuple[ScriptedVoice, ...]) -> AudioFormat:
-    """Infers the format of a capture without metadata (its front is lost) from its packet size."""
-    sizes = [len(voice.sound.packet(0)) for voice in voices if voice.sound.packet_count]
-    size = max(sizes, default=0) or 640
-    return AudioFormat(size * PACKETS_PER_SECOND // 2, size)

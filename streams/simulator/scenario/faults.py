@@ -106,21 +106,17 @@ class _Path:
         every = self.faults.lose_every
         if lost < self.faults.loss or (every > 0 and packet.number % every == every - 1):
             return
-        received_us = self._received(packet, late)
+        # the service receives it: `late` is a share of the jitter
+        received_us = packet.spoken_us + int(late * self.faults.jitter_us)
+        for stall in self.faults.stalls:
+            if stall.at_us <= packet.spoken_us < stall.at_us + stall.length_us:
+                received_us = max(received_us, stall.at_us + stall.length_us)
+        if packet.voice in self._newest_us:
+            received_us = max(received_us, self._newest_us[packet.voice] + self.faults.spacing_us)
+        self._newest_us[packet.voice] = received_us
         sent_us = received_us
         if overtaken < self.faults.reorder:
             sent_us += (1 + int(steps * REORDER_STEPS)) * REORDER_STEP_US + REORDER_STEP_US // 2
         yield Delivery(packet, received_us, sent_us)
         if twice < self.faults.duplicates:
             yield Delivery(packet, received_us, sent_us + DUPLICATE_AFTER_US, copy=True)
-
-    def _received(self, packet: Packet, lateness: float) -> int:
-        """Returns when the service receives the packet; `lateness` is a share of the jitter."""
-        moment = packet.spoken_us + int(lateness * self.faults.jitter_us)
-        for stall in self.faults.stalls:
-            if stall.at_us <= packet.spoken_us < stall.at_us + stall.length_us:
-                moment = max(moment, stall.at_us + stall.length_us)
-        if packet.voice in self._newest_us:
-            moment = max(moment, self._newest_us[packet.voice] + self.faults.spacing_us)
-        self._newest_us[packet.voice] = moment
-        return moment
