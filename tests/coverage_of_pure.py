@@ -21,7 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = {
     "calls/export/rendering.py": ("tests.calls.export.test_plan",),
     "streams/ingest/packets.py": ("tests.streams.acs.test_messages",),
-    "streams/journal/records.py": ("tests.streams.journal.test_journal",),
+    "streams/journal/records.py": (
+        "tests.streams.journal.test_journal",
+        "tests.streams.journal.test_journal_damage",
+    ),
+    "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
     "streams/timeline/timeline.py": ("tests.streams.timeline.test_fast_path",),
     "streams/timeline/track.py": (
         "tests.streams.timeline.test_timeline",
