@@ -80,7 +80,7 @@ bench: $(VENV)/installed-dev
 	@exec $(VENV)/bin/python -m bench $(DO)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* staticfiles
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* staticfiles
 
 # Installs again only when the requirements change. The marker file is written last, so that an
 # interrupted installation is repeated; --no-compile, because one run imports only a small part.
