@@ -111,13 +111,13 @@ def sweep(seconds: float | None = None) -> int:
     """
     deadline = None if seconds is None else monotonic() + seconds
     removed = 0
-    store = audio_store()
     while batch := list(DiscardedAudio.objects.order_by("name")[:OBJECTS_PER_BATCH]):
         ids = [discarded.segment_id for discarded in batch]
         # Names are derived: a journal that is sealed again after the deletion stores its object
         # under the same name.
         sealed_again = set(Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True))
         unwanted = [discarded.name for discarded in batch if discarded.name not in sealed_again]
+        store = audio_store()  # not before there is an object to delete: it may be unreachable
         for name in unwanted:
             store.delete(name)
         # After the objects: a crash in between only repeats the removal.

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast, get_args
 from urllib.parse import unquote_to_bytes
 
 import jwt
@@ -121,6 +121,7 @@ class HandshakeAuth:
         keys: KeySet | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        assert mode in get_args(Mode), "an unknown mode would check nothing"
         assert mode != "jwt" or (audience and keys is not None), (
             "a JWT is checked against an audience and keys"
         )

@@ -57,13 +57,13 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         stream = await self._admit(scope, send)
         if stream is None:
             return
-        deliver = scope.get("extensions", {}).get("acsmedia.deliver")
-        if deliver is None:
-            deliver = partial(each_message, receive)
         code: int | None = None
         reason = "cancelled"
         try:
             await send({"type": "websocket.accept"})
+            deliver = scope.get("extensions", {}).get("acsmedia.deliver")
+            if deliver is None:
+                deliver = partial(each_message, receive)
             try:
                 disconnect = await deliver(lambda messages: stream.receive(*messages))
                 code, reason = disconnect.get("code"), ""

@@ -6,6 +6,7 @@ import tracemalloc
 from datetime import timedelta
 from itertools import islice
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 from django.core.files.storage import Storage, storages
@@ -182,6 +183,10 @@ class SweepTests(TestCase):
         kept = storages["audio"]
         storages._storages["audio"] = store  # type: ignore[attr-defined]
         self.addCleanup(storages._storages.__setitem__, "audio", kept)  # type: ignore[attr-defined]
+
+    def test_a_sweep_without_objects_does_not_open_the_store(self) -> None:
+        with mock.patch.object(deletion, "audio_store", side_effect=OSError("unreachable")):
+            self.assertEqual(deletion.sweep(), 0)
 
     def test_the_next_sweep_removes_objects_left_by_an_unreachable_store(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=5),)).write()

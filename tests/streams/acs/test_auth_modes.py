@@ -16,6 +16,12 @@ from tests.streams.handshakes import SECRET, HandshakeCase
 from tests.streams.tokens import AUDIENCE, key_server, key_set, scope, token
 
 
+class UnknownModeTests(HandshakeCase):
+    def test_a_mode_that_would_check_nothing_is_an_error(self) -> None:
+        with self.assertRaisesRegex(AssertionError, "unknown mode"):
+            HandshakeAuth("tokens", stream_token=SECRET)  # type: ignore[arg-type]
+
+
 class StreamTokenTests(HandshakeCase):
     def setUp(self) -> None:
         self.auth = HandshakeAuth("token", stream_token=SECRET)
