@@ -104,7 +104,8 @@ class ThreadedTrial:
     def _outcome(self) -> Exception | None:
         try:
             self._trial()
-        except Exception as error:  # noqa: BLE001 - raised again in the awaiting task, if it still waits
+        # raised again in the awaiting task, if it still waits
+        except Exception as error:  # noqa: BLE001
             return error
         return None
 

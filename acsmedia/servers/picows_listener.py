@@ -71,7 +71,8 @@ class Listener(WSListener):
             self._finish(code)
             if not self._is_closed:
                 self._is_closed = True
-                transport.send_close(NORMAL_CLOSURE if code == NO_CODE else code)  # type: ignore[arg-type] # any code may be sent
+                # picows sends any code, not only those of its enumeration
+                transport.send_close(NORMAL_CLOSURE if code == NO_CODE else code)  # type: ignore[arg-type]
             transport.disconnect()
         elif transport.is_close_frame_sent:
             return  # also by picows, which keeps reading after a protocol error
@@ -161,11 +162,13 @@ class Listener(WSListener):
         self._deliver_read()
         self._is_closed = True
         self._take = None
-        self._transport.send_close(code, reason)  # type: ignore[arg-type] # any code, not only those picows names
+        # picows sends any code, not only those of its enumeration
+        self._transport.send_close(code, reason)  # type: ignore[arg-type]
         self._queue.clear()
         self._resume_reading()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(CLOSE_SECONDS, self._transport.disconnect, False)  # noqa: FBT003 - not gracefully
+        # the last argument: not gracefully
+        self._timer = loop.call_later(CLOSE_SECONDS, self._transport.disconnect, False)  # noqa: FBT003
 
     def close_now(self, code: int) -> None:
         """Closes without waiting for the client's answer."""

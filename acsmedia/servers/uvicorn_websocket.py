@@ -27,7 +27,9 @@ from urllib.parse import unquote
 
 import structlog
 from picows import WSAutoPingStrategy, WSUpgradeResponse, WSUpgradeResponseWithListener
-from picows.picows import WSProtocol  # type: ignore[attr-defined] # public in its documentation, not in its stub
+
+# public in its documentation, not in its stub
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState

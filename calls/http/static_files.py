@@ -9,5 +9,6 @@ from __future__ import annotations
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class HashedModules(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # WhiteNoise is untyped
+# WhiteNoise is untyped
+class HashedModules(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     support_js_module_import_aggregation = True

@@ -131,9 +131,11 @@ class CallSearchForm(forms.Form):
             # Between the first and the last audio: calls without audio match no limit.
             calls = calls.with_length()
         if least:
-            calls = calls.filter(length__gte=timedelta(minutes=least))  # type: ignore[misc]  # annotated
+            # `with_length` annotates `length`
+            calls = calls.filter(length__gte=timedelta(minutes=least))  # type: ignore[misc]
         if most is not None:
-            calls = calls.filter(length__lte=timedelta(minutes=most))  # type: ignore[misc]  # annotated
+            # `with_length` annotates `length`
+            calls = calls.filter(length__lte=timedelta(minutes=most))  # type: ignore[misc]
         if criteria["q"]:
             calls = matching(calls, criteria["q"])
         return calls.order_by("-started_at", "-id")

@@ -151,7 +151,8 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
         return {"Bucket": self.bucket_name, "Key": self._normalize_name(name)}
 
 
-class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc] # django-storages is untyped
+# django-storages is untyped
+class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc]
     """One container. An object is verified by the service's MD5, or by reading it back."""
 
     def __init__(self, **options: Any) -> None:

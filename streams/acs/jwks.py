@@ -142,7 +142,8 @@ def parse_key_set(document: bytes) -> dict[str, RSAPublicKey]:
         raise ValueError("the key set is nested too deeply") from error
     entries = members.get("keys") if isinstance(members, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("the key set has no list of keys")  # noqa: TRY004 - a wrong document, not a wrong argument
+        # the document is wrong, not an argument
+        raise ValueError("the key set has no list of keys")  # noqa: TRY004
     keys = {
         entry["kid"]: key
         for entry in entries[:MAX_KEYS]
@@ -172,7 +173,8 @@ def from_url(url: str, *, timeout_seconds: float = PATIENCE_SECONDS) -> Fetch:
     opener = urllib.request.build_opener(_NoRedirect)
 
     def fetch() -> bytes:
-        request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - checked above
+        # the address was checked above
+        request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310
         with opener.open(request, timeout=timeout_seconds) as response:
             # with only a socket timeout a server could send one byte at a time for ever
             deadline = time.monotonic() + timeout_seconds

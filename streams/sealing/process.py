@@ -143,7 +143,8 @@ class SealerProcess:
                 with self._lock:
                     if self._stopping.is_set():
                         return
-                    child = subprocess.Popen(self._command, cwd=ROOT, stdin=pipe, stdout=pipe)  # noqa: S603 - our command
+                    # the command is our own
+                    child = subprocess.Popen(self._command, cwd=ROOT, stdin=pipe, stdout=pipe)  # noqa: S603
                     assert child.stdin, "it was asked for"
                     os.set_blocking(child.stdin.fileno(), False)
                     self._child = child

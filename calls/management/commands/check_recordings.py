@@ -178,7 +178,8 @@ def _parse_since(text: str | None) -> datetime | None:
         return None
     try:
         day = parse_date(text)
-        moment = datetime(day.year, day.month, day.day) if day else parse_datetime(text)  # noqa: DTZ001 - made aware below
+        # both are made aware below
+        moment = datetime(day.year, day.month, day.day) if day else parse_datetime(text)  # noqa: DTZ001
     except ValueError:
         moment = None
     if moment is None:
