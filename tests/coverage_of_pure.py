@@ -26,8 +26,17 @@ SHARED = {
         "tests.streams.journal.test_journal_damage",
     ),
     "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
-    "streams/timeline/timeline.py": ("tests.streams.timeline.test_fast_path",),
+    "streams/timeline/call_clock.py": ("tests.streams.timeline.test_timeline_order",),
+    "streams/timeline/timeline.py": (
+        "tests.streams.timeline.test_call_clock",
+        "tests.streams.timeline.test_fast_path",
+    ),
     "streams/timeline/track.py": (
+        "tests.streams.timeline.test_call_clock",
+        "tests.streams.timeline.test_timeline",
+        "tests.streams.timeline.test_timeline_order",
+    ),
+    "streams/timeline/waiting.py": (
         "tests.streams.timeline.test_timeline",
         "tests.streams.timeline.test_timeline_order",
     ),

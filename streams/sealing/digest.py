@@ -179,9 +179,11 @@ def _push(records: Sequence[Audio], state: StreamState) -> None:
         )
         for packet in records
     ]
+    arrivals = [packet.arrived_us for packet in records]
     connected_us = state.subscriptions[0].connected_us
     for start in range(0, len(packets), PACKETS_AT_ONCE):
-        state.timeline.push_all(packets[start : start + PACKETS_AT_ONCE], rate, connected_us)
+        part = slice(start, start + PACKETS_AT_ONCE)
+        state.timeline.push_all(packets[part], rate, connected_us, arrivals[part])
     state.last_us = records[-1].arrived_us
 
 
@@ -250,8 +252,10 @@ def _take(state: StreamState, digest: Digest) -> None:
     """Moves everything that the timeline has decided into the digest."""
     taken: Decided = state.timeline.take()
     facts = state.subscriptions[state.current]
-    facts.duplicate += taken.duplicate
-    facts.late += taken.late
+    # A packet counted as a duplicate may turn out to be none, and one held back is counted late
+    # when it is placed: perhaps after the subscription that received it.
+    facts.duplicate = max(0, facts.duplicate + taken.duplicate)
+    facts.late = min(facts.audio, facts.late + taken.late)
     digest.jumps += taken.jumps
     digest.rate_changes += taken.rate_changes
     for raw_id, track in taken.tracks.items():

@@ -44,6 +44,16 @@ class DuplicateFilter(Struct):
         self._evict((timestamp_us,))
         return repeats
 
+    def has_another_at(self, timestamp_us: int, pcm: bytes) -> bool:
+        """Whether other audio has the same timestamp: it comes from a coarse clock or a burst."""
+        this = fingerprint(timestamp_us, pcm)
+        for packet, stamp_us in reversed(self.stamps.items()):
+            if stamp_us == timestamp_us and packet != this:
+                return True
+            if stamp_us < timestamp_us - MEMORY_US:
+                return False
+        return False
+
     def are_new(self, packets: Sequence[int]) -> bool:
         """Whether none of these fingerprints is known or occurs twice, and all of them fit."""
         return (

@@ -10,16 +10,20 @@ same state (tests/streams/timeline/test_fast_path.py).
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
+from streams.timeline.arrival import ArrivalClock
 from streams.timeline.duplicates import fingerprint
-from streams.timeline.track import (
+from streams.timeline.track import Track
+from streams.timeline.waiting import (
     LONGEST_WAIT_SECONDS,
     LOOK_AHEAD_US,
     MAX_WAITING,
+    PAUSE_US,
     TOLERANCE_US,
     Streak,
-    Track,
     Waiting,
     place_of,
 )
@@ -27,10 +31,18 @@ from streams.timeline.track import (
 
 @dataclass(slots=True)
 class Arrived:
-    """Packets of one track in order of arrival: `stamps` in µs, and their PCM."""
+    """Packets of one track in order of arrival: their timestamps and times of arrival in µs, and
+    their PCM.
+    """
 
     stamps: list[int] = field(default_factory=list)
     pcms: list[bytes] = field(default_factory=list)
+    times: list[int | None] = field(default_factory=list)
+
+    @property
+    def packets(self) -> Iterator[tuple[int, bytes, int | None]]:
+        """Timestamp, PCM and arrival of each; without times of arrival they are None."""
+        return zip_longest(self.stamps, self.pcms, self.times)
 
 
 @dataclass(slots=True)
@@ -44,6 +56,7 @@ class Batch:
     youngest: Waiting
     late_streak: Streak
     late: int
+    resumed: list[tuple[Waiting, int | None]]  # packets after a pause, and when they arrived
     fingerprints: list[int] = field(default_factory=list)
 
     @property
@@ -52,35 +65,23 @@ class Batch:
         return bisect_right(self.waiting, self.youngest.place_us - LOOK_AHEAD_US, key=place_of)
 
 
-def plan(track: Track, arrived: Arrived) -> Batch | None:
-    """Computes the track's state after these packets; None if one needs `Track`.
-    Changes nothing.
+def plan(
+    track: Track,
+    arrived: Arrived,
+    *,
+    arrival: ArrivalClock | None = None,
+    furthest_us: int = LOOK_AHEAD_US,
+) -> Batch | None:
+    """Computes the track's state after these packets; None if one needs `Track`. Changes nothing.
+
+    `arrival`: the call's, which may refute a packet after a pause; `furthest_us`: the longest pause
+    that needs no decision.
     """
-    if track.newest_us is None or track.strays:
+    batch = None if track.strays else _queued(track, arrived, furthest_us)
+    if batch is None or (
+        arrival and any(arrival.may_refute(one.place_us, at_us) for one, at_us in batch.resumed)
+    ):
         return None
-    waiting, held = track.waiting.copy(), track.held
-    newest_us, arrival = track.newest_us, track.arrivals
-    youngest, streak, late = None, Streak(), 0
-    for stamp_us, pcm in zip(arrived.stamps, arrived.pcms, strict=True):
-        arrival += 1
-        packet = Waiting(stamp_us + track.shift_us, pcm, arrival)
-        behind_us = newest_us - packet.place_us
-        if -LOOK_AHEAD_US <= behind_us <= 0:
-            newest_us, youngest = packet.place_us, packet
-            if streak.arrivals:
-                streak = Streak()
-        elif (youngest or not track.late_streak.arrivals) and 0 < behind_us <= TOLERANCE_US:
-            streak.add(packet)
-            late += 1
-        else:
-            return None
-        waiting.append(packet)
-        held += len(pcm) // 2
-    if late:
-        waiting.sort(key=place_of)
-    if youngest is None:
-        return None
-    batch = Batch(track, arrived, waiting, held, youngest, streak, late)
     return batch if _needs_no_decision(batch) else None
 
 
@@ -93,6 +94,8 @@ def apply(batch: Batch) -> None:
     track.newest_end_us = track.newest_us + track.duration_us(batch.youngest.pcm)
     track.late += batch.late
     track.late_streak = batch.late_streak
+    for packet, arrived_us in batch.resumed[-1:]:
+        track.resumed_us, track.resumed_arrival = arrived_us, packet.arrival
     track.waiting, track.held = batch.waiting[ready:], batch.held
     track.invalidate_envelope()
     if ready:
@@ -100,6 +103,36 @@ def apply(batch: Batch) -> None:
         count = sum(len(pcm) // 2 for pcm in pieces)
         track.held -= count
         track.place(pieces, count)
+
+
+def _queued(track: Track, arrived: Arrived, furthest_us: int) -> Batch | None:
+    """Queues the packets behind one another; None if one is too late or too far ahead."""
+    if track.newest_us is None:
+        return None
+    waiting, held = track.waiting.copy(), track.held
+    newest_us, shift_us = track.newest_us, track.shift_us
+    youngest, resumed, streak, late = None, list[tuple[Waiting, int | None]](), Streak(), 0
+    for number, (stamp_us, pcm, at_us) in enumerate(arrived.packets, track.arrivals + 1):
+        packet = Waiting(stamp_us + shift_us, pcm, number)
+        behind_us = newest_us - packet.place_us
+        if -furthest_us <= behind_us <= 0:
+            if behind_us < -PAUSE_US:
+                resumed.append((packet, at_us))
+            newest_us, youngest = packet.place_us, packet
+            if streak.arrivals:
+                streak = Streak()
+        elif (youngest or not track.late_streak.arrivals) and 0 < behind_us <= TOLERANCE_US:
+            streak.add(packet, at_us)
+            late += 1
+        else:
+            return None
+        waiting.append(packet)
+        held += len(pcm) // 2
+    if late:
+        waiting.sort(key=place_of)
+    if youngest is None:
+        return None
+    return Batch(track, arrived, waiting, held, youngest, streak, late, resumed)
 
 
 def _needs_no_decision(batch: Batch) -> bool:

@@ -17,15 +17,13 @@ from dataclasses import dataclass
 from msgspec import Struct, field
 
 from streams.timeline import fast_path
+from streams.timeline.arrival import ArrivalClock, greatest_lead, lead_of
+from streams.timeline.call_clock import CallClock
 from streams.timeline.fast_path import Arrived, Batch
-from streams.timeline.track import LOOK_AHEAD_US, Gap, Run, Track
+from streams.timeline.track import Track
+from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Gap, Run, Timed
 
 __all__ = ["Decided", "Gap", "Jump", "RateChange", "Run", "Timeline", "TrackAudio"]
-
-JUMP_US = 3_600_000_000
-"""Law 6: a timestamp further ahead than this of all audio of the call is a clock that jumped, not
-silence.
-"""
 
 CONFIRMATION = 5
 """Packets in a row (100 ms) that must agree before a jump is accepted; fewer are strays, kept in
@@ -77,7 +75,7 @@ class Decided:
     late: int
 
 
-class Timeline(Struct):
+class Timeline(CallClock):
     """The axis of one call: `push` packets as they arrive, `take` the decisions, `finish` when a
     socket closes.
 
@@ -85,8 +83,6 @@ class Timeline(Struct):
     """
 
     tracks: dict[str, Track] = field(default_factory=dict)
-    epochs: list[int] = field(default_factory=lambda: [0])  # clock shifts of this call, in µs
-    latest_us: int | None = None  # the youngest place on any track
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
 
@@ -97,52 +93,55 @@ class Timeline(Struct):
         pcm: bytes,
         sample_rate: int,
         connected_us: int,
+        arrived_us: int | None = None,
     ) -> None:
         """Adds one packet. `connected_us` is the place of a first packet without timestamp if
-        nothing else is known.
+        nothing else is known; `arrived_us` its arrival, on a clock that never steps.
         """
         if not pcm:
             return
-        track = self.tracks.get(participant)
-        if track is None:
-            track = self.tracks[participant] = Track(sample_rate, shift_us=self.epochs[-1])
-        elif track.sample_rate != sample_rate:
-            before = track.sample_rate
-            self._resolve_strays(track)
-            track.change_rate(sample_rate)
-            self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
+        track = self._track_of(participant, sample_rate)
         if timestamp_us is None:
             track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
         elif repeats := track.remembered.repeats(timestamp_us, pcm):
-            track.insert_repeated(timestamp_us + track.shift_us, pcm, repeats)
+            track.insert_repeated(timestamp_us, pcm, repeats)
         else:
-            self._push_timed(participant, track, timestamp_us, pcm)
+            self._push_timed(participant, track, Timed(timestamp_us, pcm, arrived_us))
         self._update_latest(track)
         track.place_due()
 
-    def push_all(self, packets: Sequence[Packet], sample_rate: int, connected_us: int) -> None:
-        """Adds packets with the same result as `push` for each of them.
+    def push_all(
+        self,
+        packets: Sequence[Packet],
+        sample_rate: int,
+        connected_us: int,
+        arrivals: Sequence[int | None] = (),
+    ) -> None:
+        """Adds packets with the same result as `push` for each of them. `arrivals`: when each of
+        them arrived, or nothing.
 
-        Uses the fast path if all packets allow it: tracks share nothing but the latest place of the
-        call.
+        Uses the fast path if all packets allow it: tracks share nothing but the clock of the call.
         """
-        batches = self._plan(packets, sample_rate)
+        times = arrivals or [None] * len(packets)
+        batches = self._plan(packets, sample_rate, times)
         if batches is None:
-            for participant, timestamp_us, pcm in packets:
-                self.push(participant, timestamp_us, pcm, sample_rate, connected_us)
+            for (participant, timestamp_us, pcm), at_us in zip(packets, times, strict=True):
+                self.push(participant, timestamp_us, pcm, sample_rate, connected_us, at_us)
             return
         for batch in batches:
             fast_path.apply(batch)
             self._update_latest(batch.track)
+            self._note_arrivals(batch, times[0])
 
     def finish(self, next_gap: str = "not_received") -> None:
         """Places everything queued: the socket has closed. The next gap, if any, gets the reason
         `next_gap`.
         """
         for track in self.tracks.values():
-            self._resolve_strays(track)
+            self._end_strays(track)
             track.place_all()
             track.gap_reason = next_gap
+        self.arrival.end_socket()
 
     def take(self) -> Decided:
         """Removes and returns the decisions since the last call."""
@@ -165,86 +164,227 @@ class Timeline(Struct):
         self.jumps, self.rate_changes = [], []
         return taken
 
-    def _plan(self, packets: Sequence[Packet], sample_rate: int) -> list[Batch] | None:
+    def _track_of(self, participant: str, sample_rate: int) -> Track:
+        """Returns the participant's track, at this rate from now on (law 7)."""
+        track = self.tracks.get(participant)
+        if track is None:
+            track = self.tracks[participant] = Track(sample_rate, shift_us=self.epochs[-1])
+        elif track.sample_rate != sample_rate:
+            before = track.sample_rate
+            self._end_strays(track)
+            track.change_rate(sample_rate)
+            self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
+        return track
+
+    def _plan(
+        self, packets: Sequence[Packet], sample_rate: int, times: Sequence[int | None]
+    ) -> list[Batch] | None:
         """Plans one batch per track; None if one of the packets cannot take the fast path."""
+        if self.arrival.host_step_us:
+            return None
         arrived: defaultdict[str, Arrived] = defaultdict(Arrived)
-        for participant, timestamp_us, pcm in packets:
+        for (participant, timestamp_us, pcm), at_us in zip(packets, times, strict=True):
             if timestamp_us is None or not pcm:
                 return None
             of_track = arrived[participant]
             of_track.stamps.append(timestamp_us)
             of_track.pcms.append(pcm)
+            of_track.times.append(at_us)
         batches = []
+        # After a jump, a packet after a pause may belong to another epoch.
+        furthest_us = LOOK_AHEAD_US if len(self.epochs) == 1 else PAUSE_US
         for participant, of_track in arrived.items():
             track = self.tracks.get(participant)
-            if (
-                track is None
-                or track.sample_rate != sample_rate
-                or not (batch := fast_path.plan(track, of_track))
-            ):
+            if track is None or track.sample_rate != sample_rate:
+                return None
+            batch = fast_path.plan(track, of_track, arrival=self.arrival, furthest_us=furthest_us)
+            if batch is None:
                 return None
             batches.append(batch)
         return batches
 
-    def _push_timed(self, participant: str, track: Track, timestamp_us: int, pcm: bytes) -> None:
-        """Queues a packet if the track's clock explains its place: not far ahead of the call, not
-        too late for disorder.
-
-        A packet that would be placed at once is too late: it could not be taken back if later
-        packets reveal a step.
+    def _note_arrivals(self, batch: Batch, first_us: int | None) -> None:
+        """Does for the packets of a batch what `_accept` does for one; the first packet of all
+        batches arrived at `first_us`.
         """
-        place_us = timestamp_us + track.shift_us
-        newest_us, latest_us = track.newest_us, self.latest_us
-        if newest_us is None:
-            is_explained = latest_us is None or abs(place_us - latest_us) <= JUMP_US
-        else:
-            ahead_of = newest_us if latest_us is None or latest_us < newest_us else latest_us
-            is_explained = newest_us - LOOK_AHEAD_US < place_us <= ahead_of + JUMP_US
-        if not is_explained:
-            track.strays.append((timestamp_us, pcm))
-            if len(track.strays) >= CONFIRMATION:
-                strays, track.strays = track.strays, []
-                self._jump(participant, track, strays)
+        times = [at_us for at_us in batch.arrived.times if at_us is not None]
+        if first_us is None or len(times) < len(batch.arrived.times):
             return
-        self._resolve_strays(track)
-        track.insert(place_us, pcm)
+        shift_us = batch.track.shift_us
+        lead_us = greatest_lead(batch.arrived.stamps, times) + shift_us
+        if times[0] == first_us:
+            self.arrival.add(batch.arrived.stamps[0] + shift_us, first_us, lead_us)
+        self.arrival.add(batch.youngest.place_us, max(times), lead_us)
+
+    def _push_timed(self, participant: str, track: Track, packet: Timed) -> None:
+        """Queues a packet in the epoch that explains it, or holds it back as a stray."""
+        shift_us = self.epoch_of(track, packet)
+        if shift_us is None or (track.strays and self._joins_strays(track, packet, shift_us)):
+            self._hold_back(participant, track, packet)
+            return
+        if shift_us != track.shift_us:
+            self._enter_epoch(participant, track, shift_us, packet.timestamp_us)
+        self._resolve_strays(track, packet.timestamp_us + shift_us)
+        self._accept(track, packet)
         if track.late_streak.arrivals and (displaced := track.take_displaced()):
             self._jump(participant, track, displaced)
 
-    def _jump(self, participant: str, track: Track, packets: list[tuple[int, bytes]]) -> None:
-        """Law 6: the clock has stepped; the audio continues without a gap, in the epoch that
-        explains the packets.
+    def _joins_strays(self, track: Track, packet: Timed, shift_us: int) -> bool:
+        """Whether the packet looks like disorder, but continues the strays: both show a step back
+        of the clock.
         """
-        timestamp_us = packets[0][0]
-        known = [
-            place for place in (track.newest_end_us or None, self.latest_us) if place is not None
-        ]
-        next_us = max(known, default=timestamp_us)
-        expected_us = next_us - track.shift_us
-        # A known epoch that moves the timestamp to the end of the audio or later, else a new one.
-        # The second track of a call to see a jump follows the first, and stays aligned with it.
-        least = next_us if track.newest_us is None else track.newest_us
-        for shift_us in reversed(self.epochs):
-            if shift_us != track.shift_us and 0 <= timestamp_us + shift_us - least <= JUMP_US:
-                break
-        else:
-            shift_us = next_us - timestamp_us
-            self.epochs = [*self.epochs, shift_us][-MAX_EPOCHS:]
-        track.shift_us = shift_us
-        self.jumps.append(
-            Jump(participant, timestamp_us + track.shift_us, expected_us, timestamp_us)
+        newest_us = track.newest_us
+        return (
+            shift_us == track.shift_us
+            and newest_us is not None
+            and packet.timestamp_us + shift_us < newest_us - TOLERANCE_US
+            and track.strays[-1][0] < packet.timestamp_us <= track.strays[-1][0] + LOOK_AHEAD_US
         )
-        for timestamp, pcm in packets:
-            self._push_timed(participant, track, timestamp, pcm)
 
-    def _resolve_strays(self, track: Track) -> None:
-        """Keeps unexplained, unconfirmed packets where they arrived (law 1)."""
-        for timestamp_us, pcm in track.strays:
-            track.late += 1
-            track.keep(
-                pcm, timestamp_us + track.shift_us if self.latest_us is None else self.latest_us
-            )
-        track.strays.clear()
+    def _accept(self, track: Track, packet: Timed) -> None:
+        """Queues a packet at its place in the track's epoch."""
+        place_us, arrived_us = packet.timestamp_us + track.shift_us, packet.arrived_us
+        track.insert(place_us, packet.pcm, arrived_us, is_counted=packet.is_counted)
+        if arrived_us is not None:
+            self.arrival.add(place_us, arrived_us, lead_of(place_us, arrived_us))
+
+    def _hold_back(self, participant: str, track: Track, packet: Timed) -> None:
+        """Holds a packet back that no known clock explains, until `CONFIRMATION` of them agree."""
+        strays = track.take_strays()
+        if strays and not self.agree(strays[-1], packet):
+            self._keep(track, strays)
+            strays = []
+        strays.append(packet)
+        if len(strays) < CONFIRMATION:
+            track.hold(strays)
+        elif self._is_unsettled and self.is_early_stray(track, strays):
+            self._begin_again(track, strays)
+        elif self.may_be_pause(track, strays[0]):
+            for stray in strays:
+                self._accept(track, stray)
+        else:
+            self._jump(participant, track, strays)
+
+    def _jump(self, participant: str, track: Track, packets: Sequence[Timed]) -> None:
+        """Law 6: the clock has stepped. All tracks that show the step enter the same epoch."""
+        before_us, shift_us = track.shift_us, self.epoch_after_jump(track, packets)
+        since_us = packets[0].arrived_us
+        self._enter_epoch(participant, track, shift_us, packets[0].timestamp_us)
+        for packet in packets:
+            self._accept(track, packet)
+        if since_us is None or shift_us < before_us:
+            return
+        # Tracks that resumed after the step, before this one showed it.
+        for name, other in self.tracks.items():
+            if (
+                other is not track
+                and other.shift_us == before_us
+                and (other.resumed_us or 0) >= since_us
+                and other.move_resumed(shift_us - before_us)
+            ):
+                self._note_jump(name, other, before_us, (other.newest_us or 0) - shift_us)
+                self._update_latest(other)
+
+    def _enter_epoch(
+        self, participant: str, track: Track, shift_us: int, timestamp_us: int
+    ) -> None:
+        """Switches the track to an epoch, which is then the latest of the call. Late packets that
+        wait have shown the same step back.
+        """
+        before_us = track.shift_us
+        late = track.take_streak() if self._shows(track, shift_us - before_us) else []
+        track.shift_us = shift_us
+        self.epochs = [*(one for one in self.epochs if one != shift_us), shift_us][-MAX_EPOCHS:]
+        self._note_jump(participant, track, before_us, timestamp_us)
+        for packet in late:
+            self._accept(track, packet)
+
+    @staticmethod
+    def _shows(track: Track, by_us: int) -> bool:
+        """Whether the late packets of the track follow its audio if they are moved by `by_us`."""
+        streak, newest_us = track.late_streak, track.newest_us
+        return bool(
+            streak.arrivals
+            and newest_us is not None
+            and streak.lowest_us + by_us >= newest_us - 2 * PAUSE_US
+        )
+
+    def _note_jump(self, participant: str, track: Track, before_us: int, timestamp_us: int) -> None:
+        place_us = timestamp_us + track.shift_us
+        self.jumps.append(Jump(participant, place_us, place_us - before_us, timestamp_us))
+
+    @property
+    def _is_unsettled(self) -> bool:
+        """Whether the call's clock is known from a few packets only, which still wait."""
+        return sum(len(track.waiting) for track in self.tracks.values()) < CONFIRMATION and all(
+            track.end is None for track in self.tracks.values()
+        )
+
+    def _begin_again(self, track: Track, packets: Sequence[Timed]) -> None:
+        """Begins the axis with these packets: the few before them had wrong timestamps, and are
+        kept directly before them, those of other tracks before the next packet of these.
+        """
+        queued = {name: other.empty_queue() for name, other in self.tracks.items()}
+        self.latest_us, self.arrival = None, ArrivalClock()
+        for packet in packets:
+            self._accept(track, packet)
+        for name, wrong in queued.items():
+            if self.tracks[name] is track:
+                track.late += len(wrong)
+                start_us = packets[0].timestamp_us + track.shift_us
+                track.keep_before([one.pcm for one in wrong], start_us)
+            else:
+                self.tracks[name].hold(wrong)
+
+    def _resolve_strays(self, track: Track, place_us: int) -> None:
+        """Places the strays before an accepted packet at `place_us`: those that it confirms by
+        their timestamps, others where they arrived (law 1).
+        """
+        wrong: list[Timed] = []
+        for stray in track.take_strays() if track.strays else ():
+            stray_us = stray.timestamp_us + track.shift_us
+            newest_us = stray_us if track.newest_us is None else track.newest_us
+            if (
+                place_us - LOOK_AHEAD_US <= stray_us <= place_us + TOLERANCE_US
+                and stray_us > newest_us - LOOK_AHEAD_US
+            ):
+                self._keep(track, wrong, stray_us)
+                self._accept(track, stray)
+                wrong = []
+            else:
+                wrong.append(stray)
+        self._keep(track, wrong, place_us)
+
+    def _end_strays(self, track: Track) -> None:
+        """Places strays that nothing will confirm: after a pause if they may be, else where they
+        arrived.
+        """
+        strays = track.take_strays() if track.strays else []
+        if strays and self.may_be_pause(track, strays[0]):
+            for stray in strays:
+                self._accept(track, stray)
+            self._update_latest(track)
+        else:
+            self._keep(track, strays)
+
+    def _keep(self, track: Track, strays: Sequence[Timed], next_us: int | None = None) -> None:
+        """Keeps packets with wrong timestamps in order of arrival: directly after the audio before
+        them or, if they arrived with the packet at `next_us` after a pause, directly before it.
+        """
+        track.late += sum(not stray.is_counted for stray in strays)
+        if next_us is not None and strays and self._follows_pause(track, strays, next_us):
+            track.keep_before([stray.pcm for stray in strays], next_us)
+            return
+        for stray in strays:
+            own_us = stray.timestamp_us + track.shift_us
+            track.keep(stray.pcm, own_us if self.latest_us is None else self.latest_us)
+
+    def _follows_pause(self, track: Track, strays: Sequence[Timed], next_us: int) -> bool:
+        if track.newest_us is None:
+            return True
+        length_us = sum(track.duration_us(stray.pcm) for stray in strays)
+        is_pause = next_us - track.newest_end_us - length_us > TOLERANCE_US
+        return is_pause and self.arrived_late_in(track, strays[0], next_us)
 
     def _update_latest(self, track: Track) -> None:
         if track.newest_us is not None and (

@@ -10,86 +10,30 @@ one go places every sample alike.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from operator import attrgetter
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
 from streams.timeline.duplicates import DuplicateFilter
+from streams.timeline.waiting import (
+    LONGEST_STREAK,
+    LONGEST_WAIT_SECONDS,
+    LOOK_AHEAD_US,
+    MAX_OVERLAP_US,
+    MAX_WAITING,
+    PAUSE_US,
+    SHORTCUT_PACKETS,
+    TAIL_PACKETS,
+    TOLERANCE_US,
+    Gap,
+    Run,
+    Streak,
+    Timed,
+    Waiting,
+    place_of,
+)
 
-TOLERANCE_US = 60_000
-"""Law 3 and 4: a packet that deviates by more is moved, and more missing time is a gap."""
-
-MAX_OVERLAP_US = 40_000
-"""Law 5: late packets are no disorder if both their length and their overlap with queued audio
-exceed this (two packets).
-"""
-
-LOOK_AHEAD_US = 2_500_000
-"""Law 2 and 5: stalls and disorder of up to 2 s change nothing; half a second more covers jitter on
-top.
-"""
-
-LONGEST_WAIT_SECONDS = 40
-MAX_WAITING = 8_192
-"""Bounds of the queue in seconds of audio and in packets: packets with a stopped clock are placed
-in order of arrival.
-"""
-
-SHORTCUT_PACKETS = 16
-"""Packets checked one by one before the envelope of the whole queue is computed."""
-
-LONGEST_STREAK = 256
-"""Consecutive late packets (5 s of them) that still count as disorder."""
-
-
-class Run(Struct):
-    """Contiguous audio: `pieces` of PCM that start at `start_sample` (since the Unix epoch, at
-    `sample_rate`).
-    """
-
-    start_sample: int
-    sample_rate: int
-    pieces: list[bytes]
-    sample_count: int
-
-
-class Gap(Struct, frozen=True):
-    """Missing time between two runs of one track."""
-
-    start_sample: int
-    sample_count: int
-    sample_rate: int
-    reason: str
-
-
-class Waiting(Struct, gc=False):
-    """A queued packet."""
-
-    place_us: int
-    pcm: bytes
-    arrival: int
-    timed: bool = True
-    maybe_duplicate: bool = field(default=False, name="doubtful")
-    """Equal to another packet: a duplicate, unless there is time for it."""
-
-
-place_of = attrgetter("place_us")
-
-
-class Streak(Struct):
-    """Consecutive late packets, with totals that show cheaply whether the clock may have stepped
-    back.
-    """
-
-    arrivals: list[int] = field(default_factory=list)
-    lowest_us: int = 0  # the earliest place among them
-    samples: int = 0
-
-    def add(self, packet: Waiting) -> None:
-        if not self.arrivals or packet.place_us < self.lowest_us:
-            self.lowest_us = packet.place_us
-        self.arrivals.append(packet.arrival)
-        self.samples += len(packet.pcm) // 2
+__all__ = ["LOOK_AHEAD_US", "MAX_WAITING", "TOLERANCE_US", "Gap", "Run", "Track", "Waiting"]
 
 
 class Track(Struct):
@@ -108,40 +52,65 @@ class Track(Struct):
     # lower envelope: (place - before, before), both rising
     lows: list[tuple[int, int]] = field(default_factory=list)
     late_streak: Streak = field(default_factory=Streak)
-    # (timestamp, PCM) that no clock explains yet
+    # (timestamp, PCM) that no clock explains yet, and when each of them arrived, if known
     strays: list[tuple[int, bytes]] = field(default_factory=list)
+    stray_arrivals: list[int | None] = field(default_factory=list)
     remembered: DuplicateFilter = field(default_factory=DuplicateFilter)
     arrivals: int = 0
+    # the first packet after the last pause: when it arrived, if known, and its number
+    resumed_us: int | None = None
+    resumed_arrival: int = 0
     gap_reason: str = "not_received"
     duplicate: int = 0
     late: int = 0
     runs: list[Run] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
-    def insert(self, place_us: int, pcm: bytes, *, maybe_duplicate: bool = False) -> None:
+    def insert(
+        self,
+        place_us: int,
+        pcm: bytes,
+        arrived_us: int | None = None,
+        *,
+        is_counted: bool = False,
+        maybe_duplicate: bool = False,
+    ) -> None:
         """Queues a timed packet at its place, behind earlier ones with the same place."""
         packet = Waiting(place_us, pcm, self._next_arrival(), maybe_duplicate=maybe_duplicate)
         if self.newest_us is None or place_us >= self.newest_us:
+            if self.newest_us is None or place_us - self.newest_us > PAUSE_US:
+                self.resumed_us, self.resumed_arrival = arrived_us, packet.arrival
             if self.late_streak.arrivals:
                 self.late_streak = Streak()
             self._append(packet)
             return
         if not maybe_duplicate:
-            self.late += 1
-            self.late_streak.add(packet)
+            self.late += not is_counted
+            self.late_streak.add(packet, arrived_us)
         self.waiting.insert(bisect_right(self.waiting, place_us, key=place_of), packet)
         self.held += len(pcm) // 2
         self.counted = False
 
-    def insert_repeated(self, place_us: int, pcm: bytes, repeats: int) -> None:
+    def insert_repeated(self, timestamp_us: int, pcm: bytes, repeats: int) -> None:
         """Law 1: drops an exact duplicate, and counts it.
 
         But a burst of silence, or a clock of whole seconds, gives many packets one timestamp and
-        the same bytes. A silent packet, or one that arrives for the third time (a network repeats a
-        packet once), is queued: when its turn comes it is known whether there is time for it.
+        the same bytes. A silent packet, one that arrives for the third time (a network repeats a
+        packet once), or one that shares its timestamp with other audio is queued: when its turn
+        comes it is known whether there is time for it. With the third, the second is restored.
         """
-        in_reach = self.newest_us is not None and place_us >= self.newest_us - LOOK_AHEAD_US
-        if in_reach and (repeats > 1 or not pcm.strip(b"\0")):
+        place_us = timestamp_us + self.shift_us
+        is_silent = not pcm.strip(b"\0")
+        if self.newest_us is None or place_us < self.newest_us - LOOK_AHEAD_US:
+            self.duplicate += 1
+        elif repeats > 1 or is_silent or self.remembered.has_another_at(timestamp_us, pcm):
+            if (
+                repeats == 2
+                and not is_silent
+                and not self.remembered.has_another_at(timestamp_us, pcm)
+            ):
+                self.duplicate -= 1
+                self.insert(place_us, pcm, maybe_duplicate=True)
             self.insert(place_us, pcm, maybe_duplicate=True)
         else:
             self.duplicate += 1
@@ -167,9 +136,77 @@ class Track(Struct):
         self.held += len(pcm) // 2
         self.counted = False
 
-    def take_displaced(self) -> list[tuple[int, bytes]]:
-        """Removes and returns late packets whose place is taken by other audio (law 5), as
-        (timestamp, PCM).
+    def keep_before(self, pcms: Sequence[bytes], place_us: int) -> None:
+        """Queues packets that no clock explains, contiguous up to `place_us`: after a pause they
+        belong to the audio that follows.
+        """
+        for pcm in reversed(pcms):
+            place_us -= self.duration_us(pcm)
+            packet = Waiting(place_us, pcm, self._next_arrival())
+            if self.newest_us is None or place_us >= self.newest_us:
+                self.newest_us = place_us
+                self.newest_end_us = place_us + self.duration_us(pcm)
+            self.waiting.insert(bisect_left(self.waiting, place_us, key=place_of), packet)
+            self.held += len(pcm) // 2
+        self.counted = False
+
+    def hold(self, strays: Sequence[Timed]) -> None:
+        """Holds back packets that no clock explains, until later ones show what they are."""
+        known = self.take_strays()
+        self.strays = [(one.timestamp_us, one.pcm) for one in [*strays, *known]]
+        self.stray_arrivals = [one.arrived_us for one in [*strays, *known]]
+
+    def take_strays(self) -> list[Timed]:
+        arrivals = self.stray_arrivals
+        if len(arrivals) != len(self.strays):  # written by a version without them
+            arrivals = [None] * len(self.strays)
+        strays = [Timed(*stray, at) for stray, at in zip(self.strays, arrivals, strict=True)]
+        self.strays, self.stray_arrivals = [], []
+        return strays
+
+    def empty_queue(self) -> list[Timed]:
+        """Removes and returns the queued packets, as if the track had not begun."""
+        packets = [Timed(packet.place_us - self.shift_us, packet.pcm) for packet in self.waiting]
+        self.waiting, self.held, self.counted = [], 0, False
+        self.newest_us, self.newest_end_us, self.late_streak = None, 0, Streak()
+        return packets
+
+    def move_resumed(self, by_us: int) -> bool:
+        """Moves the queued packets after the last pause, and all later ones, by `by_us`."""
+        moved = [one for one in self.waiting if one.arrival >= self.resumed_arrival]
+        if not moved or self.newest_us is None:
+            return False
+        for packet in moved:
+            packet.place_us += by_us
+        self.waiting.sort(key=place_of)
+        self.newest_us, self.newest_end_us = self.newest_us + by_us, self.newest_end_us + by_us
+        self.shift_us += by_us
+        self.counted = False
+        return True
+
+    def tail_us(self) -> int | None:
+        """Returns the end of the queued audio by the envelope of its last packets; None if the
+        track has no audio.
+        """
+        end_us: int | None = None
+        after_us = 0  # audio behind the packet
+        next_us: int | None = None
+        for packet in reversed(self.waiting[-TAIL_PACKETS:]):
+            ends_us = packet.place_us + self.duration_us(packet.pcm)
+            if next_us is not None and next_us - ends_us > TOLERANCE_US:
+                break
+            if packet.timed:
+                end_us = ends_us + after_us if end_us is None else min(end_us, ends_us + after_us)
+            after_us += self.duration_us(packet.pcm)
+            next_us = packet.place_us
+        if end_us is None and self.newest_us is not None:
+            end_us = self.newest_end_us
+        if end_us is None and self.end is not None:
+            end_us = self.end * 1_000_000 // self.sample_rate
+        return end_us
+
+    def take_displaced(self) -> list[Timed]:
+        """Removes and returns late packets whose place is taken by other audio (law 5).
 
         In true disorder late packets fill holes. After a step back of the clock they and the audio
         already there are together longer than the time they span, and than the time that has
@@ -180,13 +217,20 @@ class Track(Struct):
         late = self._queued_late()
         if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._overlaps(late)):
             return []
-        late.sort(key=lambda packet: packet.arrival)
-        displaced = set(self.late_streak.arrivals)
+        return self.take_streak()
+
+    def take_streak(self) -> list[Timed]:
+        """Removes and returns the late packets that are still queued, in order of arrival."""
+        late = sorted(self._queued_late(), key=lambda packet: packet.arrival)
+        displaced, since_us = set(self.late_streak.arrivals), self.late_streak.since_us
         self.waiting = [packet for packet in self.waiting if packet.arrival not in displaced]
         self.held -= self.late_streak.samples
         self.late_streak = Streak()
         self.counted = False
-        return [(packet.place_us - self.shift_us, packet.pcm) for packet in late]
+        return [
+            Timed(packet.place_us - self.shift_us, packet.pcm, since_us, is_counted=True)
+            for packet in late
+        ]
 
     def _may_have_stepped(self) -> bool:
         """Checks the streak alone: a flood of late packets makes a long queue, which must not be
@@ -214,9 +258,9 @@ class Track(Struct):
         first = bisect_left(self.waiting, self.late_streak.lowest_us, key=place_of)
         late = [packet for packet in self.waiting[first:] if packet.arrival in arrivals]
         if len(late) < len(arrivals):
-            self.late_streak = Streak()
+            since_us, self.late_streak = self.late_streak.since_us, Streak()
             for packet in late:
-                self.late_streak.add(packet)
+                self.late_streak.add(packet, since_us)
         return late
 
     def _overlaps(self, late: list[Waiting]) -> bool:

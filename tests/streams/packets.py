@@ -23,7 +23,7 @@ SILENT = -1
 @dataclass(frozen=True)
 class Sent:
     """A packet at its sender: `spoken_us` is its true place, `timestamp_us` the one in
-    the message.
+    the message, `arrived_us` its arrival at the recorder, whose clock differs by hours.
     """
 
     number: int
@@ -31,6 +31,7 @@ class Sent:
     timestamp_us: int | None
     participant: str = "p"
     rate: int = RATE
+    arrived_us: int | None = None
 
     @property
     def pcm(self) -> bytes:
@@ -77,11 +78,27 @@ def stalled(packets: list[Sent], at: int, seconds: float) -> list[Sent]:
     ]
 
 
+HOST_US = 7_300_000_000
+"""Difference between the recorder's clock and the sender's: only differences may matter."""
+
+
+def arrived(packets: list[Sent], delay_us: int = 30_000) -> list[Sent]:
+    """Lets each packet arrive a moment after it was spoken."""
+    return [replace(one, arrived_us=one.spoken_us + delay_us + HOST_US) for one in packets]
+
+
 def play(packets: list[Sent], timeline: Timeline | None = None) -> Decided:
     """Pushes the packets in this order to a timeline and finishes it."""
     timeline = timeline or Timeline()
     for packet in packets:
-        timeline.push(packet.participant, packet.timestamp_us, packet.pcm, packet.rate, START_US)
+        timeline.push(
+            packet.participant,
+            packet.timestamp_us,
+            packet.pcm,
+            packet.rate,
+            START_US,
+            packet.arrived_us,
+        )
     timeline.finish()
     return timeline.take()
 

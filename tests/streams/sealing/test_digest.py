@@ -224,6 +224,15 @@ class CountsOfMessages(TestCase):
         (facts,) = sealed.facts()
         self.assertEqual((facts.audio, facts.duplicate, facts.late), (11, 1, 1))
 
+    def test_no_more_packets_are_late_than_were_received(self) -> None:
+        packets = speech(60)
+        back = [replace(one, timestamp_us=one.spoken_us - 900_000) for one in packets[30:]]
+        metadata = [msgspec.structs.replace(metadata_of(), index=index) for index in (0, 1)]
+        before, after = records_of(packets[:30]), [audio_of(one) for one in back]
+        sealed = seal_one([metadata[0], *before, *after[:2], metadata[1], *after[2:], closed()])
+        for facts in sealed.state.subscriptions.values():
+            self.assertLessEqual(facts.late, facts.audio)
+
 
 class DamagedFiles(TestCase):
     def test_a_file_without_its_handshake_has_none(self) -> None:

@@ -32,6 +32,21 @@ class Repeats(TestCase):
         ]
         self.assertEqual([known.repeats(*packet) for packet in arrived], [0] * 5)
 
+    def test_other_audio_with_the_same_timestamp_is_found(self) -> None:
+        known = DuplicateFilter()
+        known.repeats(START_US, b"ab")
+        known.repeats(START_US + 1, b"cd")
+        self.assertFalse(known.has_another_at(START_US, b"ab"))
+        self.assertTrue(known.has_another_at(START_US, b"ef"))
+        known.repeats(START_US, b"ef")
+        self.assertTrue(known.has_another_at(START_US, b"ab"))
+
+    def test_the_search_for_other_audio_ends_at_forgotten_packets(self) -> None:
+        known = DuplicateFilter()
+        known.repeats(START_US, b"ab")
+        known.repeats(START_US + 1, b"ef")
+        self.assertFalse(known.has_another_at(START_US + 2 * MEMORY_US, b"cd"))
+
     def test_packets_older_than_the_limit_are_evicted_with_their_count(self) -> None:
         known = DuplicateFilter()
         self.assertEqual([known.repeats(START_US, b"ab"), known.repeats(START_US, b"ab")], [0, 1])

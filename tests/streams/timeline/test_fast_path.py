@@ -107,10 +107,23 @@ def call_of(changes: Sequence[Change], jitter_us: int) -> list[Packet]:
     return [(sent.participant, sent.timestamp_us, sent.pcm) for sent in packets]
 
 
-def one_by_one(packets: Sequence[Packet]) -> tuple[Decided, Timeline]:
+def arrivals_of(packets: Sequence[Packet], seed: int) -> list[int | None]:
+    """Returns when the packets arrive: as they are spoken, all at once, in bursts, or unknown."""
+    chance = random.Random(seed)
+    pace_us, burst = ((0, 1), (10, 1), (10_000, 1), (10_000, 80), (10_000, 40))[seed % 5]
+    if seed % 5 == 0:
+        return [None] * len(packets)
+    return [
+        START_US + number // burst * burst * pace_us + chance.randint(0, pace_us)
+        for number in range(len(packets))
+    ]
+
+
+def one_by_one(packets: Sequence[Packet], seed: int) -> tuple[Decided, Timeline]:
     timeline = Timeline()
-    for participant, timestamp_us, pcm in packets:
-        timeline.push(participant, timestamp_us, pcm, RATE, START_US)
+    arrivals = arrivals_of(packets, seed)
+    for (participant, timestamp_us, pcm), at_us in zip(packets, arrivals, strict=True):
+        timeline.push(participant, timestamp_us, pcm, RATE, START_US, at_us)
     return timeline.take(), timeline
 
 
@@ -118,31 +131,39 @@ class SameResult(TestCase):
     """Both paths give the same runs, gaps, counts and state for any packets."""
 
     @settings(max_examples=150, deadline=None)
-    @given(changes, st.sampled_from([0, 0, 15_000, 40_000, 100_000]), st.integers(1, 300))
+    @given(
+        changes,
+        st.sampled_from([0, 0, 15_000, 40_000, 100_000]),
+        st.integers(1, 300),
+        st.integers(0, 99),
+    )
     def test_batches_end_as_single_packets_do(
-        self, changes: list[Change], jitter_us: int, at_once: int
+        self, changes: list[Change], jitter_us: int, at_once: int, seed: int
     ) -> None:
         packets = call_of(changes, jitter_us)
-        timeline = Timeline()
+        timeline, arrivals = Timeline(), arrivals_of(packets, seed)
         for start in range(0, len(packets), at_once):
-            timeline.push_all(packets[start : start + at_once], RATE, START_US)
-        self.assertEqual((timeline.take(), timeline), one_by_one(packets))
+            part = slice(start, start + at_once)
+            timeline.push_all(packets[part], RATE, START_US, arrivals[part])
+        self.assertEqual((timeline.take(), timeline), one_by_one(packets, seed))
 
     @settings(max_examples=100, deadline=None)
     @given(
         changes,
         st.sampled_from([0, 15_000, 40_000]),
         st.sets(st.integers(1, 2 * CALL_PACKETS), max_size=6),
+        st.integers(0, 99),
     )
     def test_cuts_between_files_change_nothing(
-        self, changes: list[Change], jitter_us: int, cuts: set[int]
+        self, changes: list[Change], jitter_us: int, cuts: set[int], seed: int
     ) -> None:
         packets = call_of(changes, jitter_us)
-        (whole, whole_timeline), timeline = one_by_one(packets), Timeline()
+        arrivals = arrivals_of(packets, seed)
+        (whole, whole_timeline), timeline = one_by_one(packets, seed), Timeline()
         parts: list[Decided] = []
         for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(packets)], strict=True):
             timeline = reloaded(timeline)
-            timeline.push_all(packets[start:end], RATE, START_US)
+            timeline.push_all(packets[start:end], RATE, START_US, arrivals[start:end])
             parts.append(timeline.take())
         for participant in ("p", "q"):
             self.assertEqual(audio_of(parts, participant), audio_of([whole], participant))
@@ -296,9 +317,10 @@ class CountingTimeline(Timeline):
         pcm: bytes,
         sample_rate: int,
         connected_us: int,
+        arrived_us: int | None = None,
     ) -> None:
         self.pushed += 1
-        super().push(participant, timestamp_us, pcm, sample_rate, connected_us)
+        super().push(participant, timestamp_us, pcm, sample_rate, connected_us, arrived_us)
 
 
 class WholeCall(TestCase):

@@ -1,0 +1,222 @@
+"""The clock of a call: which epoch of the sender's clock explains a timestamp. PURE.
+
+An *epoch* is the time between two jumps of the sender's clock, known by the shift that turns its
+timestamps into places. All tracks of a call have the same sender, so they follow the same epochs:
+the first track that shows a jump begins an epoch, and all others enter it with their next packet.
+
+The questions here change nothing; `Timeline` asks them and acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from streams.timeline.arrival import RELIABLE_US, ArrivalClock
+from streams.timeline.track import Track
+from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Timed
+
+JUMP_US = 3_600_000_000
+"""Law 6, while arrival times prove nothing: a timestamp further ahead than this of all audio of the
+call is a clock that jumped, not silence.
+"""
+
+EARLY_STRAY_US = 60_000_000
+"""A clock known from fewer than `CONFIRMATION` packets gives way to one this far ahead of it; if
+the packets arrive as they are spoken, to any that is not explained by a pause.
+"""
+
+
+RESUMED_US = 120_000
+"""After a jump, audio is contiguous if arrival times leave a pause of less than this."""
+
+
+class CallClock(Struct):
+    """State of the clock; plain data, stored under these names."""
+
+    epochs: list[int] = field(default_factory=lambda: [0])  # shifts in µs, the latest last
+    latest_us: int | None = None  # the youngest place on any track
+    arrival: ArrivalClock = field(default_factory=ArrivalClock)
+
+    def epoch_of(self, track: Track, packet: Timed) -> int | None:
+        """Returns the shift of the epoch that explains the packet; None if none does, or if later
+        packets must confirm it.
+        """
+        own_us = packet.timestamp_us + track.shift_us
+        if track.newest_us is not None and (
+            track.newest_us - LOOK_AHEAD_US < own_us <= self._furthest_us(track, packet)
+        ):
+            return self._epoch_of_next(track, packet)
+        resumed = self._epoch_of_resumed(track, packet)
+        return self._contiguous_epoch(track, packet.timestamp_us) if resumed is None else resumed
+
+    def may_be_pause(self, track: Track, packet: Timed) -> bool:
+        """Whether the packet may follow a pause of its track, if later packets agree: arrival times
+        prove nothing yet.
+        """
+        if self.arrival.is_paced:
+            return False
+        place_us = packet.timestamp_us + track.shift_us
+        latest_us = place_us if self.latest_us is None else self.latest_us
+        if track.newest_us is None:
+            return abs(place_us - latest_us) <= JUMP_US
+        youngest_us = max(track.newest_us, latest_us) + JUMP_US
+        if (limit_us := self._limit_us(packet.arrived_us)) is not None:
+            youngest_us = max(youngest_us, limit_us + EARLY_STRAY_US)
+        return track.newest_us < place_us <= youngest_us
+
+    def is_early_stray(self, track: Track, packets: Sequence[Timed]) -> bool:
+        """Whether packets contradict a clock that is known from fewer of them."""
+        first, last = packets[0], packets[-1]
+        place_us = first.timestamp_us + track.shift_us
+        known_us = track.newest_us if self.latest_us is None else self.latest_us
+        assert known_us is not None, "nothing contradicts the first packet of a call"
+        arrives_live = (
+            first.arrived_us is not None
+            and last.arrived_us is not None
+            and (last.arrived_us - first.arrived_us) * 2 > last.timestamp_us - first.timestamp_us
+        )
+        furthest_us = LOOK_AHEAD_US if arrives_live else EARLY_STRAY_US
+        return not known_us - LOOK_AHEAD_US < place_us <= known_us + furthest_us
+
+    def arrived_late_in(self, track: Track, packet: Timed, next_us: int) -> bool:
+        """Whether a packet with a wrong timestamp arrived in the second half of the time between
+        its track's audio and the place `next_us`; true if unknown.
+        """
+        limit_us = self._limit_us(packet.arrived_us)
+        return limit_us is None or 2 * limit_us > track.newest_end_us + next_us
+
+    def agree(self, before: Timed, packet: Timed) -> bool:
+        """Whether two packets in a row, of one track, follow the same clock."""
+        passed_us = packet.timestamp_us - before.timestamp_us
+        if before.arrived_us is None or packet.arrived_us is None or not self.arrival.is_paced:
+            longest_us = JUMP_US
+        else:
+            longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
+        return -LOOK_AHEAD_US < passed_us <= longest_us
+
+    def epoch_after_jump(self, track: Track, packets: Sequence[Timed]) -> int:
+        """Returns the shift of the epoch that these packets of a track begin: a known one if it
+        explains them, else a new one.
+        """
+        start_us = _start_of(track, packets)
+        expected_us, is_contiguous = self._expected_us(track, packets, start_us)
+        reach_us = TOLERANCE_US if is_contiguous else LOOK_AHEAD_US
+        known = [shift_us for shift_us in reversed(self.epochs) if shift_us != track.shift_us]
+        best = min(known, key=lambda shift: abs(start_us + shift - expected_us), default=None)
+        if best is not None and abs(start_us + best - expected_us) <= reach_us:
+            return best
+        return expected_us - start_us
+
+    def _furthest_us(self, track: Track, packet: Timed) -> int:
+        """Returns the youngest place at which the packet follows its track's audio."""
+        furthest_us = track.newest_end_us + LOOK_AHEAD_US
+        limit_us = self._limit_us(packet.arrived_us) if self.arrival.is_paced else None
+        if limit_us is None:
+            return furthest_us
+        return min(furthest_us, max(limit_us, track.newest_end_us) + RELIABLE_US)
+
+    def _epoch_of_next(self, track: Track, packet: Timed) -> int:
+        """Returns the epoch of a packet that follows its track's audio closely enough. After a
+        small step another epoch may explain it better than a gap or disorder.
+        """
+        assert track.newest_us is not None, "the track has begun"
+        own, timestamp_us = track.shift_us, packet.timestamp_us
+        behind_us = track.newest_us - timestamp_us - own
+        if len(self.epochs) == 1 or -PAUSE_US <= behind_us <= TOLERANCE_US:
+            return own
+        if behind_us > 0:
+            latest = self.epochs[-1]
+            return latest if _is_contiguous(track, timestamp_us + latest) else own
+        other = self._contiguous_epoch(track, timestamp_us)
+        if other is None:
+            resumed = self._epoch_of_resumed(track, packet)
+            return own if resumed is None else resumed
+        limit_us = self._limit_us(packet.arrived_us) if self.arrival.is_paced else None
+        # The time has passed: audio is missing.
+        if limit_us is not None and timestamp_us + own - limit_us <= (own - other) // 2:
+            return own
+        return other
+
+    def _epoch_of_resumed(self, track: Track, packet: Timed) -> int | None:
+        """Returns the epoch of the first packet of a track, or of one after a pause: of its own and
+        the call's latest the one in which it is least late; None if it lies in the future of both.
+        """
+        candidates = [track.shift_us, self.epochs[-1]]
+        if track.newest_us is None:
+            candidates += reversed(self.epochs)
+        plausible = [
+            shift_us
+            for shift_us in candidates
+            if self._is_plausible(track, packet.timestamp_us + shift_us, packet.arrived_us)
+        ]
+        return min(plausible, key=lambda one: self._lateness(one, packet), default=None)
+
+    def _contiguous_epoch(self, track: Track, timestamp_us: int) -> int | None:
+        """Returns another known epoch in which the packet directly follows its track's audio."""
+        for shift_us in reversed(self.epochs):
+            if shift_us != track.shift_us and _is_contiguous(track, timestamp_us + shift_us):
+                return shift_us
+        return None
+
+    def _is_plausible(self, track: Track, place_us: int, arrived_us: int | None) -> bool:
+        """Whether the packet can lie there, after a pause of its track or as its first."""
+        if self.latest_us is None:
+            return True
+        if track.newest_us is not None and place_us <= track.newest_us:
+            return False
+        limit_us = self._limit_us(arrived_us)
+        youngest_us = self.latest_us if limit_us is None else max(self.latest_us, limit_us)
+        oldest_us = self.latest_us if limit_us is None else min(self.latest_us, limit_us)
+        reach_us = RELIABLE_US if self.arrival.is_paced and limit_us is not None else LOOK_AHEAD_US
+        return oldest_us - LOOK_AHEAD_US < place_us <= youngest_us + reach_us
+
+    def _lateness(self, shift_us: int, packet: Timed) -> int:
+        """Returns the distance in µs between the place and the youngest possible one."""
+        limit_us = self._limit_us(packet.arrived_us)
+        if limit_us is None:
+            limit_us = self.latest_us
+        place_us = packet.timestamp_us + shift_us
+        return 0 if limit_us is None else abs(place_us - limit_us)
+
+    def _limit_us(self, arrived_us: int | None) -> int | None:
+        return None if arrived_us is None else self.arrival.limit_us(arrived_us)
+
+    def _expected_us(
+        self, track: Track, packets: Sequence[Timed], start_us: int
+    ) -> tuple[int, bool]:
+        """Returns the place of audio that begins with the timestamp `start_us`, and whether it is
+        the end of the track's audio.
+        """
+        tail_us, latest_us = track.tail_us(), self.latest_us
+        by_arrival_us = None
+        if self.arrival.is_paced:
+            limits = [
+                limit_us - one.timestamp_us
+                for one in packets
+                if (limit_us := self._limit_us(one.arrived_us)) is not None
+            ]
+            by_arrival_us = start_us + min(limits) if limits else None
+        assert latest_us is not None, "the call has audio"
+        if tail_us is None:
+            return (latest_us if by_arrival_us is None else by_arrival_us), False
+        if by_arrival_us is not None:
+            if by_arrival_us > tail_us + RESUMED_US:
+                return by_arrival_us, False
+        elif latest_us > tail_us + LOOK_AHEAD_US:
+            return latest_us, False
+        return tail_us, True
+
+
+def _is_contiguous(track: Track, place_us: int) -> bool:
+    return track.newest_us is not None and abs(place_us - track.newest_end_us) <= TOLERANCE_US
+
+
+def _start_of(track: Track, packets: Sequence[Timed]) -> int:
+    """Returns the timestamp at which contiguous audio of these packets begins, by the envelope."""
+    before_us, start_us = 0, packets[0].timestamp_us
+    for packet in packets:
+        start_us = min(start_us, packet.timestamp_us - before_us)
+        before_us += track.duration_us(packet.pcm)
+    return start_us

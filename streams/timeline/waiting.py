@@ -1,0 +1,101 @@
+"""Values and limits of a track: waiting packets, placed runs, gaps, late packets. PURE."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+TOLERANCE_US = 60_000
+"""Law 3 and 4: a packet that deviates by more is moved, and more missing time is a gap."""
+
+MAX_OVERLAP_US = 40_000
+"""Law 5: late packets are no disorder if both their length and their overlap with queued audio
+exceed this (two packets).
+"""
+
+LOOK_AHEAD_US = 2_500_000
+"""Law 2 and 5: stalls and disorder of up to 2 s change nothing; half a second more covers jitter on
+top.
+"""
+
+PAUSE_US = 100_000
+"""A packet that is this much younger than the one before it shows a pause in its track."""
+
+LONGEST_WAIT_SECONDS = 40
+MAX_WAITING = 8_192
+"""Bounds of the queue in seconds of audio and in packets: packets with a stopped clock are placed
+in order of arrival.
+"""
+
+SHORTCUT_PACKETS = 16
+"""Packets checked one by one before the envelope of the whole queue is computed."""
+
+LONGEST_STREAK = 256
+"""Consecutive late packets (5 s of them) that still count as disorder."""
+
+TAIL_PACKETS = 10
+"""Packets at the end of the queue that show where its audio ends: one alone may be delayed."""
+
+
+class Run(Struct):
+    """Contiguous audio: `pieces` of PCM that start at `start_sample` (since the Unix epoch, at
+    `sample_rate`).
+    """
+
+    start_sample: int
+    sample_rate: int
+    pieces: list[bytes]
+    sample_count: int
+
+
+class Gap(Struct, frozen=True):
+    """Missing time between two runs of one track."""
+
+    start_sample: int
+    sample_count: int
+    sample_rate: int
+    reason: str
+
+
+class Waiting(Struct, gc=False):
+    """A queued packet."""
+
+    place_us: int
+    pcm: bytes
+    arrival: int
+    timed: bool = True
+    maybe_duplicate: bool = field(default=False, name="doubtful")
+    """Equal to another packet: a duplicate, unless there is time for it."""
+
+
+place_of = attrgetter("place_us")
+
+
+class Timed(NamedTuple):
+    """A packet with a timestamp that has no place yet. `is_counted`: among the late packets."""
+
+    timestamp_us: int
+    pcm: bytes
+    arrived_us: int | None = None
+    is_counted: bool = False
+
+
+class Streak(Struct):
+    """Consecutive late packets, with totals that show cheaply whether the clock may have stepped
+    back.
+    """
+
+    arrivals: list[int] = field(default_factory=list)
+    lowest_us: int = 0  # the earliest place among them
+    samples: int = 0
+    since_us: int | None = None  # when the first of them arrived, if known
+
+    def add(self, packet: Waiting, arrived_us: int | None = None) -> None:
+        if not self.arrivals:
+            self.since_us = arrived_us
+        if not self.arrivals or packet.place_us < self.lowest_us:
+            self.lowest_us = packet.place_us
+        self.arrivals.append(packet.arrival)
+        self.samples += len(packet.pcm) // 2

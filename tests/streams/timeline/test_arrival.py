@@ -1,0 +1,98 @@
+"""Arrival times as evidence: the limit of places, drift, and when they prove nothing."""
+
+from __future__ import annotations
+
+from unittest import TestCase
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.timeline.arrival import RELIABLE_US, ArrivalClock, greatest_lead, lead_of
+from tests.streams.packets import HOST_US, START_US
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+
+
+def clock_after(seconds: int, *, ppm: int = 0, delay_us: int = 30_000) -> ArrivalClock:
+    """Returns the clock after a packet per second; the recorder's clock is `ppm` fast."""
+    clock = ArrivalClock()
+    for second in range(seconds):
+        place_us = START_US + second * SECOND
+        at_us = place_us + HOST_US + delay_us + second * ppm
+        clock.add(place_us, at_us, lead_of(place_us, at_us))
+    return clock
+
+
+class Limits(TestCase):
+    def test_nothing_is_known_before_the_first_packet(self) -> None:
+        clock = ArrivalClock()
+        self.assertIsNone(clock.limit_us(START_US))
+        self.assertFalse(clock.may_refute(START_US + DAY, START_US))
+
+    def test_a_packet_without_a_time_of_arrival_is_not_refuted(self) -> None:
+        self.assertFalse(clock_after(5).may_refute(START_US + DAY, None))
+
+    def test_the_shortest_delay_sets_the_limit(self) -> None:
+        clock = ArrivalClock()
+        for delay_us in (90_000, 20_000, 400_000):
+            clock.add(START_US, START_US + delay_us, lead_of(START_US, START_US + delay_us))
+        limit_us = clock.limit_us(START_US + SECOND) or 0
+        self.assertAlmostEqual(limit_us, START_US + SECOND - 20_000, delta=2_000)
+
+    def test_a_timestamp_in_the_future_is_refuted_and_the_present_is_not(self) -> None:
+        clock = clock_after(60)
+        place_us = START_US + 3600 * SECOND
+        at_us = place_us + HOST_US + 30_000
+        self.assertFalse(clock.may_refute(place_us, at_us))
+        self.assertTrue(clock.may_refute(place_us + RELIABLE_US + 5 * SECOND, at_us))
+
+    def test_a_day_of_drift_refutes_nothing(self) -> None:
+        for ppm in (-500, 0, 500):
+            with self.subTest(ppm=ppm):
+                clock = clock_after(1000, ppm=ppm)
+                place_us = START_US + DAY
+                self.assertFalse(
+                    clock.may_refute(place_us, place_us + HOST_US + DAY // 1_000_000 * ppm)
+                )
+
+    def test_the_limit_follows_a_sender_whose_clock_is_slow(self) -> None:
+        clock = clock_after(86_400, ppm=400)
+        at_us = clock.latest_arrived_us + SECOND
+        limit_us = clock.limit_us(at_us) or 0
+        self.assertLess(limit_us - (clock.latest_place_us + SECOND), 50_000)
+
+    def test_a_step_of_the_host_extends_the_limit_until_the_next_packet(self) -> None:
+        clock = clock_after(60)
+        at_us = clock.latest_arrived_us + SECOND
+        before_us = clock.limit_us(at_us) or 0
+        clock.host_step_us = 4200 * SECOND
+        self.assertEqual(clock.limit_us(at_us), before_us + 4200 * SECOND)
+        clock.host_step_us = -4200 * SECOND
+        self.assertEqual(clock.limit_us(at_us), before_us)
+        clock.add(START_US, at_us, 0)
+        self.assertEqual(clock.host_step_us, 0)
+
+    @given(st.lists(st.tuples(st.integers(0, 10**15), st.integers(0, 10**15)), min_size=1))
+    def test_the_greatest_lead_of_many_is_that_of_one(self, pairs: list[tuple[int, int]]) -> None:
+        places, arrivals = zip(*pairs, strict=True)
+        self.assertEqual(greatest_lead(places, arrivals), max(lead_of(*pair) for pair in pairs))
+
+
+class Pace(TestCase):
+    def test_arrival_times_count_once_a_second_has_passed_like_the_audio(self) -> None:
+        self.assertFalse(ArrivalClock().is_paced)
+        self.assertFalse(clock_after(1).is_paced)
+        self.assertTrue(clock_after(2).is_paced)
+
+    def test_a_call_that_arrives_at_once_proves_nothing(self) -> None:
+        clock = ArrivalClock()
+        for second in range(60):
+            clock.add(START_US + second * SECOND, START_US + second, 0)
+        self.assertFalse(clock.is_paced)
+
+    def test_the_next_socket_has_a_pace_of_its_own(self) -> None:
+        clock = clock_after(60)
+        clock.end_socket()
+        self.assertFalse(clock.is_paced)
+        self.assertIsNotNone(clock.limit_us(START_US))
