@@ -17,7 +17,9 @@ from calls import identity, storage
 from calls.models import LedgerEntry, Participant, Segment, Subscription
 from calls.times import from_sample
 from streams.journal import spool
-from streams.sealing import rows
+from streams.sealing import rows, steps
+from streams.sealing.overlaps.placement import Placement, without_overlaps
+from streams.sealing.rows import Announcement
 from tests.streams.journals import Socket
 from tests.streams.packets import PACKET_SAMPLES, PACKET_US, RATE, START_US, Sent
 from tests.streams.spools import Process, SpoolTest
@@ -287,6 +289,32 @@ class Crashes(TwoSockets):
 
         with patch.object(where, name, crashing), self.assertRaises(Crash):
             self.process.round()
+
+
+class AtTheSameTime(TwoSockets):
+    """Both processes query the rows before either of them has written its own."""
+
+    def test_the_second_to_write_seals_again(self) -> None:
+        for first, second in ((self.process, self.other), (self.other, self.process)):
+            with self.subTest(old_first=first is self.process):
+                connection, packets = str(uuid4()), voice(1000, 500)
+                new = self.open(self.other, connection, packets[400:])
+                old = self.open(self.process, connection, packets)
+                for socket, of in ((old, packets[:450]), (new, packets[400:])):
+                    rows.announce([Announcement(socket.handshake, [], [])])
+                    socket.say(of).close()
+
+                def seal_first(*arguments: Any, first: Process = first) -> Placement:
+                    placement = without_overlaps(*arguments)
+                    with patch.object(steps, "without_overlaps", without_overlaps):
+                        first.round()
+                    return placement
+
+                with patch.object(steps, "without_overlaps", seal_first):
+                    second.round()
+                second.round()
+                self.assert_in_place(connection, packets)
+                self.assertEqual(self.gaps(connection), [])
 
 
 class DifferentAudio(TwoSockets):
