@@ -81,8 +81,13 @@ class StreamState(Struct):
     @property
     def is_over(self) -> bool:
         """Whether the socket was closed or broken off: no further file of it follows."""
+        return self.ended_us is not None
+
+    @property
+    def ended_us(self) -> int | None:
+        """When it was closed or broken off."""
         facts = self.subscriptions.get(self.current)
-        return facts is not None and facts.disconnected_us is not None
+        return None if facts is None else facts.disconnected_us
 
 
 @dataclass(slots=True)
@@ -282,7 +287,7 @@ def segments_of(
     most = max(1, int(segment_seconds * run.sample_rate))
     number = -(-run.sample_count // most)
     size = -(-run.sample_count // number) * 2
-    packets = max(1, len(run.pieces) // number)
+    packets = len(run.pieces)
     return [
         SealedSegment(
             raw_id,
@@ -290,9 +295,9 @@ def segments_of(
             run.start_sample + start // 2,
             run.sample_rate,
             pcm[start : start + size],
-            packets,
+            max(1, packets * (place + 1) // number - packets * place // number),
         )
-        for start in range(0, len(pcm), size)
+        for place, start in enumerate(range(0, len(pcm), size))
     ]
 
 

@@ -8,9 +8,9 @@ have been recorded by another socket.
 
 Therefore, when rows of a call with several sockets are written, its gaps are derived again from the
 segments stored by then, under the lock on the call: between the neighbours of the segments that the
-file has added, after a socket that is over, and wherever the digest has found something missing.
-Time without a segment is a gap; entries that contradict this are deleted. In the end the gaps are
-the same in any order of sealing.
+file has added or moved, after a socket that is over, and wherever the digest has found something
+missing. Time without a segment is a gap; entries that contradict this are deleted. In the end the
+gaps are the same in any order of sealing.
 
 The reason of a gap comes from the socket before it, if possible. After an open socket no gap is
 derived yet, unless a digest has found one there.
@@ -33,6 +33,7 @@ from calls.models import LedgerEntry, Segment, Subscription
 from calls.times import from_sample
 from streams.sealing import ledger
 from streams.sealing.digest import Digest, SealedSegment
+from streams.sealing.overlaps.placement import Move
 from streams.timeline.track import TOLERANCE_US, Gap
 
 PLACE = Cast("start_sample", FloatField()) / F("sample_rate")
@@ -89,17 +90,20 @@ class TrackChange:
 
 
 def reconciled_gaps(
-    digest: Digest, segments: Sequence[SealedSegment], voices: Collection[str]
+    digest: Digest,
+    segments: Sequence[SealedSegment],
+    voices: Collection[str],
+    moves: Sequence[Move] = (),
 ) -> Iterator[LedgerEntry]:
-    """Yields new entries for the gaps around the `segments` of a file, once these are rows; deletes
-    the entries that they contradict.
+    """Yields new entries for the gaps around the `segments` of a file, once these are rows, and
+    around the stored ones that they have moved; deletes the entries that they contradict.
 
     `voices`: all of its socket, because a socket that is over may be followed by others in every
     track.
     """
     call_id, stream_id = UUID(digest.handshake.call_id), UUID(digest.handshake.stream_id)
     # A segment may have been moved; or it is a row already, and not added again.
-    added = [*segments, *digest.segments]
+    added: list[SealedSegment | Move] = [*segments, *digest.segments, *moves]
     raw_ids = {segment.raw_id for segment in added} | {raw_id for raw_id, _ in digest.gaps}
     for raw_id in sorted(raw_ids | set(voices if digest.ending else ())):
         participant_id = identity.participant_id_of(call_id, raw_id)
@@ -139,7 +143,7 @@ def overlap(one: Gap, other: Gap) -> bool:
 
 
 def _neighbours(
-    participant_id: UUID, change: TrackChange, segments: Iterable[SealedSegment]
+    participant_id: UUID, change: TrackChange, segments: Iterable[SealedSegment | Move]
 ) -> list[Neighbour]:
     """Returns the segments around the places in a track that the file concerns: its segments, both
     ends of the gaps it found, and its socket's last segment once that is over.

@@ -18,7 +18,7 @@ from calls.models import Participant, Segment, Subscription
 from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
-from streams.sealing.overlaps import Stored
+from streams.sealing.overlaps.placement import Stored
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
 
@@ -71,8 +71,8 @@ def stored_near(
     participant.
 
     They include audio of the socket itself, which may have been moved behind another's. The range
-    has no end, because a segment that overlaps moves behind all stored audio that follows without a
-    space, however long that is.
+    has no end, because an overlap moves all stored audio that follows without a space, however long
+    that is.
     """
     ranges = []
     for handshake, segments in files:
@@ -87,10 +87,11 @@ def stored_near(
         return {}
     found = Segment.objects.filter(reduce(or_, ranges)).order_by("start_sample")
     stored: dict[UUID, list[Stored]] = {}
-    for participant_id, start, count, sha256 in found.values_list(
-        "participant_id", "start_sample", "sample_count", "sha256"
+    columns = ("start_sample", "sample_count", "sample_rate", "sha256", "audio_name")
+    for participant_id, segment_id, stream_id, *values in found.values_list(
+        "participant_id", "id", "subscription__stream_id", *columns
     ):
-        stored.setdefault(participant_id, []).append((start, start + count, sha256))
+        stored.setdefault(participant_id, []).append(Stored(segment_id, str(stream_id), *values))
     return stored
 
 
@@ -98,7 +99,8 @@ def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
     """Returns the axis of each call before this file, as the database has it; empty without audio.
 
     It contains the end of each track, so that time without a socket is a gap and no audio overlaps.
-    Only closed sockets that opened earlier count: `overlaps` handles those open at the same time.
+    Only sockets that were closed before this one opened count: `overlaps` handles those open at the
+    same time.
     """
     if not handshakes:
         return []
@@ -112,10 +114,12 @@ def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
 def _axis(handshake: Handshake, participants: Iterable[Participant]) -> Timeline:
     stream_id = UUID(handshake.stream_id)
     own = Q(subscription__stream_id=stream_id)
-    earlier = Q(subscription__connected_at__lt=from_microseconds(handshake.connected_at_us))
-    before = (own & Q(journal__lt=handshake.sequence)) | (
-        earlier & Q(subscription__disconnected_at__isnull=False) & ~own
+    connected_at = from_microseconds(handshake.connected_at_us)
+    earlier = Q(
+        subscription__connected_at__lt=connected_at,
+        subscription__disconnected_at__lte=connected_at,
     )
+    before = (own & Q(journal__lt=handshake.sequence)) | (earlier & ~own)
     timeline = Timeline()
     for participant in participants:
         track = Segment.objects.filter(before, participant=participant)

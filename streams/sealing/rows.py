@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
@@ -24,6 +25,9 @@ from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
 from streams.sealing import gaps, ledger, queries
 from streams.sealing.digest import Digest, SealedSegment, SubscriptionFacts
+from streams.sealing.overlaps import changes
+from streams.sealing.overlaps.layout import have_overlaps
+from streams.sealing.overlaps.placement import Move, Stored
 
 ROWS_PER_STATEMENT = 500
 
@@ -61,6 +65,14 @@ class StoredSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredCut:
+    """A stored segment, and the pieces that replace it."""
+
+    stored: Stored
+    pieces: Sequence[StoredSegment]
+
+
+@dataclass(frozen=True, slots=True)
 class Announcement:
     """Facts of an open socket."""
 
@@ -71,13 +83,17 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Everything that one journal file adds. `last_us`: time of the socket's last record."""
+    """Everything that one journal file adds, and the stored segments that it moves or cuts.
+    `last_us`: time of the socket's last record.
+    """
 
     digest: Digest
     subscriptions: Collection[SubscriptionFacts]
     segments: Sequence[StoredSegment]
     voices: Collection[str]
     last_us: int
+    moves: Sequence[Move] = ()
+    cuts: Sequence[StoredCut] = ()
 
     @property
     def handshake(self) -> Handshake:
@@ -88,14 +104,24 @@ class Addition:
         return UUID(self.handshake.call_id)
 
     def extents(self) -> dict[Voice, Heard]:
-        """Returns each voice of the file with the time of its first and last sample in it."""
+        """Returns each voice of the file with the time of its first and last sample in it, or in
+        the audio that it moves.
+        """
         heard: dict[str, Heard] = dict.fromkeys(self.voices, (None, None))
-        for stored in self.segments:
-            segment = stored.segment
-            first = from_sample(segment.start_sample, segment.sample_rate)
-            last = from_sample(segment.end_sample, segment.sample_rate)
-            heard[segment.raw_id] = _united(heard.get(segment.raw_id, (None, None)), (first, last))
+        for one in self.placed():
+            first = from_sample(one.start_sample, one.sample_rate)
+            last = from_sample(one.end_sample, one.sample_rate)
+            heard[one.raw_id] = _united(heard.get(one.raw_id, (None, None)), (first, last))
         return {voice: heard[voice[2]] for voice in _voices(self.handshake, heard)}
+
+    def placed(self) -> list[SealedSegment | Move]:
+        """Returns everything that gets a position: new, cut and moved segments."""
+        cut = [piece for one in self.cuts for piece in one.pieces]
+        return [*self.moves, *(stored.segment for stored in [*self.segments, *cut])]
+
+    def changed(self) -> list[Stored]:
+        """Returns the stored segments that it moves or cuts."""
+        return [*(one.stored for one in self.moves), *(one.stored for one in self.cuts)]
 
 
 class OverlapFound(DatabaseError):
@@ -137,11 +163,14 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
     with transaction.atomic():
         _lock_calls(one.handshake for one in additions)
         others = queries.other_sockets([one.handshake for one in additions])
-        _check_overlaps([one for one in additions if one.handshake.call_id in others])
+        used = _check_overlaps([one for one in additions if one.handshake.call_id in others])
         _write_subscriptions(additions, _SUBSCRIPTION_FACTS)
         _write_participants(additions)
+        _change_rows(additions, used, now)
         rows = [
-            _segment_row(one.handshake, stored, now) for one in additions for stored in one.segments
+            _segment_row(one.handshake, stored, used, now)
+            for one in additions
+            for stored in one.segments
         ]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
         entries = [entry for one in additions for entry in _entries(one, others)]
@@ -162,7 +191,7 @@ def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[Led
         yield from ledger.gaps_of(digest)
         return
     segments = [stored.segment for stored in addition.segments]
-    yield from gaps.reconciled_gaps(digest, segments, addition.voices)
+    yield from gaps.reconciled_gaps(digest, segments, addition.voices, addition.moves)
     connected_at = from_microseconds(handshake.connected_at_us)
     if handshake.sequence == 0 and others[handshake.call_id] < connected_at:
         yield LedgerEntry(
@@ -197,19 +226,37 @@ def _lock_calls(handshakes: Iterable[Handshake]) -> None:
             Call.objects.filter(id=call_id).update(started_at=calls[call_id].started_at)
 
 
-def _check_overlaps(additions: Sequence[Addition]) -> None:
-    """Raises `OverlapFound` if another process has stored audio at the position of one of our
-    segments since that was chosen.
+def _check_overlaps(additions: Sequence[Addition]) -> set[UUID]:
+    """Raises `OverlapFound` if another process has stored or moved audio at the positions of our
+    segments since these were chosen. Returns the ids in use near them.
     """
     segments = [[stored.segment for stored in one.segments] for one in additions]
     near = queries.stored_near(zip((one.handshake for one in additions), segments, strict=True))
-    for one, of_file in zip(additions, segments, strict=True):
-        for segment in of_file:
-            for start, end, _ in near.get(
-                identity.participant_id_of(one.call_id, segment.raw_id), ()
-            ):
-                if start < segment.end_sample and segment.start_sample < end:
-                    raise OverlapFound
+    stored = {row.segment_id: row for of_track in near.values() for row in of_track}
+    for one in additions:
+        if any(stored.get(row.segment_id) != row for row in one.changed()):
+            raise OverlapFound
+        changed = set(one.changed())
+        placed: dict[str, list[tuple[int, int]]] = {}
+        for segment in one.placed():
+            placed.setdefault(segment.raw_id, []).append((segment.start_sample, segment.end_sample))
+        for raw_id, ours in placed.items():
+            of_track = near.get(identity.participant_id_of(one.call_id, raw_id), ())
+            theirs = [(row.start_sample, row.end_sample) for row in of_track if row not in changed]
+            if have_overlaps(ours, theirs):
+                raise OverlapFound
+    return set(stored) - {cut.stored.segment_id for one in additions for cut in one.cuts}
+
+
+def _change_rows(additions: Iterable[Addition], used: Collection[UUID], now: datetime) -> None:
+    """Moves and cuts stored segments, before the new ones are inserted."""
+    for one in additions:
+        changes.move(one.moves)
+        replacements = [
+            changes.Replacement(cut.stored, [_audio_columns(piece) for piece in cut.pieces])
+            for cut in one.cuts
+        ]
+        changes.replace(replacements, used, now)
 
 
 def _write_subscriptions(
@@ -312,24 +359,32 @@ def _participant_rows(heard: Mapping[Voice, Heard]) -> list[Participant]:
     ]
 
 
-def _segment_row(handshake: Handshake, stored: StoredSegment, now: datetime) -> Segment:
+def _segment_row(
+    handshake: Handshake, stored: StoredSegment, used: Collection[UUID], now: datetime
+) -> Segment:
     segment = stored.segment
     participant_id = identity.participant_id_of(UUID(handshake.call_id), segment.raw_id)
     return Segment(
-        id=identity.segment_id_of(participant_id, segment.start_sample),
+        id=changes.segment_id_of(participant_id, segment.start_sample, stored.sha256, used),
         participant_id=participant_id,
         subscription_id=identity.subscription_row_id(
             UUID(handshake.stream_id), segment.subscription
         ),
         journal=handshake.sequence,
-        start_sample=segment.start_sample,
-        sample_count=segment.sample_count,
-        sample_rate=segment.sample_rate,
-        sha256=stored.sha256,
-        peak_dbfs=stored.peak_dbfs,
-        rms_dbfs=stored.rms_dbfs,
-        audio_name=stored.audio_name,
-        stored_bytes=stored.stored_bytes,
         sealed_at=now,
-        peaks=stored.peaks,
+        **_audio_columns(stored),
     )
+
+
+def _audio_columns(stored: StoredSegment) -> dict[str, Any]:
+    return {
+        "start_sample": stored.segment.start_sample,
+        "sample_count": stored.segment.sample_count,
+        "sample_rate": stored.segment.sample_rate,
+        "sha256": stored.sha256,
+        "peak_dbfs": stored.peak_dbfs,
+        "rms_dbfs": stored.rms_dbfs,
+        "audio_name": stored.audio_name,
+        "stored_bytes": stored.stored_bytes,
+        "peaks": stored.peaks,
+    }

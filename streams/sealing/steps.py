@@ -46,8 +46,10 @@ from streams.sealing.digest import (
     handshake_in,
     load_state,
 )
-from streams.sealing.overlaps import Stored, without_overlaps
-from streams.sealing.rows import Addition, StoredSegment
+from streams.sealing.overlaps.changes import read_pcm
+from streams.sealing.overlaps.placement import Placement, Stored, without_overlaps
+from streams.sealing.rows import Addition, StoredCut, StoredSegment
+from streams.timeline.track import Track
 
 log = structlog.get_logger(__name__)
 
@@ -142,15 +144,7 @@ def store_audio(file: SealJob) -> None:
         file.path.unlink()
         return
     digest = digest_of(records, file.handshake, file.state, last=file.is_last)
-    stored = _stored(digest, file)
-    state = file.state
-    file.addition = Addition(
-        digest,
-        list(state.subscriptions.values()),
-        stored,
-        list(state.voices.values()),
-        state.last_us,
-    )
+    file.addition = _addition(digest, file, file.handshake)
 
 
 def write_rows(files: Iterable[SealJob]) -> None:
@@ -191,7 +185,9 @@ def _handshake_at(path: Path) -> Handshake | None:
 def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
     """Continues the call's axis from the file that its previous socket left; False without one.
 
-    Ignores an axis that this socket left itself: the crash came before the journal was deleted.
+    Ignores an axis that this socket left itself: the crash came before the journal was deleted. Of
+    a socket that was still open, only the clocks are continued: packets of this one may belong
+    before its end.
     """
     assert file.handshake, "the caller has checked it"
     left = _read_state(spool_folder / spool.AXES / file.handshake.call_id)
@@ -201,6 +197,11 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
     if left.handshake.connected_at_us >= file.handshake.connected_at_us:
         return False
     file.state.timeline = left.timeline
+    if (left.ended_us or 0) > file.handshake.connected_at_us:
+        left.timeline.tracks = {
+            raw_id: Track(track.sample_rate, shift_us=track.shift_us)
+            for raw_id, track in left.timeline.tracks.items()
+        }
     return True
 
 
@@ -215,21 +216,33 @@ def _read_state(path: Path) -> StreamState | None:
         return None
 
 
-def _stored(digest: Digest, file: SealJob) -> list[StoredSegment]:
-    """Stores the file's segments and returns them; none if their rows exist already."""
+def _addition(digest: Digest, file: SealJob, handshake: Handshake) -> Addition:
+    """Stores the file's segments; returns everything that it adds."""
+    placement, state = _placement(digest, file), file.state
+    stored = [_store(handshake, segment) for segment in placement.segments]
+    cuts = [
+        StoredCut(cut.stored, [_store(handshake, piece) for piece in cut.pieces])
+        for cut in placement.cuts
+    ]
+    subscriptions, voices = list(state.subscriptions.values()), list(state.voices.values())
+    return Addition(digest, subscriptions, stored, voices, state.last_us, placement.moves, cuts)
+
+
+def _placement(digest: Digest, file: SealJob) -> Placement:
+    """Returns the file's segments at free positions; none if their rows exist already."""
     handshake, facts = digest.handshake, file.state.subscriptions[file.state.current]
     if file.is_sealed:
         facts.duplicate = queries.duplicates_of(handshake.stream_id, facts.index)
-        return []
+        return Placement()
     near: dict[str, list[Stored]] = {}  # by raw id
     if file.has_company:
         call_id = UUID(handshake.call_id)
         stored = queries.stored_near([(handshake, digest.segments)])
         for raw_id in {segment.raw_id for segment in digest.segments}:
             near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
-    segments, duplicate = without_overlaps(digest.segments, near)
-    facts.duplicate += duplicate
-    return [_store(handshake, segment) for segment in segments]
+    placement = without_overlaps(digest.segments, near, handshake.stream_id, read_pcm)
+    facts.duplicate += placement.duplicate
+    return placement
 
 
 def _store(handshake: Handshake, segment: SealedSegment) -> StoredSegment:

@@ -359,6 +359,11 @@ class States(TestCase):
             with self.subTest(content=content), self.assertRaises(msgspec.DecodeError):
                 load_state(content)
 
+    def test_the_pieces_of_a_run_have_all_its_packets(self) -> None:
+        run = Run(0, RATE, [packet.pcm for packet in speech(625)], 625 * PACKET_SAMPLES)
+        pieces = segments_of(run, "p", 0, 10.0)
+        self.assertEqual([one.packets for one in pieces], [312, 313])
+
     def test_a_run_is_cut_between_samples_also_at_odd_lengths(self) -> None:
         run = Run(100, 8_000, [bytes(10), bytes(12)], 11)
         pieces = segments_of(run, "p", 0, 4 / 8_000)

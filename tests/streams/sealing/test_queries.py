@@ -72,7 +72,7 @@ class Near(TestCase):
         }
         found = queries.stored_near([(self.second, segments)])
         return {
-            names[key]: [(start - START, end - START) for start, end, _ in of]
+            names[key]: [(one.start_sample - START, one.end_sample - START) for one in of]
             for key, of in found.items()
         }
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 from streams.sealing import rows, steps
-from streams.sealing.overlaps import without_overlaps
+from streams.sealing.overlaps.placement import without_overlaps
 from streams.sealing.rows import Announcement
 from streams.sealing.sealer import HEARTBEAT_SECONDS, TAKEOVER_SECONDS
 from tests.streams.journals import Socket

@@ -1,0 +1,296 @@
+"""Audio of several sockets shares a track without overlaps, without loss, and in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from unittest import TestCase
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.sealing.digest import SealedSegment
+from streams.sealing.overlaps.placement import Move, Stored, without_overlaps
+from tests.streams.sealing.overlaps.tracks import (
+    NEW,
+    PACKET,
+    RATE,
+    START,
+    Track,
+    have_no_overlap,
+    joined,
+    new,
+    pcm_of,
+)
+
+TOLERANCE = 960
+
+
+def voice(first: int, last: int) -> bytes:
+    """Returns packets `first` to `last` (exclusive) of a voice."""
+    return pcm_of(first * PACKET, (last - first) * PACKET)
+
+
+def no_pcm(_: Stored) -> bytes | None:
+    raise AssertionError("no audio has to be read")
+
+
+class Placements(TestCase):
+    def setUp(self) -> None:
+        self.track = Track()
+
+    def assert_joined(self, segments: list[SealedSegment], *runs: tuple[int, bytes]) -> None:
+        placement = self.track.place(segments)
+        self.assertEqual(joined(self.track.after(placement)), list(runs))
+
+
+class Apart(Placements):
+    """Audio for which no other is stored: nothing is read and nothing moves."""
+
+    def assert_unchanged(self, segments: list[SealedSegment]) -> None:
+        placement = without_overlaps(segments, {"p": self.track.rows}, NEW, no_pcm)
+        self.assertEqual(placement.segments, segments)
+        self.assertEqual((placement.duplicate, placement.moves, placement.cuts), (0, [], []))
+
+    def test_without_stored_audio_no_segment_moves(self) -> None:
+        self.assert_unchanged(
+            [new(0, voice(0, 5)), new(1600, voice(5, 9)), new(9999, voice(9, 10))]
+        )
+
+    def test_audio_beside_stored_audio_does_not_move(self) -> None:
+        self.track.store(0, voice(0, 5))
+        self.track.store(10 * PACKET, voice(10, 15))
+        self.assert_unchanged([new(5 * PACKET, voice(5, 10))])
+
+    def test_the_same_audio_at_a_far_position_is_no_copy(self) -> None:
+        self.track.store(0, voice(0, 5))
+        self.assert_unchanged([new(RATE, voice(0, 5))])
+
+    def test_audio_of_another_rate_does_not_matter(self) -> None:
+        self.track.store(0, voice(0, 5), rate=24_000)
+        self.assert_unchanged([new(0, voice(5, 10))])
+
+    def test_stored_audio_of_another_voice_does_not_matter(self) -> None:
+        self.track.store(0, voice(0, 5))
+        other = SealedSegment("q", 0, START, RATE, voice(5, 10), 5)
+        self.assert_unchanged([other])
+
+
+class Copies(Placements):
+    """Packets that both sockets carry."""
+
+    def test_an_exact_copy_is_dropped_and_its_packets_are_counted_without_reading(self) -> None:
+        self.track.store(0, voice(0, 5))
+        copy, more = new(0, voice(0, 5), packets=500), new(5 * PACKET, voice(5, 9))
+        placement = without_overlaps([copy, more], {"p": self.track.rows}, NEW, no_pcm)
+        self.assertEqual((placement.segments, placement.duplicate), ([more], 500))
+
+    def test_the_rest_continues_the_stored_audio(self) -> None:
+        for distance in (-9, 9):
+            with self.subTest(distance=distance):
+                self.track = Track()
+                self.track.store(0, voice(0, 300))
+                segments = [new(200 * PACKET + distance, voice(200, 500))]
+                self.assertEqual(self.track.place(segments).duplicate, 100)
+                self.assert_joined(segments, (0, voice(0, 500)))
+
+    def test_what_comes_before_it_ends_where_the_stored_audio_begins(self) -> None:
+        self.track.store(200 * PACKET, voice(200, 500))
+        segments = [new(9, voice(0, 300))]
+        self.assertEqual(self.track.place(segments).duplicate, 100)
+        self.assert_joined(segments, (0, voice(0, 500)))
+
+    def test_audio_on_both_sides_is_kept(self) -> None:
+        self.track.store(200 * PACKET, voice(200, 300))
+        self.assert_joined([new(5, voice(0, 500))], (0, voice(0, 500)))
+
+    def test_audio_fills_the_hole_between_two(self) -> None:
+        self.track.store(0, voice(0, 100))
+        self.track.store(150 * PACKET, voice(150, 300))
+        self.assert_joined([new(50 * PACKET + 7, voice(50, 200))], (0, voice(0, 300)))
+
+    def test_of_a_hole_that_is_too_short_the_rest_moves(self) -> None:
+        self.track.store(0, voice(0, 100))
+        self.track.store(150 * PACKET - 40, voice(150, 300))
+        self.track.store(300 * PACKET - 40, voice(300, 310))
+        segments = [new(50 * PACKET + 7, voice(50, 200))]
+        self.assertEqual(len(self.track.place(segments).moves), 2)
+        self.assert_joined(segments, (0, voice(0, 310)))
+
+    def test_packets_that_the_stored_audio_has_lost_are_inserted(self) -> None:
+        self.track.store(0, voice(0, 50) + voice(52, 200))
+        self.track.store(198 * PACKET, voice(200, 300))
+        segments = [new(9, voice(0, 250))]
+        placement = self.track.place(segments)
+        self.assertEqual((len(placement.cuts), len(placement.moves)), (1, 1))
+        self.assertEqual(placement.duplicate, 248)
+        self.assert_joined(segments, (0, voice(0, 300)))
+
+    def test_packets_before_the_first_equal_ones_are_inserted_before_these(self) -> None:
+        self.track.store(0, voice(0, 50) + voice(52, 200))
+        self.assert_joined([new(50 * PACKET, voice(50, 60))], (0, voice(0, 200)))
+
+    def test_packets_that_the_new_audio_has_lost_stay(self) -> None:
+        self.track.store(0, voice(0, 200))
+        segments = [new(0, voice(0, 50) + voice(52, 100)), new(100 * PACKET, voice(100, 300))]
+        self.assert_joined(segments, (0, voice(0, 300)))
+
+    def test_a_missing_object_is_equal_to_nothing(self) -> None:
+        self.track.store(0, voice(0, 10))
+        placement = without_overlaps(
+            [new(9 * PACKET, voice(9, 20))], {"p": self.track.rows}, NEW, lambda _: None
+        )
+        (segment,) = placement.segments
+        self.assertEqual((segment.start_sample - START, placement.duplicate), (10 * PACKET, 0))
+
+    def test_only_stored_audio_within_reach_is_read(self) -> None:
+        for number in range(10):
+            self.track.store(number * 100 * PACKET, voice(number * 30, number * 30 + 30))
+        self.track.place([new(500 * PACKET + 9, voice(150, 180))])
+        self.assertEqual(self.track.reads, 1)
+
+    def test_audio_of_the_socket_itself_is_no_copy(self) -> None:
+        self.track.store(0, voice(0, 10), stream_id=NEW)
+        placement = without_overlaps(
+            [new(10 * PACKET - 9, voice(0, 10))], {"p": self.track.rows}, NEW, no_pcm
+        )
+        (segment,) = placement.segments
+        self.assertEqual((segment.start_sample - START, placement.duplicate), (10 * PACKET, 0))
+
+    def test_a_new_subscription_in_between_is_no_hindrance(self) -> None:
+        self.track.store(0, voice(0, 100))
+        segments = [
+            new(50 * PACKET + 7, voice(50, 80)),
+            new(80 * PACKET + 7, voice(80, 130), subscription=1),
+        ]
+        placement = self.track.place(segments)
+        self.assertEqual([one.subscription for one in placement.segments], [1])
+        self.assert_joined(segments, (0, voice(0, 130)))
+
+
+class SmallOverlaps(Placements):
+    """Other audio that overlaps by at most 60 ms is shifted, or shifts the audio behind it."""
+
+    def test_the_end_of_the_old_socket_moves_the_audio_of_the_new_one(self) -> None:
+        rows = [
+            self.track.store(500 * PACKET + n * 3200, voice(n * 10, n * 10 + 10)) for n in (0, 1)
+        ]
+        self.track.store(400 * PACKET, voice(200, 270))
+        segments = [new(470 * PACKET, voice(270, 300) + pcm_of(300 * PACKET, TOLERANCE))]
+        placement = self.track.place(segments)
+        self.assertEqual(placement.segments, segments)
+        self.assertEqual(
+            placement.moves, [Move("p", row, row.start_sample + TOLERANCE) for row in rows]
+        )
+        self.assertEqual(placement.moves[1].end_sample, rows[1].end_sample + TOLERANCE)
+        self.assertEqual(placement.moves[0].sample_rate, RATE)
+
+    def test_the_start_of_the_new_socket_is_shifted_with_all_that_follows(self) -> None:
+        self.track.store(0, voice(0, 100))
+        placement = self.track.place(
+            [new(99 * PACKET, voice(100, 200)), new(80_000, voice(200, 300))]
+        )
+        starts = [one.start_sample - START for one in placement.segments]
+        self.assertEqual((starts, placement.moves), ([100 * PACKET, 80_000], []))
+
+    def test_the_next_file_is_shifted_by_the_same_amount(self) -> None:
+        shift = 1500  # the sockets are that far apart, each within the tolerance
+        self.track.store(0, voice(0, 100))
+        self.track.store(100 * PACKET, voice(100, 200), stream_id=NEW)
+        segments = [new(200 * PACKET - shift, voice(200, 300))]
+        self.assert_joined(segments, (0, voice(0, 300)))
+        self.assertEqual(self.track.reads, 0)
+
+    def test_a_short_block_in_the_middle_of_new_audio_keeps_its_place(self) -> None:
+        self.track.store(50 * PACKET, voice(200, 202))
+        self.assert_joined(
+            [new(0, voice(0, 100))], (0, voice(0, 50) + voice(200, 202) + voice(50, 100))
+        )
+
+
+class LargeOverlaps(Placements):
+    """Only the part of the new audio that overlaps moves."""
+
+    def test_the_free_part_stays_in_its_place(self) -> None:
+        self.track.store(100 * PACKET, voice(0, 100))
+        self.assert_joined(
+            [new(0, voice(200, 330))], (0, voice(200, 300) + voice(0, 100) + voice(300, 330))
+        )
+
+    def test_it_moves_behind_audio_that_follows_without_a_space(self) -> None:
+        self.track.store(0, voice(0, 100))
+        self.track.store(100 * PACKET, voice(100, 200))
+        segments = [new(50 * PACKET, voice(200, 300))]
+        self.assert_joined(segments, (0, voice(0, 300)))
+
+    def test_it_moves_into_a_space_that_is_long_enough(self) -> None:
+        self.track.store(0, voice(0, 100))
+        self.track.store(160 * PACKET, voice(160, 200))
+        placement = self.track.place([new(10 * PACKET, voice(200, 250))])
+        (segment,) = placement.segments
+        self.assertEqual(segment.start_sample - START, 100 * PACKET)
+        self.assertEqual(segment.packets, 50)
+
+    def test_the_order_of_arrival_stands(self) -> None:
+        self.track.store(0, voice(0, 100))
+        segments = [new(10 * PACKET, voice(200, 230)), new(50 * PACKET, voice(230, 240))]
+        self.assert_joined(segments, (0, voice(0, 100) + voice(200, 240)))
+
+
+story = st.lists(
+    st.tuples(st.integers(1, 12), st.integers(0, 9), st.integers(-700, 700)), max_size=4
+)
+"""Packets, a pause in packets, and how far the timeline deviates."""
+
+
+def segments_of(parts: list[tuple[int, int, int]], first: int) -> list[SealedSegment]:
+    """Returns segments in order; each packet has the number of its place, from `first` on."""
+    segments: list[SealedSegment] = []
+    number = 0
+    for count, pause, deviation in parts:
+        number += pause
+        end = segments[-1].end_sample - START if segments else -9999
+        start = max(end, number * PACKET + deviation)
+        segments.append(new(start, voice(first + number, first + number + count)))
+        number += count
+    return segments
+
+
+class Laws(TestCase):
+    @given(story, story, st.booleans(), st.booleans())
+    def test_each_packet_is_kept_once_and_nothing_overlaps(
+        self,
+        before: list[tuple[int, int, int]],
+        after: list[tuple[int, int, int]],
+        same: bool,
+        own: bool,
+    ) -> None:
+        track = Track()
+        for one in segments_of(before, 0):
+            track.store(one.start_sample - START, one.pcm, NEW if own else "old")
+        segments = segments_of(after, 0 if same and not own else 200)
+        placement = track.place(segments)
+        places = track.after(placement)
+        self.assertTrue(have_no_overlap(places))
+        sent = [*packets_of(track.pcm.values()), *packets_of(one.pcm for one in segments)]
+        kept = packets_of(pcm for _, pcm in joined(places))
+        self.assertEqual(set(kept), set(sent))
+        self.assertEqual(len(sent) - len(kept), placement.duplicate)
+        if not same or own:
+            self.assertEqual((len(kept), placement.duplicate), (len(sent), 0))
+
+    @given(story, story)
+    def test_stored_audio_never_moves_earlier(
+        self, before: list[tuple[int, int, int]], after: list[tuple[int, int, int]]
+    ) -> None:
+        track = Track()
+        for one in segments_of(before, 0):
+            track.store(one.start_sample - START, one.pcm)
+        placement = track.place(segments_of(after, 200))
+        for move in placement.moves:
+            self.assertGreater(move.start_sample, move.stored.start_sample)
+        order = [move.stored.start_sample for move in placement.moves]
+        self.assertEqual(order, sorted(order))
+
+
+def packets_of(pcms: Iterable[bytes]) -> list[bytes]:
+    return [pcm[at : at + 2 * PACKET] for pcm in pcms for at in range(0, len(pcm), 2 * PACKET)]
