@@ -20,6 +20,7 @@ from calls import identity
 from calls.audio.levels import NOTHING
 from streams.ingest.meter import Meter
 from streams.ingest.packets import (
+    ODD_TIMESTAMP,
     AudioData,
     AudioMetadata,
     DtmfData,
@@ -56,8 +57,8 @@ MAX_DEFERRED = 2_048
 """Records kept while the disk is not writable; further ones are lost, and counted."""
 
 MAX_REASONS = 32
-"""Distinct reasons counted for malformed messages; they are fixed phrases, so this is never
-reached.
+"""Distinct reasons counted for malformed messages, and for oddities; they are fixed phrases, so
+this is never reached.
 """
 
 NO_MEDIA_MESSAGES = 1_000
@@ -116,8 +117,10 @@ class Tally:
     malformed: int = 0
     other: int = 0
     odd_bytes: int = 0
+    odd_timestamp: int = 0  # packets recorded without their timestamp, which cannot be read
     unwritten: int = 0  # valid messages lost because the disk was not writable
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)  # of malformed messages
+    oddities: Counter[str] = field(default_factory=Counter)  # of recorded packets
 
 
 _NonAudio = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm
@@ -175,7 +178,8 @@ class Stream:
                 at_us, pcm = self._clock(), decoded.pcm
                 audio = Audio(decoded.timestamp_us, at_us, speaker.index, decoded.silent, pcm)
                 self._received.append((speaker, audio))
-                self.tally.odd_bytes += decoded.odd_byte
+                if decoded.odd_byte or decoded.oddities:
+                    self._count_oddities(decoded)
                 return
             self._write_received()  # metadata applies to later packets only
             if type(decoded) is AudioMetadata:
@@ -284,8 +288,7 @@ class Stream:
             tally.unknown += 1
         else:
             tally.malformed += 1
-            if len(tally.reasons) < MAX_REASONS or skipped.reason in tally.reasons:
-                tally.reasons[skipped.reason] += 1
+            _count_reason(tally.reasons, skipped.reason)
         if isinstance(skipped, UnsupportedAudio):
             raise skipped
         has_media = (
@@ -298,6 +301,12 @@ class Stream:
         )
         if not has_media and tally.unknown + tally.malformed >= NO_MEDIA_MESSAGES:
             raise NoMedia from skipped
+
+    def _count_oddities(self, packet: AudioData) -> None:
+        self.tally.odd_bytes += packet.odd_byte
+        self.tally.odd_timestamp += ODD_TIMESTAMP in packet.oddities
+        for oddity in packet.oddities:
+            _count_reason(self.tally.oddities, oddity)
 
     def _append(self, record: _NonAudio) -> None:
         """Writes the record, or defers it while the disk is not writable.
@@ -339,6 +348,8 @@ class Stream:
             tally.unknown,
             tally.malformed,
             dict(tally.reasons),
+            tally.odd_timestamp,
+            dict(tally.oddities),
         )
 
     def _counts(self) -> Counts:
@@ -351,4 +362,11 @@ class Stream:
             now.unknown - before.unknown,
             now.malformed - before.malformed,
             now.reasons,
+            now.odd_timestamp - before.odd_timestamp,
+            now.oddities,
         )
+
+
+def _count_reason(counter: Counter[str], reason: str) -> None:
+    if len(counter) < MAX_REASONS or reason in counter:
+        counter[reason] += 1

@@ -62,6 +62,7 @@ class SubscriptionFacts(Struct):
     malformed: int = 0
     duplicate: int = 0
     late: int = 0
+    odd_timestamp: int = 0
 
 
 class StreamState(Struct):
@@ -203,6 +204,7 @@ def _apply(record: Record, state: StreamState, digest: Digest) -> None:
             # end; if some are damaged, the higher count of the socket itself is right.
             facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
             facts.unknown, facts.malformed = record.unknown, record.malformed
+            facts.odd_timestamp = record.odd_timestamp
             digest.reasons = record.reasons
         case Closed():
             digest.closed = record

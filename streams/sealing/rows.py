@@ -38,6 +38,7 @@ _SUBSCRIPTION_FACTS = [
     "malformed",
     "duplicate",
     "late",
+    "odd_timestamp",
 ]
 
 Heard = tuple[datetime | None, datetime | None]
@@ -251,6 +252,7 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
         malformed=facts.malformed,
         duplicate=facts.duplicate,
         late=facts.late,
+        odd_timestamp=facts.odd_timestamp,
     )
 
 

@@ -11,6 +11,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
 from acsmedia.asgi import Application
+from calls.audio import codec
 from calls.live import channel
 from calls.models import Participant, Segment, Subscription
 from streams.acs.auth import HandshakeAuth
@@ -176,6 +177,27 @@ class ReceivedMessages(MediaSocketTestCase):
         )
         self.assertEqual((segment.sample_count, segment.participant.raw_id), (3200, ALICE))
         self.assertEqual((segment.subscription.audio, segment.subscription.close_code), (10, 1000))
+
+    async def test_with_timestamps_that_cannot_be_read_are_recorded_in_the_order_of_arrival(
+        self,
+    ) -> None:
+        """The timestamp is the default of .NET, a number, or has no seconds."""
+        stamps = ['"0001-01-01T00:00:00Z"', "1664824572925", '"2022-10-03T19:16"']
+        pcm = [bytes([number, 1]) * 320 for number in range(12)]
+        async with self.connected() as socket:
+            await socket.send_to(text_data=metadata())
+            for number, packet in enumerate(pcm):
+                message = audio(ALICE, packet).replace(
+                    '"2022-10-03T19:16:12.925Z"', stamps[number % len(stamps)]
+                )
+                await socket.send_to(text_data=message)
+        segment: Segment = await until(
+            Segment.objects.select_related("subscription", "participant").afirst
+        )
+        self.assertEqual(segment.sha256, codec.pcm_hash(b"".join(pcm)))
+        counts = segment.subscription.counts
+        self.assertEqual((counts["audio"], counts["malformed"]), (12, 0))
+        self.assertEqual(counts["odd_timestamp"], 12)
 
     async def test_a_second_metadata_begins_a_second_subscription(self) -> None:
         async with self.connected() as socket:

@@ -209,6 +209,10 @@ class CountsOfMessages(TestCase):
         sealed = seal_one([*records_of(speech(7)), Counts(0, 5, 0, 0, 0, {})])
         self.assertEqual(sealed.facts()[0].audio, 7)
 
+    def test_packets_with_an_odd_timestamp_are_counted_by_the_socket(self) -> None:
+        sealed = seal_one([*records_of(speech(7)), Counts(0, 7, 0, 0, 0, {}, odd_timestamp=5)])
+        self.assertEqual(sealed.facts()[0].odd_timestamp, 5)
+
     def test_counts_create_a_subscription_whose_metadata_is_damaged(self) -> None:
         sealed = seal_one([*records_of(speech(2)), Counts(1, 5, 0, 0, 0, {}), closed()])
         self.assertEqual([facts.audio for facts in sealed.facts()], [2, 5])
