@@ -85,7 +85,10 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         help_text="Length of the recorded axis, and of a full export."
     )
     participants = ParticipantSerializer(
-        many=True, read_only=True, source="tracks", help_text="In the order of their first audio."
+        many=True,
+        read_only=True,
+        source="tracks",
+        help_text="In the order of their first audio, then of their arrival.",
     )
     subscriptions = SubscriptionSerializer(many=True, read_only=True, source="sockets")
 

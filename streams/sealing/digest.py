@@ -80,6 +80,11 @@ class StreamState(Struct):
     alarms: list[Alarm] = msgspec.field(default_factory=list)  # active ones
 
     @property
+    def raw_ids(self) -> list[str]:
+        """Raw ids of the voices, in the order of arrival."""
+        return [self.voices[index] for index in sorted(self.voices)]
+
+    @property
     def is_over(self) -> bool:
         """Whether the socket was closed or broken off: no further file of it follows."""
         facts = self.subscriptions.get(self.current)

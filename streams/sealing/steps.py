@@ -148,7 +148,7 @@ def store_audio(file: SealJob) -> None:
         digest,
         list(state.subscriptions.values()),
         stored,
-        list(state.voices.values()),
+        state.raw_ids,
         state.last_us,
     )
 

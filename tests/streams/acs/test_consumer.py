@@ -199,6 +199,16 @@ class ReceivedMessages(MediaSocketTestCase):
         self.assertEqual((counts["audio"], counts["malformed"]), (12, 0))
         self.assertEqual(counts["odd_timestamp"], 12)
 
+    async def test_of_voices_that_begin_together_are_listed_in_the_order_of_arrival(self) -> None:
+        arrived = ["4:+3", "8:acs:b", "", "4:+1", "8:acs:a", "4:+2"]
+        async with self.connected() as socket:
+            await socket.send_to(text_data=metadata())
+            for raw_id in arrived:
+                await socket.send_to(text_data=audio(raw_id))
+        await until(Segment.objects.aexists)
+        listed = [each.raw_id async for each in Participant.objects.all()]
+        self.assertEqual(listed, arrived)
+
     async def test_a_second_metadata_begins_a_second_subscription(self) -> None:
         async with self.connected() as socket:
             for message in (

@@ -193,6 +193,15 @@ class Subscriptions(TestCase):
         self.assertEqual(sealed.facts()[0].disconnected_us, START_US)
 
 
+class OrderOfVoices(TestCase):
+    def test_is_that_of_arrival_even_if_a_record_was_damaged_in_the_first_file(self) -> None:
+        state = StreamState()
+        for voices in ((1,), (0, 1, 2)):
+            records = [Voice(index, f"p{index}") for index in voices]
+            digest_of(records, handshake_of(), state, last=False)
+        self.assertEqual(state.raw_ids, ["p0", "p1", "p2"])
+
+
 class CountsOfMessages(TestCase):
     def test_packets_and_tones_are_counted_as_they_are_read(self) -> None:
         sealed = seal_one([*records_of(speech(7)), Dtmf(START_US, "1"), Dtmf(START_US, "2")])
