@@ -15,6 +15,7 @@ ALARMS = {
     "clipping": "Too loud: clipping",
     "too_low": "Too quiet",
     "malformed": "Malformed messages from ACS",
+    "odd_timestamp": "Timestamps from ACS cannot be read",
     "disk_low": "The disk is nearly full",
     "sealing_behind": "Sealing is behind",
     "store_away": "The audio store is unreachable",

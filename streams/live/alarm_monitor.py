@@ -147,4 +147,6 @@ def _reading_of(stream: Stream, *, is_newest: bool) -> StreamReading:
         speaker.minute.append(step_of(speaker.loudest_dbfs))
         speaker.loudest_dbfs, speaker.clipped = NOTHING, 0
     tally = stream.tally
-    return StreamReading(tally.audio, tally.unwritten, tally.malformed, voices, is_newest)
+    return StreamReading(
+        tally.audio, tally.unwritten, tally.malformed, voices, is_newest, tally.odd_timestamp
+    )

@@ -99,6 +99,13 @@ class CallAlarms(MonitorTestCase):
         ]
         self.assertEqual(self.alarms_written(), written)
 
+    def test_odd_timestamps_are_in_news_and_journal(self) -> None:
+        self.stream()
+        odd = audio(ALICE, LOUD).replace("2022-10-03T19:16:12.925", "0001-01-01T00:00:00")
+        (alarm,) = self.pass_seconds(3, [odd] * 50)
+        self.assertEqual((alarm["alarm"], alarm["participant"]), ("odd_timestamp", None))
+        self.assertEqual([one.name for one in self.alarms_written()], ["odd_timestamp"])
+
     def test_one_way_audio_has_its_participant(self) -> None:
         self.stream()
         (alarm,) = self.pass_seconds(25, [audio(ALICE, LOUD), audio(BOB, SILENT)])
