@@ -83,6 +83,7 @@ class Speaker:
     participant_id: str
     meter: Meter
     samples: int = 0  # at the meter's rate
+    newest: Audio | None = None  # packet in the journal, at the meter's rate
     seconds_before: float = 0.0  # received before the current sample rate
     audible: bool = False  # whether the board's last published level was above silence
     quiet_ticks: int = 0  # ticks of the board without a packet
@@ -98,7 +99,7 @@ class Speaker:
 
     def change_rate(self, sample_rate: int) -> None:
         """Starts a new meter at `sample_rate`."""
-        self.seconds_before, self.samples = self.seconds, 0
+        self.seconds_before, self.samples, self.newest = self.seconds, 0, None
         self.meter = Meter(sample_rate)
 
 
@@ -143,7 +144,7 @@ class Stream:
         self.tally = Tally()
         self.closed: Closed | None = None
         self._decode = sender.decode
-        self._rates = sender.rates
+        self.rates = sender.rates
         self._clock = clock
         # totals at the start of the current subscription
         self._counts_before = Counts(0, 0, 0, 0, 0, {})
@@ -245,6 +246,7 @@ class Stream:
         self.tally.audio += len(received)
         for speaker, audio in received:
             speaker.samples += len(audio.pcm) // 2
+            speaker.newest = audio
             speaker.meter.add(audio.pcm)
         if self.tapped is not None:
             self.tapped.extend(received)
@@ -254,7 +256,7 @@ class Stream:
         if len(self.speakers) >= MAX_VOICES:
             raise Malformed("audioData: participantRawID: too many participants")
         if not self.metadata:  # a documented packet size shows the rate: the audio is not lost
-            sample_rate = self._rates.get(len(packet.pcm))
+            sample_rate = self.rates.get(len(packet.pcm))
             if sample_rate is None:
                 raise Malformed("audioData: audio before metadata")
             self._subscribe(AudioMetadata("", "PCM", sample_rate, 1, float(len(packet.pcm))))

@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from calls.audio.levels import NOTHING
 from streams.journal.records import Alarm
+from streams.live.rate_check import Progress, RateCheck
 from streams.stats import SealStage
 
 STREAM_ALARMS = (
     *("not_written", "no_audio", "stalled", "dead_air"),
-    *("one_way", "clipping", "too_low", "malformed", "odd_timestamp"),
+    *("one_way", "clipping", "too_low", "malformed", "odd_timestamp", "wrong_rate"),
 )
 PROCESS_ALARMS = ("disk_low", "sealing_behind", "store_away", "database_away")
 
@@ -58,11 +59,12 @@ class Thresholds:
 
 class VoiceReading(NamedTuple):
     """A voice since the last evaluation: its loudest window (rms, or `NOTHING`) and its number of
-    clipped windows.
+    clipped windows. `progress`: None if the newest packet has no samples or no timestamp.
     """
 
     loudest_dbfs: float
     clipped: int
+    progress: Progress | None = None
 
 
 class StreamReading(NamedTuple):
@@ -185,6 +187,8 @@ class VoiceRules:
         self._one_way = AlarmLatch("one_way", clear_seconds=3.0, voice=voice)
         self._clipping = AlarmLatch("clipping", clear_seconds=CLIPPING_SECONDS, voice=voice)
         self._too_low = AlarmLatch("too_low", voice=voice)
+        self._wrong_rate = AlarmLatch("wrong_rate", voice=voice)
+        self._rate_check = RateCheck()
         self._clipped = SlidingCount(CLIPPING_SECONDS)
         self._ever_heard = False
         # Beginning and total seconds while only others are heard, and while speech is too low.
@@ -193,7 +197,7 @@ class VoiceRules:
 
     @property
     def latches(self) -> tuple[AlarmLatch, ...]:
-        return self._one_way, self._clipping, self._too_low
+        return self._one_way, self._clipping, self._too_low, self._wrong_rate
 
     def evaluate(
         self, reading: VoiceReading, interval: Interval, *, others_heard: bool
@@ -216,10 +220,14 @@ class VoiceRules:
             self._low = _extended(self._low, interval) if is_low else None
         low_since, low = self._low or (interval.now, 0.0)
         too_low = low >= self._limits.low_seconds
+        rate_check = self._rate_check
+        if reading.progress:
+            rate_check.update(reading.progress, interval.began)
         return [
             self._one_way.update(interval, active=one_way, since=unheard_since),
             self._clipping.update(interval, active=clipped >= self._limits.clipped_windows),
             self._too_low.update(interval, active=too_low, since=low_since),
+            self._wrong_rate.update(interval, active=rate_check.is_wrong, since=rate_check.since),
         ]
 
 

@@ -24,6 +24,7 @@ from streams.live.alarm_rules import (
     Thresholds,
     VoiceReading,
 )
+from streams.live.rate_check import Progress
 
 LIMITS = Thresholds()
 START, START_US = 100.0, 1_664_824_572_000_000
@@ -211,6 +212,16 @@ class VoiceAlarms(StreamCase):
         self.assertEqual(self.after(30, LOUD, SILENT), [])
         (over,) = self.evaluate(LOUD, LOUD)
         self.assertEqual((over.name, over.until_us), ("too_low", at(self.second - 1)))
+
+    def test_a_wrong_rate_is_raised_for_its_voice_until_the_rates_agree(self) -> None:
+        wrong = [
+            LOUD._replace(progress=Progress(16_000, 24_000 * second, at(second), 24_000))
+            for second in range(31)
+        ]
+        alarms = [alarm for voice in wrong for alarm in self.evaluate(LOUD, voice)]
+        self.assertEqual(alarms, [Alarm("wrong_rate", 1, at(0))])
+        corrected = LOUD._replace(progress=Progress(24_000, 24_000, at(31), 24_000))
+        self.assertEqual(self.evaluate(LOUD, corrected), [Alarm("wrong_rate", 1, at(0), at(30))])
 
     def test_one_loud_word_restarts_the_minute(self) -> None:
         self.assertEqual(
