@@ -70,9 +70,9 @@ class _Audio(Struct, gc=False):
 class _Metadata(Struct):
     sampleRate: float
     encoding: str = "PCM"
-    subscriptionId: str | None = None
+    subscriptionId: Any = None
     channels: float | None = 1
-    length: float | None = None
+    length: Any = None
 
 
 class _Dtmf(Struct):
@@ -206,9 +206,11 @@ def _meaning(name: str, item: Any) -> Any:
     if name == "silent" and isinstance(item, str | int | float):
         word = item.lower() if isinstance(item, str) else item
         return {"false": False, "true": True, 0: False, 1: True}.get(word)
-    if name == "participantRawID" and isinstance(item, int | float) and not isinstance(item, bool):
-        return str(item)
-    return None
+    return str(item) if name == "participantRawID" and _is_number(item) else None
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool)
 
 
 def _audio(audio: _Audio, oddities: tuple[str, ...] = ()) -> AudioData:
@@ -271,13 +273,24 @@ def _metadata(metadata: _Metadata) -> AudioMetadata:
         raise UnsupportedAudio("audioMetadata: channels: only one channel can be recorded")
     if metadata.sampleRate not in SAMPLE_RATES:
         raise UnsupportedAudio("audioMetadata: sampleRate: not between 8000 and 96000 Hz")
+    # A member that is only stored must not cost the audio after it: of another type, it is absent.
+    subscription_id = metadata.subscriptionId
+    if not isinstance(subscription_id, str):
+        subscription_id = str(subscription_id) if _is_number(subscription_id) else ""
     return AudioMetadata(
-        subscription_id=identifier("audioMetadata: subscriptionId", metadata.subscriptionId or ""),
+        subscription_id=identifier("audioMetadata: subscriptionId", subscription_id),
         encoding="PCM",
         sample_rate=int(metadata.sampleRate),
         channels=1,
-        length=metadata.length,
+        length=_length(metadata.length),
     )
+
+
+def _length(item: Any) -> float | None:
+    try:
+        return float(item) if _is_number(item) else None
+    except OverflowError:
+        return None
 
 
 def identifier(field: str, value: str) -> str:

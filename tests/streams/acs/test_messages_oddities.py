@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from calls.identity import RAW_ID_MAX_LENGTH
 from streams.acs import messages
 from streams.ingest.packets import ODD_TIMESTAMP, AudioData
-from tests.streams.acs.test_messages import audio_message, reason_of
+from tests.streams.acs.test_messages import audio_message, metadata_message, reason_of
 
 
 class OddMembers(TestCase):
@@ -138,6 +138,23 @@ class OddMembers(TestCase):
             "p", None, b"\x01\x02\x03\x04", odd_byte=True, oddities=(ODD_TIMESTAMP,)
         )
         self.assertEqual(decoded, expected)
+
+
+class OddMetadata(TestCase):
+    """Without its metadata, the audio after it would be lost."""
+
+    def test_a_length_that_is_no_number_counts_as_absent(self) -> None:
+        lengths: tuple[Any, ...] = ("640", True, [], {}, 10**400)
+        for length in lengths:
+            with self.subTest(length=length):
+                decoded = messages.decode(metadata_message(length=length))
+                self.assertIsNone(decoded.length)  # type: ignore[union-attr]
+
+    def test_a_subscription_id_that_is_no_text_is_its_number_or_absent(self) -> None:
+        for value, subscription_id in ((7, "7"), (True, ""), ([], ""), ({"a": 1}, ""), (None, "")):
+            with self.subTest(value=value):
+                decoded = messages.decode(metadata_message(subscriptionId=value))
+                self.assertEqual(decoded.subscription_id, subscription_id)  # type: ignore[union-attr]
 
 
 class Timestamps(TestCase):
