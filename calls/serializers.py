@@ -14,7 +14,9 @@ from calls.models import Call, Participant, Segment, Subscription
 
 
 class CountsSerializer(serializers.Serializer[Any]):
-    """Messages of one subscription by kind, and audio packets that were duplicate or late."""
+    """Messages of one subscription by kind, and audio packets that were duplicate, late, or had a
+    timestamp that could not be read.
+    """
 
     audio = serializers.IntegerField()
     dtmf = serializers.IntegerField()
@@ -22,6 +24,7 @@ class CountsSerializer(serializers.Serializer[Any]):
     malformed = serializers.IntegerField()
     duplicate = serializers.IntegerField()
     late = serializers.IntegerField()
+    odd_timestamp = serializers.IntegerField()
 
 
 class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):
@@ -82,7 +85,10 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         help_text="Length of the recorded axis, and of a full export."
     )
     participants = ParticipantSerializer(
-        many=True, read_only=True, source="tracks", help_text="In the order of their first audio."
+        many=True,
+        read_only=True,
+        source="tracks",
+        help_text="In the order of their first audio, then of their arrival.",
     )
     subscriptions = SubscriptionSerializer(many=True, read_only=True, source="sockets")
 

@@ -15,6 +15,8 @@ ALARMS = {
     "clipping": "Too loud: clipping",
     "too_low": "Too quiet",
     "malformed": "Malformed messages from ACS",
+    "odd_timestamp": "Timestamps from ACS cannot be read",
+    "wrong_rate": "Wrong sample rate: check the announced audio format",
     "disk_low": "The disk is nearly full",
     "sealing_behind": "Sealing is behind",
     "store_away": "The audio store is unreachable",

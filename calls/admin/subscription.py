@@ -27,7 +27,7 @@ from calls.admin.search import (
     TermSearch,
 )
 from calls.close_codes import GOOD_CLOSE_CODES
-from calls.models import HEARTBEAT_TIMEOUT, Call, Segment, Subscription
+from calls.models import COUNTS, HEARTBEAT_TIMEOUT, Call, Segment, Subscription
 
 
 class SocketColumns:
@@ -68,7 +68,7 @@ class SubscriptionInline(SocketColumns, RecordInline):
     model = Subscription
     fields = readonly_fields = (
         *("link", "disconnected", "state", "audio_format"),
-        *("audio", "dtmf", "unknown", "malformed", "duplicate", "late"),
+        *COUNTS,
     )
 
     @admin.display(description="Connected")
@@ -109,7 +109,7 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
         (None, {"fields": ("state", "of_call", "segments", "subscription_id", "stream_id", "id")}),
         ("Socket", {"fields": ("connected", "disconnected", "seen", "duration", "close_code")}),
         ("Format", {"fields": ("encoding", "sample_rate", "channels", "length")}),
-        ("Counters", {"fields": ("audio", "dtmf", "unknown", "malformed", "duplicate", "late")}),
+        ("Counters", {"fields": COUNTS}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -127,9 +127,10 @@ class SubscriptionAdmin(SocketColumns, RecordAdmin):
     def problems(self, subscription: Subscription) -> str:
         counts = {
             name: subscription.counts[name]
-            for name in ("unknown", "malformed", "duplicate", "late")
+            for name in ("unknown", "malformed", "duplicate", "late", "odd_timestamp")
         }
-        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
+        shown = (f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+        return ", ".join(shown) or "none"
 
     @admin.display(description="Call")
     def of_call(self, subscription: Subscription) -> str:

@@ -23,6 +23,7 @@ class CountsData(TypedDict):
     malformed: int
     duplicate: int
     late: int
+    odd_timestamp: int
 
 
 class SubscriptionData(TypedDict):

@@ -26,6 +26,7 @@ from calls.models.recorder import FailedJournal, RecorderProcess
 from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
 from calls.models.subscription import (
     BROKEN,
+    COUNTS,
     HEARTBEAT_TIMEOUT,
     Subscription,
     SubscriptionQuerySet,
@@ -34,6 +35,7 @@ from calls.models.subscription import (
 __all__ = [
     "BROKEN",
     "BYTES_PER_SAMPLE",
+    "COUNTS",
     "HEARTBEAT_TIMEOUT",
     "AudioBlob",
     "Call",

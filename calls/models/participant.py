@@ -62,11 +62,20 @@ class Participant(models.Model):
     heard_until = models.DateTimeField(
         null=True, blank=True, help_text="Last sealed moment of the track."
     )
+    voice = models.SmallIntegerField(  # without a check, which is added under a lock
+        null=True,
+        blank=True,
+        help_text="Order of arrival on the socket that `heard_at` comes from, counted from 0.",
+    )
 
     objects = ParticipantQuerySet.as_manager()
 
     class Meta:
-        ordering = [F("heard_at").asc(nulls_last=True), "id"]
+        ordering = [
+            F("heard_at").asc(nulls_last=True),
+            F("voice").asc(nulls_last=True),  # of voices that begin in the same microsecond
+            "id",
+        ]
         indexes = [
             # Search: exact raw id.
             models.Index(fields=["raw_id"], name="participant_raw_id"),

@@ -16,6 +16,9 @@ from calls.models.segment import Segment
 BROKEN = ~Q(close_code__in=GOOD_CLOSE_CODES)
 """Sockets without a normal close code, open ones included. Few rows; index: subscription_broken."""
 
+COUNTS = ("audio", "dtmf", "unknown", "malformed", "duplicate", "late", "odd_timestamp")
+"""Counters of a subscription, in the order of REST."""
+
 HEARTBEAT_TIMEOUT = timedelta(seconds=45)
 """An open subscription whose `seen_at` is older is not live: its process or host has died. The
 sealer renews `seen_at` every 5 s while the database answers.
@@ -66,6 +69,11 @@ class Subscription(models.Model):
     late = models.PositiveBigIntegerField(
         default=0, help_text="Packets that came after a younger one."
     )
+    # A column with a check would be added under a lock for as long as a scan of the table takes;
+    # `db_default` is for processes of the version before, which insert rows without it.
+    odd_timestamp = models.BigIntegerField(
+        default=0, db_default=0, help_text="Packets whose timestamp could not be read."
+    )
 
     objects = SubscriptionQuerySet.as_manager()
 
@@ -98,7 +106,4 @@ class Subscription(models.Model):
 
     @property
     def counts(self) -> dict[str, int]:
-        return {
-            name: getattr(self, name)
-            for name in ("audio", "dtmf", "unknown", "malformed", "duplicate", "late")
-        }
+        return {name: getattr(self, name) for name in COUNTS}

@@ -156,5 +156,7 @@ def _log_totals(stream: Stream) -> None:
         malformed=tally.malformed,
         unwritten=tally.unwritten,
         odd_bytes=tally.odd_bytes,
+        odd_timestamp=tally.odd_timestamp,
         reasons=dict(tally.reasons),
+        oddities=dict(tally.oddities),
     )

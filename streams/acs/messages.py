@@ -12,12 +12,16 @@ docs/protocol.md.
          └─ UnsupportedAudio metadata for audio that cannot be recorded: the connection is closed
 
 It raises nothing else, whatever arrives. Reasons name the field and never repeat the payload.
+
+Audio is never skipped because of a member beside it: `timestamp`, `silent` and `participantRawID`
+are read as what they mean, or as absent, and `AudioData.oddities` names them.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -26,6 +30,7 @@ from msgspec import UNSET, Struct, UnsetType
 from calls.identity import RAW_ID_MAX_LENGTH
 from calls.times import EPOCH
 from streams.ingest.packets import (
+    ODD_TIMESTAMP,
     AudioData,
     AudioMetadata,
     DtmfData,
@@ -47,7 +52,9 @@ OTHER_KINDS = frozenset({"markdata", "transcriptionmetadata", "transcriptiondata
 transcription has its own transport URL, which may be this one.
 """
 
-_YEARS = range(1970, 2200)
+_SECONDS = re.compile(r"[^\d+-]\d\d(:?)\d\d\1\d\d(?:[.,]\d+)?(?:Z|[+-][\d:.,]+)?$", re.ASCII)
+"""The end of an ISO 8601 timestamp that has seconds."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BOM = ("\ufeff", b"\xef\xbb\xbf")
 
@@ -63,13 +70,14 @@ class _Audio(Struct, gc=False):
 class _Metadata(Struct):
     sampleRate: float
     encoding: str = "PCM"
-    subscriptionId: str | None = None
+    subscriptionId: Any = None
     channels: float | None = 1
-    length: float | None = None
+    length: Any = None
 
 
 class _Dtmf(Struct):
-    data: str
+    data: str | None = None
+    tone: str | None = None
 
 
 class _Envelope(Struct, gc=False):
@@ -87,6 +95,21 @@ _MEMBERS: dict[str, tuple[str, type[Struct]]] = {
     "audiometadata": ("audioMetadata", _Metadata),
     "dtmfdata": ("dtmfData", _Dtmf),
 }
+_SPELLINGS: dict[type[Struct], dict[str, str]] = {
+    shape: {name.lower(): name for name in reversed(shape.__struct_fields__)}
+    for _, shape in _MEMBERS.values()
+}
+"""Documented names of members by lower-case name."""
+
+_ODD_TYPES: dict[str, tuple[type, str]] = {
+    "timestamp": (str, ODD_TIMESTAMP),
+    "silent": (bool, "audioData: silent: not true or false"),
+    "participantRawID": (str, "audioData: participantRawID: not text"),
+}
+"""Members of `audioData` that may have another type: the documented type, and the oddity."""
+
+_ODD_ID_LENGTH = "audioData: participantRawID: too long"
+_ODD_ID_CONTROL = "audioData: participantRawID: control character"
 
 
 def decode(message: str | bytes) -> Message:
@@ -139,10 +162,7 @@ def _fields_of(message: str | bytes) -> dict[str, Any]:
 
 
 def _typed(member: str, shape: type[Struct], value: dict[str, Any]) -> Message:
-    spelling = {name.lower(): name for name in reversed(shape.__struct_fields__)}
-    named = {
-        spelling.get(key.lower(), key): item for key, item in value.items() if item is not None
-    }
+    named, oddities = _named(shape, value)
     try:
         typed = msgspec.convert(named, shape, strict=True)
     except (ValueError, RecursionError) as error:
@@ -151,46 +171,98 @@ def _typed(member: str, shape: type[Struct], value: dict[str, Any]) -> Message:
         place = f"{member}: {field}" if field.isalpha() else member
         raise Malformed(f"{place}: wrong type or value") from error
     if isinstance(typed, _Audio):
-        return _audio(typed)
+        return _audio(typed, oddities)
     if isinstance(typed, _Metadata):
         return _metadata(typed)
     assert isinstance(typed, _Dtmf), "_MEMBERS names three shapes"
-    if not typed.data or len(typed.data) > TONE_MAX_LENGTH or _CONTROL.search(typed.data):
+    tone = typed.data or typed.tone
+    if not tone or len(tone) > TONE_MAX_LENGTH or _CONTROL.search(tone):
         raise Malformed("dtmfData: data: not a tone")
-    return DtmfData(typed.data)
+    return DtmfData(tone)
 
 
-def _audio(audio: _Audio) -> AudioData:
+def _named(shape: type[Struct], value: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Returns the members by their documented names, and the oddities among them.
+
+    If a member occurs in several spellings, the documented one counts, unless it is empty.
+    """
+    named: dict[str, Any] = {}
+    oddities = []
+    for key, original in value.items():
+        name, item = _SPELLINGS[shape].get(key.lower(), key), original
+        if shape is _Audio and name in _ODD_TYPES and item is not None:
+            documented, oddity = _ODD_TYPES[name]
+            if not isinstance(item, documented):
+                item = _meaning(name, item)
+                if original != "":
+                    oddities.append(oddity)
+        if item is not None and (named.get(name, "") == "" or (key == name and item != "")):
+            named[name] = item
+    return named, tuple(oddities)
+
+
+def _meaning(name: str, item: Any) -> Any:
+    """Returns the meaning of a member of `audioData` that has another type; None if it has none."""
+    if name == "silent" and isinstance(item, str | int | float):
+        word = item.lower() if isinstance(item, str) else item
+        return {"false": False, "true": True, 0: False, 1: True}.get(word)
+    return str(item) if name == "participantRawID" and _is_number(item) else None
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool)
+
+
+def _audio(audio: _Audio, oddities: tuple[str, ...] = ()) -> AudioData:
     participant = audio.participantRawID or audio.participantRawId or ""
     if len(participant) > RAW_ID_MAX_LENGTH:
-        raise Malformed("audioData: participantRawID: too long")
-    if not participant.isprintable() and _CONTROL.search(participant):
-        raise Malformed("audioData: participantRawID: control character")
+        participant, oddities = storable(participant), (*oddities, _ODD_ID_LENGTH)
+    elif not participant.isprintable() and _CONTROL.search(participant):
+        participant, oddities = storable(participant), (*oddities, _ODD_ID_CONTROL)
     pcm = audio.data or b""
     silent = bool(audio.silent)
     if not pcm and not silent:
         raise Malformed("audioData: data: empty")
-    timestamp_us = microseconds_of(audio.timestamp) if audio.timestamp else None
-    if len(pcm) % 2:
-        return AudioData(participant, timestamp_us, pcm[:-1], silent, odd_byte=True)
+    try:
+        timestamp_us = microseconds_of(audio.timestamp) if audio.timestamp else None
+    except ValueError:
+        timestamp_us, oddities = None, (*oddities, ODD_TIMESTAMP)
+    if len(pcm) % 2 or oddities:
+        odd_byte = len(pcm) % 2 == 1
+        pcm = pcm[:-1] if odd_byte else pcm
+        return AudioData(participant, timestamp_us, pcm, silent, odd_byte, oddities)
     return AudioData(participant, timestamp_us, pcm, silent)
+
+
+def storable(raw_id: str) -> str:
+    """Returns a raw id that is fit to be stored for one that is too long or has control characters.
+
+    It begins like the original, without the control characters, and ends with a part of its
+    SHA-256, so that different ids stay different.
+    """
+    end = f"#{sha256(raw_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return _CONTROL.sub("\ufffd", raw_id[: RAW_ID_MAX_LENGTH - len(end)]) + end
 
 
 def microseconds_of(timestamp: str) -> int:
     """Converts an ISO 8601 timestamp to microseconds since the Unix epoch; further fraction digits
     are cut off.
 
-    A timestamp without an offset is UTC. Raises `Malformed`.
+    A timestamp without an offset is UTC. Raises `ValueError` for any other text, for a timestamp
+    without seconds, and for a year outside 1970 to 2199.
     """
     try:
         moment = datetime.fromisoformat(timestamp)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        since = moment - EPOCH
-    except (ValueError, OverflowError) as error:
-        raise Malformed("audioData: timestamp: not ISO 8601") from error
-    if len(timestamp) < len("2022-08-23T11:48:05") or moment.year not in _YEARS:
-        raise Malformed("audioData: timestamp: not a moment of this age")
+    except ValueError:
+        timestamp = timestamp.upper()  # Python 3.11 reads "t", but not "z"
+        moment = datetime.fromisoformat(timestamp)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if not moment.second and not _SECONDS.search(timestamp):
+        raise ValueError("a timestamp needs seconds")
+    if not 1970 <= moment.year < 2200:
+        raise ValueError("a timestamp needs a year from 1970 to 2199")
+    since = moment - EPOCH
     return since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
 
 
@@ -201,13 +273,24 @@ def _metadata(metadata: _Metadata) -> AudioMetadata:
         raise UnsupportedAudio("audioMetadata: channels: only one channel can be recorded")
     if metadata.sampleRate not in SAMPLE_RATES:
         raise UnsupportedAudio("audioMetadata: sampleRate: not between 8000 and 96000 Hz")
+    # A member that is only stored must not cost the audio after it: of another type, it is absent.
+    subscription_id = metadata.subscriptionId
+    if not isinstance(subscription_id, str):
+        subscription_id = str(subscription_id) if _is_number(subscription_id) else ""
     return AudioMetadata(
-        subscription_id=identifier("audioMetadata: subscriptionId", metadata.subscriptionId or ""),
+        subscription_id=identifier("audioMetadata: subscriptionId", subscription_id),
         encoding="PCM",
         sample_rate=int(metadata.sampleRate),
         channels=1,
-        length=metadata.length,
+        length=_length(metadata.length),
     )
+
+
+def _length(item: Any) -> float | None:
+    try:
+        return float(item) if _is_number(item) else None
+    except OverflowError:
+        return None
 
 
 def identifier(field: str, value: str) -> str:

@@ -30,6 +30,10 @@ class UnsupportedAudio(Malformed):
     """AudioMetadata for an encoding or a number of channels that cannot be recorded."""
 
 
+ODD_TIMESTAMP = "audioData: timestamp: cannot be read"
+"""The reason in `AudioData.oddities` that is also counted on its own."""
+
+
 class AudioMetadata(Struct, frozen=True):
     """Format of the packets that follow: `sample_rate` in Hz; `length` in announced bytes per
     packet, which may be wrong.
@@ -48,6 +52,7 @@ class AudioData(Struct, frozen=True, gc=False):
 
     `timestamp_us`: microseconds since the Unix epoch, when the service received the media; None if
     absent. `odd_byte`: the payload had an odd last byte, which is no sample and has been cut off.
+    `oddities`: short fixed phrases, one for each other member that had to be interpreted.
     """
 
     participant: str
@@ -55,6 +60,7 @@ class AudioData(Struct, frozen=True, gc=False):
     pcm: bytes
     silent: bool = False
     odd_byte: bool = False
+    oddities: tuple[str, ...] = ()
 
 
 class DtmfData(Struct, frozen=True):

@@ -20,6 +20,7 @@ from calls import identity
 from calls.audio.levels import NOTHING
 from streams.ingest.meter import Meter
 from streams.ingest.packets import (
+    ODD_TIMESTAMP,
     AudioData,
     AudioMetadata,
     DtmfData,
@@ -56,8 +57,8 @@ MAX_DEFERRED = 2_048
 """Records kept while the disk is not writable; further ones are lost, and counted."""
 
 MAX_REASONS = 32
-"""Distinct reasons counted for malformed messages; they are fixed phrases, so this is never
-reached.
+"""Distinct reasons counted for malformed messages, and for oddities; they are fixed phrases, so
+this is never reached.
 """
 
 NO_MEDIA_MESSAGES = 1_000
@@ -82,6 +83,7 @@ class Speaker:
     participant_id: str
     meter: Meter
     samples: int = 0  # at the meter's rate
+    newest: Audio | None = None  # packet in the journal, at the meter's rate
     seconds_before: float = 0.0  # received before the current sample rate
     audible: bool = False  # whether the board's last published level was above silence
     quiet_ticks: int = 0  # ticks of the board without a packet
@@ -97,7 +99,7 @@ class Speaker:
 
     def change_rate(self, sample_rate: int) -> None:
         """Starts a new meter at `sample_rate`."""
-        self.seconds_before, self.samples = self.seconds, 0
+        self.seconds_before, self.samples, self.newest = self.seconds, 0, None
         self.meter = Meter(sample_rate)
 
 
@@ -116,8 +118,10 @@ class Tally:
     malformed: int = 0
     other: int = 0
     odd_bytes: int = 0
+    odd_timestamp: int = 0  # packets recorded without their timestamp, which cannot be read
     unwritten: int = 0  # valid messages lost because the disk was not writable
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)  # of malformed messages
+    oddities: Counter[str] = field(default_factory=Counter)  # of recorded packets
 
 
 _NonAudio = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm
@@ -140,7 +144,7 @@ class Stream:
         self.tally = Tally()
         self.closed: Closed | None = None
         self._decode = sender.decode
-        self._rates = sender.rates
+        self.rates = sender.rates
         self._clock = clock
         # totals at the start of the current subscription
         self._counts_before = Counts(0, 0, 0, 0, 0, {})
@@ -175,7 +179,8 @@ class Stream:
                 at_us, pcm = self._clock(), decoded.pcm
                 audio = Audio(decoded.timestamp_us, at_us, speaker.index, decoded.silent, pcm)
                 self._received.append((speaker, audio))
-                self.tally.odd_bytes += decoded.odd_byte
+                if decoded.odd_byte or decoded.oddities:
+                    self._count_oddities(decoded)
                 return
             self._write_received()  # metadata applies to later packets only
             if type(decoded) is AudioMetadata:
@@ -241,6 +246,7 @@ class Stream:
         self.tally.audio += len(received)
         for speaker, audio in received:
             speaker.samples += len(audio.pcm) // 2
+            speaker.newest = audio
             speaker.meter.add(audio.pcm)
         if self.tapped is not None:
             self.tapped.extend(received)
@@ -250,7 +256,7 @@ class Stream:
         if len(self.speakers) >= MAX_VOICES:
             raise Malformed("audioData: participantRawID: too many participants")
         if not self.metadata:  # a documented packet size shows the rate: the audio is not lost
-            sample_rate = self._rates.get(len(packet.pcm))
+            sample_rate = self.rates.get(len(packet.pcm))
             if sample_rate is None:
                 raise Malformed("audioData: audio before metadata")
             self._subscribe(AudioMetadata("", "PCM", sample_rate, 1, float(len(packet.pcm))))
@@ -284,8 +290,7 @@ class Stream:
             tally.unknown += 1
         else:
             tally.malformed += 1
-            if len(tally.reasons) < MAX_REASONS or skipped.reason in tally.reasons:
-                tally.reasons[skipped.reason] += 1
+            _count_reason(tally.reasons, skipped.reason)
         if isinstance(skipped, UnsupportedAudio):
             raise skipped
         has_media = (
@@ -298,6 +303,12 @@ class Stream:
         )
         if not has_media and tally.unknown + tally.malformed >= NO_MEDIA_MESSAGES:
             raise NoMedia from skipped
+
+    def _count_oddities(self, packet: AudioData) -> None:
+        self.tally.odd_bytes += packet.odd_byte
+        self.tally.odd_timestamp += ODD_TIMESTAMP in packet.oddities
+        for oddity in packet.oddities:
+            _count_reason(self.tally.oddities, oddity)
 
     def _append(self, record: _NonAudio) -> None:
         """Writes the record, or defers it while the disk is not writable.
@@ -339,6 +350,8 @@ class Stream:
             tally.unknown,
             tally.malformed,
             dict(tally.reasons),
+            tally.odd_timestamp,
+            dict(tally.oddities),
         )
 
     def _counts(self) -> Counts:
@@ -351,4 +364,11 @@ class Stream:
             now.unknown - before.unknown,
             now.malformed - before.malformed,
             now.reasons,
+            now.odd_timestamp - before.odd_timestamp,
+            now.oddities,
         )
+
+
+def _count_reason(counter: Counter[str], reason: str) -> None:
+    if len(counter) < MAX_REASONS or reason in counter:
+        counter[reason] += 1

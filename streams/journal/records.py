@@ -24,7 +24,7 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 MAGIC = b"ACSJRNL1"
 MARKER = b"\xacJ"
@@ -98,6 +98,9 @@ class Dtmf(Struct, frozen=True):
 class Counts(Struct, frozen=True):
     """Messages of the subscription `index` so far; `reasons` counts malformed ones by reason,
     bounded.
+
+    `odd_timestamp` packets had a timestamp that cannot be read; `oddities` counts, by reason, the
+    members of packets that had to be interpreted, timestamps included. Older files have neither.
     """
 
     index: int
@@ -106,6 +109,8 @@ class Counts(Struct, frozen=True):
     unknown: int
     malformed: int
     reasons: dict[str, int]
+    odd_timestamp: int = 0
+    oddities: dict[str, int] = field(default_factory=dict)
 
 
 class Closed(Struct, frozen=True):

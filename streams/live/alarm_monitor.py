@@ -15,7 +15,7 @@ from django.conf import settings
 from calls.audio.levels import NOTHING
 from calls.live.messages import REPEAT_SECONDS, AlarmNews, step_of
 from calls.times import iso_from_microseconds
-from streams.ingest.stream import Stream
+from streams.ingest.stream import Speaker, Stream
 from streams.live.alarm_rules import (
     ProcessReading,
     ProcessRules,
@@ -24,6 +24,7 @@ from streams.live.alarm_rules import (
     Thresholds,
     VoiceReading,
 )
+from streams.live.rate_check import Progress
 
 log = structlog.get_logger(__name__)
 
@@ -139,12 +140,25 @@ def _news(call: str | None, participant: str | None, name: str, since_us: int) -
     }
 
 
+def _progress_of(speaker: Speaker, stream: Stream) -> Progress | None:
+    packet = speaker.newest
+    if packet is None or packet.timestamp_us is None or not packet.pcm:
+        return None
+    documented_rate = stream.rates.get(len(packet.pcm))
+    return Progress(
+        speaker.meter.sample_rate, speaker.samples, packet.timestamp_us, documented_rate
+    )
+
+
 def _reading_of(stream: Stream, *, is_newest: bool) -> StreamReading:
     """Takes the levels of the voices since the last evaluation, and resets them."""
     voices = []
     for speaker in stream.speakers.values():
-        voices.append(VoiceReading(speaker.loudest_dbfs, speaker.clipped))
+        progress = _progress_of(speaker, stream)
+        voices.append(VoiceReading(speaker.loudest_dbfs, speaker.clipped, progress))
         speaker.minute.append(step_of(speaker.loudest_dbfs))
         speaker.loudest_dbfs, speaker.clipped = NOTHING, 0
     tally = stream.tally
-    return StreamReading(tally.audio, tally.unwritten, tally.malformed, voices, is_newest)
+    return StreamReading(
+        tally.audio, tally.unwritten, tally.malformed, voices, is_newest, tally.odd_timestamp
+    )

@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from calls.audio.levels import NOTHING
 from streams.journal.records import Alarm
+from streams.live.rate_check import Progress, RateCheck
 from streams.stats import SealStage
 
 STREAM_ALARMS = (
     *("not_written", "no_audio", "stalled", "dead_air"),
-    *("one_way", "clipping", "too_low", "malformed"),
+    *("one_way", "clipping", "too_low", "malformed", "odd_timestamp", "wrong_rate"),
 )
 PROCESS_ALARMS = ("disk_low", "sealing_behind", "store_away", "database_away")
 
@@ -30,6 +31,7 @@ FULL_SCALE_DBFS = -0.1
 
 CLIPPING_SECONDS = 10.0
 MALFORMED_SECONDS = 60.0
+ODD_TIMESTAMP_SECONDS = 60.0
 
 MAX_INTERVAL_SECONDS = 2.0
 """After a longer interval the process itself was stalled: the time before proves nothing about a
@@ -50,17 +52,19 @@ class Thresholds:
     stalled_seconds: float = 4.0
     clipped_windows: int = 10  # of 100 ms, within CLIPPING_SECONDS
     malformed_messages: int = 60  # within MALFORMED_SECONDS
+    odd_timestamps: int = 60  # within ODD_TIMESTAMP_SECONDS
     behind_segments: float = 6.0
     outage_seconds: float = 5.0
 
 
 class VoiceReading(NamedTuple):
     """A voice since the last evaluation: its loudest window (rms, or `NOTHING`) and its number of
-    clipped windows.
+    clipped windows. `progress`: None if the newest packet has no samples or no timestamp.
     """
 
     loudest_dbfs: float
     clipped: int
+    progress: Progress | None = None
 
 
 class StreamReading(NamedTuple):
@@ -73,6 +77,7 @@ class StreamReading(NamedTuple):
     malformed: int
     voices: Sequence[VoiceReading]
     is_newest: bool = True
+    odd_timestamp: int = 0
 
 
 class ProcessReading(NamedTuple):
@@ -182,6 +187,8 @@ class VoiceRules:
         self._one_way = AlarmLatch("one_way", clear_seconds=3.0, voice=voice)
         self._clipping = AlarmLatch("clipping", clear_seconds=CLIPPING_SECONDS, voice=voice)
         self._too_low = AlarmLatch("too_low", voice=voice)
+        self._wrong_rate = AlarmLatch("wrong_rate", voice=voice)
+        self._rate_check = RateCheck()
         self._clipped = SlidingCount(CLIPPING_SECONDS)
         self._ever_heard = False
         # Beginning and total seconds while only others are heard, and while speech is too low.
@@ -190,7 +197,7 @@ class VoiceRules:
 
     @property
     def latches(self) -> tuple[AlarmLatch, ...]:
-        return self._one_way, self._clipping, self._too_low
+        return self._one_way, self._clipping, self._too_low, self._wrong_rate
 
     def evaluate(
         self, reading: VoiceReading, interval: Interval, *, others_heard: bool
@@ -213,10 +220,14 @@ class VoiceRules:
             self._low = _extended(self._low, interval) if is_low else None
         low_since, low = self._low or (interval.now, 0.0)
         too_low = low >= self._limits.low_seconds
+        rate_check = self._rate_check
+        if reading.progress:
+            rate_check.update(reading.progress, interval.began)
         return [
             self._one_way.update(interval, active=one_way, since=unheard_since),
             self._clipping.update(interval, active=clipped >= self._limits.clipped_windows),
             self._too_low.update(interval, active=too_low, since=low_since),
+            self._wrong_rate.update(interval, active=rate_check.is_wrong, since=rate_check.since),
         ]
 
 
@@ -234,17 +245,20 @@ class StreamRules(Evaluator):
         self._reading = StreamReading(0, 0, 0, ())
         self._voices: list[VoiceRules] = []
         self._recent_malformed = SlidingCount(MALFORMED_SECONDS)
+        self._recent_odd = SlidingCount(ODD_TIMESTAMP_SECONDS)
         self._not_written = AlarmLatch("not_written", clear_seconds=5.0)
         self._no_audio = AlarmLatch("no_audio", raise_seconds=limits.no_audio_seconds)
         self._stalled = AlarmLatch(
             "stalled", raise_seconds=limits.stalled_seconds, clear_seconds=3.0
         )
         self._malformed = AlarmLatch("malformed", clear_seconds=MALFORMED_SECONDS)
+        self._odd = AlarmLatch("odd_timestamp", clear_seconds=ODD_TIMESTAMP_SECONDS)
         self._dead_air = AlarmLatch("dead_air", raise_seconds=limits.dead_air_seconds)
 
     @property
     def latches(self) -> list[AlarmLatch]:
-        own = [self._not_written, self._no_audio, self._stalled, self._malformed, self._dead_air]
+        own = [self._not_written, self._no_audio, self._stalled, self._malformed, self._odd]
+        own.append(self._dead_air)
         return own + [latch for voice in self._voices for latch in voice.latches]
 
     def evaluate(self, reading: StreamReading, now: float, now_us: int) -> list[Alarm]:
@@ -253,19 +267,16 @@ class StreamRules(Evaluator):
         before, self._reading = self._reading, reading
         packets = reading.written + reading.unwritten
         packets_before = before.written + before.unwritten
-        malformed = reading.malformed - before.malformed
-        recent = (
-            self._recent_malformed.add(malformed, now)
-            if malformed or self._recent_malformed.total
-            else 0
-        )
+        malformed = self._recent_malformed.add(reading.malformed - before.malformed, now)
+        odd = self._recent_odd.add(reading.odd_timestamp - before.odd_timestamp, now)
         changes = [
             self._not_written.update(interval, active=reading.unwritten > before.unwritten),
             self._no_audio.update(interval, active=reading.is_newest and not packets),
             self._stalled.update(
                 interval, active=reading.is_newest and 0 < packets <= packets_before
             ),
-            self._malformed.update(interval, active=recent > self._limits.malformed_messages),
+            self._malformed.update(interval, active=malformed > self._limits.malformed_messages),
+            self._odd.update(interval, active=odd > self._limits.odd_timestamps),
             *self._update_dead_air(reading.voices, interval),
         ]
         return [change for change in changes if change]

@@ -18,6 +18,7 @@ from calls.live.messages import (
     SILENCE_DBFS,
     AlarmNews,
     CallData,
+    CountsData,
     News,
     ParticipantData,
     SubscriptionData,
@@ -25,7 +26,7 @@ from calls.live.messages import (
 )
 from calls.times import iso_from_microseconds
 from streams.ingest.stream import Speaker, Stream
-from streams.journal.records import Metadata
+from streams.journal.records import Counts, Metadata
 from streams.live.alarm_rules import FULL_SCALE_DBFS
 
 QUIET_TICKS = 4
@@ -248,12 +249,17 @@ def _subscriptions(stream: Stream) -> Iterable[SubscriptionData]:
             ),
             "disconnected_at": None if ended_us is None else iso_from_microseconds(ended_us),
             "close_code": closed.code if closed and not following else None,
-            "counts": {
-                "audio": counts.audio,
-                "dtmf": counts.dtmf,
-                "unknown": counts.unknown,
-                "malformed": counts.malformed,
-                "duplicate": 0,  # these two are counted when the journal is sealed
-                "late": 0,
-            },
+            "counts": _counts(counts),
         }
+
+
+def _counts(counts: Counts) -> CountsData:
+    return {
+        "audio": counts.audio,
+        "dtmf": counts.dtmf,
+        "unknown": counts.unknown,
+        "malformed": counts.malformed,
+        "duplicate": 0,  # these two are counted when the journal is sealed
+        "late": 0,
+        "odd_timestamp": counts.odd_timestamp,
+    }

@@ -84,7 +84,7 @@ class OpenJournals:
                 # A later file repeats the metadata in force, not the first one.
                 state.subscriptions.pop(0)
             announcement = Announcement(
-                handshake, list(state.subscriptions.values()), list(state.voices.values())
+                handshake, list(state.subscriptions.values()), state.raw_ids
             )
         later = handshake is not None and handshake.sequence > 0
         return JournalUpdate(name, ANNOUNCE_BYTES if later else len(content), facts, announcement)

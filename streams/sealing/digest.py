@@ -62,6 +62,7 @@ class SubscriptionFacts(Struct):
     malformed: int = 0
     duplicate: int = 0
     late: int = 0
+    odd_timestamp: int = 0
 
 
 class StreamState(Struct):
@@ -77,6 +78,11 @@ class StreamState(Struct):
     last_us: int = 0  # arrival of the last record
     unwritten: list[Unwritten] = msgspec.field(default_factory=list)
     alarms: list[Alarm] = msgspec.field(default_factory=list)  # active ones
+
+    @property
+    def raw_ids(self) -> list[str]:
+        """Raw ids of the voices, in the order of arrival."""
+        return [self.voices[index] for index in sorted(self.voices)]
 
     @property
     def is_over(self) -> bool:
@@ -210,6 +216,7 @@ def _apply(record: Record, state: StreamState, digest: Digest) -> None:
             # end; if some are damaged, the higher count of the socket itself is right.
             facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
             facts.unknown, facts.malformed = record.unknown, record.malformed
+            facts.odd_timestamp = record.odd_timestamp
             digest.reasons = record.reasons
         case Closed():
             digest.closed = record

@@ -42,10 +42,11 @@ _SUBSCRIPTION_FACTS = [
     "malformed",
     "duplicate",
     "late",
+    "odd_timestamp",
 ]
 
-Heard = tuple[datetime | None, datetime | None]
-"""A participant's `heard_at` and `heard_until`."""
+Heard = tuple[datetime | None, datetime | None, int | None]
+"""A participant's `heard_at`, `heard_until` and `voice`."""
 
 Voice = tuple[UUID, UUID, str]
 """Call, participant, raw id."""
@@ -74,7 +75,7 @@ class StoredCut:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Facts of an open socket."""
+    """Facts of an open socket; `voices` in the order of arrival."""
 
     handshake: Handshake
     subscriptions: Collection[SubscriptionFacts]
@@ -84,7 +85,7 @@ class Announcement:
 @dataclass(frozen=True, slots=True)
 class Addition:
     """Everything that one journal file adds, and the stored segments that it moves or cuts.
-    `last_us`: time of the socket's last record.
+    `voices`: of the socket, in the order of arrival; `last_us`: time of its last record.
     """
 
     digest: Digest
@@ -107,11 +108,12 @@ class Addition:
         """Returns each voice of the file with the time of its first and last sample in it, or in
         the audio that it moves.
         """
-        heard: dict[str, Heard] = dict.fromkeys(self.voices, (None, None))
+        heard = _unheard(self.voices)
         for one in self.placed():
             first = from_sample(one.start_sample, one.sample_rate)
             last = from_sample(one.end_sample, one.sample_rate)
-            heard[one.raw_id] = _united(heard.get(one.raw_id, (None, None)), (first, last))
+            before = heard.get(one.raw_id, (None, None, None))
+            heard[one.raw_id] = _united(before, (first, last, before[2]))
         return {voice: heard[voice[2]] for voice in _voices(self.handshake, heard)}
 
     def placed(self) -> list[SealedSegment | Move]:
@@ -138,9 +140,10 @@ def announce(announcements: Iterable[Announcement]) -> None:
     with transaction.atomic():
         _lock_calls(one.handshake for one in announcements)
         _write_subscriptions(announcements, _ANNOUNCED_FACTS)
-        unheard = {
-            key: (None, None) for one in announcements for key in _voices(one.handshake, one.voices)
-        }
+        unheard: dict[Voice, Heard] = {}
+        for one in announcements:
+            heard = _unheard(one.voices)
+            unheard |= {voice: heard[voice[2]] for voice in _voices(one.handshake, heard)}
         Participant.objects.bulk_create(
             _participant_rows(unheard), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
         )
@@ -298,12 +301,13 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
         malformed=facts.malformed,
         duplicate=facts.duplicate,
         late=facts.late,
+        odd_timestamp=facts.odd_timestamp,
     )
 
 
 def _write_participants(additions: Sequence[Addition]) -> None:
     """Writes missing participants, and `heard_at` and `heard_until` of those with audio: the time
-    between them only grows.
+    between them only grows. `voice` is that of the file with the earliest audio.
 
     Rows are read and written again, rather than compared by the database: the lock on the call
     keeps all other processes out.
@@ -311,22 +315,22 @@ def _write_participants(additions: Sequence[Addition]) -> None:
     heard = {key: extent for one in additions for key, extent in one.extents().items()}
     ids = {participant_id for _, participant_id, _ in heard}
     known: dict[UUID, Heard] = {
-        participant_id: (first, last)
-        for participant_id, first, last in Participant.objects.filter(id__in=ids)
+        participant_id: (first, last, voice)
+        for participant_id, first, last, voice in Participant.objects.filter(id__in=ids)
         .order_by()
-        .values_list("id", "heard_at", "heard_until")
+        .values_list("id", "heard_at", "heard_until", "voice")
     }
     changed = {}
     for key, extent in heard.items():
         before = known.get(key[1])
-        wider = _united(extent, before or (None, None))
+        wider = _united(extent, before or (None, None, None))
         if wider != before:
             changed[key] = wider
     Participant.objects.bulk_create(
         _participant_rows(changed),
         update_conflicts=True,
         unique_fields=["id"],
-        update_fields=["heard_at", "heard_until"],
+        update_fields=["heard_at", "heard_until", "voice"],
         batch_size=ROWS_PER_STATEMENT,
     )
 
@@ -339,10 +343,16 @@ def _voices(handshake: Handshake, raw_ids: Iterable[str]) -> list[Voice]:
     ]
 
 
+def _unheard(raw_ids: Iterable[str]) -> dict[str, Heard]:
+    return {raw_id: (None, None, number) for number, raw_id in enumerate(raw_ids)}
+
+
 def _united(one: Heard, other: Heard) -> Heard:
-    firsts = [first for first, _ in (one, other) if first is not None]
-    lasts = [last for _, last in (one, other) if last is not None]
-    return min(firsts, default=None), max(lasts, default=None)
+    firsts = [first for first, _, _ in (one, other) if first is not None]
+    lasts = [last for _, last, _ in (one, other) if last is not None]
+    first = min(firsts, default=None)
+    voices = [voice for at, _, voice in (one, other) if at == first and voice is not None]
+    return first, max(lasts, default=None), min(voices, default=None)
 
 
 def _participant_rows(heard: Mapping[Voice, Heard]) -> list[Participant]:
@@ -354,8 +364,9 @@ def _participant_rows(heard: Mapping[Voice, Heard]) -> list[Participant]:
             kind=identity.kind_of(raw_id),
             heard_at=first,
             heard_until=last,
+            voice=voice,
         )
-        for (call_id, participant_id, raw_id), (first, last) in heard.items()
+        for (call_id, participant_id, raw_id), (first, last, voice) in heard.items()
     ]
 
 

@@ -224,7 +224,7 @@ def _addition(digest: Digest, file: SealJob, handshake: Handshake) -> Addition:
         StoredCut(cut.stored, [_store(handshake, piece) for piece in cut.pieces])
         for cut in placement.cuts
     ]
-    subscriptions, voices = list(state.subscriptions.values()), list(state.voices.values())
+    subscriptions, voices = list(state.subscriptions.values()), state.raw_ids
     return Addition(digest, subscriptions, stored, voices, state.last_us, placement.moves, cuts)
 
 

@@ -81,12 +81,14 @@ class CallSerializerTests(TestCase):
             dtmf=6,
             unknown=5,
             malformed=4,
+            odd_timestamp=3,
         )
         (row,) = serialized(call)["subscriptions"]
         self.assertEqual(row["subscription_id"], "s-1")
         self.assertEqual(row["length"], 100.5)
         self.assertIsNone(row["close_code"])
         counts = {"audio": 7, "dtmf": 6, "unknown": 5, "malformed": 4, "duplicate": 0, "late": 0}
+        counts["odd_timestamp"] = 3
         self.assertEqual(row["counts"], counts)
         self.assertEqual(serialized(call)["state"], "interrupted")
 

@@ -44,6 +44,7 @@ def a_participant(call_id: UUID, raw_id: str) -> ParticipantData:
 def a_subscription(name: str, **counts: int) -> SubscriptionData:
     """Returns an open subscription; `counts`: members of its `counts` that are not 0."""
     none = {"audio": 0, "dtmf": 0, "unknown": 0, "malformed": 0, "duplicate": 0, "late": 0}
+    none["odd_timestamp"] = 0
     subscription = {
         "id": name,
         "subscription_id": name,

@@ -4,6 +4,7 @@ closing, outages.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from unittest import mock
 
@@ -11,17 +12,30 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
 from acsmedia.asgi import Application
+from calls.audio import codec
 from calls.live import channel
-from calls.models import Participant, Segment, Subscription
+from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.wording import event_text
 from streams.acs.auth import HandshakeAuth
 from streams.acs.jwks import KeySet
 from streams.ingest import stream
 from streams.journal.records import Audio
 from tests.streams import tokens
 from tests.streams.media_sockets import CONNECTION, CORRELATION, MEDIA, NAMED, MediaSocketTestCase
-from tests.streams.streams import ALICE, BOB, PACKET, audio, dtmf, metadata, pcm_in, records_in
+from tests.streams.streams import (
+    ALICE,
+    BOB,
+    PACKET,
+    START_US,
+    audio,
+    dtmf,
+    metadata,
+    pcm_in,
+    records_in,
+)
 from tests.waiting import until
 
+HOUR = 3600
 STREAM_TOKEN = "a stream token of the tests"
 
 
@@ -177,6 +191,37 @@ class ReceivedMessages(MediaSocketTestCase):
         self.assertEqual((segment.sample_count, segment.participant.raw_id), (3200, ALICE))
         self.assertEqual((segment.subscription.audio, segment.subscription.close_code), (10, 1000))
 
+    async def test_with_timestamps_that_cannot_be_read_are_recorded_in_the_order_of_arrival(
+        self,
+    ) -> None:
+        """The timestamp is the default of .NET, a number, or has no seconds."""
+        stamps = ['"0001-01-01T00:00:00Z"', "1664824572925", '"2022-10-03T19:16"']
+        pcm = [bytes([number, 1]) * 320 for number in range(12)]
+        async with self.connected() as socket:
+            await socket.send_to(text_data=metadata())
+            for number, packet in enumerate(pcm):
+                message = audio(ALICE, packet).replace(
+                    '"2022-10-03T19:16:12.925Z"', stamps[number % len(stamps)]
+                )
+                await socket.send_to(text_data=message)
+        segment: Segment = await until(
+            Segment.objects.select_related("subscription", "participant").afirst
+        )
+        self.assertEqual(segment.sha256, codec.pcm_hash(b"".join(pcm)))
+        counts = segment.subscription.counts
+        self.assertEqual((counts["audio"], counts["malformed"]), (12, 0))
+        self.assertEqual(counts["odd_timestamp"], 12)
+
+    async def test_of_voices_that_begin_together_are_listed_in_the_order_of_arrival(self) -> None:
+        arrived = ["4:+3", "8:acs:b", "", "4:+1", "8:acs:a", "4:+2"]
+        async with self.connected() as socket:
+            await socket.send_to(text_data=metadata())
+            for raw_id in arrived:
+                await socket.send_to(text_data=audio(raw_id))
+        await until(Segment.objects.aexists)
+        listed = [each.raw_id async for each in Participant.objects.all()]
+        self.assertEqual(listed, arrived)
+
     async def test_a_second_metadata_begins_a_second_subscription(self) -> None:
         async with self.connected() as socket:
             for message in (
@@ -227,6 +272,44 @@ class ReceivedMessages(MediaSocketTestCase):
                     await socket.send_to(text_data=message)
                 await self.received(open_stream, 5)
         self.assertEqual((list(open_stream.speakers), open_stream.tally.malformed), (["a", "b"], 1))
+
+
+class WrongRate(MediaSocketTestCase):
+    """Metadata that announces another rate than that of the packets."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.now = time.monotonic()
+
+    async def entries_after(self, rate: int, pcm: bytes) -> list[LedgerEntry]:
+        """Returns the alarms in the ledger after 15 s of packets, which are sent in 15 reads."""
+        self.now += HOUR  # later than the recorder's own ticks and than the call before
+        async with self.connected() as socket:
+            await socket.send_to(text_data=metadata(rate))
+            open_stream = self.stream()
+            for second in range(15):
+                for number in range(second * 50, second * 50 + 50):
+                    await socket.send_to(text_data=audio(ALICE, pcm, at=number))
+                await self.received(open_stream, 1 + second * 50 + 50)
+                self.recorder.tick(self.now + second, START_US + second * 1_000_000)
+        await until(Subscription.objects.exclude(disconnected_at=None).aexists)
+        found = LedgerEntry.objects.filter(kind="alarm", reason="wrong_rate")
+        return [each async for each in found.select_related("participant")]
+
+    async def test_is_an_event_of_the_participant(self) -> None:
+        for rate, pcm in ((16_000, bytes(960)), (24_000, bytes(640))):
+            with self.subTest(rate):
+                await Call.objects.all().adelete()
+                (entry,) = await self.entries_after(rate, pcm)
+                assert entry.participant, "the alarm is of a voice"
+                self.assertEqual(entry.participant.raw_id, ALICE)
+                self.assertIn("check", event_text("alarm", entry.reason, {}))
+
+    async def test_is_none_if_the_packets_have_the_announced_rate(self) -> None:
+        for rate, pcm in ((16_000, PACKET), (24_000, bytes(960))):
+            with self.subTest(rate):
+                await Call.objects.all().adelete()
+                self.assertEqual(await self.entries_after(rate, pcm), [])
 
 
 class FullDisk(MediaSocketTestCase):

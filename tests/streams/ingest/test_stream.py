@@ -12,7 +12,7 @@ from unittest import TestCase, mock
 from msgspec import structs
 
 from streams.ingest import stream as module
-from streams.ingest.packets import UnsupportedAudio
+from streams.ingest.packets import ODD_TIMESTAMP, UnsupportedAudio
 from streams.ingest.stream import MAX_SUBSCRIPTIONS, MAX_VOICES, NO_MEDIA_MESSAGES, NoMedia, Stream
 from streams.journal.records import (
     Alarm,
@@ -42,6 +42,11 @@ from tests.streams.streams import (
 
 NOT_JSON = "no JSON"
 FLAT_FORM = json.dumps({"participantId": "x", "isSilence": False})
+
+
+def odd_audio() -> str:
+    """Returns a packet with the default of .NET as its timestamp."""
+    return audio().replace("2022-10-03T19:16:12.925", "0001-01-01T00:00:00")
 
 
 class StreamTestCase(TestCase):
@@ -115,17 +120,33 @@ class Receiving(StreamTestCase):
         self.assertEqual((tally.other, tally.unknown, tally.malformed), (1, 0, 0))
 
     def test_skipped_messages_are_counted_by_reason_and_reading_continues(self) -> None:
-        bad_timestamp = audio().replace("2022-", "someday-")
+        bad_data = audio().replace('"data":"', '"data":"!')
         tally = self.receive(
-            metadata(), NOT_JSON, FLAT_FORM, bad_timestamp, bad_timestamp, "[]", b"\xff", audio()
+            metadata(), NOT_JSON, FLAT_FORM, bad_data, bad_data, "[]", b"\xff", audio()
         ).tally
         self.assertEqual((tally.unknown, tally.malformed, tally.audio), (1, 5, 1))
         reasons = {
             "not JSON": 2,  # also the single byte
-            "audioData: timestamp: not ISO 8601": 2,
+            "audioData: data: wrong type or value": 2,
             "not a JSON object": 1,
         }
         self.assertEqual(tally.reasons, reasons)
+
+    def test_a_packet_with_an_odd_timestamp_is_recorded_like_one_without_and_counted(self) -> None:
+        self.receive(metadata(), audio(), odd_audio(), odd_audio())
+        packets = [record for record in self.records(Audio) if isinstance(record, Audio)]
+        timestamps = [packet.timestamp_us for packet in packets]
+        self.assertEqual(timestamps, [START_US, None, None])
+        self.assertEqual(pcm_in(self.folder), {ALICE: 3 * PACKET})
+        tally = self.stream.tally
+        self.assertEqual((tally.audio, tally.malformed, tally.odd_timestamp), (3, 0, 2))
+        self.assertEqual(tally.oddities, {ODD_TIMESTAMP: 2})
+
+    def test_other_oddities_are_counted_by_reason_only(self) -> None:
+        tally = self.receive(metadata(), audio().replace("false", '"false"')).tally
+        self.assertEqual((tally.audio, tally.odd_timestamp), (1, 0))
+        self.assertEqual(tally.oddities, {"audioData: silent: not true or false": 1})
+        self.assertEqual(tally.reasons, {})
 
     def test_the_first_513_participants_are_512_voices_and_a_malformed_message(self) -> None:
         self.receive(
@@ -235,6 +256,11 @@ class Subscriptions(StreamTestCase):
         counts = [(one.index, one.audio, one.dtmf, one.malformed) for one in self.stream.counts()]
         self.assertEqual(counts, [(0, 1, 1, 1), (1, 2, 0, 0)])
         self.assertEqual(self.records(Counts), [self.stream.counts()[0]])
+
+    def test_odd_timestamps_are_counted_by_subscription(self) -> None:
+        self.receive(metadata(), odd_audio(), odd_audio(), metadata(24_000, "sub-2"), odd_audio())
+        self.assertEqual([one.odd_timestamp for one in self.stream.counts()], [2, 1])
+        self.assertEqual(self.stream.counts()[1].oddities, {ODD_TIMESTAMP: 3}, "of the socket")
 
     def test_seconds_are_counted_at_the_current_rate(self) -> None:
         one_second = bytes(32_000)

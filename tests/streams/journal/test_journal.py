@@ -75,11 +75,10 @@ packets = st.builds(
     st.booleans(),
     st.binary(max_size=1500),
 )
+reasons = st.dictionaries(texts, counts, max_size=3)
 others = st.one_of(
     st.builds(Dtmf, microseconds, texts),
-    st.builds(
-        Counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)
-    ),
+    st.builds(Counts, counts, counts, counts, counts, counts, reasons, counts, reasons),
     st.builds(Closed, microseconds, st.none() | counts, texts),
     st.builds(Unwritten, microseconds, microseconds, counts),
     st.builds(Alarm, texts, st.none() | counts, microseconds, st.none() | microseconds),

@@ -33,7 +33,8 @@ class JournalCommand(SimpleTestCase):
         socket = Socket(self.folder).say(speech(3, participant=NUMBER))
         socket.press("5", START_US + 70_000)
         socket.journal.append_audio([Audio(None, START_US + 80_000, 0, silent=True, pcm=b"")])
-        socket.count(Counts(0, 4, 1, 2, 1, {"not JSON": 1}))
+        odd = "audioData: timestamp: cannot be read"
+        socket.count(Counts(0, 4, 1, 2, 1, {"not JSON": 1}, 1, {odd: 1}))
         socket.journal.append(Unwritten(START_US, START_US + 20_000, 2))
         socket.journal.append(Alarm("clipping", 0, START_US))
         return socket.close(at_us=START_US + 90_000)
@@ -56,6 +57,12 @@ class JournalCommand(SimpleTestCase):
         moment = "2022-10-03T19:12:52.000000Z"
         self.assertEqual(
             lines[3], f'{moment} audio     voice=0 timestamp="{moment}" bytes=640 silent=false'
+        )
+        self.assertEqual(
+            lines[8],
+            "-                           counts    index=0 audio=4 dtmf=1 unknown=2 malformed=1 "
+            'reasons={"not JSON": 1} odd_timestamp=1 '
+            'oddities={"audioData: timestamp: cannot be read": 1}',
         )
         self.assertEqual(lines[11], '2022-10-03T19:12:52.090000Z closed    code=1000 reason=""')
         self.assertIn('last="2022-10-03T19:12:52.020000Z" packets=2', lines[9])

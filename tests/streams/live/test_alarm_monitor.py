@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,11 +100,38 @@ class CallAlarms(MonitorTestCase):
         ]
         self.assertEqual(self.alarms_written(), written)
 
+    def test_odd_timestamps_are_in_news_and_journal(self) -> None:
+        self.stream()
+        odd = audio(ALICE, LOUD).replace("2022-10-03T19:16:12.925", "0001-01-01T00:00:00")
+        (alarm,) = self.pass_seconds(3, [odd] * 50)
+        self.assertEqual((alarm["alarm"], alarm["participant"]), ("odd_timestamp", None))
+        self.assertEqual([one.name for one in self.alarms_written()], ["odd_timestamp"])
+
     def test_one_way_audio_has_its_participant(self) -> None:
         self.stream()
         (alarm,) = self.pass_seconds(25, [audio(ALICE, LOUD), audio(BOB, SILENT)])
         self.assertEqual((alarm["alarm"], alarm["participant"]), ("one_way", participant_id(BOB)))
         self.assertEqual(self.alarms_written()[0].voice, 1)
+
+    def test_packets_of_another_rate_than_the_announced_one_are_an_alarm(self) -> None:
+        self.stream()
+        for second in range(12):
+            at = range(second * 50, second * 50 + 50)
+            self.pass_seconds(1, [audio(ALICE, LOUD + bytes(320), at=number) for number in at])
+        (alarm,) = self.monitor.on
+        self.assertEqual(
+            (alarm["alarm"], alarm["participant"]), ("wrong_rate", participant_id(ALICE))
+        )
+
+    def test_packets_without_samples_or_timestamps_say_nothing_about_the_rate(self) -> None:
+        self.stream()
+        untimed = json.loads(audio(ALICE, LOUD + bytes(320)))
+        del untimed["audioData"]["timestamp"]
+        for second in range(30):
+            at = range(second * 50, second * 50 + 50)
+            empty = [audio(BOB, b"", at=number, silent=True) for number in at]
+            self.pass_seconds(1, [json.dumps(untimed)] * 50 + empty)
+        self.assertNotIn("wrong_rate", self.names())
 
     def test_a_call_that_ends_clears_its_alarms(self) -> None:
         stream = self.stream()

@@ -24,6 +24,7 @@ from streams.live.alarm_rules import (
     Thresholds,
     VoiceReading,
 )
+from streams.live.rate_check import Progress
 
 LIMITS = Thresholds()
 START, START_US = 100.0, 1_664_824_572_000_000
@@ -48,7 +49,12 @@ class StreamCase(TestCase):
         self.alarms: list[Alarm] = []
 
     def evaluate(
-        self, *voices: VoiceReading, written: int = 50, unwritten: int = 0, malformed: int = 0
+        self,
+        *voices: VoiceReading,
+        written: int = 50,
+        unwritten: int = 0,
+        malformed: int = 0,
+        odd: int = 0,
     ) -> list[Alarm]:
         """Returns the alarms that a second with these messages and voices raises or clears."""
         self.second += 1
@@ -56,6 +62,7 @@ class StreamCase(TestCase):
             written=self.reading.written + written,
             unwritten=self.reading.unwritten + unwritten,
             malformed=self.reading.malformed + malformed,
+            odd_timestamp=self.reading.odd_timestamp + odd,
             voices=voices,
         )
         alarms = self.rules.evaluate(self.reading, START + self.second, at(self.second))
@@ -136,6 +143,17 @@ class StreamAlarms(StreamCase):
         self.assertEqual(self.seconds_until("malformed", LOUD, malformed=2), 1)
         self.assertEqual(self.seconds_until("malformed", LOUD, over=True), MALFORMED_SECONDS)
 
+    def test_odd_timestamps_are_counted_over_a_minute(self) -> None:
+        self.assertEqual(
+            self.after(200, LOUD, odd=1), [], "60 a minute are not more than the limit"
+        )
+        self.assertEqual(self.seconds_until("odd_timestamp", LOUD, odd=2), 1)
+        self.assertEqual(self.seconds_until("odd_timestamp", LOUD, over=True), 60)
+
+    def test_a_client_whose_timestamps_are_all_odd_raises_one_alarm(self) -> None:
+        self.assertEqual(self.after(2, LOUD, odd=50), ["odd_timestamp"])
+        self.assertEqual(self.after(600, LOUD, odd=50), [])
+
     def test_dead_air_is_raised_when_everyone_has_been_silent(self) -> None:
         self.after(10, LOUD, SILENT)
         self.assertEqual(self.seconds_until("dead_air", SILENT, SILENT), 20)
@@ -195,6 +213,16 @@ class VoiceAlarms(StreamCase):
         (over,) = self.evaluate(LOUD, LOUD)
         self.assertEqual((over.name, over.until_us), ("too_low", at(self.second - 1)))
 
+    def test_a_wrong_rate_is_raised_for_its_voice_until_the_rates_agree(self) -> None:
+        wrong = [
+            LOUD._replace(progress=Progress(16_000, 24_000 * second, at(second), 24_000))
+            for second in range(31)
+        ]
+        alarms = [alarm for voice in wrong for alarm in self.evaluate(LOUD, voice)]
+        self.assertEqual(alarms, [Alarm("wrong_rate", 1, at(0))])
+        corrected = LOUD._replace(progress=Progress(24_000, 24_000, at(31), 24_000))
+        self.assertEqual(self.evaluate(LOUD, corrected), [Alarm("wrong_rate", 1, at(0), at(30))])
+
     def test_one_loud_word_restarts_the_minute(self) -> None:
         self.assertEqual(
             [self.after(55, LOUD, LOW) + self.after(1, LOUD, LOUD) for _ in range(5)], [[]] * 5
@@ -234,19 +262,20 @@ class Time(StreamCase):
                 st.sampled_from([0, 50]),
                 st.sampled_from([0, 0, 50]),
                 st.sampled_from([0, 0, 100]),
+                st.sampled_from([0, 0, 100]),
                 st.sampled_from([LOUD, LOW, SILENT, ABSENT, VoiceReading(-3.0, 9)]),
             ),
             max_size=200,
         )
     )
     def test_an_alarm_is_cleared_before_it_is_raised_again_and_latches_match(
-        self, seconds: list[tuple[int, int, int, VoiceReading]]
+        self, seconds: list[tuple[int, int, int, int, VoiceReading]]
     ) -> None:
         self.setUp()
         on: dict[tuple[str, int | None], int] = {}
-        for written, unwritten, malformed, voice in seconds:
+        for written, unwritten, malformed, odd, voice in seconds:
             for alarm in self.evaluate(
-                LOUD, voice, written=written, unwritten=unwritten, malformed=malformed
+                LOUD, voice, written=written, unwritten=unwritten, malformed=malformed, odd=odd
             ):
                 self.assertIn(alarm.name, STREAM_ALARMS)
                 key = alarm.name, alarm.voice

@@ -193,6 +193,15 @@ class Subscriptions(TestCase):
         self.assertEqual(sealed.facts()[0].disconnected_us, START_US)
 
 
+class OrderOfVoices(TestCase):
+    def test_is_that_of_arrival_even_if_a_record_was_damaged_in_the_first_file(self) -> None:
+        state = StreamState()
+        for voices in ((1,), (0, 1, 2)):
+            records = [Voice(index, f"p{index}") for index in voices]
+            digest_of(records, handshake_of(), state, last=False)
+        self.assertEqual(state.raw_ids, ["p0", "p1", "p2"])
+
+
 class CountsOfMessages(TestCase):
     def test_packets_and_tones_are_counted_as_they_are_read(self) -> None:
         sealed = seal_one([*records_of(speech(7)), Dtmf(START_US, "1"), Dtmf(START_US, "2")])
@@ -208,6 +217,10 @@ class CountsOfMessages(TestCase):
     def test_the_count_is_never_less_than_the_records_read(self) -> None:
         sealed = seal_one([*records_of(speech(7)), Counts(0, 5, 0, 0, 0, {})])
         self.assertEqual(sealed.facts()[0].audio, 7)
+
+    def test_packets_with_an_odd_timestamp_are_counted_by_the_socket(self) -> None:
+        sealed = seal_one([*records_of(speech(7)), Counts(0, 7, 0, 0, 0, {}, odd_timestamp=5)])
+        self.assertEqual(sealed.facts()[0].odd_timestamp, 5)
 
     def test_counts_create_a_subscription_whose_metadata_is_damaged(self) -> None:
         sealed = seal_one([*records_of(speech(2)), Counts(1, 5, 0, 0, 0, {}), closed()])

@@ -4,6 +4,8 @@ move into packages: sealed by this version, to the sample.
 `tests/data/spool-2026-11` was written by that version: a call whose process died (a finished
 journal with the state before it, and an open one) and a call that reconnected (the axis that its
 first socket left, and the journal of the second).
+
+During an upgrade, processes of both versions write to the database.
 """
 
 from __future__ import annotations
@@ -11,13 +13,18 @@ from __future__ import annotations
 import shutil
 from uuid import UUID
 
+from django.db.models import Model
+from django.test import TestCase
+
 from calls import identity
-from calls.models import Call, Subscription
+from calls.models import Call, Participant, Subscription
+from calls.times import from_microseconds
 from tests.data import SPOOL_2026_11
 from tests.streams.packets import START, START_US, speech
 from tests.streams.spools import SpoolTest
 
 PACKETS = speech(100)
+NEW_COLUMNS = {"odd_timestamp", "voice"}
 
 
 def pcm_of(first: int, end: int) -> bytes:
@@ -56,3 +63,27 @@ class OldSpool(SpoolTest):
         self.assertEqual(start, (START_US + 60 * 20_000) * 16_000 // 1_000_000)
         self.assertEqual(pcm, pcm_of(60, 100))
         self.assertIn(("dtmf", ""), self.ledger("dtmf"))
+
+
+def insert_like_the_old_version(row: Model) -> None:
+    """Inserts the row without the columns that the version before does not have."""
+    fields = [one for one in row._meta.concrete_fields if one.column not in NEW_COLUMNS]
+    row._do_insert(type(row)._base_manager, "default", fields, [], raw=True)  # type: ignore[attr-defined]
+
+
+class OldProcess(TestCase):
+    def test_inserts_rows_without_the_new_columns(self) -> None:
+        moment, call_id = from_microseconds(START_US), UUID(int=1)
+        call = Call.objects.create(id=call_id, started_at=moment)
+        insert_like_the_old_version(
+            Subscription(
+                id=UUID(int=2),
+                call=call,
+                stream_id=UUID(int=3),
+                connected_at=moment,
+                seen_at=moment,
+            )
+        )
+        insert_like_the_old_version(Participant(id=UUID(int=4), call=call, kind="mixed"))
+        self.assertEqual(Subscription.objects.get().odd_timestamp, 0)
+        self.assertIsNone(Participant.objects.get().voice)

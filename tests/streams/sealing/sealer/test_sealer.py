@@ -99,13 +99,14 @@ class Rounds(SpoolTest):
     def test_the_subscription_has_its_counts_and_its_close(self) -> None:
         socket = Socket(self.process.folder).say(speech(50))
         socket.press("5", START_US + 1)
-        socket.count(Counts(0, 50, 1, 2, 3, {"not JSON": 3}))
+        socket.count(Counts(0, 50, 1, 2, 3, {"not JSON": 3}, odd_timestamp=4))
         socket.close(1001, at_us=START_US + 5_000_000)
         self.process.round()
         row = self.subscription(socket.stream_id)
         self.assertEqual(
             row.counts,
-            {"audio": 50, "dtmf": 1, "unknown": 2, "malformed": 3, "duplicate": 0, "late": 0},
+            {"audio": 50, "dtmf": 1, "unknown": 2, "malformed": 3, "duplicate": 0, "late": 0}
+            | {"odd_timestamp": 4},
         )
         self.assertEqual(
             (row.close_code, row.disconnected_at),
