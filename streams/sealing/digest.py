@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from streams.journal.records import (
     Alarm,
     Audio,
+    ClockStep,
     Closed,
     Counts,
     Damage,
@@ -77,6 +78,7 @@ class StreamState(Struct):
     last_us: int = 0  # arrival of the last record
     unwritten: list[Unwritten] = msgspec.field(default_factory=list)
     alarms: list[Alarm] = msgspec.field(default_factory=list)  # active ones
+    host_step_us: int = 0  # by how much the host's clock has stepped since the call's clock was set
 
     @property
     def is_over(self) -> bool:
@@ -211,6 +213,8 @@ def _apply(record: Record, state: StreamState, digest: Digest) -> None:
             state.unwritten = [*state.unwritten, record][-MAX_UNWRITTEN:]
         case Alarm():
             _note_alarm(record, state, digest)
+        case ClockStep():
+            state.host_step_us += record.by_us
         case Damage():
             digest.damage.append(record)
 

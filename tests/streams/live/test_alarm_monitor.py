@@ -66,7 +66,7 @@ class MonitorTestCase(SimpleTestCase):
             now, now_us = 100.0 + self.second, START_US + self.second * 1_000_000
             for stream in self.streams:
                 stream.receive(*messages)
-            self.board.tick(now, now_us)
+            self.board.tick(now)
             self.monitor.evaluate(self.streams, self.process, now, now_us)
         return self.monitor.on
 
@@ -193,7 +193,7 @@ class News(MonitorTestCase):
         for second in range(70):
             if second != 68:
                 stream.receive(audio(ALICE, LOUD if second == 67 else SILENT, at=second))
-                self.board.tick(float(second), START_US)
+                self.board.tick(float(second))
             self.pass_seconds(1)
         minute = "".join(stream.speakers[ALICE].minute)
         self.assertEqual((len(minute), minute[-4:]), (60, "08.0"))
