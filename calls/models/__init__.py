@@ -26,14 +26,17 @@ from calls.models.recorder import FailedJournal, RecorderProcess
 from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
 from calls.models.subscription import (
     BROKEN,
+    CLOCK_TOLERANCE,
     HEARTBEAT_TIMEOUT,
     Subscription,
     SubscriptionQuerySet,
+    database_now,
 )
 
 __all__ = [
     "BROKEN",
     "BYTES_PER_SAMPLE",
+    "CLOCK_TOLERANCE",
     "HEARTBEAT_TIMEOUT",
     "AudioBlob",
     "Call",
@@ -48,4 +51,5 @@ __all__ = [
     "SegmentQuerySet",
     "Subscription",
     "SubscriptionQuerySet",
+    "database_now",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Min, Q
@@ -62,6 +63,63 @@ def other_sockets(handshakes: Collection[Handshake]) -> dict[str, datetime]:
     ).exclude(stream_id__in={handshake.stream_id for handshake in handshakes})
     earliest = others.order_by().values_list("call_id").annotate(earliest=Min("connected_at"))
     return {str(call_id): connected_at for call_id, connected_at in earliest}
+
+
+class Socket(NamedTuple):
+    """A row of a socket; it has several if it had several AudioMetadata. `position`: None in rows
+    of older versions.
+    """
+
+    call_id: UUID
+    stream_id: UUID
+    position: int | None
+    connected_at: datetime
+
+
+def sockets_of(call_ids: Collection[str]) -> list[Socket]:
+    """Returns the sockets that the calls have so far."""
+    sockets = Subscription.objects.filter(call_id__in=call_ids).order_by()
+    return [Socket(*row) for row in sockets.values_list(*Socket._fields)]
+
+
+def assign_positions(rows: Collection[Subscription], sockets: Iterable[Socket]) -> None:
+    """Numbers the sockets of each call in the order in which they connected.
+
+    A socket becomes a row within a second, so a new one is the latest, whatever a clock says. One
+    that is over before it becomes a row (it was short, or the database was unreachable) has its
+    place by the clock: two sockets with one position are ordered by their ends.
+    """
+    known: dict[UUID, dict[UUID, tuple[int, datetime]]] = {row.call_id: {} for row in rows}
+    for socket in sockets:
+        if socket.position is not None:
+            known[socket.call_id][socket.stream_id] = socket.position, socket.connected_at
+    for row in sorted(rows, key=lambda row: row.connected_at):
+        of_call = known[row.call_id]
+        if row.stream_id not in of_call:
+            later = [
+                position
+                for position, connected_at in of_call.values()
+                if row.disconnected_at and row.connected_at < connected_at
+            ]
+            latest = max((position for position, _ in of_call.values()), default=0)
+            position = min(later) - 1 if later else latest + 1
+            of_call[row.stream_id] = position, row.connected_at
+        row.position = of_call[row.stream_id][0]
+
+
+def reconnects_among(rows: Collection[Subscription], sockets: Iterable[Socket]) -> dict[str, bool]:
+    """Returns whether another socket of the call connected before those of the `rows`, by call id;
+    calls without another socket are left out.
+    """
+    own = {row.call_id: row for row in sorted(rows, key=lambda row: row.connected_at, reverse=True)}
+    found: dict[str, bool] = {}
+    for socket in sockets:
+        row = own[socket.call_id]
+        if socket.stream_id == row.stream_id:
+            continue
+        is_before = (socket.position or 0, socket.connected_at) < (row.position, row.connected_at)
+        found[str(row.call_id)] = found.get(str(row.call_id), False) or is_before
+    return found
 
 
 def stored_near(

@@ -17,9 +17,10 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
+from django.db.models.functions import Now
 
 from calls import identity
-from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.models import Call, LedgerEntry, Participant, Segment, Subscription, database_now
 from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
 from streams.sealing import gaps, ledger, queries
@@ -111,7 +112,13 @@ def announce(announcements: Iterable[Announcement]) -> None:
     announcements = list(announcements)
     with transaction.atomic():
         _lock_calls(one.handshake for one in announcements)
-        _write_subscriptions(announcements, _ANNOUNCED_FACTS)
+        rows = _subscription_rows(announcements)
+        queries.assign_positions(
+            rows, queries.sockets_of({one.handshake.call_id for one in announcements})
+        )
+        for row in rows:
+            row.seen_at = database_now()
+        _write_subscriptions(rows, _ANNOUNCED_FACTS)
         unheard = {
             key: (None, None) for one in announcements for key in _voices(one.handshake, one.voices)
         }
@@ -120,7 +127,7 @@ def announce(announcements: Iterable[Announcement]) -> None:
         )
 
 
-def vouch_for(stream_ids: Sequence[str], now: datetime) -> None:
+def vouch_for(stream_ids: Sequence[str], now: datetime | Now) -> None:
     """Writes the heartbeat of the sockets that this process holds open, in one statement."""
     Subscription.objects.filter(stream_id__in=stream_ids, disconnected_at=None).update(seen_at=now)
 
@@ -136,9 +143,12 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
     )
     with transaction.atomic():
         _lock_calls(one.handshake for one in additions)
-        others = queries.other_sockets([one.handshake for one in additions])
+        subscriptions = _subscription_rows(additions)
+        sockets = queries.sockets_of({one.handshake.call_id for one in additions})
+        queries.assign_positions(subscriptions, sockets)
+        others = queries.reconnects_among(subscriptions, sockets)
         _check_overlaps([one for one in additions if one.handshake.call_id in others])
-        _write_subscriptions(additions, _SUBSCRIPTION_FACTS)
+        _write_subscriptions(subscriptions, _SUBSCRIPTION_FACTS)
         _write_participants(additions)
         rows = [
             _segment_row(one.handshake, stored, now) for one in additions for stored in one.segments
@@ -150,9 +160,9 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         )
 
 
-def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[LedgerEntry]:
-    """Yields the ledger entries of a file. `others`: connection time of the earliest other socket,
-    by call id.
+def _entries(addition: Addition, others: Mapping[str, bool]) -> Iterator[LedgerEntry]:
+    """Yields the ledger entries of a file. `others`: whether another socket connected earlier, by
+    id of calls that have another.
     """
     handshake, digest = addition.handshake, addition.digest
     yield from ledger.clock_entries(digest)
@@ -163,13 +173,12 @@ def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[Led
         return
     segments = [stored.segment for stored in addition.segments]
     yield from gaps.reconciled_gaps(digest, segments, addition.voices)
-    connected_at = from_microseconds(handshake.connected_at_us)
-    if handshake.sequence == 0 and others[handshake.call_id] < connected_at:
+    if handshake.sequence == 0 and others[handshake.call_id]:
         yield LedgerEntry(
             id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),
             call_id=addition.call_id,
             kind=LedgerEntry.Kind.RECONNECT,
-            started_at=connected_at,
+            started_at=from_microseconds(handshake.connected_at_us),
         )
 
 
@@ -212,15 +221,18 @@ def _check_overlaps(additions: Sequence[Addition]) -> None:
                     raise OverlapFound
 
 
-def _write_subscriptions(
-    sources: Iterable[Addition | Announcement], columns: Sequence[str]
-) -> None:
-    """Writes the `columns` of all subscriptions; the last one given wins."""
+def _subscription_rows(sources: Iterable[Addition | Announcement]) -> list[Subscription]:
+    """Returns the rows of all subscriptions; the last one given wins."""
     rows = [
         _subscription_row(one.handshake, facts) for one in sources for facts in one.subscriptions
     ]
+    return list({row.id: row for row in rows}.values())
+
+
+def _write_subscriptions(rows: Iterable[Subscription], columns: Sequence[str]) -> None:
+    """Writes the rows; of those that exist, the `columns`."""
     Subscription.objects.bulk_create(
-        {row.id: row for row in rows}.values(),
+        rows,
         update_conflicts=True,
         unique_fields=["id"],
         update_fields=columns,

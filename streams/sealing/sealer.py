@@ -35,6 +35,7 @@ from django.db import DataError, IntegrityError, connections
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
+from calls.models import database_now
 from calls.storage import StoreUnreachable, deletion
 from streams.journal import spool
 from streams.journal.backlog import WaitingCall, size_of, streams_in, waiting_calls
@@ -280,6 +281,7 @@ class Sealer:
         updates: list[JournalUpdate] = []
         for name in self._open_journals.grown():
             self._guarded("journal", partial(self._read_open, name, updates))
+        updates.sort(key=connected_at)
         for start in range(0, len(updates), BATCH_FILES):
             if not self._failed_this_round["database"]:
                 for update in self._all_or_each(updates[start : start + BATCH_FILES], announce):
@@ -290,7 +292,7 @@ class Sealer:
             and not self._failed_this_round["database"]
             and self._is_due("heartbeat", HEARTBEAT_SECONDS)
         ):
-            self._guarded("database", lambda: rows.vouch_for(stream_ids, timezone.now()))
+            self._guarded("database", lambda: rows.vouch_for(stream_ids, database_now()))
         if not self._failed_this_round["database"] and self._is_due("failures", HEARTBEAT_SECONDS):
             self._guarded("journal", self._report_failures)  # its own faults are no outage
 
@@ -366,6 +368,10 @@ def is_unreachable(error: Exception) -> bool:
     return isinstance(error, DatabaseError) and not isinstance(
         error, DataError | IntegrityError | OverlapFound
     )
+
+
+def connected_at(update: JournalUpdate) -> int:
+    return update.announcement.handshake.connected_at_us if update.announcement else 0
 
 
 def announce(updates: Sequence[JournalUpdate]) -> None:
