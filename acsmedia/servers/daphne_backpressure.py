@@ -81,6 +81,7 @@ class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is
     _is_paused = False
     _take: Take | None = None
     _failure: Exception | None = None
+    last_ping: float  # of Daphne
     _own_code: int | None = None  # with which this protocol has closed the socket
 
     async def deliver(self, take: Take) -> dict[str, Any]:
@@ -109,6 +110,11 @@ class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is
         if wasClean and code is None:
             code = NO_CODE
         super().onClose(wasClean, self._own_code or code, reason)
+
+    def check_timeouts(self) -> None:
+        """Pings go on although the clock has been set back since the last one."""
+        self.last_ping = min(self.last_ping, time.time())
+        super().check_timeouts()
 
     def _max_message_size_exceeded(self, *_arguments: Any) -> None:
         """Closes with 1009, and tells the application at once. The client may take a while to

@@ -110,7 +110,7 @@ class Subscription(models.Model):
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
-        ordering = ["connected_at", "id"]
+        ordering = [F("position").asc(nulls_first=True), "connected_at", "id"]
         indexes = [
             # CallQuerySet.with_state and the sockets of a call.
             models.Index(fields=["call", "connected_at"], name="subscription_of_call"),

@@ -122,6 +122,23 @@ def reconnects_among(rows: Collection[Subscription], sockets: Iterable[Socket]) 
     return found
 
 
+def connected_before(one: Handshake, other: Handshake) -> bool:
+    """Whether a socket connected before the other: by their positions if both are rows, because
+    their processes may have different clocks.
+    """
+    positions = _positions([one.stream_id, other.stream_id])
+    first, second = positions.get(one.stream_id), positions.get(other.stream_id)
+    if first is None or second is None or first == second:
+        return one.connected_at_us < other.connected_at_us
+    return first < second
+
+
+def _positions(stream_ids: Collection[str]) -> dict[str, int]:
+    rows = Subscription.objects.filter(stream_id__in=stream_ids, position__isnull=False)
+    found = rows.order_by().values_list("stream_id", "position")
+    return {str(stream_id): position for stream_id, position in found if position is not None}
+
+
 def stored_near(
     files: Iterable[tuple[Handshake, Sequence[SealedSegment]]],
 ) -> dict[UUID, list[Stored]]:
@@ -164,13 +181,21 @@ def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
     calls = {handshake.call_id for handshake in handshakes}
     for participant in Participant.objects.filter(call_id__in=calls).exclude(heard_until=None):
         heard.setdefault(str(participant.call_id), []).append(participant)
-    return [_axis(handshake, heard.get(handshake.call_id, ())) for handshake in handshakes]
+    positions = _positions([one.stream_id for one in handshakes]) if heard else {}
+    return [
+        _axis(one, heard.get(one.call_id, ()), positions.get(one.stream_id)) for one in handshakes
+    ]
 
 
-def _axis(handshake: Handshake, participants: Iterable[Participant]) -> Timeline:
+def _axis(
+    handshake: Handshake, participants: Iterable[Participant], position: int | None
+) -> Timeline:
     stream_id = UUID(handshake.stream_id)
     own = Q(subscription__stream_id=stream_id)
     earlier = Q(subscription__connected_at__lt=from_microseconds(handshake.connected_at_us))
+    if position is not None:  # clocks may step, or differ between hosts
+        earlier &= Q(subscription__position=None) | Q(subscription__position=position)
+        earlier |= Q(subscription__position__lt=position)
     before = (own & Q(journal__lt=handshake.sequence)) | (
         earlier & Q(subscription__disconnected_at__isnull=False) & ~own
     )

@@ -25,6 +25,7 @@ from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
 from streams.sealing import gaps, ledger, queries
 from streams.sealing.digest import Digest, SealedSegment, SubscriptionFacts
+from streams.sealing.queries import Socket
 
 ROWS_PER_STATEMENT = 500
 
@@ -111,11 +112,11 @@ def announce(announcements: Iterable[Announcement]) -> None:
     """
     announcements = list(announcements)
     with transaction.atomic():
-        _lock_calls(one.handshake for one in announcements)
+        started = _lock_calls(one.handshake for one in announcements)
         rows = _subscription_rows(announcements)
-        queries.assign_positions(
-            rows, queries.sockets_of({one.handshake.call_id for one in announcements})
-        )
+        sockets = queries.sockets_of({one.handshake.call_id for one in announcements})
+        queries.assign_positions(rows, sockets)
+        _correct_starts(started, rows, sockets)
         for row in rows:
             row.seen_at = database_now()
         _write_subscriptions(rows, _ANNOUNCED_FACTS)
@@ -142,10 +143,11 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         "a file's rows build on those of the file before it"
     )
     with transaction.atomic():
-        _lock_calls(one.handshake for one in additions)
+        started = _lock_calls(one.handshake for one in additions)
         subscriptions = _subscription_rows(additions)
         sockets = queries.sockets_of({one.handshake.call_id for one in additions})
         queries.assign_positions(subscriptions, sockets)
+        _correct_starts(started, subscriptions, sockets)
         others = queries.reconnects_among(subscriptions, sockets)
         _check_overlaps([one for one in additions if one.handshake.call_id in others])
         _write_subscriptions(subscriptions, _SUBSCRIPTION_FACTS)
@@ -182,9 +184,9 @@ def _entries(addition: Addition, others: Mapping[str, bool]) -> Iterator[LedgerE
         )
 
 
-def _lock_calls(handshakes: Iterable[Handshake]) -> None:
+def _lock_calls(handshakes: Iterable[Handshake]) -> dict[UUID, datetime]:
     """Creates the missing calls, and locks all of them against other processes until our rows are
-    committed.
+    committed. Returns when they started.
 
     The lock comes before any row that refers to a call, and in a mode that does not conflict with
     such rows: otherwise two processes could wait for each other.
@@ -201,9 +203,27 @@ def _lock_calls(handshakes: Iterable[Handshake]) -> None:
             )
     Call.objects.bulk_create(calls.values(), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
     locked = Call.objects.select_for_update(no_key=True).filter(id__in=calls).order_by("id")
-    for call_id, started_at in locked.values_list("id", "started_at"):
-        if calls[call_id].started_at < started_at:
-            Call.objects.filter(id=call_id).update(started_at=calls[call_id].started_at)
+    return dict(locked.values_list("id", "started_at"))
+
+
+def _correct_starts(
+    started: Mapping[UUID, datetime], rows: Iterable[Subscription], sockets: Iterable[Socket]
+) -> None:
+    """Corrects the start of calls whose first socket becomes a row after a later one. A later
+    socket with an earlier time has the time of a clock that was set back.
+    """
+    first: dict[UUID, int] = {}
+    for socket in sockets:
+        if socket.position is not None:
+            first[socket.call_id] = min(socket.position, first.get(socket.call_id, socket.position))
+    earliest = dict(started)
+    for row in rows:
+        assert row.position is not None, "it has been assigned"
+        if row.position <= first.get(row.call_id, row.position):
+            earliest[row.call_id] = min(row.connected_at, earliest[row.call_id])
+    for call_id, started_at in earliest.items():
+        if started_at < started[call_id]:
+            Call.objects.filter(id=call_id).update(started_at=started_at)
 
 
 def _check_overlaps(additions: Sequence[Addition]) -> None:

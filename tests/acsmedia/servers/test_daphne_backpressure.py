@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -170,6 +171,12 @@ class BackpressureTests(SimpleTestCase):
         peer.lose_connection()
         await peer.receive(1)
         self.assertEqual(peer.received[-1]["code"], 1006)
+
+    async def test_pings_go_on_after_the_clock_was_set_back(self) -> None:
+        peer = await self.peer()
+        peer.protocol.last_ping += 3600
+        peer.protocol.check_timeouts()
+        self.assertLessEqual(peer.protocol.last_ping, time.time())
 
     async def test_reads_are_small(self) -> None:
         self.assertEqual((await self.peer()).wire.bufferSize, READ_BYTES)
