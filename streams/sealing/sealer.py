@@ -79,8 +79,13 @@ class Sealer:
     """`start` it, `wake` it when a journal has been finished, `stop` it. Tests call `round`."""
 
     def __init__(
-        self, spool_folder: Path, own: Path, clock: Callable[[], float] = time.monotonic
+        self,
+        spool_folder: Path,
+        own: Path,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock_lead: Callable[[], float] = lambda: time.time() - time.monotonic(),
     ) -> None:
+        self._wall_clock_lead, self._last_lead = wall_clock_lead, wall_clock_lead()
         self._spool = spool_folder
         self._own = own
         self._clock = clock
@@ -290,7 +295,7 @@ class Sealer:
         if (
             stream_ids
             and not self._failed_this_round["database"]
-            and self._is_due("heartbeat", HEARTBEAT_SECONDS)
+            and (self._has_clock_stepped() or self._is_due("heartbeat", HEARTBEAT_SECONDS))
         ):
             self._guarded("database", lambda: rows.vouch_for(stream_ids, database_now()))
         if not self._failed_this_round["database"] and self._is_due("failures", HEARTBEAT_SECONDS):
@@ -354,6 +359,11 @@ class Sealer:
         )
         connections.close_all()
         return stage
+
+    def _has_clock_stepped(self) -> bool:
+        """Whether the host's clock, which is SQLite's too, has stepped since the last heartbeat."""
+        before, self._last_lead = self._last_lead, self._wall_clock_lead()
+        return abs(self._last_lead - before) >= 1.0
 
     def _is_due(self, name: str, every_seconds: float) -> bool:
         now = self._clock()

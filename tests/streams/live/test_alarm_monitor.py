@@ -99,6 +99,14 @@ class CallAlarms(MonitorTestCase):
         ]
         self.assertEqual(self.alarms_written(), written)
 
+    def test_an_alarm_is_on_the_clock_of_the_call(self) -> None:
+        self.stream().note_step(-3_600_000_000)
+        self.pass_seconds(5, [audio(ALICE, LOUD)])
+        (alarm,) = self.pass_seconds(4)
+        since_us = START_US + 5_000_000 + 3_600_000_000
+        self.assertEqual(alarm["since"], iso_from_microseconds(since_us))
+        self.assertEqual(self.alarms_written(), [Alarm("stalled", None, since_us)])
+
     def test_one_way_audio_has_its_participant(self) -> None:
         self.stream()
         (alarm,) = self.pass_seconds(25, [audio(ALICE, LOUD), audio(BOB, SILENT)])

@@ -262,6 +262,14 @@ class Call(BoardTestCase):
             [call["state"] for call in self.tick(after=GRACE_SECONDS)["ended"]], ["ended"]
         )
 
+    def test_whose_replaced_socket_closed_later_ends_as_the_newer_one(self) -> None:
+        lingering, newer = self.stream(), self.stream()
+        close(newer, 1000)
+        self.clock.now += 1_000_000
+        close(lingering, 1006)
+        [call] = self.tick(after=GRACE_SECONDS)["ended"]
+        self.assertEqual(call["state"], "ended")
+
     def test_that_has_ended_is_gone_from_the_board(self) -> None:
         self.assertFalse(self.board)
         close(self.stream())
