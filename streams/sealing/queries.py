@@ -29,6 +29,13 @@ samples.
 """
 
 
+STEP = timedelta(minutes=10)
+"""A socket that has an earlier position, but connected this much later by the clock, is one whose
+host has another time. With less, it may be our socket that became a row late, because its process
+could not reach the database; audio that is placed after its own future would be shifted.
+"""
+
+
 def sealed_among(files: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
     """Returns the journal files (stream, sequence) whose segments are rows already: the process
     died before it deleted the file.
@@ -123,9 +130,12 @@ def reconnects_among(rows: Collection[Subscription], sockets: Iterable[Socket]) 
 
 
 def connected_before(one: Handshake, other: Handshake) -> bool:
-    """Whether a socket connected before the other: by their positions if both are rows, because
-    their processes may have different clocks.
+    """Whether a socket connected before the other: by the clock or, if that is out by `STEP`, by
+    their positions.
     """
+    ahead_us = one.connected_at_us - other.connected_at_us
+    if abs(ahead_us) < STEP // timedelta(microseconds=1):
+        return ahead_us < 0
     positions = _positions([one.stream_id, other.stream_id])
     first, second = positions.get(one.stream_id), positions.get(other.stream_id)
     if first is None or second is None or first == second:
@@ -193,9 +203,11 @@ def _axis(
     stream_id = UUID(handshake.stream_id)
     own = Q(subscription__stream_id=stream_id)
     earlier = Q(subscription__connected_at__lt=from_microseconds(handshake.connected_at_us))
-    if position is not None:  # clocks may step, or differ between hosts
-        earlier &= Q(subscription__position=None) | Q(subscription__position=position)
-        earlier |= Q(subscription__position__lt=position)
+    if position is not None:  # as in `connected_before`
+        a_step_later = from_microseconds(handshake.connected_at_us) + STEP
+        earlier |= Q(
+            subscription__position__lt=position, subscription__connected_at__gte=a_step_later
+        )
     before = (own & Q(journal__lt=handshake.sequence)) | (
         earlier & Q(subscription__disconnected_at__isnull=False) & ~own
     )

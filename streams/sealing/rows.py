@@ -219,7 +219,8 @@ def _correct_starts(
     earliest = dict(started)
     for row in rows:
         assert row.position is not None, "it has been assigned"
-        if row.position <= first.get(row.call_id, row.position):
+        is_first = row.position <= first.get(row.call_id, row.position)
+        if is_first or started[row.call_id] - row.connected_at < queries.STEP:
             earliest[row.call_id] = min(row.connected_at, earliest[row.call_id])
     for call_id, started_at in earliest.items():
         if started_at < started[call_id]:

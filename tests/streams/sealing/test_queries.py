@@ -87,6 +87,13 @@ class Positions(TestCase):
         self.assertEqual([*ordered][1:], expected)
         self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
 
+    def test_an_open_socket_that_becomes_a_row_late_still_begins_the_call(self) -> None:
+        second = later(self.first, 30)
+        write(second)
+        announce(self.first, [open_facts(self.first)])
+        self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
+        self.assertTrue(queries.connected_before(self.first, second))
+
     def test_a_second_metadata_has_the_position_of_its_socket(self) -> None:
         facts = open_facts(self.first)
         announce(self.first, [facts])
