@@ -21,6 +21,7 @@ import structlog
 from calls import identity
 from calls.live import channel
 from calls.live.messages import AlarmNews, News, Totals
+from streams.ingest.call_clocks import KEPT_SECONDS, CallClocks, HostClocks
 from streams.ingest.disk_quota import DiskQuota
 from streams.ingest.packets import Sender
 from streams.ingest.read_coalescing import ReadCoalescing
@@ -121,6 +122,7 @@ class Recorder:
         alarms: Thresholds | None = None,
         publish: Callable[[News], Awaitable[None]] = channel.publish,
         sealer: Callable[[Path, Path], SealerHandle] = Sealer,
+        host_clocks: HostClocks | None = None,
     ) -> None:
         self.process = str(uuid4())
         self.board = Board(self.process, grace_seconds)
@@ -128,13 +130,12 @@ class Recorder:
         self._segment_seconds = segment_seconds
         self._fsync_seconds = fsync_seconds
         self._sealer_for = sealer
+        self._call_clocks = CallClocks(host_clocks, max(KEPT_SECONDS, grace_seconds))
         self._disk_quota = disk_quota or DiskQuota()
         self._refusal_reason = ""  # why new sockets are refused; "" if they are not
         self._alarm_monitor = AlarmMonitor(alarms or Thresholds())
-        self._audio_tap = AudioTap()
-        self._publisher = _Publisher(publish)
-        self._read_coalescing = ReadCoalescing()
-        self._rate_meter = RateMeter()
+        self._publisher, self._audio_tap = _Publisher(publish), AudioTap()
+        self._read_coalescing, self._rate_meter = ReadCoalescing(), RateMeter()
         self._totals = _Totals()
         self._streams: dict[Stream, float] = {}  # open streams -> start of their current file
         self._ticker: asyncio.Task[None] | None = None
@@ -159,18 +160,23 @@ class Recorder:
         if self._running is None:
             raise JournalUnwritable("the recorder is not running")
         self._check_disk_quota()
+        self._note_host_step()
         stream_id = uuid4()
+        call_id = str(identity.call_id_of(call_connection_id, stream_id, sender.source))
+        clock = self._call_clocks.open(call_id, {one.handshake.call_id for one in self._streams})
         handshake = Handshake(
             stream_id=str(stream_id),
-            call_id=str(identity.call_id_of(call_connection_id, stream_id, sender.source)),
+            call_id=call_id,
             call_connection_id=call_connection_id,
             correlation_id=correlation_id,
-            connected_at_us=microseconds_now(),
+            connected_at_us=clock.now_us(),
             segment_seconds=self._segment_seconds,
         )
         journal = Journal(self._running.folder.path, handshake)
         self._running.syncer.add(journal.descriptor)
-        stream = Stream(journal, handshake, sender)
+        stream = Stream(journal, handshake, sender, clock.now_us)
+        if by_us := self._call_clocks.stepped_us(clock):
+            stream.note_step(by_us)
         self._streams[stream] = time.monotonic()
         self.board.add(stream)
         self._ensure_ticking()
@@ -184,6 +190,7 @@ class Recorder:
             return
         assert self._running, "a stream is open only while the recorder runs"
         self._running.syncer.retire(stream.close(code, reason))
+        self._call_clocks.close(stream.handshake.call_id)
         self._totals.add(stream)
         self._running.sealer.wake()
 
@@ -194,6 +201,7 @@ class Recorder:
         """Rotates journals that are due and collects the news. Called ten times a second, and by
         tests.
         """
+        self._note_host_step()
         for stream, started in self._streams.items():
             if (
                 now - started < self._segment_seconds - TICK_SECONDS
@@ -213,9 +221,7 @@ class Recorder:
                     self._running.sealer.wake()
             self._streams[stream] = now
         listeners = self._audio_tap.news(self.board, now)
-        return self.board.tick(
-            now, now_us, self._alarms(now, now_us), self._rate_and_lag(now), listeners
-        )
+        return self.board.tick(now, self._alarms(now, now_us), self._rate_and_lag(now), listeners)
 
     def accept_request(self, message: dict[str, Any]) -> None:
         """Applies a request from another process: to listen to a call, or to repeat the state at
@@ -289,6 +295,13 @@ class Recorder:
             log.info("disk quota cleared")
         if self._refusal_reason:
             raise JournalUnwritable(self._refusal_reason)
+
+    def _note_host_step(self) -> None:
+        """Writes a step of the host's clock to the journals of all open streams."""
+        if by_us := self._call_clocks.step_us():
+            log.warning("host clock stepped", seconds=round(by_us / 1_000_000, 1))
+            for stream in self._streams:
+                stream.note_step(by_us)
 
     def _close_streams(self) -> None:
         for stream in list(self._streams):

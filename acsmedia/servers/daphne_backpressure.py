@@ -1,4 +1,5 @@
-"""Backpressure for Daphne: slow readers, bursts of connections, and no queue to lose in a crash.
+"""Backpressure for Daphne: slow readers, bursts of connections, and no queue to lose in a crash;
+and the close codes of RFC 6455.
 
 Daphne 4.2.3 keeps reading a WebSocket and queues every message. A flooding socket then takes memory
 for as long as it floods. Its queue also grows by more per iteration of the event loop than an
@@ -9,6 +10,9 @@ the next one.
 Queued messages are lost if the process is killed. So an application may request messages as they
 are read, as on uvicorn (`acsmedia.servers.uvicorn_websocket`):
 `scope["extensions"]["acsmedia.deliver"]`.
+
+Daphne reports a close frame without a code as None, and resets the connection at a message that is
+too long. Here the former is 1005, and the latter is answered with 1009, as on uvicorn.
 """
 
 from __future__ import annotations
@@ -35,6 +39,15 @@ iteration of the event loop. The messages of one read may exceed `MAX_WAITING`.
 MAX_ACCEPTED = 1
 """Connections accepted per iteration of the event loop. Others wait in the kernel's queue of 50;
 beyond that, clients retry after a second.
+"""
+
+NO_CODE = 1005  # the close frame has no code
+TOO_BIG = 1009
+
+CLOSE_SECONDS = 5.0
+"""Time for a client whose message was too long to answer our close frame. The rest of its message
+is read until then: the kernel resets a connection that is closed with unread bytes, and a client
+loses our close frame in a reset.
 """
 
 Take = Callable[[Sequence[bytes]], None]
@@ -68,6 +81,8 @@ class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is
     _is_paused = False
     _take: Take | None = None
     _failure: Exception | None = None
+    last_ping: float  # of Daphne
+    _own_code: int | None = None  # with which this protocol has closed the socket
 
     async def deliver(self, take: Take) -> dict[str, Any]:
         """Calls `take` with messages as they are read; returns the websocket.disconnect.
@@ -92,10 +107,29 @@ class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803, FBT001
         self._deliver_read()
-        super().onClose(wasClean, code, reason)
+        if wasClean and code is None:
+            code = NO_CODE
+        super().onClose(wasClean, self._own_code or code, reason)
+
+    def check_timeouts(self) -> None:
+        """Pings go on although the clock has been set back since the last one."""
+        self.last_ping = min(self.last_ping, time.time())
+        super().check_timeouts()
+
+    def _max_message_size_exceeded(self, *_arguments: Any) -> None:
+        """Closes with 1009, and tells the application at once. The client may take a while to
+        answer.
+        """
+        self._deliver_read()
+        self._own_code, self._take = TOO_BIG, None
+        self._waiting.put_nowait({"type": "websocket.disconnect", "code": TOO_BIG})
+        self.failedByMe = True  # Autobahn then discards what it reads, but still checks texts
+        self.utf8validateIncoming = self.utf8validateIncomingCurrentMessage = False
+        self.closeHandshakeTimeout = CLOSE_SECONDS
+        self.sendCloseFrame(code=TOO_BIG, reasonUtf8=b"message too long")
 
     def _deliver_read(self) -> None:
-        """Delivers the messages of one read. Failures are raised in `deliver`."""
+        """Delivers the messages read so far. Failures are raised in `deliver`."""
         if self._take is None or not self._messages:
             return
         messages, self._messages = self._messages, []

@@ -15,6 +15,8 @@ from typing import Any
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from uvicorn.protocols.utils import ClientDisconnected
 
+from acsmedia.servers.lingering_close import discard_rest
+
 NORMAL_CLOSURE = 1000
 PROTOCOL_ERROR = 1002  # for example fragments in the wrong order
 NO_CODE = 1005  # the close frame has no code
@@ -95,7 +97,10 @@ class Listener(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         sent = transport.close_handshake.sent if transport.close_handshake else None
         code = sent.code.value if sent else None
-        self._finish(code if code in (PROTOCOL_ERROR, TOO_BIG) else ABNORMAL_CLOSURE)
+        is_invalid = code in (PROTOCOL_ERROR, TOO_BIG)
+        self._finish(code if code and is_invalid else ABNORMAL_CLOSURE)
+        if is_invalid:
+            discard_rest(transport.underlying_transport)
         self._writable.set()  # wakes a `send` that was waiting for a full connection
         if self._timer:
             self._timer.cancel()

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 
 from calls.admin import display, recording
@@ -18,7 +17,7 @@ from calls.admin.participant import ParticipantInline
 from calls.admin.records import RecordAdmin, link_to_list
 from calls.admin.search import CallSearch
 from calls.admin.subscription import SubscriptionInline
-from calls.models import Call, Segment
+from calls.models import Call, Segment, database_now
 
 
 @admin.register(Call)
@@ -53,7 +52,7 @@ class CallAdmin(DeletionMixin, RecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         calls: Any = super().get_queryset(request)
         described: QuerySet[Any] = (
-            calls.with_state(timezone.now()).with_audio_extent().with_recording()
+            calls.with_state(database_now()).with_audio_extent().with_recording()
         )
         return described.prefetch_related("participants")
 

@@ -14,10 +14,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 
 from calls.admin import display
-from calls.models import Call
+from calls.models import Call, database_now
 from calls.storage import deletion
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class DeletionMixin(_ModelAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Lists no rows (`Extent` gives totals instead); only live calls are protected."""
         missing = set() if self.has_delete_permission(request) else {"call"}
-        live = deletion.live_among([call.pk for call in objs], timezone.now())
+        live = deletion.live_among([call.pk for call in objs], database_now())
         return [], {}, missing, [str(call) for call in live]
 
     def render_delete_form(self, request: HttpRequest, context: Any) -> HttpResponse:
@@ -57,7 +56,7 @@ class DeletionMixin(_ModelAdmin):
         return super().render_delete_form(request, {**context, **_summary(extent)})
 
     def delete_model(self, request: HttpRequest, obj: Call) -> None:
-        deletion.delete_call(obj.pk, timezone.now())
+        deletion.delete_call(obj.pk, database_now())
         deletion.sweep_after_commit()
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
@@ -82,7 +81,7 @@ class DeletionMixin(_ModelAdmin):
             try:
                 with transaction.atomic():
                     self.log_deletions(request, Call.objects.filter(pk=pk))
-                    deletion.delete_call(pk, timezone.now())
+                    deletion.delete_call(pk, database_now())
                     deleted += 1
             except deletion.StillLive:
                 self.message_user(request, f"{pk}: {REFUSAL}", messages.ERROR)
@@ -93,7 +92,7 @@ class DeletionMixin(_ModelAdmin):
         return None
 
     def _confirmation(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
-        live = deletion.live_among(ids, timezone.now())
+        live = deletion.live_among(ids, database_now())
         live_ids = {call.pk for call in live}
         deletable = [pk for pk in ids if pk not in live_ids]
         context = {

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from calls.close_codes import GOOD_CLOSE_CODES
 from calls.identity import KINDS
-from calls.models import BROKEN, Participant, Subscription
+from calls.models import BROKEN, Participant, Subscription, database_now
 from calls.times import midnight
 from calls.wording import CALL_STATES
 
@@ -40,7 +40,7 @@ class StateFilter(admin.SimpleListFilter):
         if state is None:
             return None
         calls: Any = queryset
-        in_state: QuerySet[Any] = calls.in_state(state, timezone.now())
+        in_state: QuerySet[Any] = calls.in_state(state, database_now())
         return in_state
 
 
@@ -71,7 +71,7 @@ class SocketStateFilter(admin.SimpleListFilter):
         return [("open", "Open"), ("closed", "Closed normally"), ("broken", "Closed abnormally")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
-        still_open = Subscription.objects.open(timezone.now()).order_by().values("pk")
+        still_open = Subscription.objects.open(database_now()).order_by().values("pk")
         match self.value():
             case "open":
                 return queryset.filter(pk__in=still_open)

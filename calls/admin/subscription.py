@@ -27,7 +27,14 @@ from calls.admin.search import (
     TermSearch,
 )
 from calls.close_codes import GOOD_CLOSE_CODES
-from calls.models import COUNTS, HEARTBEAT_TIMEOUT, Call, Segment, Subscription
+from calls.models import (
+    CLOCK_TOLERANCE,
+    COUNTS,
+    HEARTBEAT_TIMEOUT,
+    Call,
+    Segment,
+    Subscription,
+)
 
 
 class SocketColumns:
@@ -49,7 +56,8 @@ class SocketColumns:
     @admin.display(description="State")
     def state(self, subscription: Subscription) -> str:
         if subscription.disconnected_at is None:
-            is_open = subscription.seen_at > timezone.now() - HEARTBEAT_TIMEOUT
+            age = timezone.now() - subscription.seen_at
+            is_open = -CLOCK_TOLERANCE < age < HEARTBEAT_TIMEOUT
             return "Open" if is_open else "Closed abnormally: the recorder crashed"
         if subscription.close_code is None:
             return "Closed abnormally: no close code"

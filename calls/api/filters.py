@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.utils import timezone
 from django_filters import rest_framework as filters
 
 from calls.lookups import SHORTEST, TOO_SHORT
-from calls.models import Call, CallQuerySet
+from calls.models import Call, CallQuerySet, database_now
 from calls.search import STATES, as_raw_id, matching
 
 
@@ -51,7 +50,7 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return bool(super().is_valid())
 
     def filter_state(self, calls: CallQuerySet, _name: str, state: str) -> CallQuerySet:
-        return calls.in_state(state, timezone.now())
+        return calls.in_state(state, database_now())
 
     def filter_participant(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
         return calls.of_participant(as_raw_id(text))

@@ -36,7 +36,7 @@ from calls.export.plan import ExportRequest, etag_of, plan_of
 from calls.export.queries import axis_if_any, recording_of, recording_of_segment
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Abandoned, Body
-from calls.models import Call, Segment
+from calls.models import Call, Segment, database_now
 from calls.peaks import peaks
 from calls.permissions import MayHear
 from calls.serializers import CallSerializer, SegmentSerializer
@@ -71,7 +71,7 @@ class CallList(Resource, ListAPIView[Call]):
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Call]:
-        calls: QuerySet[Call] = Call.objects.for_rest(timezone.now())
+        calls: QuerySet[Call] = Call.objects.for_rest(database_now())
         return calls
 
 
@@ -84,7 +84,7 @@ class CallDetail(Resource, RetrieveAPIView[Call]):
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Call]:
-        calls: QuerySet[Call] = Call.objects.for_rest(timezone.now())
+        calls: QuerySet[Call] = Call.objects.for_rest(database_now())
         return calls
 
 
@@ -138,7 +138,7 @@ class CallManifest(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         validated(request, NoParameters)
         now = timezone.now()
-        call = get_object_or_404(Call.objects.for_rest(now), pk=pk)
+        call = get_object_or_404(Call.objects.for_rest(database_now()), pk=pk)
         chunks = manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now)
         return Streamed(Body(chunks), content_type="application/json")
 

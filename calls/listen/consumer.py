@@ -43,7 +43,7 @@ from calls.live.sockets import (
     Work,
     user_of,
 )
-from calls.models import Call, LedgerEntry
+from calls.models import Call, LedgerEntry, database_now
 from calls.permissions import LISTEN, SEE
 
 log = structlog.get_logger(__name__)
@@ -227,6 +227,6 @@ def _check(session_key: str, call_id: UUID) -> Any:
         raise LoggedOut
     if not user.has_perms([SEE, LISTEN]):
         raise NotAllowed
-    if not Call.objects.live(timezone.now()).filter(pk=call_id).exists():
+    if not Call.objects.live(database_now()).filter(pk=call_id).exists():
         raise NotLive
     return user

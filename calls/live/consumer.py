@@ -45,6 +45,7 @@ from calls.live.sockets import (
 )
 from calls.live.stored import stored_live_calls
 from calls.live.view import LiveView
+from calls.models import database_now
 from calls.permissions import SEE
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,13 @@ SEND_SECONDS = 30.0
 MAX_MINUTES_SENT = 10_000
 """Most participants per browser whose last minute is remembered as sent."""
 
+_STARTED = datetime.now(UTC) - timedelta(seconds=time.monotonic())
 _database = DatabaseThreads("live-database")
+
+
+def steady_now() -> datetime:
+    """Returns the time by a clock that does not step: the view compares it with earlier ones."""
+    return _STARTED + timedelta(seconds=time.monotonic())
 
 
 class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
@@ -126,7 +133,7 @@ class LiveSocket(BrowserSocket):
             attempts += 1
 
     def _apply(self, news: messages.News) -> None:
-        now = datetime.now(UTC)
+        now = steady_now()
         if self._view.missed(news, now):
             self._news_missed.set()
         self._outbox.put(self._view.apply(news, now))
@@ -149,10 +156,10 @@ class LiveSocket(BrowserSocket):
     async def _watch_database(self) -> None:
         await set_within(JOIN_SECONDS, self._joined)
         snapshot_due, unreachable = True, False
-        login_checked_at = datetime.now(UTC)
+        login_checked_at = steady_now()
         while True:
             self._news_missed.clear()
-            now = datetime.now(UTC)
+            now = steady_now()
             self._expire(now)
             try:
                 if now - login_checked_at > timedelta(seconds=LOGIN_SECONDS):
@@ -179,7 +186,7 @@ class LiveSocket(BrowserSocket):
             self._outbox_filled.set()
 
     async def _reconcile(self, now: datetime, *, snapshot_due: bool) -> None:
-        query = asyncio.ensure_future(_database.run(stored_live_calls, now))
+        query = asyncio.ensure_future(_database.run(lambda: stored_live_calls(database_now())))
         try:
             done, _pending = await asyncio.wait({query}, timeout=DATABASE_SECONDS)
             if snapshot_due and not done:
@@ -187,7 +194,7 @@ class LiveSocket(BrowserSocket):
             stored = await query
         finally:
             query.cancel()
-        self._outbox.put(self._view.reconcile(stored, datetime.now(UTC)))
+        self._outbox.put(self._view.reconcile(stored, steady_now()))
         self._outbox_filled.set()
 
     def _request_snapshot(self) -> None:

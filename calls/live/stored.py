@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
+from django.db.models.functions import Now
+
 from calls.live.messages import CallData
 from calls.models import Call
 from calls.serializers import CallSerializer
 
 
-def stored_live_calls(now: datetime) -> list[CallData]:
+def stored_live_calls(now: datetime | Now) -> list[CallData]:
     """Returns the live calls, newest first. Raises `django.db.Error` if the database is
     unreachable.
     """

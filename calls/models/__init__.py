@@ -26,15 +26,18 @@ from calls.models.recorder import FailedJournal, RecorderProcess
 from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
 from calls.models.subscription import (
     BROKEN,
+    CLOCK_TOLERANCE,
     COUNTS,
     HEARTBEAT_TIMEOUT,
     Subscription,
     SubscriptionQuerySet,
+    database_now,
 )
 
 __all__ = [
     "BROKEN",
     "BYTES_PER_SAMPLE",
+    "CLOCK_TOLERANCE",
     "COUNTS",
     "HEARTBEAT_TIMEOUT",
     "AudioBlob",
@@ -50,4 +53,5 @@ __all__ = [
     "SegmentQuerySet",
     "Subscription",
     "SubscriptionQuerySet",
+    "database_now",
 ]

@@ -7,7 +7,6 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import (
     Case,
@@ -27,7 +26,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 
 from calls.close_codes import GOOD_CLOSE_CODES
@@ -36,37 +35,43 @@ from calls.models.aggregates import SECONDS, total_of
 from calls.models.ledger import LedgerEntry
 from calls.models.participant import Participant
 from calls.models.segment import Segment
-from calls.models.subscription import BROKEN, HEARTBEAT_TIMEOUT, Subscription
+from calls.models.subscription import BROKEN, Subscription
 
 RelatedParts = dict[type[Participant] | type[Subscription], dict[str, str]]
 """By model with a foreign key to the call: column -> text that it contains."""
 
 
 class CallQuerySet(models.QuerySet["Call"]):
-    def with_state(self, now: datetime) -> Self:
-        """Annotates `state` ("live", "ended", "interrupted") and `ended_at` (None while live)."""
+    def with_state(self, now: datetime | Now) -> Self:
+        """Annotates `state` ("live", "ended", "interrupted") and `ended_at` (None while live).
+
+        `now`: `database_now()`. The socket that connected last decides, because it has replaced the
+        others.
+        """
         of_call = Subscription.objects.filter(call=OuterRef("pk"))
-        last = of_call.annotate(end=Coalesce("disconnected_at", "seen_at")).order_by("-end")
-        recently = now - timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
+        last = of_call.latest_first()
         return self.annotate(
-            _open=Exists(of_call.open(now)),
-            _last_end=Subquery(last.values("end")[:1], output_field=DateTimeField()),
+            _live=Exists(of_call.live(now)),
+            _last_end=Subquery(
+                last.values("end")[:1],  # type: ignore[misc]  # annotated
+                output_field=DateTimeField(),
+            ),
             _last_code=Subquery(last.values("close_code")[:1]),
         ).annotate(
             state=Case(
-                When(Q(_open=True) | Q(_last_end__gt=recently), then=Value("live")),
+                When(_live=True, then=Value("live")),
                 When(_last_code__in=GOOD_CLOSE_CODES, then=Value("ended")),
                 default=Value("interrupted"),
                 output_field=CharField(),
             ),
             ended_at=Case(
-                When(Q(_open=True) | Q(_last_end__gt=recently), then=None),
+                When(_live=True, then=None),
                 default=Coalesce("_last_end", "started_at"),
                 output_field=DateTimeField(),
             ),
         )
 
-    def in_state(self, state: str, now: datetime) -> Self:
+    def in_state(self, state: str, now: datetime | Now) -> Self:
         """Selects calls in `state`; needs `with_state`.
 
         The two rare states, live and interrupted, are found through their sockets.
@@ -79,13 +84,9 @@ class CallQuerySet(models.QuerySet["Call"]):
             calls = self.filter(pk__in=broken.order_by().values("call"))
         return calls.filter(state=state)
 
-    def live(self, now: datetime) -> Self:
+    def live(self, now: datetime | Now) -> Self:
         """Selects calls with an open socket, or one closed within the grace time."""
-        recently = now - timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
-        seen_since = min(now - HEARTBEAT_TIMEOUT, recently)
-        # One list of a few sockets, found by the indexes subscription_open and subscription_closed.
-        live = Q(disconnected_at=None, seen_at__gt=seen_since) | Q(disconnected_at__gt=recently)
-        return self.filter(pk__in=Subscription.objects.filter(live).order_by().values("call"))
+        return self.filter(pk__in=Subscription.objects.live(now).order_by().values("call"))
 
     def with_audio_extent(self) -> Self:
         """Annotates `audio_started_at` and `audio_ended_at`: first and last sealed moment of any
@@ -128,7 +129,7 @@ class CallQuerySet(models.QuerySet["Call"]):
             alarm_count=Coalesce(total_of(alarms, "call", Count("*")), 0),
         )
 
-    def for_rest(self, now: datetime) -> Self:
+    def for_rest(self, now: datetime | Now) -> Self:
         """Loads all that `calls.serializers.CallSerializer` shows, in three queries for any number
         of calls.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from django.db import models
+from django.conf import settings
+from django.db import connection, models
 from django.db.models import Count, F, Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from calls.close_codes import GOOD_CLOSE_CODES
 from calls.models.aggregates import total_of
@@ -24,15 +26,48 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=45)
 sealer renews `seen_at` every 5 s while the database answers.
 """
 
+CLOCK_TOLERANCE = timedelta(seconds=30)
+"""How far the clocks of two hosts may differ. A moment that is further in the future was written
+before a clock was set back, so it says nothing about the present: the heartbeat of a process that
+lives is written again within seconds.
+"""
+
+
+def database_now() -> datetime | Now:
+    """Returns the present for `CallQuerySet` and the heartbeat: on Postgres by the database's
+    clock, which all hosts share.
+    """
+    return Now() if connection.vendor == "postgresql" else timezone.now()
+
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
-    def open(self, now: datetime) -> Self:
+    def open(self, now: datetime | Now) -> Self:
         """Selects sockets that a living process holds open. Index: subscription_open."""
-        return self.filter(disconnected_at=None, seen_at__gt=now - HEARTBEAT_TIMEOUT)
+        return self.filter(_open_since(now, HEARTBEAT_TIMEOUT))
+
+    def live(self, now: datetime | Now) -> Self:
+        """Selects sockets that are open, or were within the grace time. Indexes: subscription_open,
+        subscription_closed.
+        """
+        grace = timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
+        closed = Q(disconnected_at__gt=now - grace, disconnected_at__lt=now + CLOCK_TOLERANCE)
+        return self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, grace)) | closed)
+
+    def latest_first(self) -> Self:
+        """Orders the sockets of a call: the one that connected last comes first.
+
+        Rows of versions that did not write `position` are older than all others.
+        """
+        end = Coalesce("disconnected_at", "seen_at")
+        return self.annotate(end=end).order_by(F("position").desc(nulls_last=True), "-end")
 
     def with_segment_count(self) -> Self:
         count = total_of(Segment.objects.all(), "subscription", Count("*"))
         return self.annotate(segment_count=Coalesce(count, 0))
+
+
+def _open_since(now: datetime | Now, age: timedelta) -> Q:
+    return Q(disconnected_at=None, seen_at__gt=now - age, seen_at__lt=now + CLOCK_TOLERANCE)
 
 
 class Subscription(models.Model):
@@ -55,6 +90,11 @@ class Subscription(models.Model):
     sample_rate = models.PositiveIntegerField(null=True, blank=True, help_text="Hz")
     channels = models.PositiveSmallIntegerField(null=True, blank=True)
     length = models.FloatField(null=True, blank=True, help_text="Bytes per packet, as announced.")
+    position = models.IntegerField(
+        null=True,
+        editable=False,
+        help_text="Order of the sockets of a call, counted when they become rows: clocks may step.",
+    )
     connected_at = models.DateTimeField()
     seen_at = models.DateTimeField(help_text="When a process last vouched that the socket is open.")
     disconnected_at = models.DateTimeField(null=True, blank=True)
@@ -78,7 +118,7 @@ class Subscription(models.Model):
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
-        ordering = ["connected_at", "id"]
+        ordering = [F("position").asc(nulls_first=True), "connected_at", "id"]
         indexes = [
             # CallQuerySet.with_state and the sockets of a call.
             models.Index(fields=["call", "connected_at"], name="subscription_of_call"),

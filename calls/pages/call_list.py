@@ -25,7 +25,7 @@ from django.views.decorators.http import require_safe
 from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
 from calls.lookups import SHORTEST, TOO_SHORT
-from calls.models import Call, CallQuerySet, LedgerEntry
+from calls.models import Call, CallQuerySet, LedgerEntry, database_now
 from calls.pages.csv_text import csv_text
 from calls.pages.decorators import page, permitted
 from calls.pages.zip_download import NEEDED, Selection
@@ -114,13 +114,13 @@ class CallSearchForm(forms.Form):
     def calls(self) -> CallQuerySet:
         """Returns the matching calls, newest first. Requires `is_valid()`."""
         criteria = self.cleaned_data
-        calls = Call.objects.for_rest(timezone.now()).with_troubles()
+        calls = Call.objects.for_rest(database_now()).with_troubles()
         if criteria["since"]:
             calls = calls.filter(started_at__gte=midnight(criteria["since"]))
         if criteria["until"]:
             calls = calls.filter(started_at__lt=midnight(criteria["until"] + timedelta(days=1)))
         if criteria["state"]:
-            calls = calls.in_state(criteria["state"], timezone.now())
+            calls = calls.in_state(criteria["state"], database_now())
         for name, kind in (("gaps", LedgerEntry.Kind.GAP), ("alarms", LedgerEntry.Kind.ALARM)):
             if criteria[name]:
                 calls = calls.filter(

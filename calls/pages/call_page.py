@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from calls.export.formats import FORMATS
-from calls.models import Call, LedgerEntry, Segment
+from calls.models import Call, LedgerEntry, Segment, database_now
 from calls.pages.decorators import page
 from calls.pages.timeline import seconds_after, timeline_of
 from calls.permissions import EXPORT, HEAR, LISTEN, SEE
@@ -48,7 +48,7 @@ class Event:
 def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page; with `?part=facts` only the part that changes while a call is live."""
     now = timezone.now()
-    row = _call_of(Call.objects.for_rest(now).with_audio_extent(), pk)
+    row = _call_of(Call.objects.for_rest(database_now()).with_audio_extent(), pk)
     call = dict(CallSerializer(row).data)
     context = {
         "call": call,
@@ -76,7 +76,7 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @page(SEE)
 def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
-    return JsonResponse(timeline_of(_call_of(Call.objects.with_state(timezone.now()), pk)))
+    return JsonResponse(timeline_of(_call_of(Call.objects.with_state(database_now()), pk)))
 
 
 def _events(call: Any, *, is_begun: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from django.urls import reverse_lazy
 
 from calls.identity import KINDS
 from calls.live.stored import stored_live_calls
+from calls.models import database_now
 from calls.pages.decorators import page
 from calls.permissions import LISTEN, SEE
 from calls.wording import ALARMS
@@ -28,7 +29,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     date.
     """
     now = datetime.now(UTC)
-    calls = stored_live_calls(now)
+    calls = stored_live_calls(database_now())
     context: dict[str, Any] = {
         "calls": calls,
         "participant_count": sum(len(call["participants"]) for call in calls),

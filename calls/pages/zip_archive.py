@@ -32,7 +32,7 @@ from calls.export.file_names import call_file_name, call_folder_name
 from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
 from calls.export.segments import read_segment
-from calls.models import Call, LedgerEntry
+from calls.models import Call, LedgerEntry, database_now
 from calls.pages.csv_text import csv_text
 from calls.serializers import CallSerializer
 from calls.storage.integrity import IN_THE_LEDGER
@@ -93,7 +93,7 @@ def pieces(call_ids: Sequence[UUID], request: ExportRequest) -> Generator[bytes,
 
 def _call(archive: ZipStream, line: Line, request: ExportRequest) -> Generator[bytes, None, None]:
     now = timezone.now()
-    call = Call.objects.for_rest(now).filter(pk=line.call).first()
+    call = Call.objects.for_rest(database_now()).filter(pk=line.call).first()
     if call is None:
         line.left_out = NOT_FOUND
         return

@@ -19,6 +19,7 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 from django.db.models import Count, F, QuerySet, Sum
+from django.db.models.functions import Now
 
 from calls.models import Call, DiscardedAudio, LedgerEntry, Participant, Segment, Subscription
 from calls.storage import audio_store
@@ -70,7 +71,7 @@ def extent_of(call_ids: Collection[UUID]) -> Extent:
     )
 
 
-def ended_before(moment: datetime, now: datetime) -> list[UUID]:
+def ended_before(moment: datetime, now: datetime | Now) -> list[UUID]:
     """Returns the calls that retention deletes: those that ended before `moment`, oldest first."""
     # A call starts before it ends, so the index of starts bounds the search.
     calls = Call.objects.filter(started_at__lt=moment).with_state(now)
@@ -78,13 +79,13 @@ def ended_before(moment: datetime, now: datetime) -> list[UUID]:
     return list(ended.order_by("started_at").values_list("pk", flat=True))
 
 
-def live_among(call_ids: Collection[UUID], now: datetime) -> QuerySet[Call]:
+def live_among(call_ids: Collection[UUID], now: datetime | Now) -> QuerySet[Call]:
     """Returns the calls that cannot be deleted yet."""
     calls = Call.objects.filter(pk__in=call_ids).with_state(now)
     return calls.filter(state="live")  # type: ignore[misc]  # annotated
 
 
-def delete_call(call_id: UUID, now: datetime) -> None:
+def delete_call(call_id: UUID, now: datetime | Now) -> None:
     """Deletes all rows of the call in one transaction, and leaves its objects to `sweep`.
 
     Does nothing if the call does not exist. Raises `StillLive`, with nothing deleted.

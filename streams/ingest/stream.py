@@ -34,6 +34,7 @@ from streams.journal.files import Journal, JournalUnwritable
 from streams.journal.records import (
     Alarm,
     Audio,
+    ClockStep,
     Closed,
     Counts,
     Dtmf,
@@ -124,7 +125,7 @@ class Tally:
     oddities: Counter[str] = field(default_factory=Counter)  # of recorded packets
 
 
-_NonAudio = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm
+_NonAudio = Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm | ClockStep
 
 
 class Stream:
@@ -154,6 +155,7 @@ class Stream:
         # packets copied for listeners (`streams.live.audio_tap`); None without listeners
         self.tapped: deque[tuple[Speaker, Audio]] | None = None
         self.changed = True  # the call's facts changed since the last tick (`streams.live.board`)
+        self.host_step_us = 0  # by how much the host's clock is off the clock of the call
 
     def receive(self, *messages: str | bytes) -> None:
         """Accepts the WebSocket messages of one read; when it returns or raises, they are in the
@@ -199,6 +201,15 @@ class Stream:
         the disk is not writable.
         """
         self._append(alarm)
+
+    def note_step(self, by_us: int) -> None:
+        """Appends a step of the host's clock."""
+        self.host_step_us += by_us
+        self._append(ClockStep(self._clock(), by_us))
+
+    def now_us(self) -> int:
+        """Returns the time on the clock of the call."""
+        return self._clock()
 
     def rotate(self) -> int | None:
         """Continues in a new file if the current one has audio; returns the finished file's

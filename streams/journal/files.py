@@ -21,6 +21,7 @@ from streams.journal.records import (
     SILENT_FLAG,
     Alarm,
     Audio,
+    ClockStep,
     Closed,
     Counts,
     Dtmf,
@@ -81,7 +82,9 @@ class Journal:
             pieces += (head, pcm, CRC.pack(crc32(pcm, crc32(head))))
         self._write(b"".join(pieces))
 
-    def append(self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm) -> None:
+    def append(
+        self, record: Metadata | Voice | Dtmf | Counts | Closed | Unwritten | Alarm | ClockStep
+    ) -> None:
         """Writes any other record. Metadata and voices are repeated in the following files."""
         body = encode(record)
         self._write(body)

@@ -146,6 +146,17 @@ class Alarm(Struct, frozen=True):
     until_us: int | None = None
 
 
+class ClockStep(Struct, frozen=True):
+    """The host's wall clock stepped by `by_us`, against steady time, since the last such record of
+    the socket; in the first one, since the call's clock was set (`streams.ingest.call_clocks`).
+
+    All other times of the journal are on the call's clock, which does not step.
+    """
+
+    at_us: int
+    by_us: int
+
+
 class Damage(Struct, frozen=True):
     """Bytes `start` to `end` of a file that are not records; only read, never written. `torn`: the
     end of the file.
@@ -156,7 +167,19 @@ class Damage(Struct, frozen=True):
     torn: bool
 
 
-Record = Handshake | Metadata | Voice | Audio | Dtmf | Counts | Closed | Unwritten | Alarm | Damage
+Record = (
+    Handshake
+    | Metadata
+    | Voice
+    | Audio
+    | Dtmf
+    | Counts
+    | Closed
+    | Unwritten
+    | Alarm
+    | ClockStep
+    | Damage
+)
 
 AUDIO_KIND = 4
 _JSON_KINDS: dict[int, type[Struct]] = {
@@ -168,6 +191,7 @@ _JSON_KINDS: dict[int, type[Struct]] = {
     7: Closed,
     8: Unwritten,
     9: Alarm,
+    10: ClockStep,
 }
 _KIND_OF: dict[type[Struct], int] = {shape: kind for kind, shape in _JSON_KINDS.items()}
 _encode = msgspec.json.Encoder().encode

@@ -78,7 +78,8 @@ class AlarmMonitor:
             rules = before.pop(stream) if stream in before else StreamRules(self._limits)
             self._rules[stream] = rules
             reading = _reading_of(stream, is_newest=newest[stream.handshake.call_id] is stream)
-            for alarm in rules.evaluate(reading, now, now_us):
+            # on the clock of the call, like all times in its journal
+            for alarm in rules.evaluate(reading, now, now_us - stream.host_step_us):
                 stream.note(alarm)
                 changed = True
         for alarm in self._process_rules.evaluate(process, now, now_us):

@@ -49,15 +49,20 @@ class LiveCall:
         return max(stream.closed.at_us for stream in self.streams if stream.closed)
 
     @property
+    def closed_for_us(self) -> int:
+        """How long the last socket has been closed, on the clock of the call."""
+        return self.streams[-1].now_us() - self.last_close_us
+
+    @property
     def state(self) -> str:
-        """The state in the form of REST: live, ended or interrupted."""
+        """The state in the form of REST: live, ended or interrupted. The socket that was opened
+        last decides, not one that it has replaced and that was closed later.
+        """
         if self.is_open:
             return "live"
-        last = max(
-            (stream.closed for stream in self.streams if stream.closed),
-            key=lambda closed: closed.at_us,
-        )
-        return "ended" if last.code in GOOD_CLOSE_CODES else "interrupted"
+        closed = self.streams[-1].closed
+        assert closed, "no socket is open"
+        return "ended" if closed.code in GOOD_CLOSE_CODES else "interrupted"
 
     def participants(self) -> list[ParticipantData]:
         """Returns participants in the form of REST, in the order of their first packet; a voice on
@@ -105,13 +110,11 @@ class Board:
     def tick(
         self,
         now: float,
-        now_us: int,
         alarms: list[AlarmNews] | None = None,
         totals: Totals | None = None,
         listeners: dict[str, int] | None = None,
     ) -> News:
-        """Returns the news since the last tick: `now` in monotonic seconds, `now_us` on the wall
-        clock for the grace time.
+        """Returns the news since the last tick: `now` in monotonic seconds.
 
         `alarms` (all active ones, `AlarmMonitor.news`), `totals` and `listeners` (`AudioTap.news`)
         are None if they need not be sent.
@@ -119,7 +122,7 @@ class Board:
         news = News(
             process=self._process, number=self._number, levels=self._levels(), calls=[], ended=[]
         )
-        self._add_calls(news, now, now_us)
+        self._add_calls(news, now)
         if alarms is not None:
             news["alarms"] = alarms
         if totals is not None:
@@ -130,13 +133,13 @@ class Board:
             news["number"] = self._number = self._number + 1
         return news
 
-    def _add_calls(self, news: News, now: float, now_us: int) -> None:
+    def _add_calls(self, news: News, now: float) -> None:
         """Adds the calls that are new, changed or due for a repeat with their minutes, and the
         ended calls, which leave the board.
         """
         minutes = dict[str, str]()
         for call_id, call in list(self._calls.items()):
-            if not call.is_open and now_us - call.last_close_us >= self._grace_us:
+            if not call.is_open and call.closed_for_us >= self._grace_us:
                 del self._calls[call_id]
                 news["ended"].append(as_in_rest(call))
             elif now - call.published_at >= REPEAT_SECONDS or any(

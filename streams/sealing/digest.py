@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from streams.journal.records import (
     Alarm,
     Audio,
+    ClockStep,
     Closed,
     Counts,
     Damage,
@@ -209,14 +210,7 @@ def _apply(record: Record, state: StreamState, digest: Digest) -> None:
             state.subscriptions[state.current].dtmf += 1
             state.last_us = record.arrived_us
         case Counts():
-            facts = state.subscriptions.setdefault(
-                record.index, SubscriptionFacts(record.index, state.last_us)
-            )
-            # Records are counted as they are read, so a socket that broke off is counted to its
-            # end; if some are damaged, the higher count of the socket itself is right.
-            facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
-            facts.unknown, facts.malformed = record.unknown, record.malformed
-            facts.odd_timestamp = record.odd_timestamp
+            _count(record, state)
             digest.reasons = record.reasons
         case Closed():
             digest.closed = record
@@ -225,8 +219,24 @@ def _apply(record: Record, state: StreamState, digest: Digest) -> None:
             state.unwritten = [*state.unwritten, record][-MAX_UNWRITTEN:]
         case Alarm():
             _note_alarm(record, state, digest)
+        case ClockStep():
+            state.timeline.arrival.host_step_us += record.by_us
         case Damage():
             digest.damage.append(record)
+
+
+def _count(record: Counts, state: StreamState) -> None:
+    """Updates the counts of a subscription.
+
+    Records are counted as they are read, so a socket that broke off is counted to its end; if some
+    are damaged, the higher count of the socket itself is right.
+    """
+    facts = state.subscriptions.setdefault(
+        record.index, SubscriptionFacts(record.index, state.last_us)
+    )
+    facts.audio, facts.dtmf = max(facts.audio, record.audio), max(facts.dtmf, record.dtmf)
+    facts.unknown, facts.malformed = record.unknown, record.malformed
+    facts.odd_timestamp = record.odd_timestamp
 
 
 def _note_alarm(alarm: Alarm, state: StreamState, digest: Digest) -> None:

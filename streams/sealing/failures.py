@@ -84,7 +84,8 @@ class FailureLog:
         Raises `django.db.Error`.
         """
         self._write_process(status, now)
-        if self._searched_at is None or now - self._searched_at >= CHECK_SECONDS:
+        # not within the interval before or after it: the clock may have been set back
+        if self._searched_at is None or abs(now - self._searched_at) >= CHECK_SECONDS:
             self._searched_at = now
             for stem in islice(self._set_aside(), MAX_NOTED - len(self._failures)):
                 self._failures.setdefault(stem, _Failure())

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Min, Q
@@ -19,12 +20,20 @@ from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
 from streams.sealing.overlaps.placement import Stored
+from streams.timeline.arrival import lead_of
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
 
 HIGHEST_RATE = 96_000
 """Hz, the highest that a sender's decoder accepts: limits the length of a stored segment, in
 samples.
+"""
+
+
+STEP = timedelta(minutes=10)
+"""A socket that has an earlier position, but connected this much later by the clock, is one whose
+host has another time. With less, it may be our socket that became a row late, because its process
+could not reach the database; audio that is placed after its own future would be shifted.
 """
 
 
@@ -62,6 +71,83 @@ def other_sockets(handshakes: Collection[Handshake]) -> dict[str, datetime]:
     ).exclude(stream_id__in={handshake.stream_id for handshake in handshakes})
     earliest = others.order_by().values_list("call_id").annotate(earliest=Min("connected_at"))
     return {str(call_id): connected_at for call_id, connected_at in earliest}
+
+
+class Socket(NamedTuple):
+    """A row of a socket; it has several if it had several AudioMetadata. `position`: None in rows
+    of older versions.
+    """
+
+    call_id: UUID
+    stream_id: UUID
+    position: int | None
+    connected_at: datetime
+
+
+def sockets_of(call_ids: Collection[str]) -> list[Socket]:
+    """Returns the sockets that the calls have so far."""
+    sockets = Subscription.objects.filter(call_id__in=call_ids).order_by()
+    return [Socket(*row) for row in sockets.values_list(*Socket._fields)]
+
+
+def assign_positions(rows: Collection[Subscription], sockets: Iterable[Socket]) -> None:
+    """Numbers the sockets of each call in the order in which they connected.
+
+    A socket becomes a row within a second, so a new one is the latest, whatever a clock says. One
+    that is over before it becomes a row (it was short, or the database was unreachable) has its
+    place by the clock: two sockets with one position are ordered by their ends.
+    """
+    known: dict[UUID, dict[UUID, tuple[int, datetime]]] = {row.call_id: {} for row in rows}
+    for socket in sockets:
+        if socket.position is not None:
+            known[socket.call_id][socket.stream_id] = socket.position, socket.connected_at
+    for row in sorted(rows, key=lambda row: row.connected_at):
+        of_call = known[row.call_id]
+        if row.stream_id not in of_call:
+            later = [
+                position
+                for position, connected_at in of_call.values()
+                if row.disconnected_at and row.connected_at < connected_at
+            ]
+            latest = max((position for position, _ in of_call.values()), default=0)
+            position = min(later) - 1 if later else latest + 1
+            of_call[row.stream_id] = position, row.connected_at
+        row.position = of_call[row.stream_id][0]
+
+
+def reconnects_among(rows: Collection[Subscription], sockets: Iterable[Socket]) -> dict[str, bool]:
+    """Returns whether another socket of the call connected before those of the `rows`, by call id;
+    calls without another socket are left out.
+    """
+    own = {row.call_id: row for row in sorted(rows, key=lambda row: row.connected_at, reverse=True)}
+    found: dict[str, bool] = {}
+    for socket in sockets:
+        row = own[socket.call_id]
+        if socket.stream_id == row.stream_id:
+            continue
+        is_before = (socket.position or 0, socket.connected_at) < (row.position, row.connected_at)
+        found[str(row.call_id)] = found.get(str(row.call_id), False) or is_before
+    return found
+
+
+def connected_before(one: Handshake, other: Handshake) -> bool:
+    """Whether a socket connected before the other: by the clock or, if that is out by `STEP`, by
+    their positions.
+    """
+    ahead_us = one.connected_at_us - other.connected_at_us
+    if abs(ahead_us) < STEP // timedelta(microseconds=1):
+        return ahead_us < 0
+    positions = _positions([one.stream_id, other.stream_id])
+    first, second = positions.get(one.stream_id), positions.get(other.stream_id)
+    if first is None or second is None or first == second:
+        return one.connected_at_us < other.connected_at_us
+    return first < second
+
+
+def _positions(stream_ids: Collection[str]) -> dict[str, int]:
+    rows = Subscription.objects.filter(stream_id__in=stream_ids, position__isnull=False)
+    found = rows.order_by().values_list("stream_id", "position")
+    return {str(stream_id): position for stream_id, position in found if position is not None}
 
 
 def stored_near(
@@ -108,18 +194,16 @@ def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
     calls = {handshake.call_id for handshake in handshakes}
     for participant in Participant.objects.filter(call_id__in=calls).exclude(heard_until=None):
         heard.setdefault(str(participant.call_id), []).append(participant)
-    return [_axis(handshake, heard.get(handshake.call_id, ())) for handshake in handshakes]
+    positions = _positions([one.stream_id for one in handshakes]) if heard else {}
+    return [
+        _axis(one, heard.get(one.call_id, ()), positions.get(one.stream_id)) for one in handshakes
+    ]
 
 
-def _axis(handshake: Handshake, participants: Iterable[Participant]) -> Timeline:
-    stream_id = UUID(handshake.stream_id)
-    own = Q(subscription__stream_id=stream_id)
-    connected_at = from_microseconds(handshake.connected_at_us)
-    earlier = Q(
-        subscription__connected_at__lt=connected_at,
-        subscription__disconnected_at__lte=connected_at,
-    )
-    before = (own & Q(journal__lt=handshake.sequence)) | (earlier & ~own)
+def _axis(
+    handshake: Handshake, participants: Iterable[Participant], position: int | None
+) -> Timeline:
+    stream_id, before = UUID(handshake.stream_id), _before(handshake, position)
     timeline = Timeline()
     for participant in participants:
         track = Segment.objects.filter(before, participant=participant)
@@ -131,6 +215,31 @@ def _axis(handshake: Handshake, participants: Iterable[Participant]) -> Timeline
         timeline.tracks[participant.raw_id] = Track(
             last.sample_rate, end=last.start_sample + last.sample_count, gap_reason=reason
         )
-        until_us = (last.ended_at - EPOCH) // timedelta(microseconds=1)
+        until_us = _microseconds_of(last.ended_at)
         timeline.latest_us = max(timeline.latest_us or until_us, until_us)
+        if ended_at := last.subscription.disconnected_at:  # its last packet arrived before that
+            at_us = _microseconds_of(ended_at)
+            timeline.arrival.add(until_us, at_us, lead_of(until_us, at_us))
+    timeline.arrival.end_socket()
     return timeline
+
+
+def _before(handshake: Handshake, position: int | None) -> Q:
+    """Selects the segments of files and sockets before this file."""
+    own = Q(subscription__stream_id=UUID(handshake.stream_id))
+    connected_at = from_microseconds(handshake.connected_at_us)
+    earlier = Q(
+        subscription__connected_at__lt=connected_at,
+        subscription__disconnected_at__lte=connected_at,
+    )
+    if position is not None:  # as in `connected_before`
+        earlier |= Q(
+            subscription__position__lt=position,
+            subscription__connected_at__gte=connected_at + STEP,
+            subscription__disconnected_at__isnull=False,
+        )
+    return (own & Q(journal__lt=handshake.sequence)) | (earlier & ~own)
+
+
+def _microseconds_of(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)

@@ -18,16 +18,19 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
+from django.db.models.functions import Now
 
 from calls import identity
-from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.models import Call, LedgerEntry, Segment, Subscription, database_now
 from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
-from streams.sealing import gaps, ledger, queries
+from streams.sealing import gaps, ledger, participants, queries
 from streams.sealing.digest import Digest, SealedSegment, SubscriptionFacts
 from streams.sealing.overlaps import changes
 from streams.sealing.overlaps.layout import have_overlaps
 from streams.sealing.overlaps.placement import Move, Stored
+from streams.sealing.participants import Heard, Voice, by_voice, unheard, united
+from streams.sealing.queries import Socket
 
 ROWS_PER_STATEMENT = 500
 
@@ -44,12 +47,6 @@ _SUBSCRIPTION_FACTS = [
     "late",
     "odd_timestamp",
 ]
-
-Heard = tuple[datetime | None, datetime | None, int | None]
-"""A participant's `heard_at`, `heard_until` and `voice`."""
-
-Voice = tuple[UUID, UUID, str]
-"""Call, participant, raw id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +105,13 @@ class Addition:
         """Returns each voice of the file with the time of its first and last sample in it, or in
         the audio that it moves.
         """
-        heard = _unheard(self.voices)
+        heard = unheard(self.voices)
         for one in self.placed():
             first = from_sample(one.start_sample, one.sample_rate)
             last = from_sample(one.end_sample, one.sample_rate)
             before = heard.get(one.raw_id, (None, None, None))
-            heard[one.raw_id] = _united(before, (first, last, before[2]))
-        return {voice: heard[voice[2]] for voice in _voices(self.handshake, heard)}
+            heard[one.raw_id] = united(before, (first, last, before[2]))
+        return by_voice(self.handshake, heard)
 
     def placed(self) -> list[SealedSegment | Move]:
         """Returns everything that gets a position: new, cut and moved segments."""
@@ -138,18 +135,20 @@ def announce(announcements: Iterable[Announcement]) -> None:
     """
     announcements = list(announcements)
     with transaction.atomic():
-        _lock_calls(one.handshake for one in announcements)
-        _write_subscriptions(announcements, _ANNOUNCED_FACTS)
-        unheard: dict[Voice, Heard] = {}
-        for one in announcements:
-            heard = _unheard(one.voices)
-            unheard |= {voice: heard[voice[2]] for voice in _voices(one.handshake, heard)}
-        Participant.objects.bulk_create(
-            _participant_rows(unheard), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
+        rows, _ = _lock_and_number(announcements)
+        for row in rows:
+            row.seen_at = database_now()
+        _write_subscriptions(rows, _ANNOUNCED_FACTS)
+        participants.add_missing(
+            {
+                voice: heard
+                for one in announcements
+                for voice, heard in by_voice(one.handshake, unheard(one.voices)).items()
+            }
         )
 
 
-def vouch_for(stream_ids: Sequence[str], now: datetime) -> None:
+def vouch_for(stream_ids: Sequence[str], now: datetime | Now) -> None:
     """Writes the heartbeat of the sockets that this process holds open, in one statement."""
     Subscription.objects.filter(stream_id__in=stream_ids, disconnected_at=None).update(seen_at=now)
 
@@ -164,11 +163,13 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         "a file's rows build on those of the file before it"
     )
     with transaction.atomic():
-        _lock_calls(one.handshake for one in additions)
-        others = queries.other_sockets([one.handshake for one in additions])
+        subscriptions, sockets = _lock_and_number(additions)
+        others = queries.reconnects_among(subscriptions, sockets)
         used = _check_overlaps([one for one in additions if one.handshake.call_id in others])
-        _write_subscriptions(additions, _SUBSCRIPTION_FACTS)
-        _write_participants(additions)
+        _write_subscriptions(subscriptions, _SUBSCRIPTION_FACTS)
+        participants.write(
+            {voice: heard for one in additions for voice, heard in one.extents().items()}
+        )
         _change_rows(additions, used, now)
         rows = [
             _segment_row(one.handshake, stored, used, now)
@@ -182,9 +183,9 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         )
 
 
-def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[LedgerEntry]:
-    """Yields the ledger entries of a file. `others`: connection time of the earliest other socket,
-    by call id.
+def _entries(addition: Addition, others: Mapping[str, bool]) -> Iterator[LedgerEntry]:
+    """Yields the ledger entries of a file. `others`: whether another socket connected earlier, by
+    id of calls that have another.
     """
     handshake, digest = addition.handshake, addition.digest
     yield from ledger.clock_entries(digest)
@@ -195,19 +196,32 @@ def _entries(addition: Addition, others: Mapping[str, datetime]) -> Iterator[Led
         return
     segments = [stored.segment for stored in addition.segments]
     yield from gaps.reconciled_gaps(digest, segments, addition.voices, addition.moves)
-    connected_at = from_microseconds(handshake.connected_at_us)
-    if handshake.sequence == 0 and others[handshake.call_id] < connected_at:
+    if handshake.sequence == 0 and others[handshake.call_id]:
         yield LedgerEntry(
             id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),
             call_id=addition.call_id,
             kind=LedgerEntry.Kind.RECONNECT,
-            started_at=connected_at,
+            started_at=from_microseconds(handshake.connected_at_us),
         )
 
 
-def _lock_calls(handshakes: Iterable[Handshake]) -> None:
+def _lock_and_number(
+    sources: Collection[Addition | Announcement],
+) -> tuple[list[Subscription], list[Socket]]:
+    """Locks the calls; returns the rows of their subscriptions, numbered in the order of the
+    sockets, and the sockets that they had before.
+    """
+    started = _lock_calls(one.handshake for one in sources)
+    rows = _subscription_rows(sources)
+    sockets = queries.sockets_of({one.handshake.call_id for one in sources})
+    queries.assign_positions(rows, sockets)
+    _correct_starts(started, rows, sockets)
+    return rows, sockets
+
+
+def _lock_calls(handshakes: Iterable[Handshake]) -> dict[UUID, datetime]:
     """Creates the missing calls, and locks all of them against other processes until our rows are
-    committed.
+    committed. Returns when they started.
 
     The lock comes before any row that refers to a call, and in a mode that does not conflict with
     such rows: otherwise two processes could wait for each other.
@@ -224,9 +238,28 @@ def _lock_calls(handshakes: Iterable[Handshake]) -> None:
             )
     Call.objects.bulk_create(calls.values(), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
     locked = Call.objects.select_for_update(no_key=True).filter(id__in=calls).order_by("id")
-    for call_id, started_at in locked.values_list("id", "started_at"):
-        if calls[call_id].started_at < started_at:
-            Call.objects.filter(id=call_id).update(started_at=calls[call_id].started_at)
+    return dict(locked.values_list("id", "started_at"))
+
+
+def _correct_starts(
+    started: Mapping[UUID, datetime], rows: Iterable[Subscription], sockets: Iterable[Socket]
+) -> None:
+    """Corrects the start of calls whose first socket becomes a row after a later one. A later
+    socket with an earlier time has the time of a clock that was set back.
+    """
+    first: dict[UUID, int] = {}
+    for socket in sockets:
+        if socket.position is not None:
+            first[socket.call_id] = min(socket.position, first.get(socket.call_id, socket.position))
+    earliest = dict(started)
+    for row in rows:
+        assert row.position is not None, "it has been assigned"
+        is_first = row.position <= first.get(row.call_id, row.position)
+        if is_first or started[row.call_id] - row.connected_at < queries.STEP:
+            earliest[row.call_id] = min(row.connected_at, earliest[row.call_id])
+    for call_id, started_at in earliest.items():
+        if started_at < started[call_id]:
+            Call.objects.filter(id=call_id).update(started_at=started_at)
 
 
 def _check_overlaps(additions: Sequence[Addition]) -> set[UUID]:
@@ -262,15 +295,18 @@ def _change_rows(additions: Iterable[Addition], used: Collection[UUID], now: dat
         changes.replace(replacements, used, now)
 
 
-def _write_subscriptions(
-    sources: Iterable[Addition | Announcement], columns: Sequence[str]
-) -> None:
-    """Writes the `columns` of all subscriptions; the last one given wins."""
+def _subscription_rows(sources: Iterable[Addition | Announcement]) -> list[Subscription]:
+    """Returns the rows of all subscriptions; the last one given wins."""
     rows = [
         _subscription_row(one.handshake, facts) for one in sources for facts in one.subscriptions
     ]
+    return list({row.id: row for row in rows}.values())
+
+
+def _write_subscriptions(rows: Iterable[Subscription], columns: Sequence[str]) -> None:
+    """Writes the rows; of those that exist, the `columns`."""
     Subscription.objects.bulk_create(
-        {row.id: row for row in rows}.values(),
+        rows,
         update_conflicts=True,
         unique_fields=["id"],
         update_fields=columns,
@@ -303,71 +339,6 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
         late=facts.late,
         odd_timestamp=facts.odd_timestamp,
     )
-
-
-def _write_participants(additions: Sequence[Addition]) -> None:
-    """Writes missing participants, and `heard_at` and `heard_until` of those with audio: the time
-    between them only grows. `voice` is that of the file with the earliest audio.
-
-    Rows are read and written again, rather than compared by the database: the lock on the call
-    keeps all other processes out.
-    """
-    heard = {key: extent for one in additions for key, extent in one.extents().items()}
-    ids = {participant_id for _, participant_id, _ in heard}
-    known: dict[UUID, Heard] = {
-        participant_id: (first, last, voice)
-        for participant_id, first, last, voice in Participant.objects.filter(id__in=ids)
-        .order_by()
-        .values_list("id", "heard_at", "heard_until", "voice")
-    }
-    changed = {}
-    for key, extent in heard.items():
-        before = known.get(key[1])
-        wider = _united(extent, before or (None, None, None))
-        if wider != before:
-            changed[key] = wider
-    Participant.objects.bulk_create(
-        _participant_rows(changed),
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=["heard_at", "heard_until", "voice"],
-        batch_size=ROWS_PER_STATEMENT,
-    )
-
-
-def _voices(handshake: Handshake, raw_ids: Iterable[str]) -> list[Voice]:
-    call_id = UUID(handshake.call_id)
-    return [
-        (call_id, identity.participant_id_of(call_id, raw_id), raw_id)
-        for raw_id in sorted(set(raw_ids))
-    ]
-
-
-def _unheard(raw_ids: Iterable[str]) -> dict[str, Heard]:
-    return {raw_id: (None, None, number) for number, raw_id in enumerate(raw_ids)}
-
-
-def _united(one: Heard, other: Heard) -> Heard:
-    firsts = [first for first, _, _ in (one, other) if first is not None]
-    lasts = [last for _, last, _ in (one, other) if last is not None]
-    first = min(firsts, default=None)
-    voices = [voice for at, _, voice in (one, other) if at == first and voice is not None]
-    return first, max(lasts, default=None), min(voices, default=None)
-
-
-def _participant_rows(heard: Mapping[Voice, Heard]) -> list[Participant]:
-    return [
-        Participant(
-            id=participant_id,
-            call_id=call_id,
-            raw_id=raw_id,
-            kind=identity.kind_of(raw_id),
-            heard_at=first,
-            heard_until=last,
-            voice=voice,
-        )
-        for (call_id, participant_id, raw_id), (first, last, voice) in heard.items()
-    ]
 
 
 def _segment_row(

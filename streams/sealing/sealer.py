@@ -35,6 +35,7 @@ from django.db import DataError, IntegrityError, connections
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
+from calls.models import database_now
 from calls.storage import StoreUnreachable, deletion
 from streams.journal import spool
 from streams.journal.backlog import WaitingCall, size_of, streams_in, waiting_calls
@@ -78,8 +79,13 @@ class Sealer:
     """`start` it, `wake` it when a journal has been finished, `stop` it. Tests call `round`."""
 
     def __init__(
-        self, spool_folder: Path, own: Path, clock: Callable[[], float] = time.monotonic
+        self,
+        spool_folder: Path,
+        own: Path,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock_lead: Callable[[], float] = lambda: time.time() - time.monotonic(),
     ) -> None:
+        self._wall_clock_lead, self._last_lead = wall_clock_lead, wall_clock_lead()
         self._spool = spool_folder
         self._own = own
         self._clock = clock
@@ -280,6 +286,7 @@ class Sealer:
         updates: list[JournalUpdate] = []
         for name in self._open_journals.grown():
             self._guarded("journal", partial(self._read_open, name, updates))
+        updates.sort(key=connected_at)
         for start in range(0, len(updates), BATCH_FILES):
             if not self._failed_this_round["database"]:
                 for update in self._all_or_each(updates[start : start + BATCH_FILES], announce):
@@ -288,9 +295,9 @@ class Sealer:
         if (
             stream_ids
             and not self._failed_this_round["database"]
-            and self._is_due("heartbeat", HEARTBEAT_SECONDS)
+            and (self._has_clock_stepped() or self._is_due("heartbeat", HEARTBEAT_SECONDS))
         ):
-            self._guarded("database", lambda: rows.vouch_for(stream_ids, timezone.now()))
+            self._guarded("database", lambda: rows.vouch_for(stream_ids, database_now()))
         if not self._failed_this_round["database"] and self._is_due("failures", HEARTBEAT_SECONDS):
             self._guarded("journal", self._report_failures)  # its own faults are no outage
 
@@ -353,6 +360,11 @@ class Sealer:
         connections.close_all()
         return stage
 
+    def _has_clock_stepped(self) -> bool:
+        """Whether the host's clock, which is SQLite's too, has stepped since the last heartbeat."""
+        before, self._last_lead = self._last_lead, self._wall_clock_lead()
+        return abs(self._last_lead - before) >= 1.0
+
     def _is_due(self, name: str, every_seconds: float) -> bool:
         now = self._clock()
         if now < self._due.get(name, now):
@@ -366,6 +378,10 @@ def is_unreachable(error: Exception) -> bool:
     return isinstance(error, DatabaseError) and not isinstance(
         error, DataError | IntegrityError | OverlapFound
     )
+
+
+def connected_at(update: JournalUpdate) -> int:
+    return update.announcement.handshake.connected_at_us if update.announcement else 0
 
 
 def announce(updates: Sequence[JournalUpdate]) -> None:

@@ -194,7 +194,7 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
     # A younger socket may be over, and sealed, before this one: its axis begins after our audio.
     if left is None or left.handshake is None or file.handshake.sequence > 0:
         return False
-    if left.handshake.connected_at_us >= file.handshake.connected_at_us:
+    if not queries.connected_before(left.handshake, file.handshake):
         return False
     file.state.timeline = left.timeline
     if (left.ended_us or 0) > file.handshake.connected_at_us:

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from calls.admin.overview import sizes
 from calls.admin.overview.configuration import groups
-from calls.models import DiscardedAudio, FailedJournal, RecorderProcess
+from calls.models import CLOCK_TOLERANCE, DiscardedAudio, FailedJournal, RecorderProcess
 from calls.search import uuid_in
 from calls.storage import deletion
 
@@ -59,7 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "processes": [
             {
                 "row": row,
-                "is_silent": row.seen_at < now - SILENT_AFTER,
+                "is_silent": not -CLOCK_TOLERANCE < now - row.seen_at < SILENT_AFTER,
                 "is_behind": row.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
                 "failures": ", ".join(f"{n} {stage}" for stage, n in row.failures.items() if n),
             }

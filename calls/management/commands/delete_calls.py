@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
 from rich.console import Console
 from rich.progress import track
 
+from calls.models import database_now
 from calls.storage import deletion
 from calls.times import midnight
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"--ended-before: {ended_before!r} is not a date like 2026-01-31"
             ) from error
-        ids = deletion.ended_before(end, timezone.now())
+        ids = deletion.ended_before(end, database_now())
         extents = [
             deletion.extent_of(ids[at : at + CALLS_PER_BATCH])
             for at in range(0, len(ids), CALLS_PER_BATCH)
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         console = Console(stderr=True, quiet=not self.stderr.isatty())
         for pk in track(ids, "Deleting", console=console):
             try:
-                deletion.delete_call(pk, timezone.now())
+                deletion.delete_call(pk, database_now())
             except deletion.StillLive:  # it has reconnected since the list was read
                 self.stderr.write(f"{pk} is live again: kept")
         deletion.sweep()

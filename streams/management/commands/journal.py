@@ -18,6 +18,7 @@ from calls.times import from_microseconds
 from streams.journal.records import (
     Alarm,
     Audio,
+    ClockStep,
     Closed,
     Counts,
     Damage,
@@ -141,7 +142,7 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
     match record:
         case Handshake():
             return _facts("handshake", record.connected_at_us, record, leave_out="connected_at_us")
-        case Metadata() | Closed():
+        case Metadata() | Closed() | ClockStep():
             return _facts(type(record).__name__.lower(), record.at_us, record, leave_out="at_us")
         case Voice():
             kind = identity.kind_of(record.raw_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -16,8 +17,18 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from acsmedia import asgi
+from acsmedia.servers.commands import MESSAGE_BYTES
 from acsmedia.servers.daphne_backpressure import MAX_ACCEPTED, MAX_WAITING, READ_BYTES
-from tests.torture.media_socket import BINARY, CLOSE, PING, PONG, TEXT, frame
+from tests.torture.media_socket import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    frame,
+    frame_in,
+)
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -43,6 +54,9 @@ class Peer:
         server = Server(self._application, endpoints=["tcp:0"])
         server.connections = {}
         factory: Any = WebSocketFactory(server)
+        factory.setProtocolOptions(
+            maxMessagePayloadSize=MESSAGE_BYTES, maxFramePayloadSize=MESSAGE_BYTES
+        )
         self.protocol = factory.buildProtocol(self.wire.getPeer())
         self.protocol._raw_query_string = b""
         self.received: list[Message] = []
@@ -145,6 +159,25 @@ class BackpressureTests(SimpleTestCase):
         await peer.receive(MAX_WAITING + 1)
         self.assertEqual(peer.received[-1]["type"], "websocket.disconnect")
 
+    async def test_a_close_without_a_code_is_1005(self) -> None:
+        peer = await self.peer()
+        peer.send_frames(CLOSE, b"")
+        peer.lose_connection()
+        await peer.receive(1)
+        self.assertEqual(peer.received[-1]["code"], 1005)
+
+    async def test_a_connection_that_breaks_is_1006(self) -> None:
+        peer = await self.peer()
+        peer.lose_connection()
+        await peer.receive(1)
+        self.assertEqual(peer.received[-1]["code"], 1006)
+
+    async def test_pings_go_on_after_the_clock_was_set_back(self) -> None:
+        peer = await self.peer()
+        peer.protocol.last_ping += 3600
+        peer.protocol.check_timeouts()
+        self.assertLessEqual(peer.protocol.last_ping, time.time())
+
     async def test_reads_are_small(self) -> None:
         self.assertEqual((await self.peer()).wire.bufferSize, READ_BYTES)
 
@@ -188,6 +221,36 @@ class DeliverTests(SimpleTestCase):
         peer.lose_connection()
         self.assertEqual((await self.ended)["code"], 4321)
         self.assertEqual(self.reads, [[b"one"]])
+
+    async def test_a_message_over_the_limit_is_1009_in_one_frame_or_many(self) -> None:
+        for pieces in (1, 30):
+            peer = await self.start()
+            peer.send_frames(TEXT, b"one")
+            texts = [b"x"] * (pieces - 1) + [b"\xff"]  # the last is not UTF-8
+            content = b"".join(
+                frame(
+                    CONTINUATION if index else TEXT,
+                    text * (2 * MESSAGE_BYTES // pieces),
+                    final=index == pieces - 1,
+                )
+                for index, text in enumerate(texts)
+            )
+            for start in range(0, len(content), READ_BYTES):
+                peer.protocol.dataReceived(content[start : start + READ_BYTES])
+            self.assertEqual((await self.ended)["code"], 1009)  # before the connection ends
+            kind, payload, _ = frame_in(peer.wire.value()) or self.fail("nothing was answered")
+            self.assertEqual((kind, payload[:2]), (CLOSE, (1009).to_bytes(2)))
+            self.assertFalse(peer.wire.disconnecting or peer.wire.disconnected, "it is read on")
+            self.assertEqual(self.reads, [[b"one"]])
+
+    async def test_after_1009_the_client_ends_the_connection(self) -> None:
+        peer = await self.start()
+        too_long = frame(TEXT, bytes(MESSAGE_BYTES + 1))
+        peer.protocol.dataReceived(too_long + frame(TEXT, b"two") + frame(CLOSE, b""))
+        self.assertTrue(peer.wire.disconnecting)
+        peer.lose_connection()
+        self.assertEqual((await self.ended)["code"], 1009)
+        self.assertEqual(self.reads, [])
 
     async def test_its_own_exception_is_raised_and_delivery_stops(self) -> None:
         peer = await self.start(failing=ZeroDivisionError())

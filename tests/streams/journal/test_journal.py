@@ -313,7 +313,7 @@ class Documentation(TestCase):
     text = (Path(__file__).parents[3] / "docs/journal.md").read_text()
 
     def test_lists_every_kind_with_every_member(self) -> None:
-        rows = dict(re.findall(r"^\| (\d) \| (.*)$", self.text, re.MULTILINE))
+        rows = dict(re.findall(r"^\| (\d+) \| (.*)$", self.text, re.MULTILINE))
         shapes = {kind: shape for shape, kind in journal._KIND_OF.items()}
         self.assertEqual(sorted(map(int, rows)), sorted([4, *shapes]))
         for kind, shape in shapes.items():

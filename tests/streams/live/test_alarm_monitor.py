@@ -67,7 +67,7 @@ class MonitorTestCase(SimpleTestCase):
             now, now_us = 100.0 + self.second, START_US + self.second * 1_000_000
             for stream in self.streams:
                 stream.receive(*messages)
-            self.board.tick(now, now_us)
+            self.board.tick(now)
             self.monitor.evaluate(self.streams, self.process, now, now_us)
         return self.monitor.on
 
@@ -106,6 +106,14 @@ class CallAlarms(MonitorTestCase):
         (alarm,) = self.pass_seconds(3, [odd] * 50)
         self.assertEqual((alarm["alarm"], alarm["participant"]), ("odd_timestamp", None))
         self.assertEqual([one.name for one in self.alarms_written()], ["odd_timestamp"])
+
+    def test_an_alarm_is_on_the_clock_of_the_call(self) -> None:
+        self.stream().note_step(-3_600_000_000)
+        self.pass_seconds(5, [audio(ALICE, LOUD)])
+        (alarm,) = self.pass_seconds(4)
+        since_us = START_US + 5_000_000 + 3_600_000_000
+        self.assertEqual(alarm["since"], iso_from_microseconds(since_us))
+        self.assertEqual(self.alarms_written(), [Alarm("stalled", None, since_us)])
 
     def test_one_way_audio_has_its_participant(self) -> None:
         self.stream()
@@ -221,7 +229,7 @@ class News(MonitorTestCase):
         for second in range(70):
             if second != 68:
                 stream.receive(audio(ALICE, LOUD if second == 67 else SILENT, at=second))
-                self.board.tick(float(second), START_US)
+                self.board.tick(float(second))
             self.pass_seconds(1)
         minute = "".join(stream.speakers[ALICE].minute)
         self.assertEqual((len(minute), minute[-4:]), (60, "08.0"))

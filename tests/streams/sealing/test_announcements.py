@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from calls import storage
 from calls.models import Call, Participant, Subscription
-from calls.times import EPOCH
+from calls.times import EPOCH, from_microseconds
 from streams.sealing import rows
 from streams.sealing.announcements import ANNOUNCE_BYTES, OpenJournals
 from streams.sealing.rows import Announcement
-from streams.sealing.sealer import HEARTBEAT_SECONDS
+from streams.sealing.sealer import HEARTBEAT_SECONDS, Sealer
 from tests.streams.journals import Socket, metadata_of
 from tests.streams.packets import RATE, START_US, speech
 from tests.streams.spools import SpoolTest, database_away
@@ -118,6 +118,31 @@ class LiveCalls(SpoolTest):
         self.assertEqual(self.subscription(socket.stream_id).seen_at, first)
         self.process.round(after_seconds=0.1)
         self.assertGreater(self.subscription(socket.stream_id).seen_at, first)
+
+    def test_the_heartbeat_is_written_at_once_after_a_step_of_the_clock(self) -> None:
+        leads = [0.0]
+        sealer = Sealer(self.spool, self.process.folder, self.clock, lambda: leads[-1])
+        socket = Socket(self.process.folder)
+        sealer.round()
+        for lead in (-3600.0, 0.0):
+            leads.append(lead)
+            long_ago = from_microseconds(START_US)
+            Subscription.objects.update(seen_at=long_ago)
+            sealer.round()
+            renewed = self.subscription(socket.stream_id).seen_at
+            self.assertGreater(renewed, long_ago)
+            sealer.round()
+            self.assertEqual(self.subscription(socket.stream_id).seen_at, renewed)
+
+    def test_a_socket_is_seen_when_it_becomes_a_row(self) -> None:
+        """Its own clock may be that of a call that began before a step."""
+        socket = Socket(self.process.folder)
+        before = timezone.now()
+        with patch.object(rows, "vouch_for"):
+            self.process.round()
+        self.assertGreaterEqual(
+            self.subscription(socket.stream_id).seen_at, before - timedelta(seconds=1)
+        )
 
     def test_a_closed_subscription_gets_no_heartbeat(self) -> None:
         socket = Socket(self.process.folder)

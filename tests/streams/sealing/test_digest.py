@@ -7,7 +7,16 @@ from unittest import TestCase
 
 import msgspec
 
-from streams.journal.records import Alarm, Audio, Counts, Damage, Dtmf, Unwritten, Voice
+from streams.journal.records import (
+    Alarm,
+    Audio,
+    ClockStep,
+    Counts,
+    Damage,
+    Dtmf,
+    Unwritten,
+    Voice,
+)
 from streams.sealing.digest import (
     StreamState,
     SubscriptionFacts,
@@ -361,6 +370,26 @@ class States(TestCase):
         ended = digest_of(second, handshake, load_state(msgspec.msgpack.encode(left)), last=True)
         pcm = b"".join(segment.pcm for digest in (begun, ended) for segment in digest.segments)
         self.assertEqual(pcm, b"".join(packet.pcm for packet in spoken))
+
+    def test_steps_of_the_hosts_clock_add_up_over_all_files(self) -> None:
+        state, handshake = StreamState(), handshake_of()
+        digest_of([ClockStep(START_US, -3_600_000_000)], handshake, state, last=False)
+        left = load_state(dump_state(state))
+        digest_of([ClockStep(START_US, 60_000_000)], handshake, left, last=False)
+        self.assertEqual(left.timeline.arrival.host_step_us, -3_540_000_000)
+
+    def test_a_pause_that_only_the_hosts_wall_clock_has_seen_is_a_gap(self) -> None:
+        spoken = speech(500)
+        hour = 3_600_000_000
+        records = records_of(spoken[:250])
+        after = [
+            msgspec.structs.replace(audio_of(one), timestamp_us=one.spoken_us + 2 * hour)
+            for one in spoken[250:]
+        ]
+        for step, gaps in ((ClockStep(START_US, 2 * hour), 1), (None, 0)):
+            with self.subTest(step=step):
+                sealed = seal_one([*records, *([step] if step else []), *after, closed()])
+                self.assertEqual(len(sealed.gaps), gaps)
 
     def test_invalid_states_are_rejected(self) -> None:
         for content in (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.test import TestCase
+from django.utils import timezone
 from msgspec import structs
 
 from calls import identity
-from calls.models import Participant
+from calls.models import Call, LedgerEntry, Participant, Subscription
 from calls.times import from_microseconds
 from streams.acs.messages import SAMPLE_RATES
 from streams.journal.records import Handshake
@@ -43,6 +44,73 @@ class Sealed(TestCase):
         handshake = handshake_of()
         write(handshake, facts=replace_facts(open_facts(handshake), duplicate=12))
         self.assertEqual(queries.duplicates_of(handshake.stream_id, 0), 12)
+
+
+class Positions(TestCase):
+    """The order of the sockets of a call, whatever the clocks of their hosts show."""
+
+    def setUp(self) -> None:
+        self.first = handshake_of()
+
+    def positions(self, *handshakes: Handshake) -> list[int | None]:
+        return [Subscription.objects.get(stream_id=one.stream_id).position for one in handshakes]
+
+    def test_a_socket_that_becomes_a_row_while_it_is_open_is_the_latest(self) -> None:
+        sockets = [self.first, later(self.first, -3600), later(self.first, 3600), self.first]
+        for handshake in sockets:
+            announce(handshake, [open_facts(handshake)])
+        self.assertEqual(self.positions(*sockets), [1, 2, 3, 1])
+        self.assertEqual([one.position for one in Subscription.objects.all()], [1, 2, 3])
+        self.assertTrue(queries.connected_before(sockets[0], sockets[1]))
+        self.assertFalse(queries.connected_before(sockets[1], sockets[0]))
+        self.assertFalse(queries.connected_before(sockets[0], sockets[0]))
+        self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
+
+    def test_a_socket_keeps_its_position_until_its_end(self) -> None:
+        second = later(self.first, -3600)
+        for handshake in (self.first, second):
+            announce(handshake, [open_facts(handshake)])
+        for handshake in (second, self.first):
+            write(handshake)
+        self.assertEqual(self.positions(self.first, second), [1, 2])
+        self.assertEqual(Call.objects.with_state(timezone.now()).get().state, "ended")
+        reconnect = LedgerEntry.objects.get(kind="reconnect")
+        self.assertEqual(reconnect.started_at, from_microseconds(second.connected_at_us))
+
+    def test_a_socket_that_is_over_before_it_becomes_a_row_has_its_place_by_the_clock(self) -> None:
+        third, second = later(self.first, 60), later(self.first, 30)
+        announce(third, [open_facts(third)])
+        write(self.first)
+        write(second)
+        ordered = Subscription.objects.latest_first().values_list("stream_id", flat=True)
+        expected = [UUID(one.stream_id) for one in (second, self.first)]
+        self.assertEqual([*ordered][1:], expected)
+        self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
+
+    def test_an_open_socket_that_becomes_a_row_late_still_begins_the_call(self) -> None:
+        second = later(self.first, 30)
+        write(second)
+        announce(self.first, [open_facts(self.first)])
+        self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
+        self.assertTrue(queries.connected_before(self.first, second))
+
+    def test_a_second_metadata_has_the_position_of_its_socket(self) -> None:
+        facts = open_facts(self.first)
+        announce(self.first, [facts])
+        second = later(self.first, 30)
+        announce(second, [open_facts(second)])
+        announce(self.first, [facts, replace_facts(facts, index=1)])
+        found = Subscription.objects.order_by("position").values_list("position", flat=True)
+        self.assertEqual([*found], [1, 1, 2])
+
+    def test_a_row_of_an_older_version_stays_the_earliest(self) -> None:
+        second = later(self.first, -3600)
+        announce(self.first, [open_facts(self.first)])
+        Subscription.objects.update(position=None)
+        announce(second, [open_facts(second)])
+        announce(self.first, [open_facts(self.first)])
+        self.assertEqual(self.positions(self.first, second), [None, 1])
+        self.assertFalse(queries.connected_before(self.first, second), "then clocks decide")
 
 
 class OtherSockets(TestCase):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -19,8 +20,9 @@ from calls.audio import codec
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Closed, Dtmf, Handshake, Record
-from streams.sealing import queries, rows
+from streams.sealing import participants, queries, rows
 from streams.sealing.digest import StreamState, digest_of
+from streams.sealing.queries import Socket
 from streams.sealing.rows import Addition, Announcement, OverlapFound
 from tests.streams.journals import handshake_of, metadata_of, records_of
 from tests.streams.packets import PACKET_SAMPLES, RATE, START_US, Sent, speech
@@ -278,17 +280,17 @@ class Overlaps(TransactionTestCase):
         second = SecondWriter(later(first, 1))
         for handshake in (first, second.handshake):
             announce(handshake, [open_facts(handshake)], [])
-        write_participants = rows._write_participants
+        write_participants = participants.write
 
-        def start_second(additions: Any) -> None:
-            write_participants(additions)
+        def start_second(heard: Any) -> None:
+            write_participants(heard)
             if threading.current_thread() is not second:
                 second.start()
                 self.assertFalse(second.queried.wait(0.3), "it must wait for our commit")
 
         with (
-            patch.object(rows, "_write_participants", start_second),
-            patch.object(queries, "other_sockets", second.other_sockets),
+            patch.object(participants, "write", start_second),
+            patch.object(queries, "sockets_of", second.sockets_of),
         ):
             write(first, [segment(0, 100)])
             second.join(30)
@@ -303,7 +305,7 @@ class SecondWriter(threading.Thread):
         self.handshake = handshake
         self.queried = threading.Event()
         self.errors: list[OverlapFound] = []
-        self._other_sockets = queries.other_sockets
+        self._sockets_of = queries.sockets_of
 
     def run(self) -> None:
         try:
@@ -314,8 +316,8 @@ class SecondWriter(threading.Thread):
             self.queried.set()
             connections.close_all()
 
-    def other_sockets(self, handshakes: list[Handshake]) -> dict[str, datetime]:
-        found = self._other_sockets(handshakes)
+    def sockets_of(self, call_ids: Collection[str]) -> list[Socket]:
+        found = self._sockets_of(call_ids)
         if threading.current_thread() is self:
             self.queried.set()
         return found

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from calls import storage
 from calls.models import LedgerEntry, Segment
 from streams.journal import spool
-from streams.sealing import rows
+from streams.sealing import participants, rows
 from tests.streams.journals import Socket
 from tests.streams.packets import RATE, START_US, Sent, speech
 from tests.streams.spools import Process, SpoolTest
@@ -60,7 +60,7 @@ class Crashes(SpoolTest):
         ("after the first object", storage, "write_object", True, 1),
         ("before the last object", storage, "write_object", False, 2),
         ("before the rows", rows, "write", False, 1),
-        ("in the middle of the rows", rows, "_write_participants", True, 1),
+        ("in the middle of the rows", participants, "write", True, 1),
         ("after the rows", rows, "write", True, 1),
         ("before the axis, or the next file's state", spool, "replace_files", False, 1),
         ("after the axis, or the next file's state", spool, "replace_files", True, 1),
@@ -110,7 +110,7 @@ class Crashes(SpoolTest):
         ("when the journals are synced", spool, "sync_files", True, 1),
         ("after one file's objects", storage, "write_object", True, 2),
         ("before all rows", rows, "write", False, 1),
-        ("in the middle of all rows", rows, "_write_participants", True, 1),
+        ("in the middle of all rows", participants, "write", True, 1),
         ("after all rows", rows, "write", True, 1),
         ("after one file's state", spool, "_replace", True, 1),
         ("before the states' names are on disk", spool, "_sync_folders_of", False, 2),

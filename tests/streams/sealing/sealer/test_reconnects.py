@@ -36,6 +36,33 @@ class Reconnect(SpoolTest):
         gap = LedgerEntry.objects.get(kind="gap")
         self.assertEqual((gap.start_sample, gap.sample_count), (START + 200 * 320, 100 * 320))
 
+    def reconnect_to_another_host(self, packets: list[Sent], *, keeps_axis: bool) -> Socket:
+        """The clock of the other host is an hour behind."""
+        Socket(self.process.folder).say(self.packets[:200]).close(1006)
+        self.process.round()
+        if not keeps_axis:
+            (axis,) = (self.spool / spool.AXES).iterdir()
+            axis.unlink()
+        other = self.new_process()
+        connected_us = packets[0].spoken_us - 3_600_000_000
+        socket = Socket(other.folder, connected_us=connected_us).say(packets)
+        other.round()
+        socket.close()
+        other.round()
+        return socket
+
+    def test_the_clock_of_the_second_host_may_be_behind(self) -> None:
+        socket = self.reconnect_to_another_host(self.packets[150:], keeps_axis=True)
+        self.assert_recorded(self.packets)
+        self.assertEqual(self.subscription(socket.stream_id).duplicate, 50)
+        self.assertEqual(self.ledger("gap", "reconnect"), [("reconnect", "")])
+
+    def test_the_clock_of_the_second_host_may_be_behind_without_the_file(self) -> None:
+        self.reconnect_to_another_host(self.packets[300:], keeps_axis=False)
+        self.assert_recorded(self.packets[:200] + self.packets[300:])
+        expected = [("gap", "not_connected"), ("reconnect", "")]
+        self.assertEqual(sorted(self.ledger("gap", "reconnect")), expected)
+
     def test_audio_that_the_second_socket_repeats_is_dropped_and_counted(self) -> None:
         socket = self.two_sockets(self.packets[:200], self.packets[150:])
         self.process.round()
