@@ -226,7 +226,10 @@ KINDS: dict[str, Draw] = {
 WITH_ROWS = frozenset({"lingering", "split", "twin", "sealing", "host"})
 """Kinds that only the whole way to the rows can be judged by."""
 
-ROWS_EVERY = 10
+COSTS = {"drift": 6, **dict.fromkeys(WITH_ROWS, 3)}
+"""How much longer a call of the kind takes to simulate."""
+
+ROWS_EVERY = 12
 """Other calls are sealed into rows one time in this many."""
 
 
@@ -234,8 +237,8 @@ def plan_of(seed: int, kinds: Sequence[str] = tuple(KINDS)) -> Plan:
     """Returns the plan of a seed: always the same for the same `kinds`."""
     random = Random(f"call {seed}")
     number = min(len(kinds), random.choice((0, 1, 1, 1, 2, 2, 3, 4)) if len(kinds) > 1 else 1)
-    chosen = random.sample(list(kinds), number)
-    length = random.randrange(4 * SECOND, 16 * SECOND)
+    chosen = _chosen(random, kinds, number)
+    length = random.randrange(4 * SECOND, 12 * SECOND)
     if "drift" in chosen:
         length = random.randrange(40 * SECOND, 100 * SECOND)
     voices = _voices(random, length, drifting="drift" in chosen)
@@ -251,6 +254,17 @@ def plan_of(seed: int, kinds: Sequence[str] = tuple(KINDS)) -> Plan:
         random.choice((1.0, 5.0, 10.0)),
         not WITH_ROWS.isdisjoint(chosen) or random.randrange(ROWS_EVERY) == 0,
     )
+
+
+def _chosen(random: Random, kinds: Sequence[str], number: int) -> list[str]:
+    """Draws different kinds; expensive ones come less often."""
+    weights = {kind: 1.0 / COSTS.get(kind, 1) for kind in kinds}
+    chosen: list[str] = []
+    while len(chosen) < number:
+        (kind,) = random.choices(list(weights), list(weights.values()))
+        chosen.append(kind)
+        del weights[kind]
+    return chosen
 
 
 def _voices(random: Random, length: int, *, drifting: bool) -> tuple[Voice, ...]:

@@ -65,6 +65,7 @@ class Recording:
     socket: Socket
     stream: Stream
     folder: Path
+    closed_on_disk: bool = True
     sizes: list[tuple[int, int, Packet]] = field(default_factory=list)
     """File, its size after the packet, and the packet."""
 
@@ -78,6 +79,8 @@ class Stored:
     facts: list[SubscriptionFacts] = field(default_factory=list)
     others: list[object] = field(default_factory=list)
     """Jumps, rate changes and damage."""
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    """Broken laws that only the rows show, by law."""
 
     def add_audio(self, raw_id: str, start: int, rate: int, pcm: bytes) -> None:
         """Adds audio, joined with the audio before it if that is contiguous."""
@@ -153,7 +156,9 @@ class Recorder:
             recording.sizes.append((stream.journal.sequence, stream.journal.size, packet))
 
     def _end_file(self, event: Event) -> None:
-        recording = self.recordings[event.socket]
+        recording = self.recordings.get(event.socket)
+        if recording is None or recording.stream.closed:  # a rotation outside of its life
+            return
         stream = recording.stream
         name = f"{stream.handshake.stream_id}.{stream.journal.sequence:06d}"
         path = recording.folder / f"{name}.journal"
@@ -163,6 +168,7 @@ class Recorder:
             path = path.with_suffix(".open")
             self._tear(recording, path)
         elif event.kind == "close":
+            recording.closed_on_disk = not self.disk.full
             os.close(stream.close(recording.socket.code))
         else:
             try:

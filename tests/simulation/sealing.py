@@ -20,15 +20,13 @@ from django.core.files.base import File
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection, transaction
 
-from calls import storage
-from calls.audio import codec
-from calls.models import LedgerEntry, Participant, Segment, Subscription
 from calls.storage import AudioStorage, StoreUnreachable, audio_store
 from streams.journal.backlog import WaitingCall, streams_in, waiting_calls
 from streams.journal.spool import JOURNALS
 from streams.sealing import steps
+from streams.sealing.rows import OverlapFound
 from streams.sealing.steps import SealJob
-from streams.timeline.timeline import Gap
+from tests.simulation import rows
 from tests.simulation.recorder import Recorder, Stored
 
 MAX_PASSES = 60
@@ -75,7 +73,9 @@ def sealed(recorder: Recorder) -> Stored:
         for _ in recorder.run():
             sealer.work()
         sealer.finish()
-        stored = stored_rows()
+        stored = rows.stored_rows()
+        stored.faults += [("state", text) for text in rows.faults_of_state(recorder)]
+        stored.faults += [("export", text) for text in rows.faults_of_export(stored)]
         transaction.set_rollback(True)
     return stored
 
@@ -139,7 +139,7 @@ class Sealers:
         try:
             for step in self._steps(job):
                 step()
-        except rows_overlap():
+        except OverlapFound:
             return False
         return True
 
@@ -177,12 +177,6 @@ def _die(now: bool) -> None:
         raise Killed
 
 
-def rows_overlap() -> type[DatabaseError]:
-    from streams.sealing.rows import OverlapFound  # the name of the error, read when it is needed
-
-    return OverlapFound
-
-
 @contextmanager
 def database_fails_after(statements: int | None) -> Iterator[None]:
     """Makes the database fail after this many more statements; None: never."""
@@ -198,25 +192,3 @@ def database_fails_after(statements: int | None) -> Iterator[None]:
 
     with transaction.atomic(), connection.execute_wrapper(execute):
         yield
-
-
-def stored_rows() -> Stored:
-    """Returns the audio and gaps that the rows name."""
-    stored = Stored()
-    names = dict(Participant.objects.values_list("id", "raw_id"))
-    segments = Segment.objects.values_list(
-        "participant_id", "start_sample", "sample_count", "sample_rate", "sha256", "audio_name"
-    )
-    for participant, start, count, rate, sha256, name in sorted(
-        segments, key=lambda row: (str(row[0]), row[1] / row[3])
-    ):
-        content = storage.read_object(name)
-        samples = codec.decode(content, sample_count=count, sha256=sha256)
-        stored.add_audio(names[participant], start, rate, samples.astype("<i2").tobytes())
-    gaps = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.GAP).order_by("started_at")
-    columns = ("participant_id", "start_sample", "sample_count", "sample_rate", "reason")
-    entries: list[tuple[Any, ...]] = list(gaps.values_list(*columns))
-    for participant, *values in entries:
-        stored.gaps.setdefault(names[participant], []).append(Gap(*values))
-    stored.facts = list(Subscription.objects.order_by("id"))  # type: ignore[arg-type]
-    return stored

@@ -200,18 +200,28 @@ def _sends(packets: Sequence[list[Packet]], plan: Plan) -> list[_Send]:
 
     for fault in plan.of("reorder"):
         for packet in _from(fault, packets, plan, fault.count):
-            usable = packet.stamp_us and not packet.stray_us and not packet.wandering
+            usable = not packet.wandering and _has_own_stamp(packet, packets[fault.voice])
             if usable and may_wander(packet, fault.us):
                 packet.wandering = True
                 sends[packet].depart_us += fault.us
     for fault in plan.of("duplicate"):
         for packet in _from(fault, packets, plan, fault.count):
-            usable = packet.stamp_us and not packet.silent and packet not in copies
-            if usable and may_wander(packet, fault.us):
+            is_new = packet.stamp_us and not packet.silent and packet not in copies
+            if is_new and may_wander(packet, fault.us):
                 copies[packet] = _Send(packet, packet.depart_us + 1 + fault.us, is_copy=True)
     kept = [send for send in sends.values() if not send.packet.lost]
     kept += [send for send in copies.values() if not send.packet.lost]
     return sorted(kept, key=attrgetter("depart_us"))
+
+
+def _has_own_stamp(packet: Packet, voice: Sequence[Packet]) -> bool:
+    """Whether the stamp tells its place among the packets beside it: of equal stamps, nobody can
+    know the order once it is lost.
+    """
+    beside = voice[max(packet.number - 1, 0) : packet.number + 2]
+    stamps = [one.stamp_us for one in beside if one.stamp_us is not None]
+    is_alone = stamps.count(packet.stamp_us or 0) == 1
+    return is_alone and not packet.stray_us
 
 
 def _set_rates(sends: Sequence[_Send], plan: Plan) -> None:
@@ -276,6 +286,7 @@ def _deliver(
     network = _Network(plan)
     events: list[Event] = []
     copies = 0
+    carried: set[Packet] = set()
     changes = [(plan.true_us(one.at_us), one.count) for one in plan.of("rate")]
 
     def add(
@@ -294,8 +305,9 @@ def _deliver(
             while pending and pending[0][0] <= send.depart_us:
                 at_us, rate = pending.pop(0)
                 add(at_us, "text", socket.number, _metadata(rate, len(pending) + 1))
-            if _carries(socket, send, sockets, plan):
+            if _carries(socket, send, sockets, plan) and (not send.is_copy or packet in carried):
                 copies += send.is_copy
+                carried.add(packet)
                 pcm = spoken[packet.voice][packet.first : packet.first + packet.count]
                 raw_id = plan.voices[packet.voice].raw_id
                 text = _audio(packet, raw_id, pcm.tobytes(), plan.digits)
