@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -48,6 +49,10 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, default=0.0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
+    parser.add_argument("--failed", type=Path, help="write the seeds that fail to this file")
+    parser.add_argument(
+        "--except", type=Path, dest="known", help="leave out the seeds in this file"
+    )
     return parser
 
 
@@ -83,10 +88,11 @@ def run(args: argparse.Namespace, kinds: Sequence[str], seconds: float) -> Total
     began, totals = time.monotonic(), Totals()
     until = began + seconds if seconds else None
     seeds = range(args.first, args.first + args.seeds if args.seeds else sys.maxsize)
+    known = {int(seed) for seed in args.known.read_text().split()} if args.known else set()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("simulating")
-        for part in parts(seeds, kinds, args.jobs, until):
+        for part in parts(seeds, known, kinds, args.jobs, until):
             totals.add(part)
             elapsed = time.monotonic() - began
             for failure in part.failures:
@@ -100,6 +106,8 @@ def run(args: argparse.Namespace, kinds: Sequence[str], seconds: float) -> Total
             )
             if args.stop and totals.failures:
                 break
+    if args.failed:
+        args.failed.write_text("".join(f"{one.seed}\n" for one in totals.failures))
     print(table(totals, time.monotonic() - began), flush=True)
     return totals
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
 from tests.simulation.plan import plan_of
@@ -12,11 +13,15 @@ from tests.simulation.report import Totals
 from tests.simulation.surroundings import set_up
 from tests.simulation.trial import tried
 
-SEEDS_AT_ONCE = 50
+SEEDS_AT_ONCE = 20
 
 
-def parts(seeds: range, kinds: Sequence[str], jobs: int, until: float | None) -> Iterator[Totals]:
-    """Yields the totals of each part of the seeds; begins none after the moment `until`."""
+def parts(
+    seeds: range, known: AbstractSet[int], kinds: Sequence[str], jobs: int, until: float | None
+) -> Iterator[Totals]:
+    """Yields the totals of each part of the seeds, without those `known`; begins none after the
+    moment `until`.
+    """
     starts = iter(range(0, len(seeds), SEEDS_AT_ONCE))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=set_up) as pool:
@@ -25,7 +30,7 @@ def parts(seeds: range, kinds: Sequence[str], jobs: int, until: float | None) ->
         def submit() -> None:
             is_time = until is None or time.monotonic() < until
             if is_time and (start := next(starts, None)) is not None:
-                part = seeds[start : start + SEEDS_AT_ONCE]
+                part = [seed for seed in seeds[start : start + SEEDS_AT_ONCE] if seed not in known]
                 pending.add(pool.submit(simulate, part, kinds))
 
         for _ in range(2 * jobs):

@@ -48,6 +48,8 @@ class Packet:
     arrivals: list[int] = field(default_factory=list)
     """True times at which it was written to a journal."""
     unwritten: bool = False
+    socket: int = -1
+    """The first socket that carried it."""
 
     @property
     def is_received(self) -> bool:
@@ -286,7 +288,6 @@ def _deliver(
     network = _Network(plan)
     events: list[Event] = []
     copies = 0
-    carried: set[Packet] = set()
     changes = [(plan.true_us(one.at_us), one.count) for one in plan.of("rate")]
 
     def add(
@@ -305,14 +306,22 @@ def _deliver(
             while pending and pending[0][0] <= send.depart_us:
                 at_us, rate = pending.pop(0)
                 add(at_us, "text", socket.number, _metadata(rate, len(pending) + 1))
-            if _carries(socket, send, sockets, plan) and (not send.is_copy or packet in carried):
+            is_first = not send.is_copy or packet.socket == socket.number
+            if is_first and _carries(socket, send, sockets, plan):
                 copies += send.is_copy
-                carried.add(packet)
+                packet.socket = socket.number if packet.socket < 0 else packet.socket
                 pcm = spoken[packet.voice][packet.first : packet.first + packet.count]
                 raw_id = plan.voices[packet.voice].raw_id
                 text = _audio(packet, raw_id, pcm.tobytes(), plan.digits)
                 add(send.depart_us, "text", socket.number, text, packet)
-        add(socket.close_us, "die" if socket.dies else "close", socket.number)
+        if not socket.dies:
+            add(socket.close_us, "close", socket.number)
+            continue
+        # no network delays the end of a process
+        events = [
+            one for one in events if one.socket != socket.number or one.arrival_us < socket.close_us
+        ]
+        events.append(Event(socket.close_us, 1 << 30, "die", socket.number))
     for fault in plan.of("disk"):
         at_us = plan.true_us(fault.at_us)
         events.append(Event(at_us, len(events), "full", -1))
@@ -340,6 +349,8 @@ def _carries(socket: Socket, send: _Send, sockets: Sequence[Socket], plan: Plan)
     at_us = send.depart_us
     if not socket.open_us <= at_us < socket.close_us:
         return False
+    if send.packet.wandering and send.packet.depart_us < socket.open_us:
+        return False  # a socket carries only audio of its own time
     later = [one for one in sockets if one.open_us <= at_us < one.close_us and one is not socket]
     if not later:
         return True
