@@ -2,13 +2,14 @@
 SQLite and a store in memory.
 
 Several processes seal the call, each the files of its own folder and of dead ones, as the sealer
-does. With the kind "sealing" they die between two steps, the store refuses, the database fails at
-any statement, and two processes take each other's steps in turn; without it all files are sealed
-once at the end.
+does: during the call, or all at its end. With the kind "sealing" they die between two steps, the
+store refuses, the database fails at any statement, and the axes of the call are lost. Axes older
+than an hour are removed, as the sealer does.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -22,9 +23,10 @@ from django.db import OperationalError, connection, transaction
 
 from calls.storage import AudioStorage, StoreUnreachable, audio_store
 from streams.journal.backlog import WaitingCall, streams_in, waiting_calls
-from streams.journal.spool import JOURNALS
+from streams.journal.spool import AXES, JOURNALS
 from streams.sealing import steps
 from streams.sealing.rows import OverlapFound
+from streams.sealing.sealer import AXIS_SECONDS
 from streams.sealing.steps import SealJob
 from tests.simulation import rows
 from tests.simulation.recorder import Recorder, Stored
@@ -89,22 +91,38 @@ class Sealers:
         self._store = store
         self._has_trouble = bool(plan.of("sealing"))
         self._random = Random(f"sealing {plan.seed} {[one.seed for one in plan.of('sealing')]}")
+        self._is_live = self._random.random() < 0.5
+        self._axes_until_us = 0
 
     def work(self) -> None:
-        """Seals while the call goes on, sometimes."""
-        if self._has_trouble and self._random.random() < 0.5:
+        """Seals while the call goes on, in half of the calls."""
+        if not self._is_live:
+            return
+        self._remove_axes()
+        if self._has_trouble:
             self._pass(self._with_trouble)
+        else:
+            self._pass(self._without_trouble)
 
     def finish(self) -> None:
         """Seals everything that is left; first with trouble, then without."""
         if self._has_trouble:
-            for _ in range(self._random.randrange(4)):
+            for _ in range(self._random.randrange(2, 6)):
+                self._remove_axes()
                 self._pass(self._with_trouble)
         for _ in range(MAX_PASSES):
             if not self._files():
                 return
             self._pass(self._without_trouble)
         raise AssertionError(f"never sealed: {[path.name for path in self._files()]}")
+
+    def _remove_axes(self) -> None:
+        """Removes the axes of closed sockets an hour after the last one, or when they are lost."""
+        axes = self._recorder.spool / AXES
+        is_lost = self._has_trouble and self._random.random() < 0.2
+        if axes.exists() and (is_lost or self._recorder.now_us > self._axes_until_us):
+            shutil.rmtree(axes)
+        self._axes_until_us = self._recorder.now_us + round(AXIS_SECONDS * 1_000_000)
 
     def _files(self) -> list[Path]:
         spool = self._recorder.spool
@@ -144,7 +162,7 @@ class Sealers:
         return True
 
     def _with_trouble(self, job: SealJob) -> bool:
-        fails_at = self._random.choice((0, 1, 2, 3, 4, 4, 4))
+        fails_at = self._random.choice((0, 1, 2, 3, 3, 4, 4))
         way = self._random.choice(("before", "store", "database"))
         try:
             for number, step in enumerate(self._steps(job)):
