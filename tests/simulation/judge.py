@@ -77,7 +77,7 @@ def judged(world: World, stored: Stored) -> Verdict:
         _conservation(voice, pieces, verdict)
         of_voice = list(_heard(voice, pieces))
         heard.append((voice, of_voice))
-        _order(voice, of_voice, verdict)
+        _order(voice, of_voice, offsets, verdict)
         _gaps(voice, of_voice, track, stored.gaps.get(voice.raw_id, []), verdict)
     _alignment(world, heard, offsets, verdict)
     _together(world, heard, verdict)
@@ -161,11 +161,17 @@ def _heard(voice: VoiceTruth, placed: Sequence[Placed]) -> Iterator[Heard]:
             yield Heard(number, place_us, error_us, end_us)
 
 
-def _order(voice: VoiceTruth, heard: Sequence[Heard], verdict: Verdict) -> None:
+def _order(
+    voice: VoiceTruth,
+    heard: Sequence[Heard],
+    offsets: Sequence[tuple[int, int]],
+    verdict: Verdict,
+) -> None:
     """Law 5: packets stand in the order spoken."""
     kept = [one.number for one in heard if not voice.is_free[one.number]]
     for before, after in pairwise(kept):
-        if after < before and not _near_small_step(voice, after):
+        is_known = offsets[voice.region[after]] == offsets[voice.region[before]]
+        if after < before and is_known and not _near_small_step(voice, after):
             verdict.note("order", f"{voice.raw_id}: packet {after} follows packet {before}")
             return
 

@@ -98,10 +98,16 @@ MUTATIONS = (
         "file.is_sealed = (file.handshake.stream_id, file.handshake.sequence + 1) in sealed",
     ),
     Mutation(
-        "the end of an earlier socket is forgotten without its axis",
-        "streams/sealing/queries.py",
-        'seconds = F("start_sample") * 1.0 / F("sample_rate")  # rates may differ',
-        'seconds = F("sample_count") * 1.0 / F("sample_rate")',
+        "a socket that broke off is not finished",
+        DIGEST,
+        "if digest.closed or last:",
+        "if digest.closed:",
+    ),
+    Mutation(
+        "any time between two sockets is a gap",
+        "streams/sealing/gaps.py",
+        "if missing * 1_000_000 > TOLERANCE_US * rate",
+        "if missing * 1_000_000 > 0 * rate",
     ),
 )
 

@@ -226,7 +226,7 @@ KINDS: dict[str, Draw] = {
 WITH_ROWS = frozenset({"lingering", "split", "twin", "sealing", "host"})
 """Kinds that only the whole way to the rows can be judged by."""
 
-COSTS = {"drift": 6, **dict.fromkeys(WITH_ROWS, 3)}
+COSTS = {"drift": 6, **dict.fromkeys(WITH_ROWS - {"sealing"}, 3)}
 """How much longer a call of the kind takes to simulate."""
 
 ROWS_EVERY = 12

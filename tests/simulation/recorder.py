@@ -102,7 +102,8 @@ class Recorder:
         self.recordings: dict[int, Recording] = {}
         self.dead: set[int] = set()
         """Processes that died."""
-        self._unopened: set[int] = set()
+        self.ended: list[Socket] = []
+        """Sockets in the order of their ends."""
 
     def run(self) -> Iterator[Event]:
         """Plays all events; yields after each one that finishes a file."""
@@ -178,6 +179,8 @@ class Recorder:
             if finished is None:
                 return
             os.close(finished)
+        if event.kind != "rotate":
+            self.ended.append(recording.socket)
         os.utime(path, ns=(self.now_us * 1000, self.now_us * 1000))
 
     def _tear(self, recording: Recording, path: Path) -> None:
@@ -228,6 +231,7 @@ def digested(recorder: Recorder, *, at_once: bool) -> Stored:
             stored.others += [*digest.jumps, *digest.rate_changes]
         stored.facts += state.subscriptions.values()
         axis = load_state(dump_state(state))
+    stored.others.sort(key=lambda one: type(one).__name__)  # files interleave the types
     return stored
 
 

@@ -49,7 +49,7 @@ def stored_rows() -> Stored:
 
 def faults_of_state(recorder: Recorder) -> list[str]:
     """Returns wrong states of the call, a while after its end by the host's clock."""
-    last = max(recorder.world.sockets, key=lambda one: one.close_us)
+    last = recorder.ended[-1]
     if not recorder.recordings[last.number].closed_on_disk:
         return []  # nobody can know how it ended
     is_good = not last.dies and last.code in GOOD_CLOSE_CODES

@@ -146,6 +146,18 @@ def unit_us(plan: Plan) -> int:
     return max(coarse, 1_000 if plan.digits == 3 else 1) + DRIFT_US
 
 
+def _first_offsets(voices: Sequence[VoiceTruth]) -> tuple[int, int]:
+    """Returns the range of the offset of a whole call: if its first packet is a stray, a few others
+    cannot tell which of them is wrong.
+    """
+    received = [one for voice in voices for one in voice.packets if one.is_received]
+    first = min(received, key=lambda one: one.arrivals[0], default=None)
+    timed = sum(not one.stray_us and one.stamp_us is not None for one in received)
+    if first is None or not first.stray_us or timed >= EVIDENCE:
+        return 0, 0
+    return min(0, first.stray_us), max(0, first.stray_us)
+
+
 def hidden_us(world: World) -> int:
     """Returns how far small steps may move a track."""
     return sum(abs(size_us) for _, size_us in world.steps if abs(size_us) <= SMALL_STEP_US)
@@ -163,8 +175,8 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
     A step while somebody speaks is known to the packet, so the offset stays as it was. In silence,
     arrival alone shows it: a step within its noise cannot be told from a longer or shorter pause.
     """
-    lowest = highest = 0
-    ranges = [(0, 0)]
+    lowest, highest = _first_offsets(voices)
+    ranges = [(lowest, highest)]
     starts = [at_us for at_us, _ in world.steps] + [1 << 62]
     for number, (at_us, size_us) in enumerate(world.steps):
         before_us = starts[number - 1] if number else 0

@@ -8,15 +8,12 @@ the recorder notes; it may step too. Sound cards run fast or slow against true t
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from operator import attrgetter
 from random import Random
 
+from tests.simulation import wire
 from tests.simulation.plan import PACKET_US, SECOND, Fault, Plan, Voice
 from tests.simulation.samples import Samples, voice_samples
 
@@ -300,19 +297,20 @@ def _deliver(
         pending = [change for change in changes if socket.open_us < change[0] < socket.close_us]
         add(socket.open_us, "open", socket.number)
         rate = _rate_at(socket.open_us, changes, plan)
-        add(socket.open_us, "text", socket.number, _metadata(rate, 0))
+        add(socket.open_us, "text", socket.number, wire.audio_metadata(rate, 0))
         for send in sends:
             packet = send.packet
             while pending and pending[0][0] <= send.depart_us:
                 at_us, rate = pending.pop(0)
-                add(at_us, "text", socket.number, _metadata(rate, len(pending) + 1))
+                add(at_us, "text", socket.number, wire.audio_metadata(rate, len(pending) + 1))
             is_first = not send.is_copy or packet.socket == socket.number
             if is_first and _carries(socket, send, sockets, plan):
                 copies += send.is_copy
                 packet.socket = socket.number if packet.socket < 0 else packet.socket
                 pcm = spoken[packet.voice][packet.first : packet.first + packet.count]
                 raw_id = plan.voices[packet.voice].raw_id
-                text = _audio(packet, raw_id, pcm.tobytes(), plan.digits)
+                number = packet.number if packet.silent else None
+                text = wire.audio_data(packet.stamp_us, plan.digits, raw_id, pcm.tobytes(), number)
                 add(send.depart_us, "text", socket.number, text, packet)
         if not socket.dies:
             add(socket.close_us, "close", socket.number)
@@ -384,39 +382,3 @@ class _Network:
         at_us = max(at_us, self._latest.get(socket, 0))
         self._latest[socket] = at_us
         return at_us
-
-
-def _metadata(rate: int, number: int) -> str:
-    metadata = {
-        "subscriptionId": f"subscription-{number}",
-        "encoding": "PCM",
-        "sampleRate": rate,
-        "channels": 1,
-        "length": rate // 25,
-    }
-    return json.dumps({"kind": "AudioMetadata", "audioMetadata": metadata})
-
-
-def _audio(packet: Packet, raw_id: str, pcm: bytes, digits: int) -> str:
-    stamp = "" if packet.stamp_us is None else f'"timestamp":"{_text(packet.stamp_us, digits)}",'
-    if packet.silent and packet.number % 2:
-        return (
-            f'{{"kind":"AudioData","audioData":{{{stamp}"participantRawID":"{raw_id}",'
-            f'"silent":true}}}}'
-        )
-    data = b64encode(pcm).decode("ascii")
-    return (
-        f'{{"kind":"AudioData","audioData":{{{stamp}"participantRawID":"{raw_id}",'
-        f'"data":"{data}","silent":{"true" if packet.silent else "false"}}}}}'
-    )
-
-
-def _text(stamp_us: int, digits: int) -> str:
-    seconds, us = divmod(stamp_us, SECOND)
-    fraction = f"{us * 10:07d}"[:digits]
-    return f"{_second(seconds)}.{fraction}Z"
-
-
-@lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
