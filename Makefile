@@ -6,7 +6,8 @@ VENV := .venv
 # Variables for one run, as in `make run PORT=8001`: HOST, PORT, DATA_DIR, SERVER, OPERATOR_PASSWORD
 # and all variables in the README. Make exports the variables of its command line to its commands.
 
-.PHONY: help run demo manage test test-once test-sqlite test-real lint coverage torture bench clean
+.PHONY: help run demo manage test test-once test-sqlite test-real lint coverage torture \
+  simulate-laws bench clean
 
 help:
 	@echo "make run        the real server on this host:   http://127.0.0.1:8000/"
@@ -15,6 +16,7 @@ help:
 	@echo "make test       the whole suite on SQLite and on real Postgres and Redis"
 	@echo "make lint       ruff, mypy, migrations, check --deploy"
 	@echo "make torture    every fault once, comparing stored with sent audio; see docs/durability.md"
+	@echo "make simulate-laws   HOURS=8 of simulated calls, judged by the laws; see docs/simulation.md"
 	@echo "make bench      calls per core, and a profile of the time; see docs/capacity.md"
 	@echo "make coverage   of the whole suite, and of each pure module by its own tests"
 
@@ -74,6 +76,14 @@ TORTURE = $(if $(FAULT),--fault $(FAULT)) $(if $(FROM),--from $(FROM)) \
 
 torture: $(VENV)/installed-dev
 	@exec $(VENV)/bin/python -m tests.torture $(TORTURE)
+
+# Stops after HOURS= or MINUTES= (one hour without both); FIRST= is the first seed, KINDS= a part of
+# the faults, as in KINDS=step,stray.
+SIMULATE = $(if $(HOURS),--hours $(HOURS)) $(if $(MINUTES),--minutes $(MINUTES)) \
+  $(if $(HOURS)$(MINUTES),,--hours 1) $(if $(FIRST),--first $(FIRST)) $(if $(KINDS),--kinds $(KINDS))
+
+simulate-laws: $(VENV)/installed-dev
+	@exec $(VENV)/bin/python -m tests.simulation $(SIMULATE)
 
 # DO="capacity --rows ours-uvicorn" selects a part; DO="--help" lists all.
 bench: $(VENV)/installed-dev

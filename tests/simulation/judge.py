@@ -1,0 +1,384 @@
+"""The judge: compares what is stored with what was spoken, sample by sample, and names the law that
+is broken.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.timeline.timeline import Gap
+from tests.simulation.plan import PACKET_US, SECOND
+from tests.simulation.recorder import Stored
+from tests.simulation.samples import Piece, pieces_of
+from tests.simulation.truth import (
+    SMALL_STEP_US,
+    TOLERANCE_US,
+    VoiceTruth,
+    hidden_us,
+    offsets_us,
+    unit_us,
+)
+from tests.simulation.world import START_US, Socket, World
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken law, with the first place where it is broken."""
+
+    law: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.law}: {self.text}"
+
+
+@dataclass(slots=True)
+class Heard:
+    """A stored packet, or a part of one: where its first sample should be and how far it is off."""
+
+    number: int
+    place_us: float
+    error_us: float
+    end_us: float
+
+
+@dataclass(slots=True)
+class Verdict:
+    """All violations, and figures for the table."""
+
+    violations: list[Violation] = field(default_factory=list)
+    errors_ms: list[float] = field(default_factory=list)
+    duration_error_ms: float = 0.0
+
+    def note(self, law: str, text: str) -> None:
+        self.violations.append(Violation(law, text))
+
+
+def judged(world: World, stored: Stored) -> Verdict:
+    """Returns the verdict on everything stored of a call."""
+    verdict = Verdict()
+    voices = [VoiceTruth(world, index) for index, one in enumerate(world.packets) if one]
+    known = {voice.raw_id for voice in voices}
+    for raw_id in stored.tracks.keys() - known:
+        verdict.note("conservation", f"a track of {raw_id}, who has not spoken")
+    offsets = offsets_us(world, voices)
+    heard: list[tuple[VoiceTruth, list[Heard]]] = []
+    for voice in voices:
+        track = stored.tracks.get(voice.raw_id, [])
+        pieces = _placed(voice, track, verdict)
+        _conservation(voice, pieces, verdict)
+        of_voice = list(_heard(voice, pieces))
+        heard.append((voice, of_voice))
+        _order(voice, of_voice, offsets, verdict)
+        _gaps(voice, of_voice, track, stored.gaps.get(voice.raw_id, []), verdict)
+    _alignment(world, heard, offsets, verdict)
+    _together(world, heard, verdict)
+    _counts(world, stored, verdict)
+    _duration(heard, verdict)
+    for law, text in stored.faults:
+        verdict.note(law, text)
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A piece of a voice at its place on the axis, at the rate at which it is stored."""
+
+    piece: Piece
+    place_us: float
+    rate: int
+
+
+def _placed(
+    voice: VoiceTruth, track: Sequence[tuple[int, int, bytes]], verdict: Verdict
+) -> list[Placed]:
+    placed: list[Placed] = []
+    for start, rate, pcm in track:
+        samples = np.frombuffer(pcm, np.dtype("<i2"))
+        for piece in pieces_of(samples, voice.spoken, voice.packets[0].voice):
+            if piece.first == -1:
+                verdict.note("conservation", f"{voice.raw_id}: samples that nobody has spoken")
+                return placed
+            at_us = (start + piece.place) * 1_000_000 / rate - START_US
+            placed.append(Placed(piece, at_us, rate))
+    return placed
+
+
+def _conservation(voice: VoiceTruth, placed: Sequence[Placed], verdict: Verdict) -> None:
+    """Law 1: every received sample is stored once, and nothing else."""
+    found = np.zeros(len(voice.spoken), np.int8)
+    silent = 0
+    for one in placed:
+        if one.piece.first is None:
+            silent += one.piece.count
+        else:
+            found[one.piece.first : one.piece.first + one.piece.count] += 1
+    expected = np.repeat(voice.received, voice.rates // 50)
+    audible = voice.spoken != 0
+    wrong = np.flatnonzero((found != expected) & audible)
+    if len(wrong):
+        number = int(np.searchsorted(voice.first, wrong[0], "right")) - 1
+        verdict.note(
+            "conservation",
+            f"{voice.raw_id}: packet {number} is stored {found[wrong[0]]} times and was received "
+            f"{len(voice.packets[number].arrivals)} times; {len(wrong)} samples in all",
+        )
+    silent += int(found[~audible].sum())
+    expected_silent = int(expected[~audible].sum())
+    if not expected_silent - voice.equal_silence <= silent <= expected_silent:
+        verdict.note(
+            "conservation",
+            f"{voice.raw_id}: {silent} samples of silence are stored, {expected_silent} received",
+        )
+
+
+def _heard(voice: VoiceTruth, placed: Sequence[Placed]) -> Iterator[Heard]:
+    """Yields the packets of all pieces in stored order, silent ones between others included."""
+    for one in placed:
+        first, count = one.piece.first, one.piece.count
+        if first is None:
+            continue
+        begin = int(np.searchsorted(voice.first, first, "right")) - 1
+        end = int(np.searchsorted(voice.first, first + count, "left"))
+        for number in range(begin, end):
+            if voice.packets[number].silent:
+                continue
+            offset = max(int(voice.first[number]) - first, 0)
+            within = max(first - int(voice.first[number]), 0)
+            rate = int(voice.rates[number])
+            place_us = one.place_us + offset * 1_000_000 / one.rate
+            error_us = place_us - (int(voice.true_us[number]) + within * 1_000_000 / rate)
+            last = min(first + count, int(voice.first[number]) + rate // 50)
+            end_us = one.place_us + (last - first) * 1_000_000 / one.rate
+            yield Heard(number, place_us, error_us, end_us)
+
+
+def _order(
+    voice: VoiceTruth,
+    heard: Sequence[Heard],
+    offsets: Sequence[tuple[int, int]],
+    verdict: Verdict,
+) -> None:
+    """Law 5: packets stand in the order spoken."""
+    kept = [one.number for one in heard if not voice.is_free[one.number]]
+    for before, after in pairwise(kept):
+        is_known = offsets[voice.region[after]] == offsets[voice.region[before]]
+        if after < before and is_known and not _near_small_step(voice, after):
+            verdict.note("order", f"{voice.raw_id}: packet {after} follows packet {before}")
+            return
+
+
+def _near_small_step(voice: VoiceTruth, number: int) -> bool:
+    """Whether a small step looks like packets out of order there."""
+    depart_us = voice.packets[number].depart_us
+    return any(
+        abs(size_us) <= SMALL_STEP_US and abs(at_us - depart_us) < SECOND
+        for at_us, size_us in voice.world.steps
+    )
+
+
+def _alignment(
+    world: World,
+    heard: Sequence[tuple[VoiceTruth, list[Heard]]],
+    offsets: Sequence[tuple[int, int]],
+    verdict: Verdict,
+) -> None:
+    """Law 3, 6 and 7: every packet within 60 ms of its true time, plus what physics leaves open."""
+    unit = unit_us(world.plan) + hidden_us(world) + 100
+    for region, (lowest, highest) in enumerate(offsets):
+        least, most = (-1e18, ""), (1e18, "")  # bounds of the common offset
+        for voice, packets in heard:
+            for one in packets:
+                number = one.number
+                if voice.region[number] != region or voice.is_free[number]:
+                    continue
+                verdict.errors_ms.append(one.error_us / 1000)
+                text = f"{voice.raw_id}: packet {number} is {one.error_us / 1000:+.1f} ms off"
+                upper = TOLERANCE_US + voice.excuse_us[number] + unit
+                least = max(least, (one.error_us - upper, text))
+                most = min(most, (one.error_us + TOLERANCE_US + unit, text))
+        if least[0] > highest:
+            verdict.note("alignment", least[1])
+        elif most[0] < lowest:
+            verdict.note("alignment", most[1])
+        elif least[0] > most[0]:
+            verdict.note("alignment", f"{most[1]}, while {least[1]}")
+
+
+def _together(
+    world: World, heard: Sequence[tuple[VoiceTruth, list[Heard]]], verdict: Verdict
+) -> None:
+    """Law 3: tracks of a call lie within 60 ms of each other."""
+    seconds: dict[int, list[tuple[float, float, str]]] = {}
+    for voice, packets in heard:
+        extent: dict[int, tuple[float, float]] = {}
+        for one in packets:
+            if voice.is_free[one.number]:
+                continue
+            excused = float(voice.excuse_us[one.number])
+            key = voice.packets[one.number].true_us // SECOND
+            low, high = extent.get(key, (1e18, -1e18))
+            extent[key] = min(low, one.error_us), max(high, one.error_us - excused)
+        for key, (low, high) in extent.items():
+            seconds.setdefault(key, []).append((low, high, voice.raw_id))
+    limit = TOLERANCE_US + 2 * unit_us(world.plan) + hidden_us(world) + 1_000
+    for key, tracks in sorted(seconds.items()):
+        for low, _, early in tracks:
+            for _, high, late in tracks:
+                if early != late and high - low > limit:
+                    verdict.note(
+                        "together",
+                        f"at {key} s {late} lies {(high - low) / 1000:.1f} ms behind {early}",
+                    )
+                    return
+
+
+def _gaps(
+    voice: VoiceTruth,
+    heard: Sequence[Heard],
+    track: Sequence[tuple[int, int, bytes]],
+    gaps: Sequence[Gap],
+    verdict: Verdict,
+) -> None:
+    """Law 4: gaps are the times that no audio covers, each with the right reason."""
+    entries = {_us(gap.start_sample, gap.sample_rate): gap for gap in gaps}
+    if len(entries) < len(gaps):
+        verdict.note("gaps", f"{voice.raw_id}: two gaps begin at the same sample")
+    for (start, rate, pcm), (next_start, next_rate, _) in pairwise(track):
+        end_us = _us(start + len(pcm) // 2, rate)
+        space_us = _us(next_start, next_rate) - end_us
+        gap = next((entries.pop(at) for at in list(entries) if abs(at - end_us) < 200), None)
+        if space_us < -200:
+            verdict.note("gaps", f"{voice.raw_id}: audio overlaps at {end_us / SECOND:.3f} s")
+        elif gap is None and space_us > TOLERANCE_US + 200:
+            verdict.note("gaps", f"{voice.raw_id}: {space_us / 1000:.1f} ms without a gap entry")
+        elif gap and abs(gap.sample_count * 1e6 / gap.sample_rate - space_us) > 200:
+            verdict.note("gaps", f"{voice.raw_id}: a gap of {space_us / 1000:.1f} ms has {gap}")
+    for gap in entries.values():
+        verdict.note("gaps", f"{voice.raw_id}: an entry where no time is missing: {gap}")
+    _true_gaps(voice, heard, gaps, verdict)
+
+
+def _us(sample: int, rate: int) -> float:
+    """Returns the time of a sample of the axis since true time 0."""
+    return sample * 1_000_000 / rate - START_US
+
+
+def _true_gaps(
+    voice: VoiceTruth, heard: Sequence[Heard], gaps: Sequence[Gap], verdict: Verdict
+) -> None:
+    """A gap needs more than 60 ms that are missing since the gap before it."""
+    places = [one.place_us for one in heard]
+    since = heard[0] if heard else None
+    for gap in sorted(gaps, key=lambda gap: gap.start_sample / gap.sample_rate):
+        begin_us = _us(gap.start_sample, gap.sample_rate)
+        end_us = _us(gap.start_sample + gap.sample_count, gap.sample_rate)
+        number = bisect_left(places, end_us - 200)
+        if since is None or not 0 < number < len(heard):
+            continue
+        before, after = heard[number - 1], heard[number]
+        _false_gap(voice, (since, after), (begin_us, end_us), verdict)
+        if before.number < after.number:
+            _reason(voice, before.number, after.number, gap, verdict)
+        since = after
+
+
+def _false_gap(
+    voice: VoiceTruth, between: tuple[Heard, Heard], gap_us: tuple[float, float], verdict: Verdict
+) -> None:
+    since, after = between
+    number, unit = after.number, unit_us(voice.world.plan)
+    if voice.is_free[since.number] or voice.is_free[number] or since.number >= number:
+        return
+    if voice.region[since.number] != voice.region[number]:
+        return
+    true_us = voice.true_us[number] - voice.true_us[since.number] - (after.place_us - gap_us[1])
+    missing_us = true_us - (gap_us[0] - since.place_us)
+    if missing_us + voice.delay_us[number] + 2 * unit + 200 < TOLERANCE_US:
+        verdict.note(
+            "gaps",
+            f"{voice.raw_id}: a false gap of {(gap_us[1] - gap_us[0]) / 1000:.1f} ms before packet "
+            f"{number}; {missing_us / 1000:.1f} ms are missing",
+        )
+
+
+def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdict) -> None:
+    """The reason of a gap between two packets is one of its causes, and the only one if it is."""
+    start_us = int(voice.true_us[before]) + PACKET_US
+    end_us = int(voice.true_us[after])
+    if end_us - start_us <= TOLERANCE_US:  # of time that went missing before, bit by bit
+        return
+    sockets = voice.world.sockets
+    closed_us = _unconnected(sockets, start_us, end_us)
+    missed = voice.packets[before + 1 : after]
+    end_us += max(one.delay_us for one in voice.packets)
+    unwritten_us = sum(PACKET_US for packet in missed if packet.unwritten)
+    allowed = set()
+    if closed_us:
+        ended = [one for one in sockets if start_us - SECOND <= one.close_us <= end_us]
+        allowed |= {"recorder_stopped" if one.dies else "not_connected" for one in ended}
+    if voice.world.plan.of("disk") and _disk_failed(voice.world, start_us, end_us):
+        allowed.add("not_written")
+    rest_us = end_us - start_us - closed_us - unwritten_us
+    if rest_us > TOLERANCE_US or not allowed:
+        allowed.add("not_received")
+    if any(one.socket >= 0 and sockets[one.socket].dies for one in missed if not one.is_received):
+        allowed.add("recorder_stopped")  # they were on their way to it
+    ends = [one for one in sockets if one.close_us <= end_us]
+    if any(one.torn_bytes or _disk_failed(voice.world, one.close_us, one.close_us) for one in ends):
+        allowed.add("recorder_stopped")  # the end of the socket, or what was lost, is not on disk
+    if gap.reason not in allowed:
+        verdict.note(
+            "reason",
+            f"{voice.raw_id}: a gap of {(end_us - start_us) / SECOND:.3f} s before packet {after} "
+            f"is {gap.reason}, right: {' or '.join(sorted(allowed))}",
+        )
+
+
+def _unconnected(sockets: Sequence[Socket], start_us: int, end_us: int) -> int:
+    """Returns the time in which no socket was open."""
+    covered, at_us = 0, start_us
+    for socket in sorted(sockets, key=lambda one: one.open_us):
+        begin, end = max(socket.open_us, at_us), min(socket.close_us, end_us)
+        if end > begin:
+            covered, at_us = covered + end - begin, end
+    return end_us - start_us - covered
+
+
+def _disk_failed(world: World, start_us: int, end_us: int) -> bool:
+    times = [(world.plan.true_us(one.at_us), one.us) for one in world.plan.of("disk")]
+    return any(start_us - SECOND < at_us + us and at_us < end_us + SECOND for at_us, us in times)
+
+
+def _counts(world: World, stored: Stored, verdict: Verdict) -> None:
+    """Counts are those of the packets that arrived."""
+    written = sum(len(packet.arrivals) for voice in world.packets for packet in voice)
+    again = sum(max(len(packet.arrivals) - 1, 0) for voice in world.packets for packet in voice)
+    audio = sum(facts.audio for facts in stored.facts)
+    late = sum(facts.late for facts in stored.facts)
+    duplicate = sum(facts.duplicate for facts in stored.facts)
+    has_torn = any(socket.torn_bytes for socket in world.sockets)
+    if audio != written and not has_torn:
+        verdict.note("counts", f"{audio} packets are counted, {written} were written")
+    if late > audio:
+        verdict.note("counts", f"{late} packets are late, of {audio}")
+    equal = sum(packet.silent for voice in world.packets for packet in voice)
+    if not again <= duplicate <= again + equal and not world.plan.of("twin"):
+        verdict.note("counts", f"{duplicate} duplicates are counted, {again} were sent")
+
+
+def _duration(heard: Sequence[tuple[VoiceTruth, list[Heard]]], verdict: Verdict) -> None:
+    stored = [one for _, packets in heard for one in packets]
+    if not stored:
+        return
+    length_us = max(one.end_us for one in stored) - min(one.place_us for one in stored)
+    true = [voice.true_us[one.number] for voice, packets in heard for one in packets]
+    verdict.duration_error_ms = float(length_us - (max(true) + PACKET_US - min(true))) / 1000

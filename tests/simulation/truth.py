@@ -1,0 +1,212 @@
+"""The truth about one voice, and the room that physics leaves for its packets. PURE.
+
+The judge allows each packet 60 ms around its true time. Three things move these bounds, because no
+recorder could know better:
+
+- `delay_us`: if all packets of the look-ahead of 2 s are stamped late, their delay cannot be told
+  from later speech.
+- `excuse_us`: contiguous audio that once lies late stays late until the next pause. A fast sound
+  card that never pauses makes more samples than there is time for, so it adds to that.
+- Packets whose own stamp is unusable and that have no neighbour within 60 ms, may lie anywhere
+  between their neighbours (`is_free`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.simulation.plan import PACKET_US, SECOND, Plan
+from tests.simulation.world import Packet, World
+
+TOLERANCE_US = 60_000
+LOOK_AHEAD_US = 2 * SECOND
+"""Delay and disorder that law 2 and 5 promise to mend."""
+DRIFT_US = 1_300
+"""Drift of a sound card within the look-ahead, which decides whether 60 ms are missing."""
+SMALL_STEP_US = 80_000
+"""A smaller step of the clock is hidden by the 60 ms that a track may lag anyway, so each track may
+follow it or not.
+"""
+NEAR_STRAY_US = 2_700_000
+"""A stray stamp within the look-ahead cannot be told from disorder: the packet may lie there."""
+
+Ints = NDArray[np.int64]
+
+
+class VoiceTruth:
+    """Arrays over all packets of a voice, in spoken order."""
+
+    def __init__(self, world: World, index: int) -> None:
+        self.world = world
+        self.packets: Sequence[Packet] = world.packets[index]
+        self.spoken = world.spoken[index]
+        self.raw_id = world.plan.voices[index].raw_id
+        count = len(self.packets)
+        self.true_us: Ints = np.fromiter((one.true_us for one in self.packets), np.int64, count)
+        self.first: Ints = np.fromiter((one.first for one in self.packets), np.int64, count)
+        self.rates: Ints = np.fromiter((one.rate for one in self.packets), np.int64, count)
+        self.received = np.fromiter((one.is_received for one in self.packets), np.bool_, count)
+        self.region: Ints = np.zeros(count, np.int64)
+        for at_us, _ in world.steps:
+            self.region += np.fromiter(
+                (one.depart_us >= at_us for one in self.packets), np.int64, count
+            )
+        self.delay_us = self._delays()
+        self.excuse_us = self._excuses()
+        self.is_free = self._free()
+
+    @property
+    def equal_silence(self) -> int:
+        """Samples of silent packets with the stamp of another one: they are equal to duplicates."""
+        stamps = Counter(one.stamp_us for one in self.packets if one.silent and one.is_received)
+        return sum(count - 1 for count in stamps.values()) * int(self.rates.max(initial=0)) // 50
+
+    def is_timed(self, number: int) -> bool:
+        """Whether the packet arrived with a usable stamp."""
+        packet = self.packets[number]
+        return bool(self.received[number]) and packet.stamp_us is not None and not packet.stray_us
+
+    def is_contiguous(self, number: int) -> bool:
+        """Whether the packet follows the one before it without a pause, and both were received."""
+        if number == 0 or not (self.received[number] and self.received[number - 1]):
+            return False
+        return bool(self.true_us[number] - self.true_us[number - 1] < 2 * PACKET_US)
+
+    def _excuses(self) -> Ints:
+        """Returns how late each packet may be placed: late stamps move a packet, and contiguous
+        audio keeps all that follow it there.
+        """
+        excuses: Ints = np.zeros(len(self.packets), np.int64)
+        if self.world.plan.voices[self.packets[0].voice].ppm <= 0 and not self.delay_us.any():
+            return excuses
+        end_us = 0
+        for number, packet in enumerate(self.packets):
+            if self.received[number]:
+                end_us = max(end_us, packet.true_us + int(self.delay_us[number]))
+                excuses[number] = end_us - packet.true_us
+                end_us += PACKET_US
+        return excuses
+
+    def _delays(self) -> Ints:
+        """Returns how late each packet looks by all packets of the next 2 s on its socket: the
+        lowest distance of their stamps from contiguous audio that follows it. Time that is missing
+        among them looks like delay.
+        """
+        delays: Ints = np.zeros(len(self.packets), np.int64)
+        if not any(one.delay_us for one in self.packets):
+            return delays
+        played: Ints = np.concatenate([[0], np.cumsum(self.received)[:-1]]) * PACKET_US
+        window: deque[tuple[int, int]] = deque()  # true time and distance, which rises
+        socket = -1
+        for number in range(len(self.packets) - 1, -1, -1):
+            packet, own_us = self.packets[number], int(played[number])
+            if packet.socket != socket and self.received[number]:
+                window.clear()
+                socket = packet.socket
+            if self.is_timed(number):
+                distance_us = packet.true_us + packet.delay_us - own_us
+                while window and window[-1][1] >= distance_us:
+                    window.pop()
+                window.append((packet.true_us, distance_us))
+            while window and window[0][0] > packet.true_us + LOOK_AHEAD_US:
+                window.popleft()
+            if window:
+                delays[number] = max(0, window[0][1] - (packet.true_us - own_us))
+            else:
+                delays[number] = packet.delay_us
+        return delays
+
+    def _free(self) -> NDArray[np.bool_]:
+        free = np.zeros(len(self.packets), np.bool_)
+        for number, packet in enumerate(self.packets):
+            if packet.stray_us:
+                beside = self.is_contiguous(number) and self.is_timed(number - 1)
+                if number + 1 < len(self.packets) and self.is_contiguous(number + 1):
+                    beside = beside or self.is_timed(number + 1)
+                free[number] = abs(packet.stray_us) <= NEAR_STRAY_US or not beside
+            elif packet.stamp_us is None:
+                free[number] = not self.is_contiguous(number) or free[number - 1]
+            elif packet.unwritten:  # only a late copy of it may have been written
+                free[number] = True
+            elif packet.wandering:
+                free[number] = any(
+                    packet.depart_us <= at_us <= packet.depart_us + 3 * SECOND
+                    for at_us, _ in self.world.steps
+                )
+        return free
+
+
+def unit_us(plan: Plan) -> int:
+    """Returns the resolution of the stamps and of drift."""
+    coarse = max((one.us for one in plan.of("coarse")), default=0)
+    return max(coarse, 1_000 if plan.digits == 3 else 1) + DRIFT_US
+
+
+def _first_offsets(voices: Sequence[VoiceTruth]) -> tuple[int, int]:
+    """Returns the range of the offset of a whole call: if its first packet is a stray, a few others
+    cannot tell which of them is wrong.
+    """
+    received = [one for voice in voices for one in voice.packets if one.is_received]
+    first = min(received, key=lambda one: one.arrivals[0], default=None)
+    timed = sum(not one.stray_us and one.stamp_us is not None for one in received)
+    if first is None or not first.stray_us or timed >= EVIDENCE:
+        return 0, 0
+    return min(0, first.stray_us), max(0, first.stray_us)
+
+
+def hidden_us(world: World) -> int:
+    """Returns how far small steps may move a track."""
+    return sum(abs(size_us) for _, size_us in world.steps if abs(size_us) <= SMALL_STEP_US)
+
+
+def noise_us(plan: Plan) -> int:
+    """Returns how far off arrival may be as a measure of a silent pause."""
+    delays = [one.us for one in plan.of("network", "stall", "jitter")]
+    return 2 * TOLERANCE_US + sum(delays) + max((one.us for one in plan.of("coarse")), default=0)
+
+
+def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, int]]:
+    """Returns the range of the common offset of all tracks before the first step and after each.
+
+    A step while somebody speaks is known to the packet, so the offset stays as it was. In silence,
+    arrival alone shows it: a step within its noise cannot be told from a longer or shorter pause.
+    """
+    lowest, highest = _first_offsets(voices)
+    ranges = [(lowest, highest)]
+    starts = [at_us for at_us, _ in world.steps] + [1 << 62]
+    for number, (at_us, size_us) in enumerate(world.steps):
+        before_us = starts[number - 1] if number else 0
+        spoken = any(is_spoken_through(one, before_us, at_us, starts[number + 1]) for one in voices)
+        if abs(size_us) <= SMALL_STEP_US:
+            pass
+        elif not spoken and abs(size_us) <= ARRIVAL_TELLS_US:
+            lowest, highest = lowest + min(0, size_us), highest + max(0, size_us)
+        elif not spoken:
+            noise = noise_us(world.plan)
+            lowest, highest = lowest - noise, highest + noise
+        ranges.append((lowest, highest))
+    return ranges
+
+
+ARRIVAL_TELLS_US = 2_500_000
+"""A smaller step in the middle of silence cannot be told from the network's delay."""
+EVIDENCE = 10
+"""Packets on both sides of a step that show it to the packet."""
+
+
+def is_spoken_through(voice: VoiceTruth, before_us: int, at_us: int, next_us: int) -> bool:
+    """Whether a voice speaks without a pause from before a step to after it."""
+    departs = [one.depart_us for one in voice.packets]
+    number = int(np.searchsorted(np.array(departs), at_us)) if departs else 0
+    if number < EVIDENCE or number + EVIDENCE > len(departs):
+        return False
+    around = range(number - EVIDENCE + 1, number + EVIDENCE)
+    return (
+        all(voice.is_contiguous(one) and voice.is_timed(one) for one in around)
+        and departs[number - EVIDENCE] >= before_us
+        and departs[number + EVIDENCE - 1] < next_us
+    )
