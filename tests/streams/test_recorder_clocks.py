@@ -26,6 +26,7 @@ STEPS = (-HOUR, HOUR)
 class HostClockCase(MediaSocketTestCase):
     def setUp(self) -> None:
         super().setUp()
+        self.addCleanup(lambda: self.recorder.stop())  # whichever is the last
         self.begin()
 
     def begin(self) -> None:
