@@ -26,11 +26,11 @@ STEPS = (-HOUR, HOUR)
 class HostClockCase(MediaSocketTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.addCleanup(lambda: self.recorder.stop())  # whichever is the last
         self.begin()
 
     def begin(self) -> None:
-        """A new recorder on a host whose clock is right."""
+        """A new recorder on a host whose clock is right, instead of the one before."""
+        self.recorder.stop()
         self.host = FakeHost()
         self.recorder = Recorder(
             self.spool,
