@@ -110,7 +110,7 @@ class Recorder:
         """Sockets in the order of their ends."""
 
     def run(self) -> Iterator[Event]:
-        """Plays all events; yields after each one that finishes a file."""
+        """Plays all events; yields after each one that opens a socket or finishes a file."""
         for event in self.world.events:
             self.now_us = self.world.host_us(event.arrival_us)
             self._true_us = event.arrival_us
@@ -119,6 +119,7 @@ class Recorder:
                     self._receive(event)
                 case "open":
                     self._open(event)
+                    yield event
                 case "step":
                     self._note_step()
                 case "full" | "free":
