@@ -169,7 +169,13 @@ def _order(
 ) -> None:
     """Law 5: packets stand in the order spoken."""
     kept = [one.number for one in heard if not voice.is_free[one.number]]
+    # Of audio that two sockets carry in turn, each has its own tolerance of 60 ms.
+    sockets = {number: voice.packets[number].socket for number in kept}
+    kept = [number for number in kept if not voice.packets[number].on_both]
+    kept = sorted(kept, key=lambda number: sockets[number])
     for before, after in pairwise(kept):
+        if sockets[before] != sockets[after]:
+            continue
         is_known = offsets[voice.region[after]] == offsets[voice.region[before]]
         if after < before and is_known and not _near_small_step(voice, after):
             verdict.note("order", f"{voice.raw_id}: packet {after} follows packet {before}")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from msgspec import structs
@@ -28,6 +29,7 @@ from streams.sealing.digest import (
     load_state,
 )
 from streams.timeline.timeline import Gap
+from tests.simulation.hosts import ProcessClocks
 from tests.simulation.world import Event, Packet, Socket, World
 
 CONNECTION = "connection"
@@ -102,18 +104,24 @@ class Recorder:
         self.recordings: dict[int, Recording] = {}
         self.dead: set[int] = set()
         """Processes that died."""
+        self._true_us = 0
+        self._clocks: dict[int, ProcessClocks] = {}  # by process
         self.ended: list[Socket] = []
         """Sockets in the order of their ends."""
 
     def run(self) -> Iterator[Event]:
-        """Plays all events; yields after each one that finishes a file."""
+        """Plays all events; yields after each one that opens a socket or finishes a file."""
         for event in self.world.events:
             self.now_us = self.world.host_us(event.arrival_us)
+            self._true_us = event.arrival_us
             match event.kind:
                 case "text":
                     self._receive(event)
                 case "open":
                     self._open(event)
+                    yield event
+                case "step":
+                    self._note_step()
                 case "full" | "free":
                     self.disk.full = event.kind == "full"
                 case _:
@@ -129,19 +137,34 @@ class Recorder:
         folder = self.folder(socket.process)
         folder.mkdir(exist_ok=True)
         stream_id = UUID(int=socket.stream_id, version=4)
+        call_id = str(identity.call_id_of(connection_of(self.world), stream_id))
+        if socket.process not in self._clocks:
+            self._clocks[socket.process] = ProcessClocks(lambda: self.now_us, lambda: self._true_us)
+        clock, stepped_us = self._clocks[socket.process].open(call_id, {call_id})
         opening = Handshake(
             stream_id=str(stream_id),
-            call_id=str(identity.call_id_of(connection_of(self.world), stream_id)),
+            call_id=call_id,
             call_connection_id=connection_of(self.world),
             correlation_id="correlation",
-            connected_at_us=self.now_us,
+            connected_at_us=clock(),
             segment_seconds=self.world.plan.segment_seconds,
         )
         full, self.disk.full = self.disk.full, False  # a handshake is refused while it is full
         journal = SimulatedJournal(folder, opening, self.disk)
         self.disk.full = full
-        stream = Stream(journal, opening, ACS, lambda: self.now_us)
+        stream = Stream(journal, opening, ACS, clock)
+        if stepped_us:
+            _note(stream, stepped_us)
         self.recordings[event.socket] = Recording(socket, stream, folder)
+
+    def _note_step(self) -> None:
+        """Notes a step of the host's clock in the journals of all open sockets."""
+        for process, clocks in self._clocks.items():
+            by_us = clocks.step_us()
+            for recording in self.recordings.values():
+                is_open = recording.socket not in self.ended
+                if by_us and recording.socket.process == process and is_open:
+                    _note(recording.stream, by_us)
 
     def _receive(self, event: Event) -> None:
         recording = self.recordings[event.socket]
@@ -194,6 +217,10 @@ class Recorder:
         for file, end, packet in recording.sizes:
             if file == sequence and end > size:
                 packet.arrivals.pop()
+
+
+def _note(stream: Any, by_us: int) -> None:
+    stream.note_step(by_us)
 
 
 def connection_of(world: World) -> str:

@@ -23,9 +23,12 @@ from django.db import OperationalError, connection, transaction
 
 from calls.storage import AudioStorage, StoreUnreachable, audio_store
 from streams.journal.backlog import WaitingCall, streams_in, waiting_calls
+from streams.journal.records import Handshake
 from streams.journal.spool import AXES, JOURNALS
 from streams.sealing import steps
-from streams.sealing.rows import OverlapFound
+from streams.sealing.digest import SubscriptionFacts
+from streams.sealing.rows import Announcement, OverlapFound
+from streams.sealing.rows import announce as announce_sockets
 from streams.sealing.sealer import AXIS_SECONDS
 from streams.sealing.steps import SealJob
 from tests.simulation import rows
@@ -72,14 +75,23 @@ def sealed(recorder: Recorder) -> Stored:
     store.is_away = False
     with transaction.atomic():
         sealer = Sealers(recorder, store)
-        for _ in recorder.run():
-            sealer.work()
+        for event in recorder.run():
+            if event.kind == "open":
+                announce(recorder.recordings[event.socket].stream.handshake)
+            else:
+                sealer.work()
         sealer.finish()
         stored = rows.stored_rows()
         stored.faults += [("state", text) for text in rows.faults_of_state(recorder)]
         stored.faults += [("export", text) for text in rows.faults_of_export(stored)]
         transaction.set_rollback(True)
     return stored
+
+
+def announce(handshake: Handshake) -> None:
+    """Writes the rows of a socket that has just been opened, as its sealer does."""
+    facts = SubscriptionFacts(0, handshake.connected_at_us)
+    announce_sockets([Announcement(handshake, [facts], [])])
 
 
 class Sealers:

@@ -159,8 +159,10 @@ def _first_offsets(voices: Sequence[VoiceTruth]) -> tuple[int, int]:
 
 
 def hidden_us(world: World) -> int:
-    """Returns how far small steps may move a track."""
-    return sum(abs(size_us) for _, size_us in world.steps if abs(size_us) <= SMALL_STEP_US)
+    """Returns how far small steps, and strays that are taken for disorder, may move a track."""
+    strays = [one.us for one in world.plan.of("stray") if abs(one.us) <= NEAR_STRAY_US]
+    small = (abs(size_us) for _, size_us in world.steps if abs(size_us) <= SMALL_STEP_US)
+    return sum(small) + PACKET_US * len(strays)
 
 
 def noise_us(plan: Plan) -> int:

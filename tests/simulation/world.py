@@ -47,6 +47,7 @@ class Packet:
     unwritten: bool = False
     socket: int = -1
     """The first socket that carried it."""
+    on_both: bool = False
 
     @property
     def is_received(self) -> bool:
@@ -70,7 +71,7 @@ class Socket:
 @dataclass(slots=True, frozen=True)
 class Event:
     """Something that reaches the recorder: `kind` is "open", "text", "rotate", "close", "die",
-    "full" or "free".
+    "full", "free" (the disk) or "step" (of the host's clock).
     """
 
     arrival_us: int
@@ -205,7 +206,8 @@ def _sends(packets: Sequence[list[Packet]], plan: Plan) -> list[_Send]:
                 sends[packet].depart_us += fault.us
     for fault in plan.of("duplicate"):
         for packet in _from(fault, packets, plan, fault.count):
-            is_new = packet.stamp_us and not packet.silent and packet not in copies
+            is_new = not packet.silent and packet not in copies
+            is_new = is_new and _has_own_stamp(packet, packets[fault.voice])
             if is_new and may_wander(packet, fault.us):
                 copies[packet] = _Send(packet, packet.depart_us + 1 + fault.us, is_copy=True)
     kept = [send for send in sends.values() if not send.packet.lost]
@@ -306,6 +308,7 @@ def _deliver(
             is_first = not send.is_copy or packet.socket == socket.number
             if is_first and _carries(socket, send, sockets, plan):
                 copies += send.is_copy
+                packet.on_both |= packet.socket not in {-1, socket.number}
                 packet.socket = socket.number if packet.socket < 0 else packet.socket
                 pcm = spoken[packet.voice][packet.first : packet.first + packet.count]
                 raw_id = plan.voices[packet.voice].raw_id
@@ -324,6 +327,8 @@ def _deliver(
         at_us = plan.true_us(fault.at_us)
         events.append(Event(at_us, len(events), "full", -1))
         events.append(Event(at_us + fault.us, len(events), "free", -1))
+    for fault in plan.of("host"):
+        events.append(Event(plan.true_us(fault.at_us), len(events), "step", -1))
     events += _rotations(sockets, plan, len(events))
     return sorted(events, key=lambda event: (event.arrival_us, event.order)), copies
 
