@@ -68,6 +68,11 @@ class ArrivalClock(Struct):
         return place_us > limit_us + RELIABLE_US
 
     @property
+    def has_begun(self) -> bool:
+        """Whether packets of this socket have been added."""
+        return self.first_place_us is not None
+
+    @property
     def is_paced(self) -> bool:
         """Whether arrival times pass like the audio: only then they can refute a timestamp."""
         if self.first_place_us is None or self.first_arrived_us is None:

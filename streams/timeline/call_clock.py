@@ -51,12 +51,13 @@ class CallClock(Struct):
         resumed = self._epoch_of_resumed(track, packet)
         return self._contiguous_epoch(track, packet.timestamp_us) if resumed is None else resumed
 
-    def may_be_pause(self, track: Track, packet: Timed) -> bool:
-        """Whether the packet may follow a pause of its track, if later packets agree: arrival times
-        prove nothing yet.
+    def may_be_pause(self, track: Track, packets: Sequence[Timed]) -> bool:
+        """Whether these packets may follow a pause of their track, although they seem to lie in the
+        future: arrival times prove nothing yet.
         """
-        if self.arrival.is_paced:
+        if self.arrival.is_paced or (self.arrival.has_begun and _arrive_live(track, packets)):
             return False
+        packet = packets[0]
         place_us = packet.timestamp_us + track.shift_us
         latest_us = place_us if self.latest_us is None else self.latest_us
         if track.newest_us is None:
@@ -68,24 +69,24 @@ class CallClock(Struct):
 
     def is_early_stray(self, track: Track, packets: Sequence[Timed]) -> bool:
         """Whether packets contradict a clock that is known from fewer of them."""
-        first, last = packets[0], packets[-1]
-        place_us = first.timestamp_us + track.shift_us
+        place_us = packets[0].timestamp_us + track.shift_us
         known_us = track.newest_us if self.latest_us is None else self.latest_us
         assert known_us is not None, "nothing contradicts the first packet of a call"
-        arrives_live = (
-            first.arrived_us is not None
-            and last.arrived_us is not None
-            and (last.arrived_us - first.arrived_us) * 2 > last.timestamp_us - first.timestamp_us
-        )
-        furthest_us = LOOK_AHEAD_US if arrives_live else EARLY_STRAY_US
+        furthest_us = LOOK_AHEAD_US if _arrive_live(track, packets) else EARLY_STRAY_US
         return not known_us - LOOK_AHEAD_US < place_us <= known_us + furthest_us
 
-    def arrived_late_in(self, track: Track, packet: Timed, next_us: int) -> bool:
-        """Whether a packet with a wrong timestamp arrived in the second half of the time between
-        its track's audio and the place `next_us`; true if unknown.
+    def belongs_before(self, track: Track, packets: Sequence[Timed], next_us: int) -> bool:
+        """Whether packets with wrong timestamps, of a track with audio, belong directly before the
+        place `next_us` rather than after its youngest audio: by arrival, or if there was a pause.
         """
-        limit_us = self._limit_us(packet.arrived_us)
-        return limit_us is None or 2 * limit_us > track.newest_end_us + next_us
+        length_us = sum(track.duration_us(packet.pcm) for packet in packets)
+        space_us = next_us - track.newest_end_us - length_us
+        if abs(space_us) <= TOLERANCE_US:
+            return False
+        limit_us = self._limit_us(packets[0].arrived_us)
+        if limit_us is None:
+            return space_us > 0
+        return abs(next_us - limit_us) < abs(track.newest_end_us - limit_us)
 
     def agree(self, before: Timed, packet: Timed) -> bool:
         """Whether two packets in a row, of one track, follow the same clock."""
@@ -191,7 +192,7 @@ class CallClock(Struct):
         """
         tail_us, latest_us = track.tail_us(), self.latest_us
         by_arrival_us = None
-        if self.arrival.is_paced:
+        if self.arrival.is_paced or _arrive_live(track, packets):
             limits = [
                 limit_us - one.timestamp_us
                 for one in packets
@@ -211,6 +212,13 @@ class CallClock(Struct):
 
 def _is_contiguous(track: Track, place_us: int) -> bool:
     return track.newest_us is not None and abs(place_us - track.newest_end_us) <= TOLERANCE_US
+
+
+def _arrive_live(track: Track, packets: Sequence[Timed]) -> bool:
+    """Whether these packets of a track arrive as slowly as they are spoken."""
+    first_us, last_us = packets[0].arrived_us, packets[-1].arrived_us
+    length_us = sum(track.duration_us(packet.pcm) for packet in packets[:-1])
+    return first_us is not None and last_us is not None and 2 * (last_us - first_us) > length_us > 0
 
 
 def _start_of(track: Track, packets: Sequence[Timed]) -> int:

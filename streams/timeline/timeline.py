@@ -259,7 +259,7 @@ class Timeline(CallClock):
             track.hold(strays)
         elif self._is_unsettled and self.is_early_stray(track, strays):
             self._begin_again(track, strays)
-        elif self.may_be_pause(track, strays[0]):
+        elif self.may_be_pause(track, strays):
             for stray in strays:
                 self._accept(track, stray)
         else:
@@ -322,19 +322,22 @@ class Timeline(CallClock):
 
     def _begin_again(self, track: Track, packets: Sequence[Timed]) -> None:
         """Begins the axis with these packets: the few before them had wrong timestamps, and are
-        kept directly before them, those of other tracks before the next packet of these.
+        kept directly before them. Tracks with further packets are tried again.
         """
         queued = {name: other.empty_queue() for name, other in self.tracks.items()}
         self.latest_us, self.arrival = None, ArrivalClock()
         for packet in packets:
             self._accept(track, packet)
+        self._update_latest(track)
         for name, wrong in queued.items():
-            if self.tracks[name] is track:
-                track.late += len(wrong)
-                start_us = packets[0].timestamp_us + track.shift_us
-                track.keep_before([one.pcm for one in wrong], start_us)
+            other = self.tracks[name]
+            if other.strays:
+                for packet in [*wrong, *other.take_strays()]:
+                    self._push_timed(name, other, packet)
             else:
-                self.tracks[name].hold(wrong)
+                other.late += len(wrong)
+                start_us = packets[0].timestamp_us + track.shift_us
+                other.keep_before([one.pcm for one in wrong], start_us)
 
     def _resolve_strays(self, track: Track, place_us: int) -> None:
         """Places the strays before an accepted packet at `place_us`: those that it confirms by
@@ -360,31 +363,33 @@ class Timeline(CallClock):
         arrived.
         """
         strays = track.take_strays() if track.strays else []
-        if strays and self.may_be_pause(track, strays[0]):
-            for stray in strays:
+        is_pause = bool(strays) and self.may_be_pause(track, strays)
+        wrong: list[Timed] = []
+        for stray in strays:
+            if is_pause or self.epoch_of(track, stray) == track.shift_us:
+                self._keep(track, wrong, stray.timestamp_us + track.shift_us)
                 self._accept(track, stray)
-            self._update_latest(track)
-        else:
-            self._keep(track, strays)
+                wrong = []
+            else:
+                wrong.append(stray)
+        self._keep(track, wrong)
+        self._update_latest(track)
 
     def _keep(self, track: Track, strays: Sequence[Timed], next_us: int | None = None) -> None:
         """Keeps packets with wrong timestamps in order of arrival: directly after the audio before
-        them or, if they arrived with the packet at `next_us` after a pause, directly before it.
+        them or directly before the packet at `next_us`.
         """
         track.late += sum(not stray.is_counted for stray in strays)
-        if next_us is not None and strays and self._follows_pause(track, strays, next_us):
+        if (
+            next_us is not None
+            and strays
+            and (track.newest_us is None or self.belongs_before(track, strays, next_us))
+        ):
             track.keep_before([stray.pcm for stray in strays], next_us)
             return
         for stray in strays:
             own_us = stray.timestamp_us + track.shift_us
             track.keep(stray.pcm, own_us if self.latest_us is None else self.latest_us)
-
-    def _follows_pause(self, track: Track, strays: Sequence[Timed], next_us: int) -> bool:
-        if track.newest_us is None:
-            return True
-        length_us = sum(track.duration_us(stray.pcm) for stray in strays)
-        is_pause = next_us - track.newest_end_us - length_us > TOLERANCE_US
-        return is_pause and self.arrived_late_in(track, strays[0], next_us)
 
     def _update_latest(self, track: Track) -> None:
         if track.newest_us is not None and (

@@ -223,26 +223,27 @@ def _together(
     world: World, heard: Sequence[tuple[VoiceTruth, list[Heard]]], verdict: Verdict
 ) -> None:
     """Law 3: tracks of a call lie within 60 ms of each other."""
-    seconds: dict[int, list[tuple[float, float, str]]] = {}
+    seconds: dict[tuple[int, int], list[tuple[float, float, str]]] = {}
     for voice, packets in heard:
-        extent: dict[int, tuple[float, float]] = {}
+        extent: dict[tuple[int, int], tuple[float, float]] = {}
         for one in packets:
             if voice.is_free[one.number]:
                 continue
             excused = float(voice.excuse_us[one.number])
-            key = voice.packets[one.number].true_us // SECOND
+            second = voice.packets[one.number].true_us // SECOND
+            key = int(voice.region[one.number]), second
             low, high = extent.get(key, (1e18, -1e18))
             extent[key] = min(low, one.error_us), max(high, one.error_us - excused)
         for key, (low, high) in extent.items():
             seconds.setdefault(key, []).append((low, high, voice.raw_id))
     limit = TOLERANCE_US + 2 * unit_us(world.plan) + hidden_us(world) + 1_000
-    for key, tracks in sorted(seconds.items()):
+    for (_, at), tracks in sorted(seconds.items()):
         for low, _, early in tracks:
             for _, high, late in tracks:
                 if early != late and high - low > limit:
                     verdict.note(
                         "together",
-                        f"at {key} s {late} lies {(high - low) / 1000:.1f} ms behind {early}",
+                        f"at {at} s {late} lies {(high - low) / 1000:.1f} ms behind {early}",
                     )
                     return
 

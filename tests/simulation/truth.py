@@ -137,7 +137,22 @@ class VoiceTruth:
                     packet.depart_us <= at_us <= packet.depart_us + 3 * SECOND
                     for at_us, _ in self.world.steps
                 )
+        for at_us, size_us in self.world.steps:
+            if -NEAR_STRAY_US <= size_us < -TOLERANCE_US:
+                free |= self._near_room(at_us, -size_us)
         return free
+
+    def _near_room(self, at_us: int, size_us: int) -> NDArray[np.bool_]:
+        """Returns the packets around a step back that fit into a pause before it, or before the
+        beginning of the voice: they look like packets out of order (law 5).
+        """
+        reach_us = size_us + LOOK_AHEAD_US
+        near = np.fromiter(
+            (abs(one.depart_us - at_us) <= reach_us for one in self.packets), np.bool_
+        )
+        numbers = np.flatnonzero(near)
+        has_room = any(not self.is_contiguous(int(number)) for number in numbers)
+        return near if has_room else np.zeros(len(self.packets), np.bool_)
 
 
 def unit_us(plan: Plan) -> int:
@@ -171,6 +186,11 @@ def noise_us(plan: Plan) -> int:
     return 2 * TOLERANCE_US + sum(delays) + max((one.us for one in plan.of("coarse")), default=0)
 
 
+def heard_before(voices: Sequence[VoiceTruth], at_us: int) -> int:
+    """Returns how many packets show the clock before a step."""
+    return sum(one.depart_us < at_us for voice in voices for one in voice.packets)
+
+
 def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, int]]:
     """Returns the range of the common offset of all tracks before the first step and after each.
 
@@ -185,6 +205,12 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
         spoken = any(is_spoken_through(one, before_us, at_us, starts[number + 1]) for one in voices)
         if abs(size_us) <= SMALL_STEP_US:
             pass
+        elif heard_before(voices, at_us) == 0:
+            lowest, highest = lowest + size_us, highest + size_us
+        elif heard_before(voices, at_us) < CONFIRMATION:
+            lowest, highest = lowest + min(0, size_us), highest + max(0, size_us)
+        elif 0 < size_us <= LOST_US:
+            highest += size_us
         elif not spoken and abs(size_us) <= ARRIVAL_TELLS_US:
             lowest, highest = lowest + min(0, size_us), highest + max(0, size_us)
         elif not spoken:
@@ -194,8 +220,12 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
     return ranges
 
 
+LOST_US = 600_000
+"""A step ahead of less looks like lost audio: arrival may be off by half a second."""
 ARRIVAL_TELLS_US = 2_500_000
 """A smaller step in the middle of silence cannot be told from the network's delay."""
+CONFIRMATION = 5
+"""Fewer packets do not show what the clock was before a step: then it may be the one after it."""
 EVIDENCE = 10
 """Packets on both sides of a step that show it to the packet."""
 
