@@ -92,21 +92,21 @@ class VoiceTruth:
         return excuses
 
     def _delays(self) -> Ints:
-        """Returns how late each packet looks by all packets of the next 2 s on its socket: the
-        lowest distance of their stamps from contiguous audio that follows it. Time that is missing
-        among them looks like delay.
+        """Returns how late each packet looks by all packets of the next 2 s on its socket and at
+        its rate: the lowest distance of their stamps from contiguous audio that follows it. Time
+        that is missing among them looks like delay.
         """
         delays: Ints = np.zeros(len(self.packets), np.int64)
         if not any(one.delay_us for one in self.packets):
             return delays
         played: Ints = np.concatenate([[0], np.cumsum(self.received)[:-1]]) * PACKET_US
         window: deque[tuple[int, int]] = deque()  # true time and distance, which rises
-        socket = -1
+        part = -1, 0
         for number in range(len(self.packets) - 1, -1, -1):
             packet, own_us = self.packets[number], int(played[number])
-            if packet.socket != socket and self.received[number]:
+            if (packet.socket, packet.rate) != part and self.received[number]:
                 window.clear()
-                socket = packet.socket
+                part = packet.socket, packet.rate
             if self.is_timed(number):
                 distance_us = packet.true_us + packet.delay_us - own_us
                 while window and window[-1][1] >= distance_us:
@@ -161,6 +161,11 @@ def unit_us(plan: Plan) -> int:
     return max(coarse, 1_000 if plan.digits == 3 else 1) + DRIFT_US
 
 
+def _first_depart_us(voices: Sequence[VoiceTruth]) -> int:
+    departs = (one.depart_us for voice in voices for one in voice.packets if one.is_received)
+    return min(departs, default=0)
+
+
 def _first_offsets(voices: Sequence[VoiceTruth]) -> tuple[int, int]:
     """Returns the range of the offset of a whole call: if its first packet is a stray, a few others
     cannot tell which of them is wrong.
@@ -203,7 +208,9 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
     for number, (at_us, size_us) in enumerate(world.steps):
         before_us = starts[number - 1] if number else 0
         spoken = any(is_spoken_through(one, before_us, at_us, starts[number + 1]) for one in voices)
-        if abs(size_us) <= SMALL_STEP_US:
+        if at_us <= _first_depart_us(voices):  # the frame of the call is the clock after it
+            lowest, highest = lowest + size_us, highest + size_us
+        elif abs(size_us) <= SMALL_STEP_US:
             pass
         elif heard_before(voices, at_us) == 0:
             lowest, highest = lowest + size_us, highest + size_us
