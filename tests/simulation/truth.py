@@ -216,6 +216,7 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
             lowest, highest = lowest + size_us, highest + size_us
         elif heard_before(voices, at_us) < CONFIRMATION:
             lowest, highest = lowest + min(0, size_us), highest + max(0, size_us)
+            ranges = [(lowest, highest)] * len(ranges)
         elif 0 < size_us <= LOST_US:
             highest += size_us
         elif not spoken and abs(size_us) <= ARRIVAL_TELLS_US:
