@@ -90,12 +90,16 @@ def sockets_of(call_ids: Collection[str]) -> list[Socket]:
     return [Socket(*row) for row in sockets.values_list(*Socket._fields)]
 
 
-def assign_positions(rows: Collection[Subscription], sockets: Iterable[Socket]) -> None:
-    """Numbers the sockets of each call in the order in which they connected.
+def assign_positions(
+    rows: Collection[Subscription], sockets: Iterable[Socket], *, announced: bool
+) -> None:
+    """Numbers the sockets of each call in the order in which they connected. `announced`: they are
+    open, and not known from files that are sealed.
 
-    A socket becomes a row within a second, so a new one is the latest, whatever a clock says. One
-    that is over before it becomes a row (it was short, or the database was unreachable) has its
-    place by the clock: two sockets with one position are ordered by their ends.
+    An open socket becomes a row within a second, so a new one is the latest, whatever a clock says.
+    One whose first file is sealed before that (it was short, the database was unreachable, or its
+    process died) has its place by the clock: two sockets with one position are ordered by their
+    ends.
     """
     known: dict[UUID, dict[UUID, tuple[int, datetime]]] = {row.call_id: {} for row in rows}
     for socket in sockets:
@@ -107,7 +111,7 @@ def assign_positions(rows: Collection[Subscription], sockets: Iterable[Socket]) 
             later = [
                 position
                 for position, connected_at in of_call.values()
-                if row.disconnected_at and row.connected_at < connected_at
+                if not announced and row.connected_at < connected_at
             ]
             latest = max((position for position, _ in of_call.values()), default=0)
             position = min(later) - 1 if later else latest + 1

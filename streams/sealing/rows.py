@@ -135,7 +135,7 @@ def announce(announcements: Iterable[Announcement]) -> None:
     """
     announcements = list(announcements)
     with transaction.atomic():
-        rows, _ = _lock_and_number(announcements)
+        rows, _ = _lock_and_number(announcements, announced=True)
         for row in rows:
             row.seen_at = database_now()
         _write_subscriptions(rows, _ANNOUNCED_FACTS)
@@ -163,7 +163,7 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         "a file's rows build on those of the file before it"
     )
     with transaction.atomic():
-        subscriptions, sockets = _lock_and_number(additions)
+        subscriptions, sockets = _lock_and_number(additions, announced=False)
         others = queries.reconnects_among(subscriptions, sockets)
         used = _check_overlaps([one for one in additions if one.handshake.call_id in others])
         _write_subscriptions(subscriptions, _SUBSCRIPTION_FACTS)
@@ -206,7 +206,7 @@ def _entries(addition: Addition, others: Mapping[str, bool]) -> Iterator[LedgerE
 
 
 def _lock_and_number(
-    sources: Collection[Addition | Announcement],
+    sources: Collection[Addition | Announcement], *, announced: bool
 ) -> tuple[list[Subscription], list[Socket]]:
     """Locks the calls; returns the rows of their subscriptions, numbered in the order of the
     sockets, and the sockets that they had before.
@@ -214,7 +214,7 @@ def _lock_and_number(
     started = _lock_calls(one.handshake for one in sources)
     rows = _subscription_rows(sources)
     sockets = queries.sockets_of({one.handshake.call_id for one in sources})
-    queries.assign_positions(rows, sockets)
+    queries.assign_positions(rows, sockets, announced=announced)
     _correct_starts(started, rows, sockets)
     return rows, sockets
 

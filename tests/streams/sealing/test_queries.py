@@ -87,6 +87,16 @@ class Positions(TestCase):
         self.assertEqual([*ordered][1:], expected)
         self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
 
+    def test_a_socket_whose_first_file_becomes_a_row_late_has_its_place_by_the_clock(self) -> None:
+        """Its process died; it has more files."""
+        second = later(self.first, 30)
+        announce(second, [open_facts(second)])
+        write(second)
+        write(self.first, facts=open_facts(self.first))
+        write(structs.replace(self.first, sequence=1))
+        latest = Subscription.objects.latest_first().values_list("stream_id", flat=True)[0]
+        self.assertEqual(latest, UUID(second.stream_id))
+
     def test_an_open_socket_that_becomes_a_row_late_still_begins_the_call(self) -> None:
         second = later(self.first, 30)
         write(second)
