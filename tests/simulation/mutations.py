@@ -34,6 +34,7 @@ class Mutation:
 
 
 TRACK, TIMELINE = "streams/timeline/track.py", "streams/timeline/timeline.py"
+CLOCK = "streams/timeline/call_clock.py"
 DIGEST, STEPS = "streams/sealing/digest.py", "streams/sealing/steps.py"
 
 MUTATIONS = (
@@ -51,7 +52,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a queue of only 1 s",
-        TRACK,
+        "streams/timeline/waiting.py",
         "LOOK_AHEAD_US = 2_500_000",
         "LOOK_AHEAD_US = 1_000_000",
     ),
@@ -102,6 +103,18 @@ MUTATIONS = (
         DIGEST,
         "if digest.closed or last:",
         "if digest.closed:",
+    ),
+    Mutation(
+        "timestamps in the future are believed",
+        "streams/timeline/arrival.py",
+        "audio_us >= SURE_US and",
+        "audio_us < 0 and",
+    ),
+    Mutation(
+        "each track has a clock of its own",
+        CLOCK,
+        "candidates = [track.shift_us, self.epochs[-1]]",
+        "candidates = [track.shift_us]",
     ),
     Mutation(
         "any time between two sockets is a gap",
