@@ -128,8 +128,10 @@ class CallClock(Struct):
         if len(self.epochs) == 1 or -PAUSE_US <= behind_us <= TOLERANCE_US:
             return own
         if behind_us > 0:
-            latest = self.epochs[-1]
-            return latest if _is_contiguous(track, timestamp_us + latest) else own
+            # The late packets before it may have shown the same step, so they come first.
+            latest, late_us = self.epochs[-1], track.late_streak.samples * 1_000_000
+            late_us //= track.sample_rate
+            return latest if _is_contiguous(track, timestamp_us + latest, late_us) else own
         other = self._contiguous_epoch(track, timestamp_us)
         if other is None:
             resumed = self._epoch_of_resumed(track, packet)
@@ -210,8 +212,11 @@ class CallClock(Struct):
         return tail_us, True
 
 
-def _is_contiguous(track: Track, place_us: int) -> bool:
-    return track.newest_us is not None and abs(place_us - track.newest_end_us) <= TOLERANCE_US
+def _is_contiguous(track: Track, place_us: int, after_us: int = 0) -> bool:
+    """Whether a packet at that place follows its track's audio, and at most `after_us` more."""
+    if track.newest_us is None:
+        return False
+    return -TOLERANCE_US <= place_us - track.newest_end_us <= TOLERANCE_US + after_us
 
 
 def _arrive_live(track: Track, packets: Sequence[Timed]) -> bool:

@@ -81,7 +81,7 @@ class Limits(TestCase):
 
 class Pace(TestCase):
     def test_arrival_times_count_once_a_second_has_passed_like_the_audio(self) -> None:
-        self.assertFalse(ArrivalClock().is_paced)
+        self.assertFalse(ArrivalClock().is_paced or ArrivalClock().has_begun)
         self.assertFalse(clock_after(1).is_paced)
         self.assertTrue(clock_after(2).is_paced)
 
@@ -93,6 +93,7 @@ class Pace(TestCase):
 
     def test_the_next_socket_has_a_pace_of_its_own(self) -> None:
         clock = clock_after(60)
+        self.assertTrue(clock.has_begun)
         clock.end_socket()
-        self.assertFalse(clock.is_paced)
+        self.assertFalse(clock.is_paced or clock.has_begun)
         self.assertIsNotNone(clock.limit_us(START_US))

@@ -53,6 +53,11 @@ class Conservation(TestCase):
         self.assertEqual(audio_of(taken), pcm_of(packets))
         self.assertEqual(taken.duplicate, 2)
 
+    def test_a_duplicate_older_than_the_look_ahead_is_dropped_and_counted(self) -> None:
+        packets = speech(300)
+        taken = play([*packets[:200], packets[10], *packets[200:]])
+        self.assertEqual((audio_of(taken), taken.duplicate), (pcm_of(packets), 1))
+
     def test_a_repeated_silent_packet_without_time_for_it_is_a_duplicate(
         self,
     ) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.sealing.digest import SealedSegment
-from streams.sealing.overlaps.placement import Move, Stored, without_overlaps
+from streams.sealing.overlaps.layout import Block
+from streams.sealing.overlaps.placement import Move, Stored, _Run, without_overlaps
 from tests.streams.sealing.overlaps.tracks import (
     NEW,
     PACKET,
@@ -41,6 +42,18 @@ class Placements(TestCase):
     def assert_joined(self, segments: list[SealedSegment], *runs: tuple[int, bytes]) -> None:
         placement = self.track.place(segments)
         self.assertEqual(joined(self.track.after(placement)), list(runs))
+
+
+class Runs(TestCase):
+    def test_a_block_of_a_run_has_no_part_of_segments_outside_it(self) -> None:
+        segments = [
+            new(0, voice(0, 5)),
+            new(5 * PACKET, voice(5, 9)),
+            new(9 * PACKET, voice(9, 12)),
+        ]
+        block = Block(START + 6 * PACKET, 2 * PACKET, 0, 6 * PACKET)
+        (part,) = _Run(segments).parts(block)
+        self.assertEqual((part.start_sample, part.pcm), (block.start, voice(6, 8)))
 
 
 class Apart(Placements):
