@@ -234,6 +234,17 @@ class Evidence(TestCase):
         taken = play(stamped(spoken, lambda one: -3 * HOUR), timeline)
         self.assertEqual((worst_ms(taken, spoken), len(taken.jumps)), (0, 1))
 
+    def test_a_first_packet_of_a_track_may_be_wrong_after_a_jump_too(self) -> None:
+        left, right = voices(600)
+        packets = stamped(
+            together(left, right[400:]),
+            lambda one: -HOUR * (one.number % 1000 >= 200) + 2 * HOUR * (one.number == 1400),
+        )
+        self.assertLessEqual(worst_ms(play(packets), left, right[400:]), 20)
+
+    def test_a_track_without_waiting_packets_is_not_moved(self) -> None:
+        self.assertFalse(Track(RATE).move_resumed(SECOND))
+
     def test_a_track_of_one_packet_with_a_wrong_timestamp_is_kept_at_the_end(self) -> None:
         left, right = voices(200)
         wrong = stamped(right[-1:], lambda one: 30 * MINUTE)
