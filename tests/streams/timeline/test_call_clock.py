@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streams.timeline.timeline import Decided, Timeline
 from streams.timeline.track import Track
+from streams.timeline.waiting import Timed
 from tests.streams.packets import (
     PACKET_US,
     RATE,
@@ -241,6 +242,14 @@ class Evidence(TestCase):
             lambda one: -HOUR * (one.number % 1000 >= 200) + 2 * HOUR * (one.number == 1400),
         )
         self.assertLessEqual(worst_ms(play(packets), left, right[400:]), 20)
+
+    def test_a_known_epoch_that_explains_a_jump_is_entered_again(self) -> None:
+        spoken, timeline = speech(205), Timeline()
+        for one in spoken[:200]:
+            timeline.push("p", one.timestamp_us, one.pcm, one.rate, 0)
+        timeline.epochs = [3 * HOUR, 5 * SECOND, 0]
+        back = [Timed(one.spoken_us - 3 * HOUR + 30_000, one.pcm) for one in spoken[200:]]
+        self.assertEqual(timeline.epoch_after_jump(timeline.tracks["p"], back), 3 * HOUR)
 
     def test_a_track_without_waiting_packets_is_not_moved(self) -> None:
         self.assertFalse(Track(RATE).move_resumed(SECOND))
