@@ -89,18 +89,13 @@ def without_overlaps(
     read: Reader,
 ) -> Placement:
     """Returns the placement of the segments of a socket beside the `stored` ones (in order, by raw
-    id). Audio is read only if another socket has stored audio at most 60 ms away.
+    id). Audio is read only if another socket has stored audio for the same time.
     """
     placement = Placement()
     for (raw_id, rate), of_track in _tracks(segments).items():
         rows = [row for row in stored.get(raw_id, ()) if row.sample_rate == rate]
         new = _without_copies(of_track, rows, placement)
-        margin = TOLERANCE_US * rate // 1_000_000
-        if any(
-            _overlaps(segment, row, 0 if row.stream_id == stream_id else margin)
-            for segment in new
-            for row in rows
-        ):
+        if any(_overlaps(segment, row) for segment in new for row in rows):
             _Track(raw_id, rate, rows, stream_id, read).place(new, placement)
         else:
             placement.segments += new
@@ -129,14 +124,11 @@ def _without_copies(
     return new
 
 
-def _overlaps(one: SealedSegment | Audio, row: Stored, margin: int) -> bool:
-    """Whether they overlap or are less than `margin` samples apart: each timeline may place equal
-    packets that much too early, because it closes small holes.
-    """
+def _overlaps(one: SealedSegment | Audio, row: Stored) -> bool:
     start, end = (
         (one.start, one.end) if isinstance(one, Audio) else (one.start_sample, one.end_sample)
     )
-    return row.start_sample < end + margin and start - margin < row.end_sample
+    return row.start_sample < end and start < row.end_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +265,7 @@ class _Track:
 
     def _matches(self, audio: Audio) -> list[Match]:
         others = [row for row in self._rows if row.stream_id != self._stream_id]
-        if not any(_overlaps(audio, row, self._tolerance) for row in others):
+        if not any(_overlaps(audio, row) for row in others):
             return []
         stored: list[Audio] = []
         for row in others:

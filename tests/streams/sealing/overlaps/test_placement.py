@@ -71,17 +71,8 @@ class Apart(Placements):
 
     def test_audio_beside_stored_audio_does_not_move(self) -> None:
         self.track.store(0, voice(0, 5))
-        self.track.store(16 * PACKET, voice(10, 15))
-        self.assert_unchanged([new(8 * PACKET, voice(5, 10))])
-        segments = [new(5 * PACKET, voice(5, 10))]
-        self.assertEqual(self.track.place(segments).segments, segments)
-
-    def test_a_packet_beside_its_copy_is_dropped(self) -> None:
-        """The timeline of one socket has closed a hole of one lost packet."""
-        self.track.store(131 * PACKET, voice(131, 181))
-        placement = self.track.place([new(0, voice(0, 1) + voice(2, 132))])
-        self.assertEqual((placement.duplicate, len(placement.segments)), (1, 1))
-        self.assertEqual(placement.segments[0].pcm, voice(0, 1) + voice(2, 131))
+        self.track.store(10 * PACKET, voice(10, 15))
+        self.assert_unchanged([new(5 * PACKET, voice(5, 10))])
 
     def test_the_same_audio_at_a_far_position_is_no_copy(self) -> None:
         self.track.store(0, voice(0, 5))
@@ -102,7 +93,7 @@ class Copies(Placements):
 
     def test_an_exact_copy_is_dropped_and_its_packets_are_counted_without_reading(self) -> None:
         self.track.store(0, voice(0, 5))
-        copy, more = new(0, voice(0, 5), packets=500), new(9 * PACKET, voice(5, 9))
+        copy, more = new(0, voice(0, 5), packets=500), new(5 * PACKET, voice(5, 9))
         placement = without_overlaps([copy, more], {"p": self.track.rows}, NEW, no_pcm)
         self.assertEqual((placement.segments, placement.duplicate), ([more], 500))
 
