@@ -16,6 +16,11 @@ def from_microseconds(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
+def to_microseconds(moment: datetime) -> int:
+    """Returns the microseconds from the epoch to the moment."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
 def from_seconds(seconds: Fraction) -> datetime:
     """Returns the time `seconds` after the epoch, rounded down to the microsecond."""
     return from_microseconds(int(seconds * 1_000_000))

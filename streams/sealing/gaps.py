@@ -12,14 +12,16 @@ file has added or moved, after a socket that is over, and wherever the digest ha
 missing. Time without a segment is a gap; entries that contradict this are deleted. In the end the
 gaps are the same in any order of sealing.
 
-The reason of a gap comes from the socket before it, if possible. After an open socket no gap is
-derived yet, unless a digest has found one there.
+The reason of a gap between two sockets comes from the times in which the sockets of the call were
+open. After an open socket no gap is derived yet, unless a digest has found one there. When a socket
+is over, the gaps after the sockets that ended while it was open are derived again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -30,9 +32,10 @@ from msgspec import structs
 
 from calls import identity
 from calls.models import LedgerEntry, Segment, Subscription
-from calls.times import from_sample
+from calls.times import from_sample, to_microseconds
 from streams.sealing import ledger
 from streams.sealing.digest import Digest, SealedSegment
+from streams.sealing.overlaps.open_time import OPEN, OpenTime, ended_during, reason_between
 from streams.sealing.overlaps.placement import Move
 from streams.timeline.track import TOLERANCE_US, Gap
 
@@ -54,15 +57,25 @@ class Neighbour(NamedTuple):
         return self.start_sample + self.sample_count
 
 
+class SocketRow(NamedTuple):
+    """A row of a socket; it has several if it had several AudioMetadata."""
+
+    connected_at: datetime
+    disconnected_at: datetime | None
+    close_code: int | None
+    position: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class TrackChange:
-    """The gaps that one file `found` in a track. `ending`: why time is missing after its socket,
-    once that is over.
+    """The gaps that one file `found` in a track, and the sockets of the call by stream id.
+    `is_ending`: its socket is over.
     """
 
     stream_id: UUID
     found: Sequence[Gap]
-    ending: str | None
+    is_ending: bool
+    sockets: Mapping[UUID, OpenTime]
 
     def reason(
         self, missing: Gap, before: Neighbour, later: Sequence[Neighbour], known: Iterable[Gap]
@@ -70,23 +83,19 @@ class TrackChange:
         """Returns why the time between a neighbour and the later ones is missing; None while it is
         too early to decide.
         """
-        known_reason = next((gap.reason for gap in known if overlap(gap, missing)), None)
-        found_reason = next((gap.reason for gap in self.found if overlap(gap, missing)), None)
-        if before.stream_id == self.stream_id:
-            if any(one.stream_id == self.stream_id for one in later):
-                return found_reason or known_reason or "not_received"
-            return self.ending or found_reason or known_reason
-        reason = known_reason or found_reason
-        if reason not in {None, "not_connected"}:
-            return reason
-        ends = (
-            Subscription.objects.filter(stream_id=before.stream_id)
-            .order_by()
-            .values_list("disconnected_at", "close_code")
-        )
-        if any(disconnected_at is None for disconnected_at, _ in ends):
-            return reason  # sealing the last file of that socket will decide
-        return "recorder_stopped" if all(code is None for _, code in ends) else "not_connected"
+        reasons = [
+            next((gap.reason for gap in gaps if overlap(gap, missing)), None)
+            for gaps in (self.found, known)
+        ]
+        if "not_written" in reasons:
+            return "not_written"
+        if any(one.stream_id == before.stream_id for one in later):
+            return "not_received"
+        socket, after = self.sockets[before.stream_id], self.sockets[later[0].stream_id]
+        if socket.end_us == OPEN:  # sealing the last file of that socket will decide
+            return next(filter(None, reasons), None)
+        missing_us = missing.sample_count * 1_000_000 // missing.sample_rate
+        return reason_between(socket, after, self.sockets.values(), missing_us)
 
 
 def reconciled_gaps(
@@ -104,16 +113,22 @@ def reconciled_gaps(
     call_id, stream_id = UUID(digest.handshake.call_id), UUID(digest.handshake.stream_id)
     # A segment may have been moved; or it is a row already, and not added again.
     added: list[SealedSegment | Move] = [*segments, *digest.segments, *moves]
+    sockets = _open_times(call_id)
+    ended = ended_during(sockets[stream_id], sockets.values()) if digest.ending else []
     raw_ids = {segment.raw_id for segment in added} | {raw_id for raw_id, _ in digest.gaps}
-    for raw_id in sorted(raw_ids | set(voices if digest.ending else ())):
+    raw_ids |= {*voices, *_voices_of(ended)} if digest.ending else set()
+    for raw_id in sorted(raw_ids):
         participant_id = identity.participant_id_of(call_id, raw_id)
-        change = TrackChange(
-            stream_id, [gap for of, gap in digest.gaps if of == raw_id], digest.ending
-        )
+        found = [gap for of, gap in digest.gaps if of == raw_id]
+        change = TrackChange(stream_id, found, digest.ending is not None, sockets)
         of_track = [segment for segment in added if segment.raw_id == raw_id]
-        neighbours = _neighbours(participant_id, change, of_track)
-        for gap in _reconciled(participant_id, neighbours, change):
-            yield ledger.gap_entry(call_id, participant_id, gap)
+        track = _Track(participant_id)
+        yielded: list[Gap] = []
+        for places in (track.places(change, of_track), *track.ends(ended)):
+            for gap in _reconciled(participant_id, track.neighbours(places), change):
+                if gap not in yielded:
+                    yielded.append(gap)
+                    yield ledger.gap_entry(call_id, participant_id, gap)
 
 
 def gap_between(
@@ -142,31 +157,81 @@ def overlap(one: Gap, other: Gap) -> bool:
     )
 
 
-def _neighbours(
-    participant_id: UUID, change: TrackChange, segments: Iterable[SealedSegment | Move]
-) -> list[Neighbour]:
-    """Returns the segments around the places in a track that the file concerns: its segments, both
-    ends of the gaps it found, and its socket's last segment once that is over.
-    """
-    track: QuerySet[Any, Any] = Segment.objects.filter(participant_id=participant_id).annotate(
-        place=PLACE
-    )
-    places = [segment.start_sample / segment.sample_rate for segment in segments]
-    places += [gap.start_sample / gap.sample_rate for gap in change.found]
-    places += [(gap.start_sample + gap.sample_count) / gap.sample_rate for gap in change.found]
-    if change.ending:
-        own = track.filter(subscription__stream_id=change.stream_id)
-        places += own.order_by("-place").values_list("place", flat=True)[:1]
-    if not places:
-        return []
-    first, last = min(places), max(places)
-    before = track.filter(place__lt=first).order_by("-place").values("place")[:1]
-    after = track.filter(place__gt=last).order_by("place").values("place")[:1]
-    within = track.filter(
-        place__gte=Coalesce(before, first), place__lte=Coalesce(after, last)
-    ).order_by("place")
-    columns = ("start_sample", "sample_count", "sample_rate", "subscription__stream_id", "place")
-    return [Neighbour(*values) for values in within.values_list(*columns)]
+def _open_times(call_id: UUID) -> dict[UUID, OpenTime]:
+    """Returns when each socket of the call was open."""
+    rows: dict[UUID, list[SocketRow]] = {}
+    found = Subscription.objects.filter(call_id=call_id).order_by()
+    columns = ("stream_id", "connected_at", "disconnected_at", "close_code", "position")
+    for stream_id, *values in found.values_list(*columns):
+        rows.setdefault(stream_id, []).append(SocketRow(*values))
+    return {stream_id: _open_time(stream_id, of_socket) for stream_id, of_socket in rows.items()}
+
+
+def _open_time(stream_id: UUID, rows: Sequence[SocketRow]) -> OpenTime:
+    """Returns when a socket was open, from the rows of its subscriptions."""
+    starts_us = [to_microseconds(row.connected_at) for row in rows]
+    ends_us = [
+        OPEN if (end := row.disconnected_at) is None else to_microseconds(end) for row in rows
+    ]
+    died = all(row.close_code is None for row in rows)
+    return OpenTime(stream_id, min(starts_us), max(ends_us), died, rows[0].position)
+
+
+def _voices_of(stream_ids: Collection[UUID]) -> set[str]:
+    """Returns the raw ids of the tracks with audio of these sockets."""
+    if not stream_ids:
+        return set()
+    found = Segment.objects.filter(subscription__stream_id__in=stream_ids).order_by()
+    return set(found.values_list("participant__raw_id", flat=True).distinct())
+
+
+class _Track:
+    """The segments of one participant."""
+
+    def __init__(self, participant_id: UUID) -> None:
+        self._segments: QuerySet[Any, Any] = Segment.objects.filter(
+            participant_id=participant_id
+        ).annotate(place=PLACE)
+
+    def places(self, change: TrackChange, segments: Iterable[SealedSegment | Move]) -> list[float]:
+        """Returns the places that the file concerns: its segments, both ends of the gaps it found,
+        and its socket's last segment once that is over.
+        """
+        places = [segment.start_sample / segment.sample_rate for segment in segments]
+        places += [gap.start_sample / gap.sample_rate for gap in change.found]
+        places += [(gap.start_sample + gap.sample_count) / gap.sample_rate for gap in change.found]
+        if change.is_ending:
+            places += self._end(change.stream_id)
+        return places
+
+    def ends(self, stream_ids: Iterable[UUID]) -> list[list[float]]:
+        """Returns the place of the last segment of each socket, or nothing."""
+        return [self._end(stream_id) for stream_id in stream_ids]
+
+    def neighbours(self, places: Collection[float]) -> list[Neighbour]:
+        """Returns the segments between the first and the last of the places, and one on each
+        side.
+        """
+        if not places:
+            return []
+        first, last = min(places), max(places)
+        before = self._segments.filter(place__lt=first).order_by("-place").values("place")[:1]
+        after = self._segments.filter(place__gt=last).order_by("place").values("place")[:1]
+        within = self._segments.filter(
+            place__gte=Coalesce(before, first), place__lte=Coalesce(after, last)
+        ).order_by("place")
+        columns = (
+            "start_sample",
+            "sample_count",
+            "sample_rate",
+            "subscription__stream_id",
+            "place",
+        )
+        return [Neighbour(*values) for values in within.values_list(*columns)]
+
+    def _end(self, stream_id: UUID) -> list[float]:
+        own = self._segments.filter(subscription__stream_id=stream_id)
+        return list(own.order_by("-place").values_list("place", flat=True)[:1])
 
 
 def _reconciled(

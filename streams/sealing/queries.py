@@ -16,9 +16,10 @@ from django.db.models import F, Min, Q
 
 from calls import identity
 from calls.models import Participant, Segment, Subscription
-from calls.times import EPOCH, from_microseconds
+from calls.times import from_microseconds, to_microseconds
 from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
+from streams.sealing.overlaps.open_time import STEP_US
 from streams.sealing.overlaps.placement import Stored
 from streams.timeline.arrival import lead_of
 from streams.timeline.timeline import Timeline
@@ -30,7 +31,7 @@ samples.
 """
 
 
-STEP = timedelta(minutes=10)
+STEP = timedelta(microseconds=STEP_US)
 """A socket that has an earlier position, but connected this much later by the clock, is one whose
 host has another time. With less, it may be our socket that became a row late, because its process
 could not reach the database; audio that is placed after its own future would be shifted.
@@ -219,10 +220,10 @@ def _axis(
         timeline.tracks[participant.raw_id] = Track(
             last.sample_rate, end=last.start_sample + last.sample_count, gap_reason=reason
         )
-        until_us = _microseconds_of(last.ended_at)
+        until_us = to_microseconds(last.ended_at)
         timeline.latest_us = max(timeline.latest_us or until_us, until_us)
         if ended_at := last.subscription.disconnected_at:  # its last packet arrived before that
-            at_us = _microseconds_of(ended_at)
+            at_us = to_microseconds(ended_at)
             timeline.arrival.add(until_us, at_us, lead_of(until_us, at_us))
     timeline.arrival.end_socket()
     return timeline
@@ -243,7 +244,3 @@ def _before(handshake: Handshake, position: int | None) -> Q:
             subscription__disconnected_at__isnull=False,
         )
     return (own & Q(journal__lt=handshake.sequence)) | (earlier & ~own)
-
-
-def _microseconds_of(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)

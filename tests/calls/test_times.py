@@ -14,6 +14,7 @@ from calls.times import (
     iso_from_microseconds,
     iso_text,
     midnight,
+    to_microseconds,
 )
 
 
@@ -21,6 +22,7 @@ class Conversions(TestCase):
     def test_microseconds_are_counted_from_the_epoch_in_both_directions(self) -> None:
         self.assertEqual(from_microseconds(0), EPOCH)
         self.assertEqual(from_microseconds(-1), EPOCH - timedelta(microseconds=1))
+        self.assertEqual([to_microseconds(from_microseconds(one)) for one in (-1, 7)], [-1, 7])
 
     def test_a_time_outside_the_calendar_is_an_overflow(self) -> None:
         with self.assertRaises(OverflowError):

@@ -183,16 +183,18 @@ class ThreeSockets(OutOfOrder):
         self.seal_later_socket(self.packets[300:500])
         self.assertEqual(self.gaps(), [("not_received", 50, 50), ("not_connected", 200, 100)])
 
-    def test_the_gaps_of_other_voices_are_left_alone(self) -> None:
+    def test_the_gaps_of_other_voices_stay_with_the_reason_that_is_right_now(self) -> None:
+        """A socket was open after all, but did not carry this voice."""
         other = speech(600, participant="q")
         both = sorted(self.packets[:200] + other[:200], key=lambda packet: packet.spoken_us)
         self.seal_later_socket(both)
         self.seal_later_socket(
             sorted(self.packets[500:] + other[500:], key=lambda packet: packet.spoken_us)
         )
+        self.assertEqual(self.gaps(participant__raw_id="q"), [("not_connected", 200, 300)])
         self.seal_later_socket(self.packets[200:500])
         self.assertEqual(self.gaps(participant__raw_id="p"), [])
-        self.assertEqual(self.gaps(participant__raw_id="q"), [("not_connected", 200, 300)])
+        self.assertEqual(self.gaps(participant__raw_id="q"), [("not_received", 200, 300)])
 
     def test_sealing_again_after_a_crash_restores_no_gap(self) -> None:
         """Its journal was not deleted; before it is read again, the audio it was missing is
@@ -205,6 +207,50 @@ class ThreeSockets(OutOfOrder):
         self.seal_later_socket(self.packets[200:450])
         self.survivor.round(after_seconds=LONGEST_BACKOFF_SECONDS)
         self.assertEqual((self.files(), self.gaps()), ([], [("not_connected", 450, 50)]))
+
+
+class Lingering(OutOfOrder):
+    """The new socket opens while the old one is open; then the voice pauses."""
+
+    def seal(
+        self, order: str, connection: str = "once", *, dies: bool = False, closes_at: int = 300
+    ) -> None:
+        """A: packets 0 to 200, then closed at `closes_at`, or its process dies there. B: opened at
+        250; packets from 400 on, and of another voice from 260 on.
+        """
+        for name in order:
+            connected_us = self.packets[250].spoken_us if name == "B" else START_US
+            socket = Socket(self.process.folder, connection, connected_us=connected_us)
+            if name == "A":
+                other = speech(600, participant="q")[closes_at - 1 : closes_at]
+                socket.say(self.packets[:200] + other)
+                _ = socket.end() if dies else socket.close(at_us=self.packets[closes_at].spoken_us)
+            else:
+                socket.say(self.packets[400:]).close()
+            self.process.round()
+
+    def test_a_pause_across_both_is_not_received(self) -> None:
+        for order in ("AB", "BA"):
+            for dies in (False, True):
+                with self.subTest(order=order, dies=dies):
+                    connection = f"{order} {dies}"
+                    self.seal(order, connection, dies=dies)
+                    found = self.gaps(call__call_connection_id=connection, participant__raw_id="p")
+                    self.assertEqual(found, [("not_received", 200, 200)])
+
+    def test_a_pause_with_less_than_60_ms_without_a_socket_is_not_received(self) -> None:
+        self.seal("AB", closes_at=248)
+        self.assertEqual(self.gaps(participant__raw_id="p"), [("not_received", 200, 200)])
+
+    def test_a_socket_without_audio_between_two_others_was_open(self) -> None:
+        for name, first, last in (("A", 0, 200), ("C", 400, 600), ("B", 199, 401)):
+            socket = Socket(self.process.folder, connected_us=self.packets[first].spoken_us)
+            heard = [] if name == "B" else self.packets[first:last]
+            socket.say(heard).close(at_us=self.packets[last - 1].spoken_us)
+            self.process.round()
+            expected = "not_received" if name == "B" else "not_connected"
+            found = [reason for reason, _, _ in self.gaps()]
+            self.assertEqual(found, [expected] if name != "A" else [])
 
 
 Story = tuple[int, int, int, int, bool]

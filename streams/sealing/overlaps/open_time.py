@@ -1,0 +1,88 @@
+"""Time in which no socket of a call was open, and why. PURE.
+
+Only times of sockets are compared with each other, never with the axis: that follows the clock of
+the sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from streams.timeline.track import TOLERANCE_US
+
+OPEN = 1 << 62
+"""The end of an open socket."""
+
+STEP_US = 600_000_000
+"""A socket that has a later position, but opened this much earlier by the clock, is one whose host
+has another time.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTime:
+    """When a socket was open, in µs. `end_us`: `OPEN` while it is; `died`: with its process.
+    `position`: in the order of the call's sockets, if known.
+    """
+
+    stream_id: UUID
+    start_us: int
+    end_us: int
+    died: bool
+    position: int | None = None
+
+    @property
+    def reason_after(self) -> str:
+        """Why time after it is missing, if no other socket was open."""
+        return "recorder_stopped" if self.died else "not_connected"
+
+    def has_another_clock(self, before: OpenTime) -> bool:
+        """Whether it was opened after a socket that is older only by the position."""
+        return (
+            self.position is not None
+            and before.position is not None
+            and self.position > before.position
+            and before.start_us - self.start_us >= STEP_US
+        )
+
+
+def reason_between(
+    before: OpenTime, after: OpenTime, sockets: Iterable[OpenTime], missing_us: int
+) -> str:
+    """Returns why `missing_us` are missing between audio of two sockets of a call.
+
+    Time without a socket is the reason if it is more than 60 ms, or if there would be no gap
+    without it. The socket before it says whether it was closed or its process died. If the clocks
+    of their hosts cannot be compared, the later socket has replaced the other one.
+    """
+    if after.has_another_clock(before):
+        return before.reason_after
+    longest_us, total_us, last = 0, 0, before
+    reached = before
+    for socket in sorted([*sockets, after], key=lambda one: one.start_us):
+        if socket.start_us > after.start_us:
+            break
+        if (closed_us := socket.start_us - reached.end_us) > 0:
+            total_us += closed_us
+            if closed_us > longest_us:
+                longest_us, last = closed_us, reached
+        if socket.end_us > reached.end_us:
+            reached = socket
+    is_reason = total_us > TOLERANCE_US or missing_us - total_us <= TOLERANCE_US
+    if not total_us or not is_reason:
+        return "not_received"
+    return last.reason_after
+
+
+def ended_during(socket: OpenTime, sockets: Iterable[OpenTime]) -> list[UUID]:
+    """Returns the other sockets that ended while this one was open, or just before: it may have
+    been open in the time after them.
+    """
+    first_us = socket.start_us - TOLERANCE_US
+    return [
+        one.stream_id
+        for one in sockets
+        if one.stream_id != socket.stream_id and first_us <= one.end_us <= socket.end_us
+    ]

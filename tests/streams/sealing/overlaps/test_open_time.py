@@ -1,0 +1,86 @@
+"""Time in which no socket of a call was open."""
+
+from __future__ import annotations
+
+from unittest import TestCase
+from uuid import UUID
+
+from streams.sealing.overlaps.open_time import OPEN, STEP_US, OpenTime, ended_during, reason_between
+
+SECOND = 1_000_000
+
+
+def socket(
+    number: int, start: float, end: float | None, *, died: bool = False, position: int | None = None
+) -> OpenTime:
+    """Returns a socket that was open between two times in seconds."""
+    end_us = OPEN if end is None else round(end * SECOND)
+    return OpenTime(UUID(int=number), round(start * SECOND), end_us, died, position)
+
+
+class ReasonBetween(TestCase):
+    def reason(self, *sockets: OpenTime, missing: float = 5) -> str:
+        """Returns the reason between audio of the first and of the last socket."""
+        return reason_between(sockets[0], sockets[-1], sockets, round(missing * SECOND))
+
+    def test_time_without_a_socket_is_not_connected(self) -> None:
+        self.assertEqual(self.reason(socket(1, 0, 10), socket(2, 12, 20)), "not_connected")
+
+    def test_time_after_a_process_that_died_is_recorder_stopped(self) -> None:
+        dead = socket(1, 0, 10, died=True)
+        self.assertEqual(self.reason(dead, socket(2, 12, 20)), "recorder_stopped")
+        self.assertEqual(self.reason(socket(1, 0, 9), dead, socket(2, 12, 20)), "recorder_stopped")
+
+    def test_sockets_that_overlap_leave_none(self) -> None:
+        for after in (socket(2, 9, 20), socket(2, 10, 20), socket(2, 10.05, 20)):
+            self.assertEqual(self.reason(socket(1, 0, 10), after), "not_received")
+
+    def test_an_older_socket_that_stays_open_leaves_none(self) -> None:
+        self.assertEqual(self.reason(socket(2, 5, 10), socket(1, 0, 20)), "not_received")
+
+    def test_another_socket_between_them_leaves_none(self) -> None:
+        first, between, last = socket(1, 0, 10), socket(3, 9, None), socket(2, 12, 20)
+        self.assertEqual(self.reason(first, between, last), "not_received")
+        self.assertEqual(self.reason(first, last, socket(2, 12, 20)), "not_connected")
+
+    def test_sockets_that_opened_later_are_of_no_account(self) -> None:
+        first, last, later = socket(1, 0, 10), socket(2, 12, 20), socket(3, 30, 40)
+        self.assertEqual(
+            reason_between(first, last, [later, last, first], 5 * SECOND), "not_connected"
+        )
+
+    def test_a_short_time_is_the_reason_if_there_were_no_gap_without_it(self) -> None:
+        sockets = socket(1, 0, 10), socket(2, 10.05, 20)
+        self.assertEqual(self.reason(*sockets, missing=0.1), "not_connected")
+        self.assertEqual(self.reason(*sockets, missing=0.12), "not_received")
+
+    def test_the_longest_time_without_a_socket_has_the_reason(self) -> None:
+        sockets = [socket(1, 0, 10), socket(2, 13, 14, died=True), socket(3, 15, 20)]
+        self.assertEqual(self.reason(*sockets), "not_connected")
+
+
+class AnotherClock(TestCase):
+    def reason(self, ahead: float, first: int | None, second: int | None) -> str:
+        """The second socket opens `ahead` seconds before the first one, by its host's clock."""
+        before = socket(1, 0, 10, position=first)
+        after = socket(2, -ahead, 2 - ahead, position=second)
+        return reason_between(before, after, [before, after], 5 * SECOND)
+
+    def test_a_later_socket_of_a_host_with_another_time_has_replaced_the_one_before(self) -> None:
+        self.assertEqual(self.reason(STEP_US / SECOND, 1, 2), "not_connected")
+
+    def test_without_contradicting_positions_the_clocks_are_compared(self) -> None:
+        step = STEP_US / SECOND
+        for case in ((step - 1, 1, 2), (step, 2, 1), (step, None, 2), (step, 1, None)):
+            self.assertEqual(self.reason(*case), "not_received")
+
+
+class EndedDuring(TestCase):
+    def test_sockets_that_ended_while_it_was_open_or_just_before_are_found(self) -> None:
+        ours = socket(1, 10, 20)
+        others = [
+            socket(number, 0, end)
+            for number, end in enumerate((9.9, 9.95, 15, 20, 20.1, None), start=2)
+        ]
+        found = ended_during(ours, [ours, *others])
+        self.assertEqual([one.int for one in found], [3, 4, 5])
