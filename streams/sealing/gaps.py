@@ -94,8 +94,7 @@ class TrackChange:
         socket, after = self.sockets[before.stream_id], self.sockets[later[0].stream_id]
         if socket.end_us == OPEN:  # sealing the last file of that socket will decide
             return next(filter(None, reasons), None)
-        missing_us = missing.sample_count * 1_000_000 // missing.sample_rate
-        return reason_between(socket, after, self.sockets.values(), missing_us)
+        return reason_between(socket, after, self.sockets.values())
 
 
 def reconciled_gaps(
@@ -121,14 +120,10 @@ def reconciled_gaps(
         participant_id = identity.participant_id_of(call_id, raw_id)
         found = [gap for of, gap in digest.gaps if of == raw_id]
         change = TrackChange(stream_id, found, digest.ending is not None, sockets)
-        of_track = [segment for segment in added if segment.raw_id == raw_id]
         track = _Track(participant_id)
-        yielded: list[Gap] = []
-        for places in (track.places(change, of_track), *track.ends(ended)):
-            for gap in _reconciled(participant_id, track.neighbours(places), change):
-                if gap not in yielded:
-                    yielded.append(gap)
-                    yield ledger.gap_entry(call_id, participant_id, gap)
+        places = track.places(change, [one for one in added if one.raw_id == raw_id])
+        for gap in _new_gaps(participant_id, track, [places, *track.ends(ended)], change):
+            yield ledger.gap_entry(call_id, participant_id, gap)
 
 
 def gap_between(
@@ -232,6 +227,17 @@ class _Track:
     def _end(self, stream_id: UUID) -> list[float]:
         own = self._segments.filter(subscription__stream_id=stream_id)
         return list(own.order_by("-place").values_list("place", flat=True)[:1])
+
+
+def _new_gaps(
+    participant_id: UUID, track: _Track, parts: Iterable[Collection[float]], change: TrackChange
+) -> list[Gap]:
+    """Returns the gaps around all places in the parts of a track that have no entry yet."""
+    gaps: list[Gap] = []
+    for places in parts:
+        found = _reconciled(participant_id, track.neighbours(places), change)
+        gaps += [gap for gap in found if gap not in gaps]
+    return gaps
 
 
 def _reconciled(

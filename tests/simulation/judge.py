@@ -329,8 +329,16 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
     end_us += max(one.delay_us for one in voice.packets)
     unwritten_us = sum(PACKET_US for packet in missed if packet.unwritten)
     allowed = set()
-    if closed_us:
-        ended = [one for one in sockets if start_us - SECOND <= one.close_us <= end_us]
+    ended = [one for one in sockets if start_us - SECOND <= one.close_us <= end_us]
+    # A recorder that stands still may note the end of a socket before the next one's beginning.
+    short_us = TOLERANCE_US + sum(one.us for one in voice.world.plan.of("stall"))
+    if not closed_us:
+        ended = [
+            one
+            for one in ended
+            if any(abs(other.open_us - one.close_us) <= short_us for other in sockets)
+        ]
+    if ended:
         allowed |= {"recorder_stopped" if one.dies else "not_connected" for one in ended}
     if voice.world.plan.of("disk") and _disk_failed(voice.world, start_us, end_us):
         allowed.add("not_written")

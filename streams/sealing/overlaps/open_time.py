@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from streams.timeline.track import TOLERANCE_US
-
 OPEN = 1 << 62
 """The end of an open socket."""
 
@@ -48,41 +46,33 @@ class OpenTime:
         )
 
 
-def reason_between(
-    before: OpenTime, after: OpenTime, sockets: Iterable[OpenTime], missing_us: int
-) -> str:
-    """Returns why `missing_us` are missing between audio of two sockets of a call.
+def reason_between(before: OpenTime, after: OpenTime, sockets: Iterable[OpenTime]) -> str:
+    """Returns why time is missing between audio of two sockets of a call.
 
-    Time without a socket is the reason if it is more than 60 ms, or if there would be no gap
-    without it. The socket before it says whether it was closed or its process died. If the clocks
-    of their hosts cannot be compared, the later socket has replaced the other one.
+    Time without any socket is the reason, however short: the timestamps of audio that is sent
+    faster than it was spoken say nothing about how long a reconnect took. The socket before the
+    longest such time says whether it was closed or its process died. If the clocks of their hosts
+    cannot be compared, the later socket has replaced the other one.
     """
     if after.has_another_clock(before):
         return before.reason_after
-    longest_us, total_us, last = 0, 0, before
-    reached = before
+    longest_us, last, reached = 0, before, before
     for socket in sorted([*sockets, after], key=lambda one: one.start_us):
         if socket.start_us > after.start_us:
             break
-        if (closed_us := socket.start_us - reached.end_us) > 0:
-            total_us += closed_us
-            if closed_us > longest_us:
-                longest_us, last = closed_us, reached
+        if (closed_us := socket.start_us - reached.end_us) > longest_us:
+            longest_us, last = closed_us, reached
         if socket.end_us > reached.end_us:
             reached = socket
-    is_reason = total_us > TOLERANCE_US or missing_us - total_us <= TOLERANCE_US
-    if not total_us or not is_reason:
-        return "not_received"
-    return last.reason_after
+    return last.reason_after if longest_us else "not_received"
 
 
 def ended_during(socket: OpenTime, sockets: Iterable[OpenTime]) -> list[UUID]:
-    """Returns the other sockets that ended while this one was open, or just before: it may have
-    been open in the time after them.
+    """Returns the other sockets that ended while this one was open: no time without a socket
+    follows them.
     """
-    first_us = socket.start_us - TOLERANCE_US
     return [
         one.stream_id
         for one in sockets
-        if one.stream_id != socket.stream_id and first_us <= one.end_us <= socket.end_us
+        if one.stream_id != socket.stream_id and socket.start_us <= one.end_us <= socket.end_us
     ]
