@@ -284,15 +284,15 @@ def _check_overlaps(additions: Sequence[Addition]) -> set[UUID]:
     return set(stored) - {cut.stored.segment_id for one in additions for cut in one.cuts}
 
 
-def _change_rows(additions: Iterable[Addition], used: Collection[UUID], now: datetime) -> None:
+def _change_rows(additions: Collection[Addition], used: Collection[UUID], now: datetime) -> None:
     """Moves and cuts stored segments, before the new ones are inserted."""
-    for one in additions:
-        changes.move(one.moves)
-        replacements = [
-            changes.Replacement(cut.stored, [_audio_columns(piece) for piece in cut.pieces])
-            for cut in one.cuts
-        ]
-        changes.replace(replacements, used, now)
+    moves = [move for one in additions for move in one.moves]
+    replacements = [
+        changes.Replacement(cut.stored, [_audio_columns(piece) for piece in cut.pieces])
+        for one in additions
+        for cut in one.cuts
+    ]
+    changes.change(moves, replacements, used, now)
 
 
 def _subscription_rows(sources: Iterable[Addition | Announcement]) -> list[Subscription]:

@@ -22,6 +22,8 @@ START_US = 1_664_824_372_000_000
 LATENCY_US = 30_000
 LATENCY_NOISE_US = 12_000
 CLOSE_AFTER_US = 500_000
+STRETCHES = (5, 10, 25, 100)
+"""Packets in a row that one of two sockets carries, before the other one may."""
 
 
 @dataclass(slots=True, eq=False)
@@ -360,8 +362,10 @@ def _carries(socket: Socket, send: _Send, sockets: Sequence[Socket], plan: Plan)
     others = [fault for fault in plan.of("split", "twin") if plan.true_us(fault.at_us) <= at_us]
     if others and at_us < plan.true_us(others[-1].at_us + others[-1].us):
         packet, fault = send.packet, others[-1]
-        drawn = Random(f"{fault.seed} {packet.voice} {packet.number}").random()
         newest = max(later, key=lambda one: one.number).number < socket.number
+        stretch = 1 if fault.kind == "twin" else STRETCHES[fault.seed % len(STRETCHES)]
+        number = packet.number // stretch
+        drawn = Random(f"{fault.seed} {packet.voice} {number}").random()
         if fault.kind == "twin":
             return newest or drawn < 0.7
         return newest == (drawn < 0.5)

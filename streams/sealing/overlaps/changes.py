@@ -71,12 +71,23 @@ def move(moves: Iterable[Move]) -> None:
         Segment.objects.filter(id__in=ids).update(start_sample=F("start_sample") - FAR)
 
 
-def replace(replacements: Iterable[Replacement], used: Collection[UUID], now: datetime) -> None:
-    """Replaces rows by the pieces of their audio; their objects are removed later."""
-    for one in replacements:
-        row = Segment.objects.get(id=one.stored.segment_id)
+def change(
+    moves: Iterable[Move],
+    replacements: Collection[Replacement],
+    used: Collection[UUID],
+    now: datetime,
+) -> None:
+    """Moves rows, and replaces others by the pieces of their audio, whose objects are removed
+    later. Rows that are replaced go first: others may take their positions.
+    """
+    rows = Segment.objects.in_bulk([one.stored.segment_id for one in replacements])
+    for row in rows.values():
         DiscardedAudio.objects.get_or_create(name=row.audio_name, defaults={"segment_id": row.pk})
-        row.delete()
+    if rows:
+        Segment.objects.filter(id__in=list(rows)).delete()
+    move(moves)
+    for one in replacements:
+        row = rows[one.stored.segment_id]
         for columns in one.pieces:
             for name, value in columns.items():
                 setattr(row, name, value)

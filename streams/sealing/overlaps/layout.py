@@ -1,26 +1,30 @@
 """The audio of a track in order of its positions, and the insertion of more. PURE.
 
-Audio that overlaps a little is shifted, or shifts the audio that follows without a space; audio
-that overlaps more is put into free space. Nothing ever overlaps.
+Audio that overlaps a little is shifted, or shifts the audio that follows without a space; packets
+of two sockets that carried them in turn are interleaved; audio that overlaps more is put into free
+space. Nothing ever overlaps.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
 
 
 @dataclass(slots=True)
 class Block:
-    """Samples `first` to `first + count` of a source, at the position `start`."""
+    """Samples `first` to `first + count` of a source, at the position `start`; `pushed`: how far
+    others have pushed it behind its place.
+    """
 
     start: int
     count: int
     source: int
     first: int = 0
+    pushed: int = field(default=0, compare=False)
 
     @property
     def end(self) -> int:
@@ -28,7 +32,13 @@ class Block:
 
     def part(self, first: int, count: int) -> Block:
         """Returns a part of it, in its place; `first` is counted from its own first sample."""
-        return Block(self.start + first, count, self.source, self.first + first)
+        return Block(self.start + first, count, self.source, self.first + first, self.pushed)
+
+    def push(self, start: int) -> None:
+        """Moves it behind audio that ends at `start`, if it begins before that."""
+        if start > self.start:
+            self.pushed += start - self.start
+            self.start = start
 
 
 start_of = attrgetter("start")
@@ -45,7 +55,7 @@ def have_overlaps(ours: Iterable[tuple[int, int]], theirs: Iterable[tuple[int, i
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """One way to insert a block: before the block with number `number`, or into it, at `start`.
+    """One way to insert a block: before the block with number `number`, at `start`.
 
     `cost`: the longest distance by which audio moves.
     """
@@ -53,53 +63,73 @@ class _Option:
     cost: int
     number: int
     start: int
-    cuts: bool = False
 
 
 class Layout:
-    """Blocks that do not overlap, in order. `tolerance`: samples by which audio may be shifted."""
+    """Blocks that do not overlap, in order. `tolerance`: samples by which audio may be shifted to
+    keep blocks whole; `limit`: samples by which packets may be pushed to keep their order.
+    """
 
-    def __init__(self, blocks: Iterable[Block], tolerance: int) -> None:
-        self.blocks = sorted(blocks, key=start_of)
+    def __init__(self, blocks: Iterable[Block], tolerance: int, limit: int) -> None:
+        self.blocks = list(blocks)
         self._tolerance = tolerance
+        self._limit = limit
 
-    def insert(self, block: Block, cut_at: int | None = None) -> bool:
-        """Inserts a block as near to its place as possible; False, with nothing changed, if audio
-        would move by more than the tolerance.
-
-        The blocks behind it move until the first space absorbs it. `cut_at`: a position where the
-        block may be inserted into another one.
+    def insert(self, block: Block) -> bool:
+        """Inserts a block where that moves it, and those behind it, the least; returns False and
+        changes nothing if that is more than the tolerance.
         """
-        options = [*self._between(block), *self._inside(block, cut_at)]
-        best = min(options, key=lambda option: (option.cost, option.cuts, -option.number))
+        best = min(self._between(block), key=lambda option: (option.cost, -option.number))
         if best.cost > self._tolerance:
             return False
-        if best.cuts:
-            self._cut(best.number, best.start)
-        number = best.number + best.cuts
         block.start = best.start
-        self.blocks.insert(number, block)
-        for before, after in pairwise(self.blocks[number:]):
-            if after.start >= before.end:
-                break
-            after.start = before.end
+        self.blocks.insert(best.number, block)
+        self._push_from(best.number + 1)
         return True
 
-    def pieces_around(self, block: Block, packet: int) -> list[Block]:
-        """Returns the block in pieces, which can be inserted one by one around the blocks at its
-        place, or as a whole if these are longer than the tolerance.
+    def insert_at(self, block: Block, at: int) -> bool:
+        """Inserts a block between the audio before the position `at` and the audio behind it;
+        returns False and changes nothing if that pushes audio further than the limit.
         """
-        free = sum(last - first for first, last in self._spaces(block))
-        if block.count - free > self._tolerance:
-            return [block]
-        inside = self.blocks[
-            bisect_right(self.blocks, block.start, key=start_of) : bisect_left(
-                self.blocks, block.end, key=start_of
-            )
+        before = self._copy()
+        number = self._cut(at)
+        block = block.part(0, block.count)
+        if number:
+            block.push(self.blocks[number - 1].end)
+        self.blocks.insert(number, block)
+        self._push_from(number + 1)
+        return self._is_within(self._limit, before)
+
+    def interleave(
+        self,
+        block: Block,
+        packet: int,
+        space: tuple[int, int],
+        is_cuttable: Callable[[Block], bool],
+        limit: int,
+    ) -> bool:
+        """Inserts the packets of a block between those at the same time, in order of their places,
+        as two sockets carried them in turn; returns False and changes nothing if that pushes audio
+        further than `limit`. `space`: the packets before and behind it stay there.
+
+        Each packet lies at most the tolerance before its true time. Audio that was spoken one after
+        the other fits into its time, so it ends at most the tolerance and a packet late.
+        """
+        before = self._copy()
+        first = self._cut(max(block.start, space[0]), packet, is_cuttable)
+        last = self._cut(min(block.end, space[1]), packet, is_cuttable)
+        parts = [*self.blocks[first:last], block]
+        packets = [
+            piece
+            for part in parts
+            for piece in (_packets(part, packet) if is_cuttable(part) else [part])
         ]
-        cuts = {round((one.start - block.start) / packet) * packet for one in inside}
-        places = sorted({0, *(min(cut, block.count) for cut in cuts), block.count})
-        return [block.part(first, last - first) for first, last in pairwise(places)]
+        self.blocks[first:last] = sorted(packets, key=start_of)
+        self._push_from(max(first, 1))
+        if not self._is_within(limit, before):
+            return False
+        self._join()
+        return True
 
     def fill(self, block: Block, packet: int) -> list[Block]:
         """Inserts the packets of a block whose place is free; returns the others, in order."""
@@ -136,30 +166,62 @@ class Layout:
         first = bisect_right(self.blocks, block.start - self._tolerance, key=end_of)
         last = bisect_left(self.blocks, block.end + self._tolerance, key=start_of)
         for number in range(first, max(first, last) + 1):
-            start = block.start
-            if number < len(self.blocks):
-                start = min(start, self.blocks[number].start - block.count)
+            start, overlap = block.start, 0
             if number > 0:
                 start = max(start, self.blocks[number - 1].end)
-            overlap = 0
             if number < len(self.blocks):
                 overlap = max(0, start + block.count - self.blocks[number].start)
-            yield _Option(max(abs(start - block.start), overlap), number, start)
+            yield _Option(max(start - block.start, overlap), number, start)
 
-    def _inside(self, block: Block, cut_at: int | None) -> Iterator[_Option]:
-        if cut_at is None:
-            return
-        number = bisect_right(self.blocks, cut_at, key=end_of)
-        if number < len(self.blocks) and self.blocks[number].start < cut_at:
-            yield _Option(max(abs(cut_at - block.start), block.count), number, cut_at, cuts=True)
-
-    def _cut(self, number: int, at: int) -> None:
+    def _cut(
+        self, at: int, packet: int = 1, is_cuttable: Callable[[Block], bool] = lambda _: True
+    ) -> int:
+        """Cuts the block around the position, between packets; returns the number of the first
+        block behind it.
+        """
+        number = bisect_right(self.blocks, at, key=end_of)
+        if number == len(self.blocks) or self.blocks[number].start >= at:
+            return number
         block = self.blocks[number]
-        count = at - block.start
-        self.blocks[number : number + 1] = [
-            block.part(0, count),
-            block.part(count, block.count - count),
-        ]
+        count = (at - block.start) // packet * packet
+        if count and is_cuttable(block):
+            self.blocks[number : number + 1] = [
+                block.part(0, count),
+                block.part(count, block.count - count),
+            ]
+            number += 1
+        return number
+
+    def _push_from(self, number: int) -> None:
+        for before, after in pairwise(self.blocks[number - 1 :]):
+            after.push(before.end)
+
+    def _copy(self) -> list[Block]:
+        return [block.part(0, block.count) for block in self.blocks]
+
+    def _is_within(self, limit: int, before: list[Block]) -> bool:
+        """Whether no block has been pushed too far; else restores those before."""
+        if all(block.pushed <= limit for block in self.blocks):
+            return True
+        self.blocks = before
+        return False
+
+    def _join(self) -> None:
+        """Joins neighbours that are contiguous in their source, too."""
+        joined: list[Block] = []
+        for block in self.blocks:
+            last = joined[-1] if joined else None
+            if (
+                last
+                and last.source == block.source
+                and last.first + last.count == block.first
+                and last.end == block.start
+            ):
+                last.count += block.count
+                last.pushed = max(last.pushed, block.pushed)
+            else:
+                joined.append(block)
+        self.blocks = joined
 
     def _spaces(self, block: Block) -> Iterator[tuple[int, int]]:
         """Yields the free samples of a block's place, counted from its first sample."""
@@ -172,3 +234,7 @@ class Layout:
             done = other.end - block.start
         if done < block.count:
             yield done, block.count
+
+
+def _packets(block: Block, packet: int) -> list[Block]:
+    return [block.part(at, min(packet, block.count - at)) for at in range(0, block.count, packet)]

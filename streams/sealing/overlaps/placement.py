@@ -2,8 +2,8 @@
 
 Packets that another socket has stored are dropped, and counted; the audio around them continues the
 stored audio. Other audio that overlaps by at most `TOLERANCE_US` is shifted, or the stored audio
-that follows it is. Where more overlaps, the new packets move into the next free space (law 5: the
-order of arrival stands).
+that follows it is. Packets of a voice that two sockets carried in turn are interleaved. Where more
+overlaps, the new packets move into the next free space (law 5: the order of arrival stands).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from streams.timeline.track import TOLERANCE_US
 
 REACH_US = 2 * TOLERANCE_US
 """Two timelines, each within the tolerance, place equal packets at most this far apart."""
+
+EVERYWHERE = (-(1 << 62), 1 << 62)
+"""Positions between which audio lies that adjoins no equal audio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +194,12 @@ class _Track:
         self._packet = max(1, rate // PACKETS_PER_SECOND)
         self._tolerance = TOLERANCE_US * rate // 1_000_000
         self._reach = REACH_US * rate // 1_000_000
+        self._limit = self._reach + self._packet
         self._pcm: dict[UUID, bytes | None] = {}
         self._layout = Layout(
             [Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)],
             self._tolerance,
+            self._limit,
         )
 
     def place(self, segments: Sequence[SealedSegment], placement: Placement) -> None:
@@ -206,8 +211,8 @@ class _Track:
         rest: list[Block] = []
         for number in range(len(runs) - 1, -1, -1):
             audio = runs[number].audio
-            for block, cut_at in reversed(self._new_blocks(audio, len(self._rows) + number)):
-                rest[:0] = self._insert(block, cut_at)
+            for block, space in reversed(self._new_blocks(audio, len(self._rows) + number)):
+                rest[:0] = self._insert(block, space)
         lowest = rest[0].start if rest else 0
         for block in rest:
             self._layout.insert_behind(block, lowest)
@@ -223,33 +228,50 @@ class _Track:
         placement.duplicate += packets - sum(part.packets for part in parts)
         self._change_rows(placement)
 
-    def _insert(self, block: Block, cut_at: int | None) -> list[Block]:
-        """Inserts a block; returns the parts of it that have no space near their place."""
-        if self._layout.insert(block, cut_at):
-            return []
-        rest: list[Block] = []
-        for piece in reversed(self._layout.pieces_around(block, self._packet)):
-            if not self._layout.insert(piece):
-                rest[:0] = self._layout.fill(piece, self._packet)
-        return rest
-
-    def _new_blocks(self, audio: Audio, source: int) -> list[tuple[Block, int | None]]:
-        """Returns the parts of a run that no other socket has stored, each as a block at its
-        place, and the position where it adjoins equal audio.
+    def _insert(self, block: Block, space: tuple[int, int]) -> list[Block]:
+        """Inserts a block between equal audio that ends, and equal audio that begins, at the limits
+        of its `space`; returns the parts of it that have no space near their place.
         """
-        matches = self._matches(audio)
-        blocks: list[tuple[Block, int | None]] = []
+        if space == EVERYWHERE:
+            is_inserted = self._layout.insert(block)
+        else:
+            after = space[0] if space[0] != EVERYWHERE[0] else space[1]
+            is_inserted = self._layout.insert_at(block, after)
+        if is_inserted or any(
+            self._layout.interleave(block, self._packet, space, is_cuttable, limit)
+            for is_cuttable, limit in (
+                (self._is_new, self._tolerance),
+                (self._is_cuttable, self._limit),
+            )
+        ):
+            return []
+        return self._layout.fill(block, self._packet)
+
+    def _is_new(self, block: Block) -> bool:
+        return block.source >= len(self._rows)
+
+    def _is_cuttable(self, block: Block) -> bool:
+        return self._is_new(block) or self._pcm_of(self._rows[block.source]) is not None
+
+    def _new_blocks(self, audio: Audio, source: int) -> list[tuple[Block, tuple[int, int]]]:
+        """Returns the parts of a run that no other socket has stored, each as a block at its
+        place, and the positions where equal audio before it ends and behind it begins.
+        """
+        blocks: list[tuple[Block, tuple[int, int]]] = []
         first, before = 0, None
-        for after in [*matches, None]:
+        for after in [*self._matches(audio), None]:
             last = after.first if after else audio.end - audio.start
             if first < last:
-                count = last - first
-                start, cut_at = self._continued(audio.start), None
+                count, start = last - first, self._continued(audio.start)
                 if before:
-                    start = cut_at = before.end
+                    start = before.end
                 elif after:
-                    start, cut_at = after.start - count, after.start
-                blocks.append((Block(start, count, source, first), cut_at))
+                    start = after.start - count
+                space = (
+                    before.end if before else EVERYWHERE[0],
+                    after.start if after else EVERYWHERE[1],
+                )
+                blocks.append((Block(start, count, source, first), space))
             if after:
                 first, before = after.first + after.count, after
         return blocks

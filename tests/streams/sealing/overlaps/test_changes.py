@@ -71,6 +71,18 @@ class Moves(SpoolTest):
         self.assertEqual(ids[row.start_sample + 8_000], usual)
         self.assertEqual(len(ids), 4)
 
+    def test_and_pieces_may_take_positions_of_rows_that_are_cut(self) -> None:
+        first, second, third = self.near()
+        at = second.start_sample
+        cuts = [
+            changes.Replacement(first, [{"start_sample": at - 8_000}, {"start_sample": at}]),
+            changes.Replacement(second, [{"start_sample": at + 8_000}]),
+        ]
+        changes.change([Move("p", third, at + 16_000)], cuts, set(), NOW)
+        self.assertEqual(
+            self.starts(), [at - START + distance for distance in (-8_000, 0, 8_000, 16_000)]
+        )
+
     def test_that_changed_in_the_meantime_are_refused(self) -> None:
         moves = self.moves()
         Segment.objects.filter(pk=moves[0].stored.segment_id).update(start_sample=START + 15_990)

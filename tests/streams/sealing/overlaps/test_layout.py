@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from streams.sealing.overlaps.layout import Block, Layout, have_overlaps
 
 TOLERANCE, PACKET, NEW = 60, 20, 99
+LIMIT = 2 * TOLERANCE + PACKET
+ANYWHERE = (-9999, 9999)
 
 
 def layout(*places: tuple[int, int]) -> Layout:
@@ -18,6 +20,7 @@ def layout(*places: tuple[int, int]) -> Layout:
     return Layout(
         [Block(start, end - start, number) for number, (start, end) in enumerate(places)],
         TOLERANCE,
+        LIMIT,
     )
 
 
@@ -40,15 +43,16 @@ class Insert(TestCase):
         self.assertTrue(track.insert(block(60, 160)))
         self.assertEqual(places(track), [(0, 100, 0), (100, 200, NEW)])
 
-    def test_a_block_that_overlaps_the_one_behind_it_begins_earlier_if_there_is_space(self) -> None:
+    def test_a_block_that_overlaps_the_one_behind_it_pushes_that(self) -> None:
+        """Lost packets make audio lie early, so nothing is moved to an earlier place."""
         track = layout((0, 100), (300, 400))
         self.assertTrue(track.insert(block(210, 310)))
-        self.assertEqual(places(track), [(0, 100, 0), (200, 300, NEW), (300, 400, 1)])
+        self.assertEqual(places(track), [(0, 100, 0), (210, 310, NEW), (310, 410, 1)])
 
-    def test_before_all_others_it_begins_earlier(self) -> None:
+    def test_before_all_others_it_keeps_its_place(self) -> None:
         track = layout((0, 100))
         self.assertTrue(track.insert(block(-80, 20)))
-        self.assertEqual(places(track), [(-100, 0, NEW), (0, 100, 0)])
+        self.assertEqual(places(track), [(-80, 20, NEW), (20, 120, 0)])
 
     def test_without_space_those_behind_it_move_until_a_space_absorbs_it(self) -> None:
         track = layout((0, 100), (190, 300), (300, 400), (405, 500), (520, 600))
@@ -61,11 +65,6 @@ class Insert(TestCase):
             ],
         )
 
-    def test_the_space_before_it_is_used_up_first(self) -> None:
-        track = layout((0, 95), (190, 300))
-        self.assertTrue(track.insert(block(100, 200)))
-        self.assertEqual(places(track), [(0, 95, 0), (95, 195, NEW), (195, 305, 1)])
-
     def test_more_than_the_tolerance_is_refused(self) -> None:
         track = layout((0, 100), (139, 300))
         self.assertFalse(track.insert(block(100, 200)))
@@ -74,43 +73,90 @@ class Insert(TestCase):
     def test_the_shorter_way_is_taken(self) -> None:
         track = layout((0, 100))
         self.assertTrue(track.insert(block(-10, 10)))
-        self.assertEqual(places(track), [(-20, 0, NEW), (0, 100, 0)])
+        self.assertEqual(places(track), [(-10, 10, NEW), (10, 110, 0)])
+
+
+class InsertAt(TestCase):
+    """Equal audio shows between which packets the new ones belong."""
 
     def test_a_block_is_cut_where_the_new_one_belongs_into_it(self) -> None:
         track = layout((0, 500), (500, 600))
-        self.assertTrue(track.insert(block(240, 280), cut_at=240))
+        self.assertTrue(track.insert_at(block(240, 280), 240))
         self.assertEqual(
             places(track), [(0, 240, 0), (240, 280, NEW), (280, 540, 0), (540, 640, 1)]
         )
         self.assertEqual([one.first for one in track.blocks], [0, 0, 240, 0])
 
-    def test_nothing_is_cut_for_more_than_the_tolerance(self) -> None:
+    def test_more_than_the_tolerance_is_inserted_if_all_packets_end_within_the_limit(self) -> None:
+        track = layout((0, 500), (570, 600))
+        self.assertTrue(track.insert_at(block(240, 240 + LIMIT), 240))
+        self.assertEqual(places(track)[2:], [(240 + LIMIT, 640, 0), (640, 670, 1)])
+
+    def test_nothing_is_cut_for_more_than_the_limit(self) -> None:
         track = layout((0, 500))
-        self.assertFalse(track.insert(block(240, 301), cut_at=240))
+        self.assertFalse(track.insert_at(block(240, 241 + LIMIT), 240))
+        self.assertEqual(places(track), [(0, 500, 0)])
+
+    def test_what_was_pushed_before_counts(self) -> None:
+        track = layout((0, 500))
+        self.assertTrue(track.insert_at(block(240, 320), 240))
+        self.assertFalse(track.insert_at(block(100, 180), 100))
+        self.assertEqual(places(track), [(0, 240, 0), (240, 320, NEW), (320, 580, 0)])
 
     def test_at_the_edge_of_a_block_nothing_is_cut(self) -> None:
         for at in (0, 500, 700):
             with self.subTest(at=at):
                 track = layout((0, 500))
-                self.assertTrue(track.insert(block(at, at + 40), cut_at=at))
+                self.assertTrue(track.insert_at(block(at, at + 40), at))
                 self.assertEqual(len(track.blocks), 2)
 
+    def test_a_block_before_equal_audio_begins_behind_what_is_there(self) -> None:
+        track = layout((0, 100), (150, 300))
+        self.assertTrue(track.insert_at(block(80, 150), 150))
+        self.assertEqual(places(track), [(0, 100, 0), (100, 170, NEW), (170, 320, 1)])
 
-class Pieces(TestCase):
-    def test_a_block_around_a_short_one_is_inserted_before_and_behind_it(self) -> None:
+
+class Interleave(TestCase):
+    """Two sockets carry the packets of a voice in turn; each lies at most 60 ms early."""
+
+    def interleave(
+        self, track: Layout, new: Block, space: tuple[int, int] = ANYWHERE, *, cuttable: bool = True
+    ) -> bool:
+        return track.interleave(
+            new, PACKET, space, lambda one: cuttable or one.source == NEW, LIMIT
+        )
+
+    def test_packets_are_sorted_by_their_places(self) -> None:
+        track = layout((0, 80), (160, 240))
+        self.assertTrue(self.interleave(track, block(20, 100)))
+        order = [(0, 40, 0), (40, 60, NEW), (60, 80, 0), (80, 100, NEW), (100, 120, 0)]
+        self.assertEqual(places(track), [*order, (120, 160, NEW), (160, 240, 1)])
+
+    def test_neighbours_in_their_source_stay_together(self) -> None:
         track = layout((100, 140))
-        pieces = track.pieces_around(block(0, 300), PACKET)
-        for piece in reversed(pieces):
-            self.assertTrue(track.insert(piece))
-        self.assertEqual(places(track), [(0, 100, NEW), (100, 140, 0), (140, 340, NEW)])
+        self.assertTrue(self.interleave(track, block(0, 300)))
+        self.assertEqual(
+            places(track),
+            [(0, 100, NEW), (100, 120, 0), (120, 140, NEW), (140, 160, 0), (160, 340, NEW)],
+        )
 
-    def test_a_block_is_cut_between_packets(self) -> None:
-        pieces = layout((95, 125)).pieces_around(block(0, 290), PACKET)
-        self.assertEqual([(one.first, one.count) for one in pieces], [(0, 100), (100, 190)])
+    def test_packets_outside_the_space_keep_their_order(self) -> None:
+        track = layout((0, 200))
+        self.assertTrue(self.interleave(track, block(60, 120), (60, 80)))
+        self.assertEqual(
+            places(track),
+            [(0, 80, 0), (80, 140, NEW), (140, 260, 0)],
+        )
 
-    def test_around_a_longer_one_it_stays_whole(self) -> None:
-        whole = block(0, 300)
-        self.assertEqual(layout((100, 161)).pieces_around(whole, PACKET), [whole])
+    def test_audio_that_cannot_be_read_is_not_cut(self) -> None:
+        track = layout((0, 80), (200, 240))
+        self.assertTrue(self.interleave(track, block(20, 100), cuttable=False))
+        self.assertEqual(places(track), [(0, 80, 0), (80, 160, NEW), (200, 240, 1)])
+
+    def test_more_than_the_limit_is_refused(self) -> None:
+        track = layout((0, 400))
+        self.assertFalse(self.interleave(track, block(0, LIMIT + 1)))
+        self.assertEqual(places(track), [(0, 400, 0)])
 
 
 class Fill(TestCase):
@@ -156,9 +202,14 @@ lengths_and_spaces = st.lists(st.tuples(st.integers(1, 90), st.integers(0, 90)),
 
 
 class Laws(TestCase):
-    @given(lengths_and_spaces, st.integers(-50, 400), st.integers(1, 150), st.booleans())
+    @given(
+        lengths_and_spaces,
+        st.integers(-50, 400),
+        st.integers(1, 150),
+        st.sampled_from(("whole", "at", "interleave")),
+    )
     def test_nothing_overlaps_nothing_is_lost_and_nothing_moves_far(
-        self, stored: list[tuple[int, int]], start: int, count: int, cuts: bool
+        self, stored: list[tuple[int, int]], start: int, count: int, way: str
     ) -> None:
         starts, end = [], 0
         for length, space in stored:
@@ -166,25 +217,33 @@ class Laws(TestCase):
             end += space + length
         track = layout(*starts)
         new = Block(start, count, NEW)
-        if track.insert(new, start if cuts else None):
-            self.assertLessEqual(abs(new.start - start), TOLERANCE)
+        if way == "whole":
+            is_inserted, limit = track.insert(new), TOLERANCE
+        elif way == "at":
+            is_inserted, limit = track.insert_at(new, start), LIMIT
         else:
+            is_inserted, limit = (
+                track.interleave(new, PACKET, ANYWHERE, lambda _: True, LIMIT),
+                LIMIT,
+            )
+        if not is_inserted:
             self.assertEqual(places(track), places(layout(*starts)))
-            rest = track.fill(new, PACKET)
             lowest = 0
-            for one in rest:
+            for one in track.fill(new, PACKET):
                 track.insert_behind(one, lowest)
                 lowest = one.end
         for before, after in pairwise(track.blocks):
             self.assertLessEqual(before.end, after.start)
-        parts = sorted((one.first, one.count) for one in track.blocks if one.source == NEW)
-        self.assertEqual(sum(length for _, length in parts), count)
-        self.assertTrue(all(a + b == c for (a, b), (c, _) in pairwise(parts)))
-        for number, (first, _) in enumerate(starts):
-            of = [one for one in track.blocks if one.source == number]
-            for one in of:
-                self.assertLessEqual(0, one.start - one.first - first)
-                self.assertLessEqual(one.start - one.first - first, TOLERANCE)
+        wholes = [(number, *place) for number, place in enumerate(starts)]
+        for source, first, last in [*wholes, (NEW, start, start + count)]:
+            of = [one for one in track.blocks if one.source == source]
+            parts = sorted((one.first, one.count) for one in of)
+            self.assertEqual(sum(length for _, length in parts), last - first)
+            self.assertTrue(all(a + b == c for (a, b), (c, _) in pairwise(parts)))
+            if source != NEW or is_inserted:
+                moved = [one.start - one.first - first for one in of]
+                self.assertLessEqual(0, min(moved))
+                self.assertLessEqual(max(moved), limit)
 
 
 class Overlaps(TestCase):

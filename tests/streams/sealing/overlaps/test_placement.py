@@ -138,6 +138,12 @@ class Copies(Placements):
         self.assertEqual(placement.duplicate, 248)
         self.assert_joined(segments, (0, voice(0, 300)))
 
+    def test_packets_are_inserted_between_their_neighbours_also_where_more_follow(self) -> None:
+        """Three lost packets leave no gap, so a fourth one seems to belong closer to them."""
+        self.track.store(0, voice(0, 4) + voice(7, 8))
+        self.track.store(9 * PACKET, voice(9, 20))
+        self.assert_joined([new(0, voice(0, 20))], (0, voice(0, 20)))
+
     def test_packets_before_the_first_equal_ones_are_inserted_before_these(self) -> None:
         self.track.store(0, voice(0, 50) + voice(52, 200))
         self.assert_joined([new(50 * PACKET, voice(50, 60))], (0, voice(0, 200)))
@@ -218,6 +224,28 @@ class SmallOverlaps(Placements):
         self.assert_joined(
             [new(0, voice(0, 100))], (0, voice(0, 50) + voice(200, 202) + voice(50, 100))
         )
+
+
+class InTurn(Placements):
+    """Two sockets carry the packets of a voice in turn."""
+
+    def test_all_of_them_stay_in_their_order(self) -> None:
+        parts = [(first, first + 5) for first in range(0, 40, 5)]
+        for first, last in parts[::2]:
+            self.track.store(first * PACKET, voice(first, last))
+        segments = [new(first * PACKET, voice(first, last)) for first, last in parts[1::2]]
+        self.assert_joined(segments, (0, voice(0, 40)))
+
+    def test_packets_that_lie_early_because_others_are_missing_are_interleaved(self) -> None:
+        """The stored packets are 0, 1, 4, 5, 8, 9, the new ones 2, 3, 6, 7."""
+        self.track.store(0, voice(0, 2) + voice(4, 6))
+        self.track.store(7 * PACKET, voice(8, 10))
+        places = self.track.after(self.track.place([new(2 * PACKET, voice(2, 4) + voice(6, 8))]))
+        self.assertTrue(have_no_overlap(places))
+        for start, pcm in places:
+            for number, packet in enumerate(packets_of([pcm])):
+                true = packets_of([voice(0, 10)]).index(packet) * PACKET
+                self.assertLessEqual(abs(start + number * PACKET - true), TOLERANCE)
 
 
 class LargeOverlaps(Placements):
