@@ -103,6 +103,7 @@ class Timeline(CallClock):
         track = self._track_of(participant, sample_rate)
         if timestamp_us is None:
             track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
+            self._update_latest(track, track.newest_end_us - track.duration_us(pcm))
         elif repeats := track.remembered.repeats(timestamp_us, pcm):
             track.insert_repeated(timestamp_us, pcm, repeats)
         else:
@@ -389,10 +390,10 @@ class Timeline(CallClock):
             return
         for stray in strays:
             own_us = stray.timestamp_us + track.shift_us
-            track.keep(stray.pcm, own_us if self.latest_us is None else self.latest_us)
+            track.append(stray.pcm, own_us if self.latest_us is None else self.latest_us)
 
-    def _update_latest(self, track: Track) -> None:
-        if track.newest_us is not None and (
-            self.latest_us is None or track.newest_us > self.latest_us
-        ):
-            self.latest_us = track.newest_us
+    def _update_latest(self, track: Track, untimed_us: int | None = None) -> None:
+        """Notes the latest place of the call, also that of a packet without timestamp."""
+        latest_us = track.newest_us if untimed_us is None else untimed_us
+        if latest_us is not None and (self.latest_us is None or latest_us > self.latest_us):
+            self.latest_us = latest_us

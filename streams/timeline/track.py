@@ -44,7 +44,7 @@ class Track(Struct):
     # end of contiguous audio, in samples on the axis; None: nothing placed yet
     end: int | None = None
     newest_us: int | None = None  # the youngest place received
-    newest_end_us: int = 0  # end of that packet: the place of an untimed packet
+    newest_end_us: int = 0  # end of that packet and of the untimed ones behind it
     held: int = 0  # samples in `waiting`
     waiting: list[Waiting] = field(default_factory=list)  # the queue, by place, then arrival
     counted: bool = False  # whether `queued` and `lows` describe `waiting`: computed on demand
@@ -116,22 +116,18 @@ class Track(Struct):
             self.duplicate += 1
 
     def append(self, pcm: bytes, otherwise_us: int) -> None:
-        """Queues a packet without a usable place behind the youngest one (law 7); a first one at
-        `otherwise_us`.
-        """
-        place_us = otherwise_us if self.newest_us is None else self.newest_end_us
-        self._append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
+        """Queues a packet without a usable place behind the youngest one, in order of arrival, and
+        does not advance the track (law 7); a first one at `otherwise_us`.
 
-    def keep(self, pcm: bytes, otherwise_us: int) -> None:
-        """Queues a packet that no clock explains in order of arrival, without advancing the track.
-
-        If the track advanced, the late packets behind it would be placed at once, before enough of
-        them show a step of the clock.
+        If the track advanced, later packets of a burst with the same timestamp would be sorted
+        before this one, and late packets would be placed before enough of them show a step.
         """
+        place_us = otherwise_us if self.newest_us is None else self.newest_us
+        packet = Waiting(place_us, pcm, self._next_arrival(), timed=False)
         if self.newest_us is None:
-            self.append(pcm, otherwise_us)
+            self._append(packet)
             return
-        self.waiting.append(Waiting(self.newest_us, pcm, self._next_arrival(), timed=False))
+        self.waiting.append(packet)
         self.newest_end_us += self.duration_us(pcm)
         self.held += len(pcm) // 2
         self.counted = False

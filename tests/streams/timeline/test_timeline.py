@@ -295,6 +295,18 @@ class OneZero(TestCase):
         self.assertEqual((audio_of(taken), taken.tracks["p"].gaps), (pcm_of(packets), []))
         self.assertEqual(places_of(taken)[0][0], START)
 
+    def test_a_packet_without_a_timestamp_in_a_burst_keeps_its_order(self) -> None:
+        packets = stalled(speech(200), 50, 1.0)
+        packets[60] = replace(packets[60], timestamp_us=None)
+        taken = play(packets)
+        self.assertEqual((audio_of(taken), taken.tracks["p"].gaps), (pcm_of(packets), []))
+
+    def test_a_track_starts_after_all_packets_without_a_timestamp_before_it(self) -> None:
+        earlier = [replace(one, timestamp_us=None) for one in speech(100, participant="a")]
+        untimed = [replace(one, timestamp_us=None) for one in speech(50, participant="b")]
+        late = places_of(play(earlier + untimed), "b")[0][0]
+        self.assertEqual(late, START + 99 * PACKET_SAMPLES)
+
     def test_a_track_without_timestamps_starts_at_the_latest_place_of_the_call(self) -> None:
         earlier = speech(100, participant="a")
         untimed = [replace(packet, timestamp_us=None) for packet in speech(50, participant="b")]
