@@ -116,18 +116,18 @@ class Track(Struct):
             self.duplicate += 1
 
     def append(self, pcm: bytes, otherwise_us: int) -> None:
-        """Queues a packet without a usable place behind the youngest one, in order of arrival, and
-        does not advance the track (law 7); a first one at `otherwise_us`.
+        """Queues a packet without a usable place behind the youngest one, in order of arrival
+        (law 7); a first one at `otherwise_us`.
 
-        If the track advanced, later packets of a burst with the same timestamp would be sorted
-        before this one, and late packets would be placed before enough of them show a step.
+        It advances the track only if such packets make up the whole look-ahead. Else later packets
+        of a burst with the same timestamp would be sorted before it, and late packets would be
+        placed before enough of them show a step.
         """
-        place_us = otherwise_us if self.newest_us is None else self.newest_us
-        packet = Waiting(place_us, pcm, self._next_arrival(), timed=False)
-        if self.newest_us is None:
-            self._append(packet)
+        if self.newest_us is None or self.newest_end_us - self.newest_us > LOOK_AHEAD_US:
+            place_us = otherwise_us if self.newest_us is None else self.newest_end_us
+            self._append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
             return
-        self.waiting.append(packet)
+        self.waiting.append(Waiting(self.newest_us, pcm, self._next_arrival(), timed=False))
         self.newest_end_us += self.duration_us(pcm)
         self.held += len(pcm) // 2
         self.counted = False

@@ -301,6 +301,13 @@ class OneZero(TestCase):
         taken = play(packets)
         self.assertEqual((audio_of(taken), taken.tracks["p"].gaps), (pcm_of(packets), []))
 
+    def test_a_track_without_timestamps_does_not_wait_for_them(self) -> None:
+        timeline = Timeline()
+        for packet in speech(1000):
+            timeline.push("p", None, packet.pcm, RATE, START_US)
+        self.assertGreater(len(audio_of(timeline.take())), 2 * 15 * RATE)
+        self.assertLess(timeline.tracks["p"].held, 5 * RATE)
+
     def test_a_track_starts_after_all_packets_without_a_timestamp_before_it(self) -> None:
         earlier = [replace(one, timestamp_us=None) for one in speech(100, participant="a")]
         untimed = [replace(one, timestamp_us=None) for one in speech(50, participant="b")]
