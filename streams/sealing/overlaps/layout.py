@@ -100,6 +100,31 @@ class Layout:
         self._push_from(number + 1)
         return self._is_within(self._limit, before)
 
+    def boundary_near(
+        self,
+        wanted: int,
+        at: int,
+        packet: int,
+        space: tuple[int, int],
+        is_passable: Callable[[Block], bool],
+    ) -> int:
+        """Returns the position nearest to `wanted` between packets of the audio that adjoins the
+        position `at`: within the `space`, and without passing other blocks.
+        """
+        first = last = at
+        number = bisect_right(self.blocks, at, key=end_of)
+        for block in reversed(self.blocks[:number]):
+            if block.end < first or not is_passable(block):
+                break
+            first = block.start
+        for block in self.blocks[number:]:
+            if block.start > last or not is_passable(block):
+                break
+            last = block.end
+        first, last = max(first, space[0]), min(last, space[1])
+        steps = round((min(max(wanted, first), last) - at) / packet)
+        return min(max(at + steps * packet, first), last)
+
     def interleave(
         self,
         block: Block,

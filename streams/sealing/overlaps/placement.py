@@ -235,8 +235,7 @@ class _Track:
         if space == EVERYWHERE:
             is_inserted = self._layout.insert(block)
         else:
-            after = space[0] if space[0] != EVERYWHERE[0] else space[1]
-            is_inserted = self._layout.insert_at(block, after)
+            is_inserted = self._layout.insert_at(block, self._adjoin(block, space))
         if is_inserted or any(
             self._layout.interleave(block, self._packet, space, is_cuttable, limit)
             for is_cuttable, limit in (
@@ -247,6 +246,29 @@ class _Track:
             return []
         return self._layout.fill(block, self._packet)
 
+    def _adjoin(self, block: Block, space: tuple[int, int]) -> int:
+        """Moves a block next to the equal audio before or behind it, or to the packets that only
+        the other socket has there: where it is nearest to its place. Returns where it adjoins.
+        """
+        is_before = space[0] == EVERYWHERE[0]
+        at = self._layout.boundary_near(
+            block.end if is_before else block.start,
+            space[1] if is_before else space[0],
+            self._packet,
+            space,
+            self._is_of_another,
+        )
+        block.start = at - block.count if is_before else at
+        return at
+
+    def _is_of_another(self, block: Block) -> bool:
+        """Whether it is readable audio of another socket."""
+        return (
+            not self._is_new(block)
+            and self._rows[block.source].stream_id != self._stream_id
+            and self._is_cuttable(block)
+        )
+
     def _is_new(self, block: Block) -> bool:
         return block.source >= len(self._rows)
 
@@ -255,23 +277,19 @@ class _Track:
 
     def _new_blocks(self, audio: Audio, source: int) -> list[tuple[Block, tuple[int, int]]]:
         """Returns the parts of a run that no other socket has stored, each as a block at its
-        place, and the positions where equal audio before it ends and behind it begins.
+        place, with the positions where equal audio before it ends and behind it begins.
         """
         blocks: list[tuple[Block, tuple[int, int]]] = []
         first, before = 0, None
         for after in [*self._matches(audio), None]:
             last = after.first if after else audio.end - audio.start
             if first < last:
-                count, start = last - first, self._continued(audio.start)
-                if before:
-                    start = before.end
-                elif after:
-                    start = after.start - count
+                start = audio.start + first if before or after else self._continued(audio.start)
                 space = (
                     before.end if before else EVERYWHERE[0],
                     after.start if after else EVERYWHERE[1],
                 )
-                blocks.append((Block(start, count, source, first), space))
+                blocks.append((Block(start, last - first, source, first), space))
             if after:
                 first, before = after.first + after.count, after
         return blocks

@@ -116,6 +116,25 @@ class InsertAt(TestCase):
         self.assertEqual(places(track), [(0, 100, 0), (100, 170, NEW), (170, 320, 1)])
 
 
+class BoundaryNear(TestCase):
+    """Where new packets adjoin equal audio, or the packets of another socket beside it."""
+
+    def near(self, wanted: int, at: int, space: tuple[int, int] = ANYWHERE) -> int:
+        track = layout((0, 100), (100, 160), (200, 260), (260, 300))
+        return track.boundary_near(wanted, at, PACKET, space, lambda one: one.source != 3)
+
+    def test_it_lies_between_packets_of_adjoining_audio(self) -> None:
+        for wanted, expected in ((75, 80), (115, 120), (-50, 0), (190, 160)):
+            self.assertEqual(self.near(wanted, 160), expected)
+            self.assertEqual(self.near(wanted, 0), expected)
+
+    def test_it_lies_within_the_space_and_passes_no_other_block(self) -> None:
+        self.assertEqual(self.near(20, 100, (60, 9999)), 60)
+        self.assertEqual(self.near(400, 200), 260)
+        self.assertEqual(self.near(0, 300), 300)
+        self.assertEqual(self.near(400, 220, (200, 232)), 232)
+
+
 class Interleave(TestCase):
     """Two sockets carry the packets of a voice in turn; each lies at most 60 ms early."""
 
@@ -184,6 +203,11 @@ class Fill(TestCase):
     def test_a_last_space_within_a_packet_stays_free(self) -> None:
         rest = layout((0, 121)).fill(block(0, 130), PACKET)
         self.assertEqual([(one.start, one.end) for one in rest], [(0, 130)])
+
+    def test_packets_before_a_short_block_inside_and_behind_it_stay(self) -> None:
+        track = layout((40, 60), (500, 600))
+        self.assertEqual(track.fill(block(0, 100), PACKET)[0].start, 40)
+        self.assertEqual(len(track.fill(block(300, 400), PACKET)), 0)
 
 
 class Behind(TestCase):
