@@ -137,8 +137,8 @@ class Layout:
         as two sockets carried them in turn; returns False and changes nothing if that pushes audio
         further than `limit`. `space`: the packets before and behind it stay there.
 
-        Each packet lies at most the tolerance before its true time. Audio that was spoken one after
-        the other fits into its time, so it ends at most the tolerance and a packet late.
+        Lost packets make audio lie up to the tolerance early, so the pushed packets come back to
+        their time. Over several files that is no bound: simulated packets lay up to 140 ms off.
         """
         before = self._copy()
         first = self._cut(max(block.start, space[0]), packet, is_cuttable)
