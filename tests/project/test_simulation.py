@@ -31,7 +31,7 @@ SEEDS = range(400)
 """Well under a minute on one core."""
 
 NOT_YET = frozenset({"stray", "step", "split", "twin", "host", "untimed", "disk"})
-"""Kinds of faults that break a law today. Take one out once it is mended."""
+"""Kinds of faults that break a law today, alone or with others. Take one out once it is mended."""
 
 MEMORY = {**STORAGES, "audio": {"BACKEND": "tests.simulation.sealing.MemoryStore"}}
 RATE = 16_000

@@ -282,6 +282,18 @@ def _sockets(plan: Plan, last_us: int) -> list[Socket]:
     return sockets
 
 
+def _host_faults(plan: Plan, first: int) -> list[Event]:
+    """Returns the events of disks and of the host's clock; `first`: the number of the first one."""
+    events: list[Event] = []
+    for fault in plan.of("disk"):
+        at_us = plan.true_us(fault.at_us)
+        events.append(Event(at_us, first + len(events), "full", -1))
+        events.append(Event(at_us + fault.us, first + len(events), "free", -1))
+    for fault in plan.of("host"):
+        events.append(Event(plan.true_us(fault.at_us), first + len(events), "step", -1))
+    return events
+
+
 def _deliver(
     sends: Sequence[_Send], sockets: Sequence[Socket], plan: Plan, spoken: Sequence[Samples]
 ) -> tuple[list[Event], int]:
@@ -325,12 +337,7 @@ def _deliver(
             one for one in events if one.socket != socket.number or one.arrival_us < socket.close_us
         ]
         events.append(Event(socket.close_us, 1 << 30, "die", socket.number))
-    for fault in plan.of("disk"):
-        at_us = plan.true_us(fault.at_us)
-        events.append(Event(at_us, len(events), "full", -1))
-        events.append(Event(at_us + fault.us, len(events), "free", -1))
-    for fault in plan.of("host"):
-        events.append(Event(plan.true_us(fault.at_us), len(events), "step", -1))
+    events += _host_faults(plan, len(events))
     events += _rotations(sockets, plan, len(events))
     return sorted(events, key=lambda event: (event.arrival_us, event.order)), copies
 

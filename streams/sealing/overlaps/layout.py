@@ -113,14 +113,14 @@ class Layout:
         """
         first = last = at
         number = bisect_right(self.blocks, at, key=end_of)
+        for block in self.blocks[number:]:
+            if block.start > last or not is_passable(block):
+                break
+            first, last = min(first, block.start), block.end
         for block in reversed(self.blocks[:number]):
             if block.end < first or not is_passable(block):
                 break
             first = block.start
-        for block in self.blocks[number:]:
-            if block.start > last or not is_passable(block):
-                break
-            last = block.end
         first, last = max(first, space[0]), min(last, space[1])
         steps = round((min(max(wanted, first), last) - at) / packet)
         return min(max(at + steps * packet, first), last)

@@ -131,6 +131,8 @@ class BoundaryNear(TestCase):
     def test_it_lies_within_the_space_and_passes_no_other_block(self) -> None:
         self.assertEqual(self.near(20, 100, (60, 9999)), 60)
         self.assertEqual(self.near(400, 200), 260)
+        self.assertEqual(self.near(0, 220), 200)
+        self.assertEqual(self.near(0, 120), 0)
         self.assertEqual(self.near(0, 300), 300)
         self.assertEqual(self.near(400, 220, (200, 232)), 232)
 
