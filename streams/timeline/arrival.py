@@ -32,22 +32,25 @@ class ArrivalClock(Struct):
     """The greatest `lead_of` any packet."""
     first_place_us: int | None = None  # of this socket
     first_arrived_us: int | None = None
-    latest_place_us: int = 0  # of this socket
+    # the youngest place of this socket, and when the last packet with it arrived
+    latest_place_us: int = 0
     latest_arrived_us: int = 0
     host_step_us: int = 0
     """Recent step of the recorder's own clock that the sender's timestamps have not shown yet: it
     was suspended, or its clock was set."""
 
     def add(self, place_us: int, arrived_us: int, lead_us: int) -> None:
-        """Adds packets whose place is accepted: the latest place and arrival, and the greatest
+        """Adds packets whose place is accepted: the youngest place, its arrival, and the greatest
         `lead_of` them.
         """
         if self.lead_us is None or lead_us > self.lead_us:
             self.lead_us = lead_us
         if self.first_place_us is None or self.first_arrived_us is None:
             self.first_place_us, self.first_arrived_us = place_us, arrived_us
-        self.latest_place_us = max(self.latest_place_us, place_us)
-        self.latest_arrived_us = max(self.latest_arrived_us, arrived_us)
+        if place_us > self.latest_place_us:
+            self.latest_place_us, self.latest_arrived_us = place_us, arrived_us
+        elif place_us == self.latest_place_us:
+            self.latest_arrived_us = max(self.latest_arrived_us, arrived_us)
         self.host_step_us = 0
 
     def limit_us(self, arrived_us: int) -> int | None:
@@ -56,6 +59,16 @@ class ArrivalClock(Struct):
             return None
         limit_us = self.lead_us - lead_of(0, arrived_us) + self.slack_us(arrived_us)
         return limit_us + max(0, self.host_step_us)
+
+    def place_us(self, arrived_us: int) -> int | None:
+        """Returns the place of a packet that arrives now, if it was delayed like the youngest one
+        before it; None if unknown.
+        """
+        limit_us = self.limit_us(arrived_us)
+        if limit_us is None or not self.has_begun:
+            return limit_us
+        passed_us = arrived_us - self.latest_arrived_us + max(0, self.host_step_us)
+        return min(limit_us, self.latest_place_us + passed_us)
 
     def slack_us(self, arrived_us: int) -> int:
         """Returns how far the limit may have drifted since the last packet."""

@@ -83,10 +83,10 @@ class CallClock(Struct):
         space_us = next_us - track.newest_end_us - length_us
         if abs(space_us) <= TOLERANCE_US:
             return False
-        limit_us = self._limit_us(packets[0].arrived_us)
-        if limit_us is None:
+        place_us = self._by_arrival_us(packets[0].arrived_us)
+        if place_us is None:
             return space_us > 0
-        return abs(next_us - limit_us) < abs(track.newest_end_us - limit_us)
+        return abs(next_us - place_us) < abs(track.newest_end_us - place_us)
 
     def agree(self, before: Timed, packet: Timed) -> bool:
         """Whether two packets in a row, of one track, follow the same clock."""
@@ -176,15 +176,17 @@ class CallClock(Struct):
         return oldest_us - LOOK_AHEAD_US < place_us <= youngest_us + reach_us
 
     def _lateness(self, shift_us: int, packet: Timed) -> int:
-        """Returns the distance in µs between the place and the youngest possible one."""
-        limit_us = self._limit_us(packet.arrived_us)
-        if limit_us is None:
-            limit_us = self.latest_us
-        place_us = packet.timestamp_us + shift_us
-        return 0 if limit_us is None else abs(place_us - limit_us)
+        """Returns the distance in µs between the place and that by arrival, else the youngest."""
+        expected_us = self._by_arrival_us(packet.arrived_us)
+        if expected_us is None:
+            expected_us = self.latest_us
+        return 0 if expected_us is None else abs(packet.timestamp_us + shift_us - expected_us)
 
     def _limit_us(self, arrived_us: int | None) -> int | None:
         return None if arrived_us is None else self.arrival.limit_us(arrived_us)
+
+    def _by_arrival_us(self, arrived_us: int | None) -> int | None:
+        return None if arrived_us is None else self.arrival.place_us(arrived_us)
 
     def _expected_us(
         self, track: Track, packets: Sequence[Timed], start_us: int
@@ -195,12 +197,12 @@ class CallClock(Struct):
         tail_us, latest_us = track.tail_us(), self.latest_us
         by_arrival_us = None
         if self.arrival.is_paced or _arrive_live(track, packets):
-            limits = [
-                limit_us - one.timestamp_us
+            shifts = [
+                place_us - one.timestamp_us
                 for one in packets
-                if (limit_us := self._limit_us(one.arrived_us)) is not None
+                if (place_us := self._by_arrival_us(one.arrived_us)) is not None
             ]
-            by_arrival_us = start_us + min(limits) if limits else None
+            by_arrival_us = start_us + min(shifts) if shifts else None
         assert latest_us is not None, "the call has audio"
         if tail_us is None:
             return (latest_us if by_arrival_us is None else by_arrival_us), False

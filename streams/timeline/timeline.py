@@ -215,7 +215,8 @@ class Timeline(CallClock):
         lead_us = greatest_lead(batch.arrived.stamps, times) + shift_us
         if times[0] == first_us:
             self.arrival.add(batch.arrived.stamps[0] + shift_us, first_us, lead_us)
-        self.arrival.add(batch.youngest.place_us, max(times), lead_us)
+        arrived_us = times[batch.youngest.arrival - batch.track.arrivals - 1]
+        self.arrival.add(batch.youngest.place_us, arrived_us, lead_us)
 
     def _push_timed(self, participant: str, track: Track, packet: Timed) -> None:
         """Queues a packet in the epoch that explains it, or holds it back as a stray."""

@@ -205,13 +205,12 @@ class Track(Struct):
         """Removes and returns late packets whose place is taken by other audio (law 5).
 
         In true disorder late packets fill holes. After a step back of the clock they and the audio
-        already there are together longer than the time they span, and than the time that has
-        passed: the first alone may be a burst.
+        already there are together longer than the time they span.
         """
         if not self._may_have_stepped():
             return []
         late = self._queued_late()
-        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._overlaps(late)):
+        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._overlaps()):
             return []
         return self.take_streak()
 
@@ -235,18 +234,8 @@ class Track(Struct):
         streak, newest_us = self.late_streak, self.newest_us or 0
         if newest_us - streak.lowest_us <= TOLERANCE_US:
             return False
-        if len(streak.arrivals) > LONGEST_STREAK:
-            return True
-        if streak.samples * 1_000_000 <= MAX_OVERLAP_US * self.sample_rate:
-            return False
-        # Whether the queue, placed contiguously, would end after the youngest packet.
-        start = (
-            self.waiting[0].place_us * self.sample_rate // 1_000_000
-            if self.end is None
-            else self.end
-        )
-        end_us = (start + self.held) * 1_000_000 // self.sample_rate
-        return end_us - self.newest_end_us > MAX_OVERLAP_US
+        is_long = streak.samples * 1_000_000 > MAX_OVERLAP_US * self.sample_rate
+        return is_long or len(streak.arrivals) > LONGEST_STREAK
 
     def _queued_late(self) -> list[Waiting]:
         """Returns the late packets by place; removes those already placed from the streak."""
@@ -259,13 +248,28 @@ class Track(Struct):
                 self.late_streak.add(packet, since_us)
         return late
 
-    def _overlaps(self, late: list[Waiting]) -> bool:
-        """Whether late packets and the queue are together longer than the time they span."""
-        lowest_us = self.late_streak.lowest_us
-        beyond = self.waiting[bisect_right(self.waiting, lowest_us, key=place_of) :]
-        beyond += late[: bisect_right(late, lowest_us, key=place_of)]
-        audio_us = sum(len(packet.pcm) for packet in beyond) * 500_000 // self.sample_rate
-        return audio_us - (self.newest_end_us - lowest_us) > MAX_OVERLAP_US
+    def _overlaps(self) -> bool:
+        """Whether the late packets are longer than the free time between the others.
+
+        Of a burst, all packets have the timestamp of the last one: they are counted one before the
+        other, as they will be placed.
+        """
+        streak, lowest_us = self.late_streak, self.late_streak.lowest_us
+        late = set(streak.arrivals)
+        next_us, free_us = self.newest_end_us, 0
+        for packet in reversed(self.waiting):
+            if next_us <= lowest_us:
+                break
+            if packet.arrival in late:
+                continue
+            length_us = self.duration_us(packet.pcm)
+            if packet.timed:
+                end_us = min(next_us, packet.place_us + length_us)
+                free_us += max(0, next_us - max(end_us, lowest_us))
+                next_us = end_us
+            next_us -= length_us
+        late_us = streak.samples * 1_000_000 // self.sample_rate
+        return late_us - free_us - max(0, next_us - lowest_us) > MAX_OVERLAP_US
 
     def place_due(self) -> None:
         """Places the packets that are due, and half of a queue that has reached its bounds."""
