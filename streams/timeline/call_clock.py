@@ -22,6 +22,11 @@ JUMP_US = 3_600_000_000
 call is a clock that jumped, not silence.
 """
 
+CONFIRMATION = 5
+"""Packets in a row (100 ms) that must agree before a jump is accepted; fewer are strays, kept in
+order of arrival.
+"""
+
 EARLY_STRAY_US = 60_000_000
 """A clock known from fewer than `CONFIRMATION` packets gives way to one this far ahead of it; if
 the packets arrive as they are spoken, to any that is not explained by a pause.
@@ -55,15 +60,21 @@ class CallClock(Struct):
         """Whether these packets may follow a pause of their track, although they seem to lie in the
         future: arrival times prove nothing yet.
         """
-        if self.arrival.is_paced or (self.arrival.has_begun and _arrive_live(track, packets)):
+        is_live = _arrive_live(track, packets)
+        if self.arrival.is_paced or (self.arrival.has_begun and is_live):
             return False
         packet = packets[0]
         place_us = packet.timestamp_us + track.shift_us
+        limit_us = self._limit_us(packet.arrived_us)
+        if is_live and limit_us is not None:  # of a new socket, perhaps on another host
+            return max(limit_us - EARLY_STRAY_US, track.newest_us or 0) < place_us <= (
+                limit_us + EARLY_STRAY_US
+            )
         latest_us = place_us if self.latest_us is None else self.latest_us
         if track.newest_us is None:
             return abs(place_us - latest_us) <= JUMP_US
         youngest_us = max(track.newest_us, latest_us) + JUMP_US
-        if (limit_us := self._limit_us(packet.arrived_us)) is not None:
+        if limit_us is not None:
             youngest_us = max(youngest_us, limit_us + EARLY_STRAY_US)
         return track.newest_us < place_us <= youngest_us
 
@@ -97,6 +108,20 @@ class CallClock(Struct):
             longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
         return -LOOK_AHEAD_US < passed_us <= longest_us
 
+    def has_stepped_back(self, track: Track, packet: Timed) -> bool:
+        """Whether the late packets of a track, of which this is the last, arrive as they are spoken
+        and too late for disorder: then the clock has stepped into a pause of the track.
+        """
+        streak, newest_us = track.late_streak, track.newest_us or 0
+        if len(streak.arrivals) < CONFIRMATION or newest_us - streak.lowest_us <= TOLERANCE_US:
+            return False
+        expected_us = self._by_arrival_us(packet.arrived_us)
+        if streak.since_us is None or packet.arrived_us is None or expected_us is None:
+            return False
+        length_us = streak.samples * 1_000_000 // track.sample_rate - track.duration_us(packet.pcm)
+        is_live = 2 * (packet.arrived_us - streak.since_us) > length_us
+        return is_live and expected_us - packet.timestamp_us - track.shift_us > LOOK_AHEAD_US
+
     def epoch_after_jump(self, track: Track, packets: Sequence[Timed]) -> int:
         """Returns the shift of the epoch that these packets of a track begin: a known one if it
         explains them, else a new one.
@@ -116,7 +141,7 @@ class CallClock(Struct):
         limit_us = self._limit_us(packet.arrived_us) if self.arrival.is_paced else None
         if limit_us is None:
             return furthest_us
-        return min(furthest_us, max(limit_us, track.newest_end_us) + RELIABLE_US)
+        return min(furthest_us, max(limit_us, track.newest_end_us) + _reliable_us(packet))
 
     def _epoch_of_next(self, track: Track, packet: Timed) -> int:
         """Returns the epoch of a packet that follows its track's audio closely enough. After a
@@ -152,7 +177,7 @@ class CallClock(Struct):
         plausible = [
             shift_us
             for shift_us in candidates
-            if self._is_plausible(track, packet.timestamp_us + shift_us, packet.arrived_us)
+            if self._is_plausible(track, packet, packet.timestamp_us + shift_us)
         ]
         return min(plausible, key=lambda one: self._lateness(one, packet), default=None)
 
@@ -163,16 +188,17 @@ class CallClock(Struct):
                 return shift_us
         return None
 
-    def _is_plausible(self, track: Track, place_us: int, arrived_us: int | None) -> bool:
+    def _is_plausible(self, track: Track, packet: Timed, place_us: int) -> bool:
         """Whether the packet can lie there, after a pause of its track or as its first."""
         if self.latest_us is None:
             return True
         if track.newest_us is not None and place_us <= track.newest_us:
             return False
-        limit_us = self._limit_us(arrived_us)
+        limit_us = self._limit_us(packet.arrived_us)
         youngest_us = self.latest_us if limit_us is None else max(self.latest_us, limit_us)
         oldest_us = self.latest_us if limit_us is None else min(self.latest_us, limit_us)
-        reach_us = RELIABLE_US if self.arrival.is_paced and limit_us is not None else LOOK_AHEAD_US
+        is_known = self.arrival.is_paced and limit_us is not None
+        reach_us = _reliable_us(packet) if is_known else LOOK_AHEAD_US
         return oldest_us - LOOK_AHEAD_US < place_us <= youngest_us + reach_us
 
     def _lateness(self, shift_us: int, packet: Timed) -> int:
@@ -219,6 +245,13 @@ def _is_contiguous(track: Track, place_us: int, after_us: int = 0) -> bool:
     if track.newest_us is None:
         return False
     return -TOLERANCE_US <= place_us - track.newest_end_us <= TOLERANCE_US + after_us
+
+
+def _reliable_us(packet: Timed) -> int:
+    """Returns how far the packet may seem to lie ahead of its arrival. A timestamp in whole seconds
+    may be one of a clock without fractions, which ticks that much later.
+    """
+    return RELIABLE_US if packet.timestamp_us % 1_000_000 else RELIABLE_US + 1_000_000
 
 
 def _arrive_live(track: Track, packets: Sequence[Timed]) -> bool:

@@ -18,17 +18,12 @@ from msgspec import Struct, field
 
 from streams.timeline import fast_path
 from streams.timeline.arrival import ArrivalClock, greatest_lead, lead_of
-from streams.timeline.call_clock import CallClock
+from streams.timeline.call_clock import CONFIRMATION, CallClock
 from streams.timeline.fast_path import Arrived, Batch
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Gap, Run, Timed
 
 __all__ = ["Decided", "Gap", "Jump", "RateChange", "Run", "Timeline", "TrackAudio"]
-
-CONFIRMATION = 5
-"""Packets in a row (100 ms) that must agree before a jump is accepted; fewer are strays, kept in
-order of arrival.
-"""
 
 MAX_EPOCHS = 64
 """Clock epochs kept per call; beyond this the oldest is dropped."""
@@ -215,7 +210,12 @@ class Timeline(CallClock):
         lead_us = greatest_lead(batch.arrived.stamps, times) + shift_us
         if times[0] == first_us:
             self.arrival.add(batch.arrived.stamps[0] + shift_us, first_us, lead_us)
-        arrived_us = times[batch.youngest.arrival - batch.track.arrivals - 1]
+        youngest_us = batch.youngest.place_us - shift_us
+        number = batch.youngest.arrival - batch.track.arrivals - 1
+        arrived_us = times[number]
+        while -number < len(times) and batch.arrived.stamps[number - 1] == youngest_us:
+            number -= 1
+            arrived_us = max(arrived_us, times[number])
         self.arrival.add(batch.youngest.place_us, arrived_us, lead_us)
 
     def _push_timed(self, participant: str, track: Track, packet: Timed) -> None:
@@ -228,7 +228,13 @@ class Timeline(CallClock):
             self._enter_epoch(participant, track, shift_us, packet.timestamp_us)
         self._resolve_strays(track, packet.timestamp_us + shift_us)
         self._accept(track, packet)
-        if track.late_streak.arrivals and (displaced := track.take_displaced()):
+        if not track.late_streak.arrivals:
+            return
+        if self.has_stepped_back(track, packet):
+            displaced = track.take_streak()
+        else:
+            displaced = track.take_displaced()
+        if displaced:
             self._jump(participant, track, displaced)
 
     def _joins_strays(self, track: Track, packet: Timed, shift_us: int) -> bool:

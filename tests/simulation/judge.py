@@ -177,6 +177,9 @@ def _order(
         if sockets[before] != sockets[after]:
             continue
         is_known = offsets[voice.region[after]] == offsets[voice.region[before]]
+        if voice.region[after] != voice.region[before]:  # a jump is known to the unit of the stamps
+            apart_us = voice.true_us[before] - voice.true_us[after]
+            is_known = is_known and apart_us > unit_us(voice.world.plan)
         if after < before and is_known and not _near_small_step(voice, after):
             verdict.note("order", f"{voice.raw_id}: packet {after} follows packet {before}")
             return
@@ -185,8 +188,9 @@ def _order(
 def _near_small_step(voice: VoiceTruth, number: int) -> bool:
     """Whether a small step looks like packets out of order there."""
     depart_us = voice.packets[number].depart_us
+    small_us = SMALL_STEP_US + unit_us(voice.world.plan)
     return any(
-        abs(size_us) <= SMALL_STEP_US and abs(at_us - depart_us) < SECOND
+        abs(size_us) <= small_us and abs(at_us - depart_us) < SECOND
         for at_us, size_us in voice.world.steps
     )
 
@@ -302,7 +306,7 @@ def _false_gap(
     voice: VoiceTruth, between: tuple[Heard, Heard], gap_us: tuple[float, float], verdict: Verdict
 ) -> None:
     since, after = between
-    number, unit = after.number, unit_us(voice.world.plan)
+    number, unit = after.number, unit_us(voice.world.plan) + hidden_us(voice.world)
     if voice.is_free[since.number] or voice.is_free[number] or since.number >= number:
         return
     if voice.region[since.number] != voice.region[number]:

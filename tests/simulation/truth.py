@@ -140,7 +140,7 @@ class VoiceTruth:
         for at_us, size_us in self.world.steps:
             if -NEAR_STRAY_US <= size_us < -TOLERANCE_US:
                 free |= self._near_room(at_us, -size_us)
-        return free
+        return free | np.isin(self.region, thin_regions(self.world))
 
     def _near_room(self, at_us: int, size_us: int) -> NDArray[np.bool_]:
         """Returns the packets around a step back that fit into a pause before it, or before the
@@ -153,6 +153,22 @@ class VoiceTruth:
         numbers = np.flatnonzero(near)
         has_room = any(not self.is_contiguous(int(number)) for number in numbers)
         return near if has_room else np.zeros(len(self.packets), np.bool_)
+
+
+def thin_regions(world: World) -> list[int]:
+    """Returns the numbers of the regions between steps of which no voice shows the clock: by law 6,
+    fewer than `CONFIRMATION` packets in a row are strays.
+    """
+    most = [0] * (len(world.steps) + 1)
+    for voice in world.packets:
+        usable = [
+            sum(one.depart_us >= at_us for at_us, _ in world.steps)
+            for one in voice
+            if one.is_received and one.stamp_us is not None and not one.stray_us
+        ]
+        for region, count in Counter(usable).items():
+            most[region] = max(most[region], count)
+    return [region for region, count in enumerate(most) if count < CONFIRMATION]
 
 
 def unit_us(plan: Plan) -> int:
@@ -193,7 +209,9 @@ def noise_us(plan: Plan) -> int:
 
 def heard_before(voices: Sequence[VoiceTruth], at_us: int) -> int:
     """Returns how many packets show the clock before a step."""
-    return sum(one.depart_us < at_us for voice in voices for one in voice.packets)
+    return sum(
+        one.is_received and one.depart_us < at_us for voice in voices for one in voice.packets
+    )
 
 
 def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, int]]:
