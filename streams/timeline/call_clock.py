@@ -99,14 +99,18 @@ class CallClock(Struct):
             return space_us > 0
         return abs(next_us - place_us) < abs(track.newest_end_us - place_us)
 
-    def agree(self, before: Timed, packet: Timed) -> bool:
-        """Whether two packets in a row, of one track, follow the same clock."""
-        passed_us = packet.timestamp_us - before.timestamp_us
-        if before.arrived_us is None or packet.arrived_us is None or not self.arrival.is_paced:
+    def number_of_wrong(self, track: Track, packets: Sequence[Timed]) -> int:
+        """Returns how many packets of a track come before the last ones that follow one clock."""
+        is_paced = self.arrival.is_paced or _arrive_live(track, packets[-CONFIRMATION:])
+        for number in range(len(packets) - 1, 0, -1):
+            before, packet = packets[number - 1 : number + 1]
+            passed_us = packet.timestamp_us - before.timestamp_us
             longest_us = JUMP_US
-        else:
-            longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
-        return -LOOK_AHEAD_US < passed_us <= longest_us
+            if is_paced and before.arrived_us is not None and packet.arrived_us is not None:
+                longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
+            if not -LOOK_AHEAD_US < passed_us <= longest_us:
+                return number
+        return 0
 
     def has_stepped_back(self, track: Track, packet: Timed) -> bool:
         """Whether the late packets of a track, of which this is the last, arrive as they are spoken
@@ -116,10 +120,11 @@ class CallClock(Struct):
         if len(streak.arrivals) < CONFIRMATION or newest_us - streak.lowest_us <= TOLERANCE_US:
             return False
         expected_us = self._by_arrival_us(packet.arrived_us)
-        if streak.since_us is None or packet.arrived_us is None or expected_us is None:
+        first_us = streak.arrived[0] if streak.arrived else None
+        if first_us is None or packet.arrived_us is None or expected_us is None:
             return False
         length_us = streak.samples * 1_000_000 // track.sample_rate - track.duration_us(packet.pcm)
-        is_live = 2 * (packet.arrived_us - streak.since_us) > length_us
+        is_live = 2 * (packet.arrived_us - first_us) > length_us
         return is_live and expected_us - packet.timestamp_us - track.shift_us > LOOK_AHEAD_US
 
     def epoch_after_jump(self, track: Track, packets: Sequence[Timed]) -> int:

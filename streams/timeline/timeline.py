@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from msgspec import Struct, field
+from msgspec import field
 
 from streams.timeline import fast_path
 from streams.timeline.arrival import ArrivalClock, greatest_lead, lead_of
 from streams.timeline.call_clock import CONFIRMATION, CallClock
+from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio
 from streams.timeline.fast_path import Arrived, Batch
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Gap, Run, Timed
 
 __all__ = ["Decided", "Gap", "Jump", "RateChange", "Run", "Timeline", "TrackAudio"]
+
+MAX_STRAYS = 2 * CONFIRMATION
+"""Packets held back at most, while no `CONFIRMATION` of them agree."""
 
 MAX_EPOCHS = 64
 """Clock epochs kept per call; beyond this the oldest is dropped."""
@@ -31,43 +34,6 @@ MAX_EPOCHS = 64
 
 Packet = tuple[str, int | None, bytes]
 """Participant, timestamp in µs, PCM."""
-
-
-class Jump(Struct, frozen=True):
-    """Law 6, for the ledger: timestamps went from `expected_us` to `timestamp_us`; the audio
-    continues at `place_us`.
-    """
-
-    participant: str
-    place_us: int
-    expected_us: int
-    timestamp_us: int
-
-
-class RateChange(Struct, frozen=True):
-    participant: str
-    start_sample: int
-    sample_rate_before: int
-    sample_rate: int
-
-
-@dataclass(frozen=True, slots=True)
-class TrackAudio:
-    """Audio placed on one track since the last `take`, in order of the axis."""
-
-    runs: list[Run]
-    gaps: list[Gap]
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Decisions since the last `take`. `duplicate` and `late` are numbers of packets."""
-
-    tracks: dict[str, TrackAudio]
-    jumps: list[Jump]
-    rate_changes: list[RateChange]
-    duplicate: int
-    late: int
 
 
 class Timeline(CallClock):
@@ -133,8 +99,8 @@ class Timeline(CallClock):
         """Places everything queued: the socket has closed. The next gap, if any, gets the reason
         `next_gap`.
         """
-        for track in self.tracks.values():
-            self._end_strays(track)
+        for participant, track in self.tracks.items():
+            self._end_strays(participant, track)
             track.place_all()
             track.gap_reason = next_gap
         self.arrival.end_socket()
@@ -167,7 +133,7 @@ class Timeline(CallClock):
             track = self.tracks[participant] = Track(sample_rate, shift_us=self.epochs[-1])
         elif track.sample_rate != sample_rate:
             before = track.sample_rate
-            self._end_strays(track)
+            self._end_strays(participant, track)
             track.change_rate(sample_rate)
             self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
         return track
@@ -249,37 +215,51 @@ class Timeline(CallClock):
             and track.strays[-1][0] < packet.timestamp_us <= track.strays[-1][0] + LOOK_AHEAD_US
         )
 
-    def _accept(self, track: Track, packet: Timed) -> None:
-        """Queues a packet at its place in the track's epoch."""
+    def _accept(self, track: Track, packet: Timed, lowest_us: int | None = None) -> None:
+        """Queues a packet at its place in the track's epoch, or at `lowest_us` if that is later."""
         place_us, arrived_us = packet.timestamp_us + track.shift_us, packet.arrived_us
+        if lowest_us is not None:
+            place_us = max(place_us, lowest_us)
         track.insert(place_us, packet.pcm, arrived_us, is_counted=packet.is_counted)
         if arrived_us is not None:
             self.arrival.add(place_us, arrived_us, lead_of(place_us, arrived_us))
 
     def _hold_back(self, participant: str, track: Track, packet: Timed) -> None:
         """Holds a packet back that no known clock explains, until `CONFIRMATION` of them agree."""
-        strays = track.take_strays()
-        if strays and not self.agree(strays[-1], packet):
-            self._keep(track, strays)
-            strays = []
-        strays.append(packet)
-        if len(strays) < CONFIRMATION:
+        strays = [*track.take_strays(), packet]
+        number = self.number_of_wrong(track, strays)
+        wrong, agreeing = strays[:number], strays[number:]
+        if len(agreeing) < CONFIRMATION:
+            if len(strays) > MAX_STRAYS:
+                self._keep(track, wrong)
+                strays = agreeing
             track.hold(strays)
-        elif self._is_unsettled and self.is_early_stray(track, strays):
-            self._begin_again(track, strays)
-        elif self.may_be_pause(track, strays):
-            for stray in strays:
+        elif self._is_unsettled and self.is_early_stray(track, agreeing):
+            self._begin_again(track, agreeing, wrong)
+        elif self.may_be_pause(track, agreeing):
+            self._keep(track, wrong, agreeing[0].timestamp_us + track.shift_us)
+            for stray in agreeing:
                 self._accept(track, stray)
         else:
-            self._jump(participant, track, strays)
+            self._jump(participant, track, agreeing, wrong)
 
-    def _jump(self, participant: str, track: Track, packets: Sequence[Timed]) -> None:
-        """Law 6: the clock has stepped. All tracks that show the step enter the same epoch."""
+    def _jump(
+        self,
+        participant: str,
+        track: Track,
+        packets: Sequence[Timed],
+        wrong: Sequence[Timed] = (),
+    ) -> None:
+        """Law 6: the clock has stepped. All tracks that show the step enter the same epoch. Packets
+        with other `wrong` timestamps came before them.
+        """
         before_us, shift_us = track.shift_us, self.epoch_after_jump(track, packets)
         since_us = packets[0].arrived_us
         self._enter_epoch(participant, track, shift_us, packets[0].timestamp_us)
+        self._keep(track, wrong, packets[0].timestamp_us + shift_us)
+        newest_us = track.newest_us  # jitter may have put it behind the end of the audio
         for packet in packets:
-            self._accept(track, packet)
+            self._accept(track, packet, newest_us)
         if since_us is None or shift_us < before_us:
             return
         # Tracks that resumed after the step, before this one showed it.
@@ -328,7 +308,9 @@ class Timeline(CallClock):
             track.end is None for track in self.tracks.values()
         )
 
-    def _begin_again(self, track: Track, packets: Sequence[Timed]) -> None:
+    def _begin_again(
+        self, track: Track, packets: Sequence[Timed], wrong: Sequence[Timed]
+    ) -> None:
         """Begins the axis with these packets: the few before them had wrong timestamps, and are
         kept directly before them. Tracks with further packets are tried again.
         """
@@ -337,15 +319,17 @@ class Timeline(CallClock):
         for packet in packets:
             self._accept(track, packet)
         self._update_latest(track)
-        for name, wrong in queued.items():
+        place_us = packets[0].timestamp_us + track.shift_us
+        for name, before in queued.items():
             other = self.tracks[name]
             if other.strays:
-                for packet in [*wrong, *other.take_strays()]:
+                for packet in [*before, *other.take_strays()]:
                     self._push_timed(name, other, packet)
             else:
-                other.late += len(wrong)
-                start_us = packets[0].timestamp_us + track.shift_us
-                other.keep_before([one.pcm for one in wrong], start_us)
+                if other is track:
+                    before = [*before, *wrong]
+                other.late += len(before)
+                other.keep_before([one.pcm for one in before], place_us)
 
     def _resolve_strays(self, track: Track, place_us: int) -> None:
         """Places the strays before an accepted packet at `place_us`: those that it confirms by
@@ -366,20 +350,23 @@ class Timeline(CallClock):
                 wrong.append(stray)
         self._keep(track, wrong, place_us)
 
-    def _end_strays(self, track: Track) -> None:
-        """Places strays that nothing will confirm: after a pause if they may be, else where they
-        arrived.
+    def _end_strays(self, participant: str, track: Track) -> None:
+        """Places strays that nothing will confirm: after a pause if they may be, in an epoch that
+        explains them, else where they arrived.
         """
         strays = track.take_strays() if track.strays else []
         is_pause = bool(strays) and self.may_be_pause(track, strays)
         wrong: list[Timed] = []
         for stray in strays:
-            if is_pause or self.epoch_of(track, stray) == track.shift_us:
-                self._keep(track, wrong, stray.timestamp_us + track.shift_us)
-                self._accept(track, stray)
-                wrong = []
-            else:
+            shift_us = track.shift_us if is_pause else self.epoch_of(track, stray)
+            if shift_us is None:
                 wrong.append(stray)
+                continue
+            if shift_us != track.shift_us:
+                self._enter_epoch(participant, track, shift_us, stray.timestamp_us)
+            self._keep(track, wrong, stray.timestamp_us + shift_us)
+            self._accept(track, stray)
+            wrong = []
         self._keep(track, wrong)
         self._update_latest(track)
 

@@ -210,20 +210,26 @@ class Track(Struct):
         if not self._may_have_stepped():
             return []
         late = self._queued_late()
-        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._overlaps()):
+        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._overlaps(late)):
             return []
         return self.take_streak()
 
     def take_streak(self) -> list[Timed]:
         """Removes and returns the late packets that are still queued, in order of arrival."""
         late = sorted(self._queued_late(), key=lambda packet: packet.arrival)
-        displaced, since_us = set(self.late_streak.arrivals), self.late_streak.since_us
+        streak = self.late_streak
+        displaced = set(streak.arrivals)
         self.waiting = [packet for packet in self.waiting if packet.arrival not in displaced]
-        self.held -= self.late_streak.samples
+        self.held -= streak.samples
         self.late_streak = Streak()
         self.counted = False
         return [
-            Timed(packet.place_us - self.shift_us, packet.pcm, since_us, is_counted=True)
+            Timed(
+                packet.place_us - self.shift_us,
+                packet.pcm,
+                streak.arrived_us(packet),
+                is_counted=True,
+            )
             for packet in late
         ]
 
@@ -243,33 +249,28 @@ class Track(Struct):
         first = bisect_left(self.waiting, self.late_streak.lowest_us, key=place_of)
         late = [packet for packet in self.waiting[first:] if packet.arrival in arrivals]
         if len(late) < len(arrivals):
-            since_us, self.late_streak = self.late_streak.since_us, Streak()
+            streak, self.late_streak = self.late_streak, Streak()
             for packet in late:
-                self.late_streak.add(packet, since_us)
+                self.late_streak.add(packet, streak.arrived_us(packet))
         return late
 
-    def _overlaps(self) -> bool:
-        """Whether the late packets are longer than the free time between the others.
+    def _overlaps(self, late: list[Waiting]) -> bool:
+        """Whether late packets and the others are together longer than the time they span.
 
-        Of a burst, all packets have the timestamp of the last one: they are counted one before the
-        other, as they will be placed.
+        If the others alone are, they are a burst: its packets will be placed before their
+        timestamps, so the whole queue counts, from contiguous audio on.
         """
-        streak, lowest_us = self.late_streak, self.late_streak.lowest_us
-        late = set(streak.arrivals)
-        next_us, free_us = self.newest_end_us, 0
-        for packet in reversed(self.waiting):
-            if next_us <= lowest_us:
-                break
-            if packet.arrival in late:
-                continue
-            length_us = self.duration_us(packet.pcm)
-            if packet.timed:
-                end_us = min(next_us, packet.place_us + length_us)
-                free_us += max(0, next_us - max(end_us, lowest_us))
-                next_us = end_us
-            next_us -= length_us
-        late_us = streak.samples * 1_000_000 // self.sample_rate
-        return late_us - free_us - max(0, next_us - lowest_us) > MAX_OVERLAP_US
+        lowest_us, arrivals = self.late_streak.lowest_us, set(self.late_streak.arrivals)
+        beyond = self.waiting[bisect_right(self.waiting, lowest_us, key=place_of) :]
+        others = sum(len(one.pcm) // 2 for one in beyond if one.arrival not in arrivals)
+        most_us = self.newest_end_us - lowest_us + MAX_OVERLAP_US
+        if others * 1_000_000 > most_us * self.sample_rate:
+            first = self.waiting[0].place_us * self.sample_rate // 1_000_000
+            start = first if self.end is None else self.end
+            end_us = (start + self.held) * 1_000_000 // self.sample_rate
+            return end_us - self.newest_end_us > MAX_OVERLAP_US
+        late_samples = sum(len(one.pcm) // 2 for one in late)
+        return (others + late_samples) * 1_000_000 > most_us * self.sample_rate
 
     def place_due(self) -> None:
         """Places the packets that are due, and half of a queue that has reached its bounds."""

@@ -90,12 +90,16 @@ class Streak(Struct):
     arrivals: list[int] = field(default_factory=list)
     lowest_us: int = 0  # the earliest place among them
     samples: int = 0
-    since_us: int | None = None  # when the first of them arrived, if known
+    arrived: list[int | None] = field(default_factory=list)  # when each arrived, if known
 
     def add(self, packet: Waiting, arrived_us: int | None = None) -> None:
-        if not self.arrivals:
-            self.since_us = arrived_us
         if not self.arrivals or packet.place_us < self.lowest_us:
             self.lowest_us = packet.place_us
         self.arrivals.append(packet.arrival)
+        self.arrived.append(arrived_us)
         self.samples += len(packet.pcm) // 2
+
+    def arrived_us(self, packet: Waiting) -> int | None:
+        """Returns when one of its packets arrived, if known."""
+        number = self.arrivals.index(packet.arrival)
+        return self.arrived[number] if number < len(self.arrived) else None

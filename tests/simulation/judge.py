@@ -176,6 +176,9 @@ def _order(
     for before, after in pairwise(kept):
         if sockets[before] != sockets[after]:
             continue
+        pair = voice.packets[before], voice.packets[after]
+        if any(one.wandering for one in pair) and not all(map(voice.is_timed, (before, after))):
+            continue  # of a packet without a usable stamp, only the order of arrival is known
         is_known = offsets[voice.region[after]] == offsets[voice.region[before]]
         if voice.region[after] != voice.region[before]:  # a jump is known to the unit of the stamps
             apart_us = voice.true_us[before] - voice.true_us[after]

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.simulation.plan import PACKET_US, SECOND, Plan
+from tests.simulation.plan import HOUR, MINUTE, PACKET_US, SECOND, Plan
 from tests.simulation.world import Packet, World
 
 TOLERANCE_US = 60_000
@@ -157,16 +158,16 @@ class VoiceTruth:
 
 def thin_regions(world: World) -> list[int]:
     """Returns the numbers of the regions between steps of which no voice shows the clock: by law 6,
-    fewer than `CONFIRMATION` packets in a row are strays.
+    fewer than `CONFIRMATION` packets in a row, on one socket, are strays.
     """
     most = [0] * (len(world.steps) + 1)
     for voice in world.packets:
         usable = [
-            sum(one.depart_us >= at_us for at_us, _ in world.steps)
+            (sum(one.depart_us >= at_us for at_us, _ in world.steps), one.socket)
             for one in voice
             if one.is_received and one.stamp_us is not None and not one.stray_us
         ]
-        for region, count in Counter(usable).items():
+        for (region, _), count in Counter(usable).items():
             most[region] = max(most[region], count)
     return [region for region, count in enumerate(most) if count < CONFIRMATION]
 
@@ -235,7 +236,7 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
         elif heard_before(voices, at_us) < CONFIRMATION:
             lowest, highest = lowest + min(0, size_us), highest + max(0, size_us)
             ranges = [(lowest, highest)] * len(ranges)
-        elif 0 < size_us <= LOST_US:
+        elif 0 < size_us <= _lost_us(world, voices, at_us):
             highest += size_us
         elif not spoken and abs(size_us) <= ARRIVAL_TELLS_US:
             lowest, highest = lowest + min(0, size_us), highest + max(0, size_us)
@@ -244,6 +245,25 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
             lowest, highest = lowest - noise, highest + noise
         ranges.append((lowest, highest))
     return ranges
+
+
+def _lost_us(world: World, voices: Sequence[VoiceTruth], at_us: int) -> int:
+    """Returns up to which size a step ahead looks like lost audio or like a pause: as far as
+    arrival times prove nothing.
+
+    That is a stall of the network, if its burst contains the step; a minute if the packets after
+    the step come on another socket, whose host may have another time; an hour if no packets before
+    the step have arrived as they were spoken (law 6).
+    """
+    sent = [one for voice in voices for one in voice.packets if one.is_received]
+    before = [one for one in sent if one.depart_us < at_us]
+    after = [one for one in sent if one.depart_us >= at_us]
+    if sum(one.arrivals[0] - one.depart_us < SECOND // 10 for one in before) < EVIDENCE:
+        return HOUR
+    if before and after and after[0].socket != max(before, key=attrgetter("depart_us")).socket:
+        return MINUTE
+    stalls = [(world.plan.true_us(one.at_us), one.us) for one in world.plan.of("network")]
+    return LOST_US + sum(us for start, us in stalls if start <= at_us + SECOND <= start + us)
 
 
 LOST_US = 600_000
