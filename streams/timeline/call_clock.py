@@ -119,7 +119,9 @@ class CallClock(Struct):
         streak, newest_us = track.late_streak, track.newest_us or 0
         if len(streak.arrivals) < CONFIRMATION or newest_us - streak.lowest_us <= TOLERANCE_US:
             return False
-        expected_us = self._by_arrival_us(packet.arrived_us)
+        is_known = self.arrival.latest_place_us >= newest_us  # on this socket
+        by_arrival = self._by_arrival_us if is_known else self._limit_us
+        expected_us = by_arrival(packet.arrived_us)
         first_us = streak.arrived[0] if streak.arrived else None
         if first_us is None or packet.arrived_us is None or expected_us is None:
             return False

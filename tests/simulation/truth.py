@@ -141,7 +141,9 @@ class VoiceTruth:
         for at_us, size_us in self.world.steps:
             if -NEAR_STRAY_US <= size_us < -TOLERANCE_US:
                 free |= self._near_room(at_us, -size_us)
-        return free | np.isin(self.region, thin_regions(self.world))
+        free |= np.isin(self.region, thin_regions(self.world))
+        apart = sockets_apart(self.world)
+        return free | np.fromiter(((one.socket in apart) for one in self.packets), np.bool_)
 
     def _near_room(self, at_us: int, size_us: int) -> NDArray[np.bool_]:
         """Returns the packets around a step back that fit into a pause before it, or before the
@@ -172,6 +174,26 @@ def thin_regions(world: World) -> list[int]:
     return [region for region, count in enumerate(most) if count < CONFIRMATION]
 
 
+def sockets_apart(world: World) -> set[int]:
+    """Returns the sockets that cannot know the clock of the call: opened while another one was
+    open, so their timeline has a beginning of its own, and the clock stepped before they had seen
+    it.
+    """
+    apart = set()
+    for socket in world.sockets[1:]:
+        received = [
+            one for voice in world.packets for one in voice if one.socket == socket.number
+        ]
+        is_second = any(
+            one.open_us < socket.open_us < one.close_us for one in world.sockets[: socket.number]
+        )
+        for at_us, _ in world.steps:
+            seen = sum(one.depart_us < at_us for one in received)
+            if is_second and at_us < socket.close_us and seen < CONFIRMATION:
+                apart.add(socket.number)
+    return apart
+
+
 def unit_us(plan: Plan) -> int:
     """Returns the resolution of the stamps and of drift."""
     coarse = max((one.us for one in plan.of("coarse")), default=0)
@@ -198,7 +220,8 @@ def _first_offsets(voices: Sequence[VoiceTruth]) -> tuple[int, int]:
 def hidden_us(world: World) -> int:
     """Returns how far small steps, and strays that are taken for disorder, may move a track."""
     strays = [one.us for one in world.plan.of("stray") if abs(one.us) <= NEAR_STRAY_US]
-    small = (abs(size_us) for _, size_us in world.steps if abs(size_us) <= SMALL_STEP_US)
+    small_us = SMALL_STEP_US + max((one.us for one in world.plan.of("coarse")), default=0)
+    small = (abs(size_us) for _, size_us in world.steps if abs(size_us) <= small_us)
     return sum(small) + PACKET_US * len(strays)
 
 
