@@ -21,6 +21,9 @@ SURE_US = 200_000
 """Audio of this length shows whether arrival times pass like the audio."""
 
 
+STALL_US = 100_000
+"""A packet that arrives this much later than the shortest delay was held up."""
+
 RELIABLE_US = 500_000
 """Arrival times that pass like the audio show a place with at most this error."""
 
@@ -61,14 +64,15 @@ class ArrivalClock(Struct):
         return limit_us + max(0, self.host_step_us)
 
     def place_us(self, arrived_us: int) -> int | None:
-        """Returns the place of a packet that arrives now, if it was delayed like the youngest one
-        before it; None if unknown.
+        """Returns the place of a packet that arrives now: the limit, or in a burst after a stall
+        the place after the youngest packet before it; None if unknown.
         """
         limit_us = self.limit_us(arrived_us)
         if limit_us is None or not self.has_begun:
             return limit_us
         passed_us = arrived_us - self.latest_arrived_us + max(0, self.host_step_us)
-        return min(limit_us, self.latest_place_us + passed_us)
+        next_us = self.latest_place_us + passed_us
+        return next_us if limit_us - next_us > STALL_US else limit_us
 
     def slack_us(self, arrived_us: int) -> int:
         """Returns how far the limit may have drifted since the last packet."""

@@ -32,6 +32,8 @@ EARLY_STRAY_US = 60_000_000
 the packets arrive as they are spoken, to any that is not explained by a pause.
 """
 
+PACKET_US = 20_000
+"""After a jump, audio that arrives less than a packet late follows the end of its track exactly."""
 
 RESUMED_US = 120_000
 """After a jump, audio is contiguous if arrival times leave a pause of less than this."""
@@ -119,9 +121,7 @@ class CallClock(Struct):
         streak, newest_us = track.late_streak, track.newest_us or 0
         if len(streak.arrivals) < CONFIRMATION or newest_us - streak.lowest_us <= TOLERANCE_US:
             return False
-        is_known = self.arrival.latest_place_us >= newest_us  # on this socket
-        by_arrival = self._by_arrival_us if is_known else self._limit_us
-        expected_us = by_arrival(packet.arrived_us)
+        expected_us = self._by_arrival_us(packet.arrived_us)
         first_us = streak.arrived[0] if streak.arrived else None
         if first_us is None or packet.arrived_us is None or expected_us is None:
             return False
@@ -219,6 +219,8 @@ class CallClock(Struct):
         return None if arrived_us is None else self.arrival.limit_us(arrived_us)
 
     def _by_arrival_us(self, arrived_us: int | None) -> int | None:
+        if self.latest_us is None or self.arrival.latest_place_us < self.latest_us:
+            return self._limit_us(arrived_us)  # this socket has brought late packets only
         return None if arrived_us is None else self.arrival.place_us(arrived_us)
 
     def _expected_us(
@@ -242,6 +244,8 @@ class CallClock(Struct):
         if by_arrival_us is not None:
             if by_arrival_us > tail_us + RESUMED_US:
                 return by_arrival_us, False
+            if by_arrival_us > tail_us + PACKET_US:  # lost packets put the end too early
+                return by_arrival_us, True
         elif latest_us > tail_us + LOOK_AHEAD_US:
             return latest_us, False
         return tail_us, True

@@ -218,11 +218,14 @@ def _first_offsets(voices: Sequence[VoiceTruth]) -> tuple[int, int]:
 
 
 def hidden_us(world: World) -> int:
-    """Returns how far small steps, and strays that are taken for disorder, may move a track."""
+    """Returns how far small steps, and strays that are taken for disorder, may move a track. With
+    each step, a coarse clock ticks at other times.
+    """
     strays = [one.us for one in world.plan.of("stray") if abs(one.us) <= NEAR_STRAY_US]
-    small_us = SMALL_STEP_US + max((one.us for one in world.plan.of("coarse")), default=0)
+    coarse_us = max((one.us for one in world.plan.of("coarse")), default=0)
+    small_us = SMALL_STEP_US + coarse_us
     small = (abs(size_us) for _, size_us in world.steps if abs(size_us) <= small_us)
-    return sum(small) + PACKET_US * len(strays)
+    return sum(small) + PACKET_US * len(strays) + coarse_us * len(world.steps)
 
 
 def noise_us(plan: Plan) -> int:
@@ -266,6 +269,7 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
         elif not spoken:
             noise = noise_us(world.plan)
             lowest, highest = lowest - noise, highest + noise
+        highest += _stalled_us(world, voices, at_us)
         ranges.append((lowest, highest))
     return ranges
 
@@ -287,6 +291,20 @@ def _lost_us(world: World, voices: Sequence[VoiceTruth], at_us: int) -> int:
         return MINUTE
     stalls = [(world.plan.true_us(one.at_us), one.us) for one in world.plan.of("network")]
     return LOST_US + sum(us for start, us in stalls if start <= at_us + SECOND <= start + us)
+
+
+def _stalled_us(world: World, voices: Sequence[VoiceTruth], at_us: int) -> int:
+    """Returns the length of a stall of the network, if no packet was sent between its beginning and
+    the step: then it looks like a pause.
+    """
+    sent = [one.depart_us for voice in voices for one in voice.packets if one.is_received]
+    stalls = [(world.plan.true_us(one.at_us), one.us) for one in world.plan.of("network")]
+    return sum(
+        us
+        for start, us in stalls
+        if at_us < start + us
+        and not any(min(start, at_us) <= depart < max(start, at_us) for depart in sent)
+    )
 
 
 LOST_US = 600_000
