@@ -101,6 +101,14 @@ class CallClock(Struct):
             return space_us > 0
         return abs(next_us - place_us) < abs(track.newest_end_us - place_us)
 
+    def resumed_us(self, track: Track, stray: Timed) -> int | None:
+        """Returns the place of a packet with a wrong timestamp, if its arrival shows a pause of its
+        track before it.
+        """
+        place_us = self._by_arrival_us(stray.arrived_us) if self.arrival.is_paced else None
+        is_resumed = place_us is not None and place_us > track.newest_end_us + RESUMED_US
+        return place_us if is_resumed else None
+
     def number_of_wrong(self, track: Track, packets: Sequence[Timed]) -> int:
         """Returns how many packets of a track come before the last ones that follow one clock."""
         is_paced = self.arrival.is_paced or _arrive_live(track, packets[-CONFIRMATION:])

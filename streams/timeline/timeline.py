@@ -372,7 +372,7 @@ class Timeline(CallClock):
 
     def _keep(self, track: Track, strays: Sequence[Timed], next_us: int | None = None) -> None:
         """Keeps packets with wrong timestamps in order of arrival: directly after the audio before
-        them or directly before the packet at `next_us`.
+        them, directly before the packet at `next_us`, or after a pause that their arrival shows.
         """
         track.late += sum(not stray.is_counted for stray in strays)
         if (
@@ -383,6 +383,9 @@ class Timeline(CallClock):
             track.keep_before([stray.pcm for stray in strays], next_us)
             return
         for stray in strays:
+            if next_us is None and (resumed_us := self.resumed_us(track, stray)) is not None:
+                track.insert(resumed_us, stray.pcm, stray.arrived_us)
+                continue
             own_us = stray.timestamp_us + track.shift_us
             track.append(stray.pcm, own_us if self.latest_us is None else self.latest_us)
 
