@@ -29,10 +29,12 @@ SHARED = {
     "streams/timeline/call_clock.py": ("tests.streams.timeline.test_timeline_order",),
     "streams/timeline/timeline.py": (
         "tests.streams.timeline.test_call_clock",
+        "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_fast_path",
     ),
     "streams/timeline/track.py": (
         "tests.streams.timeline.test_call_clock",
+        "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_timeline",
         "tests.streams.timeline.test_timeline_order",
     ),

@@ -69,8 +69,10 @@ class CallClock(Struct):
         place_us = packet.timestamp_us + track.shift_us
         limit_us = self._limit_us(packet.arrived_us)
         if is_live and limit_us is not None:  # of a new socket, perhaps on another host
-            return max(limit_us - EARLY_STRAY_US, track.newest_us or 0) < place_us <= (
-                limit_us + EARLY_STRAY_US
+            return (
+                max(limit_us - EARLY_STRAY_US, track.newest_us or 0)
+                < place_us
+                <= (limit_us + EARLY_STRAY_US)
             )
         latest_us = place_us if self.latest_us is None else self.latest_us
         if track.newest_us is None:

@@ -308,9 +308,7 @@ class Timeline(CallClock):
             track.end is None for track in self.tracks.values()
         )
 
-    def _begin_again(
-        self, track: Track, packets: Sequence[Timed], wrong: Sequence[Timed]
-    ) -> None:
+    def _begin_again(self, track: Track, packets: Sequence[Timed], wrong: Sequence[Timed]) -> None:
         """Begins the axis with these packets: the few before them had wrong timestamps, and are
         kept directly before them. Tracks with further packets are tried again.
         """
@@ -325,11 +323,10 @@ class Timeline(CallClock):
             if other.strays:
                 for packet in [*before, *other.take_strays()]:
                     self._push_timed(name, other, packet)
-            else:
-                if other is track:
-                    before = [*before, *wrong]
-                other.late += len(before)
-                other.keep_before([one.pcm for one in before], place_us)
+                continue
+            kept = [*before, *wrong] if other is track else before
+            other.late += len(kept)
+            other.keep_before([one.pcm for one in kept], place_us)
 
     def _resolve_strays(self, track: Track, place_us: int) -> None:
         """Places the strays before an accepted packet at `place_us`: those that it confirms by

@@ -181,9 +181,7 @@ def sockets_apart(world: World) -> set[int]:
     """
     apart = set()
     for socket in world.sockets[1:]:
-        received = [
-            one for voice in world.packets for one in voice if one.socket == socket.number
-        ]
+        received = [one for voice in world.packets for one in voice if one.socket == socket.number]
         is_second = any(
             one.open_us < socket.open_us < one.close_us for one in world.sockets[: socket.number]
         )

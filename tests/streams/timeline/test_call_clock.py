@@ -1,100 +1,34 @@
-"""Law 6 where arrival times are known: pauses, wrong timestamps, clocks that step and return."""
+"""Law 6 where arrival times are known: pauses, and evidence that contradicts itself."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from dataclasses import replace
 from unittest import TestCase
 
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-
-from streams.timeline.timeline import Decided, Timeline
+from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
 from streams.timeline.waiting import Timed
 from tests.streams.packets import (
-    PACKET_US,
     RATE,
     START,
     START_US,
-    Sent,
     arrived,
     audio_of,
-    errors_ms,
     pcm_of,
-    places_of,
     play,
     reloaded,
     speech,
 )
-
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-
-WITHIN_MS = 60 + 0.2
-"""Law 3, and the rounding of both places to whole samples."""
-
-UNSEEN_US = range(-150_000, -60_000)
-"""These steps back look like disorder (docs/timeline.md): the audio that they delay stays where it
-would be without them, so a track that resumes later lies as much beside it.
-"""
-
-STEPS = st.one_of(
-    st.integers(-3 * HOUR, 3 * HOUR),
-    st.integers(-5 * SECOND, 5 * SECOND),
-    st.sampled_from(
-        [
-            sign * size + more
-            for sign in (-1, 1)
-            for size in (60_000, 100_000, 2_500_000, 60 * SECOND, HOUR)
-            for more in (-20_000, 0, 20_000)
-        ]
-    ),
-).filter(lambda step_us: step_us not in UNSEEN_US)
-
-
-def later(packets: list[Sent], by_us: int) -> list[Sent]:
-    """Returns packets spoken, stamped and arrived later."""
-    return [
-        replace(
-            one,
-            spoken_us=one.spoken_us + by_us,
-            timestamp_us=None if one.timestamp_us is None else one.timestamp_us + by_us,
-            arrived_us=None if one.arrived_us is None else one.arrived_us + by_us,
-            number=one.number + 10_000,
-        )
-        for one in packets
-    ]
-
-
-def stamped(packets: list[Sent], by_us: Callable[[Sent], int]) -> list[Sent]:
-    """Returns the packets with wrong timestamps."""
-    return [replace(one, timestamp_us=one.spoken_us + by_us(one)) for one in packets]
-
-
-def together(*tracks: list[Sent]) -> list[Sent]:
-    return sorted(
-        (one for track in tracks for one in track), key=lambda one: (one.spoken_us, one.number)
-    )
-
-
-def voices(count: int, names: str = "ab") -> list[list[Sent]]:
-    return [
-        [
-            replace(one, number=one.number + 1000 * at)
-            for one in arrived(speech(count, participant=name))
-        ]
-        for at, name in enumerate(names)
-    ]
-
-
-def worst_ms(taken: Decided, *tracks: list[Sent]) -> float:
-    """Returns the greatest distance of a packet from its true place, on any track."""
-    return max(
-        abs(error) for track in tracks for error in errors_ms(taken, track, track[0].participant)
-    )
+from tests.streams.timeline.clocks import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    later,
+    stamped,
+    together,
+    voices,
+    worst_ms,
+)
 
 
 class Pauses(TestCase):
@@ -295,146 +229,3 @@ class Evidence(TestCase):
             timeline.tracks[one.participant].stray_arrivals = []
         timeline.finish()
         self.assertLessEqual(worst_ms(timeline.take(), left, right), 0)
-
-
-class WrongTimestamps(TestCase):
-    """A stray timestamp moves nothing but its packet, whatever its distance."""
-
-    @settings(max_examples=20, deadline=None)
-    @given(STEPS, st.integers(0, 199), st.booleans(), st.integers(1, 4))
-    def test_a_stray_is_kept_where_it_came(
-        self, wrong_us: int, at: int, has_arrivals: bool, count: int
-    ) -> None:
-        if abs(wrong_us) < 3 * SECOND:
-            wrong_us += 6 * SECOND  # nearer ones are disorder, law 5
-        # Without arrival times, a first packet up to a minute off is one before a pause.
-        assume(at or has_arrivals or abs(wrong_us) > MINUTE)
-        left, right = voices(400)
-        if not has_arrivals:
-            left, right = (
-                [replace(one, arrived_us=None) for one in one_of] for one_of in (left, right)
-            )
-        strays = range(at, at + count)
-        wrong = stamped(left, lambda one: wrong_us if one.number in strays else 0)
-        taken = play(together(wrong, right))
-        self.assertLessEqual(worst_ms(taken, left, right), 60 if at else 80)
-        self.assertEqual(sum(len(track.gaps) for track in taken.tracks.values()), 0)
-        self.assertEqual(audio_of(taken, "a"), pcm_of(left))
-
-    def test_a_first_packet_half_an_hour_off_moves_nothing(self) -> None:
-        for minutes in (-30, 30):
-            for names in ("a", "ab"):
-                tracks = voices(300, names)
-                tracks[0][0] = replace(
-                    tracks[0][0], timestamp_us=tracks[0][0].spoken_us + minutes * MINUTE
-                )
-                with self.subTest(minutes=minutes, names=names):
-                    taken = play(together(*tracks))
-                    self.assertLessEqual(worst_ms(taken, *tracks), 20)
-                    self.assertEqual(taken.tracks["a"].gaps, [])
-
-    def test_a_first_packet_of_a_later_track_moves_nothing(self) -> None:
-        for minutes in (-61, -30, 30, 61):
-            left, right = voices(500)
-            right = right[200:]
-            wrong = [replace(right[0], timestamp_us=right[0].spoken_us + minutes * MINUTE)]
-            with self.subTest(minutes=minutes):
-                taken = play(together(left, wrong + right[1:]))
-                self.assertLessEqual(worst_ms(taken, left, right), 20)
-
-    def test_a_stray_after_a_pause_is_kept_with_the_audio_that_follows(self) -> None:
-        left, right = voices(1000)
-        right = right[:100] + right[600:]
-        wrong = [
-            replace(one, timestamp_us=one.spoken_us + 10 * MINUTE) if one.number == 1600 else one
-            for one in right
-        ]
-        taken = play(together(left, wrong))
-        self.assertLessEqual(worst_ms(taken, left, right), 20)
-
-
-class Steps(TestCase):
-    """Tracks that see the same step stay together, at any size, whichever packet comes first."""
-
-    @settings(max_examples=20, deadline=None)
-    @given(STEPS, st.integers(0, 2**32), st.integers(0, 15_000), st.booleans())
-    def test_two_voices_stay_together(
-        self, step_us: int, seed: int, jitter_us: int, has_arrivals: bool
-    ) -> None:
-        chance = random.Random(seed)  # jitter of less than a packet: timestamps never decrease
-        left, right = voices(600)
-        wrong = stamped(
-            together(left, right),
-            lambda one: chance.randint(0, jitter_us) + step_us * (one.number % 1000 >= 300),
-        )
-        if chance.random() < 0.5:
-            wrong.sort(key=lambda one: (one.spoken_us, -one.number))
-        if not has_arrivals:
-            wrong = [replace(one, arrived_us=None) for one in wrong]
-        taken = play(wrong)
-        self.assert_together(taken, left, right, jitter_us)
-        if has_arrivals and not 0 < step_us <= 2_600_000:
-            self.assertLessEqual(worst_ms(taken, left, right), 60 + 40)
-
-    @settings(max_examples=20, deadline=None)
-    @given(STEPS, st.integers(0, 100), st.integers(100, 400), st.booleans())
-    def test_a_voice_that_was_silent_follows(
-        self, step_us: int, before: int, resumed: int, has_arrivals: bool
-    ) -> None:
-        assume(abs((300 + resumed - before) * PACKET_US + step_us) > 200_000)
-        left, right = voices(800)
-        right = [one for one in right if not before <= one.number - 1000 < 300 + resumed]
-        wrong = stamped(together(left, right), lambda one: step_us * (one.number % 1000 >= 300))
-        taken = play(wrong)
-        self.assert_together(taken, left, right)
-
-    @settings(max_examples=20, deadline=None)
-    @given(STEPS, st.integers(-10, 10), st.booleans())
-    def test_a_voice_that_resumes_at_the_step_follows(
-        self, step_us: int, after: int, is_first: bool
-    ) -> None:
-        # If the step is as long as the pause, the timestamps show neither.
-        assume(abs((250 + after) * PACKET_US + step_us) > 200_000)
-        left, right = voices(800)
-        right = [one for one in right if not 50 <= one.number - 1000 < 300 + after]
-        wrong = stamped(together(left, right), lambda one: step_us * (one.number % 1000 >= 300))
-        if is_first:
-            wrong.sort(key=lambda one: (one.spoken_us, -one.number))
-        self.assert_together(play(wrong), left, right)
-
-    @settings(max_examples=20, deadline=None)
-    @given(STEPS, st.integers(10, 150), st.booleans())
-    def test_a_clock_that_steps_and_returns_moves_nothing(
-        self, step_us: int, packets: int, has_arrivals: bool
-    ) -> None:
-        left, right = voices(800)
-        wrong = stamped(
-            together(left, right),
-            lambda one: step_us * (300 <= one.number % 1000 < 300 + packets),
-        )
-        if not has_arrivals:
-            wrong = [replace(one, arrived_us=None) for one in wrong]
-        taken = play(wrong)
-        self.assert_together(taken, left, right)
-        if has_arrivals and abs(step_us) > 2_600_000:
-            self.assertLessEqual(worst_ms(taken, left, right), 60)
-            self.assertEqual([track.gaps for track in taken.tracks.values()], [[], []])
-
-    def assert_together(
-        self,
-        taken: Decided,
-        left: list[Sent],
-        right: list[Sent],
-        jitter_us: int = 0,
-    ) -> None:
-        """Compares packets spoken at the same moment. Jitter makes the timestamps themselves
-        differ.
-        """
-        places = {pcm: place for name in "ab" for place, pcm in places_of(taken, name)}
-        true = {one.spoken_us: one for one in right}
-        apart = [
-            abs(places[one.pcm] - places[true[one.spoken_us].pcm]) * 1000 / one.rate
-            for one in left
-            if one.spoken_us in true
-        ]
-        self.assertLessEqual(max(apart), WITHIN_MS + jitter_us / 1000)
