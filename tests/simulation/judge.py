@@ -340,7 +340,7 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
         ]
     if ended:
         allowed |= {"recorder_stopped" if one.dies else "not_connected" for one in ended}
-    if voice.world.plan.of("disk") and _disk_failed(voice.world, start_us, end_us):
+    if unwritten_us:
         allowed.add("not_written")
     rest_us = end_us - start_us - closed_us - unwritten_us
     if rest_us > TOLERANCE_US or not allowed:

@@ -23,6 +23,7 @@ from streams.journal.records import Handshake, Record
 from streams.sealing.digest import (
     StreamState,
     SubscriptionFacts,
+    continue_axis,
     digest_of,
     dump_state,
     handshake_in,
@@ -244,7 +245,7 @@ def digested(recorder: Recorder, *, at_once: bool) -> Stored:
         opening = recording.stream.handshake
         state = StreamState()
         if axis and axis.handshake and axis.handshake.connected_at_us < opening.connected_at_us:
-            state.timeline = axis.timeline
+            continue_axis(state, axis)
         for number, records in enumerate(files):
             state = load_state(dump_state(state))
             handshake = handshake_in(records) or structs.replace(opening, sequence=number)
