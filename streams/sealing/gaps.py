@@ -14,7 +14,7 @@ gaps are the same in any order of sealing.
 
 The reason of a gap between two sockets comes from the times in which the sockets of the call were
 open. After an open socket no gap is derived yet, unless a digest has found one there. When a socket
-is over, the gaps after the sockets that ended while it was open are derived again.
+is over, the gaps after the sockets that ended since it was opened are derived again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from calls.models import LedgerEntry, Segment, Subscription
 from calls.times import from_sample, to_microseconds
 from streams.sealing import ledger
 from streams.sealing.digest import Digest, Loss, SealedSegment
-from streams.sealing.overlaps.open_time import OPEN, OpenTime, ended_during, reason_between
+from streams.sealing.overlaps.open_time import OPEN, OpenTime, ended_after_start, reason_between
 from streams.sealing.overlaps.placement import Move
 from streams.timeline.track import TOLERANCE_US, Gap
 
@@ -119,7 +119,7 @@ def reconciled_gaps(
     # A segment may have been moved; or it is a row already, and not added again.
     added: list[SealedSegment | Move] = [*segments, *digest.segments, *moves]
     sockets = _open_times(call_id)
-    ended = ended_during(sockets[stream_id], sockets.values()) if digest.ending else []
+    ended = ended_after_start(sockets[stream_id], sockets.values()) if digest.ending else []
     raw_ids = {segment.raw_id for segment in added} | {raw_id for raw_id, _ in digest.gaps}
     raw_ids |= {*voices, *_voices_of(ended)} if digest.ending else set()
     for raw_id in sorted(raw_ids):
