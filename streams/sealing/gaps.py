@@ -94,9 +94,13 @@ class TrackChange:
             return "not_written"
         # Of a gap that was longer, it is not known in which part the disk failed.
         otherwise = "not_written" if unwritten else "not_received"
-        if any(one.stream_id == before.stream_id for one in later):
-            return otherwise
         socket, after = self.sockets[before.stream_id], self.sockets[later[0].stream_id]
+        # One wrong timestamp is enough for audio of a socket to lie after its end.
+        is_comparable = socket.end_us != OPEN and not after.has_another_clock(socket)
+        if socket == after or (
+            not is_comparable and any(one.stream_id == before.stream_id for one in later)
+        ):
+            return otherwise
         if socket.end_us == OPEN:  # sealing the last file of that socket will decide
             return "not_written" if unwritten else next((gap.reason for gap in gaps), None)
         reason = reason_between(socket, after, self.sockets.values())

@@ -204,6 +204,7 @@ class Recorder:
                 return
             os.close(finished)
         if event.kind != "rotate":
+            recording.socket.lost_end = bool(stream._deferred)
             self.ended.append(recording.socket)
         os.utime(path, ns=(self.now_us * 1000, self.now_us * 1000))
 
