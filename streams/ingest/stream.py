@@ -335,16 +335,17 @@ class Stream:
             self._flush_deferred()
 
     def _defer_packet(self, packet: Audio) -> None:
-        """Defers a record of the lost packet and its time; consecutive lost packets share one
-        record.
+        """Defers a record of the lost packet, its time and voice; consecutive lost packets share
+        one record.
         """
         at_us = packet.arrived_us if packet.timestamp_us is None else packet.timestamp_us
         last = self._deferred[-1] if self._deferred else None
         if isinstance(last, Unwritten):
             first_us, last_us = min(last.first_us, at_us), max(last.last_us, at_us)
-            self._deferred[-1] = Unwritten(first_us, last_us, last.packets + 1)
+            voices = {**last.voices, packet.voice: last.voices.get(packet.voice, 0) + 1}
+            self._deferred[-1] = Unwritten(first_us, last_us, last.packets + 1, voices)
         elif len(self._deferred) < MAX_DEFERRED:
-            self._deferred.append(Unwritten(at_us, at_us, 1))
+            self._deferred.append(Unwritten(at_us, at_us, 1, {packet.voice: 1}))
 
     def _flush_deferred(self) -> None:
         """Writes deferred records in order. Raises `JournalUnwritable`; the rest stays deferred."""

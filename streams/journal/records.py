@@ -125,12 +125,15 @@ class Unwritten(Struct, frozen=True):
     """Packets lost while this journal was not writable (disk full, gone or read-only); written when
     it is again.
 
-    `first_us` and `last_us` are their timestamps, or arrival times for packets without timestamps.
+    `first_us` and `last_us` are their timestamps, or arrival times for packets without timestamps;
+    a wrong timestamp is among them. `voices`: number of packets of each voice; older files have
+    none.
     """
 
     first_us: int
     last_us: int
     packets: int
+    voices: dict[int, int] = field(default_factory=dict)
 
 
 class Alarm(Struct, frozen=True):

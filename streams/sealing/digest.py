@@ -28,10 +28,11 @@ from streams.journal.records import (
     Unwritten,
     Voice,
 )
-from streams.timeline.timeline import Decided, Gap, Jump, RateChange, Run, Timeline
+from streams.timeline.timeline import Decided, Gap, Jump, Packet, RateChange, Run, Timeline
 
 PACKETS_PER_SECOND = 50
 """ACS sends packets of 20 ms; a silent packet without PCM is 20 ms of silence."""
+PACKET_US = 1_000_000 // PACKETS_PER_SECOND
 
 FALLBACK_RATE = 16_000
 """Hz, ACS's default: for audio whose metadata record is damaged in the first file of a socket."""
@@ -39,8 +40,8 @@ FALLBACK_RATE = 16_000
 PACKETS_AT_ONCE = 200
 """Two seconds of two voices: the fast path takes all of these packets, or none of them."""
 
-MAX_UNWRITTEN = 64
-"""Remembered write failures per socket: a gap is decided seconds after its end."""
+MAX_LOSSES = 256
+"""Remembered `Loss`es per socket: a gap is decided seconds after its end."""
 
 
 class SubscriptionFacts(Struct):
@@ -66,6 +67,36 @@ class SubscriptionFacts(Struct):
     odd_timestamp: int = 0
 
 
+class Loss(Struct):
+    """Packets of a voice that could not be written.
+
+    They are missing where they stand in the order of arrival: between the end `begin_us` of the
+    audio before them (0: unknown) and the place `end_us` of the next packet (None: it has not
+    arrived yet). Their own timestamps may be wrong, or show a clock that has jumped. `is_first`:
+    the socket had no audio of the voice before them.
+    """
+
+    raw_id: str
+    packets: int
+    begin_us: int
+    end_us: int | None = None
+    is_first: bool = False
+
+    def end(self, next_us: int) -> None:
+        """Notes the youngest place of their track, once that is a place after them."""
+        if self.end_us is None and next_us >= self.begin_us:
+            self.end_us = next_us
+            if self.is_first:  # before them, another socket may have recorded the voice
+                self.begin_us = max(self.begin_us, next_us - self.packets * PACKET_US)
+
+    def explains(self, gap: Gap) -> bool:
+        """Whether the packets are missing in this gap of their track."""
+        end_us = self.begin_us + self.packets * PACKET_US if self.end_us is None else self.end_us
+        gap_start_us = gap.start_sample * 1_000_000 // gap.sample_rate
+        gap_end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
+        return self.begin_us < gap_end_us and gap_start_us < end_us
+
+
 class StreamState(Struct):
     """Everything that the next file of a socket needs from the files before it. Plain data,
     written to disk.
@@ -77,7 +108,9 @@ class StreamState(Struct):
     current: int = 0  # index of the subscription in force
     voices: dict[int, str] = msgspec.field(default_factory=dict)
     last_us: int = 0  # arrival of the last record
-    unwritten: list[Unwritten] = msgspec.field(default_factory=list)
+    unwritten: list[Unwritten] = msgspec.field(default_factory=list)  # in states of older versions
+    losses: list[Loss] = msgspec.field(default_factory=list)
+    heard: set[str] = msgspec.field(default_factory=set)  # raw ids with audio on this socket
     alarms: list[Alarm] = msgspec.field(default_factory=list)  # active ones
 
     @property
@@ -124,6 +157,7 @@ class Digest:
     handshake: Handshake
     segments: list[SealedSegment] = field(default_factory=list)
     gaps: list[tuple[str, Gap]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)  # of the socket so far
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
     dtmf: list[Dtmf] = field(default_factory=list)
@@ -154,6 +188,9 @@ def digest_of(
     state.handshake = handshake
     state.last_us = max(state.last_us, handshake.connected_at_us)
     state.subscriptions.setdefault(0, SubscriptionFacts(0, handshake.connected_at_us))
+    for unwritten in state.unwritten:
+        _note_losses(unwritten, state)
+    state.unwritten = []
     for kind, group in groupby(records, key=type):
         if kind is Audio:
             _push([record for record in group if isinstance(record, Audio)], state)
@@ -170,7 +207,16 @@ def digest_of(
             _note_alarm(cleared, state, digest)
         state.timeline.finish(next_gap=digest.ending or "")
     _take(state, digest)
+    digest.losses = state.losses
     return digest
+
+
+def continue_axis(state: StreamState, left: StreamState) -> None:
+    """Continues the axis that the socket before this one has left, and what it could not write at
+    its end.
+    """
+    state.timeline = left.timeline
+    state.losses = [loss for loss in left.losses if loss.end_us is None]
 
 
 def _push(records: Sequence[Audio], state: StreamState) -> None:
@@ -191,12 +237,42 @@ def _push(records: Sequence[Audio], state: StreamState) -> None:
         )
         for packet in records
     ]
-    arrivals = [packet.arrived_us for packet in records]
-    connected_us = state.subscriptions[0].connected_us
-    for start in range(0, len(packets), PACKETS_AT_ONCE):
-        part = slice(start, start + PACKETS_AT_ONCE)
-        state.timeline.push_all(packets[part], rate, connected_us, arrivals[part])
+    state.heard.update(names.values())
+    _push_parts(packets, [packet.arrived_us for packet in records], rate, state)
     state.last_us = records[-1].arrived_us
+
+
+def _push_parts(
+    packets: Sequence[Packet], arrivals: Sequence[int], rate: int, state: StreamState
+) -> None:
+    """Adds packets a part at a time; the first one of a voice after a loss ends a part."""
+    connected_us, start = state.subscriptions[0].connected_us, 0
+    while start < len(packets):
+        end = min(start + PACKETS_AT_ONCE, len(packets))
+        if awaited := {loss.raw_id for loss in state.losses if loss.end_us is None}:
+            numbers = range(start, end)
+            end = next((one + 1 for one in numbers if packets[one][0] in awaited), end)
+        part = slice(start, end)
+        state.timeline.push_all(packets[part], rate, connected_us, arrivals[part])
+        start = end
+        for loss in state.losses if awaited else ():
+            track = state.timeline.tracks.get(loss.raw_id)
+            if track and track.newest_us is not None:
+                loss.end(track.newest_us)
+
+
+def _note_losses(unwritten: Unwritten, state: StreamState) -> None:
+    """Remembers the packets of each voice that could not be written."""
+    if not unwritten.voices:  # by an older version: the sender's clock must do
+        lost = unwritten.packets, unwritten.first_us, unwritten.last_us + 1
+        state.losses += [Loss(raw_id, *lost) for raw_id in state.voices.values()]
+    for voice, packets in unwritten.voices.items():
+        raw_id = state.voices.get(voice, f"damaged:{voice}")
+        track = state.timeline.tracks.get(raw_id)
+        begin_us = track.newest_end_us if track else 0
+        is_first = raw_id not in state.heard or begin_us == 0
+        state.losses.append(Loss(raw_id, packets, begin_us, is_first=is_first))
+    state.losses = state.losses[-MAX_LOSSES:]
 
 
 def _apply(record: Record, state: StreamState, digest: Digest) -> None:
@@ -216,7 +292,7 @@ def _apply(record: Record, state: StreamState, digest: Digest) -> None:
             digest.closed = record
             state.last_us = max(state.last_us, record.at_us)
         case Unwritten():
-            state.unwritten = [*state.unwritten, record][-MAX_UNWRITTEN:]
+            _note_losses(record, state)
         case Alarm():
             _note_alarm(record, state, digest)
         case ClockStep():
@@ -282,12 +358,8 @@ def _take(state: StreamState, digest: Digest) -> None:
     digest.rate_changes += taken.rate_changes
     for raw_id, track in taken.tracks.items():
         for gap in track.gaps:
-            start_us = gap.start_sample * 1_000_000 // gap.sample_rate
-            end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
             # If the disk failed during it, "not_received" would blame the sender.
-            disk_failed = any(
-                time.first_us < end_us and time.last_us >= start_us for time in state.unwritten
-            )
+            disk_failed = any(one.raw_id == raw_id and one.explains(gap) for one in state.losses)
             explained = structs.replace(gap, reason="not_written") if disk_failed else gap
             digest.gaps.append((raw_id, explained))
         for run in track.runs:

@@ -14,7 +14,7 @@ gaps are the same in any order of sealing.
 
 The reason of a gap between two sockets comes from the times in which the sockets of the call were
 open. After an open socket no gap is derived yet, unless a digest has found one there. When a socket
-is over, the gaps after the sockets that ended while it was open are derived again.
+is over, the gaps after the sockets that ended since it was opened are derived again.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from calls import identity
 from calls.models import LedgerEntry, Segment, Subscription
 from calls.times import from_sample, to_microseconds
 from streams.sealing import ledger
-from streams.sealing.digest import Digest, SealedSegment
-from streams.sealing.overlaps.open_time import OPEN, OpenTime, ended_during, reason_between
+from streams.sealing.digest import Digest, Loss, SealedSegment
+from streams.sealing.overlaps.open_time import OPEN, OpenTime, ended_after_start, reason_between
 from streams.sealing.overlaps.placement import Move
 from streams.timeline.track import TOLERANCE_US, Gap
 
@@ -68,12 +68,13 @@ class SocketRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrackChange:
-    """The gaps that one file `found` in a track, and the sockets of the call by stream id.
-    `is_ending`: its socket is over.
+    """The gaps that one file `found` in a track, what its socket could not write of it, and the
+    sockets of the call by stream id. `is_ending`: its socket is over.
     """
 
     stream_id: UUID
     found: Sequence[Gap]
+    losses: Sequence[Loss]
     is_ending: bool
     sockets: Mapping[UUID, OpenTime]
 
@@ -83,18 +84,27 @@ class TrackChange:
         """Returns why the time between a neighbour and the later ones is missing; None while it is
         too early to decide.
         """
-        reasons = [
-            next((gap.reason for gap in gaps if overlap(gap, missing)), None)
-            for gaps in (self.found, known)
-        ]
-        if "not_written" in reasons:
+        gaps = [gap for gap in (*self.found, *known) if overlap(gap, missing)]
+        unwritten = [gap for gap in gaps if gap.reason == "not_written"]
+        # The audio around a loss may be in later files of the socket.
+        is_decided = self.is_ending or later[0].stream_id == self.stream_id
+        if is_decided and any(one.explains(missing) for one in self.losses):
             return "not_written"
-        if any(one.stream_id == before.stream_id for one in later):
-            return "not_received"
+        if structs.replace(missing, reason="not_written") in unwritten:
+            return "not_written"
+        # Of a gap that was longer, it is not known in which part the disk failed.
+        otherwise = "not_written" if unwritten else "not_received"
         socket, after = self.sockets[before.stream_id], self.sockets[later[0].stream_id]
+        # One wrong timestamp is enough for audio of a socket to lie after its end.
+        is_comparable = socket.end_us != OPEN and not after.has_another_clock(socket)
+        if socket == after or (
+            not is_comparable and any(one.stream_id == before.stream_id for one in later)
+        ):
+            return otherwise
         if socket.end_us == OPEN:  # sealing the last file of that socket will decide
-            return next(filter(None, reasons), None)
-        return reason_between(socket, after, self.sockets.values())
+            return "not_written" if unwritten else next((gap.reason for gap in gaps), None)
+        reason = reason_between(socket, after, self.sockets.values())
+        return otherwise if reason == "not_received" else reason
 
 
 def reconciled_gaps(
@@ -113,13 +123,14 @@ def reconciled_gaps(
     # A segment may have been moved; or it is a row already, and not added again.
     added: list[SealedSegment | Move] = [*segments, *digest.segments, *moves]
     sockets = _open_times(call_id)
-    ended = ended_during(sockets[stream_id], sockets.values()) if digest.ending else []
+    ended = ended_after_start(sockets[stream_id], sockets.values()) if digest.ending else []
     raw_ids = {segment.raw_id for segment in added} | {raw_id for raw_id, _ in digest.gaps}
     raw_ids |= {*voices, *_voices_of(ended)} if digest.ending else set()
     for raw_id in sorted(raw_ids):
         participant_id = identity.participant_id_of(call_id, raw_id)
         found = [gap for of, gap in digest.gaps if of == raw_id]
-        change = TrackChange(stream_id, found, digest.ending is not None, sockets)
+        losses = [loss for loss in digest.losses if loss.raw_id == raw_id]
+        change = TrackChange(stream_id, found, losses, digest.ending is not None, sockets)
         track = _Track(participant_id)
         places = track.places(change, [one for one in added if one.raw_id == raw_id])
         for gap in _new_gaps(participant_id, track, [places, *track.ends(ended)], change):

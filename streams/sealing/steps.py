@@ -41,6 +41,7 @@ from streams.sealing.digest import (
     Digest,
     SealedSegment,
     StreamState,
+    continue_axis,
     digest_of,
     dump_state,
     handshake_in,
@@ -196,7 +197,7 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
         return False
     if not queries.connected_before(left.handshake, file.handshake):
         return False
-    file.state.timeline = left.timeline
+    continue_axis(file.state, left)
     if (left.ended_us or 0) > file.handshake.connected_at_us:
         left.timeline.tracks = {
             raw_id: Track(track.sample_rate, shift_us=track.shift_us)

@@ -55,6 +55,13 @@ class StateTests(TestCase):
         self.socket(1, ended_at=self.now + HOUR, code=1000)
         self.assert_state("ended")
 
+    def test_an_end_in_the_near_future_is_one_of_a_host_whose_clock_is_ahead(self) -> None:
+        """Or one from before a clock was set back: the rows are equal."""
+        for seconds, state in ((31, "ended"), (29, "live"), (-9, "live"), (-11, "ended")):
+            Subscription.objects.all().delete()
+            self.socket(1, ended_at=self.now + seconds * SECOND, code=1000)
+            self.assert_state(state)
+
     def test_a_dead_socket_seen_in_the_future_is_not_live(self) -> None:
         self.socket(1, seen_at=self.now + HOUR)
         self.assert_state("interrupted")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -330,32 +330,22 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
     end_us = int(voice.true_us[after])
     if end_us - start_us <= TOLERANCE_US:  # of time that went missing before, bit by bit
         return
-    sockets = voice.world.sockets
-    closed_us = _unconnected(sockets, start_us, end_us)
-    missed = voice.packets[before + 1 : after]
-    end_us += max(one.delay_us for one in voice.packets)
+    sockets, missed = voice.world.sockets, voice.packets[before + 1 : after]
+    end_us += voice.packets[after].delay_us  # the gap ends where the packet is stamped
+    closed_us, ended = _unconnected(sockets, start_us, end_us)
     unwritten_us = sum(PACKET_US for packet in missed if packet.unwritten)
-    allowed = set()
-    ended = [one for one in sockets if start_us - SECOND <= one.close_us <= end_us]
-    # A recorder that stands still may note the end of a socket before the next one's beginning.
-    short_us = TOLERANCE_US + sum(one.us for one in voice.world.plan.of("stall"))
-    if not closed_us:
-        ended = [
-            one
-            for one in ended
-            if any(abs(other.open_us - one.close_us) <= short_us for other in sockets)
-        ]
-    if ended:
-        allowed |= {"recorder_stopped" if one.dies else "not_connected" for one in ended}
-    if voice.world.plan.of("disk") and _disk_failed(voice.world, start_us, end_us):
-        allowed.add("not_written")
     rest_us = end_us - start_us - closed_us - unwritten_us
+    if not closed_us:  # sockets that touch may arrive in the other order
+        _, ended = _unconnected(_as_noted(voice.world), start_us, end_us)
+    allowed = {"recorder_stopped" if one.dies else "not_connected" for one in ended}
+    if unwritten_us:
+        allowed.add("not_written")
     if rest_us > TOLERANCE_US or not allowed:
         allowed.add("not_received")
     if any(one.socket >= 0 and sockets[one.socket].dies for one in missed if not one.is_received):
         allowed.add("recorder_stopped")  # they were on their way to it
-    ends = [one for one in sockets if one.close_us <= end_us]
-    if any(one.torn_bytes or _disk_failed(voice.world, one.close_us, one.close_us) for one in ends):
+    lost = [one for one in sockets if one.torn_bytes or one.lost_end]
+    if any(_last_written_us(one, voice.world) <= end_us for one in lost):
         allowed.add("recorder_stopped")  # the end of the socket, or what was lost, is not on disk
     if gap.reason not in allowed:
         verdict.note(
@@ -365,19 +355,30 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
         )
 
 
-def _unconnected(sockets: Sequence[Socket], start_us: int, end_us: int) -> int:
-    """Returns the time in which no socket was open."""
-    covered, at_us = 0, start_us
-    for socket in sorted(sockets, key=lambda one: one.open_us):
-        begin, end = max(socket.open_us, at_us), min(socket.close_us, end_us)
-        if end > begin:
-            covered, at_us = covered + end - begin, end
-    return end_us - start_us - covered
+def _unconnected(sockets: Sequence[Socket], start_us: int, end_us: int) -> tuple[int, list[Socket]]:
+    """Returns the time in which no socket was open, and the sockets that had ended before it."""
+    times: list[tuple[int, Socket]] = []
+    last, *others = sorted(sockets, key=lambda one: one.open_us)
+    for socket in others:
+        times.append((min(socket.open_us, end_us) - max(last.close_us, start_us), last))
+        last = max(last, socket, key=lambda one: one.close_us)
+    return sum(max(0, us) for us, _ in times), [one for us, one in times if us > 0]
 
 
-def _disk_failed(world: World, start_us: int, end_us: int) -> bool:
-    times = [(world.plan.true_us(one.at_us), one.us) for one in world.plan.of("disk")]
-    return any(start_us - SECOND < at_us + us and at_us < end_us + SECOND for at_us, us in times)
+def _as_noted(world: World) -> list[Socket]:
+    """Returns the sockets with the times that the recorder notes."""
+    opened = {one.socket: one.arrival_us for one in world.events if one.kind == "open"}
+    closed = {one.socket: one.arrival_us for one in world.events if one.kind in {"close", "die"}}
+    return [
+        replace(one, open_us=opened[one.number], close_us=closed[one.number])
+        for one in world.sockets
+    ]
+
+
+def _last_written_us(socket: Socket, world: World) -> int:
+    """Returns the end of a socket by its last packet on disk."""
+    own = (one for voice in world.packets for one in voice if one.socket == socket.number)
+    return max((max(one.arrivals, default=0) for one in own), default=socket.open_us)
 
 
 def _counts(world: World, stored: Stored, verdict: Verdict) -> None:

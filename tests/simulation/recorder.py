@@ -23,6 +23,7 @@ from streams.journal.records import Handshake, Record
 from streams.sealing.digest import (
     StreamState,
     SubscriptionFacts,
+    continue_axis,
     digest_of,
     dump_state,
     handshake_in,
@@ -203,6 +204,7 @@ class Recorder:
                 return
             os.close(finished)
         if event.kind != "rotate":
+            recording.socket.lost_end = bool(stream._deferred)
             self.ended.append(recording.socket)
         os.utime(path, ns=(self.now_us * 1000, self.now_us * 1000))
 
@@ -244,7 +246,7 @@ def digested(recorder: Recorder, *, at_once: bool) -> Stored:
         opening = recording.stream.handshake
         state = StreamState()
         if axis and axis.handshake and axis.handshake.connected_at_us < opening.connected_at_us:
-            state.timeline = axis.timeline
+            continue_axis(state, axis)
         for number, records in enumerate(files):
             state = load_state(dump_state(state))
             handshake = handshake_in(records) or structs.replace(opening, sequence=number)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,20 @@ from calls.export import queries
 from calls.export.axis import SegmentRef
 from calls.export.plan import ExportRequest, Recording, plan_of
 from calls.export.rendering import Renderer
-from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.models import (
+    CLOCK_TOLERANCE,
+    Call,
+    LedgerEntry,
+    Participant,
+    Segment,
+    Subscription,
+)
 from calls.times import from_microseconds
 from streams.timeline.timeline import Gap
 from tests.simulation.recorder import Recorder, Stored
 
 LONGEST_EXPORT_SECONDS = 60
+A_WHILE = timedelta(minutes=1)
 
 
 def stored_rows() -> Stored:
@@ -58,10 +67,24 @@ def faults_of_state(recorder: Recorder) -> list[str]:
         return []  # nobody can know how it ended
     is_good = not last.dies and last.code in GOOD_CLOSE_CODES
     right = "ended" if is_good else "interrupted"
-    later = timedelta(seconds=settings.RECONNECT_GRACE_SECONDS + 60)
-    now = from_microseconds(recorder.now_us) + later
-    found = [call.state for call in Call.objects.with_state(now)]
-    return [] if found == [right] else [f"the call is {', '.join(found)}, right: {right}"]
+    found = {call.state for now in _later(recorder) for call in Call.objects.with_state(now)}
+    return [] if found == {right} else [f"the call is {', '.join(found)}, right: {right}"]
+
+
+def _later(recorder: Recorder) -> Iterator[datetime]:
+    """Yields a moment a while after the call by the host's clock, and one that is also a while
+    after its end by a clock that was not set back.
+
+    If the clock was set back, the first one may lie near that end. Then nobody can know whether the
+    call ended long ago, or just now on a host whose clock differs by less than `CLOCK_TOLERANCE`.
+    """
+    grace = timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
+    moment = from_microseconds(recorder.now_us) + grace + A_WHILE
+    near = (moment - grace, moment + CLOCK_TOLERANCE)
+    if not Subscription.objects.filter(disconnected_at__range=near).exists():
+        yield moment
+    back_us = sum(max(0, -one.us) for one in recorder.world.plan.of("host"))
+    yield moment + timedelta(microseconds=back_us)
 
 
 def faults_of_export(stored: Stored) -> list[str]:

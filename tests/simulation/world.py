@@ -68,6 +68,8 @@ class Socket:
     code: int | None = 1000
     process: int = 0
     stream_id: int = 0
+    lost_end: bool = False
+    """Whether its last records could not be written."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -157,8 +157,8 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": tone}
         case Unwritten():
             first, last = time_of(record.first_us), time_of(record.last_us)
-            members = {"first": first, "last": last, "packets": record.packets}
-            return {"record": "unwritten", "at": None, **members}
+            lost = {"packets": record.packets, "voices": record.voices}
+            return {"record": "unwritten", "at": None, "first": first, "last": last, **lost}
         case Alarm():
             until = time_of(record.until_us)
             members = {"name": record.name, "voice": record.voice, "until": until}

@@ -67,12 +67,12 @@ def reason_between(before: OpenTime, after: OpenTime, sockets: Iterable[OpenTime
     return last.reason_after if longest_us else "not_received"
 
 
-def ended_during(socket: OpenTime, sockets: Iterable[OpenTime]) -> list[UUID]:
-    """Returns the other sockets that ended while this one was open: no time without a socket
-    follows them.
+def ended_after_start(socket: OpenTime, sockets: Iterable[OpenTime]) -> list[UUID]:
+    """Returns the other sockets that ended after this one was opened. Until its own end was known,
+    it counted as open after each of them.
     """
     return [
         one.stream_id
         for one in sockets
-        if one.stream_id != socket.stream_id and socket.start_us <= one.end_us <= socket.end_us
+        if one.stream_id != socket.stream_id and socket.start_us <= one.end_us < OPEN
     ]

@@ -56,6 +56,7 @@ from tests.streams.packets import START_US, speech
 texts = st.text(max_size=40)
 microseconds = st.integers(-(2**62), 2**62)
 counts = st.integers(0, 2**53)
+indexes = st.integers(0, 2**16 - 1)
 metadata = st.builds(
     Metadata,
     counts,
@@ -66,7 +67,7 @@ metadata = st.builds(
     counts,
     st.none() | st.floats(0, 1e6, allow_nan=False),
 )
-voices = st.builds(Voice, st.integers(0, 2**16 - 1), texts)
+voices = st.builds(Voice, indexes, texts)
 packets = st.builds(
     Audio,
     st.none() | microseconds,
@@ -76,11 +77,12 @@ packets = st.builds(
     st.binary(max_size=1500),
 )
 reasons = st.dictionaries(texts, counts, max_size=3)
+lost = st.dictionaries(indexes, counts, max_size=3)
 others = st.one_of(
     st.builds(Dtmf, microseconds, texts),
     st.builds(Counts, counts, counts, counts, counts, counts, reasons, counts, reasons),
     st.builds(Closed, microseconds, st.none() | counts, texts),
-    st.builds(Unwritten, microseconds, microseconds, counts),
+    st.builds(Unwritten, microseconds, microseconds, counts, lost),
     st.builds(Alarm, texts, st.none() | counts, microseconds, st.none() | microseconds),
 )
 records = st.lists(st.one_of(metadata, voices, packets, others), max_size=12)

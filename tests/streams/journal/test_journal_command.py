@@ -35,7 +35,7 @@ class JournalCommand(SimpleTestCase):
         socket.journal.append_audio([Audio(None, START_US + 80_000, 0, silent=True, pcm=b"")])
         odd = "audioData: timestamp: cannot be read"
         socket.count(Counts(0, 4, 1, 2, 1, {"not JSON": 1}, 1, {odd: 1}))
-        socket.journal.append(Unwritten(START_US, START_US + 20_000, 2))
+        socket.journal.append(Unwritten(START_US, START_US + 20_000, 2, {0: 2}))
         socket.journal.append(Alarm("clipping", 0, START_US))
         return socket.close(at_us=START_US + 90_000)
 
@@ -65,7 +65,7 @@ class JournalCommand(SimpleTestCase):
             'oddities={"audioData: timestamp: cannot be read": 1}',
         )
         self.assertEqual(lines[11], '2022-10-03T19:12:52.090000Z closed    code=1000 reason=""')
-        self.assertIn('last="2022-10-03T19:12:52.020000Z" packets=2', lines[9])
+        self.assertIn('last="2022-10-03T19:12:52.020000Z" packets=2 voices={"0": 2}', lines[9])
         self.assertEqual(lines[10], f'{moment} alarm     name="clipping" voice=0 until=null')
         self.assertEqual(lines[2], f'{"-":<27} voice     index=0 kind="phone"')
 

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from calls.models import LedgerEntry, Segment
 from streams.journal import spool
 from streams.sealing import queries
+from streams.sealing.digest import SubscriptionFacts
 from streams.sealing.gaps import gap_between
 from streams.sealing.sealer import LONGEST_BACKOFF_SECONDS, TAKEOVER_SECONDS
 from streams.timeline.timeline import Gap, Timeline
 from tests.streams.journals import Socket
 from tests.streams.packets import RATE, START_US, Sent, speech
 from tests.streams.spools import Process, SpoolTest
+from tests.streams.written import announce
 
 START = START_US * RATE // 1_000_000
 PACKET_SAMPLES = 320
@@ -251,6 +253,17 @@ class Lingering(OutOfOrder):
             expected = "not_received" if name == "B" else "not_connected"
             found = [reason for reason, _, _ in self.gaps()]
             self.assertEqual(found, [expected] if name != "A" else [])
+
+    def test_a_first_socket_that_is_sealed_last_does_not_stay_open(self) -> None:
+        """Its row is announced long before its end is known."""
+        first = Socket(self.process.folder)
+        announce(first.handshake, [SubscriptionFacts(0, START_US)])
+        for number, last in ((200, 300), (350, 450)):
+            self.seal_later_socket(self.packets[number:last])
+        self.assertEqual([reason for reason, _, _ in self.gaps()], ["not_received"])
+        first.say(self.packets[:100]).close()
+        self.process.round()
+        self.assertEqual(self.gaps(), [("not_connected", 100, 100), ("not_connected", 300, 50)])
 
 
 Story = tuple[int, int, int, int, bool]

@@ -5,7 +5,13 @@ from __future__ import annotations
 from unittest import TestCase
 from uuid import UUID
 
-from streams.sealing.overlaps.open_time import OPEN, STEP_US, OpenTime, ended_during, reason_between
+from streams.sealing.overlaps.open_time import (
+    OPEN,
+    STEP_US,
+    OpenTime,
+    ended_after_start,
+    reason_between,
+)
 
 SECOND = 1_000_000
 
@@ -71,12 +77,12 @@ class AnotherClock(TestCase):
             self.assertEqual(self.reason(*case), "not_received")
 
 
-class EndedDuring(TestCase):
-    def test_sockets_that_ended_while_it_was_open_are_found(self) -> None:
+class EndedAfterStart(TestCase):
+    def test_sockets_that_ended_since_it_was_opened_are_found(self) -> None:
         ours = socket(1, 10, 20)
         others = [
             socket(number, 0, end)
             for number, end in enumerate((9.95, 10, 15, 20, 20.1, None), start=2)
         ]
-        found = ended_during(ours, [ours, *others])
-        self.assertEqual([one.int for one in found], [3, 4, 5])
+        found = ended_after_start(ours, [ours, *others])
+        self.assertEqual([one.int for one in found], [3, 4, 5, 6])
