@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from streams.timeline.arrival import RELIABLE_US, ArrivalClock
 from streams.timeline.track import Track
-from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Timed
+from streams.timeline.waiting import LOOK_AHEAD_US, PACKET_US, PAUSE_US, TOLERANCE_US, Timed
 
 JUMP_US = 3_600_000_000
 """Law 6, while arrival times prove nothing: a timestamp further ahead than this of all audio of the
@@ -32,9 +32,6 @@ EARLY_STRAY_US = 60_000_000
 the packets arrive as they are spoken, to any that is not explained by a pause.
 """
 
-PACKET_US = 20_000
-"""After a jump, audio that arrives less than a packet late follows the end of its track exactly."""
-
 RESUMED_US = 120_000
 """After a jump, audio is contiguous if arrival times leave a pause of less than this."""
 
@@ -46,15 +43,22 @@ class CallClock(Struct):
     latest_us: int | None = None  # the youngest place on any track
     arrival: ArrivalClock = field(default_factory=ArrivalClock)
 
+    @staticmethod
+    def follows(track: Track, place_us: int) -> bool:
+        """Whether a packet follows its track's audio so closely that nothing has to be decided."""
+        newest_us = track.newest_us
+        return newest_us is not None and not track.strays and 0 <= place_us - newest_us <= PAUSE_US
+
     def epoch_of(self, track: Track, packet: Timed) -> int | None:
         """Returns the shift of the epoch that explains the packet; None if none does, or if later
         packets must confirm it.
         """
-        own_us = packet.timestamp_us + track.shift_us
-        if track.newest_us is not None and (
-            track.newest_us - LOOK_AHEAD_US < own_us <= self._furthest_us(track, packet)
+        own_us, newest_us = packet.timestamp_us + track.shift_us, track.newest_us
+        if newest_us is not None and (
+            newest_us - LOOK_AHEAD_US < own_us <= self._furthest_us(track, packet)
         ):
-            return self._epoch_of_next(track, packet)
+            is_next = -PAUSE_US <= newest_us - own_us <= TOLERANCE_US or len(self.epochs) == 1
+            return track.shift_us if is_next else self._epoch_of_next(track, packet)
         resumed = self._epoch_of_resumed(track, packet)
         return self._contiguous_epoch(track, packet.timestamp_us) if resumed is None else resumed
 
@@ -166,10 +170,7 @@ class CallClock(Struct):
         """
         assert track.newest_us is not None, "the track has begun"
         own, timestamp_us = track.shift_us, packet.timestamp_us
-        behind_us = track.newest_us - timestamp_us - own
-        if len(self.epochs) == 1 or -PAUSE_US <= behind_us <= TOLERANCE_US:
-            return own
-        if behind_us > 0:
+        if track.newest_us > timestamp_us + own:
             # The late packets before it may have shown the same step, so they come first.
             latest, late_us = self.epochs[-1], track.late_streak.samples * 1_000_000
             late_us //= track.sample_rate

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import repeat
 
 from streams.timeline.arrival import ArrivalClock
 from streams.timeline.duplicates import fingerprint
@@ -42,7 +42,7 @@ class Arrived:
     @property
     def packets(self) -> Iterator[tuple[int, bytes, int | None]]:
         """Timestamp, PCM and arrival of each; without times of arrival they are None."""
-        return zip_longest(self.stamps, self.pcms, self.times)
+        return zip(self.stamps, self.pcms, self.times or repeat(None), strict=False)
 
 
 @dataclass(slots=True)

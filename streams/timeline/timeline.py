@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from msgspec import field
 
 from streams.timeline import fast_path
-from streams.timeline.arrival import ArrivalClock, greatest_lead, lead_of
+from streams.timeline.arrival import DRIFT, ArrivalClock, greatest_lead
 from streams.timeline.call_clock import CONFIRMATION, CallClock
 from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio
 from streams.timeline.fast_path import Arrived, Batch
@@ -61,15 +61,21 @@ class Timeline(CallClock):
         """
         if not pcm:
             return
-        track = self._track_of(participant, sample_rate)
+        track = self.tracks.get(participant)
+        if track is None or track.sample_rate != sample_rate:
+            track = self._track_of(participant, sample_rate)
         if timestamp_us is None:
             track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
             self._update_latest(track, track.newest_end_us - track.duration_us(pcm))
         elif repeats := track.remembered.repeats(timestamp_us, pcm):
             track.insert_repeated(timestamp_us, pcm, repeats)
+        elif self.follows(track, place_us := timestamp_us + track.shift_us):
+            self._queue(track, place_us, pcm, arrived_us)
         else:
             self._push_timed(participant, track, Timed(timestamp_us, pcm, arrived_us))
-        self._update_latest(track)
+        newest_us = track.newest_us
+        if newest_us is not None and (self.latest_us is None or newest_us > self.latest_us):
+            self.latest_us = newest_us
         track.place_due()
 
     def push_all(
@@ -145,13 +151,18 @@ class Timeline(CallClock):
         if self.arrival.host_step_us:
             return None
         arrived: defaultdict[str, Arrived] = defaultdict(Arrived)
+        adders = {
+            name: (one.stamps.append, one.pcms.append, one.times.append)
+            for name in {packet[0] for packet in packets}
+            for one in [arrived[name]]
+        }
         for (participant, timestamp_us, pcm), at_us in zip(packets, times, strict=True):
             if timestamp_us is None or not pcm:
                 return None
-            of_track = arrived[participant]
-            of_track.stamps.append(timestamp_us)
-            of_track.pcms.append(pcm)
-            of_track.times.append(at_us)
+            add_stamp, add_pcm, add_time = adders[participant]
+            add_stamp(timestamp_us)
+            add_pcm(pcm)
+            add_time(at_us)
         batches = []
         # After a jump, a packet after a pause may belong to another epoch.
         furthest_us = LOOK_AHEAD_US if len(self.epochs) == 1 else PAUSE_US
@@ -169,19 +180,19 @@ class Timeline(CallClock):
         """Does for the packets of a batch what `_accept` does for one; the first packet of all
         batches arrived at `first_us`.
         """
-        times = [at_us for at_us in batch.arrived.times if at_us is not None]
-        if first_us is None or len(times) < len(batch.arrived.times):
+        stamps, arrivals = batch.arrived.stamps, batch.arrived.times
+        if first_us is None or None in arrivals:
             return
         shift_us = batch.track.shift_us
-        lead_us = greatest_lead(batch.arrived.stamps, times) + shift_us
-        if times[0] == first_us:
-            self.arrival.add(batch.arrived.stamps[0] + shift_us, first_us, lead_us)
+        lead_us = greatest_lead(stamps, arrivals) + shift_us
+        if arrivals[0] == first_us:
+            self.arrival.add(stamps[0] + shift_us, first_us, lead_us)
         youngest_us = batch.youngest.place_us - shift_us
         number = batch.youngest.arrival - batch.track.arrivals - 1
-        arrived_us = times[number]
-        while -number < len(times) and batch.arrived.stamps[number - 1] == youngest_us:
+        arrived_us = arrivals[number]
+        while -number < len(stamps) and stamps[number - 1] == youngest_us:
             number -= 1
-            arrived_us = max(arrived_us, times[number])
+            arrived_us = max(arrived_us, arrivals[number])
         self.arrival.add(batch.youngest.place_us, arrived_us, lead_us)
 
     def _push_timed(self, participant: str, track: Track, packet: Timed) -> None:
@@ -192,7 +203,8 @@ class Timeline(CallClock):
             return
         if shift_us != track.shift_us:
             self._enter_epoch(participant, track, shift_us, packet.timestamp_us)
-        self._resolve_strays(track, packet.timestamp_us + shift_us)
+        if track.strays:
+            self._resolve_strays(track, packet.timestamp_us + shift_us)
         self._accept(track, packet)
         if not track.late_streak.arrivals:
             return
@@ -217,12 +229,23 @@ class Timeline(CallClock):
 
     def _accept(self, track: Track, packet: Timed, lowest_us: int | None = None) -> None:
         """Queues a packet at its place in the track's epoch, or at `lowest_us` if that is later."""
-        place_us, arrived_us = packet.timestamp_us + track.shift_us, packet.arrived_us
+        place_us = packet.timestamp_us + track.shift_us
         if lowest_us is not None:
             place_us = max(place_us, lowest_us)
-        track.insert(place_us, packet.pcm, arrived_us, is_counted=packet.is_counted)
+        self._queue(track, place_us, packet.pcm, packet.arrived_us, is_counted=packet.is_counted)
+
+    def _queue(
+        self,
+        track: Track,
+        place_us: int,
+        pcm: bytes,
+        arrived_us: int | None,
+        *,
+        is_counted: bool = False,
+    ) -> None:
+        track.insert(place_us, pcm, arrived_us, is_counted=is_counted)
         if arrived_us is not None:
-            self.arrival.add(place_us, arrived_us, lead_of(place_us, arrived_us))
+            self.arrival.add(place_us, arrived_us, place_us - arrived_us + arrived_us // DRIFT)
 
     def _hold_back(self, participant: str, track: Track, packet: Timed) -> None:
         """Holds a packet back that no known clock explains, until `CONFIRMATION` of them agree."""
@@ -333,7 +356,7 @@ class Timeline(CallClock):
         their timestamps, others where they arrived (law 1).
         """
         wrong: list[Timed] = []
-        for stray in track.take_strays() if track.strays else ():
+        for stray in track.take_strays():
             stray_us = stray.timestamp_us + track.shift_us
             newest_us = stray_us if track.newest_us is None else track.newest_us
             if (

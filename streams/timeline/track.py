@@ -21,6 +21,7 @@ from streams.timeline.waiting import (
     LOOK_AHEAD_US,
     MAX_OVERLAP_US,
     MAX_WAITING,
+    PACKET_US,
     PAUSE_US,
     SHORTCUT_PACKETS,
     TAIL_PACKETS,
@@ -257,20 +258,28 @@ class Track(Struct):
     def _overlaps(self, late: list[Waiting]) -> bool:
         """Whether late packets and the others are together longer than the time they span.
 
-        If the others alone are, they are a burst: its packets will be placed before their
+        If only some of them are, they are a burst: its packets will be placed before their
         timestamps, so the whole queue counts, from contiguous audio on.
         """
         lowest_us, arrivals = self.late_streak.lowest_us, set(self.late_streak.arrivals)
-        beyond = self.waiting[bisect_right(self.waiting, lowest_us, key=place_of) :]
-        others = sum(len(one.pcm) // 2 for one in beyond if one.arrival not in arrivals)
-        most_us = self.newest_end_us - lowest_us + MAX_OVERLAP_US
-        if others * 1_000_000 > most_us * self.sample_rate:
-            first = self.waiting[0].place_us * self.sample_rate // 1_000_000
-            start = first if self.end is None else self.end
+        first = bisect_left(self.waiting, lowest_us - TOLERANCE_US, key=place_of)
+        near = [one for one in self.waiting[first:] if one.arrival not in arrivals]
+        beyond = [one for one in near if one.place_us > lowest_us]
+        if self._excess_us(late) > PACKET_US or self._excess_us(near) > PACKET_US:
+            place_us = self.waiting[0].place_us
+            start = place_us * self.sample_rate // 1_000_000 if self.end is None else self.end
             end_us = (start + self.held) * 1_000_000 // self.sample_rate
             return end_us - self.newest_end_us > MAX_OVERLAP_US
-        late_samples = sum(len(one.pcm) // 2 for one in late)
-        return (others + late_samples) * 1_000_000 > most_us * self.sample_rate
+        audio_us = sum(self.duration_us(packet.pcm) for packet in [*late, *beyond])
+        return audio_us - (self.newest_end_us - lowest_us) > MAX_OVERLAP_US
+
+    def _excess_us(self, packets: Sequence[Waiting]) -> int:
+        """Returns by how much packets, in order of their places, are longer than they span."""
+        if not packets:
+            return 0
+        audio_us = sum(self.duration_us(packet.pcm) for packet in packets)
+        end_us = packets[-1].place_us + self.duration_us(packets[-1].pcm)
+        return audio_us - (end_us - packets[0].place_us)
 
     def place_due(self) -> None:
         """Places the packets that are due, and half of a queue that has reached its bounds."""

@@ -10,6 +10,9 @@ from msgspec import Struct, field
 TOLERANCE_US = 60_000
 """Law 3 and 4: a packet that deviates by more is moved, and more missing time is a gap."""
 
+PACKET_US = 20_000
+"""Audio that is less than an ordinary packet longer or later than expected is none too many."""
+
 MAX_OVERLAP_US = 40_000
 """Law 5: late packets are no disorder if both their length and their overlap with queued audio
 exceed this (two packets).
