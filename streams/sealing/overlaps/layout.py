@@ -67,13 +67,12 @@ class _Option:
 
 class Layout:
     """Blocks that do not overlap, in order. `tolerance`: samples by which audio may be shifted to
-    keep blocks whole; `limit`: samples by which packets may be pushed to keep their order.
+    keep blocks whole.
     """
 
-    def __init__(self, blocks: Iterable[Block], tolerance: int, limit: int) -> None:
+    def __init__(self, blocks: Iterable[Block], tolerance: int) -> None:
         self.blocks = list(blocks)
         self._tolerance = tolerance
-        self._limit = limit
 
     def insert(self, block: Block) -> bool:
         """Inserts a block where that moves it, and those behind it, the least; returns False and
@@ -87,7 +86,7 @@ class Layout:
         self._push_from(best.number + 1)
         return True
 
-    def insert_at(self, block: Block, at: int) -> bool:
+    def insert_at(self, block: Block, at: int, limit: int) -> bool:
         """Inserts a block between the audio before the position `at` and the audio behind it;
         returns False and changes nothing if that pushes audio further than the limit.
         """
@@ -98,7 +97,7 @@ class Layout:
             block.push(self.blocks[number - 1].end)
         self.blocks.insert(number, block)
         self._push_from(number + 1)
-        return self._is_within(self._limit, before)
+        return self._is_within(limit, before)
 
     def boundary_near(
         self,

@@ -8,19 +8,22 @@ overlaps, the new packets move into the next free space (law 5: the order of arr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import groupby
 from uuid import UUID
 
 from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
-from streams.sealing.overlaps.equal_audio import BYTES, Audio, Match, matches_of
+from streams.sealing.overlaps.equal_audio import BYTES, Audio, Distances, Match, matches_of
 from streams.sealing.overlaps.layout import Block, Layout
-from streams.timeline.track import TOLERANCE_US
+from streams.timeline.track import LOOK_AHEAD_US, TOLERANCE_US
 
 REACH_US = 2 * TOLERANCE_US
 """Two timelines, each within the tolerance, place equal packets at most this far apart."""
+
+FAR_US = LOOK_AHEAD_US
+"""Late and coarse timestamps may place a packet that occurs just once this far apart."""
 
 EVERYWHERE = (-(1 << 62), 1 << 62)
 """Positions between which audio lies that adjoins no equal audio."""
@@ -90,16 +93,19 @@ def without_overlaps(
     stored: Mapping[str, Sequence[Stored]],
     stream_id: str,
     read: Reader,
+    beside: Collection[str] = (),
 ) -> Placement:
     """Returns the placement of the segments of a socket beside the `stored` ones (in order, by raw
-    id). Audio is read only if another socket has stored audio for the same time.
+    id). Audio is read only if another socket has stored audio for the same time, or for a time near
+    it and was open at the same time; `beside`: those that were.
     """
     placement = Placement()
     for (raw_id, rate), of_track in _tracks(segments).items():
         rows = [row for row in stored.get(raw_id, ()) if row.sample_rate == rate]
         new = _without_copies(of_track, rows, placement)
-        if any(_overlaps(segment, row) for segment in new for row in rows):
-            _Track(raw_id, rate, rows, stream_id, read).place(new, placement)
+        track = _Track(raw_id, rate, rows, (stream_id, frozenset(beside)), read)
+        if any(track.concerns(segment) for segment in new):
+            track.place(new, placement)
         else:
             placement.segments += new
     return placement
@@ -127,11 +133,12 @@ def _without_copies(
     return new
 
 
-def _overlaps(one: SealedSegment | Audio, row: Stored) -> bool:
+def _overlaps(one: SealedSegment | Audio, row: Stored, reach: int = 0) -> bool:
+    """Whether they have time in common, or lie less than `reach` samples apart."""
     start, end = (
         (one.start, one.end) if isinstance(one, Audio) else (one.start_sample, one.end_sample)
     )
-    return row.start_sample < end and start < row.end_sample
+    return row.start_sample < end + reach and start - reach < row.end_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +194,31 @@ class _Track:
     """A track with stored segments (`rows`), into which the segments of a file are inserted."""
 
     def __init__(
-        self, raw_id: str, rate: int, rows: Sequence[Stored], stream_id: str, read: Reader
+        self,
+        raw_id: str,
+        rate: int,
+        rows: Sequence[Stored],
+        sockets: tuple[str, Collection[str]],
+        read: Reader,
     ) -> None:
+        """`sockets`: that of the file, and those that were open at the same time."""
         self._raw_id, self._rate, self._rows = raw_id, rate, rows
-        self._stream_id, self._read = stream_id, read
+        (self._stream_id, self._beside), self._read = sockets, read
         self._packet = max(1, rate // PACKETS_PER_SECOND)
         self._tolerance = TOLERANCE_US * rate // 1_000_000
         self._reach = REACH_US * rate // 1_000_000
+        self._far = FAR_US * rate // 1_000_000
         self._limit = self._reach + self._packet
         self._pcm: dict[UUID, bytes | None] = {}
         self._layout = Layout(
             [Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)],
             self._tolerance,
-            self._limit,
+        )
+
+    def concerns(self, segment: SealedSegment) -> bool:
+        """Whether other audio is stored where the segment may move, or be equal to it."""
+        return any(
+            _overlaps(segment, row, self._far if self._is_beside(row) else 0) for row in self._rows
         )
 
     def place(self, segments: Sequence[SealedSegment], placement: Placement) -> None:
@@ -208,10 +227,12 @@ class _Track:
         The last run comes first: it does not move the blocks beside the earlier ones.
         """
         runs = _runs(segments)
+        audios = [run.audio for run in runs]
         rest: list[Block] = []
         for number in range(len(runs) - 1, -1, -1):
-            audio = runs[number].audio
-            for block, space in reversed(self._new_blocks(audio, len(self._rows) + number)):
+            matches = self._matches(audios, number)
+            source = len(self._rows) + number
+            for block, space in reversed(self._new_blocks(audios[number], matches, source)):
                 rest[:0] = self._insert(block, space)
         lowest = rest[0].start if rest else 0
         for block in rest:
@@ -235,7 +256,9 @@ class _Track:
         if space == EVERYWHERE:
             is_inserted = self._layout.insert(block)
         else:
-            is_inserted = self._layout.insert_at(block, self._adjoin(block, space))
+            is_known = EVERYWHERE[0] < space[0] and space[1] < EVERYWHERE[1]
+            limit = self._far if is_known else self._limit
+            is_inserted = self._layout.insert_at(block, self._adjoin(block, space), limit)
         if is_inserted or any(
             self._layout.interleave(block, self._packet, space, is_cuttable, limit)
             for is_cuttable, limit in (
@@ -249,8 +272,12 @@ class _Track:
     def _adjoin(self, block: Block, space: tuple[int, int]) -> int:
         """Moves a block next to the equal audio before or behind it, or to the packets that only
         the other socket has there: where it is nearest to its place. Returns where it adjoins.
+
+        With equal audio on one side only, it moves earlier by at most one packet: small pauses have
+        moved both timelines earlier already.
         """
         is_before = space[0] == EVERYWHERE[0]
+        is_between = not is_before and space[1] < EVERYWHERE[1]
         at = self._layout.boundary_near(
             block.end if is_before else block.start,
             space[1] if is_before else space[0],
@@ -258,7 +285,9 @@ class _Track:
             space,
             self._is_of_another,
         )
-        block.start = at - block.count if is_before else at
+        start = at - block.count if is_before else at
+        if is_between or block.start - start <= self._packet:
+            block.start = start
         return at
 
     def _is_of_another(self, block: Block) -> bool:
@@ -275,24 +304,37 @@ class _Track:
     def _is_cuttable(self, block: Block) -> bool:
         return self._is_new(block) or self._pcm_of(self._rows[block.source]) is not None
 
-    def _new_blocks(self, audio: Audio, source: int) -> list[tuple[Block, tuple[int, int]]]:
+    def _new_blocks(
+        self, audio: Audio, matches: Sequence[Match], source: int
+    ) -> list[tuple[Block, tuple[int, int]]]:
         """Returns the parts of a run that no other socket has stored, each as a block at its
         place, with the positions where equal audio before it ends and behind it begins.
         """
         blocks: list[tuple[Block, tuple[int, int]]] = []
         first, before = 0, None
-        for after in [*self._matches(audio), None]:
-            last = after.first if after else audio.end - audio.start
+        for number, match in enumerate([*matches, None]):
+            after = next((one for one in matches[number:] if one.in_order), None)
+            last = match.first if match else audio.end - audio.start
             if first < last:
-                start = audio.start + first if before or after else self._continued(audio.start)
                 space = (
                     before.end if before else EVERYWHERE[0],
                     after.start if after else EVERYWHERE[1],
                 )
+                start = self._place_beside(audio, first, before or after)
                 blocks.append((Block(start, last - first, source, first), space))
-            if after:
-                first, before = after.first + after.count, after
+            if match:
+                first = match.first + match.count
+                before = match if match.in_order else before
         return blocks
+
+    def _place_beside(self, audio: Audio, first: int, match: Match | None) -> int:
+        """Returns the place of a part of a run: its own, or beside equal audio that is far from
+        its place: that of the stored audio.
+        """
+        if match is None:
+            return self._continued(audio.start) + first
+        distance = match.start - audio.start - match.first
+        return audio.start + first + (distance if abs(distance) > self._reach else 0)
 
     def _continued(self, start: int) -> int:
         """Returns the start of a run, after the audio of its own socket that has been moved."""
@@ -303,15 +345,15 @@ class _Track:
         ]
         return max(ends, default=start)
 
-    def _matches(self, audio: Audio) -> list[Match]:
+    def _matches(self, audios: Sequence[Audio], number: int) -> list[Match]:
+        """Returns the parts of a run that other sockets have stored."""
+        audio = audios[number]
         others = [row for row in self._rows if row.stream_id != self._stream_id]
-        if not any(_overlaps(audio, row) for row in others):
-            return []
+        reach = self._reach if any(_overlaps(audio, row) for row in others) else 0
         stored: list[Audio] = []
         for row in others:
             if (
-                row.start_sample < audio.end + self._reach
-                and audio.start - self._reach < row.end_sample
+                _overlaps(audio, row, self._far if self._is_beside(row) else reach)
                 and (pcm := self._pcm_of(row)) is not None
             ):
                 if stored and stored[-1].end == row.start_sample:
@@ -319,13 +361,13 @@ class _Track:
                     stored[-1] = Audio(stored[-1].start, pcm)
                 else:
                     stored.append(Audio(row.start_sample, pcm))
-        return matches_of(
-            audio,
-            stored,
-            packet=self._packet,
-            reach=self._reach,
-            tolerance=self._tolerance,
-        )
+        distances = Distances(self._packet, self._reach, self._far, self._tolerance)
+        beside = [one.pcm for one in audios if one is not audio]
+        return matches_of(audio, stored, distances, beside)
+
+    def _is_beside(self, row: Stored) -> bool:
+        """Whether it is audio of another socket that was open at the same time."""
+        return row.stream_id in self._beside
 
     def _pcm_of(self, row: Stored) -> bytes | None:
         if row.segment_id not in self._pcm:

@@ -20,7 +20,6 @@ def layout(*places: tuple[int, int]) -> Layout:
     return Layout(
         [Block(start, end - start, number) for number, (start, end) in enumerate(places)],
         TOLERANCE,
-        LIMIT,
     )
 
 
@@ -81,7 +80,7 @@ class InsertAt(TestCase):
 
     def test_a_block_is_cut_where_the_new_one_belongs_into_it(self) -> None:
         track = layout((0, 500), (500, 600))
-        self.assertTrue(track.insert_at(block(240, 280), 240))
+        self.assertTrue(track.insert_at(block(240, 280), 240, LIMIT))
         self.assertEqual(
             places(track), [(0, 240, 0), (240, 280, NEW), (280, 540, 0), (540, 640, 1)]
         )
@@ -89,30 +88,30 @@ class InsertAt(TestCase):
 
     def test_more_than_the_tolerance_is_inserted_if_all_packets_end_within_the_limit(self) -> None:
         track = layout((0, 500), (570, 600))
-        self.assertTrue(track.insert_at(block(240, 240 + LIMIT), 240))
+        self.assertTrue(track.insert_at(block(240, 240 + LIMIT), 240, LIMIT))
         self.assertEqual(places(track)[2:], [(240 + LIMIT, 640, 0), (640, 670, 1)])
 
     def test_nothing_is_cut_for_more_than_the_limit(self) -> None:
         track = layout((0, 500))
-        self.assertFalse(track.insert_at(block(240, 241 + LIMIT), 240))
+        self.assertFalse(track.insert_at(block(240, 241 + LIMIT), 240, LIMIT))
         self.assertEqual(places(track), [(0, 500, 0)])
 
     def test_what_was_pushed_before_counts(self) -> None:
         track = layout((0, 500))
-        self.assertTrue(track.insert_at(block(240, 320), 240))
-        self.assertFalse(track.insert_at(block(100, 180), 100))
+        self.assertTrue(track.insert_at(block(240, 320), 240, LIMIT))
+        self.assertFalse(track.insert_at(block(100, 180), 100, LIMIT))
         self.assertEqual(places(track), [(0, 240, 0), (240, 320, NEW), (320, 580, 0)])
 
     def test_at_the_edge_of_a_block_nothing_is_cut(self) -> None:
         for at in (0, 500, 700):
             with self.subTest(at=at):
                 track = layout((0, 500))
-                self.assertTrue(track.insert_at(block(at, at + 40), at))
+                self.assertTrue(track.insert_at(block(at, at + 40), at, LIMIT))
                 self.assertEqual(len(track.blocks), 2)
 
     def test_a_block_before_equal_audio_begins_behind_what_is_there(self) -> None:
         track = layout((0, 100), (150, 300))
-        self.assertTrue(track.insert_at(block(80, 150), 150))
+        self.assertTrue(track.insert_at(block(80, 150), 150, LIMIT))
         self.assertEqual(places(track), [(0, 100, 0), (100, 170, NEW), (170, 320, 1)])
 
 
@@ -246,7 +245,7 @@ class Laws(TestCase):
         if way == "whole":
             is_inserted, limit = track.insert(new), TOLERANCE
         elif way == "at":
-            is_inserted, limit = track.insert_at(new, start), LIMIT
+            is_inserted, limit = track.insert_at(new, start, LIMIT), LIMIT
         else:
             is_inserted, limit = (
                 track.interleave(new, PACKET, ANYWHERE, lambda _: True, LIMIT),

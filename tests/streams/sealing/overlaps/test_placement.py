@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from unittest import TestCase
 
 from hypothesis import given
@@ -13,6 +13,7 @@ from streams.sealing.overlaps.layout import Block
 from streams.sealing.overlaps.placement import Move, Stored, _Run, without_overlaps
 from tests.streams.sealing.overlaps.tracks import (
     NEW,
+    OLD,
     PACKET,
     RATE,
     START,
@@ -39,8 +40,10 @@ class Placements(TestCase):
     def setUp(self) -> None:
         self.track = Track()
 
-    def assert_joined(self, segments: list[SealedSegment], *runs: tuple[int, bytes]) -> None:
-        placement = self.track.place(segments)
+    def assert_joined(
+        self, segments: list[SealedSegment], *runs: tuple[int, bytes], beside: Collection[str] = ()
+    ) -> None:
+        placement = self.track.place(segments, beside=beside)
         self.assertEqual(joined(self.track.after(placement)), list(runs))
 
 
@@ -194,6 +197,57 @@ class Copies(Placements):
         placement = self.track.place(segments)
         self.assertEqual([one.subscription for one in placement.segments], [1])
         self.assert_joined(segments, (0, voice(0, 130)))
+
+
+class Beside(Placements):
+    """Sockets that were open at the same time may have packets in common that lie apart."""
+
+    def test_a_packet_that_adjoins_its_copy_is_dropped(self) -> None:
+        self.track.store(0, voice(0, 5))
+        segments = [new(5 * PACKET, voice(4, 9))]
+        self.assertEqual(self.track.place(segments, beside={OLD}).duplicate, 1)
+        self.assert_joined(segments, (0, voice(0, 9)), beside={OLD})
+
+    def test_audio_that_is_not_equal_keeps_its_place(self) -> None:
+        self.track.store(0, voice(0, 5))
+        self.track.store(10 * PACKET, voice(10, 15))
+        segments = [new(5 * PACKET, voice(5, 10))]
+        placement = self.track.place(segments, beside={OLD})
+        self.assertEqual((placement.segments, placement.moves), (segments, []))
+
+    def test_only_audio_of_such_sockets_that_is_not_far_is_read(self) -> None:
+        self.track.store(-4 * RATE, voice(0, 5))
+        self.track.store(-RATE, voice(10, 15))
+        self.track.store(-RATE + 5 * PACKET, voice(20, 25), stream_id="closed")
+        self.track.place([new(0, voice(30, 35))], beside={OLD})
+        self.assertEqual(self.track.reads, 1)
+
+    def test_audio_that_a_late_timestamp_puts_far_away_continues_the_stored_audio(self) -> None:
+        self.track.store(0, voice(0, 50))
+        segments = [new(80 * PACKET, voice(45, 60)), new(100 * PACKET, voice(60, 70))]
+        self.assert_joined(segments, (0, voice(0, 60)), (100 * PACKET, voice(60, 70)), beside={OLD})
+
+    def test_packets_between_equal_ones_are_inserted_however_far_that_pushes_others(self) -> None:
+        """A coarse clock hides that the other socket has lost 15 packets."""
+        self.track.store(0, voice(0, 5) + voice(20, 25))
+        segments = [new(0, voice(0, 25))]
+        self.assert_joined(segments, (0, voice(0, 25)), beside={OLD})
+
+    def test_copies_that_were_stored_out_of_order_are_dropped(self) -> None:
+        self.track.store(0, voice(4, 5) + voice(0, 4) + voice(6, 9))
+        segments = [new(0, voice(0, 10))]
+        self.assertEqual(self.track.place(segments).duplicate, 8)
+        self.assert_joined(segments, (0, voice(4, 5) + voice(0, 4) + voice(5, 10)))
+
+    def test_audio_does_not_move_earlier_by_more_than_a_packet(self) -> None:
+        """A pause of 50 ms has moved the stored audio earlier, and more may follow."""
+        self.track.store(-800, voice(0, 10))
+        segments = [new(5 * PACKET, voice(5, 15))]
+        self.assert_joined(segments, (-800, voice(0, 10)), (10 * PACKET, voice(10, 15)))
+
+    def test_stored_audio_moves_later_instead(self) -> None:
+        self.track.store(5 * PACKET - 800, voice(5, 15))
+        self.assert_joined([new(0, voice(0, 10))], (0, voice(0, 15)))
 
 
 class SmallOverlaps(Placements):
