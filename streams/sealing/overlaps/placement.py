@@ -8,7 +8,8 @@ overlaps, the new packets move into the next free space (law 5: the order of arr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import groupby
@@ -133,14 +134,6 @@ def _without_copies(
     return new
 
 
-def _overlaps(one: SealedSegment | Audio, row: Stored, reach: int = 0) -> bool:
-    """Whether they have time in common, or lie less than `reach` samples apart."""
-    start, end = (
-        (one.start, one.end) if isinstance(one, Audio) else (one.start_sample, one.end_sample)
-    )
-    return row.start_sample < end + reach and start - reach < row.end_sample
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     """Contiguous segments of a file."""
@@ -209,6 +202,7 @@ class _Track:
         self._reach = REACH_US * rate // 1_000_000
         self._far = FAR_US * rate // 1_000_000
         self._limit = self._reach + self._packet
+        self._ends = [row.end_sample for row in rows]
         self._pcm: dict[UUID, bytes | None] = {}
         self._layout = Layout(
             [Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)],
@@ -217,8 +211,9 @@ class _Track:
 
     def concerns(self, segment: SealedSegment) -> bool:
         """Whether other audio is stored where the segment may move, or be equal to it."""
-        return any(
-            _overlaps(segment, row, self._far if self._is_beside(row) else 0) for row in self._rows
+        place = segment.start_sample, segment.end_sample
+        return any(self._near(*place)) or any(
+            self._is_beside(row) for row in self._near(*place, self._far)
         )
 
     def place(self, segments: Sequence[SealedSegment], placement: Placement) -> None:
@@ -294,7 +289,7 @@ class _Track:
         """Whether it is readable audio of another socket."""
         return (
             not self._is_new(block)
-            and self._rows[block.source].stream_id != self._stream_id
+            and self._is_other(self._rows[block.source])
             and self._is_cuttable(block)
         )
 
@@ -340,22 +335,20 @@ class _Track:
         """Returns the start of a run, after the audio of its own socket that has been moved."""
         ends = [
             row.end_sample
-            for row in self._rows
-            if row.stream_id == self._stream_id and start < row.end_sample <= start + self._reach
+            for row in self._near(start, start + self._reach)
+            if not self._is_other(row) and row.end_sample <= start + self._reach
         ]
         return max(ends, default=start)
 
     def _matches(self, audios: Sequence[Audio], number: int) -> list[Match]:
         """Returns the parts of a run that other sockets have stored."""
         audio = audios[number]
-        others = [row for row in self._rows if row.stream_id != self._stream_id]
-        reach = self._reach if any(_overlaps(audio, row) for row in others) else 0
+        reach = self._reach if any(map(self._is_other, self._near(audio.start, audio.end))) else 0
+        near = {row.segment_id for row in self._near(audio.start, audio.end, reach)}
         stored: list[Audio] = []
-        for row in others:
-            if (
-                _overlaps(audio, row, self._far if self._is_beside(row) else reach)
-                and (pcm := self._pcm_of(row)) is not None
-            ):
+        for row in filter(self._is_other, self._near(audio.start, audio.end, self._far)):
+            is_searched = row.segment_id in near or self._is_beside(row)
+            if is_searched and (pcm := self._pcm_of(row)) is not None:
                 if stored and stored[-1].end == row.start_sample:
                     pcm = stored[-1].pcm + pcm
                     stored[-1] = Audio(stored[-1].start, pcm)
@@ -364,6 +357,16 @@ class _Track:
         distances = Distances(self._packet, self._reach, self._far, self._tolerance)
         beside = [one.pcm for one in audios if one is not audio]
         return matches_of(audio, stored, distances, beside)
+
+    def _near(self, start: int, end: int, reach: int = 0) -> Iterator[Stored]:
+        """Yields the rows that lie less than `reach` samples apart from a place, or overlap it."""
+        for row in self._rows[bisect_right(self._ends, start - reach) :]:
+            if row.start_sample >= end + reach:
+                return
+            yield row
+
+    def _is_other(self, row: Stored) -> bool:
+        return row.stream_id != self._stream_id
 
     def _is_beside(self, row: Stored) -> bool:
         """Whether it is audio of another socket that was open at the same time."""

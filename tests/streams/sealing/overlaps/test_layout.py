@@ -102,6 +102,23 @@ class InsertAt(TestCase):
         self.assertFalse(track.insert_at(block(100, 180), 100, LIMIT))
         self.assertEqual(places(track), [(0, 240, 0), (240, 320, NEW), (320, 580, 0)])
 
+    def test_what_was_pushed_further_elsewhere_does_not_count(self) -> None:
+        track = layout((0, 500), (2000, 2500))
+        self.assertTrue(track.insert_at(block(2000, 2400), 2000, 1000))
+        self.assertTrue(track.insert_at(block(240, 320), 240, LIMIT))
+        self.assertEqual(places(track)[1:3], [(240, 320, NEW), (320, 580, 0)])
+
+    def test_blocks_behind_a_space_are_not_looked_at(self) -> None:
+        """A track may have thousands of them."""
+        for inserted in (True, False):
+            with self.subTest(inserted=inserted):
+                track = layout((0, 500), *((at, at + 500) for at in range(1000, 9000, 500)))
+                before = {id(one) for one in track.blocks[1:]}
+                count = 40 if inserted else LIMIT + 1
+                is_inserted = track.insert_at(block(240, 240 + count), 240, LIMIT)
+                self.assertEqual(is_inserted, inserted)
+                self.assertLessEqual(before, {id(one) for one in track.blocks})
+
     def test_at_the_edge_of_a_block_nothing_is_cut(self) -> None:
         for at in (0, 500, 700):
             with self.subTest(at=at):
