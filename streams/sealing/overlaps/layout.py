@@ -185,6 +185,15 @@ class Layout:
         block.start = start
         self.blocks.insert(bisect_left(self.blocks, start, key=start_of), block)
 
+    def place_of(self, source: int, sample: int, was: int) -> int:
+        """Returns the place of a sample of a source that `was` at an earlier place, or is there."""
+        blocks = self.blocks[bisect_right(self.blocks, was, key=end_of) :]
+        return next(
+            one.start + sample - one.first
+            for one in blocks
+            if one.source == source and one.first <= sample < one.first + one.count
+        )
+
     def _between(self, block: Block) -> Iterator[_Option]:
         """Yields the ways to insert a block between two others."""
         first = bisect_right(self.blocks, block.start - self._tolerance, key=end_of)

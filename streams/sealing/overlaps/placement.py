@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
 from uuid import UUID
@@ -18,6 +18,7 @@ from uuid import UUID
 from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
 from streams.sealing.overlaps.equal_audio import BYTES, Audio, Distances, Match, matches_of
 from streams.sealing.overlaps.layout import Block, Layout
+from streams.sealing.overlaps.runs import runs_of
 from streams.timeline.track import LOOK_AHEAD_US, TOLERANCE_US
 
 REACH_US = 2 * TOLERANCE_US
@@ -134,55 +135,6 @@ def _without_copies(
     return new
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Contiguous segments of a file."""
-
-    segments: Sequence[SealedSegment]
-
-    @property
-    def audio(self) -> Audio:
-        return Audio(
-            self.segments[0].start_sample, b"".join(segment.pcm for segment in self.segments)
-        )
-
-    def parts(self, block: Block) -> list[SealedSegment]:
-        """Returns the segments, or parts of them, that a block of this run consists of."""
-        parts = []
-        at = 0
-        for segment in self.segments:
-            first = max(block.first - at, 0)
-            last = min(block.first + block.count - at, segment.sample_count)
-            if first < last:
-                start = block.start + at + first - block.first
-                parts.append(_part(segment, start, first, last))
-            at += segment.sample_count
-        return parts
-
-
-def _part(segment: SealedSegment, start: int, first: int, last: int) -> SealedSegment:
-    if (start, first, last) == (segment.start_sample, 0, segment.sample_count):
-        return segment
-    before, until = (round(segment.packets * at / segment.sample_count) for at in (first, last))
-    pcm = segment.pcm[first * BYTES : last * BYTES]
-    return replace(segment, start_sample=start, pcm=pcm, packets=until - before)
-
-
-def _runs(segments: Iterable[SealedSegment]) -> list[_Run]:
-    runs: list[list[SealedSegment]] = []
-    for segment in segments:
-        last = runs[-1][-1] if runs else None
-        if (
-            last
-            and last.end_sample == segment.start_sample
-            and last.subscription == segment.subscription
-        ):
-            runs[-1].append(segment)
-        else:
-            runs.append([segment])
-    return [_Run(run) for run in runs]
-
-
 class _Track:
     """A track with stored segments (`rows`), into which the segments of a file are inserted."""
 
@@ -219,16 +171,20 @@ class _Track:
     def place(self, segments: Sequence[SealedSegment], placement: Placement) -> None:
         """Adds the segments to the placement, with the changes of rows that they need.
 
-        The last run comes first: it does not move the blocks beside the earlier ones.
+        The last run comes first: it does not move the blocks beside the earlier ones. But the
+        first packets of a run move stored ones to the place of its next packets.
         """
-        runs = _runs(segments)
+        runs = runs_of(segments)
         audios = [run.audio for run in runs]
         rest: list[Block] = []
         for number in range(len(runs) - 1, -1, -1):
             matches = self._matches(audios, number)
             source = len(self._rows) + number
-            for block, space in reversed(self._new_blocks(audios[number], matches, source)):
-                rest[:0] = self._insert(block, space)
+            rest[:0] = [
+                part
+                for block, space in self._new_blocks(audios[number], matches, source)
+                for part in self._insert(block, self._moved(space))
+            ]
         lowest = rest[0].start if rest else 0
         for block in rest:
             self._layout.insert_behind(block, lowest)
@@ -243,6 +199,18 @@ class _Track:
         packets = sum(segment.packets for segment in segments)
         placement.duplicate += packets - sum(part.packets for part in parts)
         self._change_rows(placement)
+
+    def _moved(self, space: tuple[int, int]) -> tuple[int, int]:
+        """Returns a space between stored packets as it is after earlier insertions."""
+        first, last = space
+        if first > EVERYWHERE[0]:
+            first = self._place_now(first - 1) + 1
+        return first, self._place_now(last) if last < EVERYWHERE[1] else last
+
+    def _place_now(self, at: int) -> int:
+        """Returns the place of a stored sample that was at a position."""
+        number = bisect_right(self._ends, at)
+        return self._layout.place_of(number, at - self._rows[number].start_sample, at)
 
     def _insert(self, block: Block, space: tuple[int, int]) -> list[Block]:
         """Inserts a block between equal audio that ends, and equal audio that begins, at the limits

@@ -132,6 +132,15 @@ class InsertAt(TestCase):
         self.assertEqual(places(track), [(0, 100, 0), (100, 170, NEW), (170, 320, 1)])
 
 
+class PlaceOf(TestCase):
+    def test_a_sample_is_found_where_insertions_have_pushed_it(self) -> None:
+        track = layout((0, 500), (500, 600))
+        track.insert_at(block(240, 280), 240, LIMIT)
+        self.assertEqual(track.place_of(0, 239, 239), 239)
+        self.assertEqual(track.place_of(0, 240, 240), 280)
+        self.assertEqual(track.place_of(1, 0, 500), 540)
+
+
 class BoundaryNear(TestCase):
     """Where new packets adjoin equal audio, or the packets of another socket beside it."""
 

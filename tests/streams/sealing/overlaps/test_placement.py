@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.sealing.digest import SealedSegment
-from streams.sealing.overlaps.layout import Block
-from streams.sealing.overlaps.placement import Move, Stored, _Run, without_overlaps
+from streams.sealing.overlaps.placement import Move, Stored, without_overlaps
 from tests.streams.sealing.overlaps.tracks import (
     NEW,
     OLD,
@@ -45,18 +44,6 @@ class Placements(TestCase):
     ) -> None:
         placement = self.track.place(segments, beside=beside)
         self.assertEqual(joined(self.track.after(placement)), list(runs))
-
-
-class Runs(TestCase):
-    def test_a_block_of_a_run_has_no_part_of_segments_outside_it(self) -> None:
-        segments = [
-            new(0, voice(0, 5)),
-            new(5 * PACKET, voice(5, 9)),
-            new(9 * PACKET, voice(9, 12)),
-        ]
-        block = Block(START + 6 * PACKET, 2 * PACKET, 0, 6 * PACKET)
-        (part,) = _Run(segments).parts(block)
-        self.assertEqual((part.start_sample, part.pcm), (block.start, voice(6, 8)))
 
 
 class Apart(Placements):
@@ -232,6 +219,18 @@ class Beside(Placements):
         self.track.store(0, voice(0, 5) + voice(20, 25))
         segments = [new(0, voice(0, 25))]
         self.assert_joined(segments, (0, voice(0, 25)), beside={OLD})
+
+    def test_the_last_packets_follow_their_neighbour_behind_earlier_insertions(self) -> None:
+        """Without packet 3, packet 9 is stored where packet 8 belongs."""
+        self.track.store(0, voice(0, 3) + voice(4, 8) + voice(9, 10))
+        self.assert_joined([new(0, voice(0, 9))], (0, voice(0, 10)))
+
+    def test_packets_between_equal_ones_follow_their_neighbour_behind_earlier_insertions(
+        self,
+    ) -> None:
+        """Without packet 3, packet 9 is stored where packet 8 belongs."""
+        self.track.store(0, voice(0, 3) + voice(4, 8) + voice(9, 11))
+        self.assert_joined([new(0, voice(0, 9) + voice(10, 11))], (0, voice(0, 11)))
 
     def test_copies_that_were_stored_out_of_order_are_dropped(self) -> None:
         self.track.store(0, voice(4, 5) + voice(0, 4) + voice(6, 9))
