@@ -67,16 +67,21 @@ class Distances:
 
 
 def matches_of(
-    new: Audio, stored: Sequence[Audio], distances: Distances, beside: Sequence[bytes] = ()
+    new: Audio,
+    stored: Sequence[Audio],
+    distances: Distances,
+    beside: Sequence[bytes] = (),
+    common: int = 0,
 ) -> list[Match]:
     """Returns the parts of `new` that are equal to `stored` audio, in order of `new`. The stored
-    audio is sorted, and does not overlap; `beside`: PCM of other runs of the same file.
+    audio is sorted, and does not overlap; `beside`: PCM of other runs of the same file; `common`:
+    what these have in common with the other socket.
     """
     search = _Search(new, stored, distances)
     search.find_unique([new.pcm, *beside])
-    common = sum(max(0, min(one.end, new.end) - max(one.start, new.start)) for one in stored)
-    search.find_distinct(is_near=common > 0)
-    if common > distances.tolerance:
+    shared = sum(max(0, min(one.end, new.end) - max(one.start, new.start)) for one in stored)
+    search.find_distinct(is_near=shared > 0)
+    if shared and shared + common > distances.tolerance:
         search.find_ambiguous()
     return search.joined()
 
@@ -134,21 +139,33 @@ class _Search:
             lowest = self._note(number, distance)
 
     def find_ambiguous(self) -> None:
-        """Finds equal places of the other packets between those found: their own, or the
-        nearest.
+        """Finds equal places of the other packets between those found: beside their neighbour, at
+        the edge of stored audio, their own place, or the nearest.
         """
         lowest = self._lowest
+        neighbour: list[int] = []  # its distance
         for number, limit in enumerate(self._limits()):
             if number in self._out_of_order:
                 continue
             if (known := self._found[number]) is not None:
                 lowest = known + self._length(number)
-            elif self._is_equal(number, 0, lowest, limit):
-                lowest = self._note(number, 0)
+                continue
+            near = (*neighbour, *self._edges(number), 0)
+            equal = (one for one in near if self._is_equal(number, one, lowest, limit))
+            if (distance := next(equal, None)) is not None:
+                neighbour = [distance]
+                lowest = self._note(number, distance)
             elif places := self._places(number, lowest, limit):
                 place = self._place(number)
                 nearest = min(places, key=lambda found: abs(found - place))
                 lowest = self._note(number, nearest - place)
+
+    def _edges(self, number: int) -> list[int]:
+        """Returns the distances to the edges of stored audio that covers half of a packet."""
+        place, length = self._place(number), self._length(number)
+        distances = [one.start - place for one in self._stored]
+        distances += [one.end - length - place for one in self._stored]
+        return [one for one in distances if abs(one) <= length // 2]
 
     def joined(self) -> list[Match]:
         matches: list[Match] = []

@@ -35,10 +35,9 @@ class Block:
         return Block(self.start + first, count, self.source, self.first + first, self.pushed)
 
     def push(self, start: int) -> None:
-        """Moves it behind audio that ends at `start`, if it begins before that."""
-        if start > self.start:
-            self.pushed += start - self.start
-            self.start = start
+        """Moves it behind audio that ends at `start`."""
+        self.pushed += start - self.start
+        self.start = start
 
 
 start_of = attrgetter("start")

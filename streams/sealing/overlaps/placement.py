@@ -176,14 +176,15 @@ class _Track:
         """
         runs = runs_of(segments)
         audios = [run.audio for run in runs]
+        common = sum(map(self._common, audios))
         rest: list[Block] = []
         for number in range(len(runs) - 1, -1, -1):
-            matches = self._matches(audios, number)
+            matches = self._matches(audios, number, common)
             source = len(self._rows) + number
             rest[:0] = [
                 part
-                for block, space in self._new_blocks(audios[number], matches, source)
-                for part in self._insert(block, self._moved(space))
+                for block, space, is_far in self._new_blocks(audios[number], matches, source)
+                for part in self._insert(block, self._moved(space), is_far=is_far)
             ]
         lowest = rest[0].start if rest else 0
         for block in rest:
@@ -212,15 +213,16 @@ class _Track:
         number = bisect_right(self._ends, at)
         return self._layout.place_of(number, at - self._rows[number].start_sample, at)
 
-    def _insert(self, block: Block, space: tuple[int, int]) -> list[Block]:
+    def _insert(self, block: Block, space: tuple[int, int], *, is_far: bool) -> list[Block]:
         """Inserts a block between equal audio that ends, and equal audio that begins, at the limits
-        of its `space`; returns the parts of it that have no space near their place.
+        of its `space`; returns the parts of it that have no space near their place. `is_far`: equal
+        audio shows that its timestamps are no good, so it pushes others as far as needed.
         """
         if space == EVERYWHERE:
             is_inserted = self._layout.insert(block)
         else:
             is_known = EVERYWHERE[0] < space[0] and space[1] < EVERYWHERE[1]
-            limit = self._far if is_known else self._limit
+            limit = self._far if is_known or is_far else self._limit
             is_inserted = self._layout.insert_at(block, self._adjoin(block, space), limit)
         if is_inserted or any(
             self._layout.interleave(block, self._packet, space, is_cuttable, limit)
@@ -269,11 +271,12 @@ class _Track:
 
     def _new_blocks(
         self, audio: Audio, matches: Sequence[Match], source: int
-    ) -> list[tuple[Block, tuple[int, int]]]:
+    ) -> list[tuple[Block, tuple[int, int], bool]]:
         """Returns the parts of a run that no other socket has stored, each as a block at its
-        place, with the positions where equal audio before it ends and behind it begins.
+        place, with the positions where equal audio before it ends and behind it begins, and whether
+        that is beyond the reach.
         """
-        blocks: list[tuple[Block, tuple[int, int]]] = []
+        blocks: list[tuple[Block, tuple[int, int], bool]] = []
         first, before = 0, None
         for number, match in enumerate([*matches, None]):
             after = next((one for one in matches[number:] if one.in_order), None)
@@ -283,21 +286,23 @@ class _Track:
                     before.end if before else EVERYWHERE[0],
                     after.start if after else EVERYWHERE[1],
                 )
-                start = self._place_beside(audio, first, before or after)
-                blocks.append((Block(start, last - first, source, first), space))
+                distance = self._distance(audio, before or after)
+                start = audio.start + first + distance
+                is_far = abs(distance) > self._reach
+                blocks.append((Block(start, last - first, source, first), space, is_far))
             if match:
                 first = match.first + match.count
                 before = match if match.in_order else before
         return blocks
 
-    def _place_beside(self, audio: Audio, first: int, match: Match | None) -> int:
-        """Returns the place of a part of a run: its own, or beside equal audio that is far from
-        its place: that of the stored audio.
+    def _distance(self, audio: Audio, match: Match | None) -> int:
+        """Returns by how much a part of a run moves first: not, unless its socket's audio has been
+        moved, or equal audio is far from its place.
         """
         if match is None:
-            return self._continued(audio.start) + first
+            return self._continued(audio.start) - audio.start
         distance = match.start - audio.start - match.first
-        return audio.start + first + (distance if abs(distance) > self._reach else 0)
+        return distance if abs(distance) > self._reach else 0
 
     def _continued(self, start: int) -> int:
         """Returns the start of a run, after the audio of its own socket that has been moved."""
@@ -308,8 +313,10 @@ class _Track:
         ]
         return max(ends, default=start)
 
-    def _matches(self, audios: Sequence[Audio], number: int) -> list[Match]:
-        """Returns the parts of a run that other sockets have stored."""
+    def _matches(self, audios: Sequence[Audio], number: int, common: int) -> list[Match]:
+        """Returns the parts of a run that other sockets have stored. `common`: samples of all runs
+        for whose time they have audio.
+        """
         audio = audios[number]
         reach = self._reach if any(map(self._is_other, self._near(audio.start, audio.end))) else 0
         near = {row.segment_id for row in self._near(audio.start, audio.end, reach)}
@@ -324,14 +331,21 @@ class _Track:
                     stored.append(Audio(row.start_sample, pcm))
         distances = Distances(self._packet, self._reach, self._far, self._tolerance)
         beside = [one.pcm for one in audios if one is not audio]
-        return matches_of(audio, stored, distances, beside)
+        return matches_of(audio, stored, distances, beside, common - self._common(audio))
+
+    def _common(self, audio: Audio) -> int:
+        """Returns the samples of a run for whose time another socket has stored audio."""
+        near = filter(self._is_other, self._near(audio.start, audio.end))
+        return sum(
+            min(audio.end, row.end_sample) - max(audio.start, row.start_sample) for row in near
+        )
 
     def _near(self, start: int, end: int, reach: int = 0) -> Iterator[Stored]:
         """Yields the rows that lie less than `reach` samples apart from a place, or overlap it."""
-        for row in self._rows[bisect_right(self._ends, start - reach) :]:
-            if row.start_sample >= end + reach:
+        for number in range(bisect_right(self._ends, start - reach), len(self._rows)):
+            if self._rows[number].start_sample >= end + reach:
                 return
-            yield row
+            yield self._rows[number]
 
     def _is_other(self, row: Stored) -> bool:
         return row.stream_id != self._stream_id

@@ -82,6 +82,25 @@ class Ambiguous(TestCase):
             found(Audio(2 * PACKET, SILENCE * 10), stored), [Match(0, 8 * PACKET, 2 * PACKET)]
         )
 
+    def test_little_silence_is_equal_if_other_runs_have_much_in_common(self) -> None:
+        new, stored = Audio(PACKET, SILENCE * 2), Audio(0, SILENCE * 5)
+        self.assertEqual(found(new, stored), [])
+        self.assertEqual(
+            matches_of(new, [stored], DISTANCES, common=TOLERANCE), [Match(0, 2 * PACKET, PACKET)]
+        )
+        apart = Audio(9 * PACKET, SILENCE * 2)
+        self.assertEqual(matches_of(apart, [stored], DISTANCES, common=TOLERANCE), [])
+
+    def test_silence_that_half_overlaps_the_edge_of_stored_silence_is_equal(self) -> None:
+        stored = Audio(0, SILENCE * 10)
+        for distance in (1, PACKET // 2):
+            with self.subTest(distance=distance):
+                self.assertEqual(
+                    found(Audio(-distance, SILENCE * 11), stored), [Match(0, 10 * PACKET, 0)]
+                )
+                new = Audio(distance - PACKET, SILENCE * 11)
+                self.assertEqual(found(new, stored)[-1].end, stored.end)
+
     def test_silence_beside_equal_speech_is_equal_at_the_same_distance(self) -> None:
         audio = SILENCE * 2 + pcm_of(0, PACKET) + SILENCE * 2
         self.assertEqual(found(Audio(0, audio), Audio(9, audio)), [Match(0, 5 * PACKET, 9)])
@@ -91,6 +110,11 @@ class Ambiguous(TestCase):
 
     def test_a_tone_is_equal_at_the_nearest_place_if_much_is_in_common(self) -> None:
         self.assertEqual(found(Audio(0, tone(10)), Audio(-9, tone(10)))[0], Match(0, 3200, -9))
+
+    def test_a_tone_between_other_sounds_is_equal_at_the_nearest_place(self) -> None:
+        stored = Audio(-9, packet(0) + tone(10) + packet(1))
+        new = Audio(3 * PACKET, tone(6))
+        self.assertEqual(found(new, stored), [Match(0, 6 * PACKET, 3 * PACKET - 9)])
 
     def test_what_is_equal_keeps_its_order(self) -> None:
         stored = Audio(0, tone(5) + pcm_of(0, 2 * PACKET))

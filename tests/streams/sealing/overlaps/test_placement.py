@@ -232,6 +232,18 @@ class Beside(Placements):
         self.track.store(0, voice(0, 3) + voice(4, 8) + voice(9, 11))
         self.assert_joined([new(0, voice(0, 9) + voice(10, 11))], (0, voice(0, 11)))
 
+    def test_packets_that_are_far_from_their_place_stay_before_later_ones(self) -> None:
+        """A coarse clock hides how long the other socket's audio is."""
+        self.track.store(40 * PACKET, voice(0, 20))
+        segments = [new(0, voice(0, 50)), new(70 * PACKET, voice(50, 60))]
+        self.assert_joined(segments, (40 * PACKET, voice(0, 60)), beside={OLD})
+
+    def test_silence_of_several_runs_is_stored_once(self) -> None:
+        silence = bytes(4 * PACKET)
+        self.track.store(0, bytes(40 * PACKET))
+        segments = [new(2 * PACKET, silence), new(9 * PACKET, silence)]
+        self.assertEqual(self.track.place(segments).duplicate, 4)
+
     def test_copies_that_were_stored_out_of_order_are_dropped(self) -> None:
         self.track.store(0, voice(4, 5) + voice(0, 4) + voice(6, 9))
         segments = [new(0, voice(0, 10))]
