@@ -65,20 +65,19 @@ class _Option:
 
 
 class Layout:
-    """Blocks that do not overlap, in order. `tolerance`: samples by which audio may be shifted to
-    keep blocks whole.
-    """
+    """Blocks that do not overlap, in order."""
 
-    def __init__(self, blocks: Iterable[Block], tolerance: int) -> None:
+    def __init__(self, blocks: Iterable[Block]) -> None:
         self.blocks = list(blocks)
-        self._tolerance = tolerance
 
-    def insert(self, block: Block) -> bool:
+    def insert(self, block: Block, tolerance: int) -> bool:
         """Inserts a block where that moves it, and those behind it, the least; returns False and
         changes nothing if that is more than the tolerance.
         """
-        best = min(self._between(block), key=lambda option: (option.cost, -option.number))
-        if best.cost > self._tolerance:
+        best = min(
+            self._between(block, tolerance), key=lambda option: (option.cost, -option.number)
+        )
+        if best.cost > tolerance:
             return False
         block.start = best.start
         self.blocks.insert(best.number, block)
@@ -193,10 +192,10 @@ class Layout:
             if one.source == source and one.first <= sample < one.first + one.count
         )
 
-    def _between(self, block: Block) -> Iterator[_Option]:
+    def _between(self, block: Block, tolerance: int) -> Iterator[_Option]:
         """Yields the ways to insert a block between two others."""
-        first = bisect_right(self.blocks, block.start - self._tolerance, key=end_of)
-        last = bisect_left(self.blocks, block.end + self._tolerance, key=start_of)
+        first = bisect_right(self.blocks, block.start - tolerance, key=end_of)
+        last = bisect_left(self.blocks, block.end + tolerance, key=start_of)
         for number in range(first, max(first, last) + 1):
             start, overlap = block.start, 0
             if number > 0:

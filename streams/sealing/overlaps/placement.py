@@ -157,8 +157,7 @@ class _Track:
         self._ends = [row.end_sample for row in rows]
         self._pcm: dict[UUID, bytes | None] = {}
         self._layout = Layout(
-            [Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)],
-            self._tolerance,
+            Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)
         )
 
     def concerns(self, segment: SealedSegment) -> bool:
@@ -219,7 +218,7 @@ class _Track:
         audio shows that its timestamps are no good, so it pushes others as far as needed.
         """
         if space == EVERYWHERE:
-            is_inserted = self._layout.insert(block)
+            is_inserted = self._layout.insert(block, self._tolerance)
         else:
             is_known = EVERYWHERE[0] < space[0] and space[1] < EVERYWHERE[1]
             limit = self._far if is_known or is_far else self._limit
@@ -231,6 +230,8 @@ class _Track:
                 (self._is_cuttable, self._limit),
             )
         ):
+            return []
+        if self._beside and space == EVERYWHERE and self._layout.insert(block, self._far):
             return []
         return self._layout.fill(block, self._packet)
 

@@ -17,10 +17,7 @@ ANYWHERE = (-9999, 9999)
 
 def layout(*places: tuple[int, int]) -> Layout:
     """Returns blocks at (start, end)."""
-    return Layout(
-        [Block(start, end - start, number) for number, (start, end) in enumerate(places)],
-        TOLERANCE,
-    )
+    return Layout(Block(start, end - start, number) for number, (start, end) in enumerate(places))
 
 
 def block(start: int, end: int) -> Block:
@@ -34,28 +31,28 @@ def places(of: Layout) -> list[tuple[int, int, int]]:
 class Insert(TestCase):
     def test_into_free_space_moves_nothing(self) -> None:
         track = layout((0, 100), (200, 300))
-        self.assertTrue(track.insert(block(100, 200)))
+        self.assertTrue(track.insert(block(100, 200), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (100, 200, NEW), (200, 300, 1)])
 
     def test_a_block_that_overlaps_the_one_before_it_begins_at_its_end(self) -> None:
         track = layout((0, 100))
-        self.assertTrue(track.insert(block(60, 160)))
+        self.assertTrue(track.insert(block(60, 160), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (100, 200, NEW)])
 
     def test_a_block_that_overlaps_the_one_behind_it_pushes_that(self) -> None:
         """Lost packets make audio lie early, so nothing is moved to an earlier place."""
         track = layout((0, 100), (300, 400))
-        self.assertTrue(track.insert(block(210, 310)))
+        self.assertTrue(track.insert(block(210, 310), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (210, 310, NEW), (310, 410, 1)])
 
     def test_before_all_others_it_keeps_its_place(self) -> None:
         track = layout((0, 100))
-        self.assertTrue(track.insert(block(-80, 20)))
+        self.assertTrue(track.insert(block(-80, 20), TOLERANCE))
         self.assertEqual(places(track), [(-80, 20, NEW), (20, 120, 0)])
 
     def test_without_space_those_behind_it_move_until_a_space_absorbs_it(self) -> None:
         track = layout((0, 100), (190, 300), (300, 400), (405, 500), (520, 600))
-        self.assertTrue(track.insert(block(100, 200)))
+        self.assertTrue(track.insert(block(100, 200), TOLERANCE))
         self.assertEqual(
             places(track),
             [
@@ -66,12 +63,12 @@ class Insert(TestCase):
 
     def test_more_than_the_tolerance_is_refused(self) -> None:
         track = layout((0, 100), (139, 300))
-        self.assertFalse(track.insert(block(100, 200)))
+        self.assertFalse(track.insert(block(100, 200), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (139, 300, 1)])
 
     def test_the_shorter_way_is_taken(self) -> None:
         track = layout((0, 100))
-        self.assertTrue(track.insert(block(-10, 10)))
+        self.assertTrue(track.insert(block(-10, 10), TOLERANCE))
         self.assertEqual(places(track), [(-10, 10, NEW), (10, 110, 0)])
 
 
@@ -269,7 +266,7 @@ class Laws(TestCase):
         track = layout(*starts)
         new = Block(start, count, NEW)
         if way == "whole":
-            is_inserted, limit = track.insert(new), TOLERANCE
+            is_inserted, limit = track.insert(new, TOLERANCE), TOLERANCE
         elif way == "at":
             is_inserted, limit = track.insert_at(new, start, LIMIT), LIMIT
         else:

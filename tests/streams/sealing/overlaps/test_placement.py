@@ -348,6 +348,20 @@ class LargeOverlaps(Placements):
         self.assertEqual(segment.start_sample - START, 100 * PACKET)
         self.assertEqual(segment.packets, 50)
 
+    def test_of_a_socket_that_was_open_at_the_same_time_a_run_stays_whole(self) -> None:
+        """Late and coarse timestamps are off by up to 2.5 s: then it moves into its order."""
+        self.track.store(0, voice(0, 100))
+        segments = [new(50 * PACKET, voice(200, 330)), new(200 * PACKET, voice(330, 340))]
+        placement = self.track.place(segments, beside={OLD})
+        starts = [one.start_sample - START for one in placement.segments]
+        self.assertEqual((starts, placement.moves), ([100 * PACKET, 230 * PACKET], []))
+
+    def test_of_a_socket_that_was_open_at_the_same_time_no_run_moves_farther(self) -> None:
+        self.track.store(0, voice(0, 200))
+        placement = self.track.place([new(40 * PACKET, voice(200, 390))], beside={OLD})
+        starts = [one.start_sample - START for one in placement.segments]
+        self.assertEqual(starts, [200 * PACKET, 230 * PACKET])
+
     def test_the_order_of_arrival_stands(self) -> None:
         self.track.store(0, voice(0, 100))
         segments = [new(10 * PACKET, voice(200, 230)), new(50 * PACKET, voice(230, 240))]
