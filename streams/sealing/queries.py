@@ -20,7 +20,7 @@ from calls.times import from_microseconds, to_microseconds
 from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
 from streams.sealing.overlaps.open_time import STEP_US
-from streams.sealing.overlaps.placement import Stored
+from streams.sealing.overlaps.placement import FAR_US, Stored
 from streams.timeline.arrival import lead_of
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
@@ -30,6 +30,8 @@ HIGHEST_RATE = 96_000
 samples.
 """
 
+FAR = HIGHEST_RATE * FAR_US // 1_000_000
+"""Samples, at the highest rate, between equal packets of two sockets."""
 
 STEP = timedelta(microseconds=STEP_US)
 """A socket that has an earlier position, but connected this much later by the clock, is one whose
@@ -173,7 +175,7 @@ def stored_near(
             ids = {identity.participant_id_of(call_id, raw_id) for raw_id in raw_ids}
             longest = round(handshake.segment_seconds * HIGHEST_RATE)
             first = min(segment.start_sample for segment in segments)
-            ranges.append(Q(participant__in=ids, start_sample__gt=first - longest))
+            ranges.append(Q(participant__in=ids, start_sample__gt=first - longest - FAR))
     if not ranges:
         return {}
     found = Segment.objects.filter(reduce(or_, ranges)).order_by("start_sample")
@@ -184,6 +186,19 @@ def stored_near(
     ):
         stored.setdefault(participant_id, []).append(Stored(segment_id, str(stream_id), *values))
     return stored
+
+
+def open_beside(handshake: Handshake, until_us: int | None) -> set[str]:
+    """Returns the other sockets of the call that were open while a socket was: from its handshake
+    to `until_us`; None: it still is.
+    """
+    sockets = Subscription.objects.filter(call_id=handshake.call_id).order_by()
+    sockets = sockets.exclude(stream_id=handshake.stream_id).exclude(
+        disconnected_at__lte=from_microseconds(handshake.connected_at_us)
+    )
+    if until_us is not None:
+        sockets = sockets.filter(connected_at__lt=from_microseconds(until_us))
+    return {str(stream_id) for stream_id in sockets.values_list("stream_id", flat=True)}
 
 
 def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:

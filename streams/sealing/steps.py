@@ -236,12 +236,14 @@ def _placement(digest: Digest, file: SealJob) -> Placement:
         facts.duplicate = queries.duplicates_of(handshake.stream_id, facts.index)
         return Placement()
     near: dict[str, list[Stored]] = {}  # by raw id
+    beside: set[str] = set()
     if file.has_company:
+        beside = queries.open_beside(handshake, file.state.ended_us)
         call_id = UUID(handshake.call_id)
         stored = queries.stored_near([(handshake, digest.segments)])
         for raw_id in {segment.raw_id for segment in digest.segments}:
             near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
-    placement = without_overlaps(digest.segments, near, handshake.stream_id, read_pcm)
+    placement = without_overlaps(digest.segments, near, handshake.stream_id, read_pcm, beside)
     facts.duplicate += placement.duplicate
     return placement
 

@@ -1,14 +1,19 @@
 """Finds packets of a socket that another socket of the call has stored already. PURE.
 
-Two sockets may carry the same packets at the same time. Their timelines place equal packets up to
-twice the tolerance of law 3 apart, so packets are compared with the stored audio around their
-place. Digital silence and periodic sound are equal to themselves in many places: they count as
-equal only at the distance of a neighbouring packet, or if the sockets have more than the tolerance
-in common.
+Two sockets may carry the same packets at the same time. Packets are compared with the stored audio
+around their place:
+
+1. Bytes that occur just once in the new and just once in the stored audio are the same packet, also
+   far from its place: late or coarse timestamps put a socket's audio seconds beside the other's.
+2. The other packets are compared within twice the tolerance of law 3, by which two timelines may
+   differ, and only if the sockets have time in common. Digital silence and periodic sound are equal
+   to themselves in many places: they count as equal only at the distance of a neighbouring packet,
+   or if the sockets have more than the tolerance in common.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,34 +39,49 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Samples `first` to `first + count` of the new audio are stored at `start`."""
+    """Samples `first` to `first + count` of the new audio are stored at `start`. `in_order`: as the
+    others are; packets that were stored out of order are equal, but tell nothing about places.
+    """
 
     first: int
     count: int
     start: int
+    in_order: bool = True
 
     @property
     def end(self) -> int:
         return self.start + self.count
 
 
-def matches_of(
-    new: Audio, stored: Sequence[Audio], *, packet: int, reach: int, tolerance: int
-) -> list[Match]:
-    """Returns the parts of `new` that are equal to `stored` audio at most `reach` samples away, in
-    order of both. `packet`: samples of a packet; the stored audio is sorted, and does not overlap.
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """In samples. `packet`: its length; `reach`: where any equal packet is looked for; `far`: where
+    one is that occurs just once; `tolerance`: what sockets have in common at least if silence is to
+    count.
     """
-    size = packet * BYTES
-    search = _Search(
-        [new.pcm[at : at + size] for at in range(0, len(new.pcm), size)],
-        new.start,
-        packet,
-        stored,
-        reach,
-    )
-    search.find_distinct()
-    common = sum(max(0, min(one.end, new.end) - max(one.start, new.start)) for one in stored)
-    if common > tolerance:
+
+    packet: int
+    reach: int
+    far: int
+    tolerance: int
+
+
+def matches_of(
+    new: Audio,
+    stored: Sequence[Audio],
+    distances: Distances,
+    beside: Sequence[bytes] = (),
+    common: int = 0,
+) -> list[Match]:
+    """Returns the parts of `new` that are equal to `stored` audio, in order of `new`. The stored
+    audio is sorted, and does not overlap; `beside`: PCM of other runs of the same file; `common`:
+    what these have in common with the other socket.
+    """
+    search = _Search(new, stored, distances)
+    search.find_unique([new.pcm, *beside])
+    shared = sum(max(0, min(one.end, new.end) - max(one.start, new.start)) for one in stored)
+    search.find_distinct(is_near=shared > 0)
+    if shared and shared + common > distances.tolerance:
         search.find_ambiguous()
     return search.joined()
 
@@ -69,67 +89,117 @@ def matches_of(
 class _Search:
     """Positions of equal stored audio, by packet; None for packets without any."""
 
-    def __init__(
-        self, packets: list[bytes], start: int, packet: int, stored: Sequence[Audio], reach: int
-    ) -> None:
-        self._packets = packets
-        self._start = start
-        self._packet = packet
+    def __init__(self, new: Audio, stored: Sequence[Audio], distances: Distances) -> None:
+        self._packet, self._reach, self._far = distances.packet, distances.reach, distances.far
+        size = self._packet * BYTES
+        self._packets = [new.pcm[at : at + size] for at in range(0, len(new.pcm), size)]
+        self._start = new.start
         self._stored = stored
-        self._reach = reach
-        self._found: list[int | None] = [None] * len(packets)
+        self._found: list[int | None] = [None] * len(self._packets)
+        self._out_of_order: dict[int, int] = {}
 
-    def find_distinct(self) -> None:
-        """Finds packets with only one equal place, and their neighbours at the same distance."""
+    def find_unique(self, pcms: Sequence[bytes]) -> None:
+        """Finds the packets that occur once in the PCM of the file and once in the stored audio."""
+        stored = [one.pcm for one in self._stored]
+        places: list[tuple[int, int]] = []
+        for number, pcm in enumerate(self._packets):
+            if not self._is_distinct(number) or (at := _only_place(pcm, stored)) is None:
+                continue
+            place = self._stored[at[0]].start + at[1] // BYTES
+            is_far = abs(place - self._place(number)) > self._far
+            if not is_far and _only_place(pcm, pcms) is not None:
+                places.append((number, place))
+        in_order = _longest_rise([place for _, place in places], self._packet)
+        for at_number, (number, place) in enumerate(places):
+            if at_number in in_order:
+                self._found[number] = place
+            else:
+                self._out_of_order[number] = place
+
+    def find_distinct(self, *, is_near: bool) -> None:
+        """Finds packets with only one equal place within reach, if the sockets are near each other,
+        and the neighbours of all that are found, at the same distance.
+        """
         distance: int | None = None
-        lowest = self._start - self._reach
-        for number in range(len(self._packets)):
-            if distance is not None and self._is_equal(number, distance, lowest):
+        lowest = self._lowest
+        for number, limit in enumerate(self._limits()):
+            if number in self._out_of_order:
+                continue
+            if (known := self._found[number]) is not None:
+                distance = known - self._place(number)
+            elif distance is not None and self._is_equal(number, distance, lowest, limit):
                 lowest = self._note(number, distance)
                 continue
-            places = self._places(number, lowest, self._end)
-            if len(places) != 1:
-                continue
-            distance = places[0] - self._place(number)
+            else:
+                places = self._places(number, lowest, limit) if is_near else []
+                if len(places) != 1:
+                    continue
+                distance = places[0] - self._place(number)
             self._note_before(number, distance, lowest)
             lowest = self._note(number, distance)
 
     def find_ambiguous(self) -> None:
-        """Finds equal places of the other packets between those found: their own, or the
-        nearest.
+        """Finds equal places of the other packets between those found: beside their neighbour, at
+        the edge of stored audio, their own place, or the nearest.
         """
-        highest = self._end
-        limits = []
-        for found in reversed(self._found):
-            limits.append(highest)
-            highest = highest if found is None else found
-        lowest = self._start - self._reach
-        for number, limit in enumerate(reversed(limits)):
+        lowest = self._lowest
+        neighbour: list[int] = []  # its distance
+        for number, limit in enumerate(self._limits()):
+            if number in self._out_of_order:
+                continue
             if (known := self._found[number]) is not None:
                 lowest = known + self._length(number)
-            elif self._is_equal(number, 0, lowest, limit):
-                lowest = self._note(number, 0)
+                continue
+            near = (*neighbour, *self._edges(number), 0)
+            equal = (one for one in near if self._is_equal(number, one, lowest, limit))
+            if (distance := next(equal, None)) is not None:
+                neighbour = [distance]
+                lowest = self._note(number, distance)
             elif places := self._places(number, lowest, limit):
                 place = self._place(number)
                 nearest = min(places, key=lambda found: abs(found - place))
                 lowest = self._note(number, nearest - place)
 
+    def _edges(self, number: int) -> list[int]:
+        """Returns the distances to the edges of stored audio that covers half of a packet."""
+        place, length = self._place(number), self._length(number)
+        distances = [one.start - place for one in self._stored]
+        distances += [one.end - length - place for one in self._stored]
+        return [one for one in distances if abs(one) <= length // 2]
+
     def joined(self) -> list[Match]:
         matches: list[Match] = []
         for number, found in enumerate(self._found):
+            first, count = number * self._packet, self._length(number)
+            if number in self._out_of_order:
+                matches.append(Match(first, count, self._out_of_order[number], in_order=False))
+                continue
             if found is None:
                 continue
-            first, count = number * self._packet, self._length(number)
             last = matches[-1] if matches else None
-            if last and (last.first + last.count, last.end) == (first, found):
+            if last and last.in_order and (last.first + last.count, last.end) == (first, found):
                 matches[-1] = Match(last.first, last.count + count, last.start)
             else:
                 matches.append(Match(first, count, found))
         return matches
 
     @property
-    def _end(self) -> int:
-        return self._place(len(self._packets)) + self._reach
+    def _lowest(self) -> int:
+        return self._start - self._far
+
+    def _limits(self) -> list[int]:
+        """Returns the position before which each packet has to end: that of the next one found."""
+        limits = []
+        limit = self._place(len(self._packets)) + self._far
+        for found in reversed(self._found):
+            limits.append(limit)
+            limit = limit if found is None else found
+        return limits[::-1]
+
+    def _is_distinct(self, number: int) -> bool:
+        """Whether it is a complete packet, and not constant."""
+        pcm = self._packets[number]
+        return self._length(number) == self._packet and pcm != pcm[:BYTES] * self._packet
 
     def _place(self, number: int) -> int:
         return self._start + number * self._packet
@@ -145,7 +215,8 @@ class _Search:
     def _note_before(self, number: int, distance: int, lowest: int) -> None:
         """Notes the packets before this one that are equal at the same distance."""
         for earlier in range(number - 1, -1, -1):
-            if self._found[earlier] is not None or not self._is_equal(earlier, distance, lowest):
+            is_known = self._found[earlier] is not None or earlier in self._out_of_order
+            if is_known or not self._is_equal(earlier, distance, lowest):
                 return
             self._note(earlier, distance)
 
@@ -160,7 +231,7 @@ class _Search:
         packet.
         """
         pcm, place = self._packets[number], self._place(number)
-        if self._length(number) < self._packet or pcm == pcm[:BYTES] * self._packet:
+        if not self._is_distinct(number):
             return []
         first = max(lowest, place - self._reach)
         last = min(limit, place + self._packet + self._reach)
@@ -174,3 +245,38 @@ class _Search:
                     places.append(one.start + at // BYTES)
                 at = one.pcm.find(pcm, at + 1, end)
         return places
+
+
+def _only_place(pcm: bytes, pcms: Sequence[bytes]) -> tuple[int, int] | None:
+    """Returns in which of several PCM, and at which byte of it, this one occurs; None if that is
+    nowhere, at several places, or between two samples.
+    """
+    places = []
+    for number, within in enumerate(pcms):
+        at = within.find(pcm)
+        if at >= 0:
+            places.append((number, at))
+            if len(places) > 1 or within.find(pcm, at + 1) >= 0:
+                return None
+    return places[0] if places and places[0][1] % BYTES == 0 else None
+
+
+def _longest_rise(places: Sequence[int], step: int) -> set[int]:
+    """Returns the indexes of the longest part of the places in which each one is at least a `step`
+    behind the one before.
+    """
+    ends: list[int] = []  # by length: the lowest last place
+    lasts: list[int] = []  # and its index
+    before: list[int | None] = []
+    for index, place in enumerate(places):
+        length = bisect_right(ends, place - step)
+        before.append(lasts[length - 1] if length else None)
+        if length == len(ends) or place < ends[length]:
+            ends[length : length + 1] = [place]
+            lasts[length : length + 1] = [index]
+    rise: set[int] = set()
+    at = lasts[-1] if lasts else None
+    while at is not None:
+        rise.add(at)
+        at = before[at]
+    return rise

@@ -35,10 +35,9 @@ class Block:
         return Block(self.start + first, count, self.source, self.first + first, self.pushed)
 
     def push(self, start: int) -> None:
-        """Moves it behind audio that ends at `start`, if it begins before that."""
-        if start > self.start:
-            self.pushed += start - self.start
-            self.start = start
+        """Moves it behind audio that ends at `start`."""
+        self.pushed += start - self.start
+        self.start = start
 
 
 start_of = attrgetter("start")
@@ -66,39 +65,36 @@ class _Option:
 
 
 class Layout:
-    """Blocks that do not overlap, in order. `tolerance`: samples by which audio may be shifted to
-    keep blocks whole; `limit`: samples by which packets may be pushed to keep their order.
-    """
+    """Blocks that do not overlap, in order."""
 
-    def __init__(self, blocks: Iterable[Block], tolerance: int, limit: int) -> None:
+    def __init__(self, blocks: Iterable[Block]) -> None:
         self.blocks = list(blocks)
-        self._tolerance = tolerance
-        self._limit = limit
 
-    def insert(self, block: Block) -> bool:
+    def insert(self, block: Block, tolerance: int) -> bool:
         """Inserts a block where that moves it, and those behind it, the least; returns False and
         changes nothing if that is more than the tolerance.
         """
-        best = min(self._between(block), key=lambda option: (option.cost, -option.number))
-        if best.cost > self._tolerance:
+        best = min(
+            self._between(block, tolerance), key=lambda option: (option.cost, -option.number)
+        )
+        if best.cost > tolerance:
             return False
         block.start = best.start
         self.blocks.insert(best.number, block)
         self._push_from(best.number + 1)
         return True
 
-    def insert_at(self, block: Block, at: int) -> bool:
+    def insert_at(self, block: Block, at: int, limit: int) -> bool:
         """Inserts a block between the audio before the position `at` and the audio behind it;
         returns False and changes nothing if that pushes audio further than the limit.
         """
-        before = self._copy()
+        before = list(self.blocks)
         number = self._cut(at)
-        block = block.part(0, block.count)
-        if number:
-            block.push(self.blocks[number - 1].end)
         self.blocks.insert(number, block)
-        self._push_from(number + 1)
-        return self._is_within(self._limit, before)
+        if self._push_from(max(number, 1), number) <= limit:
+            return True
+        self.blocks = before
+        return False
 
     def boundary_near(
         self,
@@ -140,7 +136,7 @@ class Layout:
         Lost packets make audio lie up to the tolerance early, so the pushed packets come back to
         their time. Over several files that is no bound: simulated packets lay up to 140 ms off.
         """
-        before = self._copy()
+        before = list(self.blocks)
         first = self._cut(max(block.start, space[0]), packet, is_cuttable)
         last = self._cut(min(block.end, space[1]), packet, is_cuttable)
         parts = [*self.blocks[first:last], block]
@@ -150,10 +146,11 @@ class Layout:
             for piece in (_packets(part, packet) if is_cuttable(part) else [part])
         ]
         self.blocks[first:last] = sorted(packets, key=start_of)
-        self._push_from(max(first, 1))
-        if not self._is_within(limit, before):
+        last = first + len(packets)
+        if self._push_from(max(first, 1), last) > limit:
+            self.blocks = before
             return False
-        self._join()
+        self._join(max(first - 1, 0), last + 1)
         return True
 
     def fill(self, block: Block, packet: int) -> list[Block]:
@@ -186,10 +183,19 @@ class Layout:
         block.start = start
         self.blocks.insert(bisect_left(self.blocks, start, key=start_of), block)
 
-    def _between(self, block: Block) -> Iterator[_Option]:
+    def place_of(self, source: int, sample: int, was: int) -> int:
+        """Returns the place of a sample of a source that `was` at an earlier place, or is there."""
+        blocks = self.blocks[bisect_right(self.blocks, was, key=end_of) :]
+        return next(
+            one.start + sample - one.first
+            for one in blocks
+            if one.source == source and one.first <= sample < one.first + one.count
+        )
+
+    def _between(self, block: Block, tolerance: int) -> Iterator[_Option]:
         """Yields the ways to insert a block between two others."""
-        first = bisect_right(self.blocks, block.start - self._tolerance, key=end_of)
-        last = bisect_left(self.blocks, block.end + self._tolerance, key=start_of)
+        first = bisect_right(self.blocks, block.start - tolerance, key=end_of)
+        last = bisect_left(self.blocks, block.end + tolerance, key=start_of)
         for number in range(first, max(first, last) + 1):
             start, overlap = block.start, 0
             if number > 0:
@@ -217,36 +223,40 @@ class Layout:
             number += 1
         return number
 
-    def _push_from(self, number: int) -> None:
-        for before, after in pairwise(self.blocks[number - 1 :]):
-            after.push(before.end)
+    def _push_from(self, number: int, until: int = 0) -> int:
+        """Pushes the blocks from a number on behind those before them: all `until` another number,
+        then until a space absorbs it. Returns how far the furthest of them has been pushed by now.
 
-    def _copy(self) -> list[Block]:
-        return [block.part(0, block.count) for block in self.blocks]
+        Those that move are replaced, not changed: who has kept the list can return to it.
+        """
+        furthest = 0
+        for at in range(number, len(self.blocks)):
+            end, block = self.blocks[at - 1].end, self.blocks[at]
+            if block.start < end:
+                block = self.blocks[at] = block.part(0, block.count)
+                block.push(end)
+                furthest = max(furthest, block.pushed)
+            elif at > until:
+                break
+        return furthest
 
-    def _is_within(self, limit: int, before: list[Block]) -> bool:
-        """Whether no block has been pushed too far; else restores those before."""
-        if all(block.pushed <= limit for block in self.blocks):
-            return True
-        self.blocks = before
-        return False
-
-    def _join(self) -> None:
+    def _join(self, first: int, last: int) -> None:
         """Joins neighbours that are contiguous in their source, too."""
         joined: list[Block] = []
-        for block in self.blocks:
-            last = joined[-1] if joined else None
+        for block in self.blocks[first:last]:
+            before = joined[-1] if joined else None
             if (
-                last
-                and last.source == block.source
-                and last.first + last.count == block.first
-                and last.end == block.start
+                before
+                and before.source == block.source
+                and before.first + before.count == block.first
+                and before.end == block.start
             ):
-                last.count += block.count
-                last.pushed = max(last.pushed, block.pushed)
+                whole = joined[-1] = before.part(0, before.count)
+                whole.count += block.count
+                whole.pushed = max(whole.pushed, block.pushed)
             else:
                 joined.append(block)
-        self.blocks = joined
+        self.blocks[first:last] = joined
 
     def _spaces(self, block: Block) -> Iterator[tuple[int, int]]:
         """Yields the free samples of a block's place, counted from its first sample."""

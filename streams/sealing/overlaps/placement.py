@@ -8,19 +8,24 @@ overlaps, the new packets move into the next free space (law 5: the order of arr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
 from uuid import UUID
 
 from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
-from streams.sealing.overlaps.equal_audio import BYTES, Audio, Match, matches_of
+from streams.sealing.overlaps.equal_audio import BYTES, Audio, Distances, Match, matches_of
 from streams.sealing.overlaps.layout import Block, Layout
-from streams.timeline.track import TOLERANCE_US
+from streams.sealing.overlaps.runs import runs_of
+from streams.timeline.track import LOOK_AHEAD_US, TOLERANCE_US
 
 REACH_US = 2 * TOLERANCE_US
 """Two timelines, each within the tolerance, place equal packets at most this far apart."""
+
+FAR_US = LOOK_AHEAD_US
+"""Late and coarse timestamps may place a packet that occurs just once this far apart."""
 
 EVERYWHERE = (-(1 << 62), 1 << 62)
 """Positions between which audio lies that adjoins no equal audio."""
@@ -90,16 +95,19 @@ def without_overlaps(
     stored: Mapping[str, Sequence[Stored]],
     stream_id: str,
     read: Reader,
+    beside: Collection[str] = (),
 ) -> Placement:
     """Returns the placement of the segments of a socket beside the `stored` ones (in order, by raw
-    id). Audio is read only if another socket has stored audio for the same time.
+    id). Audio is read only if another socket has stored audio for the same time, or for a time near
+    it and was open at the same time; `beside`: those that were.
     """
     placement = Placement()
     for (raw_id, rate), of_track in _tracks(segments).items():
         rows = [row for row in stored.get(raw_id, ()) if row.sample_rate == rate]
         new = _without_copies(of_track, rows, placement)
-        if any(_overlaps(segment, row) for segment in new for row in rows):
-            _Track(raw_id, rate, rows, stream_id, read).place(new, placement)
+        track = _Track(raw_id, rate, rows, (stream_id, frozenset(beside)), read)
+        if any(track.concerns(segment) for segment in new):
+            track.place(new, placement)
         else:
             placement.segments += new
     return placement
@@ -127,92 +135,56 @@ def _without_copies(
     return new
 
 
-def _overlaps(one: SealedSegment | Audio, row: Stored) -> bool:
-    start, end = (
-        (one.start, one.end) if isinstance(one, Audio) else (one.start_sample, one.end_sample)
-    )
-    return row.start_sample < end and start < row.end_sample
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Contiguous segments of a file."""
-
-    segments: Sequence[SealedSegment]
-
-    @property
-    def audio(self) -> Audio:
-        return Audio(
-            self.segments[0].start_sample, b"".join(segment.pcm for segment in self.segments)
-        )
-
-    def parts(self, block: Block) -> list[SealedSegment]:
-        """Returns the segments, or parts of them, that a block of this run consists of."""
-        parts = []
-        at = 0
-        for segment in self.segments:
-            first = max(block.first - at, 0)
-            last = min(block.first + block.count - at, segment.sample_count)
-            if first < last:
-                start = block.start + at + first - block.first
-                parts.append(_part(segment, start, first, last))
-            at += segment.sample_count
-        return parts
-
-
-def _part(segment: SealedSegment, start: int, first: int, last: int) -> SealedSegment:
-    if (start, first, last) == (segment.start_sample, 0, segment.sample_count):
-        return segment
-    before, until = (round(segment.packets * at / segment.sample_count) for at in (first, last))
-    pcm = segment.pcm[first * BYTES : last * BYTES]
-    return replace(segment, start_sample=start, pcm=pcm, packets=until - before)
-
-
-def _runs(segments: Iterable[SealedSegment]) -> list[_Run]:
-    runs: list[list[SealedSegment]] = []
-    for segment in segments:
-        last = runs[-1][-1] if runs else None
-        if (
-            last
-            and last.end_sample == segment.start_sample
-            and last.subscription == segment.subscription
-        ):
-            runs[-1].append(segment)
-        else:
-            runs.append([segment])
-    return [_Run(run) for run in runs]
-
-
 class _Track:
     """A track with stored segments (`rows`), into which the segments of a file are inserted."""
 
     def __init__(
-        self, raw_id: str, rate: int, rows: Sequence[Stored], stream_id: str, read: Reader
+        self,
+        raw_id: str,
+        rate: int,
+        rows: Sequence[Stored],
+        sockets: tuple[str, Collection[str]],
+        read: Reader,
     ) -> None:
+        """`sockets`: that of the file, and those that were open at the same time."""
         self._raw_id, self._rate, self._rows = raw_id, rate, rows
-        self._stream_id, self._read = stream_id, read
+        (self._stream_id, self._beside), self._read = sockets, read
         self._packet = max(1, rate // PACKETS_PER_SECOND)
         self._tolerance = TOLERANCE_US * rate // 1_000_000
         self._reach = REACH_US * rate // 1_000_000
+        self._far = FAR_US * rate // 1_000_000
         self._limit = self._reach + self._packet
+        self._ends = [row.end_sample for row in rows]
         self._pcm: dict[UUID, bytes | None] = {}
         self._layout = Layout(
-            [Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)],
-            self._tolerance,
-            self._limit,
+            Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)
+        )
+
+    def concerns(self, segment: SealedSegment) -> bool:
+        """Whether other audio is stored where the segment may move, or be equal to it."""
+        place = segment.start_sample, segment.end_sample
+        return any(self._near(*place)) or any(
+            self._is_beside(row) for row in self._near(*place, self._far)
         )
 
     def place(self, segments: Sequence[SealedSegment], placement: Placement) -> None:
         """Adds the segments to the placement, with the changes of rows that they need.
 
-        The last run comes first: it does not move the blocks beside the earlier ones.
+        The last run comes first: it does not move the blocks beside the earlier ones. But the
+        first packets of a run move stored ones to the place of its next packets.
         """
-        runs = _runs(segments)
+        runs = runs_of(segments)
+        audios = [run.audio for run in runs]
+        common = sum(map(self._common, audios))
         rest: list[Block] = []
         for number in range(len(runs) - 1, -1, -1):
-            audio = runs[number].audio
-            for block, space in reversed(self._new_blocks(audio, len(self._rows) + number)):
-                rest[:0] = self._insert(block, space)
+            matches = self._matches(audios, number, common)
+            source = len(self._rows) + number
+            rest[:0] = [
+                part
+                for block, space, is_far in self._new_blocks(audios[number], matches, source)
+                for part in self._insert(block, self._moved(space), is_far=is_far)
+            ]
         lowest = rest[0].start if rest else 0
         for block in rest:
             self._layout.insert_behind(block, lowest)
@@ -228,14 +200,29 @@ class _Track:
         placement.duplicate += packets - sum(part.packets for part in parts)
         self._change_rows(placement)
 
-    def _insert(self, block: Block, space: tuple[int, int]) -> list[Block]:
+    def _moved(self, space: tuple[int, int]) -> tuple[int, int]:
+        """Returns a space between stored packets as it is after earlier insertions."""
+        first, last = space
+        if first > EVERYWHERE[0]:
+            first = self._place_now(first - 1) + 1
+        return first, self._place_now(last) if last < EVERYWHERE[1] else last
+
+    def _place_now(self, at: int) -> int:
+        """Returns the place of a stored sample that was at a position."""
+        number = bisect_right(self._ends, at)
+        return self._layout.place_of(number, at - self._rows[number].start_sample, at)
+
+    def _insert(self, block: Block, space: tuple[int, int], *, is_far: bool) -> list[Block]:
         """Inserts a block between equal audio that ends, and equal audio that begins, at the limits
-        of its `space`; returns the parts of it that have no space near their place.
+        of its `space`; returns the parts of it that have no space near their place. `is_far`: equal
+        audio shows that its timestamps are no good, so it pushes others as far as needed.
         """
         if space == EVERYWHERE:
-            is_inserted = self._layout.insert(block)
+            is_inserted = self._layout.insert(block, self._tolerance)
         else:
-            is_inserted = self._layout.insert_at(block, self._adjoin(block, space))
+            is_known = EVERYWHERE[0] < space[0] and space[1] < EVERYWHERE[1]
+            limit = self._far if is_known or is_far else self._limit
+            is_inserted = self._layout.insert_at(block, self._adjoin(block, space), limit)
         if is_inserted or any(
             self._layout.interleave(block, self._packet, space, is_cuttable, limit)
             for is_cuttable, limit in (
@@ -244,13 +231,19 @@ class _Track:
             )
         ):
             return []
+        if self._beside and space == EVERYWHERE and self._layout.insert(block, self._far):
+            return []
         return self._layout.fill(block, self._packet)
 
     def _adjoin(self, block: Block, space: tuple[int, int]) -> int:
         """Moves a block next to the equal audio before or behind it, or to the packets that only
         the other socket has there: where it is nearest to its place. Returns where it adjoins.
+
+        With equal audio on one side only, it moves earlier by at most one packet: small pauses have
+        moved both timelines earlier already.
         """
         is_before = space[0] == EVERYWHERE[0]
+        is_between = not is_before and space[1] < EVERYWHERE[1]
         at = self._layout.boundary_near(
             block.end if is_before else block.start,
             space[1] if is_before else space[0],
@@ -258,14 +251,16 @@ class _Track:
             space,
             self._is_of_another,
         )
-        block.start = at - block.count if is_before else at
+        start = at - block.count if is_before else at
+        if is_between or block.start - start <= self._packet:
+            block.start = start
         return at
 
     def _is_of_another(self, block: Block) -> bool:
         """Whether it is readable audio of another socket."""
         return (
             not self._is_new(block)
-            and self._rows[block.source].stream_id != self._stream_id
+            and self._is_other(self._rows[block.source])
             and self._is_cuttable(block)
         )
 
@@ -275,57 +270,90 @@ class _Track:
     def _is_cuttable(self, block: Block) -> bool:
         return self._is_new(block) or self._pcm_of(self._rows[block.source]) is not None
 
-    def _new_blocks(self, audio: Audio, source: int) -> list[tuple[Block, tuple[int, int]]]:
+    def _new_blocks(
+        self, audio: Audio, matches: Sequence[Match], source: int
+    ) -> list[tuple[Block, tuple[int, int], bool]]:
         """Returns the parts of a run that no other socket has stored, each as a block at its
-        place, with the positions where equal audio before it ends and behind it begins.
+        place, with the positions where equal audio before it ends and behind it begins, and whether
+        that is beyond the reach.
         """
-        blocks: list[tuple[Block, tuple[int, int]]] = []
+        blocks: list[tuple[Block, tuple[int, int], bool]] = []
         first, before = 0, None
-        for after in [*self._matches(audio), None]:
-            last = after.first if after else audio.end - audio.start
+        for number, match in enumerate([*matches, None]):
+            after = next((one for one in matches[number:] if one.in_order), None)
+            last = match.first if match else audio.end - audio.start
             if first < last:
-                start = audio.start + first if before or after else self._continued(audio.start)
                 space = (
                     before.end if before else EVERYWHERE[0],
                     after.start if after else EVERYWHERE[1],
                 )
-                blocks.append((Block(start, last - first, source, first), space))
-            if after:
-                first, before = after.first + after.count, after
+                distance = self._distance(audio, before or after)
+                start = audio.start + first + distance
+                is_far = abs(distance) > self._reach
+                blocks.append((Block(start, last - first, source, first), space, is_far))
+            if match:
+                first = match.first + match.count
+                before = match if match.in_order else before
         return blocks
+
+    def _distance(self, audio: Audio, match: Match | None) -> int:
+        """Returns by how much a part of a run moves first: not, unless its socket's audio has been
+        moved, or equal audio is far from its place.
+        """
+        if match is None:
+            return self._continued(audio.start) - audio.start
+        distance = match.start - audio.start - match.first
+        return distance if abs(distance) > self._reach else 0
 
     def _continued(self, start: int) -> int:
         """Returns the start of a run, after the audio of its own socket that has been moved."""
         ends = [
             row.end_sample
-            for row in self._rows
-            if row.stream_id == self._stream_id and start < row.end_sample <= start + self._reach
+            for row in self._near(start, start + self._reach)
+            if not self._is_other(row) and row.end_sample <= start + self._reach
         ]
         return max(ends, default=start)
 
-    def _matches(self, audio: Audio) -> list[Match]:
-        others = [row for row in self._rows if row.stream_id != self._stream_id]
-        if not any(_overlaps(audio, row) for row in others):
-            return []
+    def _matches(self, audios: Sequence[Audio], number: int, common: int) -> list[Match]:
+        """Returns the parts of a run that other sockets have stored. `common`: samples of all runs
+        for whose time they have audio.
+        """
+        audio = audios[number]
+        reach = self._reach if any(map(self._is_other, self._near(audio.start, audio.end))) else 0
+        near = {row.segment_id for row in self._near(audio.start, audio.end, reach)}
         stored: list[Audio] = []
-        for row in others:
-            if (
-                row.start_sample < audio.end + self._reach
-                and audio.start - self._reach < row.end_sample
-                and (pcm := self._pcm_of(row)) is not None
-            ):
+        for row in filter(self._is_other, self._near(audio.start, audio.end, self._far)):
+            is_searched = row.segment_id in near or self._is_beside(row)
+            if is_searched and (pcm := self._pcm_of(row)) is not None:
                 if stored and stored[-1].end == row.start_sample:
                     pcm = stored[-1].pcm + pcm
                     stored[-1] = Audio(stored[-1].start, pcm)
                 else:
                     stored.append(Audio(row.start_sample, pcm))
-        return matches_of(
-            audio,
-            stored,
-            packet=self._packet,
-            reach=self._reach,
-            tolerance=self._tolerance,
+        distances = Distances(self._packet, self._reach, self._far, self._tolerance)
+        beside = [one.pcm for one in audios if one is not audio]
+        return matches_of(audio, stored, distances, beside, common - self._common(audio))
+
+    def _common(self, audio: Audio) -> int:
+        """Returns the samples of a run for whose time another socket has stored audio."""
+        near = filter(self._is_other, self._near(audio.start, audio.end))
+        return sum(
+            min(audio.end, row.end_sample) - max(audio.start, row.start_sample) for row in near
         )
+
+    def _near(self, start: int, end: int, reach: int = 0) -> Iterator[Stored]:
+        """Yields the rows that lie less than `reach` samples apart from a place, or overlap it."""
+        for number in range(bisect_right(self._ends, start - reach), len(self._rows)):
+            if self._rows[number].start_sample >= end + reach:
+                return
+            yield self._rows[number]
+
+    def _is_other(self, row: Stored) -> bool:
+        return row.stream_id != self._stream_id
+
+    def _is_beside(self, row: Stored) -> bool:
+        """Whether it is audio of another socket that was open at the same time."""
+        return row.stream_id in self._beside
 
     def _pcm_of(self, row: Stored) -> bytes | None:
         if row.segment_id not in self._pcm:

@@ -137,6 +137,38 @@ class OtherSockets(TestCase):
         self.assertEqual(found, {first.call_id: from_microseconds(START_US + 30_000_000)})
 
 
+class Beside(TestCase):
+    """Sockets that were open at the same time as another one."""
+
+    def setUp(self) -> None:
+        self.first = handshake_of()
+        self.at_us = self.first.connected_at_us
+
+    def add(self, seconds: int, closed_after: int | None = None) -> str:
+        handshake = later(self.first, seconds)
+        facts, at_us = open_facts(handshake), handshake.connected_at_us
+        if closed_after is not None:
+            facts = replace_facts(facts, disconnected_us=at_us + closed_after * 1_000_000)
+        announce(handshake, [facts])
+        Subscription.objects.filter(stream_id=handshake.stream_id).update(
+            disconnected_at=None
+            if facts.disconnected_us is None
+            else from_microseconds(facts.disconnected_us)
+        )
+        return handshake.stream_id
+
+    def test_are_those_that_were_not_closed_before_it_or_opened_after_it(self) -> None:
+        announce(self.first, [open_facts(self.first)])
+        self.add(-50, closed_after=50)
+        lingering, still = self.add(-40, closed_after=41), self.add(-30)
+        twin, after = self.add(10, closed_after=5), self.add(20)
+        announce(handshake_of("another"), [open_facts(handshake_of("another"))])
+        with self.assertNumQueries(1):
+            found = queries.open_beside(self.first, self.at_us + 20_000_000)
+        self.assertEqual(found, {lingering, still, twin})
+        self.assertEqual(queries.open_beside(self.first, None), {lingering, still, twin, after})
+
+
 class Near(TestCase):
     """Stored segments at the positions of a file's audio."""
 
@@ -194,6 +226,12 @@ class Near(TestCase):
         long = segment(0, 10 * RATE)
         write(self.first, [long])
         self.assertEqual(self.near(segment(10 * RATE - 1, 10)), {"p": [(0, 10 * RATE)]})
+
+    def test_the_longest_segment_that_may_have_equal_packets_is_found(self) -> None:
+        rate = queries.HIGHEST_RATE
+        write(self.first, [segment(0, 10 * rate)])
+        self.assertEqual(len(self.near(segment(10 * rate + queries.FAR - 1, 10))), 1)
+        self.assertEqual(self.near(segment(10 * rate + queries.FAR, 10)), {})
 
     def test_all_segments_stored_behind_the_position_are_found(self) -> None:
         write(self.first, [segment(RATE * number, RATE, number) for number in range(50)])

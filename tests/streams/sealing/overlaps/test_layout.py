@@ -17,11 +17,7 @@ ANYWHERE = (-9999, 9999)
 
 def layout(*places: tuple[int, int]) -> Layout:
     """Returns blocks at (start, end)."""
-    return Layout(
-        [Block(start, end - start, number) for number, (start, end) in enumerate(places)],
-        TOLERANCE,
-        LIMIT,
-    )
+    return Layout(Block(start, end - start, number) for number, (start, end) in enumerate(places))
 
 
 def block(start: int, end: int) -> Block:
@@ -35,28 +31,28 @@ def places(of: Layout) -> list[tuple[int, int, int]]:
 class Insert(TestCase):
     def test_into_free_space_moves_nothing(self) -> None:
         track = layout((0, 100), (200, 300))
-        self.assertTrue(track.insert(block(100, 200)))
+        self.assertTrue(track.insert(block(100, 200), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (100, 200, NEW), (200, 300, 1)])
 
     def test_a_block_that_overlaps_the_one_before_it_begins_at_its_end(self) -> None:
         track = layout((0, 100))
-        self.assertTrue(track.insert(block(60, 160)))
+        self.assertTrue(track.insert(block(60, 160), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (100, 200, NEW)])
 
     def test_a_block_that_overlaps_the_one_behind_it_pushes_that(self) -> None:
         """Lost packets make audio lie early, so nothing is moved to an earlier place."""
         track = layout((0, 100), (300, 400))
-        self.assertTrue(track.insert(block(210, 310)))
+        self.assertTrue(track.insert(block(210, 310), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (210, 310, NEW), (310, 410, 1)])
 
     def test_before_all_others_it_keeps_its_place(self) -> None:
         track = layout((0, 100))
-        self.assertTrue(track.insert(block(-80, 20)))
+        self.assertTrue(track.insert(block(-80, 20), TOLERANCE))
         self.assertEqual(places(track), [(-80, 20, NEW), (20, 120, 0)])
 
     def test_without_space_those_behind_it_move_until_a_space_absorbs_it(self) -> None:
         track = layout((0, 100), (190, 300), (300, 400), (405, 500), (520, 600))
-        self.assertTrue(track.insert(block(100, 200)))
+        self.assertTrue(track.insert(block(100, 200), TOLERANCE))
         self.assertEqual(
             places(track),
             [
@@ -67,12 +63,12 @@ class Insert(TestCase):
 
     def test_more_than_the_tolerance_is_refused(self) -> None:
         track = layout((0, 100), (139, 300))
-        self.assertFalse(track.insert(block(100, 200)))
+        self.assertFalse(track.insert(block(100, 200), TOLERANCE))
         self.assertEqual(places(track), [(0, 100, 0), (139, 300, 1)])
 
     def test_the_shorter_way_is_taken(self) -> None:
         track = layout((0, 100))
-        self.assertTrue(track.insert(block(-10, 10)))
+        self.assertTrue(track.insert(block(-10, 10), TOLERANCE))
         self.assertEqual(places(track), [(-10, 10, NEW), (10, 110, 0)])
 
 
@@ -81,7 +77,7 @@ class InsertAt(TestCase):
 
     def test_a_block_is_cut_where_the_new_one_belongs_into_it(self) -> None:
         track = layout((0, 500), (500, 600))
-        self.assertTrue(track.insert_at(block(240, 280), 240))
+        self.assertTrue(track.insert_at(block(240, 280), 240, LIMIT))
         self.assertEqual(
             places(track), [(0, 240, 0), (240, 280, NEW), (280, 540, 0), (540, 640, 1)]
         )
@@ -89,31 +85,57 @@ class InsertAt(TestCase):
 
     def test_more_than_the_tolerance_is_inserted_if_all_packets_end_within_the_limit(self) -> None:
         track = layout((0, 500), (570, 600))
-        self.assertTrue(track.insert_at(block(240, 240 + LIMIT), 240))
+        self.assertTrue(track.insert_at(block(240, 240 + LIMIT), 240, LIMIT))
         self.assertEqual(places(track)[2:], [(240 + LIMIT, 640, 0), (640, 670, 1)])
 
     def test_nothing_is_cut_for_more_than_the_limit(self) -> None:
         track = layout((0, 500))
-        self.assertFalse(track.insert_at(block(240, 241 + LIMIT), 240))
+        self.assertFalse(track.insert_at(block(240, 241 + LIMIT), 240, LIMIT))
         self.assertEqual(places(track), [(0, 500, 0)])
 
     def test_what_was_pushed_before_counts(self) -> None:
         track = layout((0, 500))
-        self.assertTrue(track.insert_at(block(240, 320), 240))
-        self.assertFalse(track.insert_at(block(100, 180), 100))
+        self.assertTrue(track.insert_at(block(240, 320), 240, LIMIT))
+        self.assertFalse(track.insert_at(block(100, 180), 100, LIMIT))
         self.assertEqual(places(track), [(0, 240, 0), (240, 320, NEW), (320, 580, 0)])
+
+    def test_what_was_pushed_further_elsewhere_does_not_count(self) -> None:
+        track = layout((0, 500), (2000, 2500))
+        self.assertTrue(track.insert_at(block(2000, 2400), 2000, 1000))
+        self.assertTrue(track.insert_at(block(240, 320), 240, LIMIT))
+        self.assertEqual(places(track)[1:3], [(240, 320, NEW), (320, 580, 0)])
+
+    def test_blocks_behind_a_space_are_not_looked_at(self) -> None:
+        """A track may have thousands of them."""
+        for inserted in (True, False):
+            with self.subTest(inserted=inserted):
+                track = layout((0, 500), *((at, at + 500) for at in range(1000, 9000, 500)))
+                before = {id(one) for one in track.blocks[1:]}
+                count = 40 if inserted else LIMIT + 1
+                is_inserted = track.insert_at(block(240, 240 + count), 240, LIMIT)
+                self.assertEqual(is_inserted, inserted)
+                self.assertLessEqual(before, {id(one) for one in track.blocks})
 
     def test_at_the_edge_of_a_block_nothing_is_cut(self) -> None:
         for at in (0, 500, 700):
             with self.subTest(at=at):
                 track = layout((0, 500))
-                self.assertTrue(track.insert_at(block(at, at + 40), at))
+                self.assertTrue(track.insert_at(block(at, at + 40), at, LIMIT))
                 self.assertEqual(len(track.blocks), 2)
 
     def test_a_block_before_equal_audio_begins_behind_what_is_there(self) -> None:
         track = layout((0, 100), (150, 300))
-        self.assertTrue(track.insert_at(block(80, 150), 150))
+        self.assertTrue(track.insert_at(block(80, 150), 150, LIMIT))
         self.assertEqual(places(track), [(0, 100, 0), (100, 170, NEW), (170, 320, 1)])
+
+
+class PlaceOf(TestCase):
+    def test_a_sample_is_found_where_insertions_have_pushed_it(self) -> None:
+        track = layout((0, 500), (500, 600))
+        track.insert_at(block(240, 280), 240, LIMIT)
+        self.assertEqual(track.place_of(0, 239, 239), 239)
+        self.assertEqual(track.place_of(0, 240, 240), 280)
+        self.assertEqual(track.place_of(1, 0, 500), 540)
 
 
 class BoundaryNear(TestCase):
@@ -244,9 +266,9 @@ class Laws(TestCase):
         track = layout(*starts)
         new = Block(start, count, NEW)
         if way == "whole":
-            is_inserted, limit = track.insert(new), TOLERANCE
+            is_inserted, limit = track.insert(new, TOLERANCE), TOLERANCE
         elif way == "at":
-            is_inserted, limit = track.insert_at(new, start), LIMIT
+            is_inserted, limit = track.insert_at(new, start, LIMIT), LIMIT
         else:
             is_inserted, limit = (
                 track.interleave(new, PACKET, ANYWHERE, lambda _: True, LIMIT),

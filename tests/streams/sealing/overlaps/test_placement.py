@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from unittest import TestCase
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.sealing.digest import SealedSegment
-from streams.sealing.overlaps.layout import Block
-from streams.sealing.overlaps.placement import Move, Stored, _Run, without_overlaps
+from streams.sealing.overlaps.placement import Move, Stored, without_overlaps
 from tests.streams.sealing.overlaps.tracks import (
     NEW,
+    OLD,
     PACKET,
     RATE,
     START,
@@ -39,21 +39,11 @@ class Placements(TestCase):
     def setUp(self) -> None:
         self.track = Track()
 
-    def assert_joined(self, segments: list[SealedSegment], *runs: tuple[int, bytes]) -> None:
-        placement = self.track.place(segments)
+    def assert_joined(
+        self, segments: list[SealedSegment], *runs: tuple[int, bytes], beside: Collection[str] = ()
+    ) -> None:
+        placement = self.track.place(segments, beside=beside)
         self.assertEqual(joined(self.track.after(placement)), list(runs))
-
-
-class Runs(TestCase):
-    def test_a_block_of_a_run_has_no_part_of_segments_outside_it(self) -> None:
-        segments = [
-            new(0, voice(0, 5)),
-            new(5 * PACKET, voice(5, 9)),
-            new(9 * PACKET, voice(9, 12)),
-        ]
-        block = Block(START + 6 * PACKET, 2 * PACKET, 0, 6 * PACKET)
-        (part,) = _Run(segments).parts(block)
-        self.assertEqual((part.start_sample, part.pcm), (block.start, voice(6, 8)))
 
 
 class Apart(Placements):
@@ -196,6 +186,81 @@ class Copies(Placements):
         self.assert_joined(segments, (0, voice(0, 130)))
 
 
+class Beside(Placements):
+    """Sockets that were open at the same time may have packets in common that lie apart."""
+
+    def test_a_packet_that_adjoins_its_copy_is_dropped(self) -> None:
+        self.track.store(0, voice(0, 5))
+        segments = [new(5 * PACKET, voice(4, 9))]
+        self.assertEqual(self.track.place(segments, beside={OLD}).duplicate, 1)
+        self.assert_joined(segments, (0, voice(0, 9)), beside={OLD})
+
+    def test_audio_that_is_not_equal_keeps_its_place(self) -> None:
+        self.track.store(0, voice(0, 5))
+        self.track.store(10 * PACKET, voice(10, 15))
+        segments = [new(5 * PACKET, voice(5, 10))]
+        placement = self.track.place(segments, beside={OLD})
+        self.assertEqual((placement.segments, placement.moves), (segments, []))
+
+    def test_only_audio_of_such_sockets_that_is_not_far_is_read(self) -> None:
+        self.track.store(-4 * RATE, voice(0, 5))
+        self.track.store(-RATE, voice(10, 15))
+        self.track.store(-RATE + 5 * PACKET, voice(20, 25), stream_id="closed")
+        self.track.place([new(0, voice(30, 35))], beside={OLD})
+        self.assertEqual(self.track.reads, 1)
+
+    def test_audio_that_a_late_timestamp_puts_far_away_continues_the_stored_audio(self) -> None:
+        self.track.store(0, voice(0, 50))
+        segments = [new(80 * PACKET, voice(45, 60)), new(100 * PACKET, voice(60, 70))]
+        self.assert_joined(segments, (0, voice(0, 60)), (100 * PACKET, voice(60, 70)), beside={OLD})
+
+    def test_packets_between_equal_ones_are_inserted_however_far_that_pushes_others(self) -> None:
+        """A coarse clock hides that the other socket has lost 15 packets."""
+        self.track.store(0, voice(0, 5) + voice(20, 25))
+        segments = [new(0, voice(0, 25))]
+        self.assert_joined(segments, (0, voice(0, 25)), beside={OLD})
+
+    def test_the_last_packets_follow_their_neighbour_behind_earlier_insertions(self) -> None:
+        """Without packet 3, packet 9 is stored where packet 8 belongs."""
+        self.track.store(0, voice(0, 3) + voice(4, 8) + voice(9, 10))
+        self.assert_joined([new(0, voice(0, 9))], (0, voice(0, 10)))
+
+    def test_packets_between_equal_ones_follow_their_neighbour_behind_earlier_insertions(
+        self,
+    ) -> None:
+        """Without packet 3, packet 9 is stored where packet 8 belongs."""
+        self.track.store(0, voice(0, 3) + voice(4, 8) + voice(9, 11))
+        self.assert_joined([new(0, voice(0, 9) + voice(10, 11))], (0, voice(0, 11)))
+
+    def test_packets_that_are_far_from_their_place_stay_before_later_ones(self) -> None:
+        """A coarse clock hides how long the other socket's audio is."""
+        self.track.store(40 * PACKET, voice(0, 20))
+        segments = [new(0, voice(0, 50)), new(70 * PACKET, voice(50, 60))]
+        self.assert_joined(segments, (40 * PACKET, voice(0, 60)), beside={OLD})
+
+    def test_silence_of_several_runs_is_stored_once(self) -> None:
+        silence = bytes(4 * PACKET)
+        self.track.store(0, bytes(40 * PACKET))
+        segments = [new(2 * PACKET, silence), new(9 * PACKET, silence)]
+        self.assertEqual(self.track.place(segments).duplicate, 4)
+
+    def test_copies_that_were_stored_out_of_order_are_dropped(self) -> None:
+        self.track.store(0, voice(4, 5) + voice(0, 4) + voice(6, 9))
+        segments = [new(0, voice(0, 10))]
+        self.assertEqual(self.track.place(segments).duplicate, 8)
+        self.assert_joined(segments, (0, voice(4, 5) + voice(0, 4) + voice(5, 10)))
+
+    def test_audio_does_not_move_earlier_by_more_than_a_packet(self) -> None:
+        """A pause of 50 ms has moved the stored audio earlier, and more may follow."""
+        self.track.store(-800, voice(0, 10))
+        segments = [new(5 * PACKET, voice(5, 15))]
+        self.assert_joined(segments, (-800, voice(0, 10)), (10 * PACKET, voice(10, 15)))
+
+    def test_stored_audio_moves_later_instead(self) -> None:
+        self.track.store(5 * PACKET - 800, voice(5, 15))
+        self.assert_joined([new(0, voice(0, 10))], (0, voice(0, 15)))
+
+
 class SmallOverlaps(Placements):
     """Other audio that overlaps by at most 60 ms is shifted, or shifts the audio behind it."""
 
@@ -282,6 +347,20 @@ class LargeOverlaps(Placements):
         (segment,) = placement.segments
         self.assertEqual(segment.start_sample - START, 100 * PACKET)
         self.assertEqual(segment.packets, 50)
+
+    def test_of_a_socket_that_was_open_at_the_same_time_a_run_stays_whole(self) -> None:
+        """Late and coarse timestamps are off by up to 2.5 s: then it moves into its order."""
+        self.track.store(0, voice(0, 100))
+        segments = [new(50 * PACKET, voice(200, 330)), new(200 * PACKET, voice(330, 340))]
+        placement = self.track.place(segments, beside={OLD})
+        starts = [one.start_sample - START for one in placement.segments]
+        self.assertEqual((starts, placement.moves), ([100 * PACKET, 230 * PACKET], []))
+
+    def test_of_a_socket_that_was_open_at_the_same_time_no_run_moves_farther(self) -> None:
+        self.track.store(0, voice(0, 200))
+        placement = self.track.place([new(40 * PACKET, voice(200, 390))], beside={OLD})
+        starts = [one.start_sample - START for one in placement.segments]
+        self.assertEqual(starts, [200 * PACKET, 230 * PACKET])
 
     def test_the_order_of_arrival_stands(self) -> None:
         self.track.store(0, voice(0, 100))

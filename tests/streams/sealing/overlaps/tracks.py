@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from uuid import UUID
@@ -59,8 +59,10 @@ class Track:
         self.reads += 1
         return self.pcm[row.segment_id]
 
-    def place(self, segments: Sequence[SealedSegment], stream_id: str = NEW) -> Placement:
-        return without_overlaps(segments, {"p": self.rows}, stream_id, self.read)
+    def place(
+        self, segments: Sequence[SealedSegment], stream_id: str = NEW, beside: Collection[str] = ()
+    ) -> Placement:
+        return without_overlaps(segments, {"p": self.rows}, stream_id, self.read, beside)
 
     def after(self, placement: Placement) -> list[tuple[int, bytes]]:
         """Returns (start, PCM) of everything on the track, in order."""

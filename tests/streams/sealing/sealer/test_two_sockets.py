@@ -241,6 +241,46 @@ class EqualPackets(TwoSockets):
     def test_at_the_seam_are_lost_on_one_socket(self) -> None:
         self.check(range(790, 800), range(500, 510))
 
+    def assert_stored_once(self, connection: str, packets: Sequence[Sent]) -> None:
+        runs = self.recorded(identity.call_id_of(connection, uuid4()))
+        self.assertEqual(b"".join(pcm for _, pcm in runs), b"".join(one.pcm for one in packets))
+
+    def test_that_adjoin_each_other_are_stored_once(self) -> None:
+        """A pause of 50 ms before the packets puts those of the old socket early."""
+        packets = [
+            replace(one, timestamp_us=one.spoken_us + 50_000, spoken_us=one.spoken_us + 50_000)
+            if one.number >= 98
+            else one
+            for one in voice(400)
+        ]
+        for order in ((0, 1), (1, 0)):
+            with self.subTest(order=order):
+                connection = str(uuid4())
+                old = self.open(self.process, connection, packets)
+                new = self.open(self.other, connection, packets[98:])
+                old.say(packets[:100]).close(at_us=packets[100].spoken_us)
+                new.say(packets[98:]).close()
+                for number in order:
+                    self.processes[number].round()
+                self.assert_stored_once(connection, packets)
+                self.assertEqual(self.duplicates(connection), 2)
+
+    def test_with_a_coarse_clock_are_stored_once(self) -> None:
+        """Each socket begins within another whole second."""
+        packets = [
+            replace(one, timestamp_us=one.spoken_us // 1_000_000 * 1_000_000) for one in voice(300)
+        ]
+        for order in ((0, 1), (1, 0)):
+            with self.subTest(order=order):
+                connection = str(uuid4())
+                old = self.open(self.process, connection, packets)
+                new = self.open(self.other, connection, packets[90:])
+                old.say(packets[:110]).close(at_us=packets[110].spoken_us)
+                new.say(packets[90:]).close()
+                for number in order:
+                    self.processes[number].round()
+                self.assert_stored_once(connection, packets)
+
 
 class Crash(BaseException):
     """The process is gone at this point."""

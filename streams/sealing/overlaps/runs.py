@@ -1,0 +1,60 @@
+"""Contiguous segments of a file, which are placed as a whole or in parts. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from streams.sealing.digest import SealedSegment
+from streams.sealing.overlaps.equal_audio import BYTES, Audio
+from streams.sealing.overlaps.layout import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Contiguous segments of a file."""
+
+    segments: Sequence[SealedSegment]
+
+    @property
+    def audio(self) -> Audio:
+        return Audio(
+            self.segments[0].start_sample, b"".join(segment.pcm for segment in self.segments)
+        )
+
+    def parts(self, block: Block) -> list[SealedSegment]:
+        """Returns the segments, or parts of them, that a block of this run consists of."""
+        parts = []
+        at = 0
+        for segment in self.segments:
+            first = max(block.first - at, 0)
+            last = min(block.first + block.count - at, segment.sample_count)
+            if first < last:
+                start = block.start + at + first - block.first
+                parts.append(_part(segment, start, first, last))
+            at += segment.sample_count
+        return parts
+
+
+def _part(segment: SealedSegment, start: int, first: int, last: int) -> SealedSegment:
+    if (start, first, last) == (segment.start_sample, 0, segment.sample_count):
+        return segment
+    before, until = (round(segment.packets * at / segment.sample_count) for at in (first, last))
+    pcm = segment.pcm[first * BYTES : last * BYTES]
+    return replace(segment, start_sample=start, pcm=pcm, packets=until - before)
+
+
+def runs_of(segments: Iterable[SealedSegment]) -> list[Run]:
+    """Returns the segments of a track, joined where they are contiguous."""
+    runs: list[list[SealedSegment]] = []
+    for segment in segments:
+        last = runs[-1][-1] if runs else None
+        if (
+            last
+            and last.end_sample == segment.start_sample
+            and last.subscription == segment.subscription
+        ):
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+    return [Run(run) for run in runs]
