@@ -27,6 +27,12 @@ SHARED = {
     ),
     "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
     "streams/timeline/call_clock.py": ("tests.streams.timeline.test_timeline_order",),
+    "streams/timeline/decided.py": ("tests.streams.timeline.test_timeline",),
+    "streams/timeline/late_packets.py": (
+        "tests.streams.timeline.test_call_clock_steps",
+        "tests.streams.timeline.test_timeline",
+        "tests.streams.timeline.test_timeline_order",
+    ),
     "streams/timeline/timeline.py": (
         "tests.streams.timeline.test_call_clock",
         "tests.streams.timeline.test_call_clock_steps",

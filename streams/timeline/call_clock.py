@@ -43,11 +43,16 @@ class CallClock(Struct):
     latest_us: int | None = None  # the youngest place on any track
     arrival: ArrivalClock = field(default_factory=ArrivalClock)
 
-    @staticmethod
-    def follows(track: Track, place_us: int) -> bool:
-        """Whether a packet follows its track's audio so closely that nothing has to be decided."""
+    def follows(self, track: Track, place_us: int) -> bool:
+        """Whether a packet is so close to its track's audio, or so little late, that its own epoch
+        explains it.
+        """
         newest_us = track.newest_us
-        return newest_us is not None and not track.strays and 0 <= place_us - newest_us <= PAUSE_US
+        if newest_us is None or track.strays:
+            return False
+        behind_us = newest_us - place_us
+        latest_us = TOLERANCE_US if len(self.epochs) > 1 else LOOK_AHEAD_US - 1
+        return -PAUSE_US <= behind_us <= latest_us
 
     def epoch_of(self, track: Track, packet: Timed) -> int | None:
         """Returns the shift of the epoch that explains the packet; None if none does, or if later

@@ -76,19 +76,29 @@ class DuplicateFilter(Struct):
 
     def _evict(self, stamps: Sequence[int]) -> None:
         """Evicts at most two entries for each packet added."""
-        known, queue, first = self.stamps, self.queue, self.forgotten
+        known, again, queue, first = self.stamps, self.again, self.queue, self.forgotten
         for timestamp_us in stamps:
+            oldest_us = timestamp_us - MEMORY_US
             for _ in range(2):
                 oldest = queue[first]
-                if known[oldest] >= timestamp_us - MEMORY_US and len(known) <= MAX_REMEMBERED:
+                if known[oldest] >= oldest_us and len(known) <= MAX_REMEMBERED:
                     break
                 del known[oldest]
-                self.again.pop(oldest, None)
+                if again:
+                    again.pop(oldest, None)
                 first += 1
         if first > len(known):
             del queue[:first]
             first = 0
         self.forgotten = first
+
+
+def fingerprints(stamps: Sequence[int], pcms: Sequence[bytes]) -> list[int]:
+    """Returns the `fingerprint` of each of these packets."""
+    return [
+        crc32(pcm, stamp_us & 0xFFFF_FFFF) << 32 | adler32(pcm, stamp_us >> 32 & 0xFFFF)
+        for stamp_us, pcm in zip(stamps, pcms, strict=True)
+    ]
 
 
 def fingerprint(timestamp_us: int, pcm: bytes) -> int:

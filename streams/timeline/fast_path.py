@@ -10,12 +10,12 @@ same state (tests/streams/timeline/test_fast_path.py).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
-from streams.timeline.arrival import ArrivalClock
-from streams.timeline.duplicates import fingerprint
+from streams.timeline.arrival import ArrivalClock, greatest_lead
+from streams.timeline.duplicates import fingerprints
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
     LONGEST_WAIT_SECONDS,
@@ -27,6 +27,9 @@ from streams.timeline.waiting import (
     Waiting,
     place_of,
 )
+
+Packet = tuple[str, int | None, bytes]
+"""Participant, timestamp in µs, PCM."""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,23 @@ class Batch:
     def due(self) -> int:
         """Number of queued packets that can be placed."""
         return bisect_right(self.waiting, self.youngest.place_us - LOOK_AHEAD_US, key=place_of)
+
+
+def arrived_of(packets: Sequence[Packet], times: Sequence[int | None]) -> dict[str, Arrived] | None:
+    """Returns the packets by participant; None if one of them has no timestamp or no audio."""
+    arrived = {name: Arrived() for name in {packet[0] for packet in packets}}
+    adders = {
+        name: (one.stamps.append, one.pcms.append, one.times.append)
+        for name, one in arrived.items()
+    }
+    for (participant, timestamp_us, pcm), at_us in zip(packets, times, strict=True):
+        if timestamp_us is None or not pcm:
+            return None
+        add_stamp, add_pcm, add_time = adders[participant]
+        add_stamp(timestamp_us)
+        add_pcm(pcm)
+        add_time(at_us)
+    return arrived
 
 
 def plan(
@@ -103,6 +123,27 @@ def apply(batch: Batch) -> None:
         count = sum(len(pcm) // 2 for pcm in pieces)
         track.held -= count
         track.place(pieces, count)
+
+
+def note_arrivals(arrival: ArrivalClock, batch: Batch, first_us: int | None) -> None:
+    """Adds the packets of an applied batch to the call's clock, as one by one; the first packet of
+    all batches arrived at `first_us`.
+    """
+    stamps, times = batch.arrived.stamps, batch.arrived.times
+    arrivals = [at_us for at_us in times if at_us is not None]
+    if first_us is None or len(arrivals) < len(stamps):
+        return
+    shift_us = batch.track.shift_us
+    lead_us = greatest_lead(stamps, arrivals) + shift_us
+    if arrivals[0] == first_us:
+        arrival.add(stamps[0] + shift_us, first_us, lead_us)
+    youngest_us = batch.youngest.place_us - shift_us
+    number = batch.youngest.arrival - batch.track.arrivals - 1
+    arrived_us = arrivals[number]
+    while -number < len(stamps) and stamps[number - 1] == youngest_us:
+        number -= 1
+        arrived_us = max(arrived_us, arrivals[number])
+    arrival.add(batch.youngest.place_us, arrived_us, lead_us)
 
 
 def _queued(track: Track, arrived: Arrived, furthest_us: int) -> Batch | None:
@@ -147,12 +188,13 @@ def _needs_no_decision(batch: Batch) -> bool:
         if packets:
             return False
     else:
-        furthest = track.end + track.reach
+        # In samples times 1,000,000 from the first place on: numbers that a processor can multiply.
+        base_us = track.newest_us or 0
+        most = (track.end + track.reach + 1) * 1_000_000 - base_us * rate
         for packet in packets:
-            if packet.maybe_duplicate or (
-                packet.timed and packet.place_us * rate // 1_000_000 > furthest
-            ):
+            is_ahead = packet.timed and (packet.place_us - base_us) * rate >= most
+            if packet.maybe_duplicate or is_ahead:
                 return False
-            furthest += len(packet.pcm) // 2
-    batch.fingerprints = list(map(fingerprint, batch.arrived.stamps, batch.arrived.pcms))
+            most += len(packet.pcm) * 500_000
+    batch.fingerprints = fingerprints(batch.arrived.stamps, batch.arrived.pcms)
     return track.remembered.are_new(batch.fingerprints)

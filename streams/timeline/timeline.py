@@ -10,30 +10,25 @@ read back as if nothing had happened.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from msgspec import field
 
-from streams.timeline import fast_path
-from streams.timeline.arrival import DRIFT, ArrivalClock, greatest_lead
+from streams.timeline import fast_path, late_packets
+from streams.timeline.arrival import ArrivalClock, lead_of
 from streams.timeline.call_clock import CONFIRMATION, CallClock
 from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio
-from streams.timeline.fast_path import Arrived, Batch
+from streams.timeline.fast_path import Batch, Packet
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Gap, Run, Timed
 
-__all__ = ["Decided", "Gap", "Jump", "RateChange", "Run", "Timeline", "TrackAudio"]
+__all__ = ["Decided", "Gap", "Jump", "Packet", "RateChange", "Run", "Timeline", "TrackAudio"]
 
 MAX_STRAYS = 2 * CONFIRMATION
 """Packets held back at most, while no `CONFIRMATION` of them agree."""
 
 MAX_EPOCHS = 64
 """Clock epochs kept per call; beyond this the oldest is dropped."""
-
-
-Packet = tuple[str, int | None, bytes]
-"""Participant, timestamp in µs, PCM."""
 
 
 class Timeline(CallClock):
@@ -71,6 +66,8 @@ class Timeline(CallClock):
             track.insert_repeated(timestamp_us, pcm, repeats)
         elif self.follows(track, place_us := timestamp_us + track.shift_us):
             self._queue(track, place_us, pcm, arrived_us)
+            if track.late_streak.arrivals:
+                self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
         else:
             self._push_timed(participant, track, Timed(timestamp_us, pcm, arrived_us))
         newest_us = track.newest_us
@@ -99,7 +96,7 @@ class Timeline(CallClock):
         for batch in batches:
             fast_path.apply(batch)
             self._update_latest(batch.track)
-            self._note_arrivals(batch, times[0])
+            fast_path.note_arrivals(self.arrival, batch, times[0])
 
     def finish(self, next_gap: str = "not_received") -> None:
         """Places everything queued: the socket has closed. The next gap, if any, gets the reason
@@ -150,19 +147,9 @@ class Timeline(CallClock):
         """Plans one batch per track; None if one of the packets cannot take the fast path."""
         if self.arrival.host_step_us:
             return None
-        arrived: defaultdict[str, Arrived] = defaultdict(Arrived)
-        adders = {
-            name: (one.stamps.append, one.pcms.append, one.times.append)
-            for name in {packet[0] for packet in packets}
-            for one in [arrived[name]]
-        }
-        for (participant, timestamp_us, pcm), at_us in zip(packets, times, strict=True):
-            if timestamp_us is None or not pcm:
-                return None
-            add_stamp, add_pcm, add_time = adders[participant]
-            add_stamp(timestamp_us)
-            add_pcm(pcm)
-            add_time(at_us)
+        arrived = fast_path.arrived_of(packets, times)
+        if arrived is None:
+            return None
         batches = []
         # After a jump, a packet after a pause may belong to another epoch.
         furthest_us = LOOK_AHEAD_US if len(self.epochs) == 1 else PAUSE_US
@@ -176,25 +163,6 @@ class Timeline(CallClock):
             batches.append(batch)
         return batches
 
-    def _note_arrivals(self, batch: Batch, first_us: int | None) -> None:
-        """Does for the packets of a batch what `_accept` does for one; the first packet of all
-        batches arrived at `first_us`.
-        """
-        stamps, arrivals = batch.arrived.stamps, batch.arrived.times
-        if first_us is None or None in arrivals:
-            return
-        shift_us = batch.track.shift_us
-        lead_us = greatest_lead(stamps, arrivals) + shift_us
-        if arrivals[0] == first_us:
-            self.arrival.add(stamps[0] + shift_us, first_us, lead_us)
-        youngest_us = batch.youngest.place_us - shift_us
-        number = batch.youngest.arrival - batch.track.arrivals - 1
-        arrived_us = arrivals[number]
-        while -number < len(stamps) and stamps[number - 1] == youngest_us:
-            number -= 1
-            arrived_us = max(arrived_us, arrivals[number])
-        self.arrival.add(batch.youngest.place_us, arrived_us, lead_us)
-
     def _push_timed(self, participant: str, track: Track, packet: Timed) -> None:
         """Queues a packet in the epoch that explains it, or holds it back as a stray."""
         shift_us = self.epoch_of(track, packet)
@@ -206,13 +174,14 @@ class Timeline(CallClock):
         if track.strays:
             self._resolve_strays(track, packet.timestamp_us + shift_us)
         self._accept(track, packet)
-        if not track.late_streak.arrivals:
-            return
+        if track.late_streak.arrivals:
+            self._end_streak(participant, track, packet)
+
+    def _end_streak(self, participant: str, track: Track, packet: Timed) -> None:
+        """Moves late packets, of which this is the last, if they show a step back of the clock."""
         if self.has_stepped_back(track, packet):
-            displaced = track.take_streak()
-        else:
-            displaced = track.take_displaced()
-        if displaced:
+            self._jump(participant, track, late_packets.take_streak(track))
+        elif displaced := late_packets.take_displaced(track):
             self._jump(participant, track, displaced)
 
     def _joins_strays(self, track: Track, packet: Timed, shift_us: int) -> bool:
@@ -245,7 +214,7 @@ class Timeline(CallClock):
     ) -> None:
         track.insert(place_us, pcm, arrived_us, is_counted=is_counted)
         if arrived_us is not None:
-            self.arrival.add(place_us, arrived_us, place_us - arrived_us + arrived_us // DRIFT)
+            self.arrival.add(place_us, arrived_us, lead_of(place_us, arrived_us))
 
     def _hold_back(self, participant: str, track: Track, packet: Timed) -> None:
         """Holds a packet back that no known clock explains, until `CONFIRMATION` of them agree."""
@@ -303,7 +272,7 @@ class Timeline(CallClock):
         wait have shown the same step back.
         """
         before_us = track.shift_us
-        late = track.take_streak() if self._shows(track, shift_us - before_us) else []
+        late = late_packets.take_streak(track) if self._shows(track, shift_us - before_us) else []
         track.shift_us = shift_us
         self.epochs = [*(one for one in self.epochs if one != shift_us), shift_us][-MAX_EPOCHS:]
         self._note_jump(participant, track, before_us, timestamp_us)

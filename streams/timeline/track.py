@@ -16,12 +16,9 @@ from msgspec import Struct, field
 
 from streams.timeline.duplicates import DuplicateFilter
 from streams.timeline.waiting import (
-    LONGEST_STREAK,
     LONGEST_WAIT_SECONDS,
     LOOK_AHEAD_US,
-    MAX_OVERLAP_US,
     MAX_WAITING,
-    PACKET_US,
     PAUSE_US,
     SHORTCUT_PACKETS,
     TAIL_PACKETS,
@@ -201,85 +198,6 @@ class Track(Struct):
         if end_us is None and self.end is not None:
             end_us = self.end * 1_000_000 // self.sample_rate
         return end_us
-
-    def take_displaced(self) -> list[Timed]:
-        """Removes and returns late packets whose place is taken by other audio (law 5).
-
-        In true disorder late packets fill holes. After a step back of the clock they and the audio
-        already there are together longer than the time they span.
-        """
-        if not self._may_have_stepped():
-            return []
-        late = self._queued_late()
-        if not self._may_have_stepped() or not (len(late) > LONGEST_STREAK or self._overlaps(late)):
-            return []
-        return self.take_streak()
-
-    def take_streak(self) -> list[Timed]:
-        """Removes and returns the late packets that are still queued, in order of arrival."""
-        late = sorted(self._queued_late(), key=lambda packet: packet.arrival)
-        streak = self.late_streak
-        displaced = set(streak.arrivals)
-        self.waiting = [packet for packet in self.waiting if packet.arrival not in displaced]
-        self.held -= streak.samples
-        self.late_streak = Streak()
-        self.counted = False
-        return [
-            Timed(
-                packet.place_us - self.shift_us,
-                packet.pcm,
-                streak.arrived_us(packet),
-                is_counted=True,
-            )
-            for packet in late
-        ]
-
-    def _may_have_stepped(self) -> bool:
-        """Checks the streak alone: a flood of late packets makes a long queue, which must not be
-        searched each time.
-        """
-        streak, newest_us = self.late_streak, self.newest_us or 0
-        if newest_us - streak.lowest_us <= TOLERANCE_US:
-            return False
-        is_long = streak.samples * 1_000_000 > MAX_OVERLAP_US * self.sample_rate
-        return is_long or len(streak.arrivals) > LONGEST_STREAK
-
-    def _queued_late(self) -> list[Waiting]:
-        """Returns the late packets by place; removes those already placed from the streak."""
-        arrivals = set(self.late_streak.arrivals)
-        first = bisect_left(self.waiting, self.late_streak.lowest_us, key=place_of)
-        late = [packet for packet in self.waiting[first:] if packet.arrival in arrivals]
-        if len(late) < len(arrivals):
-            streak, self.late_streak = self.late_streak, Streak()
-            for packet in late:
-                self.late_streak.add(packet, streak.arrived_us(packet))
-        return late
-
-    def _overlaps(self, late: list[Waiting]) -> bool:
-        """Whether late packets and the others are together longer than the time they span.
-
-        If only some of them are, they are a burst: its packets will be placed before their
-        timestamps, so the whole queue counts, from contiguous audio on.
-        """
-        lowest_us, arrivals = self.late_streak.lowest_us, set(self.late_streak.arrivals)
-        first = bisect_left(self.waiting, lowest_us - TOLERANCE_US, key=place_of)
-        near = [one for one in self.waiting[first:] if one.arrival not in arrivals]
-        beyond = [one for one in near if one.place_us > lowest_us]
-        if self._excess_us(late) > PACKET_US or self._excess_us(near) > PACKET_US:
-            place_us = self.waiting[0].place_us
-            start = place_us * self.sample_rate // 1_000_000 if self.end is None else self.end
-            end_us = (start + self.held) * 1_000_000 // self.sample_rate
-            return end_us - self.newest_end_us > MAX_OVERLAP_US
-        audio_us = sum(self.duration_us(packet.pcm) for packet in [*late, *beyond])
-        return audio_us - (self.newest_end_us - lowest_us) > MAX_OVERLAP_US
-
-    def _excess_us(self, packets: Sequence[Waiting]) -> int:
-        """Returns by how much packets, in order of their places, are longer than they span."""
-        if not packets:
-            return 0
-        audio_us = sum(self.duration_us(packet.pcm) for packet in packets)
-        end_us = packets[-1].place_us + self.duration_us(packets[-1].pcm)
-        return audio_us - (end_us - packets[0].place_us)
 
     def place_due(self) -> None:
         """Places the packets that are due, and half of a queue that has reached its bounds."""

@@ -26,6 +26,12 @@ top.
 PAUSE_US = 100_000
 """A packet that is this much younger than the one before it shows a pause in its track."""
 
+LONG_PAUSE_US = 250_000
+"""Single timestamps that are late leave no pause of this length."""
+
+SPEECH_PACKETS = 5
+"""Packets after a pause that show whether they are speech or a burst."""
+
 LONGEST_WAIT_SECONDS = 40
 MAX_WAITING = 8_192
 """Bounds of the queue in seconds of audio and in packets: packets with a stopped clock are placed

@@ -17,10 +17,10 @@ from tests.simulation.plan import PACKET_US, SECOND
 from tests.simulation.recorder import Stored
 from tests.simulation.samples import Piece, pieces_of
 from tests.simulation.truth import (
-    SMALL_STEP_US,
     TOLERANCE_US,
     VoiceTruth,
     hidden_us,
+    is_unseen,
     offsets_us,
     unit_us,
 )
@@ -191,9 +191,9 @@ def _order(
 def _near_small_step(voice: VoiceTruth, number: int) -> bool:
     """Whether a small step looks like packets out of order there."""
     depart_us = voice.packets[number].depart_us
-    small_us = SMALL_STEP_US + unit_us(voice.world.plan)
+    unit = unit_us(voice.world.plan)
     return any(
-        abs(size_us) <= small_us and abs(at_us - depart_us) < SECOND
+        is_unseen(size_us, unit) and abs(at_us - depart_us) < SECOND
         for at_us, size_us in voice.world.steps
     )
 

@@ -28,6 +28,8 @@ LOOK_AHEAD_US = 2 * SECOND
 """Delay and disorder that law 2 and 5 promise to mend."""
 DRIFT_US = 1_300
 """Drift of a sound card within the look-ahead, which decides whether 60 ms are missing."""
+UNSEEN_US = 150_000
+"""A step back of less looks like packets out of order (docs/timeline.md, law 5)."""
 SMALL_STEP_US = 80_000
 """A smaller step of the clock is hidden by the 60 ms that a track may lag anyway, so each track may
 follow it or not.
@@ -215,14 +217,18 @@ def _first_offsets(voices: Sequence[VoiceTruth]) -> tuple[int, int]:
     return min(0, first.stray_us), max(0, first.stray_us)
 
 
+def is_unseen(size_us: int, unit_us: int = 0) -> bool:
+    """Whether a step of this size may stay unseen, if stamps have this unit."""
+    return -UNSEEN_US <= size_us < 0 or abs(size_us) <= SMALL_STEP_US + unit_us
+
+
 def hidden_us(world: World) -> int:
     """Returns how far small steps, and strays that are taken for disorder, may move a track. With
     each step, a coarse clock ticks at other times.
     """
     strays = [one.us for one in world.plan.of("stray") if abs(one.us) <= NEAR_STRAY_US]
     coarse_us = max((one.us for one in world.plan.of("coarse")), default=0)
-    small_us = SMALL_STEP_US + coarse_us
-    small = (abs(size_us) for _, size_us in world.steps if abs(size_us) <= small_us)
+    small = (abs(size_us) for _, size_us in world.steps if is_unseen(size_us, coarse_us))
     return sum(small) + PACKET_US * len(strays) + coarse_us * len(world.steps)
 
 
@@ -253,7 +259,7 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
         spoken = any(is_spoken_through(one, before_us, at_us, starts[number + 1]) for one in voices)
         if at_us <= _first_depart_us(voices):  # the frame of the call is the clock after it
             lowest, highest = lowest + size_us, highest + size_us
-        elif abs(size_us) <= SMALL_STEP_US:
+        elif is_unseen(size_us):
             pass
         elif heard_before(voices, at_us) == 0:
             lowest, highest = lowest + size_us, highest + size_us

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.timeline import timeline as timeline_module
+from streams.timeline.late_packets import take_displaced
 from streams.timeline.timeline import Decided, Timeline
 from streams.timeline.track import Track, Waiting
 from tests.streams.packets import (
@@ -277,7 +278,7 @@ class Bounds(TestCase):
         track.insert(START_US, Sent(0, 0, 0).pcm)
         for number in range(1, 1000):
             track.insert(START_US - 60_000, Sent(number, 0, 0).pcm)
-            self.assertEqual(track.take_displaced(), [])
+            self.assertEqual(take_displaced(track), [])
         self.assertEqual((len(queue), queue.searches), (1000, 0))
 
     def test_late_packets_already_placed_cause_one_search(self) -> None:
@@ -288,7 +289,7 @@ class Bounds(TestCase):
         track.waiting = queue = CountingQueue()
         for number in range(2, 1000):
             track.insert(START_US - 60_000, Sent(number, 0, 0).pcm)
-            self.assertEqual(track.take_displaced(), [])
+            self.assertEqual(take_displaced(track), [])
         self.assertEqual((len(queue), queue.searches), (998, 1))
 
     def test_the_duplicate_filter_is_bounded_in_time_and_number(self) -> None:

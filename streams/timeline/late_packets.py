@@ -1,0 +1,136 @@
+"""Late packets of a track: disorder, or a clock that has stepped back (law 5 and 6). PURE."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from streams.timeline.track import Track
+from streams.timeline.waiting import (
+    LONG_PAUSE_US,
+    LONGEST_STREAK,
+    MAX_OVERLAP_US,
+    PACKET_US,
+    SPEECH_PACKETS,
+    TOLERANCE_US,
+    Streak,
+    Timed,
+    Waiting,
+    place_of,
+)
+
+
+def take_displaced(track: Track) -> list[Timed]:
+    """Removes and returns late packets whose place is taken by other audio (law 5).
+
+    In true disorder late packets fill holes. After a step back of the clock they and the audio
+    already there are together longer than the time they span, and than the time that has
+    passed since a pause: the first alone may be a burst.
+    """
+    if not _may_have_stepped(track):
+        return []
+    beyond = _beyond(track, track.late_streak.lowest_us)
+    span_us = track.newest_end_us - track.late_streak.lowest_us
+    is_full = _length_us(track, beyond) - span_us > MAX_OVERLAP_US
+    if not is_full and len(track.late_streak.arrivals) <= LONGEST_STREAK:
+        return []
+    late = _late_of(track, beyond)
+    if not _may_have_stepped(track) or not (len(late) > LONGEST_STREAK or _overlaps(track)):
+        return []
+    return take_streak(track)
+
+
+def take_streak(track: Track) -> list[Timed]:
+    """Removes and returns the late packets that are still queued, in order of arrival."""
+    late = _late_of(track, _beyond(track, track.late_streak.lowest_us))
+    late.sort(key=lambda packet: packet.arrival)
+    streak = track.late_streak
+    displaced = set(streak.arrivals)
+    track.waiting = [packet for packet in track.waiting if packet.arrival not in displaced]
+    track.held -= streak.samples
+    track.late_streak = Streak()
+    track.counted = False
+    return [
+        Timed(
+            packet.place_us - track.shift_us,
+            packet.pcm,
+            streak.arrived_us(packet),
+            is_counted=True,
+        )
+        for packet in late
+    ]
+
+
+def _may_have_stepped(track: Track) -> bool:
+    """Checks totals alone: a flood of late packets makes a long queue, which must not be
+    searched each time.
+    """
+    streak, newest_us = track.late_streak, track.newest_us or 0
+    if newest_us - streak.lowest_us <= TOLERANCE_US:
+        return False
+    if len(streak.arrivals) > LONGEST_STREAK:
+        return True
+    if streak.samples * 1_000_000 <= MAX_OVERLAP_US * track.sample_rate:
+        return False
+    most_us = track.newest_end_us - streak.lowest_us + MAX_OVERLAP_US
+    return track.held * 1_000_000 > most_us * track.sample_rate
+
+
+def _beyond(track: Track, place_us: int) -> list[Waiting]:
+    """Returns the queued packets from a place on."""
+    return track.waiting[bisect_left(track.waiting, place_us, key=place_of) :]
+
+
+def _length_us(track: Track, packets: Sequence[Waiting]) -> int:
+    return sum([len(packet.pcm) for packet in packets]) * 500_000 // track.sample_rate
+
+
+def _late_of(track: Track, beyond: Sequence[Waiting]) -> list[Waiting]:
+    """Returns the late packets by place; removes those already placed from the streak."""
+    arrivals = set(track.late_streak.arrivals)
+    late = [packet for packet in beyond if packet.arrival in arrivals]
+    if len(late) < len(arrivals):
+        streak, track.late_streak = track.late_streak, Streak()
+        for packet in late:
+            track.late_streak.add(packet, streak.arrived_us(packet))
+    return late
+
+
+def _overlaps(track: Track) -> bool:
+    """Whether the queue, placed contiguously, would end after the youngest packet."""
+    start_us, held = _speech_before(track, track.late_streak.lowest_us)
+    if start_us is None:
+        held = track.held
+        start_us = (
+            track.waiting[0].place_us
+            if track.end is None
+            else track.end * 1_000_000 // track.sample_rate
+        )
+    end_us = start_us + held * 1_000_000 // track.sample_rate
+    return end_us - track.newest_end_us > MAX_OVERLAP_US
+
+
+def _speech_before(track: Track, place_us: int) -> tuple[int | None, int]:
+    """Returns where the ordinary speech before a place began, after a pause, and the samples
+    queued since. None if there was no pause, or if a burst followed it: its packets will be
+    placed in the pause.
+    """
+    number = last = bisect_left(track.waiting, place_us, key=place_of)
+    while number:
+        number -= 1
+        before_us = 0 if track.end is None else track.end * 1_000_000 // track.sample_rate
+        if number:
+            before = track.waiting[number - 1]
+            before_us = before.place_us + track.duration_us(before.pcm)
+        packet = track.waiting[number]
+        if packet.place_us - before_us > LONG_PAUSE_US:
+            break
+    else:
+        return None, 0
+    speech = track.waiting[number:last]
+    if len(speech) < SPEECH_PACKETS:
+        return None, 0
+    span_us = speech[-1].place_us + track.duration_us(speech[-1].pcm) - packet.place_us
+    if _length_us(track, speech) - span_us > PACKET_US:
+        return None, 0
+    return packet.place_us, sum([len(one.pcm) // 2 for one in track.waiting[number:]])
