@@ -372,6 +372,7 @@ def _as_noted(world: World) -> list[Socket]:
     return [
         replace(one, open_us=opened[one.number], close_us=closed[one.number])
         for one in world.sockets
+        if one.number in opened  # else its process died before it had heard of it
     ]
 
 
