@@ -5,6 +5,7 @@ Results may be stale: `rows.write` checks again under its lock.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
@@ -12,7 +13,8 @@ from operator import or_
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import F, Min, Q
+from django.db.models import BigIntegerField, F, Min, Q
+from django.db.models.functions import Cast
 
 from calls import identity
 from calls.models import Participant, Segment, Subscription
@@ -25,13 +27,8 @@ from streams.timeline.arrival import lead_of
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
 
-HIGHEST_RATE = 96_000
-"""Hz, the highest that a sender's decoder accepts: limits the length of a stored segment, in
-samples.
-"""
-
-FAR = HIGHEST_RATE * FAR_US // 1_000_000
-"""Samples, at the highest rate, between equal packets of two sockets."""
+FAR_SECONDS = math.ceil(FAR_US / 1_000_000)
+"""Between equal packets of two sockets, at most."""
 
 STEP = timedelta(microseconds=STEP_US)
 """A socket that has an earlier position, but connected this much later by the clock, is one whose
@@ -173,9 +170,11 @@ def stored_near(
             call_id = UUID(handshake.call_id)
             raw_ids = {segment.raw_id for segment in segments}
             ids = {identity.participant_id_of(call_id, raw_id) for raw_id in raw_ids}
-            longest = round(handshake.segment_seconds * HIGHEST_RATE)
-            first = min(segment.start_sample for segment in segments)
-            ranges.append(Q(participant__in=ids, start_sample__gt=first - longest - FAR))
+            first = min(segment.start_sample // segment.sample_rate for segment in segments)
+            seconds = first - math.ceil(handshake.segment_seconds) - FAR_SECONDS
+            # of any rate: each has its own positions
+            start = Cast("sample_rate", BigIntegerField()) * seconds
+            ranges.append(Q(participant__in=ids, start_sample__gt=start))
     if not ranges:
         return {}
     found = Segment.objects.filter(reduce(or_, ranges)).order_by("start_sample")

@@ -49,6 +49,7 @@ from streams.sealing.digest import (
 )
 from streams.sealing.overlaps.changes import read_pcm
 from streams.sealing.overlaps.placement import Placement, Stored, without_overlaps
+from streams.sealing.overlaps.rates import separate_rates
 from streams.sealing.rows import Addition, StoredCut, StoredSegment
 from streams.timeline.track import Track
 
@@ -244,6 +245,7 @@ def _placement(digest: Digest, file: SealJob) -> Placement:
         for raw_id in {segment.raw_id for segment in digest.segments}:
             near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
     placement = without_overlaps(digest.segments, near, handshake.stream_id, read_pcm, beside)
+    separate_rates(placement, near)
     facts.duplicate += placement.duplicate
     return placement
 

@@ -206,9 +206,6 @@ class Near(TestCase):
     def participants(self) -> list[UUID]:
         return list(Participant.objects.values_list("id", flat=True))
 
-    def test_the_highest_rate_is_that_of_the_decoder(self) -> None:
-        self.assertEqual(queries.HIGHEST_RATE, max(SAMPLE_RATES))
-
     def test_segments_of_the_same_voices_are_found_in_order(self) -> None:
         write(
             self.first,
@@ -227,11 +224,13 @@ class Near(TestCase):
         write(self.first, [long])
         self.assertEqual(self.near(segment(10 * RATE - 1, 10)), {"p": [(0, 10 * RATE)]})
 
-    def test_the_longest_segment_that_may_have_equal_packets_is_found(self) -> None:
-        rate = queries.HIGHEST_RATE
-        write(self.first, [segment(0, 10 * rate)])
-        self.assertEqual(len(self.near(segment(10 * rate + queries.FAR - 1, 10))), 1)
-        self.assertEqual(self.near(segment(10 * rate + queries.FAR, 10)), {})
+    def test_the_longest_segment_that_may_have_equal_packets_is_found_at_any_rate(self) -> None:
+        for number, rate in enumerate((min(SAMPLE_RATES), RATE, max(SAMPLE_RATES))):
+            write(self.first, [segment(0, 10 * rate, number + 1, rate=rate)])
+            near, far = (10 + queries.FAR_SECONDS + more for more in (-0.1, 1.1))
+            with self.subTest(rate=rate):
+                self.assertEqual(len(self.near(segment(round(near * RATE), 10))["p"]), number + 1)
+                self.assertEqual(self.near(segment(round(far * RATE), 10)), {})
 
     def test_all_segments_stored_behind_the_position_are_found(self) -> None:
         write(self.first, [segment(RATE * number, RATE, number) for number in range(50)])

@@ -1,0 +1,64 @@
+"""Audio of one track at two sample rates never overlaps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from unittest import TestCase
+
+from streams.sealing.overlaps.placement import Cut, Move, Placement
+from streams.sealing.overlaps.rates import separate_rates
+from tests.streams.sealing.overlaps.tracks import RATE, START, Track, new, pcm_of
+
+HALF = RATE // 2
+
+
+class Rates(TestCase):
+    def setUp(self) -> None:
+        self.track = Track()
+        # from 1.000 s on, at 8 kHz
+        self.row = self.track.store(0, pcm_of(0, HALF), rate=HALF)
+        self.row = replace(self.row, start_sample=START // 2 + HALF)
+
+    def separated(self, placement: Placement) -> Placement:
+        separate_rates(placement, {"p": [self.row]})
+        return placement
+
+    def test_stored_audio_goes_behind_new_audio_that_has_been_pushed_into_it(self) -> None:
+        segment = new(17, pcm_of(0, RATE))
+        placement = self.separated(Placement([segment]))
+        self.assertEqual(placement.segments, [segment])
+        self.assertEqual(placement.moves, [Move("p", self.row, self.row.start_sample + 9)])
+
+    def test_what_follows_goes_behind_both(self) -> None:
+        after = new(2 * RATE, pcm_of(0, 400))
+        placement = self.separated(Placement([new(17, pcm_of(0, RATE)), after]))
+        self.assertEqual(placement.segments[1], new(2 * RATE + 18, pcm_of(0, 400)))
+
+    def test_a_row_that_moves_already_moves_once(self) -> None:
+        move = Move("p", self.row, self.row.start_sample + 2)
+        placement = self.separated(Placement([new(17, pcm_of(0, RATE))], moves=[move]))
+        self.assertEqual(placement.moves, [Move("p", self.row, self.row.start_sample + 9)])
+
+    def test_a_piece_of_a_row_that_is_cut_goes_behind(self) -> None:
+        first, second = (
+            replace(new(0, pcm_of(at, HALF // 2)), sample_rate=HALF, start_sample=start)
+            for at, start in ((0, self.row.start_sample), (9, self.row.start_sample + HALF))
+        )
+        placement = self.separated(
+            Placement([new(17, pcm_of(0, RATE))], cuts=[Cut(self.row, (first, second))])
+        )
+        moved = replace(first, start_sample=first.start_sample + 9)
+        self.assertEqual(placement.cuts, [Cut(self.row, (moved, second))])
+
+    def test_audio_that_is_far_in_the_other_stays(self) -> None:
+        segment = new(RATE // 2, pcm_of(0, RATE))
+        placement = self.separated(Placement([segment]))
+        self.assertEqual((placement.segments, placement.moves), ([segment], []))
+
+    def test_audio_of_one_rate_stays(self) -> None:
+        self.row = replace(self.row, sample_rate=RATE, start_sample=START + RATE)
+        placement = self.separated(Placement([new(17, pcm_of(0, RATE))]))
+        self.assertEqual(placement.moves, [])
+        placement = Placement([new(17, pcm_of(0, RATE))])
+        separate_rates(placement, {})
+        self.assertEqual(len(placement.segments), 1)
