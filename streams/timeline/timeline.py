@@ -130,15 +130,15 @@ class Timeline(CallClock):
         return taken
 
     def _track_of(self, participant: str, sample_rate: int) -> Track:
-        """Returns the participant's track, at this rate from now on (law 7)."""
+        """Returns a new track of the participant, or changes the rate of the one it has (law 7)."""
         track = self.tracks.get(participant)
         if track is None:
             track = self.tracks[participant] = Track(sample_rate, shift_us=self.epochs[-1])
-        elif track.sample_rate != sample_rate:
-            before = track.sample_rate
-            self._end_strays(participant, track)
-            track.change_rate(sample_rate)
-            self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
+            return track
+        before = track.sample_rate
+        self._end_strays(participant, track)
+        track.change_rate(sample_rate)
+        self.rate_changes.append(RateChange(participant, track.end or 0, before, sample_rate))
         return track
 
     def _plan(

@@ -62,6 +62,17 @@ class Limits(TestCase):
         limit_us = clock.limit_us(at_us) or 0
         self.assertLess(limit_us - (clock.latest_place_us + SECOND), 50_000)
 
+    def test_a_packet_lies_at_the_limit_or_in_a_burst_behind_the_one_before(self) -> None:
+        self.assertIsNone(ArrivalClock().place_us(START_US))
+        clock = clock_after(60)
+        last_us, at_us = clock.latest_place_us, clock.latest_arrived_us
+        self.assertAlmostEqual(clock.place_us(at_us + SECOND) or 0, last_us + SECOND, delta=40_000)
+        clock.add(last_us + SECOND, at_us + 5 * SECOND, 0)  # the network stood still
+        self.assertEqual(clock.place_us(at_us + 5 * SECOND), last_us + SECOND)
+        self.assertEqual(clock.place_us(at_us + 6 * SECOND), last_us + 2 * SECOND)
+        clock.end_socket()
+        self.assertEqual(clock.place_us(at_us), clock.limit_us(at_us))
+
     def test_a_step_of_the_host_extends_the_limit_until_the_next_packet(self) -> None:
         clock = clock_after(60)
         at_us = clock.latest_arrived_us + SECOND

@@ -64,6 +64,20 @@ class Pauses(TestCase):
         (gap,) = taken.tracks["p"].gaps
         self.assertEqual((gap.reason, worst_ms(taken, after)), ("not_connected", 0))
 
+    def test_a_pause_before_a_burst_on_the_next_socket_is_a_gap(self) -> None:
+        for behind_us in (0, 10 * SECOND):  # the clock of the next host
+            before, timeline = arrived(speech(250)), Timeline()
+            play(before, timeline)
+            after = later(before, 70 * MINUTE)
+            burst_us = after[50].arrived_us or 0
+            received = [
+                replace(one, arrived_us=max(burst_us, one.arrived_us or 0) - behind_us)
+                for one in after
+            ]
+            taken = play(received, timeline)
+            with self.subTest(behind_us=behind_us):
+                self.assertEqual((worst_ms(taken, after), taken.jumps), (0, []))
+
     def test_a_pause_that_the_host_slept_through_is_a_gap(self) -> None:
         before = arrived(speech(250))
         asleep = [

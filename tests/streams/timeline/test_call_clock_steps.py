@@ -21,6 +21,7 @@ from tests.streams.packets import (
     play,
     reloaded,
     speech,
+    stalled,
 )
 from tests.streams.timeline.clocks import (
     HOUR,
@@ -290,6 +291,14 @@ class BesideOtherFaults(TestCase):
             replace(one, arrived_us=burst_us) if 45 <= one.number < 140 else one for one in spoken
         ]
         wrong = stamped(received, lambda one: 20 * HOUR * (one.number >= 85))
+        self.assertLessEqual(worst_ms(play(wrong), spoken), WITHIN_MS)
+
+    def test_a_step_back_just_after_the_burst_of_a_stall(self) -> None:
+        spoken = stalled(arrived(speech(400)), 100, 1)
+        wrong = [
+            replace(one, timestamp_us=(one.timestamp_us or 0) - 300_000 * (one.number >= 180))
+            for one in spoken
+        ]
         self.assertLessEqual(worst_ms(play(wrong), spoken), WITHIN_MS)
 
     def test_a_step_after_lost_packets_does_not_part_the_tracks(self) -> None:

@@ -8,7 +8,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.timeline.duplicates import MAX_REMEMBERED, MEMORY_US, DuplicateFilter, fingerprint
+from streams.timeline.duplicates import (
+    MAX_REMEMBERED,
+    MEMORY_US,
+    DuplicateFilter,
+    fingerprint,
+    fingerprints,
+)
 from tests.streams.packets import PACKET_US, START_US, speech
 
 packets = st.lists(
@@ -90,7 +96,8 @@ class Batches(TestCase):
         for packet in before:
             single.repeats(*packet)
             batched.repeats(*packet)
-        prints = [fingerprint(*packet) for packet in arrived]
+        prints = fingerprints(*zip(*arrived, strict=True)) if arrived else []
+        self.assertEqual(prints, [fingerprint(*packet) for packet in arrived])
         if not batched.are_new(prints):
             return
         batched.add(prints, [timestamp_us for timestamp_us, _ in arrived])

@@ -57,6 +57,19 @@ class Order(TestCase):
         self.assertEqual((taken.jumps, taken.tracks["p"].gaps), ([], []))
         self.assertEqual(audio_of(taken), pcm_of(packets))
 
+    def test_a_burst_that_arrives_behind_the_packets_after_it_is_sorted(self) -> None:
+        packets = speech(400)
+        burst = [
+            replace(one, timestamp_us=(one.timestamp_us or 0) + one.number)
+            for one in stalled(packets, 100, 1)
+        ]
+        for first, gaps in ((0, 0), (96, 1)):  # just after a pause
+            received = [*burst[:50], *burst[max(50, first) : 100]]
+            taken = play([*received, *burst[151:157], *burst[100:151], *burst[157:]])
+            with self.subTest(first=first):
+                self.assertEqual((taken.jumps, len(taken.tracks["p"].gaps)), ([], gaps))
+                self.assertEqual(audio_of(taken), pcm_of([*received, *packets[100:]]))
+
     @given(st.integers(0, 2**32), st.integers(1, 99))
     def test_disorder_within_two_seconds_is_sorted(self, seed: int, reach: int) -> None:
         chance = random.Random(seed)
