@@ -55,6 +55,12 @@ class Rates(TestCase):
         placement = self.separated(Placement([segment]))
         self.assertEqual((placement.segments, placement.moves), ([segment], []))
 
+    def test_audio_of_another_voice_stays(self) -> None:
+        another = replace(new(17, pcm_of(0, RATE)), raw_id="q")
+        placement = self.separated(Placement([another, new(17, pcm_of(0, RATE))]))
+        self.assertEqual(placement.segments[0], another)
+        self.assertEqual(len(placement.moves), 1)
+
     def test_audio_of_one_rate_stays(self) -> None:
         self.row = replace(self.row, sample_rate=RATE, start_sample=START + RATE)
         placement = self.separated(Placement([new(17, pcm_of(0, RATE))]))
