@@ -65,8 +65,8 @@ MUTATIONS = (
     Mutation(
         "the fast path passes over gaps of up to 240 ms",
         "streams/timeline/fast_path.py",
-        "furthest = track.end + track.reach",
-        "furthest = track.end + 4 * track.reach",
+        "(track.end + track.reach + 1)",
+        "(track.end + 4 * track.reach + 1)",
     ),
     Mutation(
         "a new rate keeps the old count of samples",
