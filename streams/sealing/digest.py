@@ -40,8 +40,8 @@ FALLBACK_RATE = 16_000
 PACKETS_AT_ONCE = 200
 """Two seconds of two voices: the fast path takes all of these packets, or none of them."""
 
-MAX_LOSSES = 256
-"""Remembered `Loss`es per socket: a gap is decided seconds after its end."""
+MAX_LOSSES = 1_024
+"""Remembered `Loss`es per socket, two a voice: a gap is decided seconds after its end."""
 
 
 class SubscriptionFacts(Struct):

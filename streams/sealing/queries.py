@@ -172,8 +172,7 @@ def stored_near(
             ids = {identity.participant_id_of(call_id, raw_id) for raw_id in raw_ids}
             first = min(segment.start_sample // segment.sample_rate for segment in segments)
             seconds = first - math.ceil(handshake.segment_seconds) - FAR_SECONDS
-            # of any rate: each has its own positions
-            start = Cast("sample_rate", BigIntegerField()) * seconds
+            start = Cast("sample_rate", BigIntegerField()) * seconds  # each rate has its positions
             ranges.append(Q(participant__in=ids, start_sample__gt=start))
     if not ranges:
         return {}

@@ -69,8 +69,10 @@ class Batch:
 
 
 def arrived_of(packets: Sequence[Packet], times: Sequence[int | None]) -> dict[str, Arrived] | None:
-    """Returns the packets by participant; None if one of them has no timestamp or no audio."""
-    arrived = {name: Arrived() for name in {packet[0] for packet in packets}}
+    """Returns the packets by participant, in the order of their first packets; None if one of them
+    has no timestamp or no audio.
+    """
+    arrived = {name: Arrived() for name in dict.fromkeys([packet[0] for packet in packets])}
     adders = {
         name: (one.stamps.append, one.pcms.append, one.times.append)
         for name, one in arrived.items()
@@ -126,8 +128,8 @@ def apply(batch: Batch) -> None:
 
 
 def note_arrivals(arrival: ArrivalClock, batch: Batch, first_us: int | None) -> None:
-    """Adds the packets of an applied batch to the call's clock, as one by one; the first packet of
-    all batches arrived at `first_us`.
+    """Adds the packets of an applied batch to the call's clock, with the same result as adding them
+    one by one; the first packet of all batches arrived at `first_us`.
     """
     stamps, times = batch.arrived.stamps, batch.arrived.times
     arrivals = [at_us for at_us in times if at_us is not None]

@@ -45,7 +45,7 @@ def take_streak(track: Track) -> list[Timed]:
     late = _late_of(track, _beyond(track, track.late_streak.lowest_us))
     late.sort(key=lambda packet: packet.arrival)
     streak = track.late_streak
-    displaced = set(streak.arrivals)
+    displaced, arrived_us = set(streak.arrivals), streak.arrived_us
     track.waiting = [packet for packet in track.waiting if packet.arrival not in displaced]
     track.held -= streak.samples
     track.late_streak = Streak()
@@ -54,7 +54,7 @@ def take_streak(track: Track) -> list[Timed]:
         Timed(
             packet.place_us - track.shift_us,
             packet.pcm,
-            streak.arrived_us(packet),
+            arrived_us[packet.arrival],
             is_counted=True,
         )
         for packet in late
@@ -90,9 +90,9 @@ def _late_of(track: Track, beyond: Sequence[Waiting]) -> list[Waiting]:
     arrivals = set(track.late_streak.arrivals)
     late = [packet for packet in beyond if packet.arrival in arrivals]
     if len(late) < len(arrivals):
-        streak, track.late_streak = track.late_streak, Streak()
+        arrived_us, track.late_streak = track.late_streak.arrived_us, Streak()
         for packet in late:
-            track.late_streak.add(packet, streak.arrived_us(packet))
+            track.late_streak.add(packet, arrived_us[packet.arrival])
     return late
 
 

@@ -64,15 +64,9 @@ class Timeline(CallClock):
             self._update_latest(track, track.newest_end_us - track.duration_us(pcm))
         elif repeats := track.remembered.repeats(timestamp_us, pcm):
             track.insert_repeated(timestamp_us, pcm, repeats)
-        elif self.follows(track, place_us := timestamp_us + track.shift_us):
-            self._queue(track, place_us, pcm, arrived_us)
-            if track.late_streak.arrivals:
-                self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
         else:
-            self._push_timed(participant, track, Timed(timestamp_us, pcm, arrived_us))
-        newest_us = track.newest_us
-        if newest_us is not None and (self.latest_us is None or newest_us > self.latest_us):
-            self.latest_us = newest_us
+            self._push_timed(participant, track, timestamp_us, pcm, arrived_us)
+        self._update_latest(track)
         track.place_due()
 
     def push_all(
@@ -104,8 +98,7 @@ class Timeline(CallClock):
         """
         for participant, track in self.tracks.items():
             self._end_strays(participant, track)
-            track.place_all()
-            track.gap_reason = next_gap
+            track.end_socket(next_gap)
         self.arrival.end_socket()
 
     def take(self) -> Decided:
@@ -163,7 +156,23 @@ class Timeline(CallClock):
             batches.append(batch)
         return batches
 
-    def _push_timed(self, participant: str, track: Track, packet: Timed) -> None:
+    def _push_timed(
+        self,
+        participant: str,
+        track: Track,
+        timestamp_us: int,
+        pcm: bytes,
+        arrived_us: int | None,
+    ) -> None:
+        place_us = timestamp_us + track.shift_us
+        if not self.follows(track, place_us):
+            self._decide(participant, track, Timed(timestamp_us, pcm, arrived_us))
+            return
+        self._queue(track, place_us, pcm, arrived_us)
+        if track.late_streak.arrivals:
+            self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
+
+    def _decide(self, participant: str, track: Track, packet: Timed) -> None:
         """Queues a packet in the epoch that explains it, or holds it back as a stray."""
         shift_us = self.epoch_of(track, packet)
         if shift_us is None or (track.strays and self._joins_strays(track, packet, shift_us)):
@@ -314,7 +323,7 @@ class Timeline(CallClock):
             other = self.tracks[name]
             if other.strays:
                 for packet in [*before, *other.take_strays()]:
-                    self._push_timed(name, other, packet)
+                    self._decide(name, other, packet)
                 continue
             kept = [*before, *wrong] if other is track else before
             other.late += len(kept)

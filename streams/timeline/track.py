@@ -209,6 +209,13 @@ class Track(Struct):
         while self.waiting and self.waiting[0].place_us <= horizon_us:
             self._place_first()
 
+    def end_socket(self, next_gap: str) -> None:
+        """Places the whole queue: the socket has closed. The next gap gets the reason `next_gap`,
+        and the late packets of the next socket are others.
+        """
+        self.place_all()
+        self.gap_reason, self.late_streak = next_gap, Streak()
+
     def place_all(self) -> None:
         """Places the whole queue: nothing more will arrive."""
         while self.waiting:
@@ -217,6 +224,7 @@ class Track(Struct):
     def change_rate(self, sample_rate: int) -> None:
         """Continues the axis at another rate (law 7)."""
         self.place_all()
+        self.late_streak = Streak()
         if self.end is not None:
             self.end = -(-self.end * sample_rate // self.sample_rate)  # the next whole sample
         self.sample_rate = sample_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ TOLERANCE_US = 60_000
 """Law 3 and 4: a packet that deviates by more is moved, and more missing time is a gap."""
 
 PACKET_US = 20_000
-"""Audio that is less than an ordinary packet longer or later than expected is none too many."""
+"""Tolerance of one ordinary packet: smaller differences do not count."""
 
 MAX_OVERLAP_US = 40_000
 """Law 5: late packets are no disorder if both their length and their overlap with queued audio
@@ -27,7 +28,7 @@ PAUSE_US = 100_000
 """A packet that is this much younger than the one before it shows a pause in its track."""
 
 LONG_PAUSE_US = 250_000
-"""Single timestamps that are late leave no pause of this length."""
+"""A pause this long is real: single late timestamps leave shorter ones."""
 
 SPEECH_PACKETS = 5
 """Packets after a pause that show whether they are speech or a burst."""
@@ -104,11 +105,13 @@ class Streak(Struct):
     def add(self, packet: Waiting, arrived_us: int | None = None) -> None:
         if not self.arrivals or packet.place_us < self.lowest_us:
             self.lowest_us = packet.place_us
+        # written by a version without them: unknown
+        self.arrived += [None] * (len(self.arrivals) - len(self.arrived))
         self.arrivals.append(packet.arrival)
         self.arrived.append(arrived_us)
         self.samples += len(packet.pcm) // 2
 
-    def arrived_us(self, packet: Waiting) -> int | None:
-        """Returns when one of its packets arrived, if known."""
-        number = self.arrivals.index(packet.arrival)
-        return self.arrived[number] if number < len(self.arrived) else None
+    @property
+    def arrived_us(self) -> dict[int, int | None]:
+        """When each of its packets arrived, if known, by `Waiting.arrival`."""
+        return dict(zip_longest(self.arrivals, self.arrived[: len(self.arrivals)]))

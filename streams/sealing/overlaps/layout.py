@@ -139,12 +139,9 @@ class Layout:
         before = list(self.blocks)
         first = self._cut(max(block.start, space[0]), packet, is_cuttable)
         last = self._cut(min(block.end, space[1]), packet, is_cuttable)
-        parts = [*self.blocks[first:last], block]
-        packets = [
-            piece
-            for part in parts
-            for piece in (_packets(part, packet) if is_cuttable(part) else [part])
-        ]
+        packets: list[Block] = []
+        for part in [*self.blocks[first:last], block]:
+            packets += _packets(part, packet) if is_cuttable(part) else [part]
         self.blocks[first:last] = sorted(packets, key=start_of)
         last = first + len(packets)
         if self._push_from(max(first, 1), last) > limit:

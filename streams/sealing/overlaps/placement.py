@@ -18,7 +18,7 @@ from uuid import UUID
 from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
 from streams.sealing.overlaps.equal_audio import BYTES, Audio, Distances, Match, matches_of
 from streams.sealing.overlaps.layout import Block, Layout
-from streams.sealing.overlaps.runs import runs_of
+from streams.sealing.overlaps.runs import Run, runs_of
 from streams.timeline.track import LOOK_AHEAD_US, TOLERANCE_US
 
 REACH_US = 2 * TOLERANCE_US
@@ -174,17 +174,7 @@ class _Track:
         first packets of a run move stored ones to the place of its next packets.
         """
         runs = runs_of(segments)
-        audios = [run.audio for run in runs]
-        common = sum(map(self._common, audios))
-        rest: list[Block] = []
-        for number in range(len(runs) - 1, -1, -1):
-            matches = self._matches(audios, number, common)
-            source = len(self._rows) + number
-            rest[:0] = [
-                part
-                for block, space, is_far in self._new_blocks(audios[number], matches, source)
-                for part in self._insert(block, self._moved(space), is_far=is_far)
-            ]
+        rest = self._insert_runs(runs)
         lowest = rest[0].start if rest else 0
         for block in rest:
             self._layout.insert_behind(block, lowest)
@@ -199,6 +189,23 @@ class _Track:
         packets = sum(segment.packets for segment in segments)
         placement.duplicate += packets - sum(part.packets for part in parts)
         self._change_rows(placement)
+
+    def _insert_runs(self, runs: Sequence[Run]) -> list[Block]:
+        """Inserts runs without what is stored already; returns the parts of them that have no space
+        near their place.
+        """
+        audios = [run.audio for run in runs]
+        common = sum(map(self._common, audios))
+        rest: list[Block] = []
+        for number in range(len(runs) - 1, -1, -1):
+            matches = self._matches(audios, number, common)
+            source = len(self._rows) + number
+            rest[:0] = [
+                part
+                for block, space, is_far in self._new_blocks(audios[number], matches, source)
+                for part in self._insert(block, self._moved(space), is_far=is_far)
+            ]
+        return rest
 
     def _moved(self, space: tuple[int, int]) -> tuple[int, int]:
         """Returns a space between stored packets as it is after earlier insertions."""

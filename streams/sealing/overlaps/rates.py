@@ -1,7 +1,7 @@
 """Audio of one track at several sample rates: none may overlap audio of another rate. PURE.
 
-Each rate is placed by itself (`placement.py`). What is pushed a little may so run into the audio of
-the next rate, which is then pushed as well.
+Each rate is placed by itself (`placement.py`). Audio that is pushed there may overlap that of the
+next rate, which is then pushed too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 
 from streams.sealing.digest import SealedSegment
 from streams.sealing.overlaps.placement import Cut, Move, Placement, Stored
@@ -36,19 +35,21 @@ class _Piece:
 
 def separate_rates(placement: Placement, stored: Mapping[str, Sequence[Stored]]) -> None:
     """Pushes audio behind that of another rate, which it overlaps by at most `TOLERANCE_US`, and
-    what follows behind both. `stored`: as the rows were, by raw id.
+    what follows behind both. `stored`: the rows before this placement, by raw id.
     """
     for raw_id in {segment.raw_id for segment in placement.segments}:
         rows = stored.get(raw_id, ())
         pieces = [*_new(raw_id, placement), *_stored(raw_id, rows, placement)]
-        if len({piece.rate for piece in pieces}) < 2:
-            continue
-        pieces.sort(key=lambda piece: piece.seconds)
-        for before, after in pairwise(pieces):
-            overlap = before.end_seconds - after.seconds
-            if 0 < overlap * 1_000_000 <= TOLERANCE_US:
-                after.start += -(-overlap * after.rate // 1)  # the next whole sample
-                after.put(after.start)
+        ends = {piece.rate: Fraction(0) for piece in pieces}
+        for piece in sorted(pieces, key=lambda piece: piece.seconds) if len(ends) > 1 else ():
+            lowest = max(piece.seconds, ends[piece.rate])
+            for end in ends.values():
+                if 0 < (end - piece.seconds) * 1_000_000 <= TOLERANCE_US:
+                    lowest = max(lowest, end)
+            if lowest > piece.seconds:
+                piece.start = -(-lowest * piece.rate // 1)  # the next whole sample
+                piece.put(piece.start)
+            ends[piece.rate] = piece.end_seconds
 
 
 def _new(raw_id: str, placement: Placement) -> Iterator[_Piece]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from streams.timeline.timeline import Decided, Timeline
 from tests.streams.packets import (
     PACKET_US,
+    START,
     START_US,
     Sent,
     arrived,
@@ -249,6 +250,17 @@ class InAPause(TestCase):
         after = later(before, 7 * SECOND)
         taken = play(stamped(after, lambda one: -9 * SECOND), reloaded(timeline))
         self.assertLessEqual(worst_ms(taken, after), WITHIN_MS)
+
+    def test_late_packets_of_two_sockets_are_no_step(self) -> None:
+        spoken, timeline = arrived(speech(800)), Timeline()
+        first = [*spoken[:150], *spoken[250:260]]
+        late = [replace(one, arrived_us=first[-1].arrived_us) for one in spoken[175:179]]
+        play([*first, *late], timeline)
+        again = replace(spoken[200], arrived_us=spoken[499].arrived_us)
+        taken = play([again, *spoken[501:600]], timeline)
+        self.assertEqual(taken.jumps, [])
+        places = {pcm: place for place, pcm in places_of(taken)}
+        self.assertEqual(places[spoken[599].pcm], START + 599 * 320)
 
     def test_a_wrong_timestamp_after_a_pause_is_kept_where_it_arrived(self) -> None:
         spoken = [one for one in arrived(speech(503)) if not 100 <= one.number < 500]

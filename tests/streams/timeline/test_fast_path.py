@@ -14,7 +14,7 @@ from streams.timeline import fast_path
 from streams.timeline.fast_path import Arrived
 from streams.timeline.timeline import Decided, Packet, Timeline
 from streams.timeline.track import MAX_WAITING, Gap, Track
-from tests.streams.packets import RATE, SILENT, START_US, Sent, reloaded, speech
+from tests.streams.packets import HOST_US, RATE, SILENT, START_US, Sent, reloaded, speech
 
 CALL_PACKETS = 300
 """Per participant: six seconds, so that most are placed before the end."""
@@ -321,6 +321,24 @@ class CountingTimeline(Timeline):
     ) -> None:
         self.pushed += 1
         super().push(participant, timestamp_us, pcm, sample_rate, connected_us, arrived_us)
+
+
+class ManyVoices(TestCase):
+    def test_the_first_packet_of_all_sets_the_pace_of_the_next_socket(self) -> None:
+        names = "hgfedcba"
+        spoken = [replace(one, participant=name) for one in speech(300) for name in names]
+        packets: list[Packet] = [(one.participant, one.timestamp_us, one.pcm) for one in spoken]
+        arrivals = [one.spoken_us + HOST_US for one in spoken]
+        fast, slow = Timeline(), Timeline()
+        for start in range(0, len(packets), 200):
+            if start == 1600:
+                fast.arrival.end_socket()
+                slow.arrival.end_socket()
+            part = slice(start, start + 200)
+            fast.push_all(packets[part], RATE, START_US, arrivals[part])
+            for packet, at_us in zip(packets[part], arrivals[part], strict=True):
+                slow.push(*packet, RATE, START_US, at_us)
+        self.assertEqual(fast.arrival, slow.arrival)
 
 
 class WholeCall(TestCase):

@@ -16,6 +16,7 @@ from streams.timeline import timeline as timeline_module
 from streams.timeline.late_packets import take_displaced
 from streams.timeline.timeline import Decided, Timeline
 from streams.timeline.track import Track, Waiting
+from streams.timeline.waiting import Streak
 from tests.streams.packets import (
     PACKET_SAMPLES,
     RATE,
@@ -293,6 +294,11 @@ class Bounds(TestCase):
             track.insert(START_US - 60_000, Sent(number, 0, 0).pcm)
             self.assertEqual(take_displaced(track), [])
         self.assertEqual((len(queue), queue.searches), (1000, 0))
+
+    def test_late_packets_of_an_older_version_have_no_times_of_arrival(self) -> None:
+        streak = Streak(arrivals=[7, 8], lowest_us=START_US, samples=640)
+        streak.add(Waiting(START_US, Sent(0, 0, 0).pcm, 9), 999)
+        self.assertEqual(streak.arrived_us, {7: None, 8: None, 9: 999})
 
     def test_late_packets_already_placed_cause_one_search(self) -> None:
         track = Track(RATE)

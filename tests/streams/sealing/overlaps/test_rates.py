@@ -55,6 +55,21 @@ class Rates(TestCase):
         placement = self.separated(Placement([segment]))
         self.assertEqual((placement.segments, placement.moves), ([segment], []))
 
+    def test_audio_of_one_rate_never_overlaps_itself(self) -> None:
+        rows = [
+            self.track.store(RATE * at * 3 // 2, pcm_of(0, RATE * 3 // 2), rate=RATE * 3 // 2)
+            for at in (1, 2)
+        ]
+        rows = [
+            replace(row, start_sample=START * 3 // 2 + RATE * at * 3 // 2)
+            for row, at in zip(rows, (1, 2), strict=True)
+        ]
+        placement = Placement([new(16, pcm_of(0, RATE + 784)), new(24_000, pcm_of(0, 6400))])
+        separate_rates(placement, {"p": rows})
+        self.assertEqual(
+            [one.start_sample - one.stored.start_sample for one in placement.moves], [1200, 1200]
+        )
+
     def test_audio_of_another_voice_stays(self) -> None:
         another = replace(new(17, pcm_of(0, RATE)), raw_id="q")
         placement = self.separated(Placement([another, new(17, pcm_of(0, RATE))]))
