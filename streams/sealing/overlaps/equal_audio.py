@@ -56,8 +56,8 @@ class Match:
 @dataclass(frozen=True, slots=True)
 class Distances:
     """In samples. `packet`: its length; `reach`: where any equal packet is looked for; `far`: where
-    one is that occurs just once; `tolerance`: what sockets have in common at least if silence is to
-    count.
+    one is that occurs just once; `tolerance`: the shortest common time for which
+    silence counts.
     """
 
     packet: int

@@ -221,10 +221,11 @@ class Layout:
         return number
 
     def _push_from(self, number: int, until: int = 0) -> int:
-        """Pushes the blocks from a number on behind those before them: all `until` another number,
-        then until a space absorbs it. Returns how far the furthest of them has been pushed by now.
+        """Pushes the blocks from a number on behind those before them. Those up to number `until`
+        are all checked; after it, the first space ends the push. Returns how far the furthest of
+        them has been pushed by now.
 
-        Those that move are replaced, not changed: who has kept the list can return to it.
+        Pushed blocks are copies, so a caller can restore its old list.
         """
         furthest = 0
         for at in range(number, len(self.blocks)):

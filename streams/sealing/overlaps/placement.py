@@ -3,7 +3,8 @@
 Packets that another socket has stored are dropped, and counted; the audio around them continues the
 stored audio. Other audio that overlaps by at most `TOLERANCE_US` is shifted, or the stored audio
 that follows it is. Packets of a voice that two sockets carried in turn are interleaved. Where more
-overlaps, the new packets move into the next free space (law 5: the order of arrival stands).
+overlaps, audio of sockets that were open at the same time moves as a whole; else the new packets
+move into the next free space (law 5: the order of arrival stands).
 """
 
 from __future__ import annotations
