@@ -27,9 +27,6 @@ CONFIRMATION = 5
 order of arrival.
 """
 
-SURELY_LATE = 25
-"""Late packets in a row (500 ms), at the pace of speech, that are no disorder."""
-
 EARLY_STRAY_US = 60_000_000
 """A clock known from fewer than `CONFIRMATION` packets gives way to one this far ahead of it; if
 the packets arrive as they are spoken, to any that is not explained by a pause.
@@ -138,8 +135,7 @@ class CallClock(Struct):
 
     def has_stepped_back(self, track: Track, packet: Timed) -> bool:
         """Whether the late packets of a track, of which this is the last, arrive as they are spoken
-        and are too late, or too many in a row, for disorder: then the clock has stepped into a
-        pause of the track.
+        and are too late for disorder: then the clock has stepped into a pause of the track.
         """
         streak, newest_us = track.late_streak, track.newest_us or 0
         if len(streak.arrivals) < CONFIRMATION or newest_us - streak.lowest_us <= TOLERANCE_US:
@@ -150,8 +146,7 @@ class CallClock(Struct):
             return False
         length_us = streak.samples * 1_000_000 // track.sample_rate - track.duration_us(packet.pcm)
         is_live = 2 * (packet.arrived_us - first_us) > length_us
-        late_us = LOOK_AHEAD_US if len(streak.arrivals) < SURELY_LATE else RELIABLE_US
-        return is_live and expected_us - packet.timestamp_us - track.shift_us > late_us
+        return is_live and expected_us - packet.timestamp_us - track.shift_us > LOOK_AHEAD_US
 
     def epoch_after_jump(self, track: Track, packets: Sequence[Timed]) -> int:
         """Returns the shift of the epoch that these packets of a track begin: a known one if it
