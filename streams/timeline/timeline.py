@@ -164,6 +164,7 @@ class Timeline(CallClock):
         pcm: bytes,
         arrived_us: int | None,
     ) -> None:
+        """Queues a packet that follows its track at once, and decides about any other."""
         place_us = timestamp_us + track.shift_us
         if not self.follows(track, place_us):
             self._decide(participant, track, Timed(timestamp_us, pcm, arrived_us))
@@ -221,6 +222,7 @@ class Timeline(CallClock):
         *,
         is_counted: bool = False,
     ) -> None:
+        """Queues a packet at its place, and adds it to the evidence of arrival."""
         track.insert(place_us, pcm, arrived_us, is_counted=is_counted)
         if arrived_us is not None:
             self.arrival.add(place_us, arrived_us, lead_of(place_us, arrived_us))

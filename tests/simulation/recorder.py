@@ -75,7 +75,7 @@ class Recording:
 
 @dataclass(slots=True)
 class Stored:
-    """What has been stored of a call: audio as (start sample, rate, PCM) and gaps, by raw id."""
+    """Stored parts of a call: audio as (start sample, rate, PCM) and gaps, by raw id."""
 
     tracks: dict[str, list[tuple[int, int, bytes]]] = field(default_factory=dict)
     gaps: dict[str, list[Gap]] = field(default_factory=dict)
