@@ -21,9 +21,10 @@ from random import Random
 import msgspec
 
 from streams.timeline.timeline import Packet, Timeline
+from tests.simulation.network import LATENCY_NOISE_US, LATENCY_US
 from tests.simulation.plan import HOUR, PACKET_US, SECOND
 from tests.simulation.report import BINS_MS, bin_of
-from tests.simulation.world import LATENCY_NOISE_US, LATENCY_US, START_US
+from tests.simulation.world import START_US
 
 RATE = 16_000
 PACKET_BYTES = RATE // 50 * 2

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +16,7 @@ from streams.timeline.timeline import Gap
 from tests.simulation.plan import PACKET_US, SECOND
 from tests.simulation.recorder import Stored
 from tests.simulation.samples import Piece, pieces_of
+from tests.simulation.sockets import as_noted, last_written_us, unconnected
 from tests.simulation.truth import (
     TOLERANCE_US,
     VoiceTruth,
@@ -24,7 +25,7 @@ from tests.simulation.truth import (
     offsets_us,
     unit_us,
 )
-from tests.simulation.world import START_US, Socket, World
+from tests.simulation.world import START_US, World
 
 Floats = NDArray[np.float64]
 
@@ -332,11 +333,11 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
         return
     sockets, missed = voice.world.sockets, voice.packets[before + 1 : after]
     end_us += voice.packets[after].delay_us  # the gap ends where the packet is stamped
-    closed_us, ended = _unconnected(sockets, start_us, end_us)
+    closed_us, ended = unconnected(sockets, start_us, end_us)
     unwritten_us = sum(PACKET_US for packet in missed if packet.unwritten)
     rest_us = end_us - start_us - closed_us - unwritten_us
     if not closed_us:  # sockets that touch may arrive in the other order
-        _, ended = _unconnected(_as_noted(voice.world), start_us, end_us)
+        _, ended = unconnected(as_noted(voice.world), start_us, end_us)
     allowed = {"recorder_stopped" if one.dies else "not_connected" for one in ended}
     if unwritten_us:
         allowed.add("not_written")
@@ -345,7 +346,7 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
     if any(one.socket >= 0 and sockets[one.socket].dies for one in missed if not one.is_received):
         allowed.add("recorder_stopped")  # they were on their way to it
     lost = [one for one in sockets if one.torn_bytes or one.lost_end]
-    if any(_last_written_us(one, voice.world) <= end_us for one in lost):
+    if any(last_written_us(one, voice.world) <= end_us for one in lost):
         allowed.add("recorder_stopped")  # the end of the socket, or what was lost, is not on disk
     if gap.reason not in allowed:
         verdict.note(
@@ -353,33 +354,6 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
             f"{voice.raw_id}: a gap of {(end_us - start_us) / SECOND:.3f} s before packet {after} "
             f"is {gap.reason}, right: {' or '.join(sorted(allowed))}",
         )
-
-
-def _unconnected(sockets: Sequence[Socket], start_us: int, end_us: int) -> tuple[int, list[Socket]]:
-    """Returns the time in which no socket was open, and the sockets that had ended before it."""
-    times: list[tuple[int, Socket]] = []
-    last, *others = sorted(sockets, key=lambda one: one.open_us)
-    for socket in others:
-        times.append((min(socket.open_us, end_us) - max(last.close_us, start_us), last))
-        last = max(last, socket, key=lambda one: one.close_us)
-    return sum(max(0, us) for us, _ in times), [one for us, one in times if us > 0]
-
-
-def _as_noted(world: World) -> list[Socket]:
-    """Returns the sockets with the times that the recorder notes."""
-    opened = {one.socket: one.arrival_us for one in world.events if one.kind == "open"}
-    closed = {one.socket: one.arrival_us for one in world.events if one.kind in {"close", "die"}}
-    return [
-        replace(one, open_us=opened[one.number], close_us=closed[one.number])
-        for one in world.sockets
-        if one.number in opened  # else its process died before it had heard of it
-    ]
-
-
-def _last_written_us(socket: Socket, world: World) -> int:
-    """Returns the end of a socket by its last packet on disk."""
-    own = (one for voice in world.packets for one in voice if one.socket == socket.number)
-    return max((max(one.arrivals, default=0) for one in own), default=socket.open_us)
 
 
 def _counts(world: World, stored: Stored, verdict: Verdict) -> None:

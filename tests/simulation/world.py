@@ -14,13 +14,12 @@ from operator import attrgetter
 from random import Random
 
 from tests.simulation import wire
+from tests.simulation.network import Network
 from tests.simulation.plan import PACKET_US, SECOND, Fault, Plan, Voice
 from tests.simulation.samples import Samples, voice_samples
 
 START_US = 1_664_824_372_000_000
 """The service's clock at true time 0, without steps."""
-LATENCY_US = 30_000
-LATENCY_NOISE_US = 12_000
 CLOSE_AFTER_US = 500_000
 STRETCHES = (5, 10, 25, 100)
 """Packets in a row that one of two sockets carries, before the other one may."""
@@ -300,7 +299,7 @@ def _deliver(
     sends: Sequence[_Send], sockets: Sequence[Socket], plan: Plan, spoken: Sequence[Samples]
 ) -> tuple[list[Event], int]:
     """Sends each packet on the sockets that carry it, and returns all events by arrival."""
-    network = _Network(plan)
+    network = Network(plan)
     events: list[Event] = []
     copies = 0
     changes = [(plan.true_us(one.at_us), one.count) for one in plan.of("rate")]
@@ -379,24 +378,3 @@ def _carries(socket: Socket, send: _Send, sockets: Sequence[Socket], plan: Plan)
             return newest or drawn < 0.7
         return newest == (drawn < 0.5)
     return all(one.number < socket.number for one in later)
-
-
-class _Network:
-    """Delays what arrives; each socket keeps its order."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._random = Random(f"network {plan.seed}")
-        self._stalls = [
-            (plan.true_us(one.at_us), plan.true_us(one.at_us) + one.us)
-            for one in plan.of("network")
-        ]
-        self._latest: dict[int, int] = {}
-
-    def arrival_us(self, true_us: int, socket: int) -> int:
-        at_us = true_us + LATENCY_US + self._random.randrange(LATENCY_NOISE_US)
-        for start_us, end_us in self._stalls:
-            if start_us <= true_us < end_us:
-                at_us = max(at_us, end_us)
-        at_us = max(at_us, self._latest.get(socket, 0))
-        self._latest[socket] = at_us
-        return at_us

@@ -25,6 +25,16 @@ def pcm_of(first: int, count: int) -> bytes:
     return _noise[first * 2 : (first + count) * 2]
 
 
+def voice(first: int, last: int) -> bytes:
+    """Returns packets `first` to `last` (exclusive) of a voice."""
+    return pcm_of(first * PACKET, (last - first) * PACKET)
+
+
+def packets_of(pcms: Iterable[bytes]) -> list[bytes]:
+    """Returns the packets of each PCM."""
+    return [pcm[at : at + 2 * PACKET] for pcm in pcms for at in range(0, len(pcm), 2 * PACKET)]
+
+
 def new(start: int, pcm: bytes, *, subscription: int = 0, packets: int = 0) -> SealedSegment:
     return SealedSegment(
         "p", subscription, START + start, RATE, pcm, packets or -(-len(pcm) // 2 // PACKET)
