@@ -93,6 +93,16 @@ class Caller:
         if self.socket and not self.socket.closed.is_set():
             self.read_up_to[self._sockets] = self.socket.bytes_read_by_server()
 
+    def unread_ms(self) -> int:
+        """Returns how many ms of its audio the server has not read from the open socket."""
+        if not self.socket or self.socket.closed.is_set():
+            return 0
+        read, socket = self.socket.bytes_read_by_server(), self._sockets
+        return max(
+            PACKET_MS * sum(each.socket == socket and each.offset > read for each in sent)
+            for sent in self.sent.values()
+        )
+
     def was_read(self, sent: Sent) -> bool:
         """Returns whether the server had certainly read the packet when it was stopped."""
         return sent.offset <= self.read_up_to.get(sent.socket, sent.offset)
