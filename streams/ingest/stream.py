@@ -338,14 +338,11 @@ class Stream:
         """Defers a record of the lost packet, its time and voice; consecutive lost packets share
         one record.
         """
-        at_us = packet.arrived_us if packet.timestamp_us is None else packet.timestamp_us
         last = self._deferred[-1] if self._deferred else None
         if isinstance(last, Unwritten):
-            first_us, last_us = min(last.first_us, at_us), max(last.last_us, at_us)
-            voices = {**last.voices, packet.voice: last.voices.get(packet.voice, 0) + 1}
-            self._deferred[-1] = Unwritten(first_us, last_us, last.packets + 1, voices)
+            self._deferred[-1] = last.with_packet(packet)
         elif len(self._deferred) < MAX_DEFERRED:
-            self._deferred.append(Unwritten(at_us, at_us, 1, {packet.voice: 1}))
+            self._deferred.append(Unwritten.of(packet))
 
     def _flush_deferred(self) -> None:
         """Writes deferred records in order. Raises `JournalUnwritable`; the rest stays deferred."""

@@ -126,14 +126,37 @@ class Unwritten(Struct, frozen=True):
     it is again.
 
     `first_us` and `last_us` are their timestamps, or arrival times for packets without timestamps;
-    a wrong timestamp is among them. `voices`: number of packets of each voice; older files have
-    none.
+    a wrong timestamp is among them. `voices`: number of packets of each voice; `stamps`: first and
+    last timestamp of each voice of which all packets had one. Older files have neither.
     """
 
     first_us: int
     last_us: int
     packets: int
     voices: dict[int, int] = field(default_factory=dict)
+    stamps: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def with_packet(self, packet: Audio) -> Unwritten:
+        """Returns the record with one more packet, which came after the others."""
+        voice, stamp_us = packet.voice, packet.timestamp_us
+        at_us = packet.arrived_us if stamp_us is None else stamp_us
+        stamps = {one: known for one, known in self.stamps.items() if one != voice}
+        if stamp_us is not None and (voice in self.stamps or voice not in self.voices):
+            first_us, last_us = self.stamps.get(voice, (stamp_us, stamp_us))
+            stamps[voice] = min(first_us, stamp_us), max(last_us, stamp_us)
+        return Unwritten(
+            min(self.first_us, at_us),
+            max(self.last_us, at_us),
+            self.packets + 1,
+            {**self.voices, voice: self.voices.get(voice, 0) + 1},
+            stamps,
+        )
+
+    @classmethod
+    def of(cls, packet: Audio) -> Unwritten:
+        """Returns the record of a single packet."""
+        at_us = packet.arrived_us if packet.timestamp_us is None else packet.timestamp_us
+        return cls(at_us, at_us, 0).with_packet(packet)
 
 
 class Alarm(Struct, frozen=True):

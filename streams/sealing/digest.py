@@ -28,11 +28,11 @@ from streams.journal.records import (
     Unwritten,
     Voice,
 )
+from streams.timeline.losses import Loss
 from streams.timeline.timeline import Decided, Gap, Jump, Packet, RateChange, Run, Timeline
 
 PACKETS_PER_SECOND = 50
 """ACS sends packets of 20 ms; a silent packet without PCM is 20 ms of silence."""
-PACKET_US = 1_000_000 // PACKETS_PER_SECOND
 
 FALLBACK_RATE = 16_000
 """Hz, ACS's default: for audio whose metadata record is damaged in the first file of a socket."""
@@ -65,36 +65,6 @@ class SubscriptionFacts(Struct):
     duplicate: int = 0
     late: int = 0
     odd_timestamp: int = 0
-
-
-class Loss(Struct):
-    """Packets of a voice that could not be written.
-
-    They are missing where they stand in the order of arrival: between the end `begin_us` of the
-    audio before them (0: unknown) and the place `end_us` of the next packet (None: it has not
-    arrived yet). Their own timestamps may be wrong, or show a clock that has jumped. `is_first`:
-    the socket had no audio of the voice before them.
-    """
-
-    raw_id: str
-    packets: int
-    begin_us: int
-    end_us: int | None = None
-    is_first: bool = False
-
-    def end(self, next_us: int) -> None:
-        """Notes the youngest place of their track, once that is a place after them."""
-        if self.end_us is None and next_us >= self.begin_us:
-            self.end_us = next_us
-            if self.is_first:  # before them, another socket may have recorded the voice
-                self.begin_us = max(self.begin_us, next_us - self.packets * PACKET_US)
-
-    def explains(self, gap: Gap) -> bool:
-        """Whether the packets are missing in this gap of their track."""
-        end_us = self.begin_us + self.packets * PACKET_US if self.end_us is None else self.end_us
-        gap_start_us = gap.start_sample * 1_000_000 // gap.sample_rate
-        gap_end_us = (gap.start_sample + gap.sample_count) * 1_000_000 // gap.sample_rate
-        return self.begin_us < gap_end_us and gap_start_us < end_us
 
 
 class StreamState(Struct):
@@ -216,7 +186,7 @@ def continue_axis(state: StreamState, left: StreamState) -> None:
     its end.
     """
     state.timeline = left.timeline
-    state.losses = [loss for loss in left.losses if loss.end_us is None]
+    state.losses = [loss for loss in left.losses if loss.end_us is None and loss.packets]
 
 
 def _push(records: Sequence[Audio], state: StreamState) -> None:
@@ -249,16 +219,27 @@ def _push_parts(
     connected_us, start = state.subscriptions[0].connected_us, 0
     while start < len(packets):
         end = min(start + PACKETS_AT_ONCE, len(packets))
-        if awaited := {loss.raw_id for loss in state.losses if loss.end_us is None}:
+        open_losses = [loss for loss in state.losses if not loss.is_settled]
+        if awaited := {loss.raw_id for loss in open_losses if loss.end_us is None}:
             numbers = range(start, end)
             end = next((one + 1 for one in numbers if packets[one][0] in awaited), end)
         part = slice(start, end)
         state.timeline.push_all(packets[part], rate, connected_us, arrivals[part])
+        if open_losses:
+            _note_packets(open_losses, packets[part], state)
         start = end
-        for loss in state.losses if awaited else ():
-            track = state.timeline.tracks.get(loss.raw_id)
-            if track and track.newest_us is not None:
-                loss.end(track.newest_us)
+
+
+def _note_packets(losses: Sequence[Loss], packets: Sequence[Packet], state: StreamState) -> None:
+    """Notes the packets that have arrived after losses of their voices."""
+    stamps: dict[str, list[int | None]] = {}
+    for raw_id, stamp_us, _ in packets:
+        stamps.setdefault(raw_id, []).append(stamp_us)
+    for loss in losses:
+        track = state.timeline.tracks.get(loss.raw_id)
+        if track is not None:
+            for stamp_us in stamps.get(loss.raw_id, ()):
+                loss.note(track, stamp_us)
 
 
 def _note_losses(unwritten: Unwritten, state: StreamState) -> None:
@@ -270,8 +251,16 @@ def _note_losses(unwritten: Unwritten, state: StreamState) -> None:
         raw_id = state.voices.get(voice, f"damaged:{voice}")
         track = state.timeline.tracks.get(raw_id)
         begin_us = track.newest_end_us if track else 0
-        is_first = raw_id not in state.heard or begin_us == 0
-        state.losses.append(Loss(raw_id, packets, begin_us, is_first=is_first))
+        state.losses.append(
+            Loss(
+                raw_id,
+                packets,
+                begin_us,
+                is_first=raw_id not in state.heard or begin_us == 0,
+                stamps=unwritten.stamps.get(voice),
+                shift_us=track.shift_us if track else state.timeline.epochs[-1],
+            )
+        )
     state.losses = state.losses[-MAX_LOSSES:]
 
 

@@ -34,9 +34,10 @@ from calls import identity
 from calls.models import LedgerEntry, Segment, Subscription
 from calls.times import from_sample, to_microseconds
 from streams.sealing import ledger
-from streams.sealing.digest import Digest, Loss, SealedSegment
+from streams.sealing.digest import Digest, SealedSegment
 from streams.sealing.overlaps.open_time import OPEN, OpenTime, ended_after_start, reason_between
 from streams.sealing.overlaps.placement import Move
+from streams.timeline.losses import Loss
 from streams.timeline.track import TOLERANCE_US, Gap
 
 PLACE = Cast("start_sample", FloatField()) / F("sample_rate")

@@ -157,7 +157,7 @@ def facts_of(record: Record, *, identities: bool) -> Facts:
             return {"record": "dtmf", "at": time_of(record.arrived_us), "tone": tone}
         case Unwritten():
             first, last = time_of(record.first_us), time_of(record.last_us)
-            lost = {"packets": record.packets, "voices": record.voices}
+            lost = {"packets": record.packets, "voices": record.voices, "stamps": record.stamps}
             return {"record": "unwritten", "at": None, "first": first, "last": last, **lost}
         case Alarm():
             until = time_of(record.until_us)

@@ -211,7 +211,8 @@ class OneRead(StreamTestCase):
         self.stream.receive(audio(at=4), audio(at=5))
         self.assertEqual((self.stream.tally.audio, self.stream.tally.unwritten), (3, 3))
         (deferred,) = self.records(Unwritten)
-        self.assertEqual(deferred, Unwritten(START_US + 20_000, START_US + 60_000, 3, {0: 3}))
+        stamps = START_US + 20_000, START_US + 60_000
+        self.assertEqual(deferred, Unwritten(*stamps, 3, {0: 3}, {0: stamps}))
         self.assertEqual(pcm_in(self.folder), {ALICE: 3 * PACKET})
 
     def test_is_lost_with_a_deferred_alarm_in_its_place(self) -> None:

@@ -78,11 +78,12 @@ packets = st.builds(
 )
 reasons = st.dictionaries(texts, counts, max_size=3)
 lost = st.dictionaries(indexes, counts, max_size=3)
+stamps = st.dictionaries(indexes, st.tuples(microseconds, microseconds), max_size=3)
 others = st.one_of(
     st.builds(Dtmf, microseconds, texts),
     st.builds(Counts, counts, counts, counts, counts, counts, reasons, counts, reasons),
     st.builds(Closed, microseconds, st.none() | counts, texts),
-    st.builds(Unwritten, microseconds, microseconds, counts, lost),
+    st.builds(Unwritten, microseconds, microseconds, counts, lost, stamps),
     st.builds(Alarm, texts, st.none() | counts, microseconds, st.none() | microseconds),
 )
 records = st.lists(st.one_of(metadata, voices, packets, others), max_size=12)
@@ -155,6 +156,29 @@ class RoundTrip(JournalTest):
         self.assertEqual(socket.journal.size, socket.path(".open").stat().st_size)
         socket.die()
         self.assertGreater(socket.journal.bytes_written, 6 * 640)
+
+
+class UnwrittenPackets(TestCase):
+    def test_are_counted_by_voice_with_their_timestamps(self) -> None:
+        def packet(voice: int, number: int) -> Audio:
+            return Audio(START_US + number, 0, voice, silent=False, pcm=b"")
+
+        record = Unwritten.of(packet(0, 5))
+        for one in (packet(1, 9), packet(0, 2), packet(0, 7)):
+            record = record.with_packet(one)
+        stamps = {0: (START_US + 2, START_US + 7), 1: (START_US + 9, START_US + 9)}
+        expected = Unwritten(START_US + 2, START_US + 9, 4, {0: 3, 1: 1}, stamps)
+        self.assertEqual(record, expected)
+
+    def test_of_a_voice_have_no_timestamps_if_one_of_them_has_none(self) -> None:
+        untimed = Audio(None, START_US + 3, 0, silent=False, pcm=b"")
+        timed = Audio(START_US, 0, 0, silent=False, pcm=b"")
+        for first, *later in ([untimed, timed], [timed, untimed, timed]):
+            record = Unwritten.of(first)
+            for one in later:
+                record = record.with_packet(one)
+            number = len(later) + 1
+            self.assertEqual(record, Unwritten(START_US, START_US + 3, number, {0: number}))
 
 
 class Files(JournalTest):
