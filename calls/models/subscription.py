@@ -56,10 +56,14 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def latest_first(self) -> Self:
         """Orders the sockets of a call: the one that connected last comes first.
 
-        Rows of versions that did not write `position` are older than all others.
+        Rows of versions that did not write `position` are older than all others. Of a socket's
+        rows only the last one has a close code; it may end when the one before it does, if their
+        messages were held up and arrived at once.
         """
         end = Coalesce("disconnected_at", "seen_at")
-        return self.annotate(end=end).order_by(F("position").desc(nulls_last=True), "-end")
+        return self.annotate(end=end).order_by(
+            F("position").desc(nulls_last=True), "-end", F("close_code").desc(nulls_last=True)
+        )
 
     def with_segment_count(self) -> Self:
         count = total_of(Segment.objects.all(), "subscription", Count("*"))

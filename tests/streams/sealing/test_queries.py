@@ -97,6 +97,21 @@ class Positions(TestCase):
         latest = Subscription.objects.latest_first().values_list("stream_id", flat=True)[0]
         self.assertEqual(latest, UUID(second.stream_id))
 
+    def test_of_two_subscriptions_that_end_at_once_the_closed_one_is_the_latest(self) -> None:
+        """The network held up the second metadata message until the socket was closed."""
+        for codes in ((None, 1000), (1000, None)):  # rows have no order of their own
+            Call.objects.all().delete()
+            facts = [
+                structs.replace(open_facts(self.first), index=index, close_code=code)
+                for index, code in enumerate(codes)
+            ]
+            for one in facts:
+                one.disconnected_us = START_US + 1_000_000
+            announce(self.first, facts)
+            write(self.first, facts=facts[0])
+            write(self.first, facts=facts[1])
+            self.assertEqual(Call.objects.with_state(timezone.now()).get().state, "ended")
+
     def test_an_open_socket_that_becomes_a_row_late_still_begins_the_call(self) -> None:
         second = later(self.first, 30)
         write(second)
