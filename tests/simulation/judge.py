@@ -4,19 +4,17 @@ is broken.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.timeline.timeline import Gap
+from tests.simulation.gaps import judge_gaps
 from tests.simulation.plan import PACKET_US, SECOND
 from tests.simulation.recorder import Stored
 from tests.simulation.samples import Piece, pieces_of
-from tests.simulation.sockets import as_noted, last_written_us, unconnected
 from tests.simulation.truth import (
     TOLERANCE_US,
     VoiceTruth,
@@ -25,42 +23,10 @@ from tests.simulation.truth import (
     offsets_us,
     unit_us,
 )
+from tests.simulation.verdict import Heard, Verdict
 from tests.simulation.world import START_US, World
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A broken law, with the first place where it is broken."""
-
-    law: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.law}: {self.text}"
-
-
-@dataclass(slots=True)
-class Heard:
-    """A stored packet, or a part of one: where its first sample should be and how far it is off."""
-
-    number: int
-    place_us: float
-    error_us: float
-    end_us: float
-
-
-@dataclass(slots=True)
-class Verdict:
-    """All violations, and figures for the table."""
-
-    violations: list[Violation] = field(default_factory=list)
-    errors_ms: list[float] = field(default_factory=list)
-    duration_error_ms: float = 0.0
-
-    def note(self, law: str, text: str) -> None:
-        self.violations.append(Violation(law, text))
 
 
 def judged(world: World, stored: Stored) -> Verdict:
@@ -79,7 +45,7 @@ def judged(world: World, stored: Stored) -> Verdict:
         of_voice = list(_heard(voice, pieces))
         heard.append((voice, of_voice))
         _order(voice, of_voice, offsets, verdict)
-        _gaps(voice, of_voice, track, stored.gaps.get(voice.raw_id, []), verdict)
+        judge_gaps(voice, of_voice, track, stored.gaps.get(voice.raw_id, []), verdict)
     _alignment(world, heard, offsets, verdict)
     _together(world, heard, verdict)
     _counts(world, stored, verdict)
@@ -254,106 +220,6 @@ def _together(
                         f"at {at} s {late} lies {(high - low) / 1000:.1f} ms behind {early}",
                     )
                     return
-
-
-def _gaps(
-    voice: VoiceTruth,
-    heard: Sequence[Heard],
-    track: Sequence[tuple[int, int, bytes]],
-    gaps: Sequence[Gap],
-    verdict: Verdict,
-) -> None:
-    """Law 4: gaps are the times that no audio covers, each with the right reason."""
-    entries = {_us(gap.start_sample, gap.sample_rate): gap for gap in gaps}
-    if len(entries) < len(gaps):
-        verdict.note("gaps", f"{voice.raw_id}: two gaps begin at the same sample")
-    for (start, rate, pcm), (next_start, next_rate, _) in pairwise(track):
-        end_us = _us(start + len(pcm) // 2, rate)
-        space_us = _us(next_start, next_rate) - end_us
-        gap = next((entries.pop(at) for at in list(entries) if abs(at - end_us) < 200), None)
-        if space_us < -200:
-            verdict.note("gaps", f"{voice.raw_id}: audio overlaps at {end_us / SECOND:.3f} s")
-        elif gap is None and space_us > TOLERANCE_US + 200:
-            verdict.note("gaps", f"{voice.raw_id}: {space_us / 1000:.1f} ms without a gap entry")
-        elif gap and abs(gap.sample_count * 1e6 / gap.sample_rate - space_us) > 200:
-            verdict.note("gaps", f"{voice.raw_id}: a gap of {space_us / 1000:.1f} ms has {gap}")
-    for gap in entries.values():
-        verdict.note("gaps", f"{voice.raw_id}: an entry where no time is missing: {gap}")
-    _true_gaps(voice, heard, gaps, verdict)
-
-
-def _us(sample: int, rate: int) -> float:
-    """Returns the time of a sample of the axis since true time 0."""
-    return sample * 1_000_000 / rate - START_US
-
-
-def _true_gaps(
-    voice: VoiceTruth, heard: Sequence[Heard], gaps: Sequence[Gap], verdict: Verdict
-) -> None:
-    """A gap needs more than 60 ms that are missing since the gap before it."""
-    places = [one.place_us for one in heard]
-    since = heard[0] if heard else None
-    for gap in sorted(gaps, key=lambda gap: gap.start_sample / gap.sample_rate):
-        begin_us = _us(gap.start_sample, gap.sample_rate)
-        end_us = _us(gap.start_sample + gap.sample_count, gap.sample_rate)
-        number = bisect_left(places, end_us - 200)
-        if since is None or not 0 < number < len(heard):
-            continue
-        before, after = heard[number - 1], heard[number]
-        _false_gap(voice, (since, after), (begin_us, end_us), verdict)
-        if before.number < after.number:
-            _reason(voice, before.number, after.number, gap, verdict)
-        since = after
-
-
-def _false_gap(
-    voice: VoiceTruth, between: tuple[Heard, Heard], gap_us: tuple[float, float], verdict: Verdict
-) -> None:
-    since, after = between
-    number, unit = after.number, unit_us(voice.world.plan) + hidden_us(voice.world)
-    if voice.is_free[since.number] or voice.is_free[number] or since.number >= number:
-        return
-    if voice.region[since.number] != voice.region[number]:
-        return
-    true_us = voice.true_us[number] - voice.true_us[since.number] - (after.place_us - gap_us[1])
-    missing_us = true_us - (gap_us[0] - since.place_us)
-    if missing_us + voice.delay_us[number] + 2 * unit + 200 < TOLERANCE_US:
-        verdict.note(
-            "gaps",
-            f"{voice.raw_id}: a false gap of {(gap_us[1] - gap_us[0]) / 1000:.1f} ms before packet "
-            f"{number}; {missing_us / 1000:.1f} ms are missing",
-        )
-
-
-def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdict) -> None:
-    """The reason of a gap between two packets is one of its causes, and the only one if it is."""
-    start_us = int(voice.true_us[before]) + PACKET_US
-    end_us = int(voice.true_us[after])
-    if end_us - start_us <= TOLERANCE_US:  # of time that went missing before, bit by bit
-        return
-    sockets, missed = voice.world.sockets, voice.packets[before + 1 : after]
-    end_us += voice.packets[after].delay_us  # the gap ends where the packet is stamped
-    closed_us, ended = unconnected(sockets, start_us, end_us)
-    unwritten_us = sum(PACKET_US for packet in missed if packet.unwritten)
-    rest_us = end_us - start_us - closed_us - unwritten_us
-    if not closed_us:  # sockets that touch may arrive in the other order
-        _, ended = unconnected(as_noted(voice.world), start_us, end_us)
-    allowed = {"recorder_stopped" if one.dies else "not_connected" for one in ended}
-    if unwritten_us:
-        allowed.add("not_written")
-    if rest_us > TOLERANCE_US or not allowed:
-        allowed.add("not_received")
-    if any(one.socket >= 0 and sockets[one.socket].dies for one in missed if not one.is_received):
-        allowed.add("recorder_stopped")  # they were on their way to it
-    lost = [one for one in sockets if one.torn_bytes or one.lost_end]
-    if any(last_written_us(one, voice.world) <= end_us for one in lost):
-        allowed.add("recorder_stopped")  # the end of the socket, or what was lost, is not on disk
-    if gap.reason not in allowed:
-        verdict.note(
-            "reason",
-            f"{voice.raw_id}: a gap of {(end_us - start_us) / SECOND:.3f} s before packet {after} "
-            f"is {gap.reason}, right: {' or '.join(sorted(allowed))}",
-        )
 
 
 def _counts(world: World, stored: Stored, verdict: Verdict) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.simulation.judge import Verdict, Violation, judged
+from tests.simulation.judge import judged
 from tests.simulation.plan import PACKET_US, Plan
 from tests.simulation.recorder import Recorder, Stored, digested
+from tests.simulation.verdict import Verdict, Violation
 from tests.simulation.world import World, world_of
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in memory, if the system has one
