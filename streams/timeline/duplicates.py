@@ -12,14 +12,15 @@ from zlib import adler32, crc32
 
 from msgspec import Struct, field
 
-MEMORY_US = 30_000_000
-MAX_REMEMBERED = 8_192
-"""Exact duplicates are recognized within this time and number of packets."""
+MAX_REMEMBERED = 1_500
+"""Exact duplicates are recognized among this many packets: 30 s of speech. Their number counts, not
+their timestamps, because a step of the sender's clock does not make a packet old.
+"""
 
 
 class DuplicateFilter(Struct):
-    """Recent packets of one track. Evicts at most two entries per insertion until only recent
-    packets remain.
+    """Recent packets of one track. A state of a version with longer memory shrinks by one packet
+    with each new one.
     """
 
     stamps: dict[int, int] = field(default_factory=dict)
@@ -41,26 +42,20 @@ class DuplicateFilter(Struct):
         else:
             self.stamps[packet] = timestamp_us
             self.queue.append(packet)
-        self._evict((timestamp_us,))
+            self._evict(1)
         return repeats
 
     def has_another_at(self, timestamp_us: int, pcm: bytes) -> bool:
         """Whether other audio has the same timestamp: it comes from a coarse clock or a burst."""
         this = fingerprint(timestamp_us, pcm)
-        for packet, stamp_us in reversed(self.stamps.items()):
-            if stamp_us == timestamp_us and packet != this:
-                return True
-            if stamp_us < timestamp_us - MEMORY_US:
-                return False
-        return False
+        return any(
+            stamp_us == timestamp_us and packet != this
+            for packet, stamp_us in reversed(self.stamps.items())
+        )
 
     def are_new(self, packets: Sequence[int]) -> bool:
-        """Whether none of these fingerprints is known or occurs twice, and all of them fit."""
-        return (
-            len(self.stamps) + len(packets) <= MAX_REMEMBERED
-            and len(set(packets)) == len(packets)
-            and self.stamps.keys().isdisjoint(packets)
-        )
+        """Whether none of these fingerprints is known or occurs twice."""
+        return len(set(packets)) == len(packets) and self.stamps.keys().isdisjoint(packets)
 
     def add(self, packets: Sequence[int], stamps: Sequence[int]) -> None:
         """Adds packets that `are_new`, with the same result as `repeats` for each of them."""
@@ -68,29 +63,24 @@ class DuplicateFilter(Struct):
             self.queue = list(self.stamps)
         self.stamps.update(zip(packets, stamps, strict=True))
         self.queue += packets
-        self._evict(stamps)
+        self._evict(len(packets))
 
     def drop_cache(self) -> None:
         """Drops the cache, so that both ways of adding packets persist the same state."""
         self.queue, self.forgotten = [], 0
 
-    def _evict(self, stamps: Sequence[int]) -> None:
-        """Evicts at most two entries for each packet added."""
+    def _evict(self, added: int) -> None:
+        """Evicts at most two packets for each one added."""
         known, again, queue, first = self.stamps, self.again, self.queue, self.forgotten
-        for timestamp_us in stamps:
-            oldest_us = timestamp_us - MEMORY_US
-            for _ in range(2):
-                oldest = queue[first]
-                if known[oldest] >= oldest_us and len(known) <= MAX_REMEMBERED:
-                    break
-                del known[oldest]
-                if again:
-                    again.pop(oldest, None)
-                first += 1
-        if first > len(known):
-            del queue[:first]
-            first = 0
-        self.forgotten = first
+        until = first + max(0, min(len(known) - MAX_REMEMBERED, 2 * added))
+        for packet in queue[first:until]:
+            del known[packet]
+            if again:
+                again.pop(packet, None)
+        if until > len(known):
+            del queue[:until]
+            until = 0
+        self.forgotten = until
 
 
 def fingerprints(stamps: Sequence[int], pcms: Sequence[bytes]) -> list[int]:

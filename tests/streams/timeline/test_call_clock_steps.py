@@ -323,6 +323,14 @@ class BesideOtherFaults(TestCase):
         self.assertLessEqual(worst_ms(taken, left, moved), WITHIN_MS)
         self.assertEqual(audio_of(taken, "a"), pcm_of(left))
 
+    def test_a_duplicate_of_a_packet_from_before_a_step_is_dropped(self) -> None:
+        for step_us in (MINUTE, HOUR, -HOUR):
+            spoken = arrived(speech(400))
+            wrong = stamped(spoken, lambda one, by_us=step_us: by_us * (one.number >= 20))
+            taken = play([*wrong[:150], wrong[10], *wrong[150:]])
+            with self.subTest(step_us=step_us):
+                self.assertEqual((audio_of(taken), taken.duplicate), (pcm_of(spoken), 1))
+
     def test_audio_after_a_step_never_goes_before_the_packet_before_it(self) -> None:
         spoken = [one for one in arrived(speech(300)) if one.number not in {90, 91}]
         wrong = stamped(spoken, lambda one: 10 * SECOND * (one.number >= 100))

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from streams.timeline.duplicates import (
     MAX_REMEMBERED,
-    MEMORY_US,
     DuplicateFilter,
     fingerprint,
     fingerprints,
@@ -47,26 +46,24 @@ class Repeats(TestCase):
         known.repeats(START_US, b"ef")
         self.assertTrue(known.has_another_at(START_US, b"ab"))
 
-    def test_the_search_for_other_audio_ends_at_forgotten_packets(self) -> None:
-        known = DuplicateFilter()
+    def test_a_repetition_is_known_at_any_timestamp_until_enough_others_came(self) -> None:
+        for later_us in (PACKET_US, 3_600_000_000, -3_600_000_000):
+            known = DuplicateFilter()
+            known.repeats(START_US, b"ab")
+            known.repeats(START_US, b"ab")
+            for number in range(1, MAX_REMEMBERED):
+                known.repeats(START_US + later_us + number, b"cd")
+            with self.subTest(later_us=later_us):
+                self.assertEqual(known.repeats(START_US, b"ab"), 2)
+                known.repeats(START_US + later_us, b"cd")
+                self.assertEqual(known.repeats(START_US, b"ab"), 0)
+
+    def test_a_longer_memory_of_another_version_shrinks(self) -> None:
+        known = DuplicateFilter(stamps=dict.fromkeys(range(MAX_REMEMBERED + 2), START_US))
         known.repeats(START_US, b"ab")
-        known.repeats(START_US + 1, b"ef")
-        self.assertFalse(known.has_another_at(START_US + 2 * MEMORY_US, b"cd"))
-
-    def test_packets_older_than_the_limit_are_evicted_with_their_count(self) -> None:
-        known = DuplicateFilter()
-        self.assertEqual([known.repeats(START_US, b"ab"), known.repeats(START_US, b"ab")], [0, 1])
-        known.repeats(START_US + MEMORY_US, b"cd")
-        self.assertEqual(known.repeats(START_US, b"ab"), 2)
-        known.repeats(START_US + MEMORY_US + 1, b"ef")
-        self.assertEqual(known.repeats(START_US, b"ab"), 0)
-
-    def test_at_most_two_packets_are_evicted_per_insertion(self) -> None:
-        known = DuplicateFilter()
-        for number in range(5):
-            known.repeats(START_US + number, b"ab")
-        known.repeats(START_US + 2 * MEMORY_US, b"ab")
-        self.assertEqual(len(known.stamps), 4)
+        self.assertEqual(len(known.stamps), MAX_REMEMBERED + 1)
+        known.add([-1, -2], [START_US, START_US])
+        self.assertEqual(len(known.stamps), MAX_REMEMBERED)
 
     def test_the_number_of_packets_is_bounded(self) -> None:
         known = DuplicateFilter()
@@ -83,10 +80,6 @@ class Batches(TestCase):
         self.assertTrue(known.are_new([3, 4]))
         self.assertFalse(known.are_new([3, 2]))
         self.assertFalse(known.are_new([3, 3]))
-
-    def test_a_batch_beyond_the_bound_is_not_new(self) -> None:
-        self.assertTrue(DuplicateFilter().are_new(range(MAX_REMEMBERED)))
-        self.assertFalse(DuplicateFilter().are_new(range(MAX_REMEMBERED + 1)))
 
     @given(packets, packets)
     def test_a_batch_has_the_same_result_as_single_packets(
