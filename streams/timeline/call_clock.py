@@ -148,6 +148,20 @@ class CallClock(Struct):
         is_live = 2 * (packet.arrived_us - first_us) > length_us
         return is_live and expected_us - packet.timestamp_us - track.shift_us > LOOK_AHEAD_US
 
+    def shows(self, track: Track, by_us: int) -> bool:
+        """Whether the late packets of the track follow its audio if they are moved by `by_us`, and
+        do not lie in the future then.
+        """
+        streak, newest_us = track.late_streak, track.newest_us
+        if not streak.arrivals or newest_us is None:
+            return False
+        place_us = streak.lowest_us + by_us
+        arrived_us = streak.arrived[-1] if streak.arrived else None
+        if place_us < newest_us - 2 * PAUSE_US or self.arrival.may_refute(place_us, arrived_us):
+            return False
+        youngest_us = max(track.newest_end_us, self.latest_us or 0) + LOOK_AHEAD_US
+        return arrived_us is not None or place_us <= youngest_us
+
     def epoch_after_jump(self, track: Track, packets: Sequence[Timed]) -> int:
         """Returns the shift of the epoch that these packets of a track begin: a known one if it
         explains them, else a new one.

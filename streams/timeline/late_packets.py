@@ -35,7 +35,9 @@ def take_displaced(track: Track) -> list[Timed]:
     if not is_full and len(track.late_streak.arrivals) <= LONGEST_STREAK:
         return []
     late = _late_of(track, beyond)
-    if not _may_have_stepped(track) or not (len(late) > LONGEST_STREAK or _overlaps(track)):
+    if not _may_have_stepped(track):
+        return []
+    if len(late) <= LONGEST_STREAK and not (_is_live(track) or _overlaps(track)):
         return []
     return take_streak(track)
 
@@ -94,6 +96,15 @@ def _late_of(track: Track, beyond: Sequence[Waiting]) -> list[Waiting]:
         for packet in late:
             track.late_streak.add(packet, arrived_us[packet.arrival])
     return late
+
+
+def _is_live(track: Track) -> bool:
+    """Whether the late packets are speech: enough of them, which arrived as slowly as spoken."""
+    streak = track.late_streak
+    arrived = [at_us for at_us in streak.arrived if at_us is not None]
+    if len(arrived) < SPEECH_PACKETS:
+        return False
+    return 2 * (arrived[-1] - arrived[0]) * track.sample_rate > streak.samples * 1_000_000
 
 
 def _overlaps(track: Track) -> bool:

@@ -257,23 +257,31 @@ class Timeline(CallClock):
         with other `wrong` timestamps came before them.
         """
         before_us, shift_us = track.shift_us, self.epoch_after_jump(track, packets)
-        since_us = packets[0].arrived_us
         self._enter_epoch(participant, track, shift_us, packets[0].timestamp_us)
         self._keep(track, wrong, packets[0].timestamp_us + shift_us)
         newest_us = track.newest_us  # jitter may have put it behind the end of the audio
         for packet in packets:
             self._accept(track, packet, newest_us)
-        if since_us is None or shift_us < before_us:
-            return
-        # Tracks that resumed after the step, before this one showed it.
+        if shift_us >= before_us:
+            self._move_resumed(track, before_us, packets)
+
+    def _move_resumed(self, track: Track, before_us: int, packets: Sequence[Timed]) -> None:
+        """Moves tracks that resumed after the step that these packets of a track show, but before
+        they showed it.
+        """
+        since_us, until_us = packets[0].arrived_us, packets[-1].arrived_us
+        if since_us is None or since_us == until_us:
+            return  # a burst does not show which packets came after the step
+        by_us = track.shift_us - before_us
         for name, other in self.tracks.items():
             if (
                 other is not track
                 and other.shift_us == before_us
                 and (other.resumed_us or 0) >= since_us
-                and other.move_resumed(shift_us - before_us)
+                and not self.arrival.may_refute((other.newest_us or 0) + by_us, until_us)
+                and other.move_resumed(by_us)
             ):
-                self._note_jump(name, other, before_us, (other.newest_us or 0) - shift_us)
+                self._note_jump(name, other, before_us, (other.newest_us or 0) - track.shift_us)
                 self._update_latest(other)
 
     def _enter_epoch(
@@ -283,22 +291,12 @@ class Timeline(CallClock):
         wait have shown the same step back.
         """
         before_us = track.shift_us
-        late = late_packets.take_streak(track) if self._shows(track, shift_us - before_us) else []
+        late = late_packets.take_streak(track) if self.shows(track, shift_us - before_us) else []
         track.shift_us = shift_us
         self.epochs = [*(one for one in self.epochs if one != shift_us), shift_us][-MAX_EPOCHS:]
         self._note_jump(participant, track, before_us, timestamp_us)
         for packet in late:
             self._accept(track, packet)
-
-    @staticmethod
-    def _shows(track: Track, by_us: int) -> bool:
-        """Whether the late packets of the track follow its audio if they are moved by `by_us`."""
-        streak, newest_us = track.late_streak, track.newest_us
-        return bool(
-            streak.arrivals
-            and newest_us is not None
-            and streak.lowest_us + by_us >= newest_us - 2 * PAUSE_US
-        )
 
     def _note_jump(self, participant: str, track: Track, before_us: int, timestamp_us: int) -> None:
         place_us = timestamp_us + track.shift_us

@@ -331,6 +331,37 @@ class BesideOtherFaults(TestCase):
             with self.subTest(step_us=step_us):
                 self.assertEqual((audio_of(taken), taken.duplicate), (pcm_of(spoken), 1))
 
+    def test_a_packet_out_of_order_does_not_take_part_in_a_step_back(self) -> None:
+        for has_arrivals in (True, False):
+            spoken = arrived(speech(300)) if has_arrivals else speech(300)
+            wrong = stamped(spoken, lambda one: -HOUR * (one.number >= 100))
+            late = replace(wrong[20], arrived_us=wrong[99].arrived_us)
+            taken = play([*wrong[:20], *wrong[21:100], late, *wrong[100:]])
+            with self.subTest(has_arrivals=has_arrivals):
+                self.assertLessEqual(worst_ms(taken, spoken), WITHIN_MS)
+
+    def test_a_voice_that_resumed_before_a_step_in_the_same_burst_stays(self) -> None:
+        for step_us in (3 * SECOND, 10 * SECOND):
+            left, right = voices(400)
+            right = right[150:155]  # resumed just before the step
+            burst_us = left[300].arrived_us
+            wrong = [
+                replace(one, arrived_us=burst_us) if 100 <= one.number % 1000 < 300 else one
+                for one in stamped(
+                    together(left, right),
+                    lambda one, by_us=step_us: -by_us * (155 <= one.number < 1000),
+                )
+            ]
+            taken = play(wrong)
+            with self.subTest(step_us=step_us):
+                self.assertLessEqual(worst_ms(taken, left, right), WITHIN_MS)
+
+    def test_a_step_that_returns_before_it_is_noticed_keeps_the_order(self) -> None:
+        spoken = arrived(speech(250))
+        wrong = stamped(spoken, lambda one: 300_000 * (200 <= one.number < 210))
+        taken = play(wrong)
+        self.assertEqual((audio_of(taken), len(taken.jumps)), (pcm_of(spoken), 1))
+
     def test_audio_after_a_step_never_goes_before_the_packet_before_it(self) -> None:
         spoken = [one for one in arrived(speech(300)) if one.number not in {90, 91}]
         wrong = stamped(spoken, lambda one: 10 * SECOND * (one.number >= 100))
