@@ -40,6 +40,7 @@ SHARED = {
     ),
     "streams/timeline/track.py": (
         "tests.streams.timeline.test_call_clock",
+        "tests.streams.timeline.test_call_clock_edges",
         "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_timeline",
         "tests.streams.timeline.test_timeline_order",

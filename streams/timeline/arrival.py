@@ -21,7 +21,7 @@ DRIFT = 2_000
 BLOCK_US = 4_000_000
 """Drift is counted in steps of this much time: 2 ms each."""
 
-SURE_US = 200_000
+SURE_US = 100_000
 """Audio of this length shows whether arrival times pass like the audio."""
 
 

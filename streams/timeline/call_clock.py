@@ -4,7 +4,7 @@ An *epoch* is the time between two jumps of the sender's clock, known by the shi
 timestamps into places. All tracks of a call have the same sender, so they follow the same epochs:
 the first track that shows a jump begins an epoch, and all others enter it with their next packet.
 
-The questions here change nothing; `Timeline` asks them and acts.
+All but `begin_epoch` are questions that change nothing; `Timeline` asks them and acts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from streams.timeline.arrival import RELIABLE_US, ArrivalClock
+from streams.timeline.arrival import RELIABLE_US, STALL_US, ArrivalClock
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PACKET_US, PAUSE_US, TOLERANCE_US, Timed
 
@@ -27,10 +27,16 @@ CONFIRMATION = 5
 order of arrival.
 """
 
+MANY_LATE = 2 * CONFIRMATION
+"""Late packets in a row, at the pace of speech, that are no disorder even within the look-ahead."""
+
 EARLY_STRAY_US = 60_000_000
 """A clock known from fewer than `CONFIRMATION` packets gives way to one this far ahead of it; if
 the packets arrive as they are spoken, to any that is not explained by a pause.
 """
+
+MAX_EPOCHS = 64
+"""Clock epochs kept per call; beyond this the oldest is dropped."""
 
 RESUMED_US = 120_000
 """After a jump, audio is contiguous if arrival times leave a pause of less than this."""
@@ -42,6 +48,10 @@ class CallClock(Struct):
     epochs: list[int] = field(default_factory=lambda: [0])  # shifts in µs, the latest last
     latest_us: int | None = None  # the youngest place on any track
     arrival: ArrivalClock = field(default_factory=ArrivalClock)
+
+    def begin_epoch(self, shift_us: int) -> None:
+        """Makes this epoch, which may be a known one, the latest of the call."""
+        self.epochs = [*(one for one in self.epochs if one != shift_us), shift_us][-MAX_EPOCHS:]
 
     def follows(self, track: Track, place_us: int) -> bool:
         """Whether a packet is so close to its track's audio, or so little late, that its own epoch
@@ -77,13 +87,13 @@ class CallClock(Struct):
         packet = packets[0]
         place_us = packet.timestamp_us + track.shift_us
         limit_us = self._limit_us(packet.arrived_us)
-        if is_live and limit_us is not None:  # of a new socket, perhaps on another host
-            return (
-                max(limit_us - EARLY_STRAY_US, track.newest_us or 0)
-                < place_us
-                <= (limit_us + EARLY_STRAY_US)
-            )
         latest_us = place_us if self.latest_us is None else self.latest_us
+        if is_live and limit_us is not None:  # of a new socket, perhaps on another host
+            oldest_us = track.newest_us
+            if oldest_us is None:  # audio of the socket before it is no younger
+                oldest_us = min(latest_us, limit_us) - LOOK_AHEAD_US
+            oldest_us = max(oldest_us, limit_us - EARLY_STRAY_US)
+            return oldest_us < place_us <= limit_us + EARLY_STRAY_US
         if track.newest_us is None:
             return abs(place_us - latest_us) <= JUMP_US
         youngest_us = max(track.newest_us, latest_us) + JUMP_US
@@ -135,7 +145,8 @@ class CallClock(Struct):
 
     def has_stepped_back(self, track: Track, packet: Timed) -> bool:
         """Whether the late packets of a track, of which this is the last, arrive as they are spoken
-        and are too late for disorder: then the clock has stepped into a pause of the track.
+        and are too late or too many for disorder: then the clock has stepped into a pause of the
+        track.
         """
         streak, newest_us = track.late_streak, track.newest_us or 0
         if len(streak.arrivals) < CONFIRMATION or newest_us - streak.lowest_us <= TOLERANCE_US:
@@ -146,7 +157,9 @@ class CallClock(Struct):
             return False
         length_us = streak.samples * 1_000_000 // track.sample_rate - track.duration_us(packet.pcm)
         is_live = 2 * (packet.arrived_us - first_us) > length_us
-        return is_live and expected_us - packet.timestamp_us - track.shift_us > LOOK_AHEAD_US
+        late_us = expected_us - packet.timestamp_us - track.shift_us
+        is_many = self.arrival.is_paced and len(streak.arrivals) >= MANY_LATE
+        return is_live and late_us > (_seeming_us(packet) if is_many else LOOK_AHEAD_US)
 
     def shows(self, track: Track, by_us: int) -> bool:
         """Whether the late packets of the track follow its audio if they are moved by `by_us`, and
@@ -293,6 +306,13 @@ def _reliable_us(packet: Timed) -> int:
     may be one of a clock without fractions, which ticks that much later.
     """
     return RELIABLE_US if packet.timestamp_us % 1_000_000 else RELIABLE_US + 1_000_000
+
+
+def _seeming_us(packet: Timed) -> int:
+    """Returns how late a packet may seem, at most the look-ahead: a wrong timestamp before it, and
+    a clock without fractions, make the shortest delay too short.
+    """
+    return min(LOOK_AHEAD_US, 2 * _reliable_us(packet) - RELIABLE_US + 2 * STALL_US)
 
 
 def _arrive_live(track: Track, packets: Sequence[Timed]) -> bool:

@@ -27,9 +27,6 @@ __all__ = ["Decided", "Gap", "Jump", "Packet", "RateChange", "Run", "Timeline", 
 MAX_STRAYS = 2 * CONFIRMATION
 """Packets held back at most, while no `CONFIRMATION` of them agree."""
 
-MAX_EPOCHS = 64
-"""Clock epochs kept per call; beyond this the oldest is dropped."""
-
 
 class Timeline(CallClock):
     """The axis of one call: `push` packets as they arrive, `take` the decisions, `finish` when a
@@ -181,6 +178,8 @@ class Timeline(CallClock):
             return
         if shift_us != track.shift_us:
             self._enter_epoch(participant, track, shift_us, packet.timestamp_us)
+        elif track.newest_us is not None and packet.timestamp_us + shift_us > track.newest_us:
+            self.begin_epoch(shift_us)  # after a pause: the clock has returned to it
         if track.strays:
             self._resolve_strays(track, packet.timestamp_us + shift_us)
         self._accept(track, packet)
@@ -293,7 +292,7 @@ class Timeline(CallClock):
         before_us = track.shift_us
         late = late_packets.take_streak(track) if self.shows(track, shift_us - before_us) else []
         track.shift_us = shift_us
-        self.epochs = [*(one for one in self.epochs if one != shift_us), shift_us][-MAX_EPOCHS:]
+        self.begin_epoch(shift_us)
         self._note_jump(participant, track, before_us, timestamp_us)
         for packet in late:
             self._accept(track, packet)

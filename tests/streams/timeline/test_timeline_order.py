@@ -12,7 +12,7 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.timeline import timeline as timeline_module
+from streams.timeline.call_clock import MAX_EPOCHS
 from streams.timeline.late_packets import take_displaced
 from streams.timeline.timeline import Decided, Timeline
 from streams.timeline.track import Track, Waiting
@@ -241,7 +241,7 @@ class AClockThatJumps(TestCase):
         timeline = Timeline()
         taken = play(packets, timeline)
         self.assertEqual(len(places_of(taken)), 2000)
-        self.assertLessEqual(len(timeline.epochs), timeline_module.MAX_EPOCHS)
+        self.assertLessEqual(len(timeline.epochs), MAX_EPOCHS)
 
 
 class CountingQueue(list[Waiting]):
