@@ -9,7 +9,7 @@ All but `begin_epoch` are questions that change nothing; `Timeline` asks them an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct, field
 
@@ -273,14 +273,10 @@ class CallClock(Struct):
         the end of the track's audio.
         """
         tail_us, latest_us = track.tail_us(), self.latest_us
-        by_arrival_us = None
+        by_arrival_us = youngest_us = None
         if self.arrival.is_paced or _arrive_live(track, packets):
-            shifts = [
-                place_us - one.timestamp_us
-                for one in packets
-                if (place_us := self._by_arrival_us(one.arrived_us)) is not None
-            ]
-            by_arrival_us = start_us + min(shifts) if shifts else None
+            by_arrival_us = _start_by(self._by_arrival_us, packets, start_us)
+            youngest_us = _start_by(self._limit_us, packets, start_us)
         assert latest_us is not None, "the call has audio"
         if tail_us is None:
             return (latest_us if by_arrival_us is None else by_arrival_us), False
@@ -289,6 +285,8 @@ class CallClock(Struct):
                 return by_arrival_us, False
             if by_arrival_us > tail_us + PACKET_US:  # lost packets put the end too early
                 return by_arrival_us, True
+            if youngest_us is not None and youngest_us < tail_us - PACKET_US:  # the end is late
+                return youngest_us, True
         elif latest_us > tail_us + LOOK_AHEAD_US:
             return latest_us, False
         return tail_us, True
@@ -320,6 +318,20 @@ def _arrive_live(track: Track, packets: Sequence[Timed]) -> bool:
     first_us, last_us = packets[0].arrived_us, packets[-1].arrived_us
     length_us = sum(track.duration_us(packet.pcm) for packet in packets[:-1])
     return first_us is not None and last_us is not None and 2 * (last_us - first_us) > length_us > 0
+
+
+def _start_by(
+    place_of: Callable[[int | None], int | None], packets: Sequence[Timed], start_us: int
+) -> int | None:
+    """Returns the place of audio that begins with the timestamp `start_us`, if no packet of it is
+    younger than its arrival shows by `place_of`.
+    """
+    shifts = [
+        place_us - one.timestamp_us
+        for one in packets
+        if (place_us := place_of(one.arrived_us)) is not None
+    ]
+    return start_us + min(shifts) if shifts else None
 
 
 def _start_of(track: Track, packets: Sequence[Timed]) -> int:

@@ -6,8 +6,17 @@ from dataclasses import replace
 from unittest import TestCase
 
 from streams.timeline.timeline import Timeline
-from tests.streams.packets import arrived, audio_of, pcm_of, play, reloaded, speech
-from tests.streams.timeline.clocks import SECOND, later, stamped, together, voices, worst_ms
+from tests.streams.packets import (
+    PACKET_US,
+    arrived,
+    audio_of,
+    delayed,
+    pcm_of,
+    play,
+    reloaded,
+    speech,
+)
+from tests.streams.timeline.clocks import HOUR, SECOND, later, stamped, together, voices, worst_ms
 
 WITHIN_MS = 60 + 0.2
 """Law 3, and the rounding of both places to whole samples."""
@@ -55,3 +64,19 @@ class Edges(TestCase):
         wrong = stamped(spoken, lambda one: 10 * SECOND * (one.number >= 100))
         wrong[98:100] = [replace(one, timestamp_us=None) for one in wrong[98:100]]
         self.assertLessEqual(worst_ms(play(wrong), spoken), WITHIN_MS)
+
+    def test_packets_that_are_stamped_late_before_a_step_leave_no_gap(self) -> None:
+        spoken = speech(300)
+        delays = [max(0, 104 - one.number) * PACKET_US * (one.number >= 97) for one in spoken]
+        received = arrived(delayed(spoken, delays))
+        received = [
+            replace(one, arrived_us=(one.arrived_us or 0) + late_us)
+            for one, late_us in zip(received, delays, strict=True)
+        ]
+        wrong = [
+            replace(one, timestamp_us=(one.timestamp_us or 0) + HOUR * (one.number >= 100))
+            for one in received
+        ]
+        taken = play(wrong)
+        self.assertEqual((taken.tracks["p"].gaps, len(taken.jumps)), ([], 1))
+        self.assertLessEqual(worst_ms(taken, spoken), WITHIN_MS)
