@@ -268,11 +268,13 @@ def offsets_us(world: World, voices: Sequence[VoiceTruth]) -> list[tuple[int, in
             ranges = [(lowest, highest)] * len(ranges)
         elif 0 < size_us <= _lost_us(world, voices, at_us):
             highest += size_us
+            lowest -= 0 if spoken else _stalled_us(world, voices, at_us)
         elif not spoken and abs(size_us) <= ARRIVAL_TELLS_US:
             lowest, highest = lowest + min(0, size_us), highest + max(0, size_us)
         elif not spoken:
             noise = noise_us(world.plan)
             lowest, highest = lowest - noise, highest + noise
+            highest += _suspended_us(world, voices, at_us)
         highest += _stalled_us(world, voices, at_us)
         ranges.append((lowest, highest))
     return ranges
@@ -299,7 +301,7 @@ def _lost_us(world: World, voices: Sequence[VoiceTruth], at_us: int) -> int:
 
 def _stalled_us(world: World, voices: Sequence[VoiceTruth], at_us: int) -> int:
     """Returns the length of a stall of the network, if no packet was sent between its beginning and
-    the step: then it looks like a pause.
+    the step: then it looks like a pause, or hides one.
     """
     sent = [one.depart_us for voice in voices for one in voice.packets if one.is_received]
     stalls = [(world.plan.true_us(one.at_us), one.us) for one in world.plan.of("network")]
@@ -309,6 +311,17 @@ def _stalled_us(world: World, voices: Sequence[VoiceTruth], at_us: int) -> int:
         if at_us < start + us
         and not any(min(start, at_us) <= depart < max(start, at_us) for depart in sent)
     )
+
+
+def _suspended_us(world: World, voices: Sequence[VoiceTruth], at_us: int) -> int:
+    """Returns how much longer the silence around a step of the clock looks because the host's clock
+    was set ahead in it: the host may have been suspended.
+    """
+    sent = [one.depart_us for voice in voices for one in voice.packets if one.is_received]
+    begin_us = max((depart for depart in sent if depart < at_us), default=0)
+    end_us = min((depart for depart in sent if depart >= at_us), default=at_us)
+    hosts = [(world.plan.true_us(one.at_us), one.us) for one in world.plan.of("host")]
+    return sum(us for at, us in hosts if us > 0 and begin_us <= at <= end_us)
 
 
 LOST_US = 600_000
