@@ -34,6 +34,11 @@ def stamped(packets: list[Sent], by_us: Callable[[Sent], int]) -> list[Sent]:
     return [replace(one, timestamp_us=one.spoken_us + by_us(one)) for one in packets]
 
 
+def stepped(packets: list[Sent], by_us: int, first: int) -> list[Sent]:
+    """Returns the packets with a clock that has stepped from the packet of this number on."""
+    return stamped(packets, lambda one: by_us * (one.number >= first))
+
+
 def together(*tracks: list[Sent]) -> list[Sent]:
     return sorted(
         (one for track in tracks for one in track), key=lambda one: (one.spoken_us, one.number)

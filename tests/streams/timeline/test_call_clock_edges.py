@@ -16,7 +16,16 @@ from tests.streams.packets import (
     reloaded,
     speech,
 )
-from tests.streams.timeline.clocks import HOUR, SECOND, later, stamped, together, voices, worst_ms
+from tests.streams.timeline.clocks import (
+    HOUR,
+    SECOND,
+    later,
+    stamped,
+    stepped,
+    together,
+    voices,
+    worst_ms,
+)
 
 WITHIN_MS = 60 + 0.2
 """Law 3, and the rounding of both places to whole samples."""
@@ -28,7 +37,7 @@ class Edges(TestCase):
     def test_a_step_back_within_the_look_ahead_to_before_the_first_packet_is_found(self) -> None:
         spoken = [one for one in arrived(speech(330)) if not 80 <= one.number < 300]
         for step_us in (-SECOND, -2 * SECOND):
-            wrong = stamped(spoken, lambda one, by_us=step_us: by_us * (one.number >= 30))
+            wrong = stepped(spoken, step_us, 30)
             with self.subTest(step_us=step_us):
                 self.assertLessEqual(worst_ms(play(wrong), spoken), WITHIN_MS)
 

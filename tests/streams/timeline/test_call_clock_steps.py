@@ -30,6 +30,7 @@ from tests.streams.timeline.clocks import (
     SECOND,
     later,
     stamped,
+    stepped,
     together,
     voices,
     worst_ms,
@@ -326,7 +327,7 @@ class BesideOtherFaults(TestCase):
     def test_a_duplicate_of_a_packet_from_before_a_step_is_dropped(self) -> None:
         for step_us in (MINUTE, HOUR, -HOUR):
             spoken = arrived(speech(400))
-            wrong = stamped(spoken, lambda one, by_us=step_us: by_us * (one.number >= 20))
+            wrong = stepped(spoken, step_us, 20)
             taken = play([*wrong[:150], wrong[10], *wrong[150:]])
             with self.subTest(step_us=step_us):
                 self.assertEqual((audio_of(taken), taken.duplicate), (pcm_of(spoken), 1))
@@ -347,10 +348,7 @@ class BesideOtherFaults(TestCase):
             burst_us = left[300].arrived_us
             wrong = [
                 replace(one, arrived_us=burst_us) if 100 <= one.number % 1000 < 300 else one
-                for one in stamped(
-                    together(left, right),
-                    lambda one, by_us=step_us: -by_us * (155 <= one.number < 1000),
-                )
+                for one in together(stepped(left, -step_us, 155), right)
             ]
             taken = play(wrong)
             with self.subTest(step_us=step_us):
