@@ -72,7 +72,10 @@ class DuplicateFilter(Struct):
     def _evict(self, added: int) -> None:
         """Evicts at most two packets for each one added."""
         known, again, queue, first = self.stamps, self.again, self.queue, self.forgotten
-        until = first + max(0, min(len(known) - MAX_REMEMBERED, 2 * added))
+        excess = len(known) - MAX_REMEMBERED
+        if excess <= 0:
+            return
+        until = first + min(excess, 2 * added)
         for packet in queue[first:until]:
             del known[packet]
             if again:
