@@ -26,7 +26,11 @@ SHARED = {
         "tests.streams.journal.test_journal_damage",
     ),
     "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
-    "streams/timeline/call_clock.py": ("tests.streams.timeline.test_timeline_order",),
+    "streams/timeline/beginning.py": ("tests.streams.timeline.test_strays",),
+    "streams/timeline/call_clock.py": (
+        "tests.streams.timeline.test_strays",
+        "tests.streams.timeline.test_timeline_order",
+    ),
     "streams/timeline/decided.py": ("tests.streams.timeline.test_timeline",),
     "streams/timeline/late_packets.py": (
         "tests.streams.timeline.test_call_clock_steps",
@@ -37,15 +41,18 @@ SHARED = {
         "tests.streams.timeline.test_call_clock",
         "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_fast_path",
+        "tests.streams.timeline.test_strays",
     ),
     "streams/timeline/track.py": (
         "tests.streams.timeline.test_call_clock",
         "tests.streams.timeline.test_call_clock_edges",
         "tests.streams.timeline.test_call_clock_steps",
+        "tests.streams.timeline.test_strays",
         "tests.streams.timeline.test_timeline",
         "tests.streams.timeline.test_timeline_order",
     ),
     "streams/timeline/waiting.py": (
+        "tests.streams.timeline.test_strays",
         "tests.streams.timeline.test_timeline",
         "tests.streams.timeline.test_timeline_order",
     ),

@@ -23,7 +23,6 @@ from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
 from streams.sealing.overlaps.open_time import STEP_US
 from streams.sealing.overlaps.placement import FAR_US, Stored
-from streams.timeline.arrival import lead_of
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
 
@@ -236,9 +235,7 @@ def _axis(
         until_us = to_microseconds(last.ended_at)
         timeline.latest_us = max(timeline.latest_us or until_us, until_us)
         if ended_at := last.subscription.disconnected_at:  # its last packet arrived before that
-            at_us = to_microseconds(ended_at)
-            timeline.arrival.add(until_us, at_us, lead_of(until_us, at_us))
-    timeline.arrival.end_socket()
+            timeline.arrival.assume(until_us, to_microseconds(ended_at))
     return timeline
 
 

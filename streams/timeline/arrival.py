@@ -4,6 +4,9 @@ Audio cannot arrive before it was spoken. So the packet with the shortest delay 
 sender's clock is ahead of the recorder's, and no later packet may be further ahead: that would be a
 wrong timestamp or a clock that has jumped. Being late is always possible.
 
+One wrong timestamp must not move that limit for good. So a lead that is much greater than the known
+one, or than that of the first few packets, counts only if `SHOWN` packets in a row show it.
+
 Arrival times count only if they pass like the audio. If a whole call arrives within a second, as in
 a test or a fast replay, they prove nothing against a timestamp.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import sub
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 DRIFT = 2_000
 """Two clocks drift apart by at most one part in this many (500 ppm)."""
@@ -31,6 +34,30 @@ STALL_US = 100_000
 RELIABLE_US = 500_000
 """Arrival times that pass like the audio show a place with at most this error."""
 
+LIVE_US = 60_000
+"""Packets that arrive within less may be a burst."""
+
+SHOWN = 5
+"""Packets that show a lead; fewer may have wrong timestamps."""
+
+
+class Doubt(Struct):
+    """Packets in a row whose lead contradicts the known one. All times in µs."""
+
+    count: int = 0
+    is_ahead: bool = False
+    lead_us: int = 0
+    """The lead that all of them have at least; of late ones, the greatest."""
+    first_place_us: int = 0
+    first_arrived_us: int = 0
+
+    def add(self, place_us: int, arrived_us: int, lead_us: int, *, is_ahead: bool) -> Doubt:
+        """Returns the doubt after another packet."""
+        if not self.count or self.is_ahead != is_ahead:
+            return Doubt(1, is_ahead, lead_us, place_us, arrived_us)
+        lead_us = (min if is_ahead else max)(self.lead_us, lead_us)
+        return Doubt(self.count + 1, is_ahead, lead_us, self.first_place_us, self.first_arrived_us)
+
 
 class ArrivalClock(Struct):
     """Evidence from the packets of one call so far. All times in µs; plain data, stored."""
@@ -42,23 +69,68 @@ class ArrivalClock(Struct):
     # the youngest place of this socket, and when the last packet with it arrived
     latest_place_us: int = 0
     latest_arrived_us: int = 0
+    shown: int = SHOWN
+    """How many packets, at most `SHOWN`, show the lead."""
+    heard: int = SHOWN
+    """How many packets of this socket, at most `SHOWN`, have been added."""
+    doubt: Doubt = field(default_factory=Doubt)
     host_step_us: int = 0
     """Recent step of the recorder's own clock that the sender's timestamps have not shown yet: it
     was suspended, or its clock was set."""
 
-    def add(self, place_us: int, arrived_us: int, lead_us: int) -> None:
+    def add(self, place_us: int, arrived_us: int, lead_us: int) -> bool:
         """Adds packets whose place is accepted: the youngest place, its arrival, and the greatest
-        `lead_of` them.
+        `lead_of` them. Returns whether they show that packets before them lie in the future.
         """
-        if self.lead_us is None or lead_us > self.lead_us:
-            self.lead_us = lead_us
+        is_new = self._note_lead(place_us, arrived_us, lead_us)
         if self.first_place_us is None or self.first_arrived_us is None:
             self.first_place_us, self.first_arrived_us = place_us, arrived_us
         if place_us > self.latest_place_us:
             self.latest_place_us, self.latest_arrived_us = place_us, arrived_us
         elif place_us == self.latest_place_us:
             self.latest_arrived_us = max(self.latest_arrived_us, arrived_us)
-        self.host_step_us = 0
+        self.heard, self.host_step_us = min(self.heard + 1, SHOWN), 0
+        return is_new
+
+    def assume(self, place_us: int, arrived_us: int) -> None:
+        """Adds what is known of the clock from an earlier process."""
+        lead_us = lead_of(place_us, arrived_us)
+        self.lead_us = lead_us if self.lead_us is None else max(self.lead_us, lead_us)
+        self.latest_arrived_us = max(self.latest_arrived_us, arrived_us)
+        self.shown = self.heard = 0
+
+    def _note_lead(self, place_us: int, arrived_us: int, lead_us: int) -> bool:
+        if self.lead_us is None:
+            self.lead_us, self.shown, self.heard = lead_us, 1, 0
+            return False
+        ahead_us = lead_us - self.lead_us
+        is_ahead = ahead_us > 0
+        most_us = STALL_US + (self.slack_us(arrived_us) if is_ahead else 0)
+        if abs(ahead_us) <= most_us or (is_ahead and self.host_step_us > 0):
+            self.lead_us = max(self.lead_us, lead_us)
+            before, self.doubt = self.doubt, Doubt()
+            self.shown = min(self.shown + 1, SHOWN)
+            return before.is_ahead
+        if self.shown >= SHOWN and not is_ahead:  # held up by the network
+            return False
+        self.doubt = self.doubt.add(place_us, arrived_us, lead_us, is_ahead=is_ahead)
+        if self.doubt.count < SHOWN or not (is_ahead or self._is_live(place_us, arrived_us)):
+            return False
+        self._believe(place_us, arrived_us)
+        return not is_ahead
+
+    def _is_live(self, place_us: int, arrived_us: int) -> bool:
+        """Whether the doubtful packets arrive as slowly as they are spoken: not in a burst."""
+        passed_us = arrived_us - self.doubt.first_arrived_us
+        return passed_us >= LIVE_US and 2 * passed_us >= place_us - self.doubt.first_place_us
+
+    def _believe(self, place_us: int, arrived_us: int) -> None:
+        """Begins again with the doubtful packets, of which this is the last."""
+        doubt, self.doubt = self.doubt, Doubt()
+        self.lead_us, self.shown = doubt.lead_us, SHOWN
+        self.first_place_us, self.first_arrived_us = doubt.first_place_us, doubt.first_arrived_us
+        if not doubt.is_ahead:
+            self.latest_place_us, self.latest_arrived_us = place_us, arrived_us
 
     def limit_us(self, arrived_us: int) -> int | None:
         """Returns the youngest place that a packet arriving now can have; None if unknown."""
@@ -78,6 +150,12 @@ class ArrivalClock(Struct):
         next_us = self.latest_place_us + passed_us
         return next_us if limit_us - next_us > STALL_US else limit_us
 
+    def lateness_us(self, place_us: int, arrived_us: int) -> int:
+        """Returns how much later a packet arrives than the one with the shortest delay; 0 if
+        unknown.
+        """
+        return 0 if self.lead_us is None else self.lead_us - lead_of(place_us, arrived_us)
+
     def slack_us(self, arrived_us: int) -> int:
         """Returns how far the limit may have drifted since the last packet."""
         return max(0, arrived_us - self.latest_arrived_us) * 2 // DRIFT
@@ -87,6 +165,25 @@ class ArrivalClock(Struct):
         if arrived_us is None or (limit_us := self.limit_us(arrived_us)) is None:
             return False
         return place_us > limit_us + RELIABLE_US
+
+    def is_sure_of(self, lead_us: int) -> bool:
+        """Whether packets with at most this lead leave no doubt."""
+        if self.lead_us is None:
+            return True
+        return self.is_shown and not self.doubt.count and lead_us <= self.lead_us + STALL_US
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether enough packets show the lead, on this socket."""
+        return min(self.shown, self.heard) >= SHOWN
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether arrival times pass much faster than the audio, as in a slow replay."""
+        if self.first_place_us is None or self.first_arrived_us is None:
+            return False
+        audio_us = self.latest_place_us - self.first_place_us
+        return self.latest_arrived_us - self.first_arrived_us > 2 * audio_us + RELIABLE_US
 
     @property
     def has_begun(self) -> bool:
@@ -106,7 +203,7 @@ class ArrivalClock(Struct):
     def end_socket(self) -> None:
         """Forgets the pace: the next socket may be one of another process."""
         self.first_place_us = self.first_arrived_us = None
-        self.latest_place_us = 0
+        self.latest_place_us = self.heard = 0
 
 
 def lead_of(place_us: int, arrived_us: int) -> int:

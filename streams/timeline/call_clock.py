@@ -10,6 +10,7 @@ All but `begin_epoch` are questions that change nothing; `Timeline` asks them an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from msgspec import Struct, field
 
@@ -40,6 +41,9 @@ MAX_EPOCHS = 64
 
 RESUMED_US = 120_000
 """After a jump, audio is contiguous if arrival times leave a pause of less than this."""
+
+LONGEST_STALL_US = 5_500_000
+"""A packet after a pause that arrives later than this was not held up by the network."""
 
 
 class CallClock(Struct):
@@ -82,7 +86,14 @@ class CallClock(Struct):
         future: arrival times prove nothing yet.
         """
         is_live = _arrive_live(track, packets)
-        if self.arrival.is_paced or (self.arrival.has_begun and is_live):
+        first_us = packets[0].timestamp_us + track.shift_us
+        if (
+            not is_live
+            and self._is_resumed(track, first_us)
+            and self._is_late(packets[0], first_us)
+        ):
+            return True  # the burst after a stall of the network
+        if self.arrival.is_paced or (self.arrival.is_shown and is_live):
             return False
         packet = packets[0]
         place_us = packet.timestamp_us + track.shift_us
@@ -109,39 +120,68 @@ class CallClock(Struct):
         furthest_us = LOOK_AHEAD_US if _arrive_live(track, packets) else EARLY_STRAY_US
         return not known_us - LOOK_AHEAD_US < place_us <= known_us + furthest_us
 
-    def belongs_before(self, track: Track, packets: Sequence[Timed], next_us: int) -> bool:
-        """Whether packets with wrong timestamps, of a track with audio, belong directly before the
-        place `next_us` rather than after its youngest audio: by arrival, or if there was a pause.
+    def number_after(self, track: Track, packets: Sequence[Timed], next_us: int) -> int:
+        """Returns how many of these packets, with wrong timestamps, belong directly after the audio
+        of their track; the others belong directly before the place `next_us`: by arrival, or if
+        there was a pause.
         """
+        if track.newest_us is None:
+            return 0
         length_us = sum(track.duration_us(packet.pcm) for packet in packets)
         space_us = next_us - track.newest_end_us - length_us
         if abs(space_us) <= TOLERANCE_US:
+            return len(packets)
+        for number, packet in enumerate(packets):
+            place_us = self._by_arrival_us(packet.arrived_us)
+            if place_us is None and space_us > 0:
+                return number
+            if place_us is not None and abs(next_us - place_us) < abs(
+                track.newest_end_us - place_us
+            ):
+                return number
+        return len(packets)
+
+    def joins_strays(self, track: Track, packet: Timed, shift_us: int) -> bool:
+        """Whether the packet looks like disorder, but continues the strays: both show a step back
+        of the clock.
+        """
+        newest_us = track.newest_us
+        return (
+            shift_us == track.shift_us
+            and newest_us is not None
+            and packet.timestamp_us + shift_us < newest_us - TOLERANCE_US
+            and track.strays[-1][0] < packet.timestamp_us <= track.strays[-1][0] + LOOK_AHEAD_US
+        )
+
+    def may_follow_pause(self, track: Track, arrived_us: int | None) -> bool:
+        """Whether a packet without timestamp arrives so late that its track may have paused."""
+        place_us = self._by_arrival_us(arrived_us) if self.arrival.has_begun else None
+        if place_us is None or track.newest_us is None:
             return False
-        place_us = self._by_arrival_us(packets[0].arrived_us)
-        if place_us is None:
-            return space_us > 0
-        return abs(next_us - place_us) < abs(track.newest_end_us - place_us)
+        return place_us > track.newest_end_us + RESUMED_US
 
     def resumed_us(self, track: Track, stray: Timed) -> int | None:
-        """Returns the place of a packet with a wrong timestamp, if its arrival shows a pause of its
-        track before it.
+        """Returns the place of a packet without a usable timestamp, if its arrival shows a pause of
+        its track before it. A short pause before one without timestamp may be a delay.
         """
         place_us = self._by_arrival_us(stray.arrived_us) if self.arrival.is_paced else None
-        is_resumed = place_us is not None and place_us > track.newest_end_us + RESUMED_US
+        least_us = RESUMED_US if stray.is_stamped else LOOK_AHEAD_US
+        is_resumed = place_us is not None and place_us > track.newest_end_us + least_us
         return place_us if is_resumed else None
 
     def number_of_wrong(self, track: Track, packets: Sequence[Timed]) -> int:
         """Returns how many packets of a track come before the last ones that follow one clock."""
         is_paced = self.arrival.is_paced or _arrive_live(track, packets[-CONFIRMATION:])
-        for number in range(len(packets) - 1, 0, -1):
-            before, packet = packets[number - 1 : number + 1]
+        stamped = [number for number, packet in enumerate(packets) if packet.is_stamped]
+        for number_before, number in reversed([*pairwise(stamped)]):
+            before, packet = packets[number_before], packets[number]
             passed_us = packet.timestamp_us - before.timestamp_us
             longest_us = JUMP_US
             if is_paced and before.arrived_us is not None and packet.arrived_us is not None:
                 longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
             if not -LOOK_AHEAD_US < passed_us <= longest_us:
                 return number
-        return 0
+        return stamped[0]
 
     def has_stepped_back(self, track: Track, packet: Timed) -> bool:
         """Whether the late packets of a track, of which this is the last, arrive as they are spoken
@@ -242,7 +282,9 @@ class CallClock(Struct):
         """Whether the packet can lie there, after a pause of its track or as its first."""
         if self.latest_us is None:
             return True
-        if track.newest_us is not None and place_us <= track.newest_us:
+        if not self._is_resumed(track, place_us):
+            return False
+        if self._is_late(packet, place_us):
             return False
         limit_us = self._limit_us(packet.arrived_us)
         youngest_us = self.latest_us if limit_us is None else max(self.latest_us, limit_us)
@@ -250,6 +292,21 @@ class CallClock(Struct):
         is_known = self.arrival.is_paced and limit_us is not None
         reach_us = _reliable_us(packet) if is_known else LOOK_AHEAD_US
         return oldest_us - LOOK_AHEAD_US < place_us <= youngest_us + reach_us
+
+    @staticmethod
+    def _is_resumed(track: Track, place_us: int) -> bool:
+        """Whether a packet there follows a pause of its track, or is its first."""
+        return track.newest_us is None or place_us > track.newest_us
+
+    def _is_late(self, packet: Timed, place_us: int) -> bool:
+        """Whether the packet arrives later after that place than a network delays packets. If
+        others have arrived since, it has not stood still; and another host may have another time.
+        """
+        if packet.arrived_us is None or self.latest_us is None or self.arrival.is_slow:
+            return False
+        most_us = LONGEST_STALL_US if place_us >= self.latest_us else LOOK_AHEAD_US
+        most_us += 0 if self.arrival.has_begun else EARLY_STRAY_US
+        return self.arrival.lateness_us(place_us, packet.arrived_us) > most_us
 
     def _lateness(self, shift_us: int, packet: Timed) -> int:
         """Returns the distance in µs between the place and that by arrival, else the youngest."""

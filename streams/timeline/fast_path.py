@@ -60,6 +60,8 @@ class Batch:
     late_streak: Streak
     late: int
     resumed: list[tuple[Waiting, int | None]]  # packets after a pause, and when they arrived
+    arrivals: list[int] = field(default_factory=list)  # those that are known
+    lead_us: int | None = None  # the greatest lead of its packets; None: arrival is unknown
     fingerprints: list[int] = field(default_factory=list)
 
     @property
@@ -104,6 +106,9 @@ def plan(
         arrival and any(arrival.may_refute(one.place_us, at_us) for one, at_us in batch.resumed)
     ):
         return None
+    _add_lead(batch)
+    if arrival and batch.lead_us is not None and not arrival.is_sure_of(batch.lead_us):
+        return None
     return batch if _needs_no_decision(batch) else None
 
 
@@ -131,12 +136,10 @@ def note_arrivals(arrival: ArrivalClock, batch: Batch, first_us: int | None) -> 
     """Adds the packets of an applied batch to the call's clock, with the same result as adding them
     one by one; the first packet of all batches arrived at `first_us`.
     """
-    stamps, times = batch.arrived.stamps, batch.arrived.times
-    arrivals = [at_us for at_us in times if at_us is not None]
-    if first_us is None or len(arrivals) < len(stamps):
+    stamps, arrivals = batch.arrived.stamps, batch.arrivals
+    shift_us, lead_us = batch.track.shift_us, batch.lead_us
+    if first_us is None or lead_us is None:
         return
-    shift_us = batch.track.shift_us
-    lead_us = greatest_lead(stamps, arrivals) + shift_us
     if arrivals[0] == first_us:
         arrival.add(stamps[0] + shift_us, first_us, lead_us)
     youngest_us = batch.youngest.place_us - shift_us
@@ -146,6 +149,14 @@ def note_arrivals(arrival: ArrivalClock, batch: Batch, first_us: int | None) -> 
         number -= 1
         arrived_us = max(arrived_us, arrivals[number])
     arrival.add(batch.youngest.place_us, arrived_us, lead_us)
+
+
+def _add_lead(batch: Batch) -> None:
+    """Adds the arrivals, and the greatest lead of the packets if all arrivals are known."""
+    stamps = batch.arrived.stamps
+    batch.arrivals = [at_us for at_us in batch.arrived.times if at_us is not None]
+    if len(batch.arrivals) == len(stamps):
+        batch.lead_us = greatest_lead(stamps, batch.arrivals) + batch.track.shift_us
 
 
 def _queued(track: Track, arrived: Arrived, furthest_us: int) -> Batch | None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from msgspec import field
 
-from streams.timeline import fast_path, late_packets
+from streams.timeline import beginning, fast_path, late_packets
 from streams.timeline.arrival import ArrivalClock, lead_of
 from streams.timeline.call_clock import CONFIRMATION, CallClock
 from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio
@@ -57,8 +57,7 @@ class Timeline(CallClock):
         if track is None or track.sample_rate != sample_rate:
             track = self._track_of(participant, sample_rate)
         if timestamp_us is None:
-            track.append(pcm, connected_us if self.latest_us is None else self.latest_us)
-            self._update_latest(track, track.newest_end_us - track.duration_us(pcm))
+            self._push_untimed(participant, track, pcm, connected_us, arrived_us)
         elif repeats := track.remembered.repeats(timestamp_us, pcm):
             track.insert_repeated(timestamp_us, pcm, repeats)
         else:
@@ -170,10 +169,29 @@ class Timeline(CallClock):
         if track.late_streak.arrivals:
             self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
 
+    def _push_untimed(
+        self,
+        participant: str,
+        track: Track,
+        pcm: bytes,
+        connected_us: int,
+        arrived_us: int | None,
+    ) -> None:
+        """Queues a packet without timestamp; holds it back beside strays, and after a pause."""
+        if len(track.strays) >= MAX_STRAYS:
+            self._end_strays(participant, track)
+        if track.strays or self.may_follow_pause(track, arrived_us):
+            track.hold([*track.take_strays(), Timed.without_timestamp(pcm, arrived_us)])
+            return
+        latest_us = beginning.latest_us(self.tracks.values(), self.latest_us)
+        track.append(pcm, connected_us if latest_us is None else latest_us)
+        if track.newest_us is not None:
+            self._update_latest(track, track.newest_end_us - track.duration_us(pcm))
+
     def _decide(self, participant: str, track: Track, packet: Timed) -> None:
         """Queues a packet in the epoch that explains it, or holds it back as a stray."""
         shift_us = self.epoch_of(track, packet)
-        if shift_us is None or (track.strays and self._joins_strays(track, packet, shift_us)):
+        if shift_us is None or (track.strays and self.joins_strays(track, packet, shift_us)):
             self._hold_back(participant, track, packet)
             return
         if shift_us != track.shift_us:
@@ -193,18 +211,6 @@ class Timeline(CallClock):
         elif displaced := late_packets.take_displaced(track):
             self._jump(participant, track, displaced)
 
-    def _joins_strays(self, track: Track, packet: Timed, shift_us: int) -> bool:
-        """Whether the packet looks like disorder, but continues the strays: both show a step back
-        of the clock.
-        """
-        newest_us = track.newest_us
-        return (
-            shift_us == track.shift_us
-            and newest_us is not None
-            and packet.timestamp_us + shift_us < newest_us - TOLERANCE_US
-            and track.strays[-1][0] < packet.timestamp_us <= track.strays[-1][0] + LOOK_AHEAD_US
-        )
-
     def _accept(self, track: Track, packet: Timed, lowest_us: int | None = None) -> None:
         """Queues a packet at its place in the track's epoch, or at `lowest_us` if that is later."""
         place_us = packet.timestamp_us + track.shift_us
@@ -223,20 +229,21 @@ class Timeline(CallClock):
     ) -> None:
         """Queues a packet at its place, and adds it to the evidence of arrival."""
         track.insert(place_us, pcm, arrived_us, is_counted=is_counted)
-        if arrived_us is not None:
-            self.arrival.add(place_us, arrived_us, lead_of(place_us, arrived_us))
+        lead_us = 0 if arrived_us is None else lead_of(place_us, arrived_us)
+        if arrived_us is not None and self.arrival.add(place_us, arrived_us, lead_us):
+            self.latest_us = beginning.recall(self.tracks.values(), self.arrival, arrived_us)
 
     def _hold_back(self, participant: str, track: Track, packet: Timed) -> None:
         """Holds a packet back that no known clock explains, until `CONFIRMATION` of them agree."""
         strays = [*track.take_strays(), packet]
         number = self.number_of_wrong(track, strays)
-        wrong, agreeing = strays[:number], strays[number:]
-        if len(agreeing) < CONFIRMATION:
+        wrong, agreeing = strays[:number], beginning.filled(track, strays[number:])
+        if sum(one.is_stamped for one in strays[number:]) < CONFIRMATION:
             if len(strays) > MAX_STRAYS:
                 self._keep(track, wrong)
-                strays = agreeing
+                strays = strays[number:]
             track.hold(strays)
-        elif self._is_unsettled and self.is_early_stray(track, agreeing):
+        elif beginning.is_unsettled(self.tracks.values()) and self.is_early_stray(track, agreeing):
             self._begin_again(track, agreeing, wrong)
         elif self.may_be_pause(track, agreeing):
             self._keep(track, wrong, agreeing[0].timestamp_us + track.shift_us)
@@ -301,13 +308,6 @@ class Timeline(CallClock):
         place_us = timestamp_us + track.shift_us
         self.jumps.append(Jump(participant, place_us, place_us - before_us, timestamp_us))
 
-    @property
-    def _is_unsettled(self) -> bool:
-        """Whether the call's clock is known from a few packets only, which still wait."""
-        return sum(len(track.waiting) for track in self.tracks.values()) < CONFIRMATION and all(
-            track.end is None for track in self.tracks.values()
-        )
-
     def _begin_again(self, track: Track, packets: Sequence[Timed], wrong: Sequence[Timed]) -> None:
         """Begins the axis with these packets: the few before them had wrong timestamps, and are
         kept directly before them. Tracks with further packets are tried again.
@@ -356,7 +356,7 @@ class Timeline(CallClock):
         wrong: list[Timed] = []
         for stray in strays:
             shift_us = track.shift_us if is_pause else self.epoch_of(track, stray)
-            if shift_us is None:
+            if shift_us is None or not stray.is_stamped:
                 wrong.append(stray)
                 continue
             if shift_us != track.shift_us:
@@ -371,20 +371,17 @@ class Timeline(CallClock):
         """Keeps packets with wrong timestamps in order of arrival: directly after the audio before
         them, directly before the packet at `next_us`, or after a pause that their arrival shows.
         """
-        track.late += sum(not stray.is_counted for stray in strays)
-        if (
-            next_us is not None
-            and strays
-            and (track.newest_us is None or self.belongs_before(track, strays, next_us))
-        ):
-            track.keep_before([stray.pcm for stray in strays], next_us)
-            return
-        for stray in strays:
+        track.late += sum(not one.is_counted for one in strays if one.is_stamped)
+        number = len(strays) if next_us is None else self.number_after(track, strays, next_us)
+        before = [stray.pcm for stray in strays[number:]]
+        for stray in strays[:number]:
             if next_us is None and (resumed_us := self.resumed_us(track, stray)) is not None:
                 track.insert(resumed_us, stray.pcm, stray.arrived_us)
                 continue
             own_us = stray.timestamp_us + track.shift_us
             track.append(stray.pcm, own_us if self.latest_us is None else self.latest_us)
+        if before and next_us is not None:
+            track.keep_before(before, next_us)
 
     def _update_latest(self, track: Track, untimed_us: int | None = None) -> None:
         """Notes the latest place of the call, also that of a packet without timestamp."""

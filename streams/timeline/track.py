@@ -78,6 +78,8 @@ class Track(Struct):
         if self.newest_us is None or place_us >= self.newest_us:
             if self.newest_us is None or place_us - self.newest_us > PAUSE_US:
                 self.resumed_us, self.resumed_arrival = arrived_us, packet.arrival
+            if self.newest_us is None and self.waiting:
+                self._begin_at(place_us)
             if self.late_streak.arrivals:
                 self.late_streak = Streak()
             self._append(packet)
@@ -121,14 +123,28 @@ class Track(Struct):
         of a burst with the same timestamp would be sorted before it, and late packets would be
         placed before enough of them show a step.
         """
-        if self.newest_us is None or self.newest_end_us - self.newest_us > LOOK_AHEAD_US:
-            place_us = otherwise_us if self.newest_us is None else self.newest_end_us
-            self._append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
+        if self.newest_us is None:
+            self._append_first(pcm, otherwise_us)
+            return
+        if self.newest_end_us - self.newest_us > LOOK_AHEAD_US:
+            self._append(Waiting(self.newest_end_us, pcm, self._next_arrival(), timed=False))
             return
         self.waiting.append(Waiting(self.newest_us, pcm, self._next_arrival(), timed=False))
         self.newest_end_us += self.duration_us(pcm)
         self.held += len(pcm) // 2
         self.counted = False
+
+    def _append_first(self, pcm: bytes, otherwise_us: int) -> None:
+        """Queues a packet without timestamp in a track that has not begun. The first one with a
+        timestamp places it (law 7), or the length of all of them.
+        """
+        place_us = self.waiting[0].place_us if self.waiting else otherwise_us
+        self.waiting.append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
+        self.held += len(pcm) // 2
+        self.counted = False
+        if self.held * 1_000_000 > LOOK_AHEAD_US * self.sample_rate:
+            self.newest_us = place_us
+            self.newest_end_us = place_us + self.held * 1_000_000 // self.sample_rate
 
     def keep_before(self, pcms: Sequence[bytes], place_us: int) -> None:
         """Queues packets that no clock explains, contiguous up to `place_us`: after a pause they
@@ -256,6 +272,13 @@ class Track(Struct):
     def reach(self) -> int:
         """Samples by which a packet may lie ahead of contiguous audio without a gap."""
         return TOLERANCE_US * self.sample_rate // 1_000_000
+
+    def _begin_at(self, place_us: int) -> None:
+        """Places the packets without timestamp before the first one, which has this place."""
+        for packet in reversed(self.waiting):
+            place_us -= self.duration_us(packet.pcm)
+            packet.place_us, packet.timed = place_us, True
+        self.counted = False
 
     def _append(self, packet: Waiting) -> None:
         self.newest_us = packet.place_us

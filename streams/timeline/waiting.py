@@ -83,13 +83,27 @@ class Waiting(Struct, gc=False):
 place_of = attrgetter("place_us")
 
 
+UNTIMED = 0
+"""The timestamp of a packet without one that waits among strays: no clock explains it."""
+
+
 class Timed(NamedTuple):
-    """A packet with a timestamp that has no place yet. `is_counted`: among the late packets."""
+    """A packet that has no place yet, mostly with a timestamp. `is_counted`: among the late
+    packets.
+    """
 
     timestamp_us: int
     pcm: bytes
     arrived_us: int | None = None
     is_counted: bool = False
+
+    @property
+    def is_stamped(self) -> bool:
+        return self.timestamp_us != UNTIMED
+
+    @classmethod
+    def without_timestamp(cls, pcm: bytes, arrived_us: int | None) -> Timed:
+        return cls(UNTIMED, pcm, arrived_us)
 
 
 class Streak(Struct):

@@ -108,3 +108,99 @@ class Pace(TestCase):
         clock.end_socket()
         self.assertFalse(clock.is_paced or clock.has_begun)
         self.assertIsNotNone(clock.limit_us(START_US))
+
+
+class Doubts(TestCase):
+    """One wrong timestamp does not move the limit for good."""
+
+    def added(self, clock: ArrivalClock, leads_us: list[int], step_us: int = 20_000) -> list[bool]:
+        """Adds a packet every 20 ms with these leads over the ordinary one."""
+        first_us = clock.latest_arrived_us or START_US
+        recalled = []
+        for number, lead_us in enumerate(leads_us, 1):
+            at_us = first_us + number * step_us
+            place_us = at_us + lead_us
+            recalled.append(clock.add(place_us, at_us, lead_of(place_us, at_us)))
+        return recalled
+
+    def limit_us(self, clock: ArrivalClock) -> int:
+        """Returns how far the limit lies ahead of the time of arrival."""
+        at_us = clock.latest_arrived_us
+        return round(((clock.limit_us(at_us) or 0) - at_us) / 10_000) * 10_000
+
+    def test_five_packets_ahead_move_the_limit_and_fewer_are_recalled(self) -> None:
+        for count, limit_us in ((1, 0), (4, 0), (5, 300_000)):
+            clock = ArrivalClock()
+            with self.subTest(count=count):
+                recalled = self.added(clock, [0] * 20 + [300_000] * count + [-20_000])
+                self.assertEqual((self.limit_us(clock), any(recalled)), (limit_us, count < 5))
+
+    def test_the_first_packet_ahead_of_all_is_recalled(self) -> None:
+        clock = ArrivalClock()
+        self.assertEqual(self.added(clock, [2_000_000] + [0] * 5), [False] * 5 + [True])
+        self.assertEqual(self.limit_us(clock), 0)
+
+    def test_a_burst_does_not_refute_the_first_packet(self) -> None:
+        clock = ArrivalClock()
+        at_us = START_US + 3 * SECOND
+        self.added(clock, [0])
+        for number in range(100):
+            place_us = START_US + 20_000 * number
+            self.assertFalse(clock.add(place_us, at_us, lead_of(place_us, at_us)))
+        self.assertEqual(clock.limit_us(START_US + 20_000), START_US + 20_000)
+
+    def test_a_first_packet_behind_all_does_not_count_for_the_pace(self) -> None:
+        clock = ArrivalClock()
+        self.added(clock, [-2_000_000] + [0] * 30)
+        self.assertTrue(clock.is_paced)
+
+    def test_packets_on_both_sides_are_doubted_apart(self) -> None:
+        clock = ArrivalClock()
+        self.added(clock, [0] + [500_000, -500_000] * 4 + [500_000] * 4)
+        self.assertEqual((clock.shown, clock.doubt.count, clock.doubt.is_ahead), (1, 4, True))
+
+    def test_a_lead_may_grow_by_the_drift_of_a_pause_or_a_step_of_the_host(self) -> None:
+        clock = ArrivalClock()
+        self.added(clock, [0] * 5)
+        place_us = clock.latest_place_us + 3600 * SECOND
+        clock.add(place_us, place_us - 1_500_000, lead_of(place_us, place_us - 1_500_000))
+        self.assertEqual(clock.doubt.count, 0)
+        clock.host_step_us = SECOND
+        place_us += 2 * SECOND
+        clock.add(place_us, place_us - 3 * SECOND, lead_of(place_us, place_us - 3 * SECOND))
+        self.assertEqual(clock.doubt.count, 0)
+
+    def test_only_a_lead_that_is_shown_leaves_no_doubt(self) -> None:
+        clock = ArrivalClock()
+        self.assertTrue(clock.is_sure_of(0))
+        self.added(clock, [0] * 4)
+        lead_us = clock.lead_us or 0
+        self.assertFalse(clock.is_sure_of(lead_us))
+        self.added(clock, [0])
+        lead_us = clock.lead_us or 0
+        self.assertTrue(clock.is_sure_of(lead_us + 100_000))
+        self.assertFalse(clock.is_sure_of(lead_us + 100_001))
+        clock.end_socket()
+        self.assertFalse(clock.is_shown)
+
+    def test_lateness_is_the_delay_beyond_the_shortest(self) -> None:
+        clock = ArrivalClock()
+        self.assertEqual(clock.lateness_us(START_US, START_US), 0)
+        self.added(clock, [0] * 5)
+        late_us = clock.lateness_us(START_US + SECOND, START_US + 4 * SECOND)
+        self.assertAlmostEqual(late_us, 3 * SECOND, delta=2_000)
+
+    def test_a_replay_at_a_third_of_the_speed_is_slow(self) -> None:
+        clock = ArrivalClock()
+        self.assertFalse(clock.is_slow)
+        for number in range(100):
+            clock.add(START_US + number * 20_000, START_US + number * 60_000, -number * 40_000)
+        self.assertTrue(clock.is_slow)
+        self.assertFalse(clock_after(30).is_slow)
+
+    def test_the_clock_of_an_earlier_process_is_the_greatest_lead(self) -> None:
+        clock = ArrivalClock()
+        for delay_us in (3 * SECOND, SECOND, 2 * SECOND):
+            clock.assume(START_US, START_US + delay_us)
+        self.assertEqual(clock.limit_us(START_US + 3 * SECOND), START_US + 2 * SECOND)
+        self.assertFalse(clock.is_shown or clock.has_begun)

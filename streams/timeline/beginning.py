@@ -1,0 +1,88 @@
+"""The first packets of a call, if later ones show that their timestamps lie in the future. PURE."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Sequence
+
+from streams.timeline.arrival import SHOWN, ArrivalClock
+from streams.timeline.track import Track
+from streams.timeline.waiting import TOLERANCE_US, Streak, Timed, Waiting, place_of
+
+
+def is_unsettled(tracks: Collection[Track]) -> bool:
+    """Whether the call's clock is known from a few packets only, which still wait."""
+    timed = sum(packet.timed for track in tracks for packet in track.waiting)
+    return timed < SHOWN and all(track.end is None for track in tracks)
+
+
+def latest_us(tracks: Collection[Track], known_us: int | None) -> int | None:
+    """Returns the place of the call's youngest packet: the known one, or if none has a timestamp,
+    that of the last one without.
+    """
+    if known_us is not None:
+        return known_us
+    places = [
+        track.waiting[0].place_us
+        + track.held * 1_000_000 // track.sample_rate
+        - track.duration_us(track.waiting[-1].pcm)
+        for track in tracks
+        if track.waiting
+    ]
+    return max(places, default=None)
+
+
+def filled(track: Track, packets: Sequence[Timed]) -> list[Timed]:
+    """Returns packets that follow one clock, those without timestamp with that of their place."""
+    stamped: list[Timed] = []
+    for packet in packets:
+        if packet.is_stamped:
+            stamped.append(packet)
+            continue
+        before = stamped[-1]
+        next_us = before.timestamp_us + track.duration_us(before.pcm)
+        stamped.append(packet._replace(timestamp_us=next_us))
+    return stamped
+
+
+def recall(tracks: Collection[Track], arrival: ArrivalClock, arrived_us: int) -> int | None:
+    """Moves the queued packets of all tracks that lie in the future, if one arrives now. Returns
+    the youngest place.
+    """
+    limit_us = (arrival.limit_us(arrived_us) or 0) + TOLERANCE_US
+    for track in tracks:
+        _recall(track, limit_us, arrival.first_place_us or 0)
+    newest_us = [track.newest_us for track in tracks if track.newest_us is not None]
+    return max(newest_us, default=None)
+
+
+def _recall(track: Track, limit_us: int, otherwise_us: int) -> None:
+    """Moves the queued packets beyond the limit to where they arrived: directly before the next
+    packet of their track, or to `otherwise_us` if there is none.
+
+    The packets after them only seemed to be late.
+    """
+    first = bisect_right(track.waiting, limit_us, key=place_of)
+    wrong, kept = track.waiting[first:], track.waiting[:first]
+    if not wrong:
+        return
+    track.late += len(wrong) - len(track.late_streak.arrivals)
+    track.late_streak = Streak()
+    wrong.sort(key=lambda packet: packet.arrival)
+    for packet in reversed(wrong):
+        _insert_before_next(track, kept, packet, otherwise_us)
+    track.waiting = kept
+    track.newest_us = kept[-1].place_us
+    track.newest_end_us = kept[-1].place_us + track.duration_us(kept[-1].pcm)
+    track.counted = False
+
+
+def _insert_before_next(
+    track: Track, kept: list[Waiting], packet: Waiting, otherwise_us: int
+) -> None:
+    later = (one for one in kept if one.arrival > packet.arrival)
+    following = min(later, key=lambda one: one.arrival, default=None)
+    next_us = otherwise_us if following is None else following.place_us
+    packet.place_us = next_us - track.duration_us(packet.pcm)
+    packet.timed = True
+    kept.insert(bisect_left(kept, packet.place_us, key=place_of), packet)
