@@ -36,6 +36,8 @@ follow it or not.
 """
 NEAR_STRAY_US = 2_700_000
 """A stray stamp within the look-ahead cannot be told from disorder: the packet may lie there."""
+LONGEST_STALL_US = 5 * SECOND
+"""The network stands still for at most this long (`network` in plan.py)."""
 
 Ints = NDArray[np.int64]
 
@@ -131,6 +133,9 @@ class VoiceTruth:
                 if number + 1 < len(self.packets) and self.is_contiguous(number + 1):
                     beside = beside or self.is_timed(number + 1)
                 free[number] = abs(packet.stray_us) <= NEAR_STRAY_US or not beside
+                free[number] |= self._looks_held_up(number)
+                if self.is_contiguous(number):
+                    free[number] |= self._looks_held_up(number - 1)
             elif packet.stamp_us is None:
                 free[number] = not self.is_contiguous(number) or free[number - 1]
             elif packet.unwritten:  # only a late copy of it may have been written
@@ -146,6 +151,20 @@ class VoiceTruth:
         free |= np.isin(self.region, thin_regions(self.world))
         apart = sockets_apart(self.world)
         return free | np.fromiter(((one.socket in apart) for one in self.packets), np.bool_)
+
+    def _looks_held_up(self, number: int) -> bool:
+        """Whether a stray stamp looks like audio that the network held up: nobody has sent anything
+        since that time.
+        """
+        packet = self.packets[number]
+        if not -LONGEST_STALL_US <= packet.stray_us < 0:
+            return False
+        since_us = packet.depart_us + packet.stray_us
+        return not any(
+            one.is_received and since_us < one.depart_us < packet.depart_us
+            for voice in self.world.packets
+            for one in voice
+        )
 
     def _near_room(self, at_us: int, size_us: int) -> NDArray[np.bool_]:
         """Returns the packets around a step back that fit into a pause before it, or before the
