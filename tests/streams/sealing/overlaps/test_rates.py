@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from unittest import TestCase
 
+from streams.sealing.digest import SealedSegment
 from streams.sealing.overlaps.placement import Cut, Move, Placement
 from streams.sealing.overlaps.rates import separate_rates
 from tests.streams.sealing.overlaps.tracks import RATE, START, Track, new, pcm_of
@@ -50,10 +52,45 @@ class Rates(TestCase):
         moved = replace(first, start_sample=first.start_sample + 9)
         self.assertEqual(placement.cuts, [Cut(self.row, (moved, second))])
 
-    def test_audio_that_is_far_in_the_other_stays(self) -> None:
+    def test_audio_that_is_far_in_the_other_goes_behind_it(self) -> None:
         segment = new(RATE // 2, pcm_of(0, RATE))
         placement = self.separated(Placement([segment]))
-        self.assertEqual((placement.segments, placement.moves), ([segment], []))
+        self.assertEqual(placement.segments, [segment])
+        self.assertEqual(placement.moves, [Move("p", self.row, self.row.start_sample + HALF // 2)])
+
+    def test_the_audio_that_moves_less_goes_behind(self) -> None:
+        segment = new(RATE + 640, pcm_of(0, 320))  # 20 ms, 40 ms behind the beginning of the row
+        placement = self.separated(Placement([segment]))
+        self.assertEqual(placement.segments, [segment])
+        self.assertEqual(placement.moves, [Move("p", self.row, self.row.start_sample + 480)])
+
+    def test_audio_after_a_change_goes_behind_all_audio_before_it(self) -> None:
+        before = [new(RATE + 320 * at, pcm_of(320 * at, 320)) for at in range(2)]
+        size = HALF // 50
+        after = tuple(
+            replace(
+                new(0, pcm_of(size * at, size)),
+                sample_rate=HALF,
+                start_sample=self.row.start_sample + size * at,
+            )
+            for at in range(10)
+        )
+        placement = self.separated(Placement(list(before), cuts=[Cut(self.row, after)]))
+        self.assertEqual(placement.segments, before)
+        moved = tuple(replace(one, start_sample=one.start_sample + 2 * size) for one in after)
+        self.assertEqual(placement.cuts, [Cut(self.row, moved)])
+
+    def test_three_rates_are_apart(self) -> None:
+        third = replace(new(0, pcm_of(0, 24_000)), sample_rate=24_000)
+        third = replace(third, start_sample=START // 2 * 3 + 24_000)
+        placement = self.separated(Placement([new(17, pcm_of(0, RATE)), third]))
+        pieces: list[SealedSegment | Move] = [*placement.segments, *placement.moves]
+        places = sorted(
+            (one.start_sample / one.sample_rate, one.end_sample / one.sample_rate) for one in pieces
+        )
+        self.assertEqual(len(places), 3)
+        for (_, end), (start, _) in pairwise(places):
+            self.assertLessEqual(end, start)
 
     def test_audio_of_one_rate_never_overlaps_itself(self) -> None:
         rows = [
@@ -67,8 +104,9 @@ class Rates(TestCase):
         placement = Placement([new(16, pcm_of(0, RATE + 784)), new(24_000, pcm_of(0, 6400))])
         separate_rates(placement, {"p": rows})
         self.assertEqual(
-            [one.start_sample - one.stored.start_sample for one in placement.moves], [1200, 1200]
+            [one.start_sample - one.stored.start_sample for one in placement.moves], [1200, 10_800]
         )
+        self.assertEqual(placement.segments[1].start_sample, START + 32_800)
 
     def test_audio_of_another_voice_stays(self) -> None:
         another = replace(new(17, pcm_of(0, RATE)), raw_id="q")
