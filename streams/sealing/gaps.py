@@ -110,19 +110,19 @@ class TrackChange:
 
 def reconciled_gaps(
     digest: Digest,
-    segments: Sequence[SealedSegment],
+    placed: Sequence[SealedSegment | Move],
     voices: Collection[str],
-    moves: Sequence[Move] = (),
 ) -> Iterator[LedgerEntry]:
-    """Yields new entries for the gaps around the `segments` of a file, once these are rows, and
-    around the stored ones that they have moved; deletes the entries that they contradict.
+    """Yields new entries for the gaps around everything that a file has `placed`, once that is
+    rows: its segments, and the stored ones that they have moved or cut. Deletes the entries that
+    these contradict.
 
     `voices`: all of its socket, because a socket that is over may be followed by others in every
     track.
     """
     call_id, stream_id = UUID(digest.handshake.call_id), UUID(digest.handshake.stream_id)
     # A segment may have been moved; or it is a row already, and not added again.
-    added: list[SealedSegment | Move] = [*segments, *digest.segments, *moves]
+    added: list[SealedSegment | Move] = [*placed, *digest.segments]
     sockets = _open_times(call_id)
     ended = ended_after_start(sockets[stream_id], sockets.values()) if digest.ending else []
     raw_ids = {segment.raw_id for segment in added} | {raw_id for raw_id, _ in digest.gaps}

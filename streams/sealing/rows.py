@@ -194,8 +194,7 @@ def _entries(addition: Addition, others: Mapping[str, bool]) -> Iterator[LedgerE
     if handshake.call_id not in others:  # a single socket finds all gaps in its own audio
         yield from ledger.gaps_of(digest)
         return
-    segments = [stored.segment for stored in addition.segments]
-    yield from gaps.reconciled_gaps(digest, segments, addition.voices, addition.moves)
+    yield from gaps.reconciled_gaps(digest, addition.placed(), addition.voices)
     if handshake.sequence == 0 and others[handshake.call_id]:
         yield LedgerEntry(
             id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),

@@ -81,7 +81,8 @@ def matches_of(
     search.find_unique([new.pcm, *beside])
     shared = sum(max(0, min(one.end, new.end) - max(one.start, new.start)) for one in stored)
     search.find_distinct(is_near=shared > 0)
-    if shared and shared + common > distances.tolerance:
+    begin_together = any(one.start == new.start for one in stored)  # so the timelines agree
+    if shared and (shared + common > distances.tolerance or begin_together):
         search.find_ambiguous()
     return search.joined()
 
@@ -125,6 +126,8 @@ class _Search:
         for number, limit in enumerate(self._limits()):
             if number in self._out_of_order:
                 continue
+            if number and self._found[number - 1] is None and not self._is_distinct(number):
+                distance = None  # silence is equal at any distance: it needs a neighbour
             if (known := self._found[number]) is not None:
                 distance = known - self._place(number)
             elif distance is not None and self._is_equal(number, distance, lowest, limit):
@@ -139,26 +142,32 @@ class _Search:
             lowest = self._note(number, distance)
 
     def find_ambiguous(self) -> None:
-        """Finds equal places of the other packets between those found: beside their neighbour, at
-        the edge of stored audio, their own place, or the nearest.
+        """Finds equal places of the other packets between those found: directly behind the packet
+        found before them, at the distance of their neighbour, at the edge of stored audio, their
+        own place, or the nearest.
         """
         lowest = self._lowest
         neighbour: list[int] = []  # its distance
+        found_before: list[int] = []  # the end of the last packet found
         for number, limit in enumerate(self._limits()):
             if number in self._out_of_order:
                 continue
             if (known := self._found[number]) is not None:
                 lowest = known + self._length(number)
+                found_before = [lowest]
                 continue
-            near = (*neighbour, *self._edges(number), 0)
+            behind = [end - self._place(number) for end in found_before]
+            near = (*behind, *neighbour, *self._edges(number), 0)
             equal = (one for one in near if self._is_equal(number, one, lowest, limit))
             if (distance := next(equal, None)) is not None:
                 neighbour = [distance]
                 lowest = self._note(number, distance)
+                found_before = [lowest]
             elif places := self._places(number, lowest, limit):
                 place = self._place(number)
                 nearest = min(places, key=lambda found: abs(found - place))
                 lowest = self._note(number, nearest - place)
+                found_before = [lowest]
 
     def _edges(self, number: int) -> list[int]:
         """Returns the distances to the edges of stored audio that covers half of a packet."""

@@ -105,6 +105,28 @@ class Ambiguous(TestCase):
         audio = SILENCE * 2 + pcm_of(0, PACKET) + SILENCE * 2
         self.assertEqual(found(Audio(0, audio), Audio(9, audio)), [Match(0, 5 * PACKET, 9)])
 
+    def test_all_silence_between_equal_packets_is_equal(self) -> None:
+        """The stored audio lacks one packet before it, so it lies earlier."""
+        stored = Audio(0, packet(0) + SILENCE * 2 + packet(2))
+        new = Audio(0, packet(0) + packet(1) + SILENCE * 3 + packet(2))
+        self.assertEqual(
+            found(new, stored),
+            [Match(0, PACKET, 0), Match(3 * PACKET, 3 * PACKET, PACKET)],
+        )
+        stored = Audio(0, packet(0) + SILENCE * 2 + packet(3) + packet(2))
+        self.assertEqual(
+            found(new, stored),
+            [
+                *(Match(0, PACKET, 0), Match(2 * PACKET, 2 * PACKET, PACKET)),
+                Match(5 * PACKET, PACKET, 4 * PACKET),
+            ],
+        )
+
+    def test_silence_with_which_both_begin_is_the_same(self) -> None:
+        self.assertEqual(
+            found(Audio(0, SILENCE + packet(0)), Audio(0, SILENCE)), [Match(0, PACKET, 0)]
+        )
+
     def test_a_tone_at_the_end_of_the_one_and_the_start_of_the_other_is_not_the_same(self) -> None:
         self.assertEqual(found(Audio(4 * PACKET - 26, tone(3)), Audio(0, tone(4))), [])
 

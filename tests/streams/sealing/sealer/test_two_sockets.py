@@ -373,3 +373,21 @@ class DifferentAudio(TwoSockets):
         self.assertEqual(start, START_US * RATE // 1_000_000)
         self.assertTrue(pcm == b"".join(one.pcm for one in order))
         self.assertEqual(self.gaps(connection), [])
+
+    def test_that_cuts_the_audio_before_a_pause_moves_the_gap(self) -> None:
+        """The packet of the old socket belongs into the audio before the pause, which it cuts."""
+        connection, packets = str(uuid4()), voice(60)
+        old, new = (
+            self.open(process, connection, packets) for process in (self.process, self.other)
+        )
+        # The new socket lacks packet 5, and lies 20 ms early until the pause.
+        new.say([*packets[:5], *packets[6:20], *packets[30:40], *packets[50:]])
+        new.close(at_us=packets[-1].spoken_us)
+        self.other.round()
+        old.say([packets[5]])
+        old.close(at_us=packets[-1].spoken_us)
+        self.process.round()
+        self.assert_in_place(connection, [*packets[:20], *packets[30:40], *packets[50:]])
+        self.assertEqual(
+            self.gaps(connection), [("not_received", 400, 200), ("not_received", 800, 200)]
+        )
