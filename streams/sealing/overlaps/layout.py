@@ -74,15 +74,19 @@ class Layout:
         """Inserts a block where that moves it, and those behind it, the least; returns False and
         changes nothing if that is more than the tolerance.
         """
-        best = min(
-            self._between(block, tolerance), key=lambda option: (option.cost, -option.number)
-        )
+        best = self._best(block, tolerance)
         if best.cost > tolerance:
             return False
         block.start = best.start
         self.blocks.insert(best.number, block)
         self._push_from(best.number + 1)
         return True
+
+    def longest_push(self, block: Block) -> int:
+        """Returns how far audio moves at most, if a block is inserted between others where it, and
+        those behind it, move the least.
+        """
+        return self._best(block, 0).cost
 
     def insert_at(self, block: Block, at: int, limit: int) -> bool:
         """Inserts a block between the audio before the position `at` and the audio behind it;
@@ -189,10 +193,14 @@ class Layout:
             if one.source == source and one.first <= sample < one.first + one.count
         )
 
-    def _between(self, block: Block, tolerance: int) -> Iterator[_Option]:
+    def _best(self, block: Block, reach: int) -> _Option:
+        options = self._between(block, reach)
+        return min(options, key=lambda option: (option.cost, -option.number))
+
+    def _between(self, block: Block, reach: int) -> Iterator[_Option]:
         """Yields the ways to insert a block between two others."""
-        first = bisect_right(self.blocks, block.start - tolerance, key=end_of)
-        last = bisect_left(self.blocks, block.end + tolerance, key=start_of)
+        first = bisect_right(self.blocks, block.start - reach, key=end_of)
+        last = bisect_left(self.blocks, block.end + reach, key=start_of)
         for number in range(first, max(first, last) + 1):
             start, overlap = block.start, 0
             if number > 0:

@@ -225,44 +225,57 @@ class _Track:
         of its `space`; returns the parts of it that have no space near their place. `is_far`: equal
         audio shows that its timestamps are no good, so it pushes others as far as needed.
         """
-        if space == EVERYWHERE:
-            is_inserted = self._layout.insert(block, self._tolerance)
-        else:
+        at, limit, most = None, self._tolerance, self._limit
+        if space != EVERYWHERE:
+            at = self._adjoin(block, space)
             is_known = EVERYWHERE[0] < space[0] and space[1] < EVERYWHERE[1]
             limit = self._far if is_known or is_far else self._limit
-            is_inserted = self._layout.insert_at(block, self._adjoin(block, space), limit)
-        if is_inserted or any(
-            self._layout.interleave(block, self._packet, space, is_cuttable, limit)
+        elif self._beside:  # as a whole, if that moves no audio further
+            most = self._layout.longest_push(block) - 1
+        if (
+            self._insert_whole(block, at, limit)
+            or self._interleave(block, space, most)
+            or (self._beside and self._insert_whole(block, at, self._far))
+        ):
+            return []
+        return self._layout.fill(block, self._packet)
+
+    def _insert_whole(self, block: Block, at: int | None, limit: int) -> bool:
+        if at is None:
+            return self._layout.insert(block, limit)
+        return self._layout.insert_at(block, at, limit)
+
+    def _interleave(self, block: Block, space: tuple[int, int], most: int) -> bool:
+        """Interleaves packets with new ones, else also with stored ones, if none moves further."""
+        return any(
+            self._layout.interleave(block, self._packet, space, is_cuttable, min(limit, most))
             for is_cuttable, limit in (
                 (self._is_new, self._tolerance),
                 (self._is_cuttable, self._limit),
             )
-        ):
-            return []
-        if self._beside and space == EVERYWHERE and self._layout.insert(block, self._far):
-            return []
-        return self._layout.fill(block, self._packet)
+        )
 
     def _adjoin(self, block: Block, space: tuple[int, int]) -> int:
         """Moves a block next to the equal audio before or behind it, or to the packets that only
-        the other socket has there: where it is nearest to its place. Returns where it adjoins.
+        the other socket has there: where audio moves the least. Returns where it adjoins.
 
         With equal audio on one side only, it moves earlier by at most one packet: small pauses have
         moved both timelines earlier already.
         """
         is_before = space[0] == EVERYWHERE[0]
         is_between = not is_before and space[1] < EVERYWHERE[1]
-        at = self._layout.boundary_near(
-            block.end if is_before else block.start,
-            space[1] if is_before else space[0],
-            self._packet,
-            space,
-            self._is_of_another,
-        )
+        adjoins = space[1] if is_before else space[0]
+        at = self._boundary(block.end if is_before else block.start, adjoins, space)
+        behind = self._boundary(EVERYWHERE[1], adjoins, space)
+        if not is_before and not is_between and behind < block.end:
+            at = behind  # pushing what is there behind the block would move more
         start = at - block.count if is_before else at
         if is_between or block.start - start <= self._packet:
             block.start = start
         return at
+
+    def _boundary(self, wanted: int, at: int, space: tuple[int, int]) -> int:
+        return self._layout.boundary_near(wanted, at, self._packet, space, self._is_of_another)
 
     def _is_of_another(self, block: Block) -> bool:
         """Whether it is readable audio of another socket."""
@@ -323,9 +336,7 @@ class _Track:
         return max(ends, default=start)
 
     def _matches(self, audios: Sequence[Audio], number: int, common: int) -> list[Match]:
-        """Returns the parts of a run that other sockets have stored. `common`: samples of all runs
-        for whose time they have audio.
-        """
+        """Returns the parts of a run that other sockets have stored. `common`: as of all runs."""
         audio = audios[number]
         reach = self._reach if any(map(self._is_other, self._near(audio.start, audio.end))) else 0
         near = {row.segment_id for row in self._near(audio.start, audio.end, reach)}

@@ -71,6 +71,12 @@ class Insert(TestCase):
         self.assertTrue(track.insert(block(-10, 10), TOLERANCE))
         self.assertEqual(places(track), [(-10, 10, NEW), (10, 110, 0)])
 
+    def test_the_longest_push_of_the_shorter_way_is_known_before(self) -> None:
+        track = layout((0, 100), (139, 300))
+        self.assertEqual(track.longest_push(block(100, 200)), 61)
+        self.assertEqual(track.longest_push(block(100, 139)), 0)
+        self.assertEqual(places(track), [(0, 100, 0), (139, 300, 1)])
+
 
 class InsertAt(TestCase):
     """Equal audio shows between which packets the new ones belong."""

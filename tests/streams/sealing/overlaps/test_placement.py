@@ -318,6 +318,23 @@ class InTurn(Placements):
                 distance = start + (number - numbers[packet]) * PACKET
                 self.assertLessEqual(abs(distance), TOLERANCE)
 
+    def test_late_packets_of_a_socket_stay_whole_if_that_moves_no_audio_further(self) -> None:
+        self.track.store(16 * PACKET, voice(16, 40))
+        placement = self.track.place([new(6 * PACKET, voice(0, 16))], beside={OLD})
+        self.assertEqual(joined(self.track.after(placement)), [(6 * PACKET, voice(0, 40))])
+
+    def test_later_runs_of_the_file_are_pushed_however_far(self) -> None:
+        self.track.store(12 * PACKET, voice(0, 3) + voice(9, 12))
+        segments = [new(0, voice(0, 20)), new(21 * PACKET, voice(20, 30))]
+        placement = self.track.place(segments, beside={OLD})
+        self.assertEqual(joined(self.track.after(placement)), [(12 * PACKET, voice(0, 30))])
+
+    def test_behind_an_equal_packet_the_shorter_audio_comes_first(self) -> None:
+        """The new audio lies 40 ms early."""
+        self.track.store(0, voice(0, 3))
+        segments = [new(PACKET, voice(1, 2) + voice(4, 8))]
+        self.assert_joined(segments, (0, voice(0, 3) + voice(4, 8)))
+
 
 class LargeOverlaps(Placements):
     """Only the part of the new audio that overlaps moves."""
