@@ -3,8 +3,9 @@
 Two sockets may carry the same packets at the same time. Packets are compared with the stored audio
 around their place:
 
-1. Bytes that occur just once in the new and just once in the stored audio are the same packet, also
-   far from its place: late or coarse timestamps put a socket's audio seconds beside the other's.
+1. Bytes that occur just once in the new and just once in the stored audio near it are the same
+   packet, also far from its place: late or coarse timestamps put a socket's audio seconds beside
+   the other's.
 2. The other packets are compared within twice the tolerance of law 3, by which two timelines may
    differ, and only if the sockets have time in common. Digital silence and periodic sound are equal
    to themselves in many places: they count as equal only at the distance of a neighbouring packet,
@@ -70,15 +71,15 @@ def matches_of(
     new: Audio,
     stored: Sequence[Audio],
     distances: Distances,
-    beside: Sequence[bytes] = (),
+    beside: Sequence[Audio] = (),
     common: int = 0,
 ) -> list[Match]:
     """Returns the parts of `new` that are equal to `stored` audio, in order of `new`. The stored
-    audio is sorted, and does not overlap; `beside`: PCM of other runs of the same file; `common`:
+    audio is sorted, and does not overlap; `beside`: other runs of the same file; `common`:
     what these have in common with the other socket.
     """
     search = _Search(new, stored, distances)
-    search.find_unique([new.pcm, *beside])
+    search.find_unique([new, *beside])
     shared = sum(max(0, min(one.end, new.end) - max(one.start, new.start)) for one in stored)
     search.find_distinct(is_near=shared > 0)
     begin_together = any(one.start == new.start for one in stored)  # so the timelines agree
@@ -99,16 +100,19 @@ class _Search:
         self._found: list[int | None] = [None] * len(self._packets)
         self._out_of_order: dict[int, int] = {}
 
-    def find_unique(self, pcms: Sequence[bytes]) -> None:
-        """Finds the packets that occur once in the PCM of the file and once in the stored audio."""
-        stored = [one.pcm for one in self._stored]
+    def find_unique(self, runs: Sequence[Audio]) -> None:
+        """Finds the packets that occur once in the stored audio as far as they may be off, and once
+        in the runs of the file that may be the same audio.
+        """
         places: list[tuple[int, int]] = []
         for number, pcm in enumerate(self._packets):
-            if not self._is_distinct(number) or (at := _only_place(pcm, stored)) is None:
+            if not self._is_distinct(number):
                 continue
-            place = self._stored[at[0]].start + at[1] // BYTES
-            is_far = abs(place - self._place(number)) > self._far
-            if not is_far and _only_place(pcm, pcms) is not None:
+            own, end, far = self._place(number), self._place(number + 1), self._far
+            place = _only_place(pcm, self._stored, (own - far, end + far))
+            if place is not None and (
+                _only_place(pcm, runs, (own - 2 * far, end + 2 * far)) is not None
+            ):
                 places.append((number, place))
         in_order = _longest_rise([place for _, place in places], self._packet)
         for at_number, (number, place) in enumerate(places):
@@ -256,18 +260,19 @@ class _Search:
         return places
 
 
-def _only_place(pcm: bytes, pcms: Sequence[bytes]) -> tuple[int, int] | None:
-    """Returns in which of several PCM, and at which byte of it, this one occurs; None if that is
+def _only_place(pcm: bytes, audios: Sequence[Audio], within: tuple[int, int]) -> int | None:
+    """Returns the only position of this PCM in audio between two positions; None if that is
     nowhere, at several places, or between two samples.
     """
     places = []
-    for number, within in enumerate(pcms):
-        at = within.find(pcm)
+    for one in audios:
+        begin, end = (max(0, at - one.start) * BYTES for at in within)
+        at = one.pcm.find(pcm, begin, end)
         if at >= 0:
-            places.append((number, at))
-            if len(places) > 1 or within.find(pcm, at + 1) >= 0:
+            places.append((at, one.start + at // BYTES))
+            if len(places) > 1 or one.pcm.find(pcm, at + 1, end) >= 0:
                 return None
-    return places[0] if places and places[0][1] % BYTES == 0 else None
+    return places[0][1] if places and places[0][0] % BYTES == 0 else None
 
 
 def _longest_rise(places: Sequence[int], step: int) -> set[int]:

@@ -350,7 +350,7 @@ class _Track:
                 else:
                     stored.append(Audio(row.start_sample, pcm))
         distances = Distances(self._packet, self._reach, self._far, self._tolerance)
-        beside = [one.pcm for one in audios if one is not audio]
+        beside = [one for one in audios if one is not audio]
         return matches_of(audio, stored, distances, beside, common - self._common(audio))
 
     def _common(self, audio: Audio) -> int:

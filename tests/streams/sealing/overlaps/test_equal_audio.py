@@ -176,9 +176,19 @@ class Unique(TestCase):
 
     def test_sound_that_recurs_in_another_part_of_the_file_is_not_the_same(self) -> None:
         stored = Audio(10 * PACKET, tone(1))
-        self.assertEqual(matches_of(Audio(0, tone(1)), [stored], DISTANCES, [tone(1)]), [])
         self.assertEqual(
-            matches_of(Audio(0, tone(1)), [stored], DISTANCES, [packet(0)]),
+            matches_of(Audio(0, tone(1)), [stored], DISTANCES, [Audio(0, tone(1))]), []
+        )
+        self.assertEqual(
+            matches_of(Audio(0, tone(1)), [stored], DISTANCES, [Audio(0, packet(0))]),
+            [Match(0, PACKET, 10 * PACKET)],
+        )
+
+    def test_sound_that_recurs_farther_away_is_the_same(self) -> None:
+        stored = [Audio(10 * PACKET, packet(0)), Audio(2 * FAR, packet(0))]
+        again = [Audio(3 * FAR, packet(0))]
+        self.assertEqual(
+            matches_of(Audio(0, packet(0)), stored, DISTANCES, again),
             [Match(0, PACKET, 10 * PACKET)],
         )
 
