@@ -1,9 +1,15 @@
-"""Permissions of pages, REST and sockets; docs/security.md lists them with the four groups."""
+"""Permissions that each access needs: one table for pages, REST and sockets (docs/security.md).
+
+Every door asks here, and each permission that it needs is in its line of the table: none implies
+another.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -14,30 +20,59 @@ SEE, HEAR, EXPORT, LISTEN = (
     "calls.listen_live",
 )
 
+Needed = tuple[str, ...]
+"""Permissions, of which a user needs all."""
 
-class _RequiresPermission(BasePermission):
-    permission = ""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return bool(
-            request.user
-            and request.user.is_authenticated
-            and request.user.has_perm(self.permission)
-        )
-
-    @property
-    def message(self) -> str:
-        """Returns the text of a 403. REST asks anonymous users to log in instead."""
-        return f"Your account lacks the permission {self.permission}."
+TO_SEE: Needed = (SEE,)
+TO_HEAR: Needed = (SEE, HEAR)
+TO_LISTEN: Needed = (SEE, LISTEN)
+TO_EXPORT: Needed = (SEE, HEAR, EXPORT)
+TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
 
 
-class MaySee(_RequiresPermission):
+def to_get_audio(*, is_live: bool, download: bool = False) -> Needed:
+    """Returns what the audio of a call needs: while the call is live, it is listening in, too."""
+    needed = TO_EXPORT if download else TO_HEAR
+    return (*needed, LISTEN) if is_live else needed
+
+
+def missing(user: Any, needed: Sequence[str]) -> str:
+    """Returns the first of these permissions that the user lacks; "" if there is none."""
+    if not (user and user.is_authenticated):
+        return needed[0]
+    return next((permission for permission in needed if not user.has_perm(permission)), "")
+
+
+def require(user: Any, needed: Sequence[str]) -> None:
+    """Raises DRF's `PermissionDenied`, which names the permission that the user lacks."""
+    if permission := missing(user, needed):
+        raise PermissionDenied(refusal(permission))
+
+
+def refusal(permission: str) -> str:
+    """Returns the text of a 403."""
+    return f"Your account lacks the permission {permission}."
+
+
+class _Requires(BasePermission):
+    """REST asks anonymous users to log in instead of refusing them."""
+
+    needed: Needed = ()
+    message = ""
+
+    def has_permission(self, request: Request, _view: Any) -> bool:
+        permission = missing(request.user, self.needed)
+        self.message = refusal(permission)
+        return not permission
+
+
+class MaySee(_Requires):
     """Required for all of REST except audio."""
 
-    permission = SEE
+    needed = TO_SEE
 
 
-class MayHear(_RequiresPermission):
-    """Required for audio, to play and to download: audio that can be played can be kept."""
+class MayHear(_Requires):
+    """Required for audio, to play and to download; live calls and downloads need more."""
 
-    permission = HEAR
+    needed = TO_HEAR

@@ -1,6 +1,6 @@
 """The admin: finding calls, playing and exporting them, checking gaps, deleting calls with audio.
 
-Records are created by the recorder, so nothing can be added or changed here, and only calls can be
+Records are created by the recorder, so none can be added or changed here, and only calls can be
 deleted.
 
     records.py        base classes: read-only, bounded, searchable
@@ -9,6 +9,7 @@ deleted.
     pagination.py     counts limited to ten thousand
     display.py        times, durations, sizes and identities as HTML
     recording.py      players and links to the export
+    accounts/         users, groups and tokens
     overview/         health of the installation, failed jobs, storage and settings
     call.py           calls, with call_deletion.py; likewise participant.py, subscription.py,
                       segment.py and ledger.py
@@ -19,8 +20,9 @@ from __future__ import annotations
 from django.contrib import admin
 
 from calls.admin import call, ledger, participant, segment, subscription
+from calls.admin.accounts import tokens, users
 
-__all__ = ["call", "ledger", "participant", "segment", "subscription"]
+__all__ = ["call", "ledger", "participant", "segment", "subscription", "tokens", "users"]
 
 admin.site.site_header = admin.site.site_title = "acsmedia"
 admin.site.index_title = "Records and accounts"

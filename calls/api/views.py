@@ -36,9 +36,10 @@ from calls.export.plan import ExportRequest, etag_of, plan_of
 from calls.export.queries import axis_if_any, recording_of, recording_of_segment
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Abandoned, Body
-from calls.models import Call, Segment, database_now
+from calls.models import Call, Segment, Subscription, database_now
+from calls.models.listening import note_playback
 from calls.peaks import peaks
-from calls.permissions import MayHear
+from calls.permissions import MayHear, missing, require, to_get_audio
 from calls.serializers import CallSerializer, SegmentSerializer
 
 
@@ -95,6 +96,7 @@ class CallAudio(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = validated(request, AudioParameters)
         call = get_object_or_404(Call, pk=pk)
+        _admit(request, call.pk, download=values["download"])
         plan = plan_of(recording_of(call), export_request(values))
         name = call_file_name(plan, call.pk, values)
         return send(request, Export.of(plan), file_name=name, download=values["download"])
@@ -128,6 +130,7 @@ class SegmentAudio(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = validated(request, SegmentAudioParameters)
         segment = get_object_or_404(Segment.objects.select_related("participant"), pk=pk)
+        _admit(request, segment.participant.call_id, download=values["download"])
         export = Export.of(plan_of(recording_of_segment(segment), ExportRequest()))
         name = segment_file_name(segment)
         return send(request, export, file_name=name, download=values["download"])
@@ -148,8 +151,11 @@ class CallPeaks(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = validated(request, PeaksParameters)
         plan = plan_of(recording_of(get_object_or_404(Call, pk=pk)), export_request(values))
-        # The number of points changes the response, so it is part of the ETag.
-        etag = f'{etag_of(plan)[:-1]}-{values["points"]}-{peaks.REVISION}"'
+        # Fine points are audio: two for each sample are the recording.
+        is_coarse = bool(missing(request.user, to_get_audio(is_live=_is_live(pk))))
+        # What changes the response is part of the ETag.
+        detail = f"{values['points']}{'-coarse' if is_coarse else ''}"
+        etag = f'{etag_of(plan)[:-1]}-{detail}-{peaks.REVISION}"'
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         if unchanged := not_modified(request, headers):
             return unchanged
@@ -159,7 +165,7 @@ class CallPeaks(Resource):
                 if stop.is_set():
                     raise Abandoned
 
-            pairs = peaks.waveform(plan, values["points"], raise_if_abandoned)
+            pairs = peaks.waveform(plan, values["points"], raise_if_abandoned, is_coarse=is_coarse)
             waveform = {
                 "call": pk,
                 "participant": values.get("participant"),
@@ -171,6 +177,18 @@ class CallPeaks(Resource):
             return JsonResponse(waveform, headers=headers)
 
         return Deferred(draw)
+
+
+def _is_live(call_id: UUID) -> bool:
+    return Subscription.objects.filter(call=call_id).live(database_now()).exists()
+
+
+def _admit(request: Request, call_id: UUID, *, download: bool) -> None:
+    """Raises `PermissionDenied`. Who hears a live call is noted in its ledger first."""
+    is_live = _is_live(call_id)
+    require(request.user, to_get_audio(is_live=is_live, download=download))
+    if is_live and request.method != "HEAD":
+        note_playback(call_id, request.user.get_username())
 
 
 class UnknownPath(Resource):

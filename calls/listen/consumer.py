@@ -19,14 +19,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import structlog
 from channels.consumer import AsyncConsumer
 from django.db import Error as DatabaseError
-from django.db.models.functions import Greatest
-from django.utils import timezone
 
 from calls.identity import label_of
 from calls.listen import messages
@@ -43,8 +41,8 @@ from calls.live.sockets import (
     Work,
     user_of,
 )
-from calls.models import Call, LedgerEntry, database_now
-from calls.permissions import LISTEN, SEE
+from calls.models import Call, database_now, listening
+from calls.permissions import TO_LISTEN, missing
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +108,7 @@ class ListenConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untype
             return
         try:
             key = scope["session"].session_key if scope["user"].is_authenticated else ""
-            entry_id = await _database.run(_add_entry, key, call_id)
+            entry_id = await _database.run(_begin_entry, key, call_id)
             await send({"type": "websocket.accept"})
             await ListenSocket(call_id, entry_id, key, receive, send).run()
         except SocketClosed as refused:
@@ -146,7 +144,7 @@ class ListenSocket(BrowserSocket):
         with suppress(*channel.LAYER_ERRORS):
             await self._send_request(listens=False)
         with suppress(DatabaseError):
-            await _database.run(_extend_entry, self._entry_id)
+            await _database.run(listening.extend, self._entry_id)
 
     async def _repeat_request(self) -> None:
         while True:
@@ -200,24 +198,16 @@ class ListenSocket(BrowserSocket):
                 raise TooManyListeners from None
 
 
-def _add_entry(session_key: str, call_id: UUID) -> UUID:
+def _begin_entry(session_key: str, call_id: UUID) -> UUID:
     """Writes the ledger entry. Raises `LoggedOut`, `NotAllowed`, `NotLive`."""
     user = _check(session_key, call_id)
-    now, detail = timezone.now(), {"user": user.get_username()}
-    entry = LedgerEntry(id=uuid4(), call_id=call_id, started_at=now, ended_at=now, detail=detail)
-    entry.kind = LedgerEntry.Kind.LISTENING
-    entry.save(force_insert=True)
-    return entry.id
+    return listening.begin(call_id, user.get_username())
 
 
 def _check_and_extend_entry(session_key: str, call_id: UUID, entry_id: UUID) -> None:
     """Raises `LoggedOut`, `NotAllowed`, `NotLive`."""
     _check(session_key, call_id)
-    _extend_entry(entry_id)
-
-
-def _extend_entry(entry_id: UUID) -> None:
-    LedgerEntry.objects.filter(id=entry_id).update(ended_at=Greatest("started_at", timezone.now()))
+    listening.extend(entry_id)
 
 
 def _check(session_key: str, call_id: UUID) -> Any:
@@ -225,7 +215,7 @@ def _check(session_key: str, call_id: UUID) -> Any:
     user = user_of(session_key)
     if not user.is_authenticated:
         raise LoggedOut
-    if not user.has_perms([SEE, LISTEN]):
+    if missing(user, TO_LISTEN):
         raise NotAllowed
     if not Call.objects.live(database_now()).filter(pk=call_id).exists():
         raise NotLive

@@ -46,7 +46,7 @@ from calls.live.sockets import (
 from calls.live.stored import stored_live_calls
 from calls.live.view import LiveView
 from calls.models import database_now
-from calls.permissions import SEE
+from calls.permissions import TO_SEE, missing
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
             await send({"type": "websocket.close", "code": LoggedOut.code})
             return
         # In the thread in which the session was read, too.
-        if not await database_sync_to_async(scope["user"].has_perm)(SEE):
+        if await database_sync_to_async(missing)(scope["user"], TO_SEE):
             await send({"type": "websocket.close", "code": NotAllowed.code})
             return
         await send({"type": "websocket.accept"})
@@ -163,7 +163,7 @@ class LiveSocket(BrowserSocket):
             self._expire(now)
             try:
                 if now - login_checked_at > timedelta(seconds=LOGIN_SECONDS):
-                    if not await _database.run(lambda: user_of(self._session_key).has_perm(SEE)):
+                    if await _database.run(lambda: missing(user_of(self._session_key), TO_SEE)):
                         raise LoggedOut
                     login_checked_at = now
                 if snapshot_due or unreachable or self._view.needs_database(now):

@@ -28,8 +28,8 @@ from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, LedgerEntry, database_now
 from calls.pages.csv_text import csv_text
 from calls.pages.decorators import page, permitted
-from calls.pages.zip_download import NEEDED, Selection
-from calls.permissions import EXPORT, SEE
+from calls.pages.zip_download import Selection
+from calls.permissions import TO_EXPORT, TO_EXPORT_LISTS, TO_SEE, missing
 from calls.search import STATES, matching
 from calls.serializers import CallSerializer
 from calls.times import midnight
@@ -155,7 +155,7 @@ class CallSearchForm(forms.Form):
         ]
 
 
-@page(SEE)
+@page(TO_SEE)
 def call_list(request: HttpRequest) -> HttpResponse:
     """The page; with `part=rows` only the part below the form."""
     form = CallSearchForm(request.GET)
@@ -171,8 +171,8 @@ def call_list(request: HttpRequest) -> HttpResponse:
         "older": f"?{urlencode({**form.filters, POSITION: last})}" if last else "",
         "newest": "" if is_first_page else f"?{urlencode(form.filters)}",
         "csv": urlencode(form.filters),
-        "may_export": request.user.has_perm(EXPORT),
-        "selection": Selection() if request.user.has_perms(NEEDED) else None,
+        "may_export": not missing(request.user, TO_EXPORT_LISTS),
+        "selection": Selection() if not missing(request.user, TO_EXPORT) else None,
         "is_empty": not form.filters and not rows and is_first_page,
     }
     is_part = request.GET.get("part") == "rows"
@@ -181,7 +181,7 @@ def call_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@permitted(SEE, EXPORT)
+@permitted(TO_EXPORT_LISTS)
 def _call_csv(request: HttpRequest) -> HttpResponseBase:
     form = CallSearchForm(request.GET)
     if not form.is_valid():

@@ -12,11 +12,11 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from calls.export.formats import FORMATS
+from calls.export.formats import FORMATS, Format
 from calls.models import Call, LedgerEntry, Segment, database_now
 from calls.pages.decorators import page
 from calls.pages.timeline import seconds_after, timeline_of
-from calls.permissions import EXPORT, HEAR, LISTEN, SEE
+from calls.permissions import LISTEN, TO_LISTEN, TO_SEE, missing, to_get_audio
 from calls.serializers import CallSerializer
 from calls.wording import close_text, event_text
 
@@ -44,39 +44,50 @@ class Event:
     participant: str
 
 
-@page(SEE)
+@page(TO_SEE)
 def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page; with `?part=facts` only the part that changes while a call is live."""
     now = timezone.now()
     row = _call_of(Call.objects.for_rest(database_now()).with_audio_extent(), pk)
     call = dict(CallSerializer(row).data)
+    is_live = call["state"] == "live"
+    participants = _with_sizes(row, call["participants"])
     context = {
         "call": call,
         "row": row,
-        "participants": _with_sizes(row, call["participants"]),
+        "participants": participants,
         "subscriptions": [
             {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],
         **_events(row, is_begun=request.GET.get("ledger") != "all"),
-        "listeners": _listeners(row, now) if row.state == "live" else [],
+        "listeners": _listeners(row, now) if is_live else [],
         "formats": list(FORMATS.values()),
+        "track_formats": _track_formats(participants),
         "ids": [
             ("Call connection id", call["call_connection_id"]),
             ("Correlation id", call["correlation_id"]),
             ("acsmedia id", call["id"]),
         ],
-        "may_hear": request.user.has_perm(HEAR),
-        "may_listen": call["state"] == "live" and request.user.has_perm(LISTEN),
-        "may_export": request.user.has_perms([HEAR, EXPORT]),
+        **_rights(request.user, is_live=is_live),
     }
     is_part = request.GET.get("part") == "facts"
     template = "calls/_call_facts.html" if is_part else "calls/call.html"
     return render(request, template, context)
 
 
-@page(SEE)
+@page(TO_SEE)
 def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
     return JsonResponse(timeline_of(_call_of(Call.objects.with_state(database_now()), pk)))
+
+
+def _rights(user: Any, *, is_live: bool) -> dict[str, Any]:
+    """Context of everything that a user may do or not; `why_not_heard`: the permission missing."""
+    return {
+        "why_not_heard": missing(user, to_get_audio(is_live=is_live)),
+        "may_listen": is_live and not missing(user, TO_LISTEN),
+        "may_export": not missing(user, to_get_audio(is_live=is_live, download=True)),
+        "LISTEN": LISTEN,
+    }
 
 
 def _events(call: Any, *, is_begun: bool) -> dict[str, Any]:
@@ -118,6 +129,12 @@ def _listeners(call: Call, now: datetime) -> list[str]:
     )
     details = listening.values_list("detail", flat=True)
     return sorted({str(detail.get("user", "someone")) for detail in details})
+
+
+def _track_formats(participants: list[dict[str, Any]]) -> list[tuple[Format, bool]]:
+    """Returns each format, and whether it can hold a channel for each participant with audio."""
+    channels = sum(participant["segments"] > 0 for participant in participants)
+    return [(each, each.holds(channels)) for each in FORMATS.values()]
 
 
 def _with_sizes(call: Call, participants: list[dict[str, Any]]) -> list[dict[str, Any]]:

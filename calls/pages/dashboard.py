@@ -19,11 +19,11 @@ from calls.identity import KINDS
 from calls.live.stored import stored_live_calls
 from calls.models import database_now
 from calls.pages.decorators import page
-from calls.permissions import LISTEN, SEE
+from calls.permissions import TO_LISTEN, TO_SEE, missing
 from calls.wording import ALARMS
 
 
-@page(SEE)
+@page(TO_SEE)
 def dashboard(request: HttpRequest) -> HttpResponse:
     """First paint, from the database. The live socket (calls/live/consumer.py) keeps it up to
     date.
@@ -36,7 +36,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "kinds": KINDS,
         "alarm_words": ALARMS,
         "now": now.isoformat(),
-        "may_listen": request.user.has_perm(LISTEN),
+        "may_listen": not missing(request.user, TO_LISTEN),
     }
     return render(request, "calls/dashboard.html", context)
 

@@ -10,12 +10,14 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from calls.permissions import Needed
+
 View = Callable[..., HttpResponseBase]
 
 
-def permitted(*permissions: str) -> Callable[[View], View]:
+def permitted(needed: Needed) -> Callable[[View], View]:
     """Requires a login (else redirects to it) and all the permissions (else answers 403)."""
-    require_permissions: Any = permission_required(permissions, raise_exception=True)
+    require_permissions: Any = permission_required(needed, raise_exception=True)
 
     def decorate(view: View) -> View:
         decorated: View = login_required(require_permissions(view))
@@ -24,11 +26,11 @@ def permitted(*permissions: str) -> Callable[[View], View]:
     return decorate
 
 
-def page(*permissions: str) -> Callable[[View], View]:
+def page(needed: Needed) -> Callable[[View], View]:
     """Makes a view a page: for permitted users, GET and HEAD only, stored by no cache."""
 
     def decorate(view: View) -> View:
-        decorated: View = never_cache(require_safe(permitted(*permissions)(view)))
+        decorated: View = never_cache(require_safe(permitted(needed)(view)))
         return decorated
 
     return decorate

@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import asdict, astuple, dataclass, fields
 from hashlib import sha256
 from itertools import chain
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -33,7 +34,9 @@ from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
 from calls.export.segments import read_segment
 from calls.models import Call, LedgerEntry, database_now
+from calls.models.listening import note_playback
 from calls.pages.csv_text import csv_text
+from calls.permissions import missing, to_get_audio
 from calls.serializers import CallSerializer
 from calls.storage.integrity import IN_THE_LEDGER
 
@@ -45,6 +48,11 @@ is sent: they may have been restored.
 """
 
 NOT_FOUND = "The call does not exist, or has been deleted."
+STILL_LIVE = "The call is live: its audio needs the permission calls.listen_live."
+
+
+class NotListening(Exception):
+    """The call is live, and the user may not hear live calls."""
 
 
 @dataclass(slots=True)
@@ -63,13 +71,17 @@ class Line:
 COLUMNS = tuple(field.name for field in fields(Line))
 
 
-def pieces(call_ids: Sequence[UUID], request: ExportRequest) -> Generator[bytes, None, None]:
-    """Yields the zip. Raises `StoreUnavailable`, and after the first piece any `ExportError`."""
+def pieces(
+    call_ids: Sequence[UUID], request: ExportRequest, user: Any
+) -> Generator[bytes, None, None]:
+    """Yields the zip for a user who may export. Raises `StoreUnavailable`, and after the first
+    piece any `ExportError`.
+    """
     archive, lines = ZipStream(), []
     for call_id in call_ids:
         line = Line(call_id)
         try:
-            yield from _call(archive, line, request)
+            yield from _call(archive, line, request, user)
         except ExportError as fault:
             log.error("zip aborted", call=str(call_id), reason=type(fault).__name__)
             raise
@@ -91,20 +103,24 @@ def pieces(call_ids: Sequence[UUID], request: ExportRequest) -> Generator[bytes,
     )
 
 
-def _call(archive: ZipStream, line: Line, request: ExportRequest) -> Generator[bytes, None, None]:
+def _call(
+    archive: ZipStream, line: Line, request: ExportRequest, user: Any
+) -> Generator[bytes, None, None]:
     now = timezone.now()
     call = Call.objects.for_rest(database_now()).filter(pk=line.call).first()
     if call is None:
         line.left_out = NOT_FOUND
         return
     try:
+        if call.state == "live":
+            _admit_to_live(call, user)
         plan = plan_of(recording_of(call), request)
         _read_damaged(call, plan)
         audio = Export.of(plan).chunks()
         first = next(audio)  # reports an error at the start before the entry is created
     except StoreUnavailable:  # affects all calls, not this one only
         raise
-    except ExportError as fault:
+    except (ExportError, NotListening) as fault:
         line.left_out = str(fault)
     else:
         with closing(audio):
@@ -117,6 +133,13 @@ def _call(archive: ZipStream, line: Line, request: ExportRequest) -> Generator[b
         manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
     )
     yield from archive.all_files()
+
+
+def _admit_to_live(call: Call, user: Any) -> None:
+    """Notes in the ledger who hears a live call. Raises `NotListening`."""
+    if missing(user, to_get_audio(is_live=True, download=True)):
+        raise NotListening(STILL_LIVE)
+    note_playback(call.pk, user.get_username())
 
 
 def _read_damaged(call: Call, plan: Plan) -> None:

@@ -17,11 +17,10 @@ from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
 from calls.pages import zip_archive
 from calls.pages.decorators import permitted
-from calls.permissions import EXPORT, HEAR, SEE
+from calls.permissions import TO_EXPORT
 from calls.search import uuid_in
 
 MAX_CALLS = 100
-NEEDED = [SEE, HEAR, EXPORT]
 FORMAT_CHOICES = [(name, FORMATS[name].label) for name in ("flac", "wav", "mp3", "opus")]
 LAYOUTS = [(Layout.MIX.value, "mix"), (Layout.TRACKS.value, "one channel per participant")]
 
@@ -73,7 +72,7 @@ class Selection(forms.Form):
 
 
 @require_POST
-@permitted(*NEEDED)
+@permitted(TO_EXPORT)
 def _call_zip(request: HttpRequest) -> HttpResponseBase:
     form = Selection(request.POST)
     if not form.is_valid():
@@ -81,7 +80,7 @@ def _call_zip(request: HttpRequest) -> HttpResponseBase:
             form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
         )
     name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.zip"
-    pieces = zip_archive.pieces(form.cleaned_data["call"], form.export_request())
+    pieces = zip_archive.pieces(form.cleaned_data["call"], form.export_request(), request.user)
     return as_file(Body(pieces), name, "application/zip")
 
 

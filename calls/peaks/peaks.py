@@ -25,10 +25,19 @@ Extremes = NDArray[np.int16]
 
 
 def waveform(
-    plan: Plan, points: int, on_step: Callable[[], None] = lambda: None, read: Reader = read_segment
+    plan: Plan,
+    points: int,
+    on_step: Callable[[], None] = lambda: None,
+    read: Reader = read_segment,
+    *,
+    is_coarse: bool = False,
 ) -> Extremes:
-    """Returns the pairs of `points` points. `on_step` is called often and may raise to stop."""
-    if not stored.is_fine_enough(plan, points):
+    """Returns the pairs of `points` points; with `is_coarse` of fewer, if stored waveforms are not
+    fine enough. `on_step` is called often and may raise to stop.
+    """
+    if is_coarse:
+        points = min(points, stored.most_points(plan))
+    elif not stored.is_fine_enough(plan, points):
         return extremes(plan, Renderer(plan, read), points, on_step)
     cells_by_segment = stored_cells(track.participant_id for track in plan.tracks)
 

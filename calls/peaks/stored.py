@@ -32,6 +32,12 @@ def is_fine_enough(plan: Plan, points: int) -> bool:
     return plan.sample_count * CELLS_PER_SECOND >= CELLS_PER_POINT * points * plan.sample_rate
 
 
+def most_points(plan: Plan) -> int:
+    """Returns how many points stored cells can show: at least one."""
+    cells = plan.sample_count * CELLS_PER_SECOND // plan.sample_rate
+    return max(1, cells // CELLS_PER_POINT)
+
+
 def extremes(
     plan: Plan, cells_of: CellsOf, points: int, on_segment: Callable[[], None] = lambda: None
 ) -> NDArray[np.int16]:

@@ -12,8 +12,9 @@ from uuid import uuid4
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import AsyncClient, Client, TestCase
+from django.utils import timezone
 
 from calls.export.errors import SegmentDamaged, StoreUnavailable
 from calls.export.formats import FORMATS
@@ -28,6 +29,7 @@ from tests.calls.rows import (
     make_conversation,
     make_participant,
     make_segment,
+    make_subscription,
     noise,
     url_of,
 )
@@ -63,6 +65,33 @@ class ZipTests(RestTests):
         contents = json.loads((await self.zip(*calls, **choice)).read("manifest.json"))
         found: list[dict[str, Any]] = contents["calls"]
         return found
+
+
+class LiveCalls(ZipTests):
+    def setUp(self) -> None:
+        super().setUp()
+        now = timezone.now()
+        make_subscription(
+            self.call, connected_at=now, seen_at=now, disconnected_at=None, close_code=None
+        )
+        self.exporter = person("other", "view_call", "hear_recording", "export_recording")
+
+    async def test_are_left_out_without_the_permission_to_listen(self) -> None:
+        other, _alice, _bob = await sync_to_async(make_conversation)()
+        live, ended = await self.lines(self.call, other)
+        self.assertEqual(
+            (live["audio"], live["left_out"], bool(live["manifest"])),
+            ("", zip_archive.STILL_LIVE, True),
+        )
+        self.assertTrue(ended["audio"])
+
+    async def test_are_noted_in_the_ledger(self) -> None:
+        listen = await Permission.objects.aget(codename="listen_live")
+        await self.exporter.user_permissions.aadd(listen)
+        (line,) = await self.lines(self.call)
+        self.assertTrue(line["audio"])
+        entry = await LedgerEntry.objects.aget(kind="listening")
+        self.assertEqual(entry.detail, {"user": "other", "through": "recording"})
 
 
 class Contents(ZipTests):
@@ -194,7 +223,9 @@ class Failing(ZipTests):
                 closed.append(True)
 
         with mock.patch("calls.pages.zip_archive.Export.chunks", endless):
-            made = zip_archive.pieces([self.call.pk], ExportRequest(format=FORMATS["flac"]))
+            made = zip_archive.pieces(
+                [self.call.pk], ExportRequest(format=FORMATS["flac"]), self.exporter
+            )
             for _ in range(5):
                 next(made)
             made.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import NoReturn
 from unittest import TestCase
 from unittest.mock import patch
 
@@ -10,9 +12,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calls.audio.waveform import cells_of
 from calls.export import rendering
 from calls.export.formats import Layout
 from calls.export.rendering import Renderer
+from calls.peaks import peaks
 from calls.peaks.peaks import extremes
 from tests.calls.sealed import Sealed
 
@@ -21,6 +25,10 @@ def sealed_noise(count: int, seed: int = 0) -> Sealed:
     return Sealed(
         [[(0, np.random.default_rng(seed).integers(-32_768, 32_768, count, dtype=np.int16))]]
     )
+
+
+def refuse(_segment: object) -> NoReturn:
+    raise AssertionError("audio is read for somebody who may not hear it")
 
 
 class PeaksTests(TestCase):
@@ -44,6 +52,24 @@ class PeaksTests(TestCase):
         plan = sealed.plan(layout=Layout.MIX)
         pairs = extremes(plan, Renderer(plan, sealed.read), 4)
         self.assertEqual(pairs.tolist(), [[5_000, 5_000], [0, 0], [0, 0], [-7, -7]])
+
+    @given(st.integers(1, 30_000), st.integers(0, 29_999), st.integers(1, 5_000))
+    @settings(max_examples=60, deadline=None)
+    def test_coarse_points_are_made_of_stored_waveforms_only(
+        self, count: int, start: int, points: int
+    ) -> None:
+        """Who may not hear gets tenths of a second, in 8 bits, whatever part they ask for."""
+        sealed = sealed_noise(30_000)
+        end = min(start + count, 30_000)
+        plan = replace(sealed.plan(layout=Layout.MIX), first=start, last=end)
+        stored = {one.segment_id: sealed.read(one) for one in plan.tracks[0].segments}
+        cells = {key: cells_of(samples, 16_000) for key, samples in stored.items()}
+        with patch.object(peaks, "stored_cells", return_value=cells):
+            pairs = peaks.waveform(plan, points, read=refuse, is_coarse=True)
+        self.assertLessEqual(len(pairs), max(1, (end - start) // 3_200))
+        known = {int(value) for each in cells.values() for value in each.ravel().astype(int) * 256}
+        known |= {32_767, 0}
+        self.assertLessEqual(set(pairs.ravel().tolist()), known)
 
     def test_work_stops_at_the_block_after_the_client_disconnects(self) -> None:
         sealed = Sealed([[(second * 16_000, np.ones(16_000, np.int16)) for second in range(40)]])
