@@ -27,7 +27,10 @@ else:
 MAX_AT_ONCE = 200
 """Most calls that one request deletes; `manage.py delete_calls` deletes more."""
 
-REFUSAL = "A live call cannot be deleted: it is still being recorded. Wait until it has ended."
+REFUSAL = (
+    "A call cannot be deleted while a recorder may still write it. Wait until it has ended; after "
+    "a crash, until its journals are sealed."
+)
 
 
 class DeletionMixin(_ModelAdmin):

@@ -26,6 +26,9 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=45)
 sealer renews `seen_at` every 5 s while the database answers.
 """
 
+LOST = timedelta(days=1)
+"""A socket that nobody has ended, and nobody has vouched for this long: its host is lost."""
+
 CLOCK_TOLERANCE = timedelta(seconds=30)
 """How far the clocks of two hosts may differ. A moment that is further in the future was written
 before a clock was set back, so it says nothing about the present: the heartbeat of a process that
@@ -52,6 +55,12 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         grace = timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
         closed = Q(disconnected_at__gt=now - grace, disconnected_at__lt=now + CLOCK_TOLERANCE)
         return self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, grace)) | closed)
+
+    def unfinished(self, now: datetime | Now) -> Self:
+        """Selects sockets that no recorder has ended: one may still write rows, however late its
+        heartbeat is and whatever the clocks say. Index: subscription_open.
+        """
+        return self.filter(disconnected_at=None, seen_at__gt=now - LOST)
 
     def latest_first(self) -> Self:
         """Orders the sockets of a call: the one that connected last comes first.

@@ -19,7 +19,7 @@ OSError
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -48,6 +48,14 @@ class StoredObject:
 
 class AudioStorage(Storage):
     """Base class of audio stores; adds to Django's `save`, `open`, `delete`, `exists`, `size`."""
+
+    most_deleted_at_once = 100
+    """Objects in one `delete_all`. One by one, a slow store takes some 20 ms for each."""
+
+    def delete_all(self, names: Sequence[str]) -> None:
+        """Deletes these objects; missing ones are no error."""
+        for name in names:
+            self.delete(name)
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Returns the name itself: names are derived, so the same name means the same audio."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Event
 from time import monotonic
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import Now
 
@@ -27,16 +28,16 @@ from calls.storage import audio_store
 log = structlog.get_logger(__name__)
 
 ROWS_PER_BATCH = 1000
-OBJECTS_PER_BATCH = 100
-"""A slow store takes some 20 ms for each, so a sweep exceeds its deadline by about 2 s at most."""
+SWEEP_LOCK = 0x61637377
+"""Number of Postgres's advisory lock of the process that sweeps ("acsw")."""
 SWEEP_SECONDS = 5.0
 """Longest time that a deletion in a browser waits for the store; the next sweep removes the rest.
 """
 
 
 class StillLive(Exception):
-    """The call has an open socket, or had one within the grace time, so its recorder still writes
-    rows.
+    """The call has an open socket, or had one within the grace time, or nobody has ended its
+    socket: a recorder still writes rows.
     """
 
 
@@ -80,9 +81,12 @@ def ended_before(moment: datetime, now: datetime | Now) -> list[UUID]:
 
 
 def live_among(call_ids: Collection[UUID], now: datetime | Now) -> QuerySet[Call]:
-    """Returns the calls that cannot be deleted yet."""
-    calls = Call.objects.filter(pk__in=call_ids).with_state(now)
-    return calls.filter(state="live")  # type: ignore[misc]  # annotated
+    """Returns the calls that cannot be deleted yet: live ones, and those of which a recorder has
+    not ended a socket, even if its heartbeat is late.
+    """
+    sockets = Subscription.objects.filter(call__in=call_ids)
+    open_ones = sockets.live(now) | sockets.unfinished(now)
+    return Call.objects.filter(pk__in=open_ones.order_by().values("call"))
 
 
 def delete_call(call_id: UUID, now: datetime | Now) -> None:
@@ -95,7 +99,7 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
         if not list(Call.objects.select_for_update().filter(pk=call_id).values_list("pk")):
             return
         if live_among([call_id], now):
-            raise StillLive("the call is live: it can be deleted once it has ended")
+            raise StillLive("the call is live: it can be deleted once a recorder has ended it")
         for children in (Participant.objects.all(), Subscription.objects.all()):
             list(children.select_for_update().filter(call=call_id).order_by("pk").values_list("pk"))
         segments = _discard_segments(call_id)
@@ -104,31 +108,58 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
     log.info("call deleted", call=str(call_id), segments=segments)
 
 
-def sweep(seconds: float | None = None) -> int:
-    """Removes objects whose rows are deleted, for about `seconds`, or all of them. Returns how many
-    were removed.
+def sweep(seconds: float | None = None, stopping: Event | None = None) -> int:
+    """Removes objects whose rows are deleted, for about `seconds`, or all of them; until `stopping`
+    is set. Returns how many were removed; at once if another process is sweeping.
 
     Raises the errors of the store. The objects that are left stay recorded for the next sweep.
     """
     deadline = None if seconds is None else monotonic() + seconds
     removed = 0
-    while batch := list(DiscardedAudio.objects.order_by("name")[:OBJECTS_PER_BATCH]):
-        ids = [discarded.segment_id for discarded in batch]
-        # Names are derived: a journal that is sealed again after the deletion stores its object
-        # under the same name.
-        sealed_again = set(Segment.objects.filter(pk__in=ids).values_list("audio_name", flat=True))
-        unwanted = [discarded.name for discarded in batch if discarded.name not in sealed_again]
-        store = audio_store()  # not before there is an object to delete: it may be unreachable
-        for name in unwanted:
-            store.delete(name)
-        # After the objects: a crash in between only repeats the removal.
-        DiscardedAudio.objects.filter(name__in=[discarded.name for discarded in batch]).delete()
-        removed += len(unwanted)
-        if deadline is not None and monotonic() > deadline:
+    while (count := _sweep_batch()) is not None:
+        removed += count
+        if (deadline is not None and monotonic() > deadline) or (stopping and stopping.is_set()):
             break
     if removed:
         log.info("deleted audio removed", objects=removed)
     return removed
+
+
+def is_left() -> bool:
+    """Whether objects of deleted rows wait for a sweep."""
+    return DiscardedAudio.objects.exists()
+
+
+def _sweep_batch() -> int | None:
+    """Removes some objects in one transaction; returns how many, or None if there is nothing to
+    do.
+    """
+    with transaction.atomic():
+        if not (DiscardedAudio.objects.exists() and _sweeps_alone()):
+            return None
+        store = audio_store()  # not before there is an object to delete: it may be unreachable
+        batch = list(DiscardedAudio.objects.order_by("name")[: store.most_deleted_at_once])
+        # Names are derived: a journal that is sealed again after the deletion stores its object
+        # under the same name.
+        again = Segment.objects.filter(pk__in=[discarded.segment_id for discarded in batch])
+        sealed_again = set(again.values_list("audio_name", flat=True))
+        names = [discarded.name for discarded in batch]
+        unwanted = [name for name in names if name not in sealed_again]
+        store.delete_all(unwanted)
+        # After the objects: a crash in between only repeats the removal.
+        DiscardedAudio.objects.filter(name__in=names).delete()
+    return len(unwanted)
+
+
+def _sweeps_alone() -> bool:
+    """Whether no other process is sweeping. The lock ends with the transaction; SQLite, which
+    serves one host, has none: then a batch may be removed twice, which is harmless.
+    """
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SWEEP_LOCK])
+        return bool(cursor.fetchone()[0])
 
 
 def sweep_after_commit() -> None:

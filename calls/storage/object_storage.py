@@ -15,7 +15,7 @@ They differ from django-storages in four ways:
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from hashlib import md5
@@ -55,6 +55,10 @@ AZURE_OPTIONS: dict[str, Any] = {
 }
 
 
+_NOT_OFFERED = {"NotImplemented", "MethodNotAllowed", "405", "501"}
+"""Codes of compatible services for requests that they lack."""
+
+
 class _RemoteStorage(AudioStorage):
     """Reads and stores whole objects, each in one request."""
 
@@ -82,12 +86,14 @@ class _RemoteStorage(AudioStorage):
 class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-storages is untyped
     """One bucket. An object is verified by its ETag if that is an MD5, else by reading it back."""
 
+    most_deleted_at_once = 1000  # of DeleteObjects
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"client_config": S3_CONFIG, **options})
 
     @cached_property
     def client(self) -> Any:
-        return self._create_session().client(
+        client = self._create_session().client(
             "s3",
             region_name=self.region_name,
             use_ssl=self.use_ssl,
@@ -95,6 +101,8 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
             config=self.client_config,
             verify=self.verify,
         )
+        client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
+        return client
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         if end <= start:
@@ -130,6 +138,23 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
         with _s3_errors(name):
             self.client.delete_object(**self._address(name))
 
+    def delete_all(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        keys = [{"Key": self._normalize_name(name)} for name in names]
+        try:
+            with _s3_errors(names[0]):
+                answer = self.client.delete_objects(
+                    Bucket=self.bucket_name, Delete={"Objects": keys, "Quiet": True}
+                )
+        except StoreUnreachable as error:
+            if _s3_code(error.__cause__) not in _NOT_OFFERED:
+                raise
+            super().delete_all(names)  # a compatible service without this request
+            return
+        if errors := answer.get("Errors"):
+            raise StoreUnreachable(str(errors[0].get("Code", "object not deleted")))
+
     def _upload(self, name: str, body: bytes) -> None:
         md5_text = b64encode(_md5(body)).decode()
         options = {"ContentType": CONTENT_TYPE, **self.get_object_parameters(name)}
@@ -154,6 +179,8 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
 # django-storages is untyped
 class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc]
     """One container. An object is verified by the service's MD5, or by reading it back."""
+
+    most_deleted_at_once = 256  # of a batch request
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"timeout": READ_SECONDS, "upload_max_conn": 1, **options})
@@ -195,6 +222,18 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc]
         except FileNotFoundError:
             return
 
+    def delete_all(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        blobs = [self._get_valid_path(name) for name in names]
+        with _azure_errors(names[0]):
+            answers = self.client.delete_blobs(
+                *blobs, raise_on_any_failure=False, timeout=self.timeout
+            )
+            refused = [answer for answer in answers if answer.status_code not in {202, 404}]
+        if refused:
+            raise StoreUnreachable(f"HTTP {refused[0].status_code}")
+
     def _upload(self, name: str, body: bytes) -> None:
         settings = ContentSettings(
             **{"content_type": CONTENT_TYPE, **self.get_object_parameters(name)}
@@ -224,6 +263,11 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc]
         # django-storages ignores the options when it has a connection string.
         options = {**AZURE_OPTIONS, **self.client_options}
         return BlobServiceClient.from_connection_string(self.connection_string, **options)
+
+
+def _add_md5(params: dict[str, Any], **_rest: Any) -> None:
+    """Adds the checksum that every service knows; botocore sends a newer one."""
+    params["headers"]["Content-MD5"] = b64encode(_md5(params["body"])).decode()
 
 
 @contextmanager

@@ -8,16 +8,26 @@ first speaks in it becomes a row when it is sealed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Lock, Thread
 
+from django.db import Error as DatabaseError
+from django.db import connections
 from msgspec import structs
 
+from calls.models import database_now
 from streams.journal.backlog import size_of, stream_of
 from streams.journal.records import Handshake, Metadata, Record, Voice, parse
+from streams.sealing import rows
 from streams.sealing.digest import StreamState, digest_of, handshake_in
 from streams.sealing.rows import Announcement
+
+HEARTBEAT_SECONDS = 5.0
+CHECK_SECONDS = 0.5
+"""Interval of the heartbeat's thread."""
 
 ANNOUNCE_BYTES = 65_536
 """Bytes of a stream's first file that are read."""
@@ -48,7 +58,7 @@ class OpenJournals:
         return list(self._announced)
 
     def list(self) -> None:
-        names = sorted(name for name in os.listdir(self._folder) if name.endswith(".open"))  # noqa: PTH208
+        names = open_names(self._folder)
         self._bytes_read = {name: self._bytes_read.get(name, -1) for name in names}
         stream_ids = [stream_of(name) for name in names]
         self._announced = {one: self._announced.get(one, frozenset()) for one in stream_ids}
@@ -94,3 +104,49 @@ class OpenJournals:
         if update.announcement:
             stream_id = stream_of(update.name)
             self._announced[stream_id] = self._announced.get(stream_id, frozenset()) | update.facts
+
+
+class Heartbeat:
+    """Vouches for the sockets whose journals a process holds open: every `HEARTBEAT_SECONDS`, and
+    at once after a step of the host's clock, which is SQLite's too.
+
+    Besides the sealer a thread of its own calls `beat`: a file, a store or a sweep that takes long
+    must not make a live call look like an interrupted one.
+    """
+
+    def __init__(
+        self, folder: Path, clock: Callable[[], float], wall_clock_lead: Callable[[], float]
+    ) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._wall_clock_lead, self._last_lead = wall_clock_lead, wall_clock_lead()
+        self._due = clock()
+        self._lock = Lock()
+        self._stopping = Event()
+
+    def start(self) -> None:
+        Thread(target=self._run, name="heartbeat", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def beat(self) -> None:
+        """Writes the heartbeat if it is due. Raises `django.db.Error`."""
+        with self._lock:
+            now, lead = self._clock(), self._wall_clock_lead()
+            if now < self._due and abs(lead - self._last_lead) < 1.0:
+                return
+            self._due, self._last_lead = now + HEARTBEAT_SECONDS, lead
+        if ids := list({stream_of(name): None for name in open_names(self._folder)}):
+            rows.vouch_for(ids, database_now())
+
+    def _run(self) -> None:
+        while not self._stopping.wait(CHECK_SECONDS):
+            with suppress(DatabaseError):  # the sealer meets it, too, and reports it
+                self.beat()
+            connections.close_all()
+
+
+def open_names(folder: Path) -> list[str]:
+    """Returns the names of the open journals in a folder, in order."""
+    return sorted(name for name in os.listdir(folder) if name.endswith(".open"))  # noqa: PTH208

@@ -35,12 +35,12 @@ from django.db import DataError, IntegrityError, connections
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
-from calls.models import database_now
-from calls.storage import StoreUnreachable, deletion
+from calls.storage import StoreUnreachable
+from calls.storage.sweeper import Sweeper
 from streams.journal import spool
 from streams.journal.backlog import WaitingCall, size_of, streams_in, waiting_calls
 from streams.sealing import rows, steps
-from streams.sealing.announcements import JournalUpdate, OpenJournals
+from streams.sealing.announcements import Heartbeat, JournalUpdate, OpenJournals
 from streams.sealing.backlog_watch import CHECK_SECONDS, BacklogWatch, pause_after
 from streams.sealing.failures import FailureLog, ProcessStatus
 from streams.sealing.rows import OverlapFound
@@ -60,10 +60,10 @@ TAKEOVER_SECONDS = 5.0
 """Interval between searches of the spool for folders of dead processes, and the longest round:
 under a steady load a longer one would delay the work at its beginning and its end for ever.
 """
-HEARTBEAT_SECONDS = 5.0
+FAILURES_SECONDS = 5.0
 AXIS_SECONDS = 3600.0
 """How long the axis of a call is kept for another socket; later ones read it from the database."""
-SWEEP_SECONDS = 60.0
+AXES_SECONDS = 60.0
 MAX_FAILURES_PER_ROUND = 3
 """After this many failures of the store or the database it counts as unreachable, and the rest
 waits for the next round.
@@ -85,8 +85,9 @@ class Sealer:
         clock: Callable[[], float] = time.monotonic,
         wall_clock_lead: Callable[[], float] = lambda: time.time() - time.monotonic(),
     ) -> None:
-        self._wall_clock_lead, self._last_lead = wall_clock_lead, wall_clock_lead()
         self._spool = spool_folder
+        self._heartbeat = Heartbeat(own, clock, wall_clock_lead)
+        self.sweeper = Sweeper(clock)
         self._own = own
         self._clock = clock
         self._due: dict[str, float] = {}
@@ -107,6 +108,7 @@ class Sealer:
 
     def start(self) -> None:
         self._thread.start()
+        self._heartbeat.start()
 
     def wake(self) -> None:
         self._waking.set()
@@ -118,6 +120,8 @@ class Sealer:
         thread is then still working on them.
         """
         self._stopping.set()
+        self._heartbeat.stop()
+        self.sweeper.stop()
         self._waking.set()
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
@@ -129,10 +133,9 @@ class Sealer:
         self._failed_files.clear()
         self._guarded("journal", self._announce_open_streams)
         self._guarded("journal", self._seal_all)
-        if self._is_due("sweep", SWEEP_SECONDS):
-            remove_old_axes = partial(spool.remove_old_axes, self._spool, AXIS_SECONDS)
-            if self._guarded("journal", remove_old_axes) is None:
-                self._guarded("store", deletion.sweep)
+        self.sweeper.start_if_due()
+        if self._is_due("axes", AXES_SECONDS):
+            self._guarded("journal", partial(spool.remove_old_axes, self._spool, AXIS_SECONDS))
         self._guarded("journal", self._measure_backlog)
         return not self._failed_this_round
 
@@ -291,14 +294,9 @@ class Sealer:
             if not self._failed_this_round["database"]:
                 for update in self._all_or_each(updates[start : start + BATCH_FILES], announce):
                     self._open_journals.keep(update)
-        stream_ids = self._open_journals.ids
-        if (
-            stream_ids
-            and not self._failed_this_round["database"]
-            and (self._has_clock_stepped() or self._is_due("heartbeat", HEARTBEAT_SECONDS))
-        ):
-            self._guarded("database", lambda: rows.vouch_for(stream_ids, database_now()))
-        if not self._failed_this_round["database"] and self._is_due("failures", HEARTBEAT_SECONDS):
+        if not self._failed_this_round["database"]:
+            self._guarded("database", self._heartbeat.beat)
+        if not self._failed_this_round["database"] and self._is_due("failures", FAILURES_SECONDS):
             self._guarded("journal", self._report_failures)  # its own faults are no outage
 
     def _report_failures(self) -> None:
@@ -359,11 +357,6 @@ class Sealer:
         )
         connections.close_all()
         return stage
-
-    def _has_clock_stepped(self) -> bool:
-        """Whether the host's clock, which is SQLite's too, has stepped since the last heartbeat."""
-        before, self._last_lead = self._last_lead, self._wall_clock_lead()
-        return abs(self._last_lead - before) >= 1.0
 
     def _is_due(self, name: str, every_seconds: float) -> bool:
         now = self._clock()

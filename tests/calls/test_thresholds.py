@@ -11,7 +11,7 @@ from calls.listen import consumer as listening
 from calls.live import messages
 from calls.models import HEARTBEAT_TIMEOUT
 from calls.pages import call_page
-from streams.sealing import sealer
+from streams.sealing import announcements, sealer
 
 
 class ThresholdTests(TestCase):
@@ -19,11 +19,11 @@ class ThresholdTests(TestCase):
         self.assertEqual(messages.SILENCE_DBFS, levels.FLOOR_DBFS)
 
     def test_a_socket_outlives_two_delayed_heartbeats(self) -> None:
-        longest = max(sealer.HEARTBEAT_SECONDS, sealer.LONGEST_BACKOFF_SECONDS)
+        longest = max(announcements.HEARTBEAT_SECONDS, sealer.LONGEST_BACKOFF_SECONDS)
         self.assertGreaterEqual(HEARTBEAT_TIMEOUT, timedelta(seconds=3 * longest))
 
     def test_a_process_is_shown_silent_after_several_missed_reports(self) -> None:
-        reports = timedelta(seconds=sealer.HEARTBEAT_SECONDS)
+        reports = timedelta(seconds=sealer.FAILURES_SECONDS)
         self.assertGreaterEqual(overview.SILENT_AFTER, 3 * reports)
 
     def test_a_listener_is_gone_after_two_missed_checks(self) -> None:

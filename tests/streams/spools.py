@@ -85,8 +85,11 @@ class Process:
         self.sealer = Sealer(spool_folder, self.folder, clock)
 
     def round(self, after_seconds: float = 0.0) -> bool:
+        """Makes a round of the sealer, and waits for the sweep that it may have started."""
         self.clock.forward(after_seconds)
-        return self.sealer.round()
+        succeeded = self.sealer.round()
+        self.sealer.sweeper.wait()
+        return succeeded
 
     def die(self) -> None:
         """Releases the locks: the process is dead, its files stay as they are."""

@@ -74,6 +74,15 @@ class AnyStore:
             self.assertFalse(audio_store().exists(NAME))
             self.assertEqual(self.names(), [])
 
+        def test_many_objects_are_deleted_at_once_and_missing_ones_are_no_error(self) -> None:
+            names = [f"{number}/1.flac" for number in range(5)]
+            for name in names:
+                write_object(name, AUDIO)
+            audio_store().delete_all([*names[:3], "none/1.flac"])
+            self.assertEqual(self.names(), names[3:])
+            audio_store().delete_all([])
+            self.assertEqual(self.names(), names[3:])
+
         def test_a_missing_object_is_not_found(self) -> None:
             write_object(NAME + "2", AUDIO)
             for access in (

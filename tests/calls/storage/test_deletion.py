@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 from typing import Any
 from unittest import mock
 from uuid import uuid4
 
-from django.core.files.storage import Storage, storages
+from django.core.files.storage import storages
 from django.db import OperationalError, connection
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from calls.models import Call, DiscardedAudio, LedgerEntry, Participant, Segment, Subscription
-from calls.storage import audio_store, deletion
+from calls.storage import AudioStorage, audio_store, deletion
+from calls.storage.threads import call_and_disconnect
 from tests.calls.admin.recordings import ALICE, STARTED, Recording, Spoken
 
 LATER = STARTED + timedelta(days=1)
 ROWS = (Call, Subscription, Participant, Segment, LedgerEntry)
 
 
-class FailingStore(Storage):
+class FailingStore(AudioStorage):
     """Remembers deleted names; unreachable after a number of deletions."""
 
     def __init__(self, deletions: int = 0) -> None:
@@ -113,9 +115,20 @@ class DeleteCallTests(TestCase):
         with self.assertRaises(deletion.StillLive):
             deletion.delete_call(call.pk, STARTED + timedelta(minutes=1, seconds=1))
 
-    def test_a_call_whose_recorder_died_can_be_deleted(self) -> None:
+    def test_a_late_heartbeat_does_not_make_a_call_deletable(self) -> None:
         call = Recording(open_at=STARTED).write()
-        deletion.delete_call(call.pk, LATER)
+        for clock in (
+            timedelta(minutes=2),  # sealing was held up
+            timedelta(hours=20),  # the database's clock was set forward
+            timedelta(hours=-3),  # and back
+        ):
+            with self.subTest(clock), self.assertRaises(deletion.StillLive):
+                deletion.delete_call(call.pk, STARTED + clock)
+        self.assertTrue(Segment.objects.exists())
+
+    def test_a_call_whose_host_is_lost_can_be_deleted_after_a_day(self) -> None:
+        call = Recording(open_at=STARTED).write()
+        deletion.delete_call(call.pk, STARTED + timedelta(hours=25))
         self.assertFalse(Call.objects.exists())
 
     def test_a_database_that_fails_halfway_leaves_the_call_unchanged(self) -> None:
@@ -210,8 +223,10 @@ class SweepTests(TestCase):
         )
         self.use(FailingStore(deletions=1000))
 
-        self.assertEqual(deletion.sweep(seconds=0), deletion.OBJECTS_PER_BATCH)
-        self.assertEqual(deletion.sweep(), 250 - deletion.OBJECTS_PER_BATCH)
+        self.assertEqual(deletion.sweep(seconds=0), FailingStore.most_deleted_at_once)
+        self.assertTrue(deletion.is_left())
+        self.assertEqual(deletion.sweep(), 250 - FailingStore.most_deleted_at_once)
+        self.assertFalse(deletion.is_left())
 
     def test_a_missing_object_is_ignored(self) -> None:
         DiscardedAudio.objects.create(name="gone/1.flac", segment_id=uuid4())
@@ -240,6 +255,23 @@ class SweepTests(TestCase):
         deletion.delete_call(call.pk, LATER)
         self.assertEqual(deletion.sweep(), 2)
         self.assertFalse(any(audio_store().exists(name) for name in names))
+
+
+class TwoProcessesTests(TransactionTestCase):
+    def test_only_one_process_sweeps(self) -> None:
+        if connection.vendor != "postgresql":
+            self.skipTest("SQLite serves one host, and has no such lock")
+        DiscardedAudio.objects.create(name="gone/1.flac", segment_id=uuid4())
+        others: list[int] = []
+
+        def sweep_too(_store: object, _names: object) -> None:
+            with ThreadPoolExecutor() as threads:
+                others.append(threads.submit(call_and_disconnect, deletion.sweep).result())
+
+        with mock.patch.object(AudioStorage, "delete_all", sweep_too):
+            self.assertEqual(deletion.sweep(), 1)
+        self.assertEqual(others, [0])
+        self.assertFalse(deletion.is_left())
 
 
 class SweepAfterCommitTests(TransactionTestCase):

@@ -14,9 +14,9 @@ from calls import storage
 from calls.models import Call, Participant, Subscription
 from calls.times import EPOCH, from_microseconds
 from streams.sealing import rows
-from streams.sealing.announcements import ANNOUNCE_BYTES, OpenJournals
+from streams.sealing.announcements import ANNOUNCE_BYTES, HEARTBEAT_SECONDS, OpenJournals
 from streams.sealing.rows import Announcement
-from streams.sealing.sealer import HEARTBEAT_SECONDS, Sealer
+from streams.sealing.sealer import Sealer
 from tests.streams.journals import Socket, metadata_of
 from tests.streams.packets import RATE, START_US, speech
 from tests.streams.spools import SpoolTest, database_away

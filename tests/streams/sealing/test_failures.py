@@ -13,7 +13,7 @@ from calls.models import FailedJournal, RecorderProcess, Segment
 from streams.journal import spool
 from streams.sealing import steps
 from streams.sealing.failures import CHECK_SECONDS, FailureLog, ProcessStatus
-from streams.sealing.sealer import HEARTBEAT_SECONDS, LONGEST_BACKOFF_SECONDS
+from streams.sealing.sealer import FAILURES_SECONDS, LONGEST_BACKOFF_SECONDS
 from streams.stats import Backlog
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
@@ -30,8 +30,8 @@ class ProcessRow(SpoolTest):
         self.assertEqual(str(row.id), self.process.folder.name)
         self.assertEqual((row.open_streams, row.segments_sealed), (0, 0))
         self.store.away = False
-        self.process.round(after_seconds=HEARTBEAT_SECONDS)
-        self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.process.round(after_seconds=FAILURES_SECONDS)
+        self.process.round(after_seconds=FAILURES_SECONDS)
         row.refresh_from_db()
         self.assertEqual(row.segments_sealed, Segment.objects.count())
         self.assertEqual((row.failures["store"], row.last_error), (1, "StoreUnreachable"))
@@ -59,7 +59,7 @@ class ProcessRow(SpoolTest):
     def test_the_status_is_written_when_the_database_is_reachable_again(self) -> None:
         with database_away(), self.expected():
             self.process.round()
-        self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.process.round(after_seconds=FAILURES_SECONDS)
         self.assertEqual(RecorderProcess.objects.count(), 1)
 
 
@@ -90,7 +90,7 @@ class FailedJournalRow(SpoolTest):
         with self.expected():
             for _ in range(times):
                 self.process.round(after_seconds=LONGEST_BACKOFF_SECONDS)
-        self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.process.round(after_seconds=FAILURES_SECONDS)
         row: FailedJournal = FailedJournal.objects.get()
         return row
 
@@ -103,20 +103,20 @@ class FailedJournalRow(SpoolTest):
         self.fail()
         self.failing.is_mended = True
         self.process.round(after_seconds=LONGEST_BACKOFF_SECONDS)
-        self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.process.round(after_seconds=FAILURES_SECONDS)
         self.assertEqual(FailedJournal.objects.count(), 0)
         self.assertGreater(Segment.objects.count(), 0)
 
     def test_it_is_retried_at_once_on_request(self) -> None:
         self.fail()
         tries = self.failing.tries
-        self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.process.round(after_seconds=FAILURES_SECONDS)
         self.assertEqual(self.failing.tries, tries)  # it waits fifteen seconds
         self.failing.is_mended = True
         FailedJournal.objects.update(retry_asked_at=timezone.now())
         sealer = self.process.sealer
         sealer._retry_at = dict.fromkeys(sealer._retry_at, self.clock.now + 3600)
-        self.process.round(after_seconds=HEARTBEAT_SECONDS)
+        self.process.round(after_seconds=FAILURES_SECONDS)
         self.process.round()
         self.assertGreater(Segment.objects.count(), 0)
 
@@ -133,7 +133,7 @@ class FailedJournalRow(SpoolTest):
         self.process.die()
         successor = self.new_process()
         successor.round()
-        successor.round(after_seconds=HEARTBEAT_SECONDS)
+        successor.round(after_seconds=FAILURES_SECONDS)
         self.assertEqual(FailedJournal.objects.count(), 0)
         self.assertGreater(Segment.objects.count(), 0)
 
@@ -156,8 +156,8 @@ class SetAside(SpoolTest):
 
     def rounds(self, *processes: Any) -> None:
         for process in processes or (self.process,):
-            process.round(after_seconds=HEARTBEAT_SECONDS)
-            process.round(after_seconds=HEARTBEAT_SECONDS)
+            process.round(after_seconds=FAILURES_SECONDS)
+            process.round(after_seconds=FAILURES_SECONDS)
 
     def rows(self) -> Sequence[FailedJournal]:
         return list(FailedJournal.objects.filter(process=self.process.folder.name))

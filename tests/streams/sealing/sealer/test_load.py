@@ -15,10 +15,12 @@ from django.utils import timezone
 from calls import storage
 from calls.models import Call, Segment
 from calls.storage import StoreUnreachable, deletion
+from calls.storage.sweeper import EVERY_SECONDS
 from calls.times import EPOCH
 from streams.sealing import rows, steps
+from streams.sealing.announcements import HEARTBEAT_SECONDS
 from streams.sealing.backlog_watch import CHECK_SECONDS
-from streams.sealing.sealer import HEARTBEAT_SECONDS, SWEEP_SECONDS, TAKEOVER_SECONDS, Sealer
+from streams.sealing.sealer import TAKEOVER_SECONDS, Sealer
 from streams.sealing.steps import SealJob
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
@@ -97,7 +99,7 @@ class SteadyLoad(SpoolTest):
             while self.clock.now < began + 3 * TAKEOVER_SECONDS:
                 self.process.round()
             self.assertEqual(sweep.call_count, 1)
-            self.process.round(after_seconds=SWEEP_SECONDS)
+            self.process.round(after_seconds=EVERY_SECONDS)
             self.assertEqual(sweep.call_count, 2)
 
     def test_heartbeats_continue_after_a_short_database_failure(self) -> None:

@@ -9,19 +9,22 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+from structlog.testing import capture_logs
+
 from calls import storage
 from calls.models import Call, DiscardedAudio, Segment, Subscription
+from calls.storage.sweeper import EVERY_SECONDS
 from calls.times import EPOCH
 from streams.journal import spool
 from streams.journal.backlog import backlog_of, streams_in, waiting_calls
 from streams.journal.records import Counts
 from streams.sealing import rows
+from streams.sealing.announcements import HEARTBEAT_SECONDS
 from streams.sealing.backlog_watch import CHECK_SECONDS, CHECK_SHARE
 from streams.sealing.sealer import (
+    AXES_SECONDS,
     GATHER_SECONDS,
-    HEARTBEAT_SECONDS,
     LONGEST_BACKOFF_SECONDS,
-    SWEEP_SECONDS,
     Sealer,
 )
 from streams.sealing.steps import call_of
@@ -220,11 +223,11 @@ class Housekeeping(SpoolTest):
         self.process.round()
         old, young = sorted((self.spool / spool.AXES).iterdir())
         os.utime(old, (time.time() - 3601, time.time() - 3601))
-        self.process.round(after_seconds=SWEEP_SECONDS)
+        self.process.round(after_seconds=AXES_SECONDS)
         self.assertEqual(list((self.spool / spool.AXES).iterdir()), [young])
 
     def test_a_spool_without_axes_has_none_to_delete(self) -> None:
-        self.assertTrue(self.process.round(after_seconds=SWEEP_SECONDS))
+        self.assertTrue(self.process.round(after_seconds=AXES_SECONDS))
 
     def test_audio_of_deleted_calls_is_removed_once_a_minute(self) -> None:
         Socket(self.process.folder).say(speech(5)).close()
@@ -232,18 +235,36 @@ class Housekeeping(SpoolTest):
         segment = Segment.objects.get()
         DiscardedAudio.objects.create(name=segment.audio_name, segment_id=segment.id)
         Segment.objects.all().delete()
-        self.process.round(after_seconds=SWEEP_SECONDS - 1)
+        self.process.round(after_seconds=EVERY_SECONDS - 1)
         self.assertEqual(len(self.store.held), 1)
         self.process.round(after_seconds=1)
         self.assertEqual((self.store.held, DiscardedAudio.objects.count()), ({}, 0))
 
-    def test_a_failed_removal_of_deleted_audio_counts_as_a_store_failure(self) -> None:
-        with (
-            self.expected(),
-            patch("calls.storage.deletion.sweep", side_effect=ConnectionError("unreachable")),
-        ):
-            self.assertFalse(self.process.round())
-        self.assertEqual(self.process.sealer.failures["store"], 1)
+    def test_a_failed_removal_of_deleted_audio_delays_no_sealing(self) -> None:
+        Socket(self.process.folder).say(speech(5)).close()
+        failing = patch("calls.storage.deletion.sweep", side_effect=ConnectionError("unreachable"))
+        with failing, capture_logs() as lines:
+            self.assertTrue(self.process.round())
+        self.assertEqual(Segment.objects.count(), 1)
+        self.assertIn("sweep delayed", [line["event"] for line in lines])
+
+    def test_a_sweep_that_takes_for_ever_delays_neither_sealing_nor_heartbeats(self) -> None:
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        with patch("calls.storage.deletion.sweep", side_effect=lambda *_: go_on.wait() and 0):
+            self.process.sealer.round()  # not waiting for the sweep
+            live = Socket(self.process.folder, "live")
+            Socket(self.process.folder, "ended").say(speech(5)).close()
+            self.clock.forward(HEARTBEAT_SECONDS)
+            self.assertTrue(self.process.sealer.round())
+            before = Subscription.objects.get(stream_id=live.stream_id).seen_at
+            self.clock.forward(HEARTBEAT_SECONDS)
+            self.process.sealer.round()
+        self.assertEqual(Segment.objects.count(), 1)
+        after = Subscription.objects.get(stream_id=live.stream_id).seen_at
+        self.assertGreater(after, before)
+        go_on.set()
+        self.process.sealer.sweeper.wait()
 
     def test_the_backlog_counts_the_journals_of_every_process(self) -> None:
         other = self.new_process()

@@ -8,9 +8,10 @@ from unittest.mock import patch
 from uuid import UUID
 
 from streams.sealing import rows, steps
+from streams.sealing.announcements import HEARTBEAT_SECONDS
 from streams.sealing.overlaps.placement import without_overlaps
 from streams.sealing.rows import Announcement
-from streams.sealing.sealer import HEARTBEAT_SECONDS, TAKEOVER_SECONDS
+from streams.sealing.sealer import TAKEOVER_SECONDS
 from tests.streams.journals import Socket
 from tests.streams.packets import START_US, Sent, speech
 from tests.streams.spools import SpoolTest
