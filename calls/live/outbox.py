@@ -21,10 +21,14 @@ MAX_LEVEL_PROCESSES = 64
 
 
 class Outbox:
-    """One per socket, filled by the news and emptied by the sender."""
+    """One per socket, filled by the news and emptied by the sender.
+
+    Until the first snapshot is requested it takes nothing that a snapshot has: a page must not show
+    one call of thirty for a moment, nor the end of a call that it does not know.
+    """
 
     def __init__(self) -> None:
-        self._snapshot_due = False
+        self._has_begun = self._snapshot_due = False
         self._messages: list[BrowserMessage] = []
         self._levels: dict[str, Levels] = {}
         self._totals: BrowserMessage | None = None
@@ -32,12 +36,12 @@ class Outbox:
 
     def request_snapshot(self) -> None:
         """Makes a snapshot the next thing to send; it replaces all waiting call messages."""
-        self._snapshot_due = True
+        self._has_begun = self._snapshot_due = True
         self._messages.clear()
 
     def put(self, messages: Iterable[BrowserMessage]) -> None:
         """Appends call messages, unless a snapshot is due: made when it is sent, it has them."""
-        if self._snapshot_due:
+        if self._snapshot_due or not self._has_begun:
             return
         self._messages.extend(messages)
         if len(self._messages) > MAX_CALL_MESSAGES:
@@ -45,7 +49,7 @@ class Outbox:
 
     def put_levels(self, process: str, levels: Levels) -> None:
         """Replaces the waiting levels of this process, which are out of date."""
-        if not levels:
+        if not (levels and self._has_begun):
             return
         if process not in self._levels and len(self._levels) >= MAX_LEVEL_PROCESSES:
             self._levels.pop(next(iter(self._levels)))
@@ -61,6 +65,8 @@ class Outbox:
 
     def take_totals_and_minutes(self) -> list[BrowserMessage]:
         """Removes and returns totals and minutes, which may be sent after the call messages."""
+        if not self._has_begun:
+            return []
         taken = [] if self._totals is None else [self._totals]
         if self._minutes:
             taken.append({"type": "minutes", "minutes": self._minutes})

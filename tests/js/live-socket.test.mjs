@@ -34,6 +34,21 @@ test("messages are parsed", () => {
   assert.deepEqual(browser.events, ["opened", { type: "snapshot", calls: [] }]);
 });
 
+test("messages before the first snapshot of each connection are ignored", () => {
+  const browser = new Connection();
+  for (let connection = 0; connection < 2; connection += 1) {
+    browser.newest.onopen();
+    browser.newest.onmessage({ data: '{"type":"call.started","call":{"id":"a"}}' });
+    browser.newest.onmessage({ data: '{"type":"levels","levels":{}}' });
+    browser.newest.onmessage({ data: '{"type":"snapshot","calls":[]}' });
+    browser.newest.onmessage({ data: '{"type":"call.ended","call":{"id":"a"}}' });
+    browser.newest.onclose({ code: 1006 });
+    browser.pass(250);
+  }
+  const types = browser.events.map((event) => event.type).filter((type) => type);
+  assert.deepEqual(types, ["snapshot", "call.ended", "snapshot", "call.ended"]);
+});
+
 test("a lost connection is opened again after a pause", () => {
   const browser = new Connection();
   browser.connect();

@@ -15,6 +15,20 @@ def messages(count: int) -> list[BrowserMessage]:
 class TheOutbox(SimpleTestCase):
     def setUp(self) -> None:
         self.outbox = Outbox()
+        self.outbox.request_snapshot()
+        self.outbox.take()
+
+    def test_before_the_first_snapshot_nothing_that_it_has_is_taken(self) -> None:
+        outbox = Outbox()
+        outbox.put(messages(MAX_CALL_MESSAGES + 1))
+        outbox.put_levels("one", {"a": [-30.0, -20.0]})
+        outbox.put_minutes({"a": "00"})
+        self.assertEqual(outbox.take(), (False, [], {}))
+        self.assertEqual(outbox.take_totals_and_minutes(), [])
+        outbox.request_snapshot()
+        self.assertEqual(outbox.take(), (True, [], {}))
+        minutes = {"type": "minutes", "minutes": {"a": "00"}}
+        self.assertEqual(outbox.take_totals_and_minutes(), [minutes])
 
     def test_messages_are_taken_once_and_in_order(self) -> None:
         self.outbox.put(messages(3))

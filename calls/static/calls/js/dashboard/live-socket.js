@@ -22,12 +22,13 @@ export class LiveSocket {
       timer: null,
       attempt: 0,
       wasOpen: false,
+      hasSnapshot: false,
     });
   }
 
   open() {
     this.browser.cancel(this.timer);
-    this.wasOpen = false;
+    this.wasOpen = this.hasSnapshot = false;
     const socket = this.browser.open(this.url);
     this.socket = socket;
     socket.onopen = () => this.#opened(socket);
@@ -59,7 +60,10 @@ export class LiveSocket {
     if (socket !== this.socket) return;
     this.attempt = 0; // only a message proves that the server works again
     this.#watch(socket);
-    this.listeners.message(JSON.parse(event.data));
+    const message = JSON.parse(event.data);
+    // What comes before the first snapshot changes a state that this page does not have yet.
+    this.hasSnapshot ||= message.type === "snapshot";
+    if (this.hasSnapshot) this.listeners.message(message);
   }
 
   #closed(socket, event) {
