@@ -23,6 +23,7 @@ from django.urls import path
 from acsmedia.monitoring import metrics
 from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
+from acsmedia.servers.proxies import with_plain_proto
 from acsmedia.warmup import warm_up
 from calls.routing import listen_socket, live_socket
 from streams.acs.auth import HandshakeAuth
@@ -63,7 +64,7 @@ class Application:
             await self._run_lifespan(receive, send)
             return
         self._recorder.start()
-        await self._router(scope, receive, send)
+        await self._router(with_plain_proto(scope), receive, send)
 
     async def _run_lifespan(self, receive: Any, send: Any) -> None:
         """Starts and stops the recorder at the server's startup and shutdown events."""

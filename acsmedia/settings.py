@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
-from environs import EnvError, FileAwareEnv, validate
+from environs import EnvError, FileAwareEnv, ValidationError, validate
 
 env = FileAwareEnv(strip_whitespace=True)
 
@@ -29,6 +30,15 @@ def _each(pattern: str, error: str) -> Callable[[list[str]], None]:
     return check_all
 
 
+def _each_network(items: list[str]) -> None:
+    for item in items:
+        try:
+            ip_network(item, strict=False)
+        except ValueError:
+            text = "use addresses or networks such as 10.0.0.0/8, separated by commas."
+            raise ValidationError(text) from None
+
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- folders --------------------------------------------------------------------------------------
@@ -40,6 +50,7 @@ AUDIO_DIR = DATA_DIR / "audio"  # sealed segments, when AUDIO_STORE=files
 
 # --- Django ---------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=1))
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])  # accepted, too
 DEBUG = env.bool("DEBUG", default=False)
 # plain HTTP, to try the product on this host: see acsmedia.W005 in streams/checks.py
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
@@ -257,6 +268,7 @@ ACS_JWKS_URL = env.str(
     "ACS_JWKS_URL", "https://acscallautomation.communication.azure.com/calling/keys"
 )
 ACS_STREAM_TOKEN = env.str("ACS_STREAM_TOKEN", "")
+ACS_STREAM_TOKEN_PREVIOUS = env.str("ACS_STREAM_TOKEN_PREVIOUS", "")  # accepted, too
 
 # --- monitoring and limits ------------------------------------------------------------------------
 # the bearer token of Prometheus; if empty, only this host may read /metrics
@@ -279,8 +291,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "calls.http.errors.exception_handler",
     "DEFAULT_THROTTLE_CLASSES": [
-        "rest_framework.throttling.AnonRateThrottle",
-        "rest_framework.throttling.UserRateThrottle",
+        "calls.api.throttles.AnonymousThrottle",
+        "calls.api.throttles.UserThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("REST_RATE_ANONYMOUS", "60/min", validate=_RATE),
@@ -313,6 +325,9 @@ AXES_DISABLE_ACCESS_LOG = True  # logins are not recorded, for privacy
 AXES_VERBOSE = False
 
 # --- security -------------------------------------------------------------------------------------
+# Networks of proxies whose X-Forwarded-For is believed; nobody's without it.
+_proxies: list[str] = env.list("TRUSTED_PROXIES", default=[], validate=_each_network)
+TRUSTED_PROXIES = [ip_network(network, strict=False) for network in _proxies]
 # TLS ends at nginx or a load balancer, which sets X-Forwarded-Proto.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not INSECURE_HTTP)

@@ -6,31 +6,47 @@ alone: otherwise anyone could lock operators out from anywhere.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+Address = IPv4Address | IPv6Address
+
 
 def client_address(request: HttpRequest) -> str | None:
     """Returns the browser's address; None if there is none (a Unix socket).
 
-    nginx sets X-Forwarded-For to the address it sees (deploy/nginx/locations.conf); some load
-    balancers add a port. If the header holds no valid address, the address of the connection is
-    used. Without a proxy a client can forge the header and so escape its own count, but it cannot
-    lock out another address.
+    X-Forwarded-For is read if the connection comes from a trusted proxy (`TRUSTED_PROXIES`): from
+    its end, until an address is not a trusted proxy's. Anybody else could forge it, and so escape
+    every count, or lock out another address.
     """
-    claimed = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-    without_port = claimed.rpartition(":")[0].strip("[]")
-    for text in (claimed, without_port, request.META.get("REMOTE_ADDR", "")):
-        try:
-            return str(ip_address(text.partition("%")[0]))  # Postgres has no IPv6 zones
-        except ValueError:
-            continue
+    peer = _address_in(request.META.get("REMOTE_ADDR", ""))
+    address = peer
+    for claimed in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        if address is None or not _is_trusted(address):
+            break
+        if (before := _address_in(claimed)) is None:
+            break
+        address = before
+    return None if address is None else str(address)
+
+
+def _address_in(text: str) -> Address | None:
+    """Returns the address in a text, without the port that some load balancers add."""
+    text = text.strip()
+    for candidate in (text, text.rpartition(":")[0].strip("[]")):
+        with suppress(ValueError):
+            return ip_address(candidate.partition("%")[0])  # Postgres has no IPv6 zones
     return None
+
+
+def _is_trusted(address: Address) -> bool:
+    return any(address in network for network in settings.TRUSTED_PROXIES)
 
 
 def refusal(request: HttpRequest, _response: Any, _credentials: Any) -> HttpResponse:

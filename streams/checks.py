@@ -11,6 +11,7 @@
 | acsmedia.E007 | `AUDIO_STORE=s3` without `S3_BUCKET` |
 | acsmedia.E008 | `AUDIO_STORE=azure` without container name or connection string |
 | acsmedia.E009 | `REDIS_URL` has a scheme that the channel layer does not support |
+| acsmedia.E010 | `ACS_STREAM_TOKEN_PREVIOUS` without `ACS_STREAM_TOKEN` |
 | acsmedia.W001 | `ACS_STREAM_TOKEN` is short; with `ACS_AUTH=jwt` it is a second protection |
 | acsmedia.W002 | Postgres with the in-memory channel layer: no process sees another's calls |
 | acsmedia.W003 | SQLite with Redis: SQLite allows one writer, so several processes will wait |
@@ -65,6 +66,7 @@ def check_auth(**_: Any) -> list[CheckMessage]:
             found.append(Error(text, id="acsmedia.E004"))
         else:
             found.append(Advice(text, id="acsmedia.W001"))
+    found += _check_previous_token()
     address = _split(settings.ACS_JWKS_URL)
     schemes = {"https", "http"} if settings.DEBUG else {"https"}
     if address is None or address[0] not in schemes or not address[1]:
@@ -72,6 +74,17 @@ def check_auth(**_: Any) -> list[CheckMessage]:
         hint = "Over plain HTTP, anyone who can alter the response can forge tokens."
         found.append(Error(text, hint=hint, id="acsmedia.E005"))
     return found
+
+
+def _check_previous_token() -> list[CheckMessage]:
+    previous = settings.ACS_STREAM_TOKEN_PREVIOUS
+    if previous and not settings.ACS_STREAM_TOKEN:
+        text = "ACS_STREAM_TOKEN_PREVIOUS needs ACS_STREAM_TOKEN, the new token."
+        return [Error(text, id="acsmedia.E010")]
+    if 0 < len(previous) < MIN_SECRET_LENGTH:
+        text = f"ACS_STREAM_TOKEN_PREVIOUS has fewer than {MIN_SECRET_LENGTH} characters."
+        return [Advice(text, id="acsmedia.W001")]
+    return []
 
 
 def check_data_dir(**_: Any) -> list[CheckMessage]:

@@ -59,6 +59,14 @@ class AlwaysJson(BaseContentNegotiation):
 class Resource(APIView):
     content_negotiation_class = AlwaysJson
 
+    def check_permissions(self, request: Request) -> None:
+        """Counts the request first: DRF would not count those that are refused."""
+        super().check_throttles(request)
+        super().check_permissions(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Does nothing: the request is counted already."""
+
 
 @schema.CALLS
 class CallList(Resource, ListAPIView[Call]):

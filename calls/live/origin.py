@@ -44,7 +44,7 @@ def is_same_origin(scope: dict[str, Any]) -> bool:
         name, value = settings.SECURE_PROXY_SSL_HEADER
         header = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
         if header is not None:
-            is_secure = header.split(",")[0].strip() == value
+            is_secure = header == value  # `acsmedia.servers.proxies` has made it plain
     own = f"{'https' if is_secure else 'http'}://{host}"
     return _parts_of(origin) is not None and _parts_of(origin) == _parts_of(own)
 

@@ -22,6 +22,7 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, cast, get_args
 from urllib.parse import unquote_to_bytes
@@ -118,6 +119,7 @@ class HandshakeAuth:
         *,
         audience: str = "",
         stream_token: str = "",
+        previous_token: str = "",
         keys: KeySet | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -128,10 +130,12 @@ class HandshakeAuth:
         assert mode != "token" or stream_token, "an empty token would let everyone in"
         self._mode = mode
         self._audience = audience
-        self._stream_token = stream_token.encode()
+        # while the address is changed in the calling application, both tokens are right
+        self._stream_tokens = [one.encode() for one in (stream_token, previous_token) if one]
         self._keys = keys
         self._refusals = RefusalLog(clock)
         self._handshake_limiter = LoopLimiter(max_waiting=MAX_WAITING, max_seconds=WAIT_SECONDS)
+        self._stranger_limiter = LoopLimiter(max_waiting=MAX_WAITING, max_seconds=WAIT_SECONDS)
         self._close_limiter = LoopLimiter()
 
     @classmethod
@@ -149,6 +153,7 @@ class HandshakeAuth:
             mode,
             audience=settings.ACS_RESOURCE_ID,
             stream_token=settings.ACS_STREAM_TOKEN,
+            previous_token=settings.ACS_STREAM_TOKEN_PREVIOUS,
             keys=keys,
         )
 
@@ -164,25 +169,41 @@ class HandshakeAuth:
         `Refused`.
         """
         try:
-            try:
-                await self._handshake_limiter.acquire()
-                # first, because it is cheap and spares the key server requests caused by strangers
-                if self._mode != "off" and self._stream_token:
-                    check_stream_token(scope.get("query_string", b""), self._stream_token)
-                if self._mode == "jwt":
-                    assert self._keys is not None, "mode jwt has a key set"
-                    token = bearer_token(scope.get("headers", ()))
-                    key = await self._keys.find(key_id_of(token))
-                    check_claims(token, key, self._audience)
-            except Overloaded:
-                raise Undecided(Reason.OVERLOADED) from None
-            except UnknownKey:
-                raise Forbidden(Reason.UNKNOWN_KEY) from None
-            except KeysUnavailable:
-                raise Undecided(Reason.NO_KEYS) from None
+            key_id = await self._check_cheaply(scope)
+            await self._check_in_turn(scope, key_id)
         except Refused as refused:
             self._refusals.write(refused.reason)
             raise
+
+    async def _check_cheaply(self, scope: Mapping[str, Any]) -> str:
+        """Checks what costs little; returns the id of the key that signed the JWT, "" without one.
+
+        Strangers wait in a queue of their own, so that a burst of them delays no right handshake
+        and no audio, and they cause no requests to the key server.
+        """
+        try:
+            if self._mode != "off" and self._stream_tokens:
+                check_stream_token(scope.get("query_string", b""), *self._stream_tokens)
+            return key_id_of(bearer_token(scope.get("headers", ()))) if self._mode == "jwt" else ""
+        except Refused:
+            with suppress(Overloaded):
+                await self._stranger_limiter.acquire()
+            raise
+
+    async def _check_in_turn(self, scope: Mapping[str, Any], key_id: str) -> None:
+        """Waits for this handshake's turn, and checks the signature and the claims of its JWT."""
+        try:
+            await self._handshake_limiter.acquire()
+            if self._mode == "jwt":
+                assert self._keys is not None, "mode jwt has a key set"
+                key = await self._keys.find(key_id)
+                check_claims(bearer_token(scope.get("headers", ())), key, self._audience)
+        except Overloaded:
+            raise Undecided(Reason.OVERLOADED) from None
+        except UnknownKey:
+            raise Forbidden(Reason.UNKNOWN_KEY) from None
+        except KeysUnavailable:
+            raise Undecided(Reason.NO_KEYS) from None
 
     async def wait_to_close(self) -> None:
         """Waits for this socket's turn to be closed: many sockets may close at once, as they may
@@ -191,9 +212,9 @@ class HandshakeAuth:
         await self._close_limiter.acquire()
 
 
-def check_stream_token(query_string: bytes, expected: bytes) -> None:
-    """Raises `Refused` unless the query string contains `token` exactly once, with the value
-    `expected`.
+def check_stream_token(query_string: bytes, *expected: bytes) -> None:
+    """Raises `Refused` unless the query string contains `token` exactly once, with one of the
+    `expected` values.
 
     A plus sign is taken literally, so that a base64 secret can be pasted into the URL unescaped.
     """
@@ -203,7 +224,9 @@ def check_stream_token(query_string: bytes, expected: bytes) -> None:
     tokens = [unquote_to_bytes(value) for name, _, value in pairs if name == b"token"]
     if not tokens:
         raise Unauthenticated(Reason.NO_STREAM_TOKEN)
-    if len(tokens) > 1 or not hmac.compare_digest(tokens[0], expected):
+    # all of them, in the same time whichever it is
+    matches = [hmac.compare_digest(tokens[0], value) for value in expected]
+    if len(tokens) > 1 or not any(matches):
         raise Forbidden(Reason.WRONG_STREAM_TOKEN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from axes.models import AccessAttempt
@@ -14,7 +15,7 @@ LIMIT = 3
 PASSWORD = "correct horse"
 
 
-@override_settings(AXES_FAILURE_LIMIT=LIMIT)
+@override_settings(AXES_FAILURE_LIMIT=LIMIT, TRUSTED_PROXIES=[ip_network("127.0.0.1")])
 class LockoutTests(TestCase):
     def setUp(self) -> None:
         self.user = User.objects.create_user("olga", password=PASSWORD, is_staff=True)
@@ -101,12 +102,27 @@ class LockoutTests(TestCase):
         self.assertNotIn("wrong", stored)
 
 
+@override_settings(TRUSTED_PROXIES=[ip_network("192.0.2.0/24"), ip_network("203.0.113.200")])
 class ClientAddressTests(SimpleTestCase):
+    def test_nobody_else_is_believed(self) -> None:
+        for connected in ("198.51.100.1", "2001:db8::9"):
+            request = RequestFactory().get(
+                "/", HTTP_X_FORWARDED_FOR="203.0.113.9", REMOTE_ADDR=connected
+            )
+            self.assertEqual(client_address(request), connected)
+        with self.settings(TRUSTED_PROXIES=[]):
+            request = RequestFactory().get(
+                "/", HTTP_X_FORWARDED_FOR="203.0.113.9", REMOTE_ADDR="127.0.0.1"
+            )
+            self.assertEqual(client_address(request), "127.0.0.1")
+
     def test_the_address_is_the_one_the_proxy_saw_or_else_the_connection(self) -> None:
         connected = "192.0.2.1"
         addresses = {
             "203.0.113.9": "203.0.113.9",
             "198.51.100.7, 203.0.113.9": "203.0.113.9",
+            "203.0.113.9, 203.0.113.200": "203.0.113.9",
+            "203.0.113.9, bad, 203.0.113.200": "203.0.113.200",
             "203.0.113.9:5000": "203.0.113.9",
             "[2001:db8::1]:99": "2001:db8::1",
             "2001:DB8::1%eth0": "2001:db8::1",

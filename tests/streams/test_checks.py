@@ -22,6 +22,7 @@ VALID: dict[str, Any] = {
     "ACS_RESOURCE_ID": "3d20e1de-58ee-4f09-ae4b-1a7d3d1c0a11",
     "ACS_JWKS_URL": "https://acscallautomation.communication.azure.com/calling/keys",
     "ACS_STREAM_TOKEN": "",
+    "ACS_STREAM_TOKEN_PREVIOUS": "",
     "AUDIO_STORE": "files",
     "REDIS_URL": "",
     "METRICS_TOKEN": "",
@@ -58,6 +59,12 @@ class ChecksCase(SimpleTestCase):
 
 
 class AccessTests(ChecksCase):
+    def test_a_previous_token_needs_a_new_one_of_enough_length(self) -> None:
+        name, long = "ACS_STREAM_TOKEN_PREVIOUS", "x" * 40
+        self.assert_found("E010", name, ACS_STREAM_TOKEN_PREVIOUS=long)
+        self.assert_found("W001", name, ACS_STREAM_TOKEN=long, ACS_STREAM_TOKEN_PREVIOUS="short")
+        self.assert_nothing(ACS_STREAM_TOKEN=long, ACS_STREAM_TOKEN_PREVIOUS=long)
+
     def test_valid_settings_pass(self) -> None:
         self.assert_nothing()
         self.assert_nothing(ACS_AUTH="token", ACS_STREAM_TOKEN="x" * 16)

@@ -30,6 +30,16 @@ class StreamTokenTests(HandshakeCase):
         await self.assert_admitted(scope(query=b"token=" + SECRET.encode()))
         await self.assert_admitted(scope(query=b"a=1&token=a-secret%2Bof%2fthe%3Daddress&b"))
 
+    async def test_the_previous_secret_is_accepted_while_it_is_set(self) -> None:
+        before = "the-secret-of-last-year"
+        await self.assert_refused(
+            Reason.WRONG_STREAM_TOKEN, scope(query=b"token=" + before.encode())
+        )
+        self.auth = HandshakeAuth("token", stream_token=SECRET, previous_token=before)
+        for secret in (SECRET, before):
+            await self.assert_admitted(scope(query=b"token=" + secret.encode()))
+        await self.assert_refused(Reason.WRONG_STREAM_TOKEN, scope(query=b"token="))
+
     async def test_a_wrong_secret_is_refused(self) -> None:
         for secret in (
             b"",

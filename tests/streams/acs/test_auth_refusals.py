@@ -29,13 +29,19 @@ class LimitTests(HandshakeCase):
         await asyncio.gather(*burst)
         await self.assert_admitted(scope())
 
-    async def test_the_token_is_checked_only_after_the_queue(self) -> None:
-        self.auth = HandshakeAuth("token", stream_token=SECRET)
-        burst = [asyncio.create_task(self.auth.admit(scope())) for _ in range(3)]
+    async def test_strangers_take_turns_and_wait_in_no_queue_of_right_ones(self) -> None:
+        with mock.patch.object(auth, "MAX_WAITING", 20):
+            self.auth = HandshakeAuth("token", stream_token=SECRET)
+        strangers = [asyncio.create_task(self.auth.admit(scope())) for _ in range(100)]
+        right = scope(query=f"token={SECRET}".encode())
+        rightful = [asyncio.create_task(self.auth.admit(right)) for _ in range(2)]
         await asyncio.sleep(0)
-        self.assertEqual([task.done() for task in burst], [True, False, False])
-        await asyncio.wait(burst)
-        self.assertEqual({type(task.exception()) for task in burst}, {Unauthenticated})
+        # one has had its turn; those beyond the queue are refused without waiting
+        self.assertEqual(sum(task.done() for task in strangers), 100 - 20)
+        await asyncio.gather(*rightful)
+        self.assertGreater(sum(not task.done() for task in strangers), 10)
+        await asyncio.wait(strangers)
+        self.assertEqual({type(task.exception()) for task in strangers}, {Unauthenticated})
 
 
 class LogTests(HandshakeCase):
