@@ -36,7 +36,7 @@ class Export:
 
     def chunks_between(self, first: int, last: int) -> Generator[bytes, None, None]:
         """Yields bytes [first, last). WAV reads only the segments in that range; MP3 is encoded
-        from the start up to `last`.
+        from the start up to `last`, with an empty chunk for each that lies before `first`.
         """
         with ReadAhead(read_segment) as ahead:
             renderer = Renderer(self.plan, ahead.read, ahead.announce)
@@ -47,8 +47,7 @@ class Export:
             with closing(compressed.chunks(self.plan, renderer.all_blocks())) as chunks:
                 for chunk in chunks:
                     begin, end = max(first - position, 0), min(last - position, len(chunk))
-                    if begin < end:
-                        yield chunk[begin:end]
+                    yield chunk[begin:end] if begin < end else b""
                     position += len(chunk)
                     if position >= last:
                         return

@@ -45,24 +45,34 @@ def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBas
     """
 
     async def respond(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-        response: HttpResponseBase = await sync_to_async(view)(request, **arguments)
-        try:
-            if isinstance(response, Deferred):
-                made = await in_thread(response.work)
-                for header, value in response.items():  # set by DRF, such as Vary
-                    made.headers.setdefault(header, value)
-                response = made
-            if isinstance(response, Streamed):
-                await response.body.begin()
-        except ExportError as error:
-            response.close()
-            return response_for(error)
-        except BaseException:  # the client has disconnected
-            response.close()
-            raise
-        return response
+        def answer() -> tuple[HttpResponseBase, Any]:
+            # The user is known only now: REST reads the token in the view.
+            return view(request, **arguments), request.user.pk
+
+        response, owner = await sync_to_async(answer)()
+        return await _made(response, owner)
 
     # The schema generator reads these from a view.
     for name in ("cls", "initkwargs", "csrf_exempt", "__name__", "__doc__"):
         setattr(respond, name, getattr(view, name, None))
     return respond
+
+
+async def _made(response: HttpResponseBase, owner: Any) -> HttpResponseBase:
+    """Returns the response, or what it stands for, with a body that has begun."""
+    try:
+        if isinstance(response, Deferred):
+            made = await in_thread(response.work, owner)
+            for header, value in response.items():  # set by DRF, such as Vary
+                made.headers.setdefault(header, value)
+            response = made
+        if isinstance(response, Streamed):
+            response.body.owner = owner
+            await response.body.begin()
+    except ExportError as error:
+        response.close()
+        return response_for(error)
+    except BaseException:  # the client has disconnected
+        response.close()
+        raise
+    return response

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterable
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from threading import Event, Lock
 from typing import IO, TypeVar
 
+from calls.http.fair_threads import FairThreads
 from calls.storage.threads import call_and_disconnect
 
 T = TypeVar("T")
@@ -24,33 +25,40 @@ T = TypeVar("T")
 THREADS = 4
 """Exports that work at the same time; others wait for their next chunk."""
 
+THREADS_OF_A_USER = 2
+"""Exports of one user that work at the same time, so that some are left for others."""
+
 FILE_CHUNK_BYTES = 1 << 18
 
-_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="export")
+_threads = FairThreads(THREADS, each=THREADS_OF_A_USER, name="export")
 
 
 class Abandoned(Exception):
     """The client has disconnected: the result is no longer needed."""
 
 
-async def in_thread(work: Callable[[Event], T]) -> T:
-    """Runs `work` in an export thread. The event that it is given is set when the caller is
-    cancelled.
+async def in_thread(work: Callable[[Event], T], owner: Hashable = None) -> T:
+    """Runs `work` of a user in an export thread. The event that it is given is set when the caller
+    is cancelled.
     """
     stop = Event()
     try:
-        return await asyncio.wrap_future(_submit(lambda: work(stop)))
+        return await asyncio.wrap_future(_submit(owner, lambda: work(stop)))
     except asyncio.CancelledError:
         stop.set()
         raise
 
 
 class Body(AsyncIterator[bytes]):
-    """The chunks of a generator, each made in an export thread. `close` ends the generator
-    once the current chunk is made.
+    """The chunks of a generator, each made in an export thread of its `owner`, a user. `close` ends
+    the generator once the current chunk is made.
+
+    An empty chunk is not sent: a generator yields it so that it can be ended, and others can work,
+    while it skips what comes before a range.
     """
 
     def __init__(self, chunks: Generator[bytes, None, None]) -> None:
+        self.owner: Hashable = None
         self._chunks = chunks
         self._next: Future[bytes | None] | None = None
         self._closed = False
@@ -59,19 +67,24 @@ class Body(AsyncIterator[bytes]):
     async def begin(self) -> None:
         """Makes the first chunk, so that an error in it can still be sent with its status."""
         assert self._next is None, "a body begins once"
-        first = self._next = _submit(self._step)
-        await asyncio.wrap_future(first)
+        self._next = self._submit()
+        while await asyncio.wrap_future(self._next) == b"":
+            self._next = self._submit()
 
     async def __anext__(self) -> bytes:
-        chunk = await asyncio.wrap_future(self._next or _submit(self._step))
+        while (chunk := await asyncio.wrap_future(self._next or self._submit())) == b"":
+            self._next = self._submit()
         if chunk is None:
             raise StopAsyncIteration
-        self._next = _submit(self._step)
+        self._next = self._submit()
         return chunk
 
     def close(self) -> None:
         self._closed = True
-        _submit(self._end)
+        _submit(self.owner, self._end)
+
+    def _submit(self) -> Future[bytes | None]:
+        return _submit(self.owner, self._step)
 
     def _step(self) -> bytes | None:
         with self._running:
@@ -111,5 +124,5 @@ def file_chunks(file: IO[bytes], first: int, last: int) -> Generator[bytes, None
             yield chunk
 
 
-def _submit(work: Callable[[], T]) -> Future[T]:
-    return _threads.submit(call_and_disconnect, work)
+def _submit(owner: Hashable, work: Callable[[], T]) -> Future[T]:
+    return _threads.submit(owner, lambda: call_and_disconnect(work))

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Hashable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -48,6 +49,8 @@ log = structlog.get_logger(__name__)
 
 MAX_LISTENERS = 20
 """In one process; further ones are refused, because each costs the process that also records."""
+MAX_OF_A_USER = 5
+"""Most listeners of one user in a process, so that places are left for others."""
 MAX_CHUNKS = 100
 """Most chunks waiting for one browser: 2.5 s of four speakers. The newest stay."""
 MAX_VOICES = 1_000
@@ -78,20 +81,22 @@ class TooManyListeners(SocketClosed):
 
 
 class ListenerSlots:
-    """Bounds the number of listeners in this process."""
+    """Bounds the number of listeners in this process, and of each user."""
 
-    def __init__(self, limit: int = MAX_LISTENERS) -> None:
-        self._limit = limit
-        self._taken = 0
+    def __init__(self, limit: int = MAX_LISTENERS, each: int = MAX_OF_A_USER) -> None:
+        self._limit, self._each = limit, each
+        self._taken: Counter[Hashable] = Counter()
 
-    def acquire(self) -> None:
+    def acquire(self, user: Hashable) -> None:
         """Raises `TooManyListeners`."""
-        if self._taken >= self._limit:
+        if self._taken.total() >= self._limit or self._taken[user] >= self._each:
             raise TooManyListeners
-        self._taken += 1
+        self._taken[user] += 1
 
-    def release(self) -> None:
-        self._taken -= 1
+    def release(self, user: Hashable) -> None:
+        self._taken[user] -= 1
+        if not self._taken[user]:
+            del self._taken[user]
 
 
 class ListenConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untyped
@@ -101,8 +106,9 @@ class ListenConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untype
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         call_id: UUID = scope["url_route"]["kwargs"]["call_id"]
+        user = scope["user"].pk
         try:
-            self._slots.acquire()
+            self._slots.acquire(user)
         except TooManyListeners as full:
             await send({"type": "websocket.close", "code": full.code})
             return
@@ -116,7 +122,7 @@ class ListenConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untype
         except DatabaseError:  # without an entry in the ledger nobody listens
             await send({"type": "websocket.close", "code": TooManyListeners.code})
         finally:
-            self._slots.release()
+            self._slots.release(user)
 
 
 class ListenSocket(BrowserSocket):

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from unittest import IsolatedAsyncioTestCase
 
 from calls.http.streaming import (
+    THREADS,
     Abandoned,
     Body,
     file_chunks,
@@ -91,6 +92,36 @@ class BodyTests(IsolatedAsyncioTestCase):
         self.assertTrue(await is_set(source.closed))
         with self.assertRaises(StopAsyncIteration):
             await anext(body)
+
+    async def test_empty_chunks_are_not_sent_and_let_others_work(self) -> None:
+        def seek() -> Generator[bytes, None, None]:
+            yield from [b""] * 50
+            yield from [b"a", b"", b"b"]
+
+        body = Body(seek())
+        await body.begin()
+        self.assertEqual([chunk async for chunk in body], [b"a", b"b"])
+
+    async def test_a_seek_ends_when_its_client_leaves_before_the_first_byte(self) -> None:
+        """Bodies of abandoned seeks, more than there are threads, delay no other export."""
+        ended = [threading.Event() for _ in range(2 * THREADS)]
+
+        def seek(end: threading.Event) -> Generator[bytes, None, None]:
+            try:
+                while True:
+                    yield b""
+            finally:
+                end.set()
+
+        for end in ended:
+            body = Body(seek(end))
+            beginning = asyncio.create_task(body.begin())
+            await asyncio.sleep(0.01)
+            beginning.cancel()
+            body.close()
+        for end in ended:
+            self.assertTrue(await is_set(end))
+        self.assertEqual([chunk async for chunk in Body(Source(2).chunks())], [b"1 ", b"2 "])
 
     async def test_cancelling_the_caller_stops_the_work(self) -> None:
         stopped, started = threading.Event(), threading.Event()

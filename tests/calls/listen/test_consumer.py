@@ -147,7 +147,7 @@ class Access(ListeningTestCase):
         self.assertEqual(await self.refusal(self.socket(call_id=uuid4())), 4410)
 
     async def test_is_refused_to_one_listener_too_many_until_another_leaves(self) -> None:
-        self.slots = ListenerSlots(limit=1)
+        self.slots = ListenerSlots(each=1)
         async with self.listening():
             self.assertEqual(await self.refusal(self.socket()), 4503)
         async with self.listening():
