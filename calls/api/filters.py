@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django_filters import rest_framework as filters
 
 from calls.lookups import SHORTEST, TOO_SHORT
@@ -11,16 +13,29 @@ from calls.models import Call, CallQuerySet, database_now
 from calls.search import STATES, as_raw_id, matching
 
 
+class MomentField(filters.IsoDateTimeFilter.field_class):  # type: ignore[misc]
+    """A time that the database can hold: near the first and the last year its time zone may lead
+    out of them.
+    """
+
+    def clean(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().clean(value)
+        try:
+            return None if moment is None else moment.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("This time is out of range.") from None
+
+
+class MomentFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]
+    field_class = MomentField
+
+
 class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     state = filters.ChoiceFilter(
         choices=STATES, method="filter_state", help_text="Current state of the call."
     )
-    started_after = filters.IsoDateTimeFilter(
-        "started_at", "gte", help_text="Started at this time or later."
-    )
-    started_before = filters.IsoDateTimeFilter(
-        "started_at", "lt", help_text="Started before this time."
-    )
+    started_after = MomentFilter("started_at", "gte", help_text="Started at this time or later.")
+    started_before = MomentFilter("started_at", "lt", help_text="Started before this time.")
     participant = filters.CharFilter(
         method="filter_participant",
         help_text=f"A raw id, or part of one or of a number: {SHORTEST} characters or more.",
