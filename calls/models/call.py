@@ -121,12 +121,16 @@ class CallQuerySet(models.QuerySet["Call"]):
         )
 
     def with_troubles(self) -> Self:
-        """Annotates `gap_count`, `gap_seconds` and `alarm_count`. Index: ledger_of_call."""
+        """Annotates `gap_count`, `gap_seconds`, `alarm_count` and `active_alarm_count`, which are
+        among them. Index: ledger_of_call.
+        """
+        active = LedgerEntry.objects.active_alarms()
         gaps, alarms = LedgerEntry.objects.gaps(), LedgerEntry.objects.filter(kind="alarm")
         return self.annotate(
             gap_count=Coalesce(total_of(gaps, "call", Count("*")), 0),
             gap_seconds=Coalesce(total_of(gaps, "call", SECONDS), 0.0),
             alarm_count=Coalesce(total_of(alarms, "call", Count("*")), 0),
+            active_alarm_count=Coalesce(total_of(active, "call", Count("*")), 0),
         )
 
     def for_rest(self, now: datetime | Now) -> Self:
@@ -205,6 +209,7 @@ class Call(models.Model):
         gap_count: int
         gap_seconds: float
         alarm_count: int
+        active_alarm_count: int
         tracks: list[Participant]
         sockets: list[Subscription]
 

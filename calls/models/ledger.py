@@ -14,6 +14,10 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
         """Selects missing time on tracks."""
         return self.filter(kind="gap")
 
+    def active_alarms(self) -> Self:
+        """Selects alarms that nobody has cleared. They end with their socket at the latest."""
+        return self.filter(kind="alarm", ended_at=None)
+
 
 class LedgerEntry(models.Model):
     """An event of a call that is not audio: gap, DTMF, reconnect, clock jump, recovery, fault."""

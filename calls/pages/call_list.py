@@ -207,6 +207,7 @@ COLUMNS = (
     "gaps",
     "gap_seconds",
     "alarms",
+    "active_alarms",
 )
 
 
@@ -224,6 +225,7 @@ def _lines(calls: CallQuerySet) -> Generator[bytes, None, None]:
                 row["gap_count"],
                 round(row["gap_seconds"], 3),
                 row["alarm_count"],
+                row["active_alarm_count"],
             ]
             for row in _rows(shown)
         )
@@ -240,6 +242,7 @@ def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:
             "gap_count": call.gap_count,
             "gap_seconds": call.gap_seconds,
             "alarm_count": call.alarm_count,
+            "active_alarm_count": call.active_alarm_count,
             "started": call.started_at,
         }
         for facts, call in zip(serialized, calls, strict=True)

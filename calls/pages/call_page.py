@@ -60,6 +60,7 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
             {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],
         **_events(row, is_begun=request.GET.get("ledger") != "all"),
+        "active_alarms": _active_alarms(row) if is_live else [],
         "listeners": _listeners(row, now) if is_live else [],
         "formats": list(FORMATS.values()),
         "track_formats": _track_formats(participants),
@@ -120,6 +121,19 @@ def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:
         return calls.get(pk=pk)
     except Call.DoesNotExist:
         raise Http404("No call has this id. Its recording may have been deleted.") from None
+
+
+def _active_alarms(call: Call) -> list[tuple[str, str, datetime]]:
+    """Returns text, participant and beginning of the alarms that are active, the newest first."""
+    alarms = LedgerEntry.objects.filter(call=call).active_alarms().select_related("participant")
+    return [
+        (
+            event_text(entry.kind, entry.reason, entry.detail),
+            entry.participant.label if entry.participant else "",
+            entry.started_at,
+        )
+        for entry in alarms.order_by("-started_at", "-id")
+    ]
 
 
 def _listeners(call: Call, now: datetime) -> list[str]:

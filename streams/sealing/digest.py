@@ -131,7 +131,9 @@ class Digest:
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
     dtmf: list[Dtmf] = field(default_factory=list)
-    alarms: list[tuple[str | None, Alarm]] = field(default_factory=list)  # cleared, with raw id
+    alarms: list[tuple[str | None, Alarm]] = field(
+        default_factory=list
+    )  # raised or cleared, with raw id
     damage: list[Damage] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     closed: Closed | None = None
@@ -305,16 +307,15 @@ def _count(record: Counts, state: StreamState) -> None:
 
 
 def _note_alarm(alarm: Alarm, state: StreamState, digest: Digest) -> None:
-    """Reports an alarm once, when it is cleared. Until then the state keeps it, in case the process
-    dies before that.
+    """Reports an alarm when it is raised, and again when it is cleared. Until then the state keeps
+    it, in case the process dies before that.
     """
     others = [one for one in state.alarms if (one.name, one.voice) != (alarm.name, alarm.voice)]
-    if alarm.until_us is None:
-        state.alarms = [*others, alarm]
-    else:
-        state.alarms = others
-        raw_id = None if alarm.voice is None else state.voices.get(alarm.voice)
-        digest.alarms.append((raw_id, alarm))
+    state.alarms = [*others, alarm] if alarm.until_us is None else others
+    raw_id = None if alarm.voice is None else state.voices.get(alarm.voice)
+    raised = (raw_id, structs.replace(alarm, until_us=None))
+    digest.alarms = [one for one in digest.alarms if one != raised]
+    digest.alarms.append((raw_id, alarm))
 
 
 def _subscribe(metadata: Metadata, state: StreamState, digest: Digest) -> None:

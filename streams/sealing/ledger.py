@@ -95,12 +95,11 @@ def socket_entries(digest: Digest, last_us: int) -> Iterator[LedgerEntry]:
 
 
 def alarm_entries(digest: Digest) -> Iterator[LedgerEntry]:
-    """Yields the cleared alarms. Each belongs to its socket: the same alarm on another socket of
-    the call has an entry of its own.
+    """Yields the alarms; one that is active has no end yet. Each belongs to its socket: the same
+    alarm on another socket of the call has an entry of its own.
     """
     stream_id, call_id = UUID(digest.handshake.stream_id), UUID(digest.handshake.call_id)
     for raw_id, alarm in digest.alarms:
-        assert alarm.until_us is not None, "alarms are reported when they are cleared"
         yield LedgerEntry(
             id=identity.entry_id_of(
                 stream_id, f"{Kind.ALARM}:{alarm.name}:{alarm.voice}", alarm.since_us
@@ -110,5 +109,5 @@ def alarm_entries(digest: Digest) -> Iterator[LedgerEntry]:
             kind=Kind.ALARM,
             reason=alarm.name,
             started_at=from_microseconds(alarm.since_us),
-            ended_at=from_microseconds(alarm.until_us),
+            ended_at=None if alarm.until_us is None else from_microseconds(alarm.until_us),
         )

@@ -178,9 +178,16 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         ]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
         entries = [entry for one in additions for entry in _entries(one, others)]
-        LedgerEntry.objects.bulk_create(
-            entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
-        )
+        _write_entries(entries)
+
+
+def _write_entries(entries: Sequence[LedgerEntry]) -> None:
+    """Writes ledger entries. One that exists stays as it is, except for an alarm that has ended."""
+    LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+    for entry in entries:
+        if entry.kind == LedgerEntry.Kind.ALARM and entry.ended_at:
+            active = LedgerEntry.objects.filter(id=entry.id, ended_at=None)
+            active.update(ended_at=entry.ended_at)
 
 
 def _entries(addition: Addition, others: Mapping[str, bool]) -> Iterator[LedgerEntry]:

@@ -100,6 +100,7 @@ class Searching(ListTestCase):
         self.assertEqual(self.found(alarms="on"), [])
         LedgerEntry.objects.create(call=quiet, kind="alarm", reason="no_audio", started_at=START)
         self.assertEqual(self.found(alarms="on"), self.ids(quiet))
+        self.assertContains(self.client.get("/calls/"), "1 active")
         self.assertEqual(self.found(minutes="0.04"), self.ids(call))
         self.assertEqual(self.found(minutes="1"), [])
 

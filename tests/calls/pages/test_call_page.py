@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.contrib.auth.models import User
 from django.test import Client, TestCase
 from django.urls import reverse
+from django.utils import timezone
 
 from calls.models import Call, LedgerEntry
 from calls.pages import timeline as timeline_view
@@ -116,6 +117,24 @@ class Details(CallPageTestCase):
         self.assertIn('href="#t=2.000"', page)
         self.assertIn("DTMF 5 (keypad)", page)
         self.assertIn('href="#t=1.250"', page)
+
+    def test_active_alarms_are_on_top_while_the_call_is_live(self) -> None:
+        call, alice, _bob = make_conversation()
+        now = timezone.now()
+        socket = make_subscription(
+            call, connected_at=now, seen_at=now, disconnected_at=None, close_code=None
+        )
+        alarm = {"call": call, "kind": "alarm", "participant": alice, "started_at": START}
+        LedgerEntry.objects.create(reason="clipping", **alarm)
+        LedgerEntry.objects.create(reason="too_low", ended_at=START, **alarm)
+        for query in ("", "?part=facts"):
+            top = self.page(call, query).partition("call-sum")[0]
+            self.assertIn("Too loud: clipping", top)
+            self.assertNotIn("Too quiet", top)
+        socket.disconnected_at, socket.close_code = now - timedelta(hours=1), 1000
+        socket.connected_at = socket.seen_at = socket.disconnected_at
+        socket.save()
+        self.assertNotIn("Too loud", self.page(call).partition("call-sum")[0])
 
     def test_many_events_are_shown_on_demand(self) -> None:
         call, _alice, _bob = make_conversation()

@@ -120,6 +120,16 @@ class Entries(TestCase):
             (second.reason, second.participant_id, second.call_id), ("stalled", None, CALL)
         )
 
+    def test_an_active_alarm_has_no_end_and_keeps_its_id_when_it_is_cleared(self) -> None:
+        active, cleared = (
+            Alarm("stalled", None, START_US),
+            Alarm("stalled", None, START_US, LAST_US),
+        )
+        (first,) = entries(Digest(HANDSHAKE, alarms=[(None, active)]))
+        (second,) = entries(Digest(HANDSHAKE, alarms=[(None, cleared)]))
+        self.assertIsNone(first.ended_at)
+        self.assertEqual(first.id, second.id)
+
     def test_alarms_of_the_same_moment_are_separate_entries(self) -> None:
         kinds = [("clipping", 0), ("clipping", 1), ("too_low", 0), ("too_low", 1)]
         alarms: list[tuple[str | None, Alarm]] = [

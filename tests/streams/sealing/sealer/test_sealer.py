@@ -12,12 +12,12 @@ from unittest.mock import patch
 from structlog.testing import capture_logs
 
 from calls import storage
-from calls.models import Call, DiscardedAudio, Segment, Subscription
+from calls.models import Call, DiscardedAudio, LedgerEntry, Segment, Subscription
 from calls.storage.sweeper import EVERY_SECONDS
 from calls.times import EPOCH
 from streams.journal import spool
 from streams.journal.backlog import backlog_of, streams_in, waiting_calls
-from streams.journal.records import Counts
+from streams.journal.records import Alarm, Counts
 from streams.sealing import rows
 from streams.sealing.announcements import HEARTBEAT_SECONDS
 from streams.sealing.backlog_watch import CHECK_SECONDS, CHECK_SHARE
@@ -239,6 +239,22 @@ class Housekeeping(SpoolTest):
         self.assertEqual(len(self.store.held), 1)
         self.process.round(after_seconds=1)
         self.assertEqual((self.store.held, DiscardedAudio.objects.count()), ({}, 0))
+
+    def test_an_alarm_is_in_the_ledger_while_it_is_active(self) -> None:
+        socket = Socket(self.process.folder).say(speech(5))
+        socket.journal.append(Alarm("clipping", 0, START_US))
+        socket.rotate()
+        self.process.round()
+        entry = LedgerEntry.objects.get(kind="alarm")
+        self.assertIsNone(entry.ended_at)
+        socket.journal.append(Alarm("clipping", 0, START_US, START_US + 1_000_000))
+        socket.journal.append(Alarm("too_low", 0, START_US))
+        socket.close()
+        self.process.round()
+        entry.refresh_from_db()
+        self.assertEqual(entry.ended_at, entry.started_at + timedelta(seconds=1))
+        self.assertFalse(LedgerEntry.objects.active_alarms().exists(), "they end with the socket")
+        self.assertEqual(LedgerEntry.objects.filter(kind="alarm").count(), 2)
 
     def test_a_failed_removal_of_deleted_audio_delays_no_sealing(self) -> None:
         Socket(self.process.folder).say(speech(5)).close()
