@@ -150,7 +150,7 @@ class Probe:
 def try_journal() -> None:
     """Checks the free space of the spool's disk, and writes and syncs an unnamed file there."""
     folder = Path(settings.SPOOL_DIR)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     free_megabytes = shutil.disk_usage(folder).free // 1_000_000
     if free_megabytes < settings.MIN_FREE_DISK_MB:
         raise CannotRecord(f"{free_megabytes} MB free, {settings.MIN_FREE_DISK_MB} required")
@@ -162,7 +162,7 @@ def try_journal() -> None:
 def try_disk_quota() -> None:
     """Checks that a new call would be accepted: see `streams.ingest.disk_quota`."""
     folder = Path(settings.SPOOL_DIR)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     quota = DiskQuota.from_settings()
     used_bytes = backlog_of(folder, time.time()).size_bytes if quota.limit_bytes else 0
     if reason := quota.refusal_reason(folder, used_bytes):

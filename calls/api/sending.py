@@ -19,7 +19,7 @@ def send(request: Request, export: Export, *, file_name: str, download: bool) ->
     """Returns the response to a GET or HEAD for `export`."""
     headers = {
         "ETag": export.etag,
-        "Cache-Control": "private, no-cache",  # caches may store it and must revalidate it
+        "Cache-Control": "no-store",  # recordings stay out of every cache, on disk or not
         "Content-Disposition": f'{"attachment" if download else "inline"}; filename="{file_name}"',
         "Accept-Ranges": "bytes" if export.size is not None else "none",
     }

@@ -63,9 +63,8 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
         # concurrent writers write the same bytes; if the second one fails to rename, it is retried.
         partial = target.with_name(f".{target.name}.partial")
         try:
-            with partial.open("wb") as file:
-                for piece in content.chunks():
-                    file.write(piece)
+            with open(partial, "wb", opener=_private) as file:
+                file.writelines(content.chunks())
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
@@ -170,12 +169,17 @@ def _names_in(folder: Path, first: str) -> Iterator[str]:
             after = page[-1]
 
 
+def _private(path: str, flags: int) -> int:
+    """Opens a file that only its owner may read, whatever the umask."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def _make_folders(folder: Path) -> None:
     """Works like `mkdir -p`, and fsyncs the parent of each new folder."""
     if folder.exists():
         return
     _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(0o700, exist_ok=True)
     fsync_folder(folder.parent)
 
 

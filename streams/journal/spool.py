@@ -20,6 +20,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -60,11 +61,11 @@ def claim(spool: Path) -> Folder:
     no other process can take it over.
     """
     if not spool.is_dir():
-        spool.mkdir(parents=True, exist_ok=True)
+        spool.mkdir(0o700, parents=True, exist_ok=True)
         fsync_folder(spool.parent)
     name = str(uuid4())
     hidden = spool / f".{name}"
-    hidden.mkdir()
+    hidden.mkdir(0o700)
     lock = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     hidden.rename(spool / name)
@@ -122,21 +123,29 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def remove_old_axes(spool: Path, older_than_seconds: float) -> None:
+def axes_in(spool: Path) -> list[Path]:
+    """Returns the axes of calls, files with the call's id as their name, and partial ones."""
     folder = spool / AXES
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def remove_old_axes(spool: Path, older_than_seconds: float) -> None:
     oldest = time.time() - older_than_seconds
-    for path in folder.iterdir() if folder.is_dir() else ():
-        try:
+    for path in axes_in(spool):
+        with suppress(FileNotFoundError):  # another process was faster
             if path.stat().st_mtime < oldest:
                 path.unlink()
-        except FileNotFoundError:  # another process was faster
-            continue
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a file that only its owner may read: states hold numbers and audio."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _replace(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{uuid4()}")
     try:
-        with partial.open("wb") as file:
+        with open(partial, "wb", opener=_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

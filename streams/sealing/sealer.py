@@ -135,7 +135,7 @@ class Sealer:
         self._guarded("journal", self._seal_all)
         self.sweeper.start_if_due()
         if self._is_due("axes", AXES_SECONDS):
-            self._guarded("journal", partial(spool.remove_old_axes, self._spool, AXIS_SECONDS))
+            self._guarded("journal", partial(steps.remove_axes, self._spool, AXIS_SECONDS))
         self._guarded("journal", self._measure_backlog)
         return not self._failed_this_round
 

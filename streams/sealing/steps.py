@@ -31,6 +31,8 @@ from msgspec import structs
 from calls import identity, storage
 from calls.audio import codec, waveform
 from calls.audio.levels import level_of
+from calls.models import Call
+from calls.search import uuid_in
 from calls.storage import StoreUnreachable
 from streams.journal import files as journal_files
 from streams.journal import spool
@@ -154,6 +156,21 @@ def write_rows(files: Iterable[SealJob]) -> None:
     rows.write([file.addition for file in files if file.addition], timezone.now())
 
 
+def remove_axes(spool_folder: Path, older_than_seconds: float) -> None:
+    """Removes the axes that are old, and those of deleted calls: they hold the numbers of people
+    who were erased.
+    """
+    spool.remove_old_axes(spool_folder, older_than_seconds)
+    paths = {
+        call_id: path
+        for path in spool.axes_in(spool_folder)
+        if (call_id := uuid_in(path.name))  # else a partial file
+    }
+    kept = set(Call.objects.filter(id__in=paths).values_list("id", flat=True))
+    for call_id in paths.keys() - kept:
+        paths[call_id].unlink(missing_ok=True)
+
+
 def finish(files: Sequence[SealJob], spool_folder: Path) -> None:
     """Writes the states for later files, then deletes the journals and the old states (steps 3 to
     5).
@@ -164,7 +181,7 @@ def finish(files: Sequence[SealJob], spool_folder: Path) -> None:
         path = _state_path(file.path, file.sequence + 1)
         if file.state.is_over:  # the state is then for the next socket of the call
             axes = spool_folder / spool.AXES
-            axes.mkdir(exist_ok=True)
+            axes.mkdir(0o700, exist_ok=True)
             path = axes / file.state.handshake.call_id
         states[path] = dump_state(file.state)
     spool.replace_files(states)

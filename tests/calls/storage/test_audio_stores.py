@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -258,6 +259,13 @@ class FilesTests(AnyStore.Tests):
     def test_a_folder_that_is_not_mounted_is_unreachable_not_empty(self) -> None:
         with self.assertRaises(storage.StoreUnreachable):
             read_object(NAME)
+
+    def test_only_the_owner_may_read_the_audio(self) -> None:
+        before = os.umask(0o022)
+        self.addCleanup(os.umask, before)
+        write_object(NAME, AUDIO)
+        for path in self.folder.rglob("*"):
+            self.assertEqual(path.stat().st_mode & 0o077, 0, path)
 
     def test_a_file_left_half_written_by_a_crash_is_overwritten(self) -> None:
         with (

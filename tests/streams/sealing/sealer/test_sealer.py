@@ -226,6 +226,32 @@ class Housekeeping(SpoolTest):
         self.process.round(after_seconds=AXES_SECONDS)
         self.assertEqual(list((self.spool / spool.AXES).iterdir()), [young])
 
+    def test_the_axis_of_a_deleted_call_goes_with_it(self) -> None:
+        kept, erased = (
+            Socket(self.process.folder, name).say(speech(5)) for name in ("kept", "erased")
+        )
+        for socket in (kept, erased):
+            socket.close()
+        self.process.round()
+        Call.objects.filter(call_connection_id="erased").delete()
+        partial = self.spool / spool.AXES / ".partial"
+        partial.touch()
+        self.process.round(after_seconds=AXES_SECONDS)
+        names = {path.name for path in (self.spool / spool.AXES).iterdir()}
+        self.assertEqual(names, {str(kept.call_id), ".partial"})
+
+    def test_only_the_owner_may_read_what_is_stored(self) -> None:
+        before = os.umask(0o022)
+        self.addCleanup(os.umask, before)
+        folder = self.new_process().folder
+        socket = Socket(folder, "private").say(speech(5))
+        socket.rotate()
+        socket.say(speech(5))
+        Socket(folder, "ended").say(speech(5)).close()
+        self.process.round()
+        for path in [folder, *folder.rglob("*"), *(self.spool / spool.AXES).rglob("*")]:
+            self.assertEqual(path.stat().st_mode & 0o077, 0, path)
+
     def test_a_spool_without_axes_has_none_to_delete(self) -> None:
         self.assertTrue(self.process.round(after_seconds=AXES_SECONDS))
 
