@@ -6,9 +6,18 @@ Django and of the servers pass through the same formatter, so one parser reads t
 
 from __future__ import annotations
 
+import logging
+from http import HTTPStatus
+
 import structlog
+from django.http import HttpRequest
+from django.utils.functional import LazyObject
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
+
+from calls.lockout import client_address
+
+log = structlog.get_logger(__name__)
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -17,6 +26,35 @@ _SHARED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+
+
+class RefusedRequests(logging.Filter):
+    """Replaces Django's lines about a 403, one of them with a traceback, by one with the user and
+    the address.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        if getattr(record, "status_code", None) != HTTPStatus.FORBIDDEN or request is None:
+            return True
+        if not getattr(request, "was_logged", False):  # Django logs the exception and the response
+            request.was_logged = True
+            log.warning(
+                "request refused",
+                user=_user_of(request),
+                address=client_address(request) or "",
+                method=request.method,
+                path=request.path,  # without the query, which may hold a secret
+            )
+        return False
+
+
+def _user_of(request: HttpRequest) -> str:
+    """Returns the name of the user, if it is known without a query."""
+    known = getattr(request, "_cached_user", None) or vars(request).get("user")
+    if known is None or isinstance(known, LazyObject):
+        return ""
+    return str(known.get_username())
 
 
 def formatter(*, readable: bool) -> ProcessorFormatter:

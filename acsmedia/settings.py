@@ -359,7 +359,8 @@ CONTENT_SECURITY_POLICY = {
 
 # --- logs -----------------------------------------------------------------------------------------
 # One JSON object per line (plain text with INSECURE_HTTP). Lines identify calls by acsmedia's UUIDs
-# and never contain phone numbers, names, tokens or payloads.
+# and never contain phone numbers, names of participants, tokens or payloads. A refused request
+# names the user and the address.
 LOG_LEVEL = env.str(
     "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
@@ -367,7 +368,14 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"structured": {"()": "acsmedia.logs.formatter", "readable": INSECURE_HTTP}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+    "filters": {"refused": {"()": "acsmedia.logs.RefusedRequests"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "structured",
+            "filters": ["refused"],
+        }
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # Request lines would contain the query string of the media socket, and so the stream token.

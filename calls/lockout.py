@@ -6,6 +6,7 @@ alone: otherwise anyone could lock operators out from anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -19,15 +20,27 @@ Address = IPv4Address | IPv6Address
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Returns the browser's address; None if there is none (a Unix socket).
+    """Returns the browser's address; None if there is none (a Unix socket)."""
+    headers = request.META
+    return client_behind(headers.get("REMOTE_ADDR", ""), headers.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def client_of_socket(scope: Mapping[str, Any]) -> str | None:
+    """Returns the address of a client from the handshake of its WebSocket (ASGI)."""
+    peer = (scope.get("client") or ("",))[0]
+    values = [value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"]
+    return client_behind(str(peer or ""), b",".join(values).decode("latin-1"))
+
+
+def client_behind(connected: str, forwarded: str) -> str | None:
+    """Returns the address of the client of a connection, from `X-Forwarded-For` as well.
 
     X-Forwarded-For is read if the connection comes from a trusted proxy (`TRUSTED_PROXIES`): from
     its end, until an address is not a trusted proxy's. Anybody else could forge it, and so escape
     every count, or lock out another address.
     """
-    peer = _address_in(request.META.get("REMOTE_ADDR", ""))
-    address = peer
-    for claimed in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+    address = _address_in(connected)
+    for claimed in reversed(forwarded.split(",")):
         if address is None or not _is_trusted(address):
             break
         if (before := _address_in(claimed)) is None:

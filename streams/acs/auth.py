@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from calls.lockout import client_of_socket
 from streams.acs.jwks import KeySet, KeysUnavailable, UnknownKey, from_url
 from streams.checks import check_auth
 from streams.ingest.loop_limiter import LoopLimiter, Overloaded
@@ -172,7 +173,7 @@ class HandshakeAuth:
             key_id = await self._check_cheaply(scope)
             await self._check_in_turn(scope, key_id)
         except Refused as refused:
-            self._refusals.write(refused.reason)
+            self._refusals.write(refused.reason, scope)
             raise
 
     async def _check_cheaply(self, scope: Mapping[str, Any]) -> str:
@@ -304,8 +305,8 @@ def check_claims(token: str, key: RSAPublicKey, audience: str) -> None:
 
 
 class RefusalLog:
-    """Logs refusals, at most one line per reason and `LOG_INTERVAL_SECONDS`; `more` counts the
-    suppressed ones.
+    """Logs refusals with the address of the client, at most one line per reason and
+    `LOG_INTERVAL_SECONDS`; `more` counts the suppressed ones.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -313,11 +314,16 @@ class RefusalLog:
         self._written_at: dict[Reason, float] = {}  # bounded, as the reasons are
         self._suppressed: Counter[Reason] = Counter()
 
-    def write(self, reason: Reason) -> None:
+    def write(self, reason: Reason, scope: Mapping[str, Any]) -> None:
         now = self._clock()
         written_at = self._written_at.get(reason)
         if written_at is not None and now - written_at < LOG_INTERVAL_SECONDS:
             self._suppressed[reason] += 1
             return
         self._written_at[reason] = now
-        log.warning("stream refused", reason=reason.value, more=self._suppressed.pop(reason, 0))
+        log.warning(
+            "stream refused",
+            reason=reason.value,
+            address=client_of_socket(scope) or "",
+            more=self._suppressed.pop(reason, 0),
+        )

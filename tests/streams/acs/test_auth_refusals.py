@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_network
 from unittest import mock
 
 from streams.acs import auth
@@ -63,6 +64,22 @@ class LogTests(HandshakeCase):
         self.assertIn("wrong stream token", logs.output[0])
         self.assertNotIn("guess", logs.output[0])
         self.assertNotIn(SECRET, logs.output[0])
+
+    async def test_the_log_names_the_address(self) -> None:
+        handshake = {**scope(query=b"token=x"), "client": ("192.0.2.7", 4711)}
+        with self.assertLogs("streams.acs.auth", "WARNING") as logs, self.assertRaises(Refused):
+            await self.auth.admit(handshake)
+        self.assertIn("192.0.2.7", logs.output[0])
+        headers = [*handshake["headers"], (b"x-forwarded-for", b"203.0.113.9")]
+        proxies = {"TRUSTED_PROXIES": [ip_network("192.0.2.0/24")]}
+        self.now += LOG_INTERVAL_SECONDS
+        with (
+            self.settings(**proxies),
+            self.assertLogs("streams.acs.auth", "WARNING") as logs,
+            self.assertRaises(Refused),
+        ):
+            await self.auth.admit({**handshake, "headers": headers})
+        self.assertIn("203.0.113.9", logs.output[0])
 
     async def test_repeated_refusals_are_counted_instead_of_logged(self) -> None:
         with self.assertLogs("streams.acs.auth", "WARNING") as logs:

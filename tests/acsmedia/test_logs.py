@@ -1,0 +1,59 @@
+"""Log lines about refused requests: one each, with user and address, without a traceback."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.test import Client, TestCase
+from structlog.testing import capture_logs
+
+from acsmedia.logs import RefusedRequests
+from tests.people import person
+
+
+class Handler(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(RefusedRequests())
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class RefusedRequestTests(TestCase):
+    def setUp(self) -> None:
+        self.handler, django = Handler(), logging.getLogger("django.request")
+        django.addHandler(self.handler)
+        self.addCleanup(django.removeHandler, self.handler)
+        level = django.level
+        django.setLevel("WARNING")
+        self.addCleanup(django.setLevel, level)
+
+    def lines_of(self, address: str, client: Client) -> list[dict[str, Any]]:
+        with capture_logs() as lines:
+            client.get(address)
+        return [dict(line) for line in lines if line["event"] == "request refused"]
+
+    def test_a_refusal_is_one_line_with_user_and_address(self) -> None:
+        client = Client()
+        client.force_login(person("olga", "nothing"))
+        for address in ("/", "/api/v1/calls/?token=secret", "/admin/overview/"):
+            with self.subTest(address):
+                path = address.partition("?")[0]
+                lines = self.lines_of(address, client)
+                if path.startswith("/admin"):  # she may not enter the admin: asked to log in
+                    self.assertEqual(lines, [])
+                    continue
+                (line,) = lines
+                self.assertEqual(
+                    (line["user"], line["address"], line["method"], line["path"]),
+                    ("olga", "127.0.0.1", "GET", path),
+                )
+                self.assertNotIn("secret", str(line))
+        self.assertEqual(self.handler.lines, [])
+
+    def test_other_lines_stay(self) -> None:
+        self.assertEqual(self.lines_of("/nothing", Client()), [])
+        self.assertEqual(len(self.handler.lines), 1)
