@@ -23,6 +23,9 @@ SEE, HEAR, EXPORT, LISTEN = (
 Needed = tuple[str, ...]
 """Permissions, of which a user needs all."""
 
+_GROUPS = {SEE: "Viewers", HEAR: "Listeners", LISTEN: "Listeners", EXPORT: "Exporters"}
+"""The smallest group with the permission (calls/migrations/0008_groups.py)."""
+
 TO_SEE: Needed = (SEE,)
 TO_HEAR: Needed = (SEE, HEAR)
 TO_LISTEN: Needed = (SEE, LISTEN)
@@ -52,6 +55,11 @@ def require(user: Any, needed: Sequence[str]) -> None:
 def refusal(permission: str) -> str:
     """Returns the text of a 403."""
     return f"Your account lacks the permission {permission}."
+
+
+def remedy(permission: str) -> str:
+    """Returns who can help, and how."""
+    return f"An administrator can put it into the group {_GROUPS[permission]}."
 
 
 class _Requires(BasePermission):

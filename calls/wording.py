@@ -18,6 +18,7 @@ ALARMS = {
     "odd_timestamp": "Timestamps from ACS cannot be read",
     "wrong_rate": "Wrong sample rate: check the announced audio format",
     "disk_low": "The disk is nearly full",
+    "not_synced": "fsync fails: a power cut would lose audio",
     "sealing_behind": "Sealing is behind",
     "store_away": "The audio store is unreachable",
     "database_away": "The database is unreachable",

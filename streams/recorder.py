@@ -246,6 +246,7 @@ class Recorder:
             journal_bytes=totals.journal_bytes,
             segments_sealed=sealer.segments_sealed if sealer else 0,
             seal_failures=dict(sealer.failures) if sealer else {},
+            fsync_failures=self._running.syncer.failures if self._running else 0,
             open_streams=len(self._streams),
             seal_lag_seconds=backlog.lag_seconds,
             spool_bytes=backlog.size_bytes,
@@ -316,6 +317,7 @@ class Recorder:
                 files=backlog.files,
                 sealed=sealer.segments_sealed,
                 failures=sealer.failures,
+                fsync_failures=self._running.syncer.failures,
             )
             self._alarm_monitor.evaluate(self._streams, seen, now, now_us)
         return self._alarm_monitor.news(now)

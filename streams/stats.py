@@ -49,7 +49,8 @@ class RecorderStats:
     spool_files: int = 0
     is_disk_quota_reached: bool = False
     """Whether new sockets are refused, because the spool has reached its disk quota."""
-    live_dashboards: int = 0
+    fsync_failures: int = 0
+    """Attempts to sync a journal that failed: a power cut could cost more than a second."""
     alarms: Mapping[str, int] = field(default_factory=dict)
     """Number of active alarms by name (`streams.live.alarm_rules`)."""
 

@@ -25,6 +25,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from calls.live.sockets import open_sockets
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 from streams.stats import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, RecorderStats
 
@@ -120,6 +121,7 @@ def _counters(stats: RecorderStats) -> Iterator[Metric]:
         stats.handshakes,
     )
     yield _counter("journal_bytes", "Bytes appended to journals.", stats.journal_bytes)
+    yield _counter("fsync_failures", "Failed syncs of journals.", stats.fsync_failures)
     yield _counter("segments_sealed", "Segments stored, with their rows.", stats.segments_sealed)
     yield _counter_by(
         "stage", "seal_failures", "Failed attempts to seal.", SEAL_STAGES, stats.seal_failures
@@ -140,7 +142,8 @@ def _gauges(stats: RecorderStats) -> Iterator[Metric]:
         "1 while new media streams are refused for lack of space.",
         stats.is_disk_quota_reached,
     )
-    yield _gauge("live_dashboards", "Connected dashboards.", stats.live_dashboards)
+    yield _gauge("live_dashboards", "Connected dashboards.", open_sockets("LiveSocket"))
+    yield _gauge("listeners", "Users who listen in on a live call.", open_sockets("ListenSocket"))
     alarms = GaugeMetricFamily("acsmedia_alarms", "Active alarms.", labels=["alarm"])
     for name in (*STREAM_ALARMS, *PROCESS_ALARMS):
         alarms.add_metric([name], stats.alarms.get(name, 0))

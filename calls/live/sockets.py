@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -68,6 +69,14 @@ class TalksTooMuch(SocketClosed):
     code = 4429
 
 
+_open: Counter[str] = Counter()
+
+
+def open_sockets(kind: str) -> int:
+    """Returns how many sockets of a class are open in this process."""
+    return _open[kind]
+
+
 class BrowserSocket(ABC):
     """One accepted socket: runs its tasks, writes to the browser, closes with the right code.
 
@@ -93,6 +102,7 @@ class BrowserSocket(ABC):
         """Runs the tasks until one of them ends the socket; tells the browser why."""
         self._log.info(self.opened)
         reason = BrowserLeft.__name__
+        _open[type(self).__name__] += 1
         try:
             async with asyncio.TaskGroup() as group:
                 for work in (*self.tasks(), self._ignore_input):
@@ -104,6 +114,7 @@ class BrowserSocket(ABC):
                 with suppress(OSError):
                     await self._send({"type": "websocket.close", "code": end.code})
         finally:
+            _open[type(self).__name__] -= 1
             self._log.info(self.closed, reason=reason)
             await self.clean_up()
 

@@ -24,7 +24,7 @@ STREAM_ALARMS = (
     *("not_written", "no_audio", "stalled", "dead_air"),
     *("one_way", "clipping", "too_low", "malformed", "odd_timestamp", "wrong_rate"),
 )
-PROCESS_ALARMS = ("disk_low", "sealing_behind", "store_away", "database_away")
+PROCESS_ALARMS = ("disk_low", "not_synced", "sealing_behind", "store_away", "database_away")
 
 FULL_SCALE_DBFS = -0.1
 """Peaks at or above this level are clipped: the highest of 16 bits is -0.0003 dBFS."""
@@ -82,7 +82,7 @@ class StreamReading(NamedTuple):
 
 class ProcessReading(NamedTuple):
     """Figures of the process. `lag_segments`: age of the oldest waiting journal, in segment
-    lengths; the last two are totals.
+    lengths; the last three are totals.
     """
 
     disk_is_low: bool
@@ -90,6 +90,7 @@ class ProcessReading(NamedTuple):
     files: int
     sealed: int
     failures: Mapping[SealStage, int]
+    fsync_failures: int = 0
 
 
 class Interval(NamedTuple):
@@ -302,10 +303,11 @@ class ProcessRules(Evaluator):
     def __init__(self, limits: Thresholds) -> None:
         super().__init__()
         self._limits = limits
-        self._sealed = 0
+        self._sealed = self._fsync_failures = 0
         self._failures: dict[SealStage, int] = {}
         self._failing: set[SealStage] = set()
         self._disk_low = AlarmLatch("disk_low", clear_seconds=5.0)
+        self._not_synced = AlarmLatch("not_synced", clear_seconds=5.0)
         self._behind = AlarmLatch("sealing_behind", clear_seconds=5.0)
         self._outages: dict[SealStage, AlarmLatch] = {
             "store": AlarmLatch("store_away", raise_seconds=limits.outage_seconds),
@@ -314,13 +316,14 @@ class ProcessRules(Evaluator):
 
     @property
     def latches(self) -> list[AlarmLatch]:
-        return [self._disk_low, self._behind, *self._outages.values()]
+        return [self._disk_low, self._not_synced, self._behind, *self._outages.values()]
 
     def evaluate(self, reading: ProcessReading, now: float, now_us: int) -> list[Alarm]:
         """Returns the alarms that are raised or cleared."""
         interval = self._interval(now, now_us)
         changes = [
             self._disk_low.update(interval, active=reading.disk_is_low),
+            self._not_synced.update(interval, active=reading.fsync_failures > self._fsync_failures),
             self._behind.update(
                 interval, active=reading.lag_segments > self._limits.behind_segments
             ),
@@ -335,5 +338,5 @@ class ProcessRules(Evaluator):
                 self._failing.discard(stage)
             self._failures[stage] = failures
             changes.append(latch.update(interval, active=stage in self._failing))
-        self._sealed = reading.sealed
+        self._sealed, self._fsync_failures = reading.sealed, reading.fsync_failures
         return [change for change in changes if change]

@@ -67,7 +67,12 @@ class HttpTests(TestCase):
             response.json(), {"detail": "Your account lacks the permission calls.hear_recording."}
         )
         self.client.force_login(person("nobody", "nothing"))
-        self.assertContains(self.client.get("/"), "may not see this page", status_code=403)
+        page = self.client.get("/")
+        self.assertContains(page, "lacks the permission calls.view_call", status_code=403)
+        self.assertContains(page, "into the group Viewers", status_code=403)
+        self.client.force_login(person("reader", "view_call"))
+        page = self.client.get("/calls.csv")
+        self.assertContains(page, "into the group Exporters", status_code=403)
 
     def test_anonymous_requests_are_asked_to_log_in(self) -> None:
         self.assertEqual(Client().get("/api/v1/calls/").status_code, 401)

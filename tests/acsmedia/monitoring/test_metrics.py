@@ -24,7 +24,7 @@ STATS = RecorderStats(
     spool_bytes=9_000,
     spool_files=6,
     is_disk_quota_reached=True,
-    live_dashboards=5,
+    fsync_failures=8,
     alarms={"stalled": 3, "disk_low": 1},
 )
 
@@ -48,7 +48,9 @@ EXPECTED = {
     "acsmedia_spool_bytes": 9_000,
     "acsmedia_spool_files": 6,
     "acsmedia_spool_full": 1,
-    "acsmedia_live_dashboards": 5,
+    "acsmedia_fsync_failures_total": 8,
+    "acsmedia_live_dashboards": 0,
+    "acsmedia_listeners": 0,
     **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
     "acsmedia_alarms[stalled]": 3,
     "acsmedia_alarms[disk_low]": 1,

@@ -22,7 +22,7 @@ from calls.live import channel, consumer
 from calls.live.consumer import LiveSocket
 from calls.live.messages import CallData
 from calls.live.outbox import MAX_CALL_MESSAGES
-from calls.live.sockets import MAX_CLIENT_MESSAGES
+from calls.live.sockets import MAX_CLIENT_MESSAGES, open_sockets
 from calls.routing import live_socket
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended, news
 from tests.people import person
@@ -101,8 +101,11 @@ class ConnectingRequires(LiveSocketTestCase):
         self.assertEqual(await socket.connect(timeout=5), (False, 4401))
 
     async def test_nothing_else(self) -> None:
+        before = open_sockets("LiveSocket")
         async with self.connected() as socket:
             await self.receive(socket, "snapshot")
+            self.assertEqual(open_sockets("LiveSocket"), before + 1)
+        self.assertEqual(open_sockets("LiveSocket"), before)
 
 
 class Messages(LiveSocketTestCase):

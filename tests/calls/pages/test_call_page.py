@@ -79,6 +79,9 @@ class Access(CallPageTestCase):
         self.client.force_login(a_user("view_call"))
         for name in ("call", "call-timeline"):
             self.assertEqual(self.client.get(reverse(name, args=[uuid4()])).status_code, 404)
+        unknown = self.client.get("/nothing/here/")
+        self.assertContains(unknown, "There is no page at this address", status_code=404)
+        self.assertNotContains(unknown, "Resolver404", status_code=404)
 
 
 class Details(CallPageTestCase):

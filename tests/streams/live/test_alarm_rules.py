@@ -321,6 +321,16 @@ class ProcessAlarms(TestCase):
         self.assertEqual(self.evaluate(*[HEALTHY] * 100), [])
         self.assertEqual({latch.name for latch in self.rules.latches}, set(PROCESS_ALARMS))
 
+    def test_a_failed_fsync_is_raised_at_once_and_clears_after_5_seconds(self) -> None:
+        failed = HEALTHY._replace(fsync_failures=1)
+        self.assertEqual(self.evaluate(HEALTHY, failed), ["not_synced"])
+        for _second in range(4):
+            self.assertEqual(self.evaluate(failed), [])
+        self.assertEqual(self.evaluate(failed._replace(fsync_failures=2)), [])
+        for _second in range(4):
+            self.assertEqual(self.evaluate(failed._replace(fsync_failures=2)), [])
+        self.assertEqual(self.evaluate(failed._replace(fsync_failures=2)), ["-not_synced"])
+
     def test_disk_low_is_raised_at_once_and_clears_after_5_seconds(self) -> None:
         low = HEALTHY._replace(disk_is_low=True)
         self.assertEqual(self.evaluate(HEALTHY, low), ["disk_low"])
