@@ -23,6 +23,7 @@ from django.urls import path
 from acsmedia.monitoring import metrics
 from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
+from acsmedia.servers.daphne_responses import limit_output
 from acsmedia.servers.proxies import with_plain_proto
 from acsmedia.warmup import warm_up
 from calls.routing import listen_socket, live_socket
@@ -37,6 +38,7 @@ from streams.sealing.sealer import Sealer
 
 abort_broken_responses()
 limit_intake()
+limit_output()
 
 
 class Application:
