@@ -25,6 +25,7 @@ from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
 from acsmedia.servers.daphne_responses import limit_output
 from acsmedia.servers.proxies import with_plain_proto
+from acsmedia.servers.request_limits import BodyLimit, limit_daphne_bodies
 from acsmedia.warmup import warm_up
 from calls.routing import listen_socket, live_socket
 from streams.acs.auth import HandshakeAuth
@@ -39,6 +40,7 @@ from streams.sealing.sealer import Sealer
 abort_broken_responses()
 limit_intake()
 limit_output()
+limit_daphne_bodies()
 
 
 class Application:
@@ -59,7 +61,7 @@ class Application:
                 path("<path:rest>", unknown),
             ]
         )
-        self._router = ProtocolTypeRouter({"http": http, "websocket": sockets})
+        self._router = ProtocolTypeRouter({"http": BodyLimit(http), "websocket": sockets})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
