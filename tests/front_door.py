@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,7 +29,8 @@ START_SECONDS = 20.0
 class FrontDoor:
     """nginx with `site` ("tls" or "behind-proxy"), forwarding to the ports `web` and `ingest`."""
 
-    def __init__(self, site: str, *, web: int, ingest: int) -> None:
+    def __init__(self, site: str, *, web: int, ingest: int | Sequence[int]) -> None:
+        ports = [ingest] if isinstance(ingest, int) else ingest
         self.program = machine.nginx()
         self.http, self.https = free_port(), free_port()
         self._folder = TemporaryDirectory(prefix="acsmedia-nginx-")
@@ -41,8 +43,10 @@ class FrontDoor:
             "/tmp/nginx": f"{self.folder}/nginx",  # noqa: S108 - text to replace
             "/dev/stdout": f"{self.folder}/access.log",
             "/dev/stderr": f"{self.folder}/error.log",
-            "server web:8000;": f"server 127.0.0.1:{web};",
-            "server ingest:8000;": f"server 127.0.0.1:{ingest};",
+            "server web:8000 ": f"server 127.0.0.1:{web} ",
+            "server ingest:8000 max_fails=0;": " ".join(
+                f"server 127.0.0.1:{port} max_fails=0;" for port in ports
+            ),
             "listen 80 ": f"listen 127.0.0.1:{self.http} ",
             "listen 443 ": f"listen 127.0.0.1:{self.https} ",
         }

@@ -10,7 +10,9 @@ import shutil
 import ssl
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -125,6 +127,7 @@ class NginxTests(TestCase):
     web: Server
     ingest: Server
     door: FrontDoor
+    shared: dict[str, str]
     https: OpenerDirector
 
     @classmethod
@@ -132,7 +135,7 @@ class NginxTests(TestCase):
         super().setUpClass()
         machine.nginx()
         folder = Path(cls.enterClassContext(TemporaryDirectory(prefix="acsmedia-deploy-")))
-        shared = {
+        cls.shared = shared = {
             "INSECURE_HTTP": "false",
             "DATABASE_URL": f"sqlite:///{folder / 'shared.sqlite3'}",
             "STATIC_ROOT": str(folder / "static"),
@@ -215,6 +218,46 @@ class NginxTests(TestCase):
                     f"{origin}/ws/live", self.door.trust, {**cookie, "Origin": "https://b.example"}
                 )
             )
+
+    def test_no_call_is_refused_while_one_of_two_ingest_processes_restarts(self) -> None:
+        # its sealer may still be writing when the folder is removed
+        folder = TemporaryDirectory(prefix="acsmedia-second-", ignore_cleanup_errors=True)
+        second = Server(
+            "uvicorn", environment=self.shared, data_dir=Path(self.enterContext(folder))
+        )
+        refused: list[int] = []
+
+        async def call() -> None:
+            url = f"wss://localhost:{door.https}/ws/acs/media?token={STREAM_TOKEN}"
+            try:
+                await stream(url, door.trust, {})
+            except InvalidStatus as error:
+                refused.append(error.response.status_code)
+
+        async def keep_calling(stopping: threading.Event) -> int:
+            count = 0
+            while not stopping.is_set():
+                await call()
+                count += 1
+            return count
+
+        stopping = threading.Event()
+        ports = [self.ingest.port, second.port]
+        with (
+            second,
+            FrontDoor("tls", web=self.web.port, ingest=ports) as door,
+            ThreadPoolExecutor() as threads,
+        ):
+            calls = threads.submit(lambda: asyncio.run(keep_calling(stopping)))
+            for _restart in range(2):
+                second.terminate()
+                time.sleep(0.5)
+                second.start()
+                time.sleep(0.5)
+            stopping.set()
+            self.assertGreater(calls.result(), 20)
+            second.terminate()
+        self.assertEqual(refused, [])
 
     def test_the_wrong_token_is_refused(self) -> None:
         with self.assertRaises(InvalidStatus) as caught:
