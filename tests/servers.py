@@ -98,7 +98,7 @@ class Server:
     ) -> None:
         self.kill()
         if self._own_folder:
-            self._own_folder.cleanup()
+            self._remove_own_folder(self._own_folder)
 
     def start(self) -> Self:
         """Starts the process on its port and waits until it answers."""
@@ -135,6 +135,18 @@ class Server:
             f"manage.py {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
         )
         return done.stdout
+
+    @staticmethod
+    def _remove_own_folder(folder: TemporaryDirectory[str]) -> None:
+        """Waits for the sealer, which finishes its current file after its server was killed."""
+        for _attempt in range(100):
+            try:
+                folder.cleanup()
+            except OSError:  # it has just written another file
+                time.sleep(0.1)
+            else:
+                return
+        folder.cleanup()
 
     def _wait_for_answer(self) -> None:
         assert self._process

@@ -220,11 +220,7 @@ class NginxTests(TestCase):
             )
 
     def test_no_call_is_refused_while_one_of_two_ingest_processes_restarts(self) -> None:
-        # its sealer may still be writing when the folder is removed
-        folder = TemporaryDirectory(prefix="acsmedia-second-", ignore_cleanup_errors=True)
-        second = Server(
-            "uvicorn", environment=self.shared, data_dir=Path(self.enterContext(folder))
-        )
+        second = Server("uvicorn", environment=self.shared)
         refused: list[int] = []
 
         async def call() -> None:

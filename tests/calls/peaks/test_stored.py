@@ -40,6 +40,15 @@ def quiet(count: int, seed: int = 0, loudest: int = 9_000) -> Any:
     return np.random.default_rng(seed).integers(-loudest, loudest, count, dtype=np.int16)
 
 
+class MostPointsTests(TestCase):
+    def test_points_are_as_wide_as_two_cells_and_never_none(self) -> None:
+        for samples, most in ((1, 1), (TENTH, 1), (2 * TENTH, 1), (4 * TENTH, 2), (10 * RATE, 50)):
+            plan = Sealed([[(0, quiet(samples))]]).plan(layout=Layout.MIX)
+            self.assertEqual(stored.most_points(plan), most)
+            self.assertTrue(most == 1 or stored.is_fine_enough(plan, most))
+            self.assertFalse(stored.is_fine_enough(plan, most + 1))
+
+
 class CellTests(TestCase):
     @given(st.integers(2, 40), st.integers(0, 30_000), st.sampled_from([16_000, 24_000]), st.data())
     def test_points_include_their_samples_and_at_most_a_tenth_of_a_second_more(
