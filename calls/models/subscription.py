@@ -127,6 +127,13 @@ class Subscription(models.Model):
     odd_timestamp = models.BigIntegerField(
         default=0, db_default=0, help_text="Packets whose timestamp could not be read."
     )
+    # A column without a default is added in a moment, and processes of the version before leave it.
+    clock = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="What the socket knew last of the clocks of sender and recorder, for the next.",
+    )
 
     objects = SubscriptionQuerySet.as_manager()
 

@@ -29,6 +29,7 @@ from streams.journal.records import (
     Voice,
 )
 from streams.timeline.losses import Loss
+from streams.timeline.socket_clock import SocketClock
 from streams.timeline.timeline import Decided, Gap, Jump, Packet, RateChange, Run, Timeline
 
 PACKETS_PER_SECOND = 50
@@ -65,6 +66,7 @@ class SubscriptionFacts(Struct):
     duplicate: int = 0
     late: int = 0
     odd_timestamp: int = 0
+    clock: SocketClock | None = None
 
 
 class StreamState(Struct):

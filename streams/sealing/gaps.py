@@ -28,16 +28,22 @@ from uuid import UUID
 
 from django.db.models import F, FloatField, QuerySet
 from django.db.models.functions import Cast, Coalesce
-from msgspec import structs
+from msgspec import convert, structs
 
 from calls import identity
 from calls.models import LedgerEntry, Segment, Subscription
 from calls.times import from_sample, to_microseconds
 from streams.sealing import ledger
 from streams.sealing.digest import Digest, SealedSegment
-from streams.sealing.overlaps.open_time import OPEN, OpenTime, ended_after_start, reason_between
+from streams.sealing.overlaps.open_time import (
+    OPEN,
+    OpenTime,
+    ended_after_start,
+    reason_between,
+)
 from streams.sealing.overlaps.placement import Move
 from streams.timeline.losses import Loss
+from streams.timeline.socket_clock import SocketClock
 from streams.timeline.track import TOLERANCE_US, Gap
 
 PLACE = Cast("start_sample", FloatField()) / F("sample_rate")
@@ -65,6 +71,7 @@ class SocketRow(NamedTuple):
     disconnected_at: datetime | None
     close_code: int | None
     position: int | None
+    clock: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +175,7 @@ def _open_times(call_id: UUID) -> dict[UUID, OpenTime]:
     """Returns when each socket of the call was open."""
     rows: dict[UUID, list[SocketRow]] = {}
     found = Subscription.objects.filter(call_id=call_id).order_by()
-    columns = ("stream_id", "connected_at", "disconnected_at", "close_code", "position")
-    for stream_id, *values in found.values_list(*columns):
+    for stream_id, *values in found.values_list("stream_id", *SocketRow._fields):
         rows.setdefault(stream_id, []).append(SocketRow(*values))
     return {stream_id: _open_time(stream_id, of_socket) for stream_id, of_socket in rows.items()}
 
@@ -181,7 +187,9 @@ def _open_time(stream_id: UUID, rows: Sequence[SocketRow]) -> OpenTime:
         OPEN if (end := row.disconnected_at) is None else to_microseconds(end) for row in rows
     ]
     died = all(row.close_code is None for row in rows)
-    return OpenTime(stream_id, min(starts_us), max(ends_us), died, rows[0].position)
+    clocks = [convert(row.clock, SocketClock) for row in rows if row.clock]
+    clock = max(clocks, key=lambda one: one.arrived_us, default=SocketClock())
+    return OpenTime(stream_id, min(starts_us), max(ends_us), died, rows[0].position, clock)
 
 
 def _voices_of(stream_ids: Collection[UUID]) -> set[str]:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db.models import BigIntegerField, F, Min, Q
 from django.db.models.functions import Cast
+from msgspec import convert
 
 from calls import identity
 from calls.models import Participant, Segment, Subscription
@@ -23,8 +24,11 @@ from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
 from streams.sealing.overlaps.open_time import STEP_US
 from streams.sealing.overlaps.placement import FAR_US, Stored
+from streams.timeline.arrival import ArrivalClock
+from streams.timeline.socket_clock import SocketClock
 from streams.timeline.timeline import Timeline
 from streams.timeline.track import Track
+from streams.timeline.waiting import PACKET_US
 
 FAR_SECONDS = math.ceil(FAR_US / 1_000_000)
 """Between equal packets of two sockets, at most."""
@@ -221,22 +225,46 @@ def _axis(
     handshake: Handshake, participants: Iterable[Participant], position: int | None
 ) -> Timeline:
     stream_id, before = UUID(handshake.stream_id), _before(handshake, position)
-    timeline = Timeline()
+    clock = _clock_before(handshake, position) if participants else None
+    timeline = Timeline() if clock is None else Timeline(epochs=clock.epochs_us)
+    is_known = clock is not None and clock.lead_us is not None
+    if clock is not None and is_known:  # as a socket leaves it
+        timeline.arrival = ArrivalClock(clock.lead_us, latest_arrived_us=clock.arrived_us, heard=0)
     for participant in participants:
-        track = Segment.objects.filter(before, participant=participant)
+        stored = Segment.objects.filter(before, participant=participant)
         seconds = F("start_sample") * 1.0 / F("sample_rate")  # rates may differ
-        last = track.select_related("subscription").order_by(seconds.desc()).first()
+        last = stored.select_related("subscription").order_by(seconds.desc()).first()
         if last is None:
             continue
         reason = "not_received" if last.subscription.stream_id == stream_id else "not_connected"
-        timeline.tracks[participant.raw_id] = Track(
-            last.sample_rate, end=last.start_sample + last.sample_count, gap_reason=reason
-        )
         until_us = to_microseconds(last.ended_at)
+        timeline.tracks[participant.raw_id] = track = Track(
+            last.sample_rate,
+            end=last.start_sample + last.sample_count,
+            gap_reason=reason,
+            shift_us=timeline.epochs[-1],
+        )
+        if clock is not None:
+            track.newest_us, track.newest_end_us = until_us - PACKET_US, until_us
         timeline.latest_us = max(timeline.latest_us or until_us, until_us)
-        if ended_at := last.subscription.disconnected_at:  # its last packet arrived before that
+        ended_at = last.subscription.disconnected_at
+        if ended_at and not is_known:  # its last packet arrived before that
             timeline.arrival.assume(until_us, to_microseconds(ended_at))
     return timeline
+
+
+def _clock_before(handshake: Handshake, position: int | None) -> SocketClock | None:
+    """Returns what the call's sockets knew last of its clocks before this file; None if no row of
+    this version tells it.
+    """
+    own = Q(stream_id=UUID(handshake.stream_id))
+    connected_at = from_microseconds(handshake.connected_at_us)
+    earlier = Q(connected_at__lt=connected_at)
+    if position is not None:  # as in `connected_before`
+        earlier |= Q(position__lt=position, connected_at__gte=connected_at + STEP)
+    found = Subscription.objects.filter(own | earlier, call_id=handshake.call_id)
+    row = found.exclude(clock=None).latest_first().first()
+    return None if row is None else convert(row.clock, SocketClock)
 
 
 def _before(handshake: Handshake, position: int | None) -> Q:

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 
@@ -46,6 +47,7 @@ _SUBSCRIPTION_FACTS = [
     "duplicate",
     "late",
     "odd_timestamp",
+    "clock",
 ]
 
 
@@ -344,6 +346,7 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
         duplicate=facts.duplicate,
         late=facts.late,
         odd_timestamp=facts.odd_timestamp,
+        clock=None if facts.clock is None else msgspec.to_builtins(facts.clock),
     )
 
 

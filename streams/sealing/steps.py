@@ -53,6 +53,7 @@ from streams.sealing.overlaps.changes import read_pcm
 from streams.sealing.overlaps.placement import Placement, Stored, without_overlaps
 from streams.sealing.overlaps.rates import separate_rates
 from streams.sealing.rows import Addition, StoredCut, StoredSegment
+from streams.timeline.socket_clock import SocketClock
 from streams.timeline.track import Track
 
 log = structlog.get_logger(__name__)
@@ -243,8 +244,20 @@ def _addition(digest: Digest, file: SealJob, handshake: Handshake) -> Addition:
         StoredCut(cut.stored, [_store(handshake, piece) for piece in cut.pieces])
         for cut in placement.cuts
     ]
+    _note_clock(file)
     subscriptions, voices = list(state.subscriptions.values()), state.raw_ids
     return Addition(digest, subscriptions, stored, voices, state.last_us, placement.moves, cuts)
+
+
+def _note_clock(file: SealJob) -> None:
+    """Notes what the socket knows of the call's clocks, for a socket that finds no axis."""
+    state, timeline = file.state, file.state.timeline
+    state.subscriptions[state.current].clock = SocketClock(
+        file.path.parent.name,
+        timeline.epochs,
+        timeline.arrival.lead_us,
+        timeline.arrival.latest_arrived_us,
+    )
 
 
 def _placement(digest: Digest, file: SealJob) -> Placement:

@@ -7,8 +7,10 @@ the sender.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from uuid import UUID
+
+from streams.timeline.socket_clock import SocketClock
 
 OPEN = 1 << 62
 """The end of an open socket."""
@@ -30,6 +32,7 @@ class OpenTime:
     end_us: int
     died: bool
     position: int | None = None
+    clock: SocketClock = field(default_factory=SocketClock)
 
     @property
     def reason_after(self) -> str:
@@ -45,19 +48,28 @@ class OpenTime:
             and before.start_us - self.start_us >= STEP_US
         )
 
+    def by_clock_of(self, other: OpenTime) -> OpenTime:
+        """Returns its times by the clock of the other one's host."""
+        behind_us = self.clock.behind_us(other.clock)
+        end_us = self.end_us if self.end_us == OPEN else self.end_us + behind_us
+        return replace(self, start_us=self.start_us + behind_us, end_us=end_us)
+
 
 def reason_between(before: OpenTime, after: OpenTime, sockets: Iterable[OpenTime]) -> str:
     """Returns why time is missing between audio of two sockets of a call.
 
     Time without any socket is the reason, however short: the timestamps of audio that is sent
     faster than it was spoken say nothing about how long a reconnect took. The socket before the
-    longest such time says whether it was closed or its process died. If the clocks of their hosts
-    cannot be compared, the later socket has replaced the other one.
+    longest such time says whether it was closed or its process died. A host whose clock is behind
+    that of the first socket is known from the arrival of audio. If the clocks of their hosts cannot
+    be compared, the later socket has replaced the other one.
     """
     if after.has_another_clock(before):
         return before.reason_after
     longest_us, last, reached = 0, before, before
-    for socket in sorted([*sockets, after], key=lambda one: one.start_us):
+    after = after.by_clock_of(before)
+    compared = [*(one.by_clock_of(before) for one in sockets), after]
+    for socket in sorted(compared, key=lambda one: one.start_us):
         if socket.start_us > after.start_us:
             break
         if (closed_us := socket.start_us - reached.end_us) > longest_us:

@@ -15,10 +15,13 @@ from streams.acs.messages import SAMPLE_RATES
 from streams.journal.records import Handshake
 from streams.sealing import queries
 from streams.sealing.digest import SealedSegment
+from streams.timeline.socket_clock import SocketClock
 from streams.timeline.timeline import Timeline
 from tests.streams.journals import handshake_of
 from tests.streams.packets import RATE, START_US
 from tests.streams.written import START, announce, later, open_facts, replace_facts, segment, write
+
+END_US = START_US + 1_000_000
 
 
 class Sealed(TestCase):
@@ -311,6 +314,29 @@ class Axis(TestCase):
             {"p": (START + 10, RATE, "not_received")},
         )
         self.assertEqual(self.axis(self.second), {})
+
+    def test_it_continues_what_the_latest_earlier_socket_knew_of_the_clocks(self) -> None:
+        clock = SocketClock("process", [0, -10_000_000], 500, START_US)
+        facts = replace_facts(open_facts(self.first), clock=clock, disconnected_us=START_US)
+        write(self.first, [segment(0, RATE)], facts=facts)
+        younger = later(self.first, 60)
+        write(younger, facts=replace_facts(open_facts(younger), clock=SocketClock()))
+        for handshake in (self.second, later(self.first, -3600)):
+            announce(handshake, [open_facts(handshake)])  # it has a later position
+            (timeline,) = queries.axes_of([handshake])
+            track, arrival = timeline.tracks["p"], timeline.arrival
+            self.assertEqual((timeline.epochs, track.shift_us), ([0, -10_000_000], -10_000_000))
+            self.assertEqual((track.newest_us, track.newest_end_us), (END_US - 20_000, END_US))
+            self.assertEqual((arrival.lead_us, arrival.latest_arrived_us), (500, START_US))
+            self.assertFalse(arrival.is_shown)
+            Subscription.objects.filter(stream_id=younger.stream_id).delete()
+
+    def test_a_socket_without_timestamps_knew_the_epochs_only(self) -> None:
+        facts = replace_facts(open_facts(self.first), clock=SocketClock("process", [0, 7]))
+        write(self.first, [segment(0, RATE)], facts=replace_facts(facts, disconnected_us=END_US))
+        (timeline,) = queries.axes_of([self.second])
+        self.assertEqual(timeline.epochs, [0, 7])
+        self.assertEqual(timeline.arrival.latest_arrived_us, END_US)
 
     def test_another_call_has_another_axis(self) -> None:
         write(handshake_of("another"), [segment(0, 10)])

@@ -24,7 +24,7 @@ from tests.streams.packets import START, START_US, speech
 from tests.streams.spools import SpoolTest
 
 PACKETS = speech(100)
-NEW_COLUMNS = {"odd_timestamp", "voice"}
+NEW_COLUMNS = {"clock", "odd_timestamp", "voice"}
 
 
 def pcm_of(first: int, end: int) -> bytes:
@@ -86,4 +86,5 @@ class OldProcess(TestCase):
         )
         insert_like_the_old_version(Participant(id=UUID(int=4), call=call, kind="mixed"))
         self.assertEqual(Subscription.objects.get().odd_timestamp, 0)
+        self.assertIsNone(Subscription.objects.get().clock)
         self.assertIsNone(Participant.objects.get().voice)

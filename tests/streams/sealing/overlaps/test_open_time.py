@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest import TestCase
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from streams.sealing.overlaps.open_time import (
     ended_after_start,
     reason_between,
 )
+from streams.timeline.socket_clock import SocketClock
 
 SECOND = 1_000_000
 
@@ -75,6 +77,41 @@ class AnotherClock(TestCase):
         step = STEP_US / SECOND
         for case in ((step - 1, 1, 2), (step, 2, 1), (step, None, 2), (step, 1, None)):
             self.assertEqual(self.reason(*case), "not_received")
+
+
+class ClockBehind(TestCase):
+    """The second socket opens a second after the end of the first one, by a clock that is 3 s
+    behind; the arrival of audio shows it.
+    """
+
+    def reason(self, lead_us: int | None, recorder: str = "b", arrived_us: int = 8 * SECOND) -> str:
+        before = replace(socket(1, 0, 10, died=True), clock=SocketClock("a", lead_us=0))
+        clock = SocketClock(recorder, lead_us=lead_us, arrived_us=arrived_us)
+        after = replace(socket(2, 8, None), clock=clock)
+        return reason_between(before, after, [before, after])
+
+    def test_of_another_process_is_known(self) -> None:
+        self.assertEqual(self.reason(3 * SECOND), "recorder_stopped")
+
+    def test_by_less_than_the_first_socket_stayed_open_changes_nothing(self) -> None:
+        self.assertEqual(self.reason(SECOND), "not_received")
+
+    def test_is_unknown_in_rows_of_older_versions(self) -> None:
+        self.assertEqual(self.reason(None), "not_received")
+
+    def test_is_none_of_the_same_process(self) -> None:
+        self.assertEqual(self.reason(3 * SECOND, "a"), "not_received")
+
+    def test_by_as_much_as_two_clocks_drift_apart_is_none(self) -> None:
+        hours_us = 2 * 3600 * SECOND
+        drifted_us = 3 * SECOND + hours_us // 2000
+        self.assertEqual(self.reason(drifted_us, arrived_us=hours_us), "not_received")
+
+    def test_of_a_socket_that_has_ended_moves_both_of_its_times(self) -> None:
+        one = replace(socket(2, 8, 12), clock=SocketClock("b", lead_us=3 * SECOND))
+        before = replace(socket(1, 0, 10), clock=SocketClock("a", lead_us=0))
+        moved = one.by_clock_of(before)
+        self.assertEqual((moved.start_us, moved.end_us), (11 * SECOND, 15 * SECOND))
 
 
 class EndedAfterStart(TestCase):

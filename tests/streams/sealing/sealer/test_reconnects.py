@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from calls.models import LedgerEntry, Segment
@@ -62,6 +63,33 @@ class Reconnect(SpoolTest):
         self.assert_recorded(self.packets[:200] + self.packets[300:])
         expected = [("gap", "not_connected"), ("reconnect", "")]
         self.assertEqual(sorted(self.ledger("gap", "reconnect")), expected)
+
+    def test_after_a_step_of_the_sender_s_clock_the_axis_continues_without_the_file(self) -> None:
+        stepped = [
+            replace(one, timestamp_us=one.spoken_us + 10_000_000 * (one.number >= 100))
+            for one in self.packets
+        ]
+        Socket(self.process.folder).say(stepped[:200]).close(1006)
+        self.process.round()
+        (axis,) = (self.spool / spool.AXES).iterdir()
+        axis.unlink()
+        other = self.new_process()
+        Socket(other.folder, connected_us=stepped[250].spoken_us).say(stepped[250:]).close()
+        other.round()
+        self.assertEqual([start for start, _ in self.recorded()], [START, START + 250 * 320])
+        self.assert_recorded(self.packets[:200] + self.packets[250:])
+        self.assertEqual(len(self.ledger("clock_jump")), 1)
+
+    def test_the_reason_of_the_gap_is_known_if_the_second_clock_is_a_little_behind(self) -> None:
+        Socket(self.process.folder).say(self.packets[:200]).die()
+        self.process.die()
+        other = self.new_process()
+        other.round(after_seconds=TAKEOVER_SECONDS)
+        behind = [replace(one, spoken_us=one.spoken_us - 2_000_000) for one in self.packets[250:]]
+        Socket(other.folder, connected_us=behind[0].spoken_us).say(behind).close()
+        other.round()
+        self.assert_recorded(self.packets[:200] + self.packets[250:])
+        self.assertEqual(self.ledger("gap"), [("gap", "recorder_stopped")])
 
     def test_audio_that_the_second_socket_repeats_is_dropped_and_counted(self) -> None:
         socket = self.two_sockets(self.packets[:200], self.packets[150:])
