@@ -64,7 +64,9 @@ class Loss(Struct):
         if stamp_us <= first_us <= furthest_us and stamp_us < last_us:
             self.begin_us = max(self.begin_us, stamp_us + self.shift_us)
             return True
-        return first_us < stamp_us < last_us <= furthest_us
+        # They fill the time between them, so the last timestamp is right.
+        is_filled = last_us - first_us <= self.packets * PACKET_US + LOOK_AHEAD_US
+        return first_us < stamp_us < last_us and (last_us <= furthest_us or is_filled)
 
     def _find_end(self, track: Track, stamp_us: int | None) -> None:
         """Notes the youngest place of their track, once that is a place after them."""

@@ -162,6 +162,16 @@ class ByTimestamp(LossTest):
         self.note(loss, 30)
         self.assertEqual(loss.end_us, place(30))
 
+    def test_one_of_many_that_comes_again_late_does_not_end_them(self) -> None:
+        loss = loss_of(100, 300)
+        self.note(loss, 110, 300)
+        self.assert_in(loss, (111, 300))
+
+    def test_the_last_of_few_may_have_a_wrong_timestamp(self) -> None:
+        loss = Loss("p", 20, place(100), stamps=(place(100), place(300)))
+        self.note(loss, 110)
+        self.assertEqual(loss.end_us, place(110))
+
     def test_a_wrong_timestamp_far_ahead_does_not_show_the_order(self) -> None:
         loss = loss_of(300, 302, after=10)
         self.note(loss, 30)
