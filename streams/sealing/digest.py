@@ -28,7 +28,7 @@ from streams.journal.records import (
     Unwritten,
     Voice,
 )
-from streams.timeline.losses import Loss
+from streams.timeline.losses import Loss, are_copies
 from streams.timeline.socket_clock import SocketClock
 from streams.timeline.timeline import Decided, Gap, Jump, Packet, RateChange, Run, Timeline
 
@@ -253,7 +253,9 @@ def _note_losses(unwritten: Unwritten, state: StreamState) -> None:
         state.losses += [Loss(raw_id, *lost) for raw_id in state.voices.values()]
     for voice, packets in unwritten.voices.items():
         raw_id = state.voices.get(voice, f"damaged:{voice}")
-        track = state.timeline.tracks.get(raw_id)
+        track, stamps = state.timeline.tracks.get(raw_id), unwritten.stamps.get(voice)
+        if track and are_copies(packets, stamps, track):
+            continue
         begin_us = track.newest_end_us if track else 0
         state.losses.append(
             Loss(
@@ -261,7 +263,7 @@ def _note_losses(unwritten: Unwritten, state: StreamState) -> None:
                 packets,
                 begin_us,
                 is_first=raw_id not in state.heard or begin_us == 0,
-                stamps=unwritten.stamps.get(voice),
+                stamps=stamps,
                 shift_us=track.shift_us if track else state.timeline.epochs[-1],
             )
         )

@@ -12,6 +12,19 @@ from msgspec import Struct
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PACKET_US, TOLERANCE_US, Gap
 
+FEWEST_SPOKEN = 5
+"""Fewer packets with old timestamps do not show a step of the clock."""
+
+
+def are_copies(packets: int, stamps: tuple[int, int] | None, track: Track) -> bool:
+    """Whether so many packets, with these first and last timestamps, were copies of packets that
+    the track has received, so that none is missing. Many would be speech after a step of the clock.
+    """
+    if stamps is None or track.newest_us is None or packets >= FEWEST_SPOKEN:
+        return False
+    is_older = stamps[1] + track.shift_us < track.newest_us - TOLERANCE_US
+    return is_older and {*stamps} <= {*track.remembered.stamps.values()}
+
 
 class Loss(Struct):
     """Packets of a voice that could not be written. Times in µs.

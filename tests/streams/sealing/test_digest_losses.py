@@ -129,6 +129,12 @@ class LostPackets(TestCase):
         late = [*before, *rest[:20], *rest[20:25], first, *rest[25:]]
         self.assertEqual(reasons(with_loss(late, 100, 120)), ["not_received", "not_written"])
 
+    def test_that_were_copies_of_received_ones_are_not_the_reason_of_a_gap(self) -> None:
+        packets = speech(500)
+        records = [*records_of(packets[:100]), lost(packets[50:53])]
+        records += [*map(audio_of, packets[200:]), closed()]
+        self.assertEqual(reasons(records), ["not_received"])
+
     def test_that_come_again_are_not_missing(self) -> None:
         packets = speech(500)
         again = [*packets[:100], packets[300], packets[300], *packets[301:]]

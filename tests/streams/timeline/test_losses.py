@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unittest import TestCase
 
-from streams.timeline.losses import Loss
+from streams.timeline.losses import Loss, are_copies
 from streams.timeline.track import Track
 from streams.timeline.waiting import Gap, Timed
 from tests.streams.packets import PACKET_US, RATE, START_US, speech
@@ -49,6 +49,30 @@ class LossTest(TestCase):
     def assert_not_in(self, loss: Loss, *gaps: tuple[int, int]) -> None:
         for one in gaps:
             self.assertFalse(loss.explains(gap(*one)), one)
+
+
+class Copies(LossTest):
+    def setUp(self) -> None:
+        super().setUp()
+        for packet in speech(50):
+            self.track.remembered.repeats(packet.spoken_us, packet.pcm)
+            self.track.insert(packet.spoken_us, packet.pcm)
+
+    def test_a_few_packets_that_the_track_has_received_are_not_missing(self) -> None:
+        self.assertTrue(are_copies(3, (place(10), place(12)), self.track))
+
+    def test_packets_with_other_timestamps_are_missing(self) -> None:
+        for stamps in (None, (place(10), place(12) + 1), (place(10) + 1, place(12))):
+            self.assertFalse(are_copies(3, stamps, self.track))
+
+    def test_many_packets_may_be_speech_after_a_step(self) -> None:
+        self.assertFalse(are_copies(5, (place(10), place(14)), self.track))
+
+    def test_of_a_coarse_clock_new_packets_may_have_the_timestamp_of_the_last(self) -> None:
+        self.assertFalse(are_copies(3, (place(49), place(49)), self.track))
+
+    def test_a_track_without_audio_has_received_none(self) -> None:
+        self.assertFalse(are_copies(1, (place(1), place(1)), Track(RATE)))
 
 
 class ByArrival(LossTest):
