@@ -181,7 +181,7 @@ class CallClock(Struct):
                 longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
             if not -LOOK_AHEAD_US < passed_us <= longest_us:
                 return number
-        return stamped[0]
+        return stamped[0] if stamped else len(packets)
 
     def has_stepped_back(self, track: Track, packet: Timed) -> bool:
         """Whether the late packets of a track, of which this is the last, arrive as they are spoken

@@ -21,7 +21,16 @@ from tests.streams.packets import (
     reloaded,
     speech,
 )
-from tests.streams.timeline.clocks import HOUR, MINUTE, SECOND, later, stamped, together, voices
+from tests.streams.timeline.clocks import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    later,
+    stamped,
+    together,
+    voices,
+    worst_ms,
+)
 
 WITHIN_MS = 60 + 0.2
 
@@ -66,6 +75,13 @@ class FirstPackets(TestCase):
         taken = play([*wrong, *left])
         self.assertLessEqual(max(map(abs, errors_ms(taken, left, "a"))), 20)
         self.assertLessEqual(max(map(abs, errors_ms(taken, right, "b"))), 20)
+
+    def test_a_first_packet_at_the_unix_epoch_is_kept_before_the_next(self) -> None:
+        """Its timestamp is that of a packet without one, while it waits."""
+        spoken = [replace(one, arrived_us=None) for one in together(*voices(100))]
+        taken = play([replace(spoken[0], timestamp_us=0), *spoken[1:]])
+        self.assertEqual([run.sample_count for run in taken.tracks["a"].runs], [100 * 320])
+        self.assertLessEqual(worst_ms(taken, *voices(100)), WITHIN_MS)
 
     def test_a_step_is_found_after_a_wrong_first_packet(self) -> None:
         for first_us, step_us in ((-2 * SECOND, 2 * SECOND), (2 * SECOND, 1_200_000)):
