@@ -21,12 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, FloatField, QuerySet
+from django.db.models import F, FloatField, Q, QuerySet
 from django.db.models.functions import Cast, Coalesce
 from msgspec import convert, structs
 
@@ -48,6 +48,9 @@ from streams.timeline.track import TOLERANCE_US, Gap
 
 PLACE = Cast("start_sample", FloatField()) / F("sample_rate")
 """Seconds since the Unix epoch: rates may differ along a track."""
+
+NEXT = timedelta(milliseconds=1)
+"""A gap begins or ends at a segment that is no further from it: rates may differ."""
 
 
 class Neighbour(NamedTuple):
@@ -143,6 +146,17 @@ def reconciled_gaps(
         places = track.places(change, [one for one in added if one.raw_id == raw_id])
         for gap in _new_gaps(participant_id, track, [places, *track.ends(ended)], change):
             yield ledger.gap_entry(call_id, participant_id, gap)
+
+
+def delete_beside(participant_id: UUID, vacated: Move) -> None:
+    """Deletes the gaps that end and begin at a segment, which is there no longer."""
+    start, end = (
+        from_sample(at, vacated.sample_rate) for at in (vacated.start_sample, vacated.end_sample)
+    )
+    ends = Q(ended_at__range=(start - NEXT, start + NEXT))
+    begins = Q(started_at__range=(end - NEXT, end + NEXT))
+    entries = LedgerEntry.objects.filter(participant=participant_id, kind=LedgerEntry.Kind.GAP)
+    entries.filter(ends | begins).delete()
 
 
 def gap_between(

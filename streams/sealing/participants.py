@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import F
+
 from calls import identity
-from calls.models import Participant
+from calls.models import Participant, Segment
 from streams.journal.records import Handshake
 
 ROWS_PER_STATEMENT = 500
@@ -76,6 +78,17 @@ def write(heard: Mapping[Voice, Heard]) -> None:
         update_fields=["heard_at", "heard_until", "voice"],
         batch_size=ROWS_PER_STATEMENT,
     )
+
+
+def correct(participant_ids: Iterable[UUID]) -> None:
+    """Derives `heard_at` and `heard_until` again from the segments: some have moved back."""
+    place = F("start_sample") * 1.0 / F("sample_rate")  # rates may differ
+    for participant_id in participant_ids:
+        segments = Segment.objects.filter(participant=participant_id)
+        first, last = segments.order_by(place).first(), segments.order_by(place.desc()).first()
+        Participant.objects.filter(id=participant_id).update(
+            heard_at=first and first.started_at, heard_until=last and last.ended_at
+        )
 
 
 def _rows(heard: Mapping[Voice, Heard]) -> list[Participant]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import BigIntegerField, F, Min, Q
@@ -23,7 +23,8 @@ from calls.times import from_microseconds, to_microseconds
 from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
 from streams.sealing.overlaps.open_time import STEP_US
-from streams.sealing.overlaps.placement import FAR_US, Stored
+from streams.sealing.overlaps.other_clock import OtherRow
+from streams.sealing.overlaps.placement import FAR_US, Move, Stored
 from streams.timeline.arrival import ArrivalClock
 from streams.timeline.socket_clock import SocketClock
 from streams.timeline.timeline import Timeline
@@ -157,8 +158,20 @@ def _positions(stream_ids: Collection[str]) -> dict[str, int]:
     return {str(stream_id): position for stream_id, position in found if position is not None}
 
 
+STORED = (
+    "id",
+    "subscription__stream_id",
+    "start_sample",
+    "sample_count",
+    "sample_rate",
+    "sha256",
+    "audio_name",
+)
+"""Columns of `Stored`."""
+
+
 def stored_near(
-    files: Iterable[tuple[Handshake, Sequence[SealedSegment]]],
+    files: Iterable[tuple[Handshake, Sequence[SealedSegment | Move]]],
 ) -> dict[UUID, list[Stored]]:
     """Returns the stored segments that the segments of each file may overlap, in order, by
     participant.
@@ -181,12 +194,30 @@ def stored_near(
         return {}
     found = Segment.objects.filter(reduce(or_, ranges)).order_by("start_sample")
     stored: dict[UUID, list[Stored]] = {}
-    columns = ("start_sample", "sample_count", "sample_rate", "sha256", "audio_name")
-    for participant_id, segment_id, stream_id, *values in found.values_list(
-        "participant_id", "id", "subscription__stream_id", *columns
-    ):
-        stored.setdefault(participant_id, []).append(Stored(segment_id, str(stream_id), *values))
+    for participant_id, *values in found.values_list("participant_id", *STORED):
+        stored.setdefault(participant_id, []).append(_stored(*values))
     return stored
+
+
+def stored_by(stream_ids: Collection[str]) -> list[OtherRow]:
+    """Returns all segments that these sockets have stored."""
+    found = Segment.objects.filter(subscription__stream_id__in=stream_ids).order_by("start_sample")
+    return [
+        OtherRow(raw_id, journal, _stored(*values))
+        for raw_id, journal, *values in found.values_list("participant__raw_id", "journal", *STORED)
+    ]
+
+
+def stored_as(segment_ids: Collection[UUID]) -> list[Stored]:
+    """Returns the segments with these ids."""
+    if not segment_ids:
+        return []
+    found = Segment.objects.filter(id__in=segment_ids).order_by()
+    return [_stored(*values) for values in found.values_list(*STORED)]
+
+
+def _stored(segment_id: UUID, stream_id: UUID, *values: Any) -> Stored:
+    return Stored(segment_id, str(stream_id), *values)
 
 
 def open_beside(handshake: Handshake, until_us: int | None) -> set[str]:

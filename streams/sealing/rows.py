@@ -84,7 +84,8 @@ class Announcement:
 @dataclass(frozen=True, slots=True)
 class Addition:
     """Everything that one journal file adds, and the stored segments that it moves or cuts.
-    `voices`: of the socket, in the order of arrival; `last_us`: time of its last record.
+    `voices`: of the socket, in the order of arrival; `last_us`: time of its last record; `vacated`:
+    stored segments, where they were, that another clock had put there.
     """
 
     digest: Digest
@@ -94,6 +95,7 @@ class Addition:
     last_us: int
     moves: Sequence[Move] = ()
     cuts: Sequence[StoredCut] = ()
+    vacated: Sequence[Move] = ()
 
     @property
     def handshake(self) -> Handshake:
@@ -179,6 +181,8 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
             for stored in one.segments
         ]
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+        for one in additions:
+            _leave(one)
         entries = [entry for one in additions for entry in _entries(one, others)]
         _write_entries(entries)
 
@@ -203,7 +207,8 @@ def _entries(addition: Addition, others: Mapping[str, bool]) -> Iterator[LedgerE
     if handshake.call_id not in others:  # a single socket finds all gaps in its own audio
         yield from ledger.gaps_of(digest)
         return
-    yield from gaps.reconciled_gaps(digest, addition.placed(), addition.voices)
+    placed = [*addition.placed(), *addition.vacated]
+    yield from gaps.reconciled_gaps(digest, placed, addition.voices)
     if handshake.sequence == 0 and others[handshake.call_id]:
         yield LedgerEntry(
             id=identity.entry_id_of(UUID(handshake.stream_id), LedgerEntry.Kind.RECONNECT, 0),
@@ -274,9 +279,10 @@ def _check_overlaps(additions: Sequence[Addition]) -> set[UUID]:
     """Raises `OverlapFound` if another process has stored or moved audio at the positions of our
     segments since these were chosen. Returns the ids in use near them.
     """
-    segments = [[stored.segment for stored in one.segments] for one in additions]
-    near = queries.stored_near(zip((one.handshake for one in additions), segments, strict=True))
+    near = queries.stored_near((one.handshake, one.placed()) for one in additions)
     stored = {row.segment_id: row for of_track in near.values() for row in of_track}
+    changed_ids = {row.segment_id for one in additions for row in one.changed()}
+    stored |= {row.segment_id: row for row in queries.stored_as(changed_ids - stored.keys())}
     for one in additions:
         if any(stored.get(row.segment_id) != row for row in one.changed()):
             raise OverlapFound
@@ -301,6 +307,17 @@ def _change_rows(additions: Collection[Addition], used: Collection[UUID], now: d
         for cut in one.cuts
     ]
     changes.change(moves, replacements, used, now)
+
+
+def _leave(addition: Addition) -> None:
+    """Corrects what was derived from segments at places where they are no longer."""
+    ids = {
+        one.raw_id: identity.participant_id_of(addition.call_id, one.raw_id)
+        for one in addition.vacated
+    }
+    for one in addition.vacated:
+        gaps.delete_beside(ids[one.raw_id], one)
+    participants.correct(ids.values())
 
 
 def _subscription_rows(sources: Iterable[Addition | Announcement]) -> list[Subscription]:

@@ -18,8 +18,9 @@ without the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -50,7 +51,8 @@ from streams.sealing.digest import (
     load_state,
 )
 from streams.sealing.overlaps.changes import read_pcm
-from streams.sealing.overlaps.placement import Placement, Stored, without_overlaps
+from streams.sealing.overlaps.other_clock import place_again, rows_off
+from streams.sealing.overlaps.placement import Move, Placement, Stored, without_overlaps
 from streams.sealing.overlaps.rates import separate_rates
 from streams.sealing.rows import Addition, StoredCut, StoredSegment
 from streams.timeline.socket_clock import SocketClock
@@ -246,7 +248,8 @@ def _addition(digest: Digest, file: SealJob, handshake: Handshake) -> Addition:
     ]
     _note_clock(file)
     subscriptions, voices = list(state.subscriptions.values()), state.raw_ids
-    return Addition(digest, subscriptions, stored, voices, state.last_us, placement.moves, cuts)
+    changes = placement.moves, cuts, placement.vacated
+    return Addition(digest, subscriptions, stored, voices, state.last_us, *changes)
 
 
 def _note_clock(file: SealJob) -> None:
@@ -274,10 +277,35 @@ def _placement(digest: Digest, file: SealJob) -> Placement:
         stored = queries.stored_near([(handshake, digest.segments)])
         for raw_id in {segment.raw_id for segment in digest.segments}:
             near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
-    placement = without_overlaps(digest.segments, near, handshake.stream_id, read_pcm, beside)
-    separate_rates(placement, near)
+    placement = _by_other_clocks(digest, file, near, beside)
+    if placement is None:
+        placement = without_overlaps(digest.segments, near, handshake.stream_id, read_pcm, beside)
+        separate_rates(placement, near)
     facts.duplicate += placement.duplicate
     return placement
+
+
+def _by_other_clocks(
+    digest: Digest, file: SealJob, near: Mapping[str, Sequence[Stored]], beside: Collection[str]
+) -> Placement | None:
+    """Returns the placement if equal packets show that another socket, open at the same time, has
+    stored audio by another clock of the call; else None.
+    """
+    epochs_us = file.state.timeline.epochs
+    if len(epochs_us) == 1 or not beside:
+        return None
+    read, handshake = cache(read_pcm), digest.handshake
+    off = rows_off(digest.segments, queries.stored_by(beside), epochs_us, read)
+    if not off:
+        return None
+    near, call_id = {**near}, UUID(handshake.call_id)
+    moved = [Move(one.raw_id, one.stored, one.stored.start_sample + by) for one, by in off]
+    placed: list[SealedSegment | Move] = [*digest.segments, *moved]
+    stored = queries.stored_near([(handshake, placed)])
+    for raw_id in {one.raw_id for one in placed}:
+        near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
+    log.info("audio moved to the clock of the call", call=handshake.call_id, segments=len(off))
+    return place_again(digest.segments, near, off, (handshake.stream_id, beside), read)
 
 
 def _store(handshake: Handshake, segment: SealedSegment) -> StoredSegment:

@@ -82,13 +82,15 @@ class Cut:
 class Placement:
     """The positions of a file's audio, and the changes of stored audio that they need.
 
-    `duplicate`: packets dropped because they are stored already.
+    `duplicate`: packets dropped because they are stored already; `vacated`: stored segments, where
+    they were, that another clock had put there.
     """
 
     segments: list[SealedSegment] = field(default_factory=list)
     duplicate: int = 0
     moves: list[Move] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
+    vacated: list[Move] = field(default_factory=list)
 
 
 def without_overlaps(
