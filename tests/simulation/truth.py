@@ -94,7 +94,25 @@ class VoiceTruth:
                 end_us = max(end_us, packet.true_us + int(self.delay_us[number]))
                 excuses[number] = end_us - packet.true_us
                 end_us += PACKET_US
-        return excuses
+        return excuses + PACKET_US * self._later_equals()
+
+    def _later_equals(self) -> Ints:
+        """Returns for each packet how many later ones have its stamp, on other sockets: nobody can
+        know the order of these.
+        """
+        later: Ints = np.zeros(len(self.packets), np.int64)
+        if len({one.socket for one in self.packets if one.is_received}) < 2:
+            return later
+        seen: Counter[int | None] = Counter()
+        seen_on: Counter[tuple[int | None, int]] = Counter()
+        for number in range(len(self.packets) - 1, -1, -1):
+            packet = self.packets[number]
+            if self.is_timed(number):
+                own = packet.stamp_us, packet.socket
+                later[number] = seen[packet.stamp_us] - seen_on[own]
+                seen[packet.stamp_us] += 1
+                seen_on[own] += 1
+        return later
 
     def _delays(self) -> Ints:
         """Returns how late each packet looks by all packets of the next 2 s on its socket and at
