@@ -25,6 +25,7 @@ SHARED = {
         "tests.streams.journal.test_journal",
         "tests.streams.journal.test_journal_damage",
     ),
+    "streams/sealing/overlaps/stored.py": ("tests.streams.sealing.overlaps.test_placement",),
     "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
     "streams/timeline/beginning.py": ("tests.streams.timeline.test_strays",),
     "streams/timeline/call_clock.py": (

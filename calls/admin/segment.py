@@ -63,7 +63,7 @@ class SegmentAdmin(RecordAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("peaks")
+        return super().get_queryset(request).defer("peaks", "stamps")
 
     def get_ordering(self, request: HttpRequest) -> list[str | Combinable]:
         """Orders all segments newest first; those of one call or track in order of time."""

@@ -123,7 +123,7 @@ class CallSegments(Resource, ListAPIView[Segment]):
     def get_queryset(self) -> QuerySet[Segment]:
         call = get_object_or_404(Call, pk=self.kwargs["pk"])
         begins = ExpressionWrapper(F("start_sample") * 1.0 / F("sample_rate"), FloatField())
-        found = Segment.objects.filter(participant__call=call).defer("peaks")
+        found = Segment.objects.filter(participant__call=call).defer("peaks", "stamps")
         segments: QuerySet[Segment] = found.annotate(begins=begins)
         return segments
 

@@ -55,6 +55,10 @@ class Segment(models.Model):
         blank=True,
         help_text="Its waveform (calls.audio.waveform); empty: to be decoded.",
     )
+    stamps = models.BinaryField(
+        null=True,
+        help_text="Timestamps of its packets; only for audio of two sockets at once.",
+    )
 
     objects = SegmentQuerySet.as_manager()
 

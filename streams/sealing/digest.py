@@ -104,7 +104,9 @@ class StreamState(Struct):
 
 @dataclass(slots=True)
 class SealedSegment:
-    """Contiguous audio of one voice, to be stored; `packets` is the number of packets in it."""
+    """Contiguous audio of one voice, to be stored; `packets` is the number of packets in it, and
+    `stamps` are their timestamps, if needed (`overlaps/stamps.py`).
+    """
 
     raw_id: str
     subscription: int
@@ -112,6 +114,7 @@ class SealedSegment:
     sample_rate: int
     pcm: bytes
     packets: int
+    stamps: bytes | None = None
 
     @property
     def sample_count(self) -> int:

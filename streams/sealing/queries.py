@@ -161,6 +161,7 @@ def _positions(stream_ids: Collection[str]) -> dict[str, int]:
 STORED = (
     "id",
     "subscription__stream_id",
+    "stamps",
     "start_sample",
     "sample_count",
     "sample_rate",
@@ -216,13 +217,14 @@ def stored_as(segment_ids: Collection[UUID]) -> list[Stored]:
     return [_stored(*values) for values in found.values_list(*STORED)]
 
 
-def _stored(segment_id: UUID, stream_id: UUID, *values: Any) -> Stored:
-    return Stored(segment_id, str(stream_id), *values)
+def _stored(segment_id: UUID, stream_id: UUID, stamps: Any, *values: Any) -> Stored:
+    kept = None if stamps is None else bytes(stamps)  # a memoryview, by the driver
+    return Stored(segment_id, str(stream_id), kept, *values)
 
 
-def open_beside(handshake: Handshake, until_us: int | None) -> set[str]:
+def open_beside(handshake: Handshake, until_us: int | None) -> dict[str, int | None]:
     """Returns the other sockets of the call that were open while a socket was: from its handshake
-    to `until_us`; None: it still is.
+    to `until_us`; None: it still is. And when they ended, if they have.
     """
     sockets = Subscription.objects.filter(call_id=handshake.call_id).order_by()
     sockets = sockets.exclude(stream_id=handshake.stream_id).exclude(
@@ -230,7 +232,10 @@ def open_beside(handshake: Handshake, until_us: int | None) -> set[str]:
     )
     if until_us is not None:
         sockets = sockets.filter(connected_at__lt=from_microseconds(until_us))
-    return {str(stream_id) for stream_id in sockets.values_list("stream_id", flat=True)}
+    return {
+        str(stream_id): None if ended_at is None else to_microseconds(ended_at)
+        for stream_id, ended_at in sockets.values_list("stream_id", "disconnected_at")
+    }
 
 
 def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:

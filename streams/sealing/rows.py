@@ -395,4 +395,5 @@ def _audio_columns(stored: StoredSegment) -> dict[str, Any]:
         "audio_name": stored.audio_name,
         "stored_bytes": stored.stored_bytes,
         "peaks": stored.peaks,
+        "stamps": stored.segment.stamps,
     }

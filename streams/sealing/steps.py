@@ -54,6 +54,7 @@ from streams.sealing.overlaps.changes import read_pcm
 from streams.sealing.overlaps.other_clock import place_again, rows_off
 from streams.sealing.overlaps.placement import Move, Placement, Stored, without_overlaps
 from streams.sealing.overlaps.rates import separate_rates
+from streams.sealing.overlaps.stamps import Stamps
 from streams.sealing.rows import Addition, StoredCut, StoredSegment
 from streams.timeline.socket_clock import SocketClock
 from streams.timeline.track import Track
@@ -150,8 +151,11 @@ def store_audio(file: SealJob) -> None:
         log.info("empty journal removed", journal=file.path.name)
         file.path.unlink()
         return
+    stamps = Stamps(records)
+    if file.has_company:
+        stamps.note_waiting(file.state)
     digest = digest_of(records, file.handshake, file.state, last=file.is_last)
-    file.addition = _addition(digest, file, file.handshake)
+    file.addition = _addition(digest, file, file.handshake, stamps)
 
 
 def write_rows(files: Iterable[SealJob]) -> None:
@@ -238,9 +242,9 @@ def _read_state(path: Path) -> StreamState | None:
         return None
 
 
-def _addition(digest: Digest, file: SealJob, handshake: Handshake) -> Addition:
+def _addition(digest: Digest, file: SealJob, handshake: Handshake, stamps: Stamps) -> Addition:
     """Stores the file's segments; returns everything that it adds."""
-    placement, state = _placement(digest, file), file.state
+    placement, state = _placement(digest, file, stamps), file.state
     stored = [_store(handshake, segment) for segment in placement.segments]
     cuts = [
         StoredCut(cut.stored, [_store(handshake, piece) for piece in cut.pieces])
@@ -263,30 +267,36 @@ def _note_clock(file: SealJob) -> None:
     )
 
 
-def _placement(digest: Digest, file: SealJob) -> Placement:
+def _placement(digest: Digest, file: SealJob, stamps: Stamps) -> Placement:
     """Returns the file's segments at free positions; none if their rows exist already."""
     handshake, facts = digest.handshake, file.state.subscriptions[file.state.current]
     if file.is_sealed:
         facts.duplicate = queries.duplicates_of(handshake.stream_id, facts.index)
         return Placement()
     near: dict[str, list[Stored]] = {}  # by raw id
-    beside: set[str] = set()
+    beside: dict[str, int | None] = {}
+    segments: Sequence[SealedSegment] = digest.segments
     if file.has_company:
         beside = queries.open_beside(handshake, file.state.ended_us)
         call_id = UUID(handshake.call_id)
         stored = queries.stored_near([(handshake, digest.segments)])
         for raw_id in {segment.raw_id for segment in digest.segments}:
             near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
-    placement = _by_other_clocks(digest, file, near, beside)
+    if beside:
+        segments = stamps.added_to(segments, file.state, beside.values())
+    placement = _by_other_clocks(segments, file, near, beside)
     if placement is None:
-        placement = without_overlaps(digest.segments, near, handshake.stream_id, read_pcm, beside)
+        placement = without_overlaps(segments, near, handshake.stream_id, read_pcm, beside)
         separate_rates(placement, near)
     facts.duplicate += placement.duplicate
     return placement
 
 
 def _by_other_clocks(
-    digest: Digest, file: SealJob, near: Mapping[str, Sequence[Stored]], beside: Collection[str]
+    segments: Sequence[SealedSegment],
+    file: SealJob,
+    near: Mapping[str, Sequence[Stored]],
+    beside: Collection[str],
 ) -> Placement | None:
     """Returns the placement if equal packets show that another socket, open at the same time, has
     stored audio by another clock of the call; else None.
@@ -294,18 +304,19 @@ def _by_other_clocks(
     epochs_us = file.state.timeline.epochs
     if len(epochs_us) == 1 or not beside:
         return None
-    read, handshake = cache(read_pcm), digest.handshake
-    off = rows_off(digest.segments, queries.stored_by(beside), epochs_us, read)
+    assert file.handshake, "a digest has been made"
+    read, handshake = cache(read_pcm), file.handshake
+    off = rows_off(segments, queries.stored_by(beside), epochs_us, read)
     if not off:
         return None
     near, call_id = {**near}, UUID(handshake.call_id)
     moved = [Move(one.raw_id, one.stored, one.stored.start_sample + by) for one, by in off]
-    placed: list[SealedSegment | Move] = [*digest.segments, *moved]
+    placed: list[SealedSegment | Move] = [*segments, *moved]
     stored = queries.stored_near([(handshake, placed)])
     for raw_id in {one.raw_id for one in placed}:
         near[raw_id] = stored.get(identity.participant_id_of(call_id, raw_id), [])
     log.info("audio moved to the clock of the call", call=handshake.call_id, segments=len(off))
-    return place_again(digest.segments, near, off, (handshake.stream_id, beside), read)
+    return place_again(segments, near, off, (handshake.stream_id, beside), read)
 
 
 def _store(handshake: Handshake, segment: SealedSegment) -> StoredSegment:

@@ -157,6 +157,7 @@ class _Draft:
         piece = replace(
             source,
             segment_id=uuid5(source.segment_id, str(len(self._pieces))),
+            stamps=segment.stamps,
             start_sample=segment.start_sample,
             sample_count=segment.sample_count,
             sha256="",

@@ -10,7 +10,7 @@ move into the next free space (law 5: the order of arrival stands).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -20,7 +20,11 @@ from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
 from streams.sealing.overlaps.equal_audio import BYTES, Audio, Distances, Match, matches_of
 from streams.sealing.overlaps.layout import Block, Layout
 from streams.sealing.overlaps.runs import Run, runs_of
+from streams.sealing.overlaps.stamps import part_of
+from streams.sealing.overlaps.stored import Cut, Move, Reader, Stored
 from streams.timeline.track import LOOK_AHEAD_US, TOLERANCE_US
+
+__all__ = ["Cut", "Move", "Placement", "Reader", "Stored", "without_overlaps"]
 
 REACH_US = 2 * TOLERANCE_US
 """Two timelines, each within the tolerance, place equal packets at most this far apart."""
@@ -30,52 +34,6 @@ FAR_US = LOOK_AHEAD_US
 
 EVERYWHERE = (-(1 << 62), 1 << 62)
 """Positions between which audio lies that adjoins no equal audio."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A stored segment: a row and its object."""
-
-    segment_id: UUID
-    stream_id: str
-    start_sample: int
-    sample_count: int
-    sample_rate: int
-    sha256: str
-    audio_name: str
-
-    @property
-    def end_sample(self) -> int:
-        return self.start_sample + self.sample_count
-
-
-Reader = Callable[[Stored], bytes | None]
-"""Returns the PCM of a stored segment; None if its object is missing or damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A stored segment that begins at another sample from now on."""
-
-    raw_id: str
-    stored: Stored
-    start_sample: int
-
-    @property
-    def sample_rate(self) -> int:
-        return self.stored.sample_rate
-
-    @property
-    def end_sample(self) -> int:
-        return self.start_sample + self.stored.sample_count
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A stored segment that is replaced by `pieces` of it, with other audio between them."""
-
-    stored: Stored
-    pieces: tuple[SealedSegment, ...]
 
 
 @dataclass(slots=True)
@@ -159,6 +117,7 @@ class _Track:
         self._limit = self._reach + self._packet
         self._ends = [row.end_sample for row in rows]
         self._pcm: dict[UUID, bytes | None] = {}
+        self._runs: Sequence[Run] = ()
         self._layout = Layout(
             Block(row.start_sample, row.sample_count, n) for n, row in enumerate(rows)
         )
@@ -176,7 +135,7 @@ class _Track:
         The last run comes first: it does not move the blocks beside the earlier ones. But the
         first packets of a run move stored ones to the place of its next packets.
         """
-        runs = runs_of(segments)
+        runs = self._runs = runs_of(segments)
         rest = self._insert_runs(runs)
         lowest = rest[0].start if rest else 0
         for block in rest:
@@ -232,6 +191,8 @@ class _Track:
             at = self._adjoin(block, space)
             is_known = EVERYWHERE[0] < space[0] and space[1] < EVERYWHERE[1]
             limit = self._far if is_known or is_far else self._limit
+        elif self._merge(block):
+            return []
         elif self._beside:  # as a whole, if that moves no audio further
             most = self._layout.longest_push(block) - 1
         if (
@@ -241,6 +202,25 @@ class _Track:
         ):
             return []
         return self._layout.fill(block, self._packet)
+
+    def _merge(self, block: Block) -> bool:
+        """Inserts the packets of a block in the order of timestamps, if some of them, or of the
+        audio beside it, do not follow from the places.
+        """
+        near = [
+            row for row in self._near(block.start, block.end, self._far) if self._is_beside(row)
+        ]
+        is_new = self._is_new(block) and self._runs[block.source - len(self._rows)].has_stamps
+        if not near or not (is_new or any(row.stamps is not None for row in near)):
+            return False
+        return self._layout.merge(block, self._packet, self._stamp_of, self._is_cuttable, self._far)
+
+    def _stamp_of(self, block: Block) -> int:
+        """Returns the timestamp of the first sample of a block, or its place."""
+        if self._is_new(block):
+            run = self._runs[block.source - len(self._rows)]
+            return run.stamp_of(block.first, self._packet)
+        return self._rows[block.source].stamp_of(block.first, self._packet)
 
     def _insert_whole(self, block: Block, at: int | None, limit: int) -> bool:
         if at is None:
@@ -394,5 +374,7 @@ class _Track:
     def _piece(self, row: Stored, part: Block) -> SealedSegment:
         pcm = self._pcm_of(row)
         assert pcm is not None, "only audio that was compared is cut"
-        piece = pcm[part.first * BYTES : (part.first + part.count) * BYTES]
-        return SealedSegment(self._raw_id, 0, part.start, self._rate, piece, 1)
+        last = part.first + part.count
+        piece = pcm[part.first * BYTES : last * BYTES]
+        stamps = part_of(row.stamps, part.first, last, self._packet)
+        return SealedSegment(self._raw_id, 0, part.start, self._rate, piece, 1, stamps)

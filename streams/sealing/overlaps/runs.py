@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from streams.sealing.digest import SealedSegment
+from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
 from streams.sealing.overlaps.equal_audio import BYTES, Audio
 from streams.sealing.overlaps.layout import Block
+from streams.sealing.overlaps.stamps import part_of, stamp_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,21 @@ class Run:
         return Audio(
             self.segments[0].start_sample, b"".join(segment.pcm for segment in self.segments)
         )
+
+    @property
+    def has_stamps(self) -> bool:
+        return any(segment.stamps is not None for segment in self.segments)
+
+    def stamp_of(self, sample: int, packet: int) -> int:
+        """Returns the timestamp of one of its samples, or its place."""
+        number = 0
+        while sample >= self.segments[number].sample_count:
+            sample -= self.segments[number].sample_count
+            number += 1
+        segment = self.segments[number]
+        if segment.stamps is not None:
+            return stamp_at(segment.stamps, sample, packet)
+        return segment.start_sample + sample
 
     def parts(self, block: Block) -> list[SealedSegment]:
         """Returns the segments, or parts of them, that a block of this run consists of."""
@@ -41,7 +57,9 @@ def _part(segment: SealedSegment, start: int, first: int, last: int) -> SealedSe
         return segment
     before, until = (round(segment.packets * at / segment.sample_count) for at in (first, last))
     pcm = segment.pcm[first * BYTES : last * BYTES]
-    return replace(segment, start_sample=start, pcm=pcm, packets=until - before)
+    packet = max(1, segment.sample_rate // PACKETS_PER_SECOND)
+    stamps = part_of(segment.stamps, first, last, packet)
+    return replace(segment, start_sample=start, pcm=pcm, packets=until - before, stamps=stamps)
 
 
 def runs_of(segments: Iterable[SealedSegment]) -> list[Run]:

@@ -183,8 +183,11 @@ class Beside(TestCase):
         announce(handshake_of("another"), [open_facts(handshake_of("another"))])
         with self.assertNumQueries(1):
             found = queries.open_beside(self.first, self.at_us + 20_000_000)
-        self.assertEqual(found, {lingering, still, twin})
-        self.assertEqual(queries.open_beside(self.first, None), {lingering, still, twin, after})
+        ended = self.at_us + 1_000_000, None, self.at_us + 15_000_000
+        self.assertEqual(found, dict(zip((lingering, still, twin), ended, strict=True)))
+        self.assertEqual(
+            queries.open_beside(self.first, None).keys(), {lingering, still, twin, after}
+        )
 
 
 class Near(TestCase):

@@ -6,7 +6,7 @@ from unittest import TestCase
 
 from streams.sealing.overlaps.layout import Block
 from streams.sealing.overlaps.runs import Run, runs_of
-from tests.streams.sealing.overlaps.tracks import PACKET, START, new, pcm_of
+from tests.streams.sealing.overlaps.tracks import PACKET, START, new, pcm_of, stamps_of
 
 
 def voice(first: int, last: int) -> bytes:
@@ -27,6 +27,25 @@ class Runs(TestCase):
             [list(run.segments) for run in runs], [segments[:2], [segments[2]], [segments[3]]]
         )
         self.assertEqual((runs[0].audio.start, runs[0].audio.pcm), (START, voice(0, 4)))
+
+
+class Stamps(TestCase):
+    def test_a_sample_has_its_timestamp_or_its_place(self) -> None:
+        run = Run(
+            [
+                new(0, voice(0, 2), stamps=stamps_of(3, 4)),
+                new(2 * PACKET, voice(2, 4)),
+            ]
+        )
+        found = [run.stamp_of(sample, PACKET) - START for sample in (0, PACKET, 3 * PACKET)]
+        self.assertEqual(found, [3 * PACKET, 4 * PACKET, 3 * PACKET])
+        self.assertTrue(run.has_stamps)
+        self.assertFalse(Run(run.segments[1:]).has_stamps)
+
+    def test_a_part_keeps_the_timestamps_of_its_packets(self) -> None:
+        run = Run([new(0, voice(0, 3), stamps=stamps_of(3, 4, 9))])
+        (part,) = run.parts(Block(START, 2 * PACKET, 0, PACKET))
+        self.assertEqual(part.stamps, stamps_of(4, 9))
 
 
 class Parts(TestCase):

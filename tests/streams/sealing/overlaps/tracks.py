@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from itertools import pairwise
+from struct import pack
 from uuid import UUID
 
 import numpy as np
@@ -35,10 +36,21 @@ def packets_of(pcms: Iterable[bytes]) -> list[bytes]:
     return [pcm[at : at + 2 * PACKET] for pcm in pcms for at in range(0, len(pcm), 2 * PACKET)]
 
 
-def new(start: int, pcm: bytes, *, subscription: int = 0, packets: int = 0) -> SealedSegment:
-    return SealedSegment(
-        "p", subscription, START + start, RATE, pcm, packets or -(-len(pcm) // 2 // PACKET)
-    )
+def new(
+    start: int,
+    pcm: bytes,
+    *,
+    subscription: int = 0,
+    packets: int = 0,
+    stamps: bytes | None = None,
+) -> SealedSegment:
+    count = packets or -(-len(pcm) // 2 // PACKET)
+    return SealedSegment("p", subscription, START + start, RATE, pcm, count, stamps)
+
+
+def stamps_of(*packets: int) -> bytes:
+    """Returns the timestamps of packets, given in packets since the start."""
+    return pack(f"<{len(packets)}q", *(START + packet * PACKET for packet in packets))
 
 
 class Track:
@@ -49,12 +61,20 @@ class Track:
         self.rows: list[Stored] = []
         self.reads = 0
 
-    def store(self, start: int, pcm: bytes, stream_id: str = OLD, rate: int = RATE) -> Stored:
+    def store(
+        self,
+        start: int,
+        pcm: bytes,
+        stream_id: str = OLD,
+        rate: int = RATE,
+        stamps: bytes | None = None,
+    ) -> Stored:
         segment_id = UUID(int=len(self.pcm))
         self.pcm[segment_id] = pcm
         row = Stored(
             segment_id,
             stream_id,
+            stamps,
             START + start,
             len(pcm) // 2,
             rate,
