@@ -4,16 +4,65 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
+from itertools import compress
 
-from streams.timeline.arrival import SHOWN, ArrivalClock
+from streams.timeline.arrival import (
+    LIVE_US,
+    RELIABLE_US,
+    SHOWN,
+    STALL_US,
+    ArrivalClock,
+    lead_of,
+)
 from streams.timeline.track import Track
-from streams.timeline.waiting import TOLERANCE_US, Streak, Timed, Waiting, place_of
+from streams.timeline.waiting import TOLERANCE_US, UNTIMED, Streak, Timed, Waiting, place_of
 
 
 def is_unsettled(tracks: Collection[Track]) -> bool:
     """Whether the call's clock is known from a few packets only, which still wait."""
     timed = sum(packet.timed for track in tracks for packet in track.waiting)
     return timed < SHOWN and all(track.end is None for track in tracks)
+
+
+def majority(
+    tracks: Collection[Track], arrival: ArrivalClock, track: Track, packet: Timed
+) -> list[Timed]:
+    """Removes and returns the packets that a track holds back, with this one after them, if they
+    agree by arrival that all queued ones lie in the future, and are more than those. Else returns
+    none.
+    """
+    if not is_unsettled(tracks) or arrival.lead_us is None:
+        return []
+    queued = sum(one.timed for other in tracks for one in other.waiting)
+    stamps = [*(stamp_us for stamp_us, _ in track.strays), packet.timestamp_us]
+    arrivals = [at for at in (*track.stray_arrivals, packet.arrived_us) if at is not None]
+    if UNTIMED in stamps or not len(stamps) == len(arrivals) > queued:
+        return []
+    if arrivals[-1] - arrivals[0] < LIVE_US:  # a burst does not show when it was spoken
+        return []
+    leads = [at + track.shift_us for at in map(lead_of, stamps, arrivals)]
+    if max(leads) - min(leads) > STALL_US or max(leads) > arrival.lead_us - RELIABLE_US:
+        return []
+    return [*track.take_strays(), packet]
+
+
+def keep_wrong(track: Track, packets: Sequence[Timed], place_us: int) -> None:
+    """Keeps first packets with wrong timestamps directly before a place."""
+    track.late += len(packets)
+    track.keep_before([packet.pcm for packet in packets], place_us)
+
+
+def to_try_again(track: Track, queued: Sequence[Timed], limit_us: int | None) -> list[Timed]:
+    """Removes and returns the packets that a track holds back, with those that were `queued` before
+    them. But of these, the ones that lie in the future even now are kept where they arrived.
+    """
+    strays = track.take_strays()
+    first = strays[0]
+    if limit_us is None or not first.is_stamped:
+        return [*queued, *strays]
+    is_future = [one.timestamp_us + track.shift_us > limit_us + TOLERANCE_US for one in queued]
+    keep_wrong(track, [*compress(queued, is_future)], first.timestamp_us + track.shift_us)
+    return [*(one for one, wrong in zip(queued, is_future, strict=True) if not wrong), *strays]
 
 
 def latest_us(tracks: Collection[Track], known_us: int | None) -> int | None:

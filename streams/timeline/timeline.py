@@ -190,6 +190,8 @@ class Timeline(CallClock):
 
     def _decide(self, participant: str, track: Track, packet: Timed) -> None:
         """Queues a packet in the epoch that explains it, or holds it back as a stray."""
+        if track.strays and self._ends_beginning(track, packet):
+            return
         shift_us = self.epoch_of(track, packet)
         if shift_us is None or (track.strays and self.joins_strays(track, packet, shift_us)):
             self._hold_back(participant, track, packet)
@@ -308,6 +310,13 @@ class Timeline(CallClock):
         place_us = timestamp_us + track.shift_us
         self.jumps.append(Jump(participant, place_us, place_us - before_us, timestamp_us))
 
+    def _ends_beginning(self, track: Track, packet: Timed) -> bool:
+        """Begins again if this packet and the ones held back show that all before were wrong."""
+        packets = beginning.majority(self.tracks.values(), self.arrival, track, packet)
+        if packets:
+            self._begin_again(track, packets, [])
+        return bool(packets)
+
     def _begin_again(self, track: Track, packets: Sequence[Timed], wrong: Sequence[Timed]) -> None:
         """Begins the axis with these packets: the few before them had wrong timestamps, and are
         kept directly before them. Tracks with further packets are tried again.
@@ -320,13 +329,13 @@ class Timeline(CallClock):
         place_us = packets[0].timestamp_us + track.shift_us
         for name, before in queued.items():
             other = self.tracks[name]
-            if other.strays:
-                for packet in [*before, *other.take_strays()]:
-                    self._decide(name, other, packet)
+            if not other.strays:
+                kept = [*before, *wrong] if other is track else before
+                beginning.keep_wrong(other, kept, place_us)
                 continue
-            kept = [*before, *wrong] if other is track else before
-            other.late += len(kept)
-            other.keep_before([one.pcm for one in kept], place_us)
+            limit_us = self._limit_us(packets[-1].arrived_us)
+            for packet in beginning.to_try_again(other, before, limit_us):
+                self._decide(name, other, packet)
 
     def _resolve_strays(self, track: Track, place_us: int) -> None:
         """Places the strays before an accepted packet at `place_us`: those that it confirms by

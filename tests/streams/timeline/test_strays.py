@@ -9,6 +9,7 @@ from unittest import TestCase
 
 from streams.timeline.timeline import Timeline
 from tests.streams.packets import (
+    RATE,
     START,
     START_US,
     Sent,
@@ -91,6 +92,30 @@ class FirstPackets(TestCase):
                 taken = play(wrong_at(stepped, {0: first_us}))
                 self.assertLessEqual(max(map(abs, errors_ms(taken, spoken)[1:])), WITHIN_MS)
                 self.assertEqual(len(taken.jumps), 1)
+
+    def test_two_packets_that_agree_by_arrival_outweigh_a_first_one_ahead_of_them(self) -> None:
+        for pause_us in (2_558_000, 5_630_000):
+            spoken = [*arrived(speech(2)), *later(arrived(speech(4)), pause_us)]
+            with self.subTest(pause_us=pause_us):
+                taken = play(wrong_at(spoken, {0: 2_600_000}))
+                self.assertEqual((audio_of(taken), taken.late), (pcm_of(spoken), 1))
+                self.assertLessEqual(max(map(abs, errors_ms(taken, spoken))), 20)
+
+    def test_a_burst_does_not_outweigh_the_packet_before_it(self) -> None:
+        first, *held_up = arrived(speech(3, start_us=START_US + 3 * SECOND))
+        burst = [
+            replace(one, timestamp_us=START_US + 20_000 * at, arrived_us=first.arrived_us)
+            for at, one in enumerate(held_up)
+        ]
+        taken = play([first, *burst])
+        self.assertEqual(places_of(taken)[0][0], START + 3 * RATE)
+
+    def test_the_first_packets_of_two_voices_are_tried_again_without_the_wrong_one(self) -> None:
+        left, right = voices(10)
+        taken = play(together(wrong_at(left, {0: 2_531_000}), right[:6]))
+        for name, packets in (("a", left), ("b", right[:6])):
+            self.assertLessEqual(max(map(abs, errors_ms(taken, packets, name))), 20)
+            self.assertEqual(audio_of(taken, name), pcm_of(packets))
 
     def test_a_first_packet_before_a_stall_of_the_network_is_right(self) -> None:
         spoken = arrived(speech(300))
