@@ -36,9 +36,9 @@ def majority(
     queued = sum(one.timed for other in tracks for one in other.waiting)
     stamps = [*(stamp_us for stamp_us, _ in track.strays), packet.timestamp_us]
     arrivals = [at for at in (*track.stray_arrivals, packet.arrived_us) if at is not None]
-    if UNTIMED in stamps or not len(stamps) == len(arrivals) > queued:
-        return []
-    if arrivals[-1] - arrivals[0] < LIVE_US:  # a burst does not show when it was spoken
+    is_usable = UNTIMED not in stamps and len(stamps) == len(arrivals) > queued
+    # a burst does not show when it was spoken
+    if not is_usable or arrivals[-1] - arrivals[0] < LIVE_US:
         return []
     leads = [at + track.shift_us for at in map(lead_of, stamps, arrivals)]
     if max(leads) - min(leads) > STALL_US or max(leads) > arrival.lead_us - RELIABLE_US:
@@ -58,9 +58,9 @@ def to_try_again(track: Track, queued: Sequence[Timed], limit_us: int | None) ->
     """
     strays = track.take_strays()
     first = strays[0]
-    if limit_us is None or not first.is_stamped:
-        return [*queued, *strays]
-    is_future = [one.timestamp_us + track.shift_us > limit_us + TOLERANCE_US for one in queued]
+    is_known = limit_us is not None and first.is_stamped
+    latest_us = (limit_us or 0) + TOLERANCE_US - track.shift_us
+    is_future = [is_known and one.timestamp_us > latest_us for one in queued]
     keep_wrong(track, [*compress(queued, is_future)], first.timestamp_us + track.shift_us)
     return [*(one for one, wrong in zip(queued, is_future, strict=True) if not wrong), *strays]
 

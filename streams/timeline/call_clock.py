@@ -28,6 +28,9 @@ CONFIRMATION = 5
 order of arrival.
 """
 
+MAX_STRAYS = 2 * CONFIRMATION
+"""Packets held back at most, while no `CONFIRMATION` of them agree."""
+
 MANY_LATE = 2 * CONFIRMATION
 """Late packets in a row, at the pace of speech, that are no disorder even within the look-ahead."""
 
@@ -62,7 +65,7 @@ class CallClock(Struct):
         explains it.
         """
         newest_us = track.newest_us
-        if newest_us is None or track.strays:
+        if newest_us is None or track.strays or track.shift_us != self.epochs[-1]:
             return False
         behind_us = newest_us - place_us
         latest_us = TOLERANCE_US if len(self.epochs) > 1 else LOOK_AHEAD_US - 1
@@ -76,8 +79,11 @@ class CallClock(Struct):
         if newest_us is not None and (
             newest_us - LOOK_AHEAD_US < own_us <= self._furthest_us(track, packet)
         ):
-            is_next = -PAUSE_US <= newest_us - own_us <= TOLERANCE_US or len(self.epochs) == 1
-            return track.shift_us if is_next else self._epoch_of_next(track, packet)
+            is_next = -PAUSE_US <= newest_us - own_us <= TOLERANCE_US
+            # in an epoch that others have left, too late for it: its pause was as long as the step
+            is_next &= track.shift_us == self.epochs[-1] or not self._is_late(packet, own_us)
+            is_own = is_next or len(self.epochs) == 1
+            return track.shift_us if is_own else self._epoch_of_next(track, packet)
         resumed = self._epoch_of_resumed(track, packet)
         return self._contiguous_epoch(track, packet.timestamp_us) if resumed is None else resumed
 
@@ -85,7 +91,7 @@ class CallClock(Struct):
         """Whether these packets may follow a pause of their track, although they seem to lie in the
         future: arrival times prove nothing yet.
         """
-        is_live = _arrive_live(track, packets)
+        is_live = track.arrive_live(packets)
         first_us = packets[0].timestamp_us + track.shift_us
         if (
             not is_live
@@ -117,7 +123,7 @@ class CallClock(Struct):
         place_us = packets[0].timestamp_us + track.shift_us
         known_us = track.newest_us if self.latest_us is None else self.latest_us
         assert known_us is not None, "nothing contradicts the first packet of a call"
-        furthest_us = LOOK_AHEAD_US if _arrive_live(track, packets) else EARLY_STRAY_US
+        furthest_us = LOOK_AHEAD_US if track.arrive_live(packets) else EARLY_STRAY_US
         return not known_us - LOOK_AHEAD_US < place_us <= known_us + furthest_us
 
     def number_after(self, track: Track, packets: Sequence[Timed], next_us: int) -> int:
@@ -171,7 +177,7 @@ class CallClock(Struct):
 
     def number_of_wrong(self, track: Track, packets: Sequence[Timed]) -> int:
         """Returns how many packets of a track come before the last ones that follow one clock."""
-        is_paced = self.arrival.is_paced or _arrive_live(track, packets[-CONFIRMATION:])
+        is_paced = self.arrival.is_paced or track.arrive_live(packets[-CONFIRMATION:])
         stamped = [number for number, packet in enumerate(packets) if packet.is_stamped]
         for number_before, number in reversed([*pairwise(stamped)]):
             before, packet = packets[number_before], packets[number]
@@ -219,14 +225,19 @@ class CallClock(Struct):
         """Returns the shift of the epoch that these packets of a track begin: a known one if it
         explains them, else a new one.
         """
-        start_us = _start_of(track, packets)
+        start_us = track.start_of(packets)
         expected_us, is_contiguous = self._expected_us(track, packets, start_us)
         reach_us = TOLERANCE_US if is_contiguous else LOOK_AHEAD_US
-        known = [shift_us for shift_us in reversed(self.epochs) if shift_us != track.shift_us]
-        best = min(known, key=lambda shift: abs(start_us + shift - expected_us), default=None)
-        if best is not None and abs(start_us + best - expected_us) <= reach_us:
-            return best
-        return expected_us - start_us
+        return self.nearest_us(track, expected_us - start_us - track.shift_us, reach_us)
+
+    def nearest_us(self, track: Track, by_us: int, reach_us: int = LOOK_AHEAD_US) -> int:
+        """Returns the shift of the known epoch nearest to the track's moved by `by_us`; this one if
+        none is within reach.
+        """
+        moved_us = track.shift_us + by_us
+        known = [shift_us for shift_us in self.epochs[::-1] if shift_us != track.shift_us]
+        best = min(known, key=lambda shift: abs(shift - moved_us), default=moved_us)
+        return best if abs(best - moved_us) <= reach_us else moved_us
 
     def _furthest_us(self, track: Track, packet: Timed) -> int:
         """Returns the youngest place at which the packet follows its track's audio."""
@@ -331,7 +342,7 @@ class CallClock(Struct):
         """
         tail_us, latest_us = track.tail_us(), self.latest_us
         by_arrival_us = youngest_us = None
-        if self.arrival.is_paced or _arrive_live(track, packets):
+        if self.arrival.is_paced or track.arrive_live(packets):
             by_arrival_us = _start_by(self._by_arrival_us, packets, start_us)
             youngest_us = _start_by(self._limit_us, packets, start_us)
         assert latest_us is not None, "the call has audio"
@@ -370,13 +381,6 @@ def _seeming_us(packet: Timed) -> int:
     return min(LOOK_AHEAD_US, 2 * _reliable_us(packet) - RELIABLE_US + 2 * STALL_US)
 
 
-def _arrive_live(track: Track, packets: Sequence[Timed]) -> bool:
-    """Whether these packets of a track arrive as slowly as they are spoken."""
-    first_us, last_us = packets[0].arrived_us, packets[-1].arrived_us
-    length_us = sum(track.duration_us(packet.pcm) for packet in packets[:-1])
-    return first_us is not None and last_us is not None and 2 * (last_us - first_us) > length_us > 0
-
-
 def _start_by(
     place_of: Callable[[int | None], int | None], packets: Sequence[Timed], start_us: int
 ) -> int | None:
@@ -389,12 +393,3 @@ def _start_by(
         if (place_us := place_of(one.arrived_us)) is not None
     ]
     return start_us + min(shifts) if shifts else None
-
-
-def _start_of(track: Track, packets: Sequence[Timed]) -> int:
-    """Returns the timestamp at which contiguous audio of these packets begins, by the envelope."""
-    before_us, start_us = 0, packets[0].timestamp_us
-    for packet in packets:
-        start_us = min(start_us, packet.timestamp_us - before_us)
-        before_us += track.duration_us(packet.pcm)
-    return start_us

@@ -10,11 +10,11 @@ same state (tests/streams/timeline/test_fast_path.py).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
-from streams.timeline.arrival import ArrivalClock, greatest_lead
+from streams.timeline.arrival import STALL_US, ArrivalClock, greatest_lead
 from streams.timeline.duplicates import fingerprints
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
@@ -89,6 +89,31 @@ def arrived_of(packets: Sequence[Packet], times: Sequence[int | None]) -> dict[s
     return arrived
 
 
+def plan_all(
+    tracks: Mapping[str, Track],
+    arrived: Mapping[str, Arrived],
+    sample_rate: int,
+    *,
+    arrival: ArrivalClock,
+    epochs: Sequence[int],
+) -> list[Batch] | None:
+    """Plans one batch per participant; None if one of their packets cannot take the fast path.
+    After a jump, a packet after a pause, or of a track that has not jumped, may belong to another
+    of the `epochs`.
+    """
+    furthest_us = LOOK_AHEAD_US if len(epochs) == 1 else PAUSE_US
+    batches = []
+    for participant, of_track in arrived.items():
+        track = tracks.get(participant)
+        if track is None or track.sample_rate != sample_rate or track.shift_us != epochs[-1]:
+            return None
+        batch = plan(track, of_track, arrival=arrival, furthest_us=furthest_us)
+        if batch is None:
+            return None
+        batches.append(batch)
+    return batches
+
+
 def plan(
     track: Track,
     arrived: Arrived,
@@ -101,15 +126,24 @@ def plan(
     `arrival`: the call's, which may refute a packet after a pause; `furthest_us`: the longest pause
     that needs no decision.
     """
-    batch = None if track.strays else _queued(track, arrived, furthest_us)
+    batch = None if track.strays or track.late_us else _queued(track, arrived, furthest_us)
     if batch is None or (
-        arrival and any(arrival.may_refute(one.place_us, at_us) for one, at_us in batch.resumed)
+        arrival and any(_is_suspect(arrival, one.place_us, at_us) for one, at_us in batch.resumed)
     ):
         return None
     _add_lead(batch)
     if arrival and batch.lead_us is not None and not arrival.is_sure_of(batch.lead_us):
         return None
     return batch if _needs_no_decision(batch) else None
+
+
+def _is_suspect(arrival: ArrivalClock, place_us: int, arrived_us: int | None) -> bool:
+    """Whether a packet after a pause may lie in the future, or arrive later than a network delays
+    packets, also if this batch shows a greater lead.
+    """
+    if arrived_us is None or arrival.may_refute(place_us, arrived_us):
+        return arrived_us is not None
+    return arrival.lateness_us(place_us, arrived_us) > LOOK_AHEAD_US - 2 * STALL_US
 
 
 def apply(batch: Batch) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from streams.timeline.arrival import LIVE_US, SHOWN, ArrivalClock
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
     LONG_PAUSE_US,
     LONGEST_STREAK,
+    LOOK_AHEAD_US,
     MAX_OVERLAP_US,
     PACKET_US,
+    PAUSE_US,
     SPEECH_PACKETS,
     TOLERANCE_US,
     Streak,
@@ -61,6 +64,39 @@ def take_streak(track: Track) -> list[Timed]:
         )
         for packet in late
     ]
+
+
+def late_after_pause(track: Track, arrival: ArrivalClock, packet: Timed) -> int:
+    """Returns how much later the packet arrives than it was spoken, in µs, if it follows a pause of
+    its track or is its first, and is too late for a network; else 0.
+    """
+    place_us = packet.timestamp_us + track.shift_us
+    if packet.arrived_us is None or not arrival.is_shown or arrival.host_step_us:
+        return 0
+    if arrival.is_slow or (track.newest_us and place_us - track.newest_us <= PAUSE_US):
+        return 0
+    late_us = arrival.lateness_us(place_us, packet.arrived_us)
+    return late_us if late_us > LOOK_AHEAD_US else 0
+
+
+def stepped_us(track: Track, arrival: ArrivalClock, packet: Timed) -> int:
+    """Returns by how much the clock has stepped back in a pause of the track, if the packets since,
+    of which this is the last, are all late by more than a network delays them, and arrive as they
+    are spoken; else 0.
+    """
+    first_us, least_us, track.late_us = track.resumed_late_us, track.late_us, 0
+    if packet.arrived_us is None or track.resumed_us is None:
+        return 0
+    late_us = arrival.lateness_us(packet.timestamp_us + track.shift_us, packet.arrived_us)
+    if late_us <= LOOK_AHEAD_US:
+        return 0
+    least_us = min(least_us, late_us)
+    if track.arrivals - track.resumed_arrival + 1 < SHOWN:
+        track.late_us = least_us
+        return 0
+    passed_us = packet.arrived_us - track.resumed_us
+    is_live = passed_us >= LIVE_US and 2 * abs(late_us - first_us) <= passed_us
+    return least_us if is_live else 0
 
 
 def _may_have_stepped(track: Track) -> bool:

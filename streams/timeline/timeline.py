@@ -16,16 +16,13 @@ from msgspec import field
 
 from streams.timeline import beginning, fast_path, late_packets
 from streams.timeline.arrival import ArrivalClock, lead_of
-from streams.timeline.call_clock import CONFIRMATION, CallClock
+from streams.timeline.call_clock import CONFIRMATION, MAX_STRAYS, CallClock
 from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio
 from streams.timeline.fast_path import Batch, Packet
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Gap, Run, Timed
 
 __all__ = ["Decided", "Gap", "Jump", "Packet", "RateChange", "Run", "Timeline", "TrackAudio"]
-
-MAX_STRAYS = 2 * CONFIRMATION
-"""Packets held back at most, while no `CONFIRMATION` of them agree."""
 
 
 class Timeline(CallClock):
@@ -139,18 +136,9 @@ class Timeline(CallClock):
         arrived = fast_path.arrived_of(packets, times)
         if arrived is None:
             return None
-        batches = []
-        # After a jump, a packet after a pause may belong to another epoch.
-        furthest_us = LOOK_AHEAD_US if len(self.epochs) == 1 else PAUSE_US
-        for participant, of_track in arrived.items():
-            track = self.tracks.get(participant)
-            if track is None or track.sample_rate != sample_rate:
-                return None
-            batch = fast_path.plan(track, of_track, arrival=self.arrival, furthest_us=furthest_us)
-            if batch is None:
-                return None
-            batches.append(batch)
-        return batches
+        return fast_path.plan_all(
+            self.tracks, arrived, sample_rate, arrival=self.arrival, epochs=self.epochs
+        )
 
     def _push_timed(
         self,
@@ -168,6 +156,8 @@ class Timeline(CallClock):
         self._queue(track, place_us, pcm, arrived_us)
         if track.late_streak.arrivals:
             self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
+        elif track.late_us:
+            self._follow_late(participant, track, Timed(timestamp_us, pcm, arrived_us))
 
     def _push_untimed(
         self,
@@ -190,7 +180,9 @@ class Timeline(CallClock):
 
     def _decide(self, participant: str, track: Track, packet: Timed) -> None:
         """Queues a packet in the epoch that explains it, or holds it back as a stray."""
-        if track.strays and self._ends_beginning(track, packet):
+        tracks = self.tracks.values()
+        if track.strays and (most := beginning.majority(tracks, self.arrival, track, packet)):
+            self._begin_again(track, most, [])
             return
         shift_us = self.epoch_of(track, packet)
         if shift_us is None or (track.strays and self.joins_strays(track, packet, shift_us)):
@@ -198,11 +190,13 @@ class Timeline(CallClock):
             return
         if shift_us != track.shift_us:
             self._enter_epoch(participant, track, shift_us, packet.timestamp_us)
-        elif track.newest_us is not None and packet.timestamp_us + shift_us > track.newest_us:
+        elif track.newest_us and packet.timestamp_us + shift_us > track.newest_us + PAUSE_US:
             self.begin_epoch(shift_us)  # after a pause: the clock has returned to it
         if track.strays:
             self._resolve_strays(track, packet.timestamp_us + shift_us)
+        late_us = late_packets.late_after_pause(track, self.arrival, packet)
         self._accept(track, packet)
+        track.resumed_late_us = track.late_us = late_us
         if track.late_streak.arrivals:
             self._end_streak(participant, track, packet)
 
@@ -212,6 +206,18 @@ class Timeline(CallClock):
             self._jump(participant, track, late_packets.take_streak(track))
         elif displaced := late_packets.take_displaced(track):
             self._jump(participant, track, displaced)
+
+    def _follow_late(self, participant: str, track: Track, packet: Timed) -> None:
+        """Moves the packets since a pause, of which this is the last, if they show that the clock
+        has stepped back in it.
+        """
+        before_us, since_us = track.shift_us, track.resumed_us
+        late_us = late_packets.stepped_us(track, self.arrival, packet)
+        if not late_us or not track.move_resumed(self.nearest_us(track, late_us) - before_us):
+            return
+        self.begin_epoch(track.shift_us)
+        self._note_jump(participant, track, before_us, packet.timestamp_us)
+        self._move_resumed(track, before_us, since_us, packet.arrived_us)
 
     def _accept(self, track: Track, packet: Timed, lowest_us: int | None = None) -> None:
         """Queues a packet at its place in the track's epoch, or at `lowest_us` if that is later."""
@@ -271,13 +277,14 @@ class Timeline(CallClock):
         for packet in packets:
             self._accept(track, packet, newest_us)
         if shift_us >= before_us:
-            self._move_resumed(track, before_us, packets)
+            self._move_resumed(track, before_us, packets[0].arrived_us, packets[-1].arrived_us)
 
-    def _move_resumed(self, track: Track, before_us: int, packets: Sequence[Timed]) -> None:
-        """Moves tracks that resumed after the step that these packets of a track show, but before
-        they showed it.
+    def _move_resumed(
+        self, track: Track, before_us: int, since_us: int | None, until_us: int | None
+    ) -> None:
+        """Moves tracks that resumed after the step that packets of a track show, but before they
+        showed it: these arrived from `since_us` to `until_us`.
         """
-        since_us, until_us = packets[0].arrived_us, packets[-1].arrived_us
         if since_us is None or since_us == until_us:
             return  # a burst does not show which packets came after the step
         by_us = track.shift_us - before_us
@@ -309,13 +316,6 @@ class Timeline(CallClock):
     def _note_jump(self, participant: str, track: Track, before_us: int, timestamp_us: int) -> None:
         place_us = timestamp_us + track.shift_us
         self.jumps.append(Jump(participant, place_us, place_us - before_us, timestamp_us))
-
-    def _ends_beginning(self, track: Track, packet: Timed) -> bool:
-        """Begins again if this packet and the ones held back show that all before were wrong."""
-        packets = beginning.majority(self.tracks.values(), self.arrival, track, packet)
-        if packets:
-            self._begin_again(track, packets, [])
-        return bool(packets)
 
     def _begin_again(self, track: Track, packets: Sequence[Timed], wrong: Sequence[Timed]) -> None:
         """Begins the axis with these packets: the few before them had wrong timestamps, and are

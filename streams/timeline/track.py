@@ -58,6 +58,9 @@ class Track(Struct):
     # the first packet after the last pause: when it arrived, if known, and its number
     resumed_us: int | None = None
     resumed_arrival: int = 0
+    # how late it has arrived, and the least of the packets since, if no network delays it so; or 0
+    resumed_late_us: int = 0
+    late_us: int = 0
     gap_reason: str = "not_received"
     duplicate: int = 0
     late: int = 0
@@ -78,6 +81,7 @@ class Track(Struct):
         if self.newest_us is None or place_us >= self.newest_us:
             if self.newest_us is None or place_us - self.newest_us > PAUSE_US:
                 self.resumed_us, self.resumed_arrival = arrived_us, packet.arrival
+                self.late_us = 0
             if self.newest_us is None and self.waiting:
                 self._begin_at(place_us)
             if self.late_streak.arrivals:
@@ -191,6 +195,7 @@ class Track(Struct):
         self.waiting.sort(key=place_of)
         self.newest_us, self.newest_end_us = self.newest_us + by_us, self.newest_end_us + by_us
         self.shift_us += by_us
+        self.late_us = 0
         self.counted = False
         return True
 
@@ -230,7 +235,7 @@ class Track(Struct):
         and the late packets of the next socket are others.
         """
         self.place_all()
-        self.gap_reason, self.late_streak = next_gap, Streak()
+        self.gap_reason, self.late_streak, self.late_us = next_gap, Streak(), 0
 
     def place_all(self) -> None:
         """Places the whole queue: nothing more will arrive."""
@@ -264,6 +269,24 @@ class Track(Struct):
     def invalidate_envelope(self) -> None:
         """Marks the envelope as outdated; it is computed again when needed."""
         self.counted, self.queued, self.lows = False, 0, []
+
+    def arrive_live(self, packets: Sequence[Timed]) -> bool:
+        """Whether these packets arrive as slowly as they are spoken."""
+        first_us, last_us = packets[0].arrived_us, packets[-1].arrived_us
+        if first_us is None or last_us is None:
+            return False
+        length_us = sum(self.duration_us(packet.pcm) for packet in packets[:-1])
+        return 2 * (last_us - first_us) > length_us > 0
+
+    def start_of(self, packets: Sequence[Timed]) -> int:
+        """Returns the timestamp at which contiguous audio of these packets begins, by the
+        envelope.
+        """
+        before_us, start_us = 0, packets[0].timestamp_us
+        for packet in packets:
+            start_us = min(start_us, packet.timestamp_us - before_us)
+            before_us += self.duration_us(packet.pcm)
+        return start_us
 
     def duration_us(self, pcm: bytes) -> int:
         return len(pcm) * 500_000 // self.sample_rate

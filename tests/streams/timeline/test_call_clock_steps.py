@@ -221,6 +221,60 @@ class InAPause(TestCase):
             with self.subTest(count=count):
                 self.assertLessEqual(worst_ms(play(wrong), spoken), WITHIN_MS)
 
+    def test_a_step_back_by_less_than_a_pause_is_found(self) -> None:
+        left, right = voices(330)
+        left, right = [*left[:20], *left[301:]], [*right[:8], *right[300:]]
+        for step_us in (-2_850_000, -4_400_000, -5_300_000):
+            wrong = [
+                replace(one, timestamp_us=one.spoken_us + step_us * (one.number % 1000 >= 300))
+                for one in together(left, right)
+            ]
+            with self.subTest(step_us=step_us):
+                self.assertLessEqual(worst_ms(play(wrong), left, right), WITHIN_MS)
+
+    def test_a_step_back_before_the_first_packets_of_a_voice_is_found(self) -> None:
+        left, right = voices(330)
+        left, right = left[:20], right[300:]
+        wrong = stamped(together(left, right), lambda one: -3 * SECOND * (one.number >= 1000))
+        self.assertLessEqual(worst_ms(play(wrong), left, right), WITHIN_MS)
+
+    def test_a_burst_after_a_pause_and_a_stall_is_no_step(self) -> None:
+        spoken = [one for one in arrived(speech(500)) if not 20 <= one.number < 200]
+        at_us = (spoken[20].arrived_us or 0) + 4 * SECOND
+        for count in (2, 8, 200):
+            held_up = [
+                replace(one, arrived_us=max(one.arrived_us or 0, at_us + 2_000 * number))
+                if number < count
+                else replace(one, arrived_us=(one.arrived_us or 0) + 4 * SECOND * (number < 8))
+                for number, one in enumerate(spoken[20:])
+            ]
+            with self.subTest(count=count):
+                taken = play([*spoken[:20], *held_up[:count], *held_up[max(count, 200) :]])
+                self.assertEqual(taken.jumps, [])
+                self.assertLessEqual(worst_ms(taken, spoken), WITHIN_MS)
+
+    def test_packets_that_are_less_and_less_late_show_no_step(self) -> None:
+        spoken = [one for one in arrived(speech(330)) if not 20 <= one.number < 200]
+        held_up = [
+            replace(one, arrived_us=(one.arrived_us or 0) + max(0, 2_600_000 - 200_000 * number))
+            for number, one in enumerate(spoken[20:])
+        ]
+        taken = play([*spoken[:20], *held_up])
+        self.assertEqual((taken.jumps, worst_ms(taken, spoken)), ([], 0))
+
+    def test_packets_without_arrival_do_not_show_a_step_back_in_a_pause(self) -> None:
+        spoken = [one for one in arrived(speech(330)) if not 20 <= one.number < 300]
+        wrong = stamped(spoken, lambda one: -4 * SECOND * (one.number >= 300))
+        wrong[21:] = [replace(one, arrived_us=None) for one in wrong[21:]]
+        self.assertEqual(play(wrong).jumps, [])
+
+    def test_a_voice_whose_pause_was_as_long_as_a_step_follows_the_others(self) -> None:
+        left, right = voices(400)
+        right = [*right[:50], *right[270:]]
+        wrong = stamped(together(left, right), lambda one: -4_400_000 * (one.number % 1000 >= 150))
+        taken = play(wrong)
+        self.assertLessEqual(worst_ms(taken, left, right), WITHIN_MS)
+
     def test_late_packets_without_arrivals_stay_before_the_first_packet(self) -> None:
         spoken = [one for one in speech(390) if not 6 <= one.number < 380]
         wrong = stamped(spoken, lambda one: -9 * SECOND * (one.number >= 380))

@@ -341,6 +341,31 @@ class ManyVoices(TestCase):
         self.assertEqual(fast.arrival, slow.arrival)
 
 
+class AfterAPause(TestCase):
+    """Packets after a pause that arrive too late for a network need `Timeline`."""
+
+    def test_a_step_back_in_a_pause_is_found_in_batches_as_well(self) -> None:
+        spoken = [one for one in speech(500) if not 20 <= one.number < 300]
+        steps = [-3_500_000 * (one.number >= 300) for one in spoken]
+        packets: list[Packet] = [
+            (one.participant, one.spoken_us + step_us, one.pcm)
+            for one, step_us in zip(spoken, steps, strict=True)
+        ]
+        arrivals = [one.spoken_us + HOST_US for one in spoken]
+        slow = Timeline()
+        for packet, at_us in zip(packets, arrivals, strict=True):
+            slow.push(*packet, RATE, START_US, at_us)
+        decided = slow.take()
+        self.assertEqual(len(decided.jumps), 1)
+        for at_once in (1, 4, 7, 200):
+            fast = Timeline()
+            for start in range(0, len(packets), at_once):
+                part = slice(start, start + at_once)
+                fast.push_all(packets[part], RATE, START_US, arrivals[part])
+            with self.subTest(at_once=at_once):
+                self.assertEqual((fast.take(), fast), (decided, slow))
+
+
 class WholeCall(TestCase):
     def test_an_ordinary_call_leaves_the_fast_path_only_at_its_start(
         self,

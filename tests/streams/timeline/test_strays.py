@@ -101,6 +101,12 @@ class FirstPackets(TestCase):
                 self.assertEqual((audio_of(taken), taken.late), (pcm_of(spoken), 1))
                 self.assertLessEqual(max(map(abs, errors_ms(taken, spoken))), 20)
 
+    def test_two_packets_that_disagree_do_not_outweigh_the_first_one(self) -> None:
+        spoken = [*arrived(speech(2)), *later(arrived(speech(4)), 3 * SECOND)]
+        taken = play(wrong_at(spoken, {0: 2_600_000, 1: -10 * MINUTE}))
+        self.assertEqual(len(audio_of(taken)), len(pcm_of(spoken)))
+        self.assertEqual(audio_of(taken)[-len(pcm_of(spoken[4:])) :], pcm_of(spoken[4:]))
+
     def test_a_burst_does_not_outweigh_the_packet_before_it(self) -> None:
         first, *held_up = arrived(speech(3, start_us=START_US + 3 * SECOND))
         burst = [
