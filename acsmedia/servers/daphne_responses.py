@@ -53,7 +53,7 @@ def limit_output() -> None:
             return
         has_more = message.get("more_body", False)
         outlet = _outlet_of(protocol) if has_more else None
-        if not has_more and protocol.producer:
+        if not has_more and protocol.producer and protocol.channel is not None:
             protocol.unregisterProducer()  # before the response is finished
         await _handle_reply(server, protocol, message)
         if outlet:

@@ -34,40 +34,48 @@ class _SlowClients:
     @tag("once")
     class Tests(TestCase):
         kind: ClassVar[str]
+        server: ClassVar[Server]
+        asked: ClassVar[list[str]]
+        """Token and path."""
+
+        @classmethod
+        def setUpClass(cls) -> None:
+            super().setUpClass()
+            cls.server = cls.enterClassContext(Server(cls.kind))
+            cls.asked = cls.server.manage("shell", "--command", LONG_CALL).split()[-2:]
 
         def test_memory_stays_flat_and_others_are_answered(self) -> None:
-            with Server(self.kind) as server:
-                key, path = server.manage("shell", "--command", LONG_CALL).split()[-2:]
-                process = psutil.Process(server.pid)
-                self.ask(server, key, path, 1000)  # allocates what an export needs
-                before = process.memory_info().rss
-                clients = [self.open(server, key, path) for _ in range(CLIENTS)]
+            server, (key, path) = self.server, self.asked
+            process = psutil.Process(server.pid)
+            self.ask(server, key, path, 1000)  # allocates what an export needs
+            before = process.memory_info().rss
+            clients = [self.open(server, key, path) for _ in range(CLIENTS)]
+            for client in clients:
+                self.addCleanup(client.close)
+            most = 0
+            for _ in range(30):
                 for client in clients:
-                    self.addCleanup(client.close)
-                most = 0
-                for _ in range(30):
-                    for client in clients:
-                        self.assertTrue(client.recv(4096))
-                    most = max(most, process.memory_info().rss - before)
-                    time.sleep(0.1)
-                self.assertLess(most, MOST_BYTES)
+                    self.assertTrue(client.recv(4096))
+                most = max(most, process.memory_info().rss - before)
+                time.sleep(0.1)
+            self.assertLess(most, MOST_BYTES)
+            self.assertEqual(len(self.ask(server, key, path, 1000)), 1000)
+            for client in clients:
+                client.close()
+            # Their exports end: the threads are free for the next ones.
+            for _ in range(CLIENTS):
                 self.assertEqual(len(self.ask(server, key, path, 1000)), 1000)
-                for client in clients:
-                    client.close()
-                # Their exports end: the threads are free for the next ones.
-                for _ in range(CLIENTS):
-                    self.assertEqual(len(self.ask(server, key, path, 1000)), 1000)
+            self.assertNotIn("Traceback", server.log)
 
         def test_a_client_that_goes_on_gets_everything(self) -> None:
-            with Server(self.kind) as server:
-                key, path = server.manage("shell", "--command", LONG_CALL).split()[-2:]
-                client = self.open(server, key, path, last=30_000_000)
-                time.sleep(1.0)
-                received = 0
-                while piece := client.recv(1 << 20):
-                    received += len(piece)
-                client.close()
-                self.assertGreater(received, 30_000_000)
+            server, (key, path) = self.server, self.asked
+            client = self.open(server, key, path, last=30_000_000)
+            time.sleep(1.0)
+            received = 0
+            while piece := client.recv(1 << 20):
+                received += len(piece)
+            client.close()
+            self.assertGreater(received, 30_000_000)
 
         def open(
             self, server: Server, key: str, path: str, last: int | None = None
