@@ -50,7 +50,11 @@ AUDIO_DIR = DATA_DIR / "audio"  # sealed segments, when AUDIO_STORE=files
 
 # --- Django ---------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=1))
-SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])  # accepted, too
+SECRET_KEY_FALLBACKS: list[str] = env.list(
+    "SECRET_KEY_FALLBACKS",  # accepted, too; with an empty one anybody could sign
+    default=[],
+    validate=_each(r".+", error="one of the keys is empty: is there a comma too many?"),
+)
 DEBUG = env.bool("DEBUG", default=False)
 # plain HTTP, to try the product on this host: see acsmedia.W005 in streams/checks.py
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)

@@ -77,7 +77,9 @@ def event_text(kind: str, reason: str, detail: dict[str, Any]) -> str:
         case "alarm":
             return ALARMS.get(reason, reason)
         case "listening":
-            return f"{detail.get('user', 'Someone')} listened in"
+            is_recording = detail.get("through") == "recording"
+            did = "played the recording so far" if is_recording else "listened in"
+            return f"{detail.get('user', 'Someone')} {did}"
         case _:
             return f"{kind} {reason}".strip()
 

@@ -25,7 +25,10 @@ SHARED = {
         "tests.streams.journal.test_journal",
         "tests.streams.journal.test_journal_damage",
     ),
-    "streams/sealing/overlaps/stored.py": ("tests.streams.sealing.overlaps.test_placement",),
+    "streams/sealing/overlaps/stored.py": (
+        "tests.streams.sealing.overlaps.test_placement",
+        "tests.streams.sealing.overlaps.test_placement_by_timestamp",
+    ),
     "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
     "streams/timeline/beginning.py": ("tests.streams.timeline.test_strays",),
     "streams/timeline/call_clock.py": (
@@ -34,12 +37,14 @@ SHARED = {
     ),
     "streams/timeline/decided.py": ("tests.streams.timeline.test_timeline",),
     "streams/timeline/late_packets.py": (
+        "tests.streams.timeline.test_call_clock_faults",
         "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_timeline",
         "tests.streams.timeline.test_timeline_order",
     ),
     "streams/timeline/timeline.py": (
         "tests.streams.timeline.test_call_clock",
+        "tests.streams.timeline.test_call_clock_faults",
         "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_fast_path",
         "tests.streams.timeline.test_strays",
@@ -47,6 +52,7 @@ SHARED = {
     "streams/timeline/track.py": (
         "tests.streams.timeline.test_call_clock",
         "tests.streams.timeline.test_call_clock_edges",
+        "tests.streams.timeline.test_call_clock_faults",
         "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_strays",
         "tests.streams.timeline.test_timeline",

@@ -19,8 +19,10 @@ from zope.interface import implementer
 
 log = structlog.get_logger(__name__)
 
-SEND_SECONDS = 120.0
-"""A client that takes nothing of a response for so long is disconnected."""
+SEND_SECONDS = 1800.0
+"""A client that takes nothing of a response for so long is disconnected. Not sooner: a paused
+player takes nothing either. nginx waits as long (deploy/nginx/locations.conf).
+"""
 
 _handle_reply = Server.handle_reply
 

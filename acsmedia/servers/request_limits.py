@@ -14,6 +14,9 @@ from daphne.http_protocol import WebRequest
 MAX_BODY_BYTES = 1024 * 1024
 """As `client_max_body_size` of nginx (deploy/nginx/nginx.conf)."""
 
+MAX_DIGITS = 18
+"""Digits of a length that are read: a longer one is too large anyway."""
+
 TOO_LARGE = b"The body of this request is too large.\n"
 _REFUSAL = (
     b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -60,7 +63,8 @@ class BodyLimit:
 def announced_length(headers: Any) -> int:
     """Returns Content-Length; 0 if there is none, or nonsense, which the servers refuse."""
     values = [value for name, value in headers if name == b"content-length" and value.isdigit()]
-    return max(map(int, values), default=0)
+    # Python refuses to read numbers of thousands of digits.
+    return max((int(value[:MAX_DIGITS]) for value in values), default=0)
 
 
 async def _refuse(send: Any) -> None:

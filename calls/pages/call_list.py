@@ -242,7 +242,8 @@ def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:
             "gap_count": call.gap_count,
             "gap_seconds": call.gap_seconds,
             "alarm_count": call.alarm_count,
-            "active_alarm_count": call.active_alarm_count,
+            # Those of a host that was lost have no end either.
+            "active_alarm_count": call.active_alarm_count if call.state == "live" else 0,
             "started": call.started_at,
         }
         for facts, call in zip(serialized, calls, strict=True)

@@ -48,7 +48,8 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
         try:
-            file: File[Any] = super()._open(name, mode)  # type: ignore[misc] # the stubs leave it out
+            # the stubs leave it out
+            file: File[Any] = super()._open(name, mode)  # type: ignore[misc]
         except FileNotFoundError:
             # If the folder is missing too, the volume is probably not mounted.
             if not Path(self.location).is_dir():

@@ -136,9 +136,8 @@ class Digest:
     jumps: list[Jump] = field(default_factory=list)
     rate_changes: list[RateChange] = field(default_factory=list)
     dtmf: list[Dtmf] = field(default_factory=list)
-    alarms: list[tuple[str | None, Alarm]] = field(
-        default_factory=list
-    )  # raised or cleared, with raw id
+    # raised or cleared, with raw id
+    alarms: list[tuple[str | None, Alarm]] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     closed: Closed | None = None

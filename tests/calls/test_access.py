@@ -262,7 +262,7 @@ class AccessTests(TransactionTestCase):
         self.assertEqual(left, [], "routes that this test does not try")
 
     def _expect_closed(self, role: str, door: Door, answer: str) -> None:
-        """What must hold whatever the table says."""
+        """Asserts rules that hold whatever the table says."""
         self.assertFalse(answer.startswith("5"), answer)
         if door.is_data and role not in GROUPS:
             self.assertIn(answer, {"401", "403", "404", "405", "log in"})

@@ -14,7 +14,7 @@ from tests.people import person
 PASSWORD = "Only-For-Tests-12"
 
 
-class AccountTests(TestCase):
+class AdministratorTestCase(TestCase):
     def setUp(self) -> None:
         self.admin = person("admin", "nothing", is_staff=True)
         self.admin.groups.add(Group.objects.get(name="Administrators"))
@@ -22,6 +22,8 @@ class AccountTests(TestCase):
         self.viewer = person("viewer", "view_call", password=PASSWORD)
         self.client.force_login(self.admin)
 
+
+class AccountTests(AdministratorTestCase):
     def values(self, user: User, **changes: Any) -> dict[str, Any]:
         """Returns the form of a user as a browser sends it."""
         return {
@@ -91,14 +93,7 @@ class AccountTests(TestCase):
         self.assertTrue(self.viewer.is_superuser)
 
 
-class TokenTests(TestCase):
-    def setUp(self) -> None:
-        self.admin = person("admin", "nothing", is_staff=True)
-        self.admin.groups.add(Group.objects.get(name="Administrators"))
-        self.boss = User.objects.create_superuser("boss", password=PASSWORD)
-        self.viewer = person("viewer", "view_call", password=PASSWORD)
-        self.client.force_login(self.admin)
-
+class TokenTests(AdministratorTestCase):
     def test_keys_are_shown_once(self) -> None:
         address = "/admin/authtoken/tokenproxy/"
         response = self.client.post(f"{address}add/", {"user": self.viewer.pk}, follow=True)

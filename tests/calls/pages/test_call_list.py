@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from channels.db import database_sync_to_async
 from django.test import AsyncClient, Client, TestCase, TransactionTestCase
+from django.utils import timezone
 
 from calls.models import Call, LedgerEntry
 from tests.calls.rows import (
@@ -100,7 +101,14 @@ class Searching(ListTestCase):
         self.assertEqual(self.found(alarms="on"), [])
         LedgerEntry.objects.create(call=quiet, kind="alarm", reason="no_audio", started_at=START)
         self.assertEqual(self.found(alarms="on"), self.ids(quiet))
-        self.assertContains(self.client.get("/calls/"), "1 active")
+        page = self.client.get("/calls/")
+        self.assertContains(page, "1 alarm")
+        self.assertNotContains(page, "active)", msg_prefix="the call has ended")
+        now = timezone.now()
+        make_subscription(
+            quiet, connected_at=now, seen_at=now, disconnected_at=None, close_code=None
+        )
+        self.assertContains(self.client.get("/calls/"), "(1 active)")
         self.assertEqual(self.found(minutes="0.04"), self.ids(call))
         self.assertEqual(self.found(minutes="1"), [])
 

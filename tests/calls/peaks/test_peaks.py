@@ -58,7 +58,7 @@ class PeaksTests(TestCase):
     def test_coarse_points_are_made_of_stored_waveforms_only(
         self, count: int, start: int, points: int
     ) -> None:
-        """Who may not hear gets tenths of a second, in 8 bits, whatever part they ask for."""
+        """Tenths of a second, in 8 bits, whatever part is asked for."""
         sealed = sealed_noise(30_000)
         end = min(start + count, 30_000)
         plan = replace(sealed.plan(layout=Layout.MIX), first=start, last=end)

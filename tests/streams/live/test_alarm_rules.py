@@ -25,6 +25,7 @@ from streams.live.alarm_rules import (
     VoiceReading,
 )
 from streams.live.rate_check import Progress
+from streams.stats import SealStage
 
 LIMITS = Thresholds()
 START, START_US = 100.0, 1_664_824_572_000_000
@@ -311,11 +312,11 @@ class ProcessAlarms(TestCase):
             ]
         return alarms
 
-    def failing(self, stage: str, failures: Iterable[int], **facts: int) -> list[ProcessReading]:
-        return [
-            ProcessReading(False, 0.5, facts.get("files", 3), 7, {stage: number})  # type: ignore[dict-item]
-            for number in failures
-        ]
+    def failing(
+        self, stage: SealStage, failures: Iterable[int], **facts: int
+    ) -> list[ProcessReading]:
+        files = facts.get("files", 3)
+        return [ProcessReading(False, 0.5, files, 7, {stage: number}) for number in failures]
 
     def test_a_healthy_process_has_no_alarms(self) -> None:
         self.assertEqual(self.evaluate(*[HEALTHY] * 100), [])

@@ -11,6 +11,7 @@ During an upgrade, processes of both versions write to the database.
 from __future__ import annotations
 
 import shutil
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Model
@@ -68,7 +69,8 @@ class OldSpool(SpoolTest):
 def insert_like_the_old_version(row: Model) -> None:
     """Inserts the row without the columns that the version before does not have."""
     fields = [one for one in row._meta.concrete_fields if one.column not in NEW_COLUMNS]
-    row._do_insert(type(row)._base_manager, "default", fields, [], raw=True)  # type: ignore[attr-defined]
+    inserting: Any = row
+    inserting._do_insert(type(row)._base_manager, "default", fields, [], raw=True)
 
 
 class OldProcess(TestCase):

@@ -10,6 +10,9 @@ from dataclasses import replace
 from streams.timeline.timeline import Decided
 from tests.streams.packets import Sent, arrived, errors_ms, speech
 
+WITHIN_MS = 60 + 0.2
+"""Law 3, and the rounding of both places to whole samples."""
+
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -19,6 +19,7 @@ from tests.streams.packets import (
 from tests.streams.timeline.clocks import (
     HOUR,
     SECOND,
+    WITHIN_MS,
     later,
     stamped,
     stepped,
@@ -26,9 +27,6 @@ from tests.streams.timeline.clocks import (
     voices,
     worst_ms,
 )
-
-WITHIN_MS = 60 + 0.2
-"""Law 3, and the rounding of both places to whole samples."""
 
 
 class Edges(TestCase):

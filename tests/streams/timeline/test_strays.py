@@ -26,14 +26,13 @@ from tests.streams.timeline.clocks import (
     HOUR,
     MINUTE,
     SECOND,
+    WITHIN_MS,
     later,
     stamped,
     together,
     voices,
     worst_ms,
 )
-
-WITHIN_MS = 60 + 0.2
 
 
 def wrong_at(packets: list[Sent], strays: dict[int, int]) -> list[Sent]:

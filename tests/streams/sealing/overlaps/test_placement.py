@@ -19,7 +19,6 @@ from tests.streams.sealing.overlaps.tracks import (
     new,
     packets_of,
     pcm_of,
-    stamps_of,
     voice,
 )
 
@@ -378,27 +377,3 @@ class LargeOverlaps(Placements):
         self.track.store(0, voice(0, 100))
         segments = [new(10 * PACKET, voice(200, 230)), new(50 * PACKET, voice(230, 240))]
         self.assert_joined(segments, (0, voice(0, 100) + voice(200, 240)))
-
-
-class ByTimestamp(Placements):
-    """Sockets that carry a voice in turn: its packets are in the order of their timestamps."""
-
-    def test_late_packets_of_the_other_socket_go_behind_earlier_ones(self) -> None:
-        self.track.store(0, voice(0, 10))
-        self.track.store(13 * PACKET, voice(16, 20), stamps=stamps_of(16, 17, 18, 19))
-        between = [new(10 * PACKET, voice(10, 16))]
-        self.assert_joined(between, (0, voice(0, 20)), beside=[OLD])
-
-    def test_a_late_stretch_is_cut_where_the_other_socket_goes_on(self) -> None:
-        stamps = stamps_of(3, 4, 8, 9)
-        self.track.store(0, voice(3, 5) + voice(8, 10), stamps=stamps)
-        between = [new(2 * PACKET, voice(5, 8), stamps=stamps_of(5, 6, 7))]
-        self.assert_joined(between, (0, voice(3, 10)), beside=[OLD])
-        placement = self.track.place(between, beside=[OLD])
-        ((first, last),) = [cut.pieces for cut in placement.cuts]
-        self.assertEqual((first.stamps, last.stamps), (stamps_of(3, 4), stamps_of(8, 9)))
-
-    def test_without_timestamps_places_tell_the_order(self) -> None:
-        self.track.store(0, voice(0, 5))
-        self.track.store(5 * PACKET, voice(7, 9), stamps=stamps_of(7, 8))
-        self.assert_joined([new(5 * PACKET, voice(5, 7))], (0, voice(0, 9)), beside=[OLD])
