@@ -1,4 +1,4 @@
-"""uvicorn's timeout for request heads."""
+"""uvicorn's limits for request heads: their time and their size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from unittest import mock
 
 from django.test import SimpleTestCase, tag
 
+from acsmedia.servers.uvicorn_http import HEAD_BYTES
 from tests.threaded_uvicorn import ThreadedUvicorn
 from tests.waiting import until
 
@@ -83,3 +84,26 @@ class HeadTimeoutTests(SimpleTestCase):
             self.assertEqual(await reader.read(), b"")
             writer.close()
             await until(lambda: not served.connections)
+
+
+@tag("once")
+class HeadBytesTests(SimpleTestCase):
+    async def test_an_incomplete_head_that_is_too_large_is_refused(self) -> None:
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(REQUEST[:-4] + b"\r\nX: " + b"y" * HEAD_BYTES)
+            self.assertTrue((await reader.readline()).startswith(b"HTTP/1.1 431 "))
+            writer.close()
+            await until(lambda: not served.connections)
+
+    async def test_every_head_of_a_connection_may_be_as_large(self) -> None:
+        line = b"\r\nX: " + b"y" * (HEAD_BYTES // 2)
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            for _ in range(4):
+                writer.write(REQUEST[:-4] + line)
+                await writer.drain()
+                await asyncio.sleep(0.05)  # the head arrives in two pieces
+                writer.write(b"\r\n\r\nab")
+                self.assertTrue((await reader.readuntil(b"\r\n\r\n")).startswith(ANSWER))
+            writer.close()

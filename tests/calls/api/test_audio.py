@@ -80,6 +80,13 @@ class AudioTests(RestTests):
         self.assertIn("attachment", response["Content-Disposition"])
         self.assertIn("-tracks-0.700s-1.300s.wav", response["Content-Disposition"])
 
+    async def test_no_cache_keeps_audio(self) -> None:
+        for query in ({"format": "wav"}, {"format": "flac"}):
+            for headers in ({}, {"Range": "bytes=0-9"}):
+                response = await self.ask(self.url, query, **headers)
+                await read(response)
+                self.assertEqual(response["Cache-Control"], "no-store")
+
     async def test_head_has_the_same_headers_and_no_audio(self) -> None:
         head = await self.ask(self.url, method="HEAD")
         whole = await self.ask(self.url)

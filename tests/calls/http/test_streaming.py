@@ -9,6 +9,7 @@ from unittest import IsolatedAsyncioTestCase
 
 from calls.http.streaming import (
     THREADS,
+    THREADS_OF_A_USER,
     Abandoned,
     Body,
     file_chunks,
@@ -122,6 +123,26 @@ class BodyTests(IsolatedAsyncioTestCase):
         for end in ended:
             self.assertTrue(await is_set(end))
         self.assertEqual([chunk async for chunk in Body(Source(2).chunks())], [b"1 ", b"2 "])
+
+    async def test_the_exports_of_one_user_leave_threads_to_others(self) -> None:
+        sources = [Source() for _ in range(2 * THREADS)]
+        bodies = [Body(source.chunks()) for source in sources]
+        beginnings = []
+        for source, body in zip(sources, bodies, strict=True):
+            source.may_continue.clear()
+            body.owner = "greedy"
+            beginnings.append(asyncio.create_task(body.begin()))
+        for source in sources[:THREADS_OF_A_USER]:
+            self.assertTrue(await is_set(source.working))
+        other = Body(Source(2).chunks())
+        other.owner = "other"
+        async with asyncio.timeout(10):
+            self.assertEqual([chunk async for chunk in other], [b"1 ", b"2 "])
+        self.assertEqual(sum(one.working.is_set() for one in sources), THREADS_OF_A_USER)
+        for source, body in zip(sources, bodies, strict=True):
+            source.may_continue.set()
+            body.close()
+        await asyncio.gather(*beginnings)
 
     async def test_cancelling_the_caller_stops_the_work(self) -> None:
         stopped, started = threading.Event(), threading.Event()

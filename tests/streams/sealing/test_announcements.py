@@ -14,12 +14,18 @@ from calls import storage
 from calls.models import Call, Participant, Subscription
 from calls.times import EPOCH, from_microseconds
 from streams.sealing import rows
-from streams.sealing.announcements import ANNOUNCE_BYTES, HEARTBEAT_SECONDS, OpenJournals
+from streams.sealing.announcements import (
+    ANNOUNCE_BYTES,
+    HEARTBEAT_SECONDS,
+    Heartbeat,
+    OpenJournals,
+)
 from streams.sealing.rows import Announcement
 from streams.sealing.sealer import Sealer
 from tests.streams.journals import Socket, metadata_of
 from tests.streams.packets import RATE, START_US, speech
 from tests.streams.spools import SpoolTest, database_away
+from tests.waiting import wait_until
 
 PACKET_BYTES = 670
 
@@ -118,6 +124,20 @@ class LiveCalls(SpoolTest):
         self.assertEqual(self.subscription(socket.stream_id).seen_at, first)
         self.process.round(after_seconds=0.1)
         self.assertGreater(self.subscription(socket.stream_id).seen_at, first)
+
+    def test_the_heartbeat_has_a_thread_of_its_own(self) -> None:
+        """The sealer may be busy with a large file, a slow store or a sweep."""
+        socket = Socket(self.process.folder)
+        self.process.round()
+        first = self.subscription(socket.stream_id).seen_at
+        heartbeat = Heartbeat(self.process.folder, self.clock, lambda: 0.0)
+        with patch("streams.sealing.announcements.CHECK_SECONDS", 0.02):
+            heartbeat.start()
+            self.addCleanup(heartbeat.stop)
+            wait_until(
+                lambda: self.subscription(socket.stream_id).seen_at > first,
+                what=lambda: "no heartbeat was written",
+            )
 
     def test_the_heartbeat_is_written_at_once_after_a_step_of_the_clock(self) -> None:
         leads = [0.0]
