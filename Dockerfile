@@ -1,4 +1,5 @@
-# One image for every process: web (Daphne), ingest (uvicorn), migrate. SERVER selects the server.
+# One image for every process: web (Daphne), ingest (uvicorn), migrate. SERVER and ROLE, or the
+# options of `serve`, select what a container runs.
 FROM python:3.12-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

@@ -1,5 +1,8 @@
 """The ASGI application: HTTP, the browsers' sockets, the media socket of ACS, and the lifespan.
 
+The setting ROLE selects what a process serves (acsmedia/roles.py): a process of ROLE=web has no
+recorder, and one of ROLE=ingest no pages.
+
 Daphne does not support lifespan, so the recorder starts when a server imports this module. It stops
 when the process exits, unless lifespan has stopped it before.
 """
@@ -21,6 +24,7 @@ from django.conf import settings
 from django.urls import path
 
 from acsmedia.monitoring import metrics
+from acsmedia.roles import MediaElsewhere, ProbesOnly
 from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
 from acsmedia.servers.daphne_responses import limit_output
@@ -44,30 +48,43 @@ limit_daphne_bodies()
 
 
 class Application:
-    """Routes by protocol and path. Starts its recorder with the server or the first connection."""
+    """Routes by protocol and path. Starts its recorder with the server or the first connection.
 
-    def __init__(self, recorder: Recorder, auth: HandshakeAuth) -> None:
+    Without a recorder and its `auth`, it refuses media sockets. Without `pages`, it answers probes
+    and media sockets only.
+    """
+
+    def __init__(
+        self, recorder: Recorder | None, auth: HandshakeAuth | None, *, pages: bool = True
+    ) -> None:
         self._recorder = recorder
         self._auth = auth
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
-        media: Any = MediaConsumer.as_asgi(recorder=recorder, auth=auth)
+        media: Any = MediaElsewhere()
+        if recorder:
+            media = MediaConsumer.as_asgi(recorder=recorder, auth=auth)
         unknown: Any = not_found
+        browsers = [
+            path("ws/live", live_socket),
+            path("ws/listen/<uuid:call_id>", listen_socket),
+        ]
         sockets = URLRouter(
             [
                 path("ws/acs/media", media),
-                path("ws/live", live_socket),
-                path("ws/listen/<uuid:call_id>", listen_socket),
+                *(browsers if pages else ()),
                 path("", unknown),
                 path("<path:rest>", unknown),
             ]
         )
-        self._router = ProtocolTypeRouter({"http": BodyLimit(http), "websocket": sockets})
+        requests: Any = http if pages else ProbesOnly(http)
+        self._router = ProtocolTypeRouter({"http": BodyLimit(requests), "websocket": sockets})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
-        self._recorder.start()
+        if self._recorder:
+            self._recorder.start()
         await self._router(with_plain_proto(scope), receive, send)
 
     async def _run_lifespan(self, receive: Any, send: Any) -> None:
@@ -76,15 +93,18 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
-                    self._recorder.start()
+                    if self._recorder:
+                        self._recorder.start()
                 except OSError as error:  # reported, or the server would run without a recorder
                     reason = f"cannot record: {error.strerror}"
                     await send({"type": "lifespan.startup.failed", "message": reason})
                     return
-                await self._auth.warm()
+                if self._auth:
+                    await self._auth.warm()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                await self._recorder.aclose()
+                if self._recorder:
+                    await self._recorder.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -106,6 +126,18 @@ def build() -> Application:
         ImproperlyConfigured: a setting is wrong; the message names its variable.
     """
     require_valid_settings()
+    records = settings.ROLE != "web"
+    recorder = build_recorder() if records else None
+    if settings.RECORDER_STARTS_AT_IMPORT:
+        warm_up()
+        if recorder:
+            recorder.start()
+    auth = HandshakeAuth.from_settings() if records else None
+    return Application(recorder, auth, pages=settings.ROLE != "ingest")
+
+
+def build_recorder() -> Recorder:
+    """Builds the recorder from the settings; its numbers are in the metrics of the process."""
     recorder = Recorder(
         settings.SPOOL_DIR,
         segment_seconds=settings.SEGMENT_SECONDS,
@@ -117,10 +149,7 @@ def build() -> Application:
     )
     metrics.install(recorder.stats)
     atexit.register(recorder.stop)
-    if settings.RECORDER_STARTS_AT_IMPORT:
-        warm_up()
-        recorder.start()
-    return Application(recorder, HandshakeAuth.from_settings())
+    return recorder
 
 
 application = build()

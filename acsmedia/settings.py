@@ -41,6 +41,9 @@ def _each_network(items: list[str]) -> None:
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+# what this process serves: see acsmedia/roles.py; `serve --role` sets it
+ROLE = env.str("ROLE", "all", validate=validate.OneOf(["all", "ingest", "web"]))
+
 # --- folders --------------------------------------------------------------------------------------
 DATA_DIR = Path(
     env.str("DATA_DIR", str(BASE_DIR / "var"), validate=validate.Length(min=1))

@@ -17,6 +17,10 @@
 | acsmedia.W003 | SQLite with Redis: SQLite allows one writer, so several processes will wait |
 | acsmedia.W004 | `METRICS_TOKEN` is short |
 | acsmedia.W005 | `INSECURE_HTTP` without `DEBUG`: passwords and audio are not encrypted |
+| acsmedia.W006 | `ROLE` is ingest or web without `REDIS_URL`: no page shows a live call |
+
+A process of `ROLE=web` records nothing, so the settings of the media socket and the spool are not
+checked there.
 """
 
 from __future__ import annotations
@@ -49,6 +53,8 @@ def require_valid_settings() -> None:
 
 def check_auth(**_: Any) -> list[CheckMessage]:
     """Checks the authentication of the media socket."""
+    if settings.ROLE == "web":
+        return []
     mode, token = settings.ACS_AUTH, settings.ACS_STREAM_TOKEN
     found: list[CheckMessage] = []
     if mode == "off" and not settings.DEBUG:
@@ -89,6 +95,8 @@ def _check_previous_token() -> list[CheckMessage]:
 
 def check_data_dir(**_: Any) -> list[CheckMessage]:
     """Checks whether DATA_DIR, or the nearest existing folder above it, is writable."""
+    if settings.ROLE == "web":
+        return []
     folder = Path(settings.DATA_DIR)
     why = _why_unwritable(folder) or _why_unwritable(Path(settings.SPOOL_DIR))
     if not why:
@@ -127,6 +135,10 @@ def check_processes(**_: Any) -> list[CheckMessage]:
         ]
     if settings.DEBUG:
         return []
+    if settings.ROLE != "all" and not settings.REDIS_URL:
+        text = f"ROLE={settings.ROLE} without REDIS_URL: no page shows a live call."
+        hint = "Set REDIS_URL in every process, or ROLE=all in the only one."
+        return [Advice(text, hint=hint, id="acsmedia.W006")]
     sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
     if not sqlite and not settings.REDIS_URL:
         hint = "Set REDIS_URL, unless this is the only process."

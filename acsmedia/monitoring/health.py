@@ -3,8 +3,9 @@
 `/healthz` answers 200 as long as the event loop runs; it touches nothing else. `/readyz` tries each
 dependency and reports it by name. Recording needs only the journal folder and free space in it.
 Without the database or the channel layer calls are still recorded and caught up later, so these
-failures are reported as degraded and the status stays 200. Hosts that only serve pages use
-`/readyz?require=database,layer`, which answers 503 if one of these is unreachable.
+failures are reported as degraded and the status stays 200. A process of ROLE=web needs the database
+and has no journals. `/readyz?require=database,layer` answers 503 also if one of these is
+unreachable.
 
 Answers contain names, times and the type of an error, no addresses and no messages: they are
 public.
@@ -214,15 +215,19 @@ async def alive(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"alive": True})
 
 
-_readiness = Readiness(
-    {
+def readiness_of(role: str) -> Readiness:
+    """Returns the probes of a process with this `ROLE`."""
+    pages = {"database": Probe(ThreadedTrial(try_database)), "layer": Probe(try_layer)}
+    if role == "web":  # without Redis its pages only lack live calls
+        return Readiness(pages, required=frozenset({"database"}))
+    recording = {
         "journal": Probe(ThreadedTrial(try_journal)),
         "room": Probe(ThreadedTrial(try_disk_quota)),
-        "database": Probe(ThreadedTrial(try_database)),
-        "layer": Probe(try_layer),
-    },
-    required=frozenset({"journal", "room"}),
-)
+    }
+    return Readiness({**recording, **pages}, required=frozenset(recording))
+
+
+_readiness = readiness_of(settings.ROLE)
 healthz = never_cache(require_safe(alive))
 readyz = never_cache(require_safe(_readiness.answer))
 

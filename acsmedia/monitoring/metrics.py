@@ -55,6 +55,16 @@ class RecorderCollector(Collector):
         return ()
 
 
+class BrowserCollector(Collector):
+    """Sockets of browsers, in every process: one that serves pages may have no recorder."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("live_dashboards", "Connected dashboards.", open_sockets("LiveSocket"))
+        yield _gauge(
+            "listeners", "Users who listen in on a live call.", open_sockets("ListenSocket")
+        )
+
+
 class Exposition:
     """The metrics of one process: its own, and those of its recorder once it is installed."""
 
@@ -62,6 +72,7 @@ class Exposition:
         self._registry = CollectorRegistry()
         self._recorder: RecorderCollector | None = None
         ProcessCollector(registry=self._registry)
+        self._registry.register(BrowserCollector())
 
     def install(self, stats: Callable[[], RecorderStats]) -> None:
         """Replaces the recorder. `stats` is called at each scrape, on the event loop: it must not
@@ -142,8 +153,6 @@ def _gauges(stats: RecorderStats) -> Iterator[Metric]:
         "1 while new media streams are refused for lack of space.",
         stats.is_disk_quota_reached,
     )
-    yield _gauge("live_dashboards", "Connected dashboards.", open_sockets("LiveSocket"))
-    yield _gauge("listeners", "Users who listen in on a live call.", open_sockets("ListenSocket"))
     alarms = GaugeMetricFamily("acsmedia_alarms", "Active alarms.", labels=["alarm"])
     for name in (*STREAM_ALARMS, *PROCESS_ALARMS):
         alarms.add_metric([name], stats.alarms.get(name, 0))

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     QUERY_TOO_LONG = "query string too long"
     NO_KEYS = "key server does not answer"
     OVERLOADED = "too many handshakes at once"
+    WRONG_PROCESS = "this process does not record (ROLE=web)"
 
 
 class Refused(Exception):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
+from uuid import UUID
 
 from asgiref.testing import ApplicationCommunicator
 from channels.testing import HttpCommunicator
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.test import TransactionTestCase, override_settings, tag
+from structlog.testing import capture_logs
 
 from acsmedia import asgi
 from acsmedia.asgi import Application
@@ -126,6 +133,67 @@ class RoutingTests(MediaSocketTestCase):
             self.assertIsNotNone(self.recorder._running)
 
 
+class RoleTests(MediaSocketTestCase):
+    """ROLE=web and ROLE=ingest; the role of all other tests is all."""
+
+    async def get(self, path: str) -> int:
+        headers = [(b"host", b"localhost")]
+        communicator = HttpCommunicator(self.application, "GET", path, headers=headers)
+        answer = await communicator.get_response(timeout=10)
+        return int(answer["status"])
+
+    async def test_a_web_process_refuses_media_sockets_and_says_so_once(self) -> None:
+        with override_settings(ROLE="web"):
+            self.application = asgi.build()
+        with capture_logs() as lines:
+            self.assertEqual(await self.answer(self.socket(supports_status=True)), 421)
+            self.assertEqual(await self.socket().connect(timeout=10), (False, 4421))
+        [line] = lines
+        self.assertEqual(
+            (line["event"], line["reason"]),
+            ("stream refused", "this process does not record (ROLE=web)"),
+        )
+        self.assertEqual(await self.get("/login/"), 200)
+
+    async def test_a_web_process_has_no_recorder_with_or_without_lifespan(self) -> None:
+        with override_settings(ROLE="web", ACS_AUTH="jwt", ACS_RESOURCE_ID=""):
+            self.application = asgi.build()
+        self.assertIsNone(self.application._recorder)
+        communicator: Any = ApplicationCommunicator  # untyped
+        server = communicator(self.application, {"type": "lifespan", "asgi": {"version": "3.0"}})
+        for event in ("startup", "shutdown"):
+            await server.send_input({"type": f"lifespan.{event}"})
+            self.assertEqual(
+                await server.receive_output(timeout=10), {"type": f"lifespan.{event}.complete"}
+            )
+
+    async def test_an_ingest_process_answers_probes_and_media_sockets_only(self) -> None:
+        self.application = Application(self.recorder, HandshakeAuth("off"), pages=False)
+        self.assertEqual(await self.get("/healthz"), 200)
+        for path in ("/", "/login/", "/api/v1/calls/", "/static/calls/icon.svg", "/healthz/"):
+            self.assertEqual(await self.get(path), 404, path)
+        for path in ("/ws/live", f"/ws/listen/{UUID(int=0)}"):
+            socket = self.socket(path=path, supports_status=True)
+            self.assertEqual(await self.answer(socket), 404, path)
+        async with self.connected():
+            self.assertEqual(len(self.recorder._streams), 1)
+
+    def test_serve_hands_its_role_to_the_server_and_to_the_checks(self) -> None:
+        """The server reads ROLE from its environment. A web process needs no ACS_RESOURCE_ID."""
+        wrong = {"ACS_AUTH": "jwt", "ACS_RESOURCE_ID": ""}
+        with (
+            override_settings(**wrong, ROLE="all"),
+            patch.dict(os.environ, {"ROLE": ""}),
+            patch("os.execv") as execv,
+        ):
+            with self.assertRaises(SystemCheckError):
+                call_command("serve", role="ingest")
+            execv.assert_not_called()
+            call_command("serve", role="web", stderr=StringIO())
+            execv.assert_called_once()
+            self.assertEqual(os.environ["ROLE"], "web")
+
+
 @tag("once")
 class ModuleTests(TransactionTestCase):
     KIND_AND_THREADS = "type(a.application).__name__, threading.active_count()"
@@ -183,6 +251,7 @@ class ModuleTests(TransactionTestCase):
             override_settings(SPOOL_DIR=Path(folder) / "spool", SEGMENT_SECONDS=3.0),
         ):
             built = asgi.build()
+            assert built._recorder, "ROLE is all"
             self.assertEqual(built._recorder._segment_seconds, 3.0)
         with (
             override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=""),

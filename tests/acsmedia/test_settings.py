@@ -78,6 +78,7 @@ class WrongValueTests(SettingsCase):
             "MIN_FREE_DISK_MB": ["-1", "0.5"],
             "SPOOL_LIMIT_GB": ["-1", "all"],
             "LOG_LEVEL": ["loud"],
+            "ROLE": ["pages"],
             "SECRET_KEY_FALLBACKS": ["old,", "old,,older"],
             "TRUSTED_PROXIES": ["everybody", "10.0.0.0/99"],
         }

@@ -27,7 +27,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests import machine
 from tests.front_door import FrontDoor
-from tests.servers import ROOT, STREAM_TOKEN, Server, free_port
+from tests.servers import ROOT, STREAM_TOKEN, Server, answers, free_port
 
 SEALED_SECONDS = 30.0
 METADATA = {
@@ -135,16 +135,17 @@ class NginxTests(TestCase):
         super().setUpClass()
         machine.nginx()
         folder = Path(cls.enterClassContext(TemporaryDirectory(prefix="acsmedia-deploy-")))
-        cls.shared = shared = {
+        shared = {
             "INSECURE_HTTP": "false",
             "DATABASE_URL": f"sqlite:///{folder / 'shared.sqlite3'}",
             "STATIC_ROOT": str(folder / "static"),
             "AUDIO_STORE": "database",
             "RECONNECT_GRACE_SECONDS": "0",
         }
-        cls.web = Server("daphne", environment=shared)
+        cls.web = Server("daphne", environment={**shared, "ROLE": "web"})
         cls.web.manage("migrate", "--verbosity", "0")
         cls.web.manage("collectstatic", "--noinput", "--verbosity", "0")
+        cls.shared = shared = {**shared, "ROLE": "ingest"}
         cls.ingest = Server("uvicorn", environment=shared)
         cls.enterClassContext(cls.web)
         cls.enterClassContext(cls.ingest)
@@ -261,8 +262,9 @@ class NginxTests(TestCase):
 
     def test_the_stream_token_is_in_no_log(self) -> None:
         asyncio.run(stream(self.media_url(STREAM_TOKEN), self.door.trust, {}))
-        for server in (self.web, self.ingest):
-            asyncio.run(stream(server.media_url, None, {}))
+        asyncio.run(stream(self.ingest.media_url, None, {}))
+        with self.assertRaises(InvalidStatus):
+            asyncio.run(stream(self.web.media_url, None, {}))
         # no process behind this one
         with FrontDoor("tls", web=free_port(), ingest=free_port()) as door:
             address = f"wss://localhost:{door.https}/ws/acs/media?token={STREAM_TOKEN}"
@@ -273,6 +275,15 @@ class NginxTests(TestCase):
         self.assertIn("/ws/acs/media", self.door.log + refused_log)
         for log in (self.door.log, refused_log, self.ingest.log, self.web.log):
             self.assertNotIn(STREAM_TOKEN, log)
+
+    def test_each_process_serves_its_role_only(self) -> None:
+        with self.assertRaises(InvalidStatus) as refused:
+            asyncio.run(stream(self.web.media_url, None, {}))
+        self.assertEqual(refused.exception.response.status_code, 403, "Daphne has no other")
+        self.assertIn("this process does not record (ROLE=web)", self.web.log)
+        self.assertFalse((self.web.data_dir / "spool").exists())
+        self.assertTrue(answers(self.ingest.port, "/readyz"))
+        self.assertFalse(answers(self.ingest.port, "/login/"))
 
     def test_behind_a_load_balancer_its_header_decides_on_tls(self) -> None:
         with FrontDoor("behind-proxy", web=self.web.port, ingest=self.ingest.port) as door:

@@ -18,6 +18,7 @@ from streams import checks
 
 VALID: dict[str, Any] = {
     "DEBUG": False,
+    "ROLE": "all",
     "ACS_AUTH": "jwt",
     "ACS_RESOURCE_ID": "3d20e1de-58ee-4f09-ae4b-1a7d3d1c0a11",
     "ACS_JWKS_URL": "https://acscallautomation.communication.azure.com/calling/keys",
@@ -169,6 +170,20 @@ class ProcessTests(ChecksCase):
     def test_sqlite_with_redis_is_a_warning(self) -> None:
         self.assert_found("W003", "REDIS_URL", REDIS_URL="redis://cache")
 
+    def test_a_part_of_an_installation_without_redis_is_a_warning(self) -> None:
+        for role in ("ingest", "web"):
+            self.assert_found("W006", "REDIS_URL", ROLE=role, DATABASES=POSTGRES)
+            self.assert_found("W006", "REDIS_URL", ROLE=role)
+            self.assert_nothing(ROLE=role, DATABASES=POSTGRES, REDIS_URL="redis://cache")
+
+    def test_a_process_that_records_nothing_needs_no_settings_of_recording(self) -> None:
+        values = {"ACS_RESOURCE_ID": "", "DATA_DIR": Path("/dev/null/data"), "DEBUG": True}
+        self.assert_nothing(ROLE="web", **values)
+        self.assertEqual(
+            [message.id for message in found(ROLE="ingest", **values)],
+            ["acsmedia.E002", "acsmedia.E006"],
+        )
+
     def test_a_short_metrics_token_is_a_warning(self) -> None:
         self.assert_found("W004", "METRICS_TOKEN", METRICS_TOKEN="short")
 
@@ -203,7 +218,7 @@ class RequireValidSettings(ChecksCase):
         security = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
         for number in (
             *(f"E{index:03}" for index in range(1, 10)),
-            *(f"W{index:03}" for index in range(1, 6)),
+            *(f"W{index:03}" for index in range(1, 7)),
         ):
             with self.subTest(number):
                 self.assertIn(f'id="acsmedia.{number}"', source)

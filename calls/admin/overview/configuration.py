@@ -96,6 +96,7 @@ def _services() -> list[Setting]:
             "set" if "Redis" in layer else "none: one process only",
             "live updates between processes",
         ),
+        _text("ROLE", "what the process serves that shows this page"),
         _text("DATA_DIR", "folder of the journals"),
         _text("LOG_LEVEL", "lowest level that is logged"),
     ]

@@ -174,6 +174,18 @@ class ReadinessTests(SimpleTestCase):
         self.assertGreaterEqual(shown["checks"]["database"]["ms"], 9)
 
 
+class RoleTests(SimpleTestCase):
+    def test_each_role_tries_what_it_needs(self) -> None:
+        recording = {"journal", "room"}
+        for role in ("all", "ingest"):
+            readiness = health.readiness_of(role)
+            self.assertEqual({*readiness._probes}, recording | {"database", "layer"})
+            self.assertEqual(readiness._required, recording)
+        pages = health.readiness_of("web")
+        self.assertEqual({*pages._probes}, {"database", "layer"})
+        self.assertEqual(pages._required, {"database"})
+
+
 class ProbeTests(SimpleTestCase):
     async def test_a_result_is_reused_for_a_second(self) -> None:
         clock, tried = Clock(), []

@@ -165,5 +165,9 @@ class RecorderMetricsTests(SimpleTestCase):
         self.exposition.install(RecorderStats)
         self.assertEqual((await self.scrape())["acsmedia_packets_total"], 0)
 
+    async def test_a_process_without_a_recorder_has_the_numbers_of_its_browsers(self) -> None:
+        shown = {name for name in await self.scrape() if name.startswith("acsmedia_")}
+        self.assertEqual(shown, {"acsmedia_live_dashboards", "acsmedia_listeners"})
+
     async def test_the_process_itself_is_exposed(self) -> None:
         self.assertGreater((await self.scrape())["process_resident_memory_bytes"], 1_000_000)
