@@ -11,8 +11,10 @@ or Azure. All make three promises that Django's own storages do not:
 
 OSError
  ├── FileNotFoundError   there is no such object
- └── StoreUnreachable    the store refuses, does not answer in time, or cannot be reached
-      └── NotStored      the store accepted an object, but holds something else
+ └── StoreUnreachable    the store refuses, does not answer in time, or cannot be reached; its text
+      │                  is the cause, such as `NoSuchBucket`
+      ├── NotStored      the store accepted an object, but holds something else
+      └── WrongStore     the store answers, but has none of the audio that it should have
 
 `write_object` trusts no store: it compares the stored object with the bytes it was given.
 """
@@ -37,6 +39,10 @@ class NotStored(StoreUnreachable):
     """The store accepted an object, but holds something else."""
 
 
+class WrongStore(StoreUnreachable):
+    """The store answers, but has none of the audio that it should have."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object in a listing of the store."""
@@ -51,6 +57,12 @@ class AudioStorage(Storage):
 
     most_deleted_at_once = 100
     """Objects in one `delete_all`. One by one, a slow store takes some 20 ms for each."""
+
+    def check_access(self) -> None:
+        """Raises `StoreUnreachable`, with the cause, if there is no folder, bucket or container, or
+        the store does not let us in.
+        """
+        raise NotImplementedError
 
     def delete_all(self, names: Sequence[str]) -> None:
         """Deletes these objects; missing ones are no error."""

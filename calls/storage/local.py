@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from heapq import nsmallest
 from pathlib import Path
@@ -33,6 +33,14 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
     file.
     """
 
+    def check_access(self) -> None:
+        folder = Path(self.location)
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if not existing.is_dir():
+            raise StoreUnreachable("NotADirectory")
+        if not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+            raise StoreUnreachable("AccessDenied")
+
     def read_range(self, name: str, start: int, end: int) -> bytes:
         with self.open(name, "rb") as file:
             file.seek(start)
@@ -47,15 +55,27 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
                 yield stored
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
-        try:
+        with self._folder_checked():
             # the stubs leave it out
             file: File[Any] = super()._open(name, mode)  # type: ignore[misc]
+        return file
+
+    def size(self, name: str) -> int:
+        with self._folder_checked():
+            size: int = super().size(name)
+        return size
+
+    @contextmanager
+    def _folder_checked(self) -> Iterator[None]:
+        """Raises `StoreUnreachable` if the folder is missing too: the volume is probably not
+        mounted.
+        """
+        try:
+            yield
         except FileNotFoundError:
-            # If the folder is missing too, the volume is probably not mounted.
             if not Path(self.location).is_dir():
                 raise StoreUnreachable("the folder of the audio store does not exist") from None
             raise
-        return file
 
     def _save(self, name: str, content: File[Any]) -> str:
         target = Path(self.path(name))
@@ -87,6 +107,9 @@ class DurableFileStorage(AudioStorage, FileSystemStorage):
 
 class DatabaseStorage(AudioStorage):
     """Objects as rows of `AudioBlob`, for small installations: one backup contains everything."""
+
+    def check_access(self) -> None:
+        _blobs().exists()
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         part = Substr("content", start + 1, max(end - start, 0), output_field=BinaryField())

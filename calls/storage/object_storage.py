@@ -104,6 +104,10 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
         client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
         return client
 
+    def check_access(self) -> None:
+        with _s3_errors(""):
+            self.client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=1)
+
     def read_range(self, name: str, start: int, end: int) -> bytes:
         if end <= start:
             self.size(name)
@@ -168,8 +172,14 @@ class S3AudioStorage(_RemoteStorage, S3Storage):  # type: ignore[misc] # django-
         return content
 
     def _head(self, name: str) -> dict[str, Any]:
-        with _s3_errors(name):
-            head: dict[str, Any] = self.client.head_object(**self._address(name))
+        try:
+            with _s3_errors(name):
+                head: dict[str, Any] = self.client.head_object(**self._address(name))
+        except OSError as error:
+            # An answer to HEAD has no body, so no code: a missing bucket is 404 as well.
+            if _s3_code(error.__cause__).isdigit():
+                self.check_access()
+            raise
         return head
 
     def _address(self, name: str) -> dict[str, str]:
@@ -184,6 +194,10 @@ class AzureAudioStorage(_RemoteStorage, AzureStorage):  # type: ignore[misc]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"timeout": READ_SECONDS, "upload_max_conn": 1, **options})
+
+    def check_access(self) -> None:
+        with _azure_errors(""):
+            next(iter(self.client.list_blobs(results_per_page=1, timeout=self.timeout)), None)
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         if end <= start:

@@ -96,6 +96,11 @@ class AnyStore:
                 with self.assertRaises(FileNotFoundError):
                     access(NAME)
 
+        def test_it_lets_us_in(self) -> None:
+            audio_store().check_access()
+            write_object(NAME, AUDIO)
+            audio_store().check_access()
+
         def test_a_range_is_a_slice(self) -> None:
             write_object(NAME, AUDIO)
             size = len(AUDIO)
@@ -240,8 +245,16 @@ class RemoteStore:
             option = "azure_container" if self.server.name == "azure" else "bucket_name"
             elsewhere = {**entry, "OPTIONS": {**entry["OPTIONS"], option: "elsewhere"}}
             with override_settings(STORAGES={**settings.STORAGES, "audio": elsewhere}):
-                for access in (read_object, lambda name: write_object(name, AUDIO), self.names):
-                    with self.assertRaises(storage.StoreUnreachable):
+                for access in (
+                    read_object,
+                    lambda name: write_object(name, AUDIO),
+                    self.names,
+                    audio_store().size,
+                    audio_store().exists,
+                    lambda name: audio_store().read_range(name, 0, 5),
+                    lambda _name: audio_store().check_access(),
+                ):
+                    with self.assertRaisesRegex(storage.StoreUnreachable, "NoSuchBucket|Container"):
                         access(NAME)
 
 
@@ -257,8 +270,9 @@ class FilesTests(AnyStore.Tests):
             yield
 
     def test_a_folder_that_is_not_mounted_is_unreachable_not_empty(self) -> None:
-        with self.assertRaises(storage.StoreUnreachable):
-            read_object(NAME)
+        for access in (read_object, audio_store().size):
+            with self.assertRaises(storage.StoreUnreachable):
+                access(NAME)
 
     def test_only_the_owner_may_read_the_audio(self) -> None:
         before = os.umask(0o022)
