@@ -37,6 +37,10 @@ _DAMAGE = {
     "audio_missing": "Stored audio is missing",
     "audio_damaged": "Stored audio is damaged",
 }
+_RESOLVED = {
+    "audio_missing": "Stored audio was missing and has been found again",
+    "audio_damaged": "Stored audio was damaged and has been restored",
+}
 _CLOSE_CODES = {
     None: "connection lost, or the recorder crashed",
     1000: "closed normally",
@@ -73,7 +77,8 @@ def event_text(kind: str, reason: str, detail: dict[str, Any]) -> str:
         case "recovered":
             return "Recorder stopped unexpectedly; its audio was recovered"
         case "damage":
-            return _DAMAGE.get(reason, f"Damage: {reason}")
+            texts = _RESOLVED if "resolved_at" in detail else _DAMAGE
+            return texts.get(reason, f"Damage: {reason}")
         case "alarm":
             return ALARMS.get(reason, reason)
         case "listening":

@@ -18,7 +18,6 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from calls.export.axis import Axis
 from calls.models import LedgerEntry, Segment
-from calls.storage.integrity import IN_THE_LEDGER
 
 PAGE = 1000
 """Rows that are read and serialized at a time."""
@@ -121,9 +120,7 @@ def _gaps(participant_id: UUID, axis: Axis | None) -> Iterator[dict[str, Any]]:
 
 def _damage(participant_id: UUID) -> Iterator[dict[str, Any]]:
     """Yields the damaged segments that `check_recordings` has found; their audio is never sent."""
-    rows = LedgerEntry.objects.filter(
-        participant=participant_id, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER
-    )
+    rows = LedgerEntry.objects.filter(participant=participant_id).present_audio_faults()
     for row in rows.order_by("started_at", "id").iterator():
         yield {
             "segment": row.detail["segment"],

@@ -8,11 +8,22 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import F, Q
 
+AUDIO_FAULTS = ("audio_missing", "audio_damaged")
+"""Reasons of entries of kind "damage" about stored audio; all others are about journals."""
+
 
 class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
     def gaps(self) -> Self:
         """Selects missing time on tracks."""
         return self.filter(kind="gap")
+
+    def audio_faults(self) -> Self:
+        """Selects faults of stored audio that `check_recordings` has found, past ones too."""
+        return self.filter(kind="damage", reason__in=AUDIO_FAULTS)
+
+    def present_audio_faults(self) -> Self:
+        """Selects faults of stored audio that no later check has found mended."""
+        return self.audio_faults().filter(detail__resolved_at__isnull=True)
 
     def active_alarms(self) -> Self:
         """Selects alarms that nobody has cleared. They end with their socket at the latest."""

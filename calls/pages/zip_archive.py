@@ -38,7 +38,6 @@ from calls.models.listening import note_playback
 from calls.pages.csv_text import csv_text
 from calls.permissions import missing, to_get_audio
 from calls.serializers import CallSerializer
-from calls.storage.integrity import IN_THE_LEDGER
 
 log = structlog.get_logger(__name__)
 
@@ -146,9 +145,7 @@ def _read_damaged(call: Call, plan: Plan) -> None:
     """Reads segments that an integrity check has found damaged, so that a `SegmentDamaged` is
     raised before anything is sent.
     """
-    entries = LedgerEntry.objects.filter(
-        call=call, kind=LedgerEntry.Kind.DAMAGE, reason__in=IN_THE_LEDGER
-    )
+    entries = LedgerEntry.objects.filter(call=call).present_audio_faults()
     damaged = {
         UUID(entry.detail["segment"])
         for entry in entries.order_by("-started_at", "-id")[:KNOWN_DAMAGE]

@@ -2,7 +2,7 @@
 
 There are two passes: `check_segments` reads the object of every row, `check_objects` looks up the
 row of every object. Both work a page at a time, so memory stays flat and an interrupted check can
-resume. Damage to a segment is entered in the ledger once (`record_damage`).
+resume. Damage to a segment is entered in the ledger (`calls.storage.damage`).
 
 An object without a row can be removed (`remove_orphans`). Sealing stores the object first and
 writes its row later, so there are three precautions: objects younger than `MIN_AGE` are skipped,
@@ -16,23 +16,21 @@ An unreachable store or database is not a finding: `calls.storage.StoreUnreachab
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
-from django.db import transaction
-from django.utils import timezone
-
 from calls import identity
 from calls.audio import codec
 from calls.audio.codec import DamagedAudio
-from calls.models import Call, DiscardedAudio, LedgerEntry, Segment, SegmentQuerySet
+from calls.models import DiscardedAudio, Segment, SegmentQuerySet
 from calls.storage import audio_store, deletion, read_object
 from calls.storage.threads import call_and_disconnect
 
@@ -59,10 +57,6 @@ class Fault(StrEnum):
     FOREIGN = "foreign"  # not an object of ours
 
 
-IN_THE_LEDGER = frozenset({Fault.AUDIO_MISSING, Fault.AUDIO_DAMAGED})
-"""Faults of a call's audio: reasons of its ledger entries of kind "damage"."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A fault of one object, and of its segment if that is known."""
@@ -71,6 +65,7 @@ class Finding:
     name: str  # of the object
     segment_id: UUID | None = None
     why: str = ""
+    stored_on: str = ""  # of an object without a row: the day (UTC)
 
     def as_json(self) -> dict[str, str | None]:
         segment = str(self.segment_id) if self.segment_id else None
@@ -83,12 +78,28 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedRow:
+    """The columns of a segment that a check needs."""
+
+    pk: UUID
+    participant_id: UUID
+    audio_name: str
+    sample_count: int
+    sample_rate: int
+    sha256: str
+    stored_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Result for one page; a resumed check continues after `last`."""
 
     last: str
     checked: int
     findings: Sequence[Finding]
+    rows: Sequence[CheckedRow] = ()
+    by_day: Mapping[str, int] = field(default_factory=dict)
+    """Objects by the day (UTC) on which they were stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +114,6 @@ class Scope:
     quick: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    pk: UUID
-    audio_name: str
-    sample_count: int
-    sample_rate: int
-    sha256: str
-    stored_bytes: int
-
-
 def segment_count(scope: Scope) -> int:
     """Returns the number of segments to check."""
     return _rows(scope).count()
@@ -120,21 +121,22 @@ def segment_count(scope: Scope) -> int:
 
 def check_segments(scope: Scope, after: str = "") -> Iterator[Page]:
     """Checks that the audio of each row exists with its length and hash, in order of row ids."""
-    rows = _rows(scope).order_by("pk").values_list(*_Row.__slots__)
+    rows = _rows(scope).order_by("pk").values_list(*CheckedRow.__slots__)
 
-    def check(row: _Row) -> Finding | None:
+    def check(row: CheckedRow) -> Finding | None:
         return call_and_disconnect(_check_segment, row, quick=scope.quick)
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="integrity") as threads:
-        while page := [_Row(*row) for row in (rows.filter(pk__gt=after) if after else rows)[:PAGE]]:
+        while page := [
+            CheckedRow(*row) for row in (rows.filter(pk__gt=after) if after else rows)[:PAGE]
+        ]:
             found = [finding for finding in threads.map(check, page) if finding]
             # The call of a segment may have been deleted since the page was read.
             rows_left = Segment.objects.filter(pk__in=[finding.segment_id for finding in found])
             existing = set(rows_left.values_list("pk", flat=True))
             after = str(page[-1].pk)
-            yield Page(
-                after, len(page), [finding for finding in found if finding.segment_id in existing]
-            )
+            found = [finding for finding in found if finding.segment_id in existing]
+            yield Page(after, len(page), found, page)
 
 
 def check_objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page]:
@@ -144,6 +146,7 @@ def check_objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page
     prefix = f"{scope.call_id}/" if scope.call_id else ""
     listed = audio_store().objects(prefix, after)
     while page := list(islice(listed, PAGE)):
+        day_of = {stored.name: stored.modified_at.date().isoformat() for stored in page}
         names = [
             stored.name
             for stored in page
@@ -155,30 +158,9 @@ def check_objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page
         for name in (name for name in names if name in rowless):
             segment_id = _segment_id_of(name)
             is_ours = segment_id is not None or _PARTIAL_NAME.fullmatch(name)
-            found.append(Finding(Fault.ORPHAN if is_ours else Fault.FOREIGN, name, segment_id))
-        yield Page(page[-1].name, len(page), found)
-
-
-def record_damage(findings: Iterable[Finding]) -> None:
-    """Enters faults of segments in the ledgers of their calls, unless they are there already."""
-    for finding in findings:
-        if finding.segment_id is None or finding.fault not in IN_THE_LEDGER:
-            continue
-        with transaction.atomic():
-            # The same lock as a deletion's, so that no entry is added to a call that is being
-            # deleted.
-            list(
-                Call.objects.select_for_update()
-                .filter(participants__segments=finding.segment_id)
-                .values_list("pk")
-            )
-            segment = (
-                Segment.objects.select_related("participant").filter(pk=finding.segment_id).first()
-            )
-            if segment is not None:
-                LedgerEntry.objects.bulk_create(
-                    [_ledger_entry(segment, finding)], ignore_conflicts=True
-                )
+            fault = Fault.ORPHAN if is_ours else Fault.FOREIGN
+            found.append(Finding(fault, name, segment_id, stored_on=day_of[name]))
+        yield Page(page[-1].name, len(page), found, by_day=Counter(day_of.values()))
 
 
 def has_old_journals(spool: Path, now: datetime) -> bool:
@@ -219,7 +201,7 @@ def _rows(scope: Scope) -> SegmentQuerySet:
     return rows.filter(participant__call=scope.call_id) if scope.call_id else rows
 
 
-def _check_segment(row: _Row, *, quick: bool) -> Finding | None:
+def _check_segment(row: CheckedRow, *, quick: bool) -> Finding | None:
     try:
         if quick:
             _check_header(row)
@@ -234,7 +216,7 @@ def _check_segment(row: _Row, *, quick: bool) -> Finding | None:
     return None
 
 
-def _check_header(row: _Row) -> None:
+def _check_header(row: CheckedRow) -> None:
     """Raises `DamagedAudio` if the size or the header differs from the row."""
     store = audio_store()
     size = store.size(row.audio_name)
@@ -271,21 +253,3 @@ def _segment_id_of(name: str) -> UUID | None:
         return identity.segment_id_of(UUID(parts["participant"]), int(parts["start"]))
     except ValueError:
         return None
-
-
-def _ledger_entry(segment: Segment, finding: Finding) -> LedgerEntry:
-    return LedgerEntry(
-        id=identity.entry_id_of(segment.pk, finding.fault, 0),
-        call_id=segment.participant.call_id,
-        participant_id=segment.participant_id,
-        subscription_id=segment.subscription_id,
-        kind=LedgerEntry.Kind.DAMAGE,
-        reason=finding.fault,
-        started_at=segment.started_at,
-        ended_at=segment.ended_at,
-        detail={
-            "segment": str(segment.pk),
-            "found_at": timezone.now().isoformat(),
-            "why": finding.why,
-        },
-    )

@@ -27,6 +27,10 @@ class Texts(TestCase):
             ("gap", "not_written", {}, "Audio missing: disk error"),
             ("alarm", "one_way", {}, "One-way audio: nothing heard"),
             ("damage", "audio_missing", {}, "Stored audio is missing"),
+            (
+                *("damage", "audio_damaged", {"resolved_at": "2026-03-02T09:30:00Z"}),
+                "Stored audio was damaged and has been restored",
+            ),
             ("listening", "", {"user": "olga"}, "olga listened in"),
         ):
             with self.subTest(kind):

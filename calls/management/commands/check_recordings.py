@@ -5,13 +5,14 @@ docs/operations.md.
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, Self
 from uuid import UUID
 
@@ -23,12 +24,38 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from calls.storage import deletion, integrity
-from calls.storage.integrity import Fault, Page, Scope
+from calls.storage import WrongStore, damage, deletion, integrity
+from calls.storage.integrity import Fault, Finding, Page, Scope
+from calls.storage.witness import Witness
 
 FAULTS_FOUND, NOT_COMPLETED = 1, 2
 """Exit codes: faults were found; the check was not made, or not completed."""
-STAGES = ("segments", "objects")
+STAGES = ("segments", "objects", "orphans")
+"""The third one, which removes or adopts, looks at the objects again: only when all are known is it
+known how many have no row.
+"""
+MOST_ORPHANS = 0.01
+"""Largest part of the objects, of all or of one day, that is removed without `--yes`. More of them
+mean that rows are missing: a database that was restored lacks those since its backup.
+"""
+LINE_SECONDS = 60.0
+"""Without a terminal, one line of progress so often."""
+
+DESCRIPTION = """\
+Checks that every segment's audio is stored and undamaged, and that every stored object has a row.
+Faults of audio are entered in the events of their calls; when a later check finds the audio intact,
+the entries are closed.
+"""
+EPILOG = """\
+exit codes:
+  0  no problem found
+  1  problems found, as listed
+  2  not completed: the store or the database is unreachable, or it is not the store of these
+     recordings (nothing is entered or removed in that case)
+
+A full check reads all audio. --quick asks the store for the size and the first bytes of each
+object: two requests, without reading audio.
+"""
 
 
 @dataclass
@@ -39,10 +66,24 @@ class CheckState:
     stage: str = "segments"
     after: str = ""
     counts: Counter[str] = field(default_factory=Counter)
+    objects_by_day: Counter[str] = field(default_factory=Counter)
+    orphans_by_day: Counter[str] = field(default_factory=Counter)
 
     @property
     def wrong(self) -> int:
         return sum(self.counts[fault] for fault in Fault) - self.counts["removed"]
+
+    @property
+    def too_many_orphans(self) -> str:
+        """Returns why orphans are not removed without `--yes`; "" if there are few."""
+        everything = self.counts["orphan"], self.counts["objects"]
+        if everything[0] > everything[1] * MOST_ORPHANS:
+            return f"{everything[0]} of {everything[1]} objects have no row"
+        for day, orphans in sorted(self.orphans_by_day.items()):
+            if orphans > self.objects_by_day[day] * MOST_ORPHANS:
+                objects = self.objects_by_day[day]
+                return f"{orphans} of {objects} objects stored on {day} have no row"
+        return ""
 
     @classmethod
     def load(cls, scope: Scope, *, resume: bool) -> Self:
@@ -57,8 +98,11 @@ class CheckState:
             return cls(options)
         try:
             saved = json.loads(_state_path().read_text())
-            state = cls(saved["scope"], saved["stage"], saved["after"], Counter(saved["counts"]))
-        except (ValueError, KeyError) as error:
+            days = (Counter(saved[name]) for name in ("objects_by_day", "orphans_by_day"))
+            state = cls(
+                saved["scope"], saved["stage"], saved["after"], Counter(saved["counts"]), *days
+            )
+        except (ValueError, KeyError, TypeError) as error:
             raise _not_completed(
                 f"{_state_path()} is unreadable: check without --resume"
             ) from error
@@ -75,13 +119,14 @@ class CheckState:
 
 
 class Command(BaseCommand):
-    help = (
-        "Checks that every segment's audio is stored and undamaged, and that every stored object "
-        "has a row."
-    )
+    help = DESCRIPTION
+    _as_json = _yes = _repair = False
+    _witness: Witness
     requires_system_checks: list[str] = []  # it must also run with settings that stop a recorder
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.epilog = EPILOG
         parser.add_argument(
             "--since", help="Only segments sealed since then: a date, or ISO 8601 with a time zone."
         )
@@ -95,7 +140,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="Remove objects without a row, and those left by deletions.",
+            help="Remove objects without a row, and those left by deletions. Refuses if more than "
+            "1 %% of all objects, or of those of one day, have no row.",
+        )
+        parser.add_argument(
+            "--yes",
+            action="store_true",
+            help="Go on although very many objects have no row, or the store seems to be the wrong "
+            "one because it has no audio of the segments.",
         )
         parser.add_argument(
             "--json",
@@ -107,11 +159,21 @@ class Command(BaseCommand):
         """Exits with 0 if all is well, 1 if faults were found, 2 if the check was not completed."""
         scope = Scope(_parse_since(options["since"]), options["call"], options["quick"])
         state = CheckState.load(scope, resume=options["resume"])
+        self._witness = Witness()
+        self._as_json, self._yes = options["json"], options["yes"]
+        self._is_quiet = options["verbosity"] == 0
+        self._repair = options["repair"]
         try:
-            if options["repair"]:
+            self._confirm_store()
+            if self._repair:
                 state.counts["swept"] += deletion.sweep()
-            for _ in self._check(scope, state, repair=options["repair"], as_json=options["json"]):
+            for _ in self._check(scope, state):
                 state.save()
+        except WrongStore as error:
+            raise _not_completed(
+                f"{error}: check AUDIO_STORE and its settings, or the mounted volume. Nothing was "
+                "entered or removed. If the audio is really lost, add --yes"
+            ) from error
         except (OSError, DatabaseError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise _not_completed(
@@ -120,52 +182,92 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise _not_completed("interrupted; continue with --resume") from None
         _state_path().unlink(missing_ok=True)
-        names = ("segments", "objects", *Fault, "removed", "swept")
-        totals = {str(name): state.counts[name] for name in names}
-        self.stdout.write(
-            json.dumps({"finding": None, "wrong": state.wrong, **totals})
-            if options["json"]
-            else ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items())
-        )
+        self._print_totals(state)
         if state.wrong:
             raise CommandError(f"faults found: {state.wrong}", returncode=FAULTS_FOUND)
 
-    def _check(
-        self, scope: Scope, state: CheckState, *, repair: bool, as_json: bool
-    ) -> Iterator[None]:
+    def _confirm_store(self) -> None:
+        """Raises `WrongStore` if the store has no audio of the segments, unless `--yes` is given,
+        and the errors of the store.
+        """
+        try:
+            self._witness.confirm()
+        except WrongStore:
+            if not self._yes:
+                raise
+
+    def _print_totals(self, state: CheckState) -> None:
+        names = ("segments", "objects", *Fault, "resolved", "removed", "swept")
+        totals = {str(name): state.counts[name] for name in names}
+        self.stdout.write(
+            json.dumps({"finding": None, "wrong": state.wrong, **totals})
+            if self._as_json
+            else ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items())
+        )
+
+    def _check(self, scope: Scope, state: CheckState) -> Iterator[None]:
         """Checks page by page; yields after each, when the position may be saved."""
         for stage in STAGES[STAGES.index(state.stage) :]:
+            if stage == "orphans" and not self._may_repair(state):
+                return
             if stage != state.stage:
                 state.stage, state.after = stage, ""
-            if stage == "segments":
-                pages = integrity.check_segments(scope, state.after)
-            else:
-                pages = integrity.check_objects(scope, timezone.now(), state.after)
-            with _progress(scope, state) as advance:
-                for page in pages:
-                    for finding in page.findings:
-                        facts = finding.as_json()
-                        self.stdout.write(
-                            json.dumps(facts)
-                            if as_json
-                            else "  ".join(filter(None, facts.values()))
-                        )
-                    self._record(page, state, repair=repair)
+            with _progress(scope, state, self._line) as advance:
+                for page in self._pages(scope, state):
+                    self._record(page, state, quick=scope.quick)
+                    state.after = page.last
                     advance(page.checked)
                     yield
+            if stage == "segments":
+                closed = damage.close_without_segment(scope.call_id, timezone.now())
+                state.counts["resolved"] += closed
 
-    def _record(self, page: Page, state: CheckState, *, repair: bool) -> None:
-        integrity.record_damage(page.findings)
+    def _pages(self, scope: Scope, state: CheckState) -> Iterator[Page]:
+        if state.stage == "segments":
+            return integrity.check_segments(scope, state.after)
+        return integrity.check_objects(scope, timezone.now(), state.after)
+
+    def _record(self, page: Page, state: CheckState, *, quick: bool) -> None:
+        if state.stage == "orphans":
+            state.counts["removed"] += integrity.remove_orphans(page.findings)
+            return
+        if any(finding.fault is Fault.AUDIO_MISSING for finding in page.findings):
+            self._confirm_store()  # it may have been unmounted since the start
+        for finding in page.findings:
+            self._print(finding)
+        if state.stage == "segments":
+            state.counts["resolved"] += damage.record(page, timezone.now(), quick=quick)
         state.counts[state.stage] += page.checked
         state.counts.update(finding.fault.value for finding in page.findings)
-        if repair and any(finding.fault is Fault.ORPHAN for finding in page.findings):
-            if integrity.has_old_journals(Path(settings.SPOOL_DIR), timezone.now()):
-                self.stderr.write(
-                    "orphans kept: they may belong to a journal that waits in the spool"
-                )
-            else:
-                state.counts["removed"] += integrity.remove_orphans(page.findings)
-        state.after = page.last
+        state.objects_by_day.update(page.by_day)
+        state.orphans_by_day.update(
+            finding.stored_on for finding in page.findings if finding.fault is Fault.ORPHAN
+        )
+
+    def _may_repair(self, state: CheckState) -> bool:
+        """Whether orphans may be removed; says so if not."""
+        if not self._repair or not state.counts["orphan"]:
+            return False
+        if integrity.has_old_journals(Path(settings.SPOOL_DIR), timezone.now()):
+            self._line("orphans kept: they may belong to a journal that waits in the spool")
+            return False
+        if (reason := state.too_many_orphans) and not self._yes:
+            self._line(
+                f"orphans kept: {reason}. Was the database restored from a backup? "
+                "To remove them, add --yes"
+            )
+            return False
+        return True
+
+    def _print(self, finding: Finding) -> None:
+        facts = finding.as_json()
+        self.stdout.write(
+            json.dumps(facts) if self._as_json else "  ".join(filter(None, facts.values()))
+        )
+
+    def _line(self, text: str) -> None:
+        """Prints a line that is no result."""
+        self.stderr.write(text)
 
 
 def _not_completed(message: str) -> CommandError:
@@ -192,18 +294,34 @@ def _state_path() -> Path:
 
 
 @contextmanager
-def _progress(scope: Scope, state: CheckState) -> Iterator[Any]:
-    """Shows a progress bar if stderr is a terminal; yields a function that advances it by a number
-    of rows or objects.
+def _progress(
+    scope: Scope, state: CheckState, print_line: Callable[[str], None]
+) -> Iterator[Callable[[int], None]]:
+    """Shows a progress bar if stderr is a terminal, otherwise a line now and then; yields a
+    function that advances it by a number of rows or objects.
     """
     console = Console(stderr=True)
+    # Objects are not counted beforehand; there is about one for each segment.
+    total = integrity.segment_count(scope)
+    if not console.is_terminal:
+        yield _Lines(state.stage, total, print_line).advance
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"))
     times = (TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, *times, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        # The number of objects is unknown; that of segments costs a query.
-        is_countable = console.is_terminal and state.stage == "segments"
-        total = integrity.segment_count(scope) if is_countable else None
+    with Progress(*columns, *times, console=console, transient=True) as progress:
         task = progress.add_task(state.stage, total=total, completed=state.counts[state.stage])
         yield lambda checked: progress.advance(task, checked)
+
+
+class _Lines:
+    """Progress without a terminal: a line every `LINE_SECONDS`."""
+
+    def __init__(self, stage: str, total: int, print_line: Callable[[str], None]) -> None:
+        self._stage, self._total, self._print_line = stage, total, print_line
+        self._checked, self._printed_at = 0, monotonic()
+
+    def advance(self, checked: int) -> None:
+        self._checked += checked
+        if monotonic() - self._printed_at >= LINE_SECONDS:
+            self._printed_at = monotonic()
+            self._print_line(f"{self._stage}: {self._checked} of about {self._total}")
