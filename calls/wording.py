@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 CALL_STATES = {"live": "Live", "ended": "Ended", "interrupted": "Interrupted"}
@@ -26,10 +27,10 @@ ALARMS = {
 """Alarm name -> text, true while the alarm is active and afterwards."""
 
 _GAPS = {
-    "not_received": "Audio missing: not received",
-    "not_connected": "Audio missing: no socket open",
-    "not_written": "Audio missing: disk error",
-    "recorder_stopped": "Audio missing: recorder stopped",
+    "not_received": "not received",
+    "not_connected": "no socket open",
+    "not_written": "disk error",
+    "recorder_stopped": "recorder stopped",
 }
 _DAMAGE = {
     "torn_tail": "Journal ends in the middle of a record",
@@ -91,7 +92,26 @@ def event_text(kind: str, reason: str, detail: dict[str, Any]) -> str:
 
 def gap_text(reason: str) -> str:
     """Describes a gap by its reason."""
-    return _GAPS.get(reason, f"Audio missing: {reason}")
+    return f"Audio missing: {_GAPS.get(reason, reason)}"
+
+
+def repeated_text(kind: str, reason: str, text: str, count: int, lengths: list[float]) -> str:
+    """Describes `count` events that repeat, of which `text` describes one; `lengths` in seconds."""
+    if kind == "gap" and lengths:
+        return f"{count} gaps of {lengths_text(lengths)}: {_GAPS.get(reason, reason)}"
+    return f"{text}, {count} times"
+
+
+def lengths_text(lengths: list[float]) -> str:
+    """Describes similar lengths by their median, others by the shortest and the longest."""
+    shortest, longest = min(lengths), max(lengths)
+    if longest <= 2 * shortest:
+        return f"about {_seconds_text(median(lengths))} s"
+    return f"{_seconds_text(shortest)} to {_seconds_text(longest)} s"
+
+
+def _seconds_text(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds < 1 else f"{seconds:.1f}"
 
 
 def close_text(code: int | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,33 +14,21 @@ from django.utils import timezone
 from calls.export.formats import FORMATS, Format
 from calls.models import Call, LedgerEntry, Segment, database_now
 from calls.pages.decorators import page
+from calls.pages.events import Event, folded
 from calls.pages.timeline import seconds_after, timeline_of
 from calls.permissions import LISTEN, TO_LISTEN, TO_SEE, missing, to_get_audio
 from calls.serializers import CallSerializer
 from calls.wording import close_text, event_text
 
-ENTRIES = 100
-"""Events shown at first; "Show more" leads to `MAX_ENTRIES`."""
+LINES = 100
+"""Lines of events shown at first; "Show more" leads to all of them."""
 MAX_ENTRIES = 5_000
+"""Most events of the page; the others are in the admin."""
 
 LISTENER_TIMEOUT = timedelta(seconds=12)
 """A listener's event is extended every 5 s (calls/listen/consumer.py); one that has not been for
 this long has left.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A ledger entry as the page shows it; `at` in seconds from the first sample, for a link to
-    that moment.
-    """
-
-    kind: str
-    text: str
-    at: float
-    started_at: datetime
-    seconds: float | None
-    participant: str
 
 
 @page(TO_SEE)
@@ -59,7 +46,7 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "subscriptions": [
             {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],
-        **_events(row, is_begun=request.GET.get("ledger") != "all"),
+        **_events(row, participants, is_begun=request.GET.get("ledger") != "all"),
         "active_alarms": _active_alarms(row) if is_live else [],
         "listeners": _listeners(row, now) if is_live else [],
         "formats": list(FORMATS.values()),
@@ -91,27 +78,31 @@ def _rights(user: Any, *, is_live: bool) -> dict[str, Any]:
     }
 
 
-def _events(call: Any, *, is_begun: bool) -> dict[str, Any]:
-    """Context of the panel "Events"; `is_begun`: only the first of them are wanted."""
-    most = ENTRIES if is_begun else MAX_ENTRIES
-    entries = LedgerEntry.objects.filter(call=call).select_related("participant")
-    shown = list(entries[: most + 1])
+def _events(call: Any, participants: list[dict[str, Any]], *, is_begun: bool) -> dict[str, Any]:
+    """Context of the panel "Events"; `is_begun`: only the first lines are wanted."""
+    labels = {str(each["id"]): each["label"] for each in participants}
     zero = call.audio_started_at or call.started_at
-    events = [
+    entries = LedgerEntry.objects.filter(call=call).values_list(
+        "kind", "reason", "detail", "started_at", "ended_at", "participant_id"
+    )
+    shown = list(entries[: MAX_ENTRIES + 1])
+    lines = folded(
         Event(
-            kind=entry.kind,
-            text=event_text(entry.kind, entry.reason, entry.detail),
-            at=max(0.0, seconds_after(zero, entry.started_at)),
-            started_at=entry.started_at,
-            seconds=(entry.ended_at - entry.started_at).total_seconds() if entry.ended_at else None,
-            participant=entry.participant.label if entry.participant else "",
+            kind=kind,
+            reason=reason,
+            text=event_text(kind, reason, detail),
+            at=max(0.0, seconds_after(zero, started_at)),
+            started_at=started_at,
+            seconds=(ended_at - started_at).total_seconds() if ended_at else None,
+            participant=labels.get(str(participant_id), ""),
         )
-        for entry in shown[:most]
-    ]
+        for kind, reason, detail, started_at, ended_at, participant_id in shown[:MAX_ENTRIES]
+    )
     return {
-        "entries": events,
-        "has_more_entries": len(shown) > most,
-        "most_entries": most,
+        "lines": lines[:LINES] if is_begun else lines,
+        "has_more_lines": is_begun and len(lines) > LINES,
+        "has_more_entries": len(shown) > MAX_ENTRIES,
+        "most_entries": MAX_ENTRIES,
         "is_begun": is_begun,
     }
 

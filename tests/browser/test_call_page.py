@@ -245,6 +245,26 @@ class Details(CallPage):
             page.locator(".ledger a").first.click()
             expect(page.locator("[data-part=offset]")).to_have_text("0:04.0")
 
+    def test_gaps_that_repeat_are_a_line_that_stays_open_while_the_call_goes_on(self) -> None:
+        for number in range(6):
+            make_gap(self.bob, at=0.5 + number / 2, seconds=0.07)
+        with self.window() as page:
+            self.open(page)
+            self.until_drawn(page)
+            # Their marks leave the lane free: a line of silence, and a strip at the edge.
+            self.assertLess(self.drawn(page, self.bob, 0.4, 3.2), 0.1)
+            fold = page.locator(".fold")
+            expect(fold.locator("summary")).to_contain_text("6 gaps of about 0.07 s: not received")
+            expect(fold.get_by_role("link")).to_have_count(0)  # closed
+            fold.locator("summary").press("Enter")
+            expect(fold.get_by_role("link")).to_have_count(6)
+            make_gap(self.bob, at=3.7, seconds=0.07)
+            page.locator("#call-stale button").evaluate("button => button.click()")  # refreshes
+            expect(fold.locator("summary")).to_contain_text("7 gaps")
+            expect(fold.locator("summary")).to_be_focused()
+            fold.get_by_role("link").last.click()
+            expect(page.locator("[data-part=offset]")).to_have_text("0:03.7")
+
     def test_times_are_local_with_utc_as_tooltip(self) -> None:
         with self.window(timezone_id="America/New_York") as page:
             self.open(page)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from unittest import TestCase
 
 from calls.search import STATES
-from calls.wording import ALARMS, CALL_STATES, close_text, event_text, gap_text
+from calls.wording import (
+    ALARMS,
+    CALL_STATES,
+    close_text,
+    event_text,
+    gap_text,
+    repeated_text,
+)
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 
@@ -35,6 +42,22 @@ class Texts(TestCase):
         ):
             with self.subTest(kind):
                 self.assertEqual(event_text(kind, reason, detail), text)
+
+    def test_of_events_that_repeat_count_them_and_give_their_lengths(self) -> None:
+        for text, arguments in (
+            (
+                "41 gaps of about 0.07 s: not received",
+                ("gap", "not_received", "Audio missing: not received", 41, [0.07] * 41),
+            ),
+            (
+                "3 gaps of 0.50 to 9.0 s: eaten",
+                ("gap", "eaten", "Audio missing: eaten", 3, [0.5, 2.0, 9.0]),
+            ),
+            ("Reconnected, 3 times", ("reconnect", "", "Reconnected", 3, [])),
+            ("Too quiet, 4 times", ("alarm", "too_low", "Too quiet", 4, [1.0] * 4)),
+        ):
+            with self.subTest(text):
+                self.assertEqual(repeated_text(*arguments), text)
 
     def test_of_unknown_kinds_reasons_and_codes_fall_back_to_their_names(self) -> None:
         self.assertEqual(event_text("thunder", "near", {}), "thunder near")

@@ -11,6 +11,7 @@ import {
   ticks,
   zoomed,
 } from "../../calls/static/calls/js/lanes/axis.js";
+import { gapMarks, gapText } from "../../calls/static/calls/js/lanes/gaps.js";
 import { gainsOf, speedBeside } from "../../calls/static/calls/js/lanes/gains.js";
 import { commandOf } from "../../calls/static/calls/js/lanes/keys.js";
 import {
@@ -221,4 +222,43 @@ test("times are local, and UTC is marked", () => {
   assert.equal(localText("2026-11-25T13:03:09Z", "time", "America/New_York"), "08:03:09");
   assert.equal(utcText("2026-11-25T13:03:09.5Z"), "2026-11-25 13:03:09 UTC");
   assert.equal(localText("soon"), "");
+});
+
+test("narrow gaps are shares of their pixels, and only wide ones cover the lane", () => {
+  const view = { start: 0, end: 1000 };
+  const many = Array.from({ length: 1032 }, (_, n) => ({ start: n * 0.9, end: n * 0.9 + 0.07 }));
+  const { wide, shares } = gapMarks(view, 1000, [...many, { start: 950, end: 980 }]);
+  assert.deepEqual(wide, [{ from: 950, to: 980 }]);
+  assert.ok(shares.slice(0, 920).every((share) => share > 0 && share < 0.25));
+  assert.ok(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1032 * 0.07) < 0.01);
+  assert.ok(shares.slice(935).every((share) => share === 0));
+});
+
+test("zoomed in, the same gap is wide", () => {
+  const { wide, shares } = gapMarks({ start: 4, end: 5 }, 1000, [{ start: 4.5, end: 4.57 }]);
+  assert.equal(wide.length, 1);
+  assert.ok(shares.every((share) => share === 0));
+});
+
+test("gaps outside the view are not drawn, and a full pixel is not more than full", () => {
+  const gaps = [
+    { start: -5, end: -4 },
+    { start: 101, end: 102 },
+    { start: 10.2, end: 10.8 },
+    { start: 10.3, end: 11 },
+  ];
+  const { wide, shares } = gapMarks({ start: 0, end: 100 }, 100, gaps);
+  assert.deepEqual(wide, []);
+  assert.equal(shares[10], 1);
+  assert.equal(shares.filter((share) => share > 0).length, 1);
+});
+
+test("a tooltip names the gap, or counts those under the pointer", () => {
+  const gaps = [
+    { start: 1, end: 1.07, label: "Audio missing: not received" },
+    { start: 2, end: 2.5, label: "Audio missing: disk error" },
+  ];
+  assert.equal(gapText(gaps, 1.1, 0.05), "Audio missing: not received, 0.07 s");
+  assert.equal(gapText(gaps, 1.5, 1), "2 gaps, 0.57 s missing");
+  assert.equal(gapText(gaps, 9, 1), "");
 });

@@ -154,6 +154,18 @@ class Details(CallPageTestCase):
         self.assertIn("?ledger=all", self.page(call))
         self.assertEqual(self.page(call, "?ledger=all").count("DTMF 1 (keypad)"), 150)
 
+    def test_a_thousand_gaps_are_a_line_for_each_track(self) -> None:
+        call, alice, bob = make_conversation()
+        for number in range(516):
+            make_gap(alice, at=10 + number, seconds=0.07)
+            make_gap(bob, at=10.5 + number, seconds=0.07)
+        page = self.page(call)
+        self.assertEqual(page.count("516 gaps of about 0.07 s: not received"), 2)
+        self.assertIn("0:36 in all", page)
+        self.assertEqual(page.count('class="folded"'), 2)
+        self.assertIn('href="#t=525.500"', page)
+        self.assertNotIn("Show more", page)
+
     def test_a_lost_connection_is_shown(self) -> None:
         call = make_call()
         make_subscription(call, close_code=None)

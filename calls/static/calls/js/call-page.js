@@ -30,13 +30,32 @@ function show(html) {
     .querySelector("[data-part='facts']");
   if (!fresh || html === shownHtml) return;
   shownHtml = html;
-  const focused = facts.contains(document.activeElement)
-    ? document.activeElement.getAttribute("aria-label")
-    : null;
+  const focused = facts.contains(document.activeElement) ? selectorOf(document.activeElement) : "";
   localiseTimes(fresh);
+  openFolds(fresh);
+  const scrolled = [...facts.querySelectorAll("details[open] .folded")].map((each) => each.scrollTop);
   facts.replaceChildren(fresh);
+  facts
+    .querySelectorAll("details[open] .folded")
+    .forEach((each, index) => (each.scrollTop = scrolled[index] ?? 0));
   page.dataset.state = fresh.dataset.state;
-  if (focused) facts.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+  if (focused) facts.querySelector(focused)?.focus({ preventScroll: true });
+}
+
+/** Opens the folded events of `fresh` that are open on the page. */
+function openFolds(fresh) {
+  for (const { dataset } of facts.querySelectorAll("details[open][data-fold]"))
+    fresh.querySelector(`[data-fold="${CSS.escape(dataset.fold)}"]`)?.setAttribute("open", "");
+}
+
+/** Returns a selector that finds the same element after a refresh; "" if nothing names it. */
+function selectorOf(element) {
+  for (const name of ["aria-label", "href"]) {
+    const value = element.getAttribute(name);
+    if (value) return `[${name}="${CSS.escape(value)}"]`;
+  }
+  const fold = element.closest("details")?.dataset.fold;
+  return fold ? `[data-fold="${CSS.escape(fold)}"] summary` : "";
 }
 
 function scheduleRefresh() {

@@ -276,7 +276,7 @@ class CallLanes extends HTMLElement {
 
   #hover(event) {
     const lane = this.#lanes.find((each) => each.canvas === event.target);
-    if (lane) lane.canvas.title = tooltipOf(lane.track, this.#secondsOf(event));
+    if (lane) lane.canvas.title = tooltipOf(lane.track, this.#secondsOf(event), this.#perPixel());
   }
 
   #wheel(event) {

@@ -2,9 +2,11 @@
 // the style sheet.
 
 import { offset, pixelsAt, ticks } from "./axis.js";
+import { gapMarks, gapText } from "./gaps.js";
 import { columns, united } from "./tiles.js";
 
 const HATCH_PIXELS = 7;
+const STRIP_PIXELS = 5; // of narrow gaps, at the lower edge of a lane
 
 /** Fits the canvas to its box; returns its cleared context, scaled to CSS pixels, and its size. */
 export function prepared(canvas) {
@@ -40,14 +42,7 @@ export function colours(element) {
 export function drawLane(canvas, view, track, [overview, tiles], palette, isAudible) {
   const { pen, width, height, ratio } = prepared(canvas);
   const middle = height / 2;
-  for (const gap of track.gaps)
-    hatch(
-      pen,
-      pixelsAt(view, width, gap.start),
-      pixelsAt(view, width, gap.end),
-      height,
-      palette.gap,
-    );
+  drawGaps(pen, gapMarks(view, width, track.gaps), { top: 0, height }, palette.gap);
   pen.fillStyle = palette.silence;
   for (const [start, end] of track.recorded) {
     const from = Math.max(0, pixelsAt(view, width, start));
@@ -94,15 +89,7 @@ export function drawOverview(canvas, duration, view, tracks, palette) {
   const row = height / Math.max(1, tracks.length);
   tracks.forEach(({ track, overview }, index) => {
     const middle = row * (index + 0.5);
-    for (const gap of track.gaps)
-      hatch(
-        pen,
-        pixelsAt(all, width, gap.start),
-        pixelsAt(all, width, gap.end),
-        row,
-        palette.gap,
-        row * index,
-      );
+    drawGaps(pen, gapMarks(all, width, track.gaps), { top: row * index, height: row }, palette.gap);
     if (!overview) return;
     const found = columns(all, pixels, overview);
     pen.fillStyle = palette.wave;
@@ -128,12 +115,13 @@ export function drawOverview(canvas, duration, view, tracks, palette) {
   );
 }
 
-/** Returns the tooltip at a position of a lane: the offset, and the gap if there is one. */
-export function tooltipOf(track, seconds) {
-  const gap = track.gaps.find((each) => seconds >= each.start && seconds < each.end);
-  return gap
-    ? `${offset(seconds, 1)} · ${gap.label}, ${(gap.end - gap.start).toFixed(2)} s`
-    : offset(seconds, 1);
+/**
+ * Returns the tooltip at a position of a lane: the offset, and the gaps there.
+ * @param perPixel seconds
+ */
+export function tooltipOf(track, seconds, perPixel) {
+  const gaps = gapText(track.gaps, seconds, perPixel);
+  return gaps ? `${offset(seconds, 1)} · ${gaps}` : offset(seconds, 1);
 }
 
 /** Scales by the square root, so that quiet speech stays visible. */
@@ -141,12 +129,20 @@ function scaled(amplitude) {
   return Math.sign(amplitude) * Math.sqrt(Math.abs(amplitude));
 }
 
-function hatch(pen, from, to, height, colour, top = 0) {
-  if (to < 0 || from > pen.canvas.clientWidth) return;
-  const [left, right] = [
-    Math.max(0, from),
-    Math.min(pen.canvas.clientWidth, Math.max(to, from + 2)),
-  ];
+/** Draws wide gaps hatched, and narrow ones as a strip: the darker, the more is missing. */
+function drawGaps(pen, { wide, shares }, { top, height }, colour) {
+  for (const { from, to } of wide) hatch(pen, from, to, height, colour, top);
+  const strip = Math.min(STRIP_PIXELS, height / 4);
+  pen.fillStyle = colour;
+  shares.forEach((share, pixel) => {
+    if (share === 0) return;
+    pen.globalAlpha = 0.4 + 0.6 * share;
+    pen.fillRect(pixel, top + height - strip, 1, strip);
+  });
+  pen.globalAlpha = 1;
+}
+
+function hatch(pen, left, right, height, colour, top) {
   pen.save();
   pen.beginPath();
   pen.rect(left, top, right - left, height);
