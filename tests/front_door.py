@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,10 +27,21 @@ START_SECONDS = 20.0
 
 
 class FrontDoor:
-    """nginx with `site` ("tls" or "behind-proxy"), forwarding to the ports `web` and `ingest`."""
+    """nginx with `site` ("tls" or "behind-proxy"), forwarding to the ports `web` and `ingest`.
 
-    def __init__(self, site: str, *, web: int, ingest: int | Sequence[int]) -> None:
+    `replace` changes the deployed configuration further: text by text.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        *,
+        web: int,
+        ingest: int | Sequence[int],
+        replace: Mapping[str, str] | None = None,
+    ) -> None:
         ports = [ingest] if isinstance(ingest, int) else ingest
+        hosts = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
         self.program = machine.nginx()
         self.http, self.https = free_port(), free_port()
         self._folder = TemporaryDirectory(prefix="acsmedia-nginx-")
@@ -43,12 +54,12 @@ class FrontDoor:
             "/tmp/nginx": f"{self.folder}/nginx",  # noqa: S108 - text to replace
             "/dev/stdout": f"{self.folder}/access.log",
             "/dev/stderr": f"{self.folder}/error.log",
-            "server web:8000 ": f"server 127.0.0.1:{web} ",
-            "server ingest:8000 max_fails=0;": " ".join(
-                f"server 127.0.0.1:{port} max_fails=0;" for port in ports
-            ),
+            "default web:8000;": f"default 127.0.0.1:{web};",
+            "default ingest:8000;": "default ingest_hosts;",
+            "    # upstream ingest_hosts {\n": f"    upstream ingest_hosts {{ {hosts} }}\n",
             "listen 80 ": f"listen 127.0.0.1:{self.http} ",
             "listen 443 ": f"listen 127.0.0.1:{self.https} ",
+            **(replace or {}),
         }
         for name, target in {"nginx": "nginx", "locations": "locations", site: "site"}.items():
             text = (SOURCES / f"{name}.conf").read_text()

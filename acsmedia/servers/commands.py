@@ -17,6 +17,13 @@ MESSAGE_BYTES = 256 * 1024
 STOP_SECONDS = 5
 """Time for open requests to finish at SIGTERM; the journals need none to close."""
 
+PING_SECONDS = 3
+"""Time without data from a client until it gets a ping, and between two pings. A proxy in front
+hears from an idle socket that often, so it need not wait long for a process that does not answer:
+`proxy_read_timeout` in deploy/nginx/locations.conf. Daphne's intervals are its own: see
+`acsmedia.servers.daphne_backpressure`.
+"""
+
 _OPTIONS = {
     "daphne": [
         # no access log: it would contain the query string of the media socket, so the stream token
@@ -34,6 +41,7 @@ _OPTIONS = {
         *("--ws-max-size", str(MESSAGE_BYTES)),
         # base64 of speech hardly compresses, and inflating costs time for every message
         *("--ws-per-message-deflate", "false"),
+        *("--ws-ping-interval", str(PING_SECONDS)),
         *("--lifespan", "auto"),
         *("--timeout-graceful-shutdown", str(STOP_SECONDS)),
         *("--log-level", "warning"),  # "info" would log the query string of every handshake

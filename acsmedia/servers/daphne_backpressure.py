@@ -50,6 +50,9 @@ is read until then: the kernel resets a connection that is closed with unread by
 loses our close frame in a reset.
 """
 
+IDLE_SECONDS = 1.0
+"""Time without messages or pings after which a socket sends a pong."""
+
 Take = Callable[[Sequence[bytes]], None]
 
 _create_application = Server.create_application
@@ -112,9 +115,17 @@ class BackpressureProtocol(WebSocketProtocol):  # type: ignore[misc] # daphne is
         super().onClose(wasClean, self._own_code or code, reason)
 
     def check_timeouts(self) -> None:
-        """Pings go on although the clock has been set back since the last one."""
+        """Called every two seconds. Pings go on although the clock has been set back since the last
+        one.
+
+        An idle socket sends a pong, which needs no answer (RFC 6455, section 5.5.3): a proxy in
+        front must hear from it more often than Daphne can ping (`proxy_read_timeout` in
+        deploy/nginx/locations.conf).
+        """
         self.last_ping = min(self.last_ping, time.time())
         super().check_timeouts()
+        if time.time() - self.last_ping > IDLE_SECONDS:
+            self.sendPong()  # does nothing unless the socket is open
 
     def _max_message_size_exceeded(self, *_arguments: Any) -> None:
         """Closes with 1009, and tells the application at once. The client may take a while to

@@ -32,6 +32,11 @@ QUEUE_MESSAGES = 16
 CLOSE_SECONDS = 5.0
 """Time for the client to answer our close frame before the connection is aborted."""
 
+MISSED_PINGS = 7
+"""Pings in a row without an answer after which a client is lost: after 24 s with the interval of
+`acsmedia.servers.commands`.
+"""
+
 TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 CLOSE, PING, PONG = WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
 
@@ -58,6 +63,7 @@ class Listener(WSListener):
         self._writable.set()
         self._failure: Exception | None = None
         self._disconnect_event: Event | None = None
+        self._unanswered_pings = 0
         self._is_closed = False  # by us
         self._timer: asyncio.TimerHandle | None = None
 
@@ -84,12 +90,26 @@ class Listener(WSListener):
             self._receive_message(kind, frame.get_payload_as_bytes())
         elif kind is TEXT or kind is BINARY or kind is CONTINUATION:
             self._append_fragment(kind, frame)
+        else:
+            self._unanswered_pings = 0
         if frame.last_in_buffer and self._messages:
             self._deliver_read()
+
+    def send_user_specific_ping(self, transport: WSTransport) -> None:
+        """Called when the client was idle for an interval. picows would close the socket if no pong
+        came within the next, so it is told of one unless too many are missing.
+        """
+        transport.send_ping()
+        self._unanswered_pings += 1
+        if self._unanswered_pings < MISSED_PINGS:
+            received = transport.notify_user_specific_pong_received
+            asyncio.get_running_loop().call_soon(received)
 
     def is_user_specific_pong(self, frame: WSFrame) -> bool:
         """Called while a pong is due; frames recognised here do not reach `on_ws_frame`."""
         is_pong = frame.msg_type is PONG
+        if is_pong:
+            self._unanswered_pings = 0
         if is_pong and frame.last_in_buffer:
             self._deliver_read()
         return is_pong

@@ -250,7 +250,7 @@ class PicowsProtocol(asyncio.Protocol):
             websocket_handshake_timeout=None,  # already done
             enable_auto_ping=bool(self._config.ws_ping_interval),
             auto_ping_idle_timeout=self._config.ws_ping_interval,
-            auto_ping_reply_timeout=self._config.ws_ping_timeout,
+            auto_ping_reply_timeout=self._config.ws_ping_interval,  # see MISSED_PINGS
             auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
             enable_auto_pong=False,  # the listener answers: it has to see the end of each read
             max_frame_size=self._config.ws_max_size,

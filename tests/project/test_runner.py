@@ -79,7 +79,7 @@ class AgainTests(TestCase):
     def test_a_second_pass_excludes_pure_modules_and_the_tag_once(self) -> None:
         pure, tagged, both = (
             "tests.streams.ingest.test_meter",
-            "tests.project.test_deploy.ComposeTests",
+            "tests.deploy.test_compose.ComposeTests",
             "tests.project.test_machine",
         )
         found = {

@@ -178,6 +178,16 @@ class BackpressureTests(SimpleTestCase):
         peer.protocol.check_timeouts()
         self.assertLessEqual(peer.protocol.last_ping, time.time())
 
+    async def test_an_idle_socket_sends_a_pong_at_each_check(self) -> None:
+        peer = await self.peer()
+        peer.protocol.check_timeouts()
+        self.assertEqual(peer.wire.value(), b"")
+        peer.protocol.last_ping -= 2
+        for _ in range(2):
+            peer.wire.clear()
+            peer.protocol.check_timeouts()
+            self.assertEqual(peer.wire.value(), b"\x8a\0")
+
     async def test_reads_are_small(self) -> None:
         self.assertEqual((await self.peer()).wire.bufferSize, READ_BYTES)
 

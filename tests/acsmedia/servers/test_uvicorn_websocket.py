@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from acsmedia.servers.picows_listener import QUEUE_MESSAGES
+from acsmedia.servers.picows_listener import MISSED_PINGS, QUEUE_MESSAGES
 from tests.acsmedia.servers.websocket_server import (
     KEY,
     MAX_BYTES,
@@ -24,7 +25,10 @@ from tests.acsmedia.servers.websocket_server import (
     raw,
 )
 from tests.threaded_uvicorn import Scope
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
+
+PING_FRAME = 0x89
+"""First byte; RFC 6455, section 5.2."""
 
 
 @tag("once")
@@ -240,9 +244,33 @@ class CloseTests(SimpleTestCase):
 
     async def test_a_client_that_does_not_answer_pings_is_disconnected(self) -> None:
         recording = Recording()
-        async with Served(recording, ws_ping_interval=0.2, ws_ping_timeout=0.2) as served:
+        async with Served(recording, ws_ping_interval=0.05) as served:
             client = await connect(served.url)
             client.transport.pause_reading()
             self.assertEqual(await recording.code(), 1006)
             await until(lambda: not served.connections)
             client.transport.abort()
+
+    async def test_a_client_is_lost_after_several_pings_without_an_answer(self) -> None:
+        """The interval is short for proxies, which need not be so strict with the client."""
+        async with Served(Recording(), ws_ping_interval=0.05) as served:
+            self.assertEqual(await pings_until_closed(served.port, answered=()), MISSED_PINGS)
+            answered = (2, MISSED_PINGS)
+            self.assertEqual(
+                await pings_until_closed(served.port, answered=answered), 2 * MISSED_PINGS
+            )
+
+
+async def pings_until_closed(port: int, *, answered: Sequence[int]) -> int:
+    """Returns the number of pings that an idle client gets, of which it answers a few."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(handshake(KEY, "13"))
+    await reader.readuntil(b"\r\n\r\n")
+    count = 0
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await reader.readexactly(2))[0] == PING_FRAME:
+            count += 1
+            if count in answered:
+                writer.write(Frame(Opcode.PONG, b"").serialize(mask=True))
+    writer.close()
+    return count

@@ -1,4 +1,4 @@
-"""The deployment without a container engine: compose file, image content, and real nginx."""
+"""Real nginx with the deployment's configuration, in front of real processes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 import json
 import os
 import re
-import shutil
+import signal
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,16 +18,19 @@ from unittest import TestCase
 from urllib.error import HTTPError
 from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
-import yaml
 from django.test import tag
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests import machine
 from tests.front_door import FrontDoor
-from tests.servers import ROOT, STREAM_TOKEN, Server, answers, free_port
+from tests.servers import STREAM_TOKEN, Server, answers, free_port
+from tests.waiting import PATIENCE_SECONDS
 
 SEALED_SECONDS = 30.0
+HANDSHAKE_SECONDS = 6.0
+"""`proxy_read_timeout` of media sockets in deploy/nginx/locations.conf."""
+
 METADATA = {
     "kind": "AudioMetadata",
     "audioMetadata": {
@@ -40,84 +41,6 @@ METADATA = {
         "length": 640,
     },
 }
-
-
-@tag("once")
-class ComposeTests(TestCase):
-    required = re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text())
-
-    def compose(self, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        folder = Path(self.enterContext(TemporaryDirectory()))
-        shutil.copy(ROOT / "docker-compose.yml", folder)
-        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
-        return subprocess.run(
-            [machine.docker_compose(), "config"],
-            cwd=folder,
-            env={"PATH": os.environ["PATH"]},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def test_it_is_valid_once_every_required_variable_is_set(self) -> None:
-        done = self.compose(dict.fromkeys(self.required, "/x"))
-        self.assertEqual(0, done.returncode, done.stderr)
-        services = yaml.safe_load(done.stdout)["services"]
-        self.assertLessEqual(
-            {"postgres", "redis", "objects", "migrate", "web", "ingest", "nginx"}, set(services)
-        )
-
-    def test_a_missing_required_variable_is_named(self) -> None:
-        for name in self.required:
-            with self.subTest(name):
-                done = self.compose({other: "/x" for other in self.required if other != name})
-                self.assertNotEqual(0, done.returncode)
-                self.assertIn(name, done.stderr)
-
-    def test_the_example_names_every_required_variable_and_no_secret(self) -> None:
-        example = dict(
-            line.split("=", 1)
-            for line in (ROOT / ".env.example").read_text().splitlines()
-            if re.match(r"\w+=", line)
-        )
-        self.assertLessEqual(set(self.required), set(example))
-        self.assertEqual({"SITE": "tls"}, {name: value for name, value in example.items() if value})
-
-    def test_the_settings_read_every_variable_that_compose_sets(self) -> None:
-        given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-acsmedia"][
-            "environment"
-        ]
-        read = set(
-            re.findall(r'env\.\w+\(\s*"(\w+)"', (ROOT / "acsmedia" / "settings.py").read_text())
-        )
-        self.assertLessEqual(set(given), read)
-
-
-@tag("once")
-class ImageTests(TestCase):
-    def test_the_copied_files_are_enough_to_start(self) -> None:
-        """Collects static files and checks the settings with only the files of the image."""
-        app, data = (self.enterContext(TemporaryDirectory()) for _ in range(2))
-        for name in re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, Path(app) / name)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DATA_DIR": data,
-            "SECRET_KEY": "k" * 50,
-            "ACS_RESOURCE_ID": "resource",
-        }
-        for arguments in (["collectstatic", "--noinput", "--verbosity", "0"], ["check"]):
-            done = subprocess.run(
-                [sys.executable, "manage.py", *arguments],
-                cwd=app,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            self.assertEqual(0, done.returncode, done.stderr)
-        self.assertTrue((Path(app) / "staticfiles" / "staticfiles.json").exists())
 
 
 @tag("once")
@@ -252,8 +175,24 @@ class NginxTests(TestCase):
             time.sleep(0.5)
             stopping.set()
             self.assertGreater(calls.result(), 20)
-            second.terminate()
-        self.assertEqual(refused, [])
+            self.assertEqual(refused, [])
+            asyncio.run(self.check_hung(second, door))
+
+    async def check_hung(self, second: Server, door: FrontDoor) -> None:
+        """Another process takes the calls of one that hangs, and idle sockets stay open."""
+        url = f"wss://localhost:{door.https}/ws/acs/media?token={STREAM_TOKEN}"
+        os.kill(second.pid, signal.SIGSTOP)
+        try:
+            async with connect(url, ssl=door.trust, proxy=None, ping_interval=None) as idle:
+                started = time.monotonic()
+                async with asyncio.timeout(4 * HANDSHAKE_SECONDS), asyncio.TaskGroup() as calls:
+                    for _call in range(6):  # half of them go to the one that hangs
+                        calls.create_task(stream(url, door.trust, {}))
+                self.assertGreater(time.monotonic() - started, HANDSHAKE_SECONDS - 1)
+                await asyncio.sleep(started + 2 * HANDSHAKE_SECONDS - time.monotonic())
+                await asyncio.wait_for(await idle.ping(), PATIENCE_SECONDS)
+        finally:
+            os.kill(second.pid, signal.SIGCONT)
 
     def test_the_wrong_token_is_refused(self) -> None:
         with self.assertRaises(InvalidStatus) as caught:
