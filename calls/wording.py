@@ -26,6 +26,18 @@ ALARMS = {
 }
 """Alarm name -> text, true while the alarm is active and afterwards."""
 
+ALARM_SEVERITIES = {
+    "critical": ("not_written", "no_audio", "stalled", "disk_low"),
+    "major": (
+        *("one_way", "dead_air", "wrong_rate", "odd_timestamp"),
+        *("not_synced", "store_away", "database_away"),
+    ),
+    "minor": ("clipping", "too_low", "malformed", "sealing_behind"),
+}
+"""Severity -> alarms. Critical: audio is being lost, or soon will be. Major: people do not hear
+each other, times are wrong, or a part of the installation is unreachable. Minor: worth a look.
+"""
+
 _GAPS = {
     "not_received": "not received",
     "not_connected": "no socket open",

@@ -20,7 +20,7 @@ from calls.live.stored import stored_live_calls
 from calls.models import database_now
 from calls.pages.decorators import page
 from calls.permissions import TO_LISTEN, TO_SEE, missing
-from calls.wording import ALARMS
+from calls.wording import ALARM_SEVERITIES, ALARMS
 
 
 @page(TO_SEE)
@@ -35,6 +35,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "participant_count": sum(len(call["participants"]) for call in calls),
         "kinds": KINDS,
         "alarm_words": ALARMS,
+        "alarm_severities": ALARM_SEVERITIES,
         "now": now.isoformat(),
         "may_listen": not missing(request.user, TO_LISTEN),
     }

@@ -205,66 +205,6 @@ class Meters(DashboardTestCase):
             self.assertEqual(page.evaluate("document.getAnimations().length"), 0)
 
 
-CHANGES = ("Alarm", "Cleared")
-
-
-class Alarms(DashboardTestCase):
-    def test_alarms_are_listed_and_marked_until_they_are_cleared(self) -> None:
-        call = a_call(1, CUSTOMER)
-        with self.window() as page:
-            self.opened(page)
-            self.publish(calls=[call])
-            alarms, card = page.get_by_role("region", name="Alarms"), page.locator("[data-call]")
-            expect(card).to_be_visible()
-            expect(alarms).to_be_hidden()
-            self.publish(alarms=[an_alarm("stalled", call), self.low_speech(call)])
-            rows = alarms.get_by_role("listitem")
-            expect(rows).to_have_count(2)
-            expect(rows.filter(has_text="Too quiet")).to_contain_text("+15551234567")
-            expect(card.locator("[data-part=alarms]")).to_have_text(
-                "Audio stalled · Too quiet (+15551234567)"
-            )
-            expect(alarms.get_by_role("link", name="+15551234567").first).to_have_attribute(
-                "href", f"/calls/{call['id']}/"
-            )
-            expect(page.locator("#alarm-figure")).to_have_text(re.compile(r"2\s+alarms"))
-            self.publish(alarms=[])
-            expect(alarms).to_be_hidden()
-            expect(card.locator("[data-part=alarms]")).to_be_hidden()
-        self.assertEqual(self.console, [])
-
-    def test_alarms_are_announced_when_raised_and_when_cleared(self) -> None:
-        call = a_call(1, CUSTOMER)
-        stalled = an_alarm("stalled", call)
-        raised, cleared = (f"{change}: Audio stalled, +15551234567." for change in CHANGES)
-        with self.window() as page:
-            self.opened(page)
-            self.publish(calls=[call])
-            announced = page.locator("#alarm-news")
-            self.publish(alarms=[stalled, self.low_speech(call)])
-            expect(announced).to_contain_text(raised)
-            self.publish(alarms=[])
-            expect(announced).to_contain_text(cleared)
-            self.publish(alarms=[stalled])
-            expect(announced).to_contain_text(raised)
-            self.publish(ended=[ended(call)], alarms=[])
-            expect(announced).to_contain_text(cleared)
-        self.assertEqual(self.console, [])
-
-    def low_speech(self, call: CallData) -> Any:
-        participant = participant_ids(call)[0]
-        return an_alarm("too_low", call, participant=participant, since="2026-11-23T10:00:09Z")
-
-    def test_an_alarm_of_the_recorder_names_no_call(self) -> None:
-        with self.window() as page:
-            self.opened(page)
-            self.publish(alarms=[an_alarm("disk_low")])
-            row = page.get_by_role("region", name="Alarms").get_by_role("listitem")
-            expect(row).to_contain_text("The disk is nearly full")
-            expect(row).to_contain_text("Recorder")
-            expect(row.get_by_role("link")).to_have_count(0)
-
-
 class Filters(DashboardTestCase):
     def test_filter_and_order_are_in_the_address_and_survive_a_reload(self) -> None:
         calls = [a_call(1, CUSTOMER), a_call(2, AGENT), a_call(3, "4:+4930123")]
@@ -387,6 +327,8 @@ class OnASmallScreen(DashboardTestCase):
                         an_alarm("one_way", call, participant=participant),
                     ],
                 )
+                expect(page.locator("#alarm-count")).to_have_text("2")
+                page.get_by_role("button", name="2 alarms").click()
                 expect(
                     page.get_by_role("region", name="Alarms").get_by_role("listitem")
                 ).to_have_count(2)

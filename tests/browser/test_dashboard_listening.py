@@ -10,7 +10,7 @@ from calls.models import LedgerEntry, Subscription
 from tests.browser.accessibility import violations
 from tests.browser.test_dashboard import DashboardTestCase
 from tests.browser.test_listening import HERTZ, OTHER_HERTZ, SpokenCallsTestCase
-from tests.calls.live.examples import CUSTOMER, a_call, ended
+from tests.calls.live.examples import CUSTOMER, a_call, an_alarm, ended
 from tests.calls.rows import START, tone
 from tests.streams.streams import ALICE, BOB
 
@@ -92,6 +92,24 @@ class Control(SpokenCallsTestCase):
             {entry.call for entry in LedgerEntry.objects.all()}, {*self.calls.values()}
         )
         self.assertEqual(self.console, [])
+
+    def test_an_alarm_has_a_button_for_its_call(self) -> None:
+        call = self.calls[MINE]
+        alarm = an_alarm("one_way", participant=None) | {"call": str(call.pk)}
+        with self.window() as page:
+            self.opened(page)
+            self.publish(alarms=[alarm, an_alarm("disk_low")])
+            page.get_by_role("button", name="2 alarms").click()
+            alarms = page.get_by_role("region", name="Alarms")
+            control = alarms.get_by_role("button", name="Listen to this call")
+            expect(control).to_have_count(1)
+            control.click()
+            self.hears(page, HERTZ)
+            expect(
+                self.row(page, MINE).get_by_role("button", name="Stop listening to this call")
+            ).to_be_visible()
+            alarms.get_by_role("button", name="Stop listening to this call").click()
+            expect(page.locator("listen-in")).to_be_hidden()
 
     def test_a_key_on_the_row_starts_and_stops_it(self) -> None:
         with self.window() as page:

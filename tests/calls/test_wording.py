@@ -6,6 +6,7 @@ from unittest import TestCase
 
 from calls.search import STATES
 from calls.wording import (
+    ALARM_SEVERITIES,
     ALARMS,
     CALL_STATES,
     close_text,
@@ -19,6 +20,8 @@ from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 class Texts(TestCase):
     def test_exist_for_every_alarm_and_every_state(self) -> None:
         self.assertEqual(set(ALARMS), {*STREAM_ALARMS, *PROCESS_ALARMS})
+        ranked = [name for names in ALARM_SEVERITIES.values() for name in names]
+        self.assertEqual(sorted(ranked), sorted(ALARMS), "each has one severity")
         self.assertEqual(list(CALL_STATES), [name for name, _label in STATES])
 
     def test_of_events_include_their_details(self) -> None:

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { alarmsOf, announcement, described } from "../../calls/static/calls/js/dashboard/alarms.js";
+import {
+  alarmsOf,
+  announcement,
+  described,
+  ranked,
+  severityOf,
+} from "../../calls/static/calls/js/dashboard/alarms.js";
+import { place } from "../../calls/static/calls/js/dashboard/placing.js";
 
 const names = {
   kinds: { phone: "Phone number" },
@@ -10,6 +17,7 @@ const names = {
     too_low: "Too quiet",
     one_way: "One-way audio: nothing heard",
   },
+  severities: { critical: ["stalled"], major: ["one_way"], minor: ["too_low"] },
 };
 const customer = { id: "p", raw_id: "4:+15551234567", kind: "phone", display_name: "" };
 const call = { id: "a", call_connection_id: "connection-of-ada", participants: [customer] };
@@ -75,3 +83,81 @@ test("of many at once only the number is announced", () => {
   const many = ["a", "b", "c", "d"].map((id) => alarm({ call: id }));
   assert.equal(announcement([], many, [], names), "Alarm: 4 alarms.");
 });
+
+test("alarms are ranked by severity, and the newest is first among equals", () => {
+  const low = alarm({ alarm: "too_low", since: "2026-11-23T10:00:59Z" });
+  const older = alarm({ call: "b", since: "2026-11-23T10:00:01Z" });
+  const unknown = alarm({ alarm: "on_fire" });
+  assert.deepEqual(ranked([low, older, unknown, alarm()], names.severities), [
+    alarm(),
+    older,
+    unknown,
+    low,
+  ]);
+  assert.equal(severityOf(unknown, names.severities), "major");
+  assert.equal(severityOf(low, names.severities), "minor");
+});
+
+test("elements are put in order, and the one with the focus is never moved", () => {
+  const orders = [[], ["b"], ["c", "b", "a"], ["b", "a"], ["a", "c", "b"], ["d", "b", "a", "c"]];
+  for (const wanted of orders) {
+    for (const focused of ["a", "b", "c"]) {
+      const parent = new Parent(["a", "b", "c"]);
+      const all = new Map(parent.children.map((child) => [child.name, child]));
+      all.set("d", new Child("d"));
+      place(
+        parent,
+        wanted.map((name) => all.get(name)),
+        all.get(focused),
+      );
+      assert.deepEqual(
+        parent.children.map((child) => child.name),
+        wanted,
+      );
+      if (wanted.includes(focused)) assert.equal(all.get(focused).moves, 0, `${focused}: ${wanted}`);
+    }
+  }
+});
+
+class Child {
+  moves = 0;
+  parent = null;
+
+  constructor(name) {
+    this.name = name;
+  }
+
+  get nextElementSibling() {
+    return this.parent.children[this.parent.children.indexOf(this) + 1] ?? null;
+  }
+
+  contains(other) {
+    return other === this;
+  }
+
+  remove() {
+    this.parent.children = this.parent.children.filter((child) => child !== this);
+  }
+}
+
+class Parent {
+  constructor(names) {
+    this.children = names.map((name) => Object.assign(new Child(name), { parent: this }));
+  }
+
+  get firstElementChild() {
+    return this.children[0] ?? null;
+  }
+
+  append(child) {
+    this.insertBefore(child, null);
+  }
+
+  insertBefore(child, next) {
+    if (child.parent) child.remove();
+    child.moves += 1;
+    child.parent = this;
+    const place = next === null ? this.children.length : this.children.indexOf(next);
+    this.children.splice(place, 0, child);
+  }
+}

@@ -1,9 +1,11 @@
-// Texts of alarms: for the list, for the row of a call, and for screen readers. PURE.
+// Order and texts of alarms: for the drawer, the row of a call, and screen readers. PURE.
 
 import { counted, shortId } from "../format.js";
 import { callTitle, label } from "../identity.js";
 
 const MAX_ANNOUNCED = 3;
+const SEVERITIES = ["critical", "major", "minor"];
+const UNKNOWN_SEVERITY = "major"; // of an alarm that this version does not know
 
 /** Identifies an alarm regardless of when it was raised. */
 export function alarmKey({ call, participant, alarm }) {
@@ -24,10 +26,26 @@ export function described(alarm, calls, { kinds, words }) {
   };
 }
 
-/** Returns the alarms of a call as one line; "" if there are none. */
+/** Returns "critical", "major" or "minor". @param severities names of alarms by severity */
+export function severityOf({ alarm }, severities) {
+  return SEVERITIES.find((severity) => severities[severity]?.includes(alarm)) ?? UNKNOWN_SEVERITY;
+}
+
+/** Returns the alarms, the most severe first, and of these the newest. */
+export function ranked(alarms, severities) {
+  const rank = (alarm) => SEVERITIES.indexOf(severityOf(alarm, severities));
+  return [...alarms].sort(
+    (first, second) =>
+      rank(first) - rank(second) ||
+      Date.parse(second.since) - Date.parse(first.since) ||
+      (alarmKey(first) < alarmKey(second) ? -1 : 1),
+  );
+}
+
+/** Returns the alarms of a call as one line, the most severe first; "" if there are none. */
 export function alarmsOf(alarms, call, names) {
-  return alarms
-    .filter((alarm) => alarm.call === call.id)
+  const own = alarms.filter((alarm) => alarm.call === call.id);
+  return ranked(own, names.severities)
     .map((alarm) => {
       const { text, participant } = described(alarm, [call], names);
       if (!participant) return text;

@@ -1,7 +1,7 @@
 // The live dashboard: socket -> state and voices -> rows, totals and alarms. Meters and strips are
 // drawn by painter.js, for visible rows only.
 
-import { AlarmList } from "./alarm-list.js";
+import { AlarmDrawer } from "./alarm-drawer.js";
 import { CallCards } from "./rows/call-card.js";
 import { ChoiceForm } from "./choice-form.js";
 import { chosen } from "./choice.js";
@@ -23,6 +23,7 @@ const banner = at("connection");
 const names = {
   kinds: JSON.parse(at("kinds").textContent),
   words: JSON.parse(at("alarm-words").textContent),
+  severities: JSON.parse(at("alarm-severities").textContent),
 };
 const clockOffset = Date.parse(page.dataset.now) - Date.now(); // server clock minus browser clock
 const serverNow = () => Date.now() + clockOffset;
@@ -36,17 +37,9 @@ let isRequested = false; // the operator has just changed the filters: rows may 
 const painter = new Painter({ get: (id) => voices.get(id) }, serverNow);
 const templates = { card: at("call-template"), participant: at("participant-template") };
 const cards = new CallCards(list, templates, names, painter);
-const alarms = new AlarmList(
-  {
-    section: at("alarms"),
-    rows: at("alarm-list"),
-    status: at("alarm-news"),
-    template: at("alarm-template"),
-  },
-  { ...names, callUrl: list.dataset.callUrl },
-);
+const alarms = new AlarmDrawer({ ...names, callUrl: list.dataset.callUrl }, serverNow);
 const totals = new Totals();
-const listening = new RowListening(list, at("listening"), names.kinds);
+const listening = new RowListening(page, at("listening"), names.kinds);
 const reading = new Reading(list, () => show());
 const form = new ChoiceForm(at("choice"), names.words, () => {
   isRequested = true;
@@ -96,8 +89,8 @@ function show() {
   const { ids, waiting } = arrange(cards.shown, wanted, reading.isOn && !isRequested);
   isRequested = false;
   cards.show(ids, calls, state);
-  listening.show(calls);
   alarms.show(state.alarms, state.calls);
+  listening.show(calls);
   totals.show(state);
   at("waiting").hidden = waiting === 0;
   at("waiting-count").textContent = counted(waiting, "new call", "new calls");
@@ -110,6 +103,7 @@ function everySecond() {
   if (page.dataset.connection === "lost") return;
   painter.everySecond();
   cards.removeEnded(performance.now());
+  alarms.everySecond();
   reading.update();
   if (form.dependsOnTime && !reading.isOn) show();
 }
@@ -177,6 +171,6 @@ at("waiting").addEventListener("click", () => {
   show();
 });
 list.addEventListener("click", clearClipping);
-listenToKeys(list, at("filter"));
+listenToKeys(list, at("filter"), () => alarms.toggleByKey());
 setInterval(everySecond, 1000);
 socket.open();

@@ -13,11 +13,6 @@ export class Totals {
     this.#write("call-word", state.calls.length === 1 ? "live call" : "live calls");
     this.#write("participant-count", participants);
     this.#write("participant-word", participants === 1 ? "participant" : "participants");
-    this.#write("alarm-count", state.alarms.length);
-    this.#write("alarm-word", state.alarms.length === 1 ? "alarm" : "alarms");
-    document
-      .getElementById("alarm-figure")
-      .toggleAttribute("data-alarmed", state.alarms.length > 0);
     const title = state.calls.length > 0 ? `(${state.calls.length}) ${this.#title}` : this.#title;
     if (document.title !== title) document.title = title;
   }

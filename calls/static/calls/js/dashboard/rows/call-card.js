@@ -81,6 +81,7 @@ export class CallCards {
     row.card.toggleAttribute("data-alarmed", alarmText !== "");
     part(row.card, "alarms").hidden = alarmText === "";
     part(row.card, "alarm-words").textContent = alarmText;
+    part(row.card, "alarms").title = alarmText;
   }
 
   #create(id) {

@@ -9,20 +9,23 @@ export class Reading {
   #until = 0;
   #wasReading = false;
 
-  /** @param list parent of the rows @param ended called when reading has ended */
-  constructor(list, ended) {
-    Object.assign(this, { list, ended });
+  /**
+   * @param list parent of the rows @param ended called when reading has ended
+   * @param scroll what scrolls the rows, and whether it has been scrolled; default: the window
+   */
+  constructor(list, ended, { scroller = window, isScrolled = () => scrollY > SCROLLED_PX } = {}) {
+    Object.assign(this, { list, ended, isScrolled });
     list.addEventListener(
       "pointermove",
       (event) => event.pointerType === "mouse" && this.#extend(POINTER_MS),
     );
     list.addEventListener("pointerleave", () => this.#pointerLeft());
     list.addEventListener("focusin", () => this.#extend(KEYS_MS));
-    window.addEventListener("scroll", () => this.update(), { passive: true });
+    scroller.addEventListener("scroll", () => this.update(), { passive: true });
   }
 
   get isOn() {
-    return performance.now() < this.#until || window.scrollY > SCROLLED_PX;
+    return performance.now() < this.#until || this.isScrolled();
   }
 
   /** To be called once a second as well, because reading ends with time. */

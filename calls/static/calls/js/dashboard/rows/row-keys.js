@@ -1,17 +1,23 @@
-// Keyboard shortcuts of the rows: arrows or j and k move, Enter opens a call (it is a link), l
-// starts or stops listening if permitted, / filters.
+// Keyboard shortcuts of the dashboard: arrows or j and k move, Enter opens a call (it is a link), l
+// starts or stops listening if permitted, / filters, a opens and closes the alarms.
 
 const STEPS = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
 
-/** @param list parent of the rows @param search the field that / focuses */
-export function listenToKeys(list, search) {
+/**
+ * @param list parent of the rows @param search the field that / focuses
+ * @param toggleAlarms opens or closes the alarms
+ */
+export function listenToKeys(list, search, toggleAlarms) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     if (event.key === "/") {
       event.preventDefault();
       search.focus();
-    } else if (event.key === "l" && list.contains(document.activeElement)) {
-      document.activeElement.closest("[data-call]")?.querySelector("[data-do=listen]")?.click();
+    } else if (event.key === "a") {
+      toggleAlarms();
+    } else if (event.key === "l") {
+      const row = document.activeElement.closest("[data-call], [data-alarm]");
+      row?.querySelector("[data-do=listen]")?.click();
     } else if (
       event.key in STEPS &&
       (event.key.length === 1 || list.contains(document.activeElement))

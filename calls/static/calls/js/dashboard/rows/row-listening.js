@@ -1,22 +1,21 @@
-// Listening in from the rows: one call at a time, in one bar below them. The bar stays where it is
-// while rows move, because moving it in the document would stop the audio.
+// Listening in from the rows of calls and of alarms: one call at a time, in one bar. The bar stays
+// where it is while rows move, because moving it in the document would stop the audio.
 
 import { callTitle } from "../../identity.js";
 
 export class RowListening {
-  #marked = null; // the row whose button is "Stop"
   #calls = new Map();
 
   /**
-   * @param list parent of the rows
+   * @param page parent of all rows
    * @param bar a <listen-in>; null, as the buttons, without the permission
    */
-  constructor(list, bar, kinds) {
-    Object.assign(this, { list, bar, kinds });
+  constructor(page, bar, kinds) {
+    Object.assign(this, { page, bar, kinds });
     if (bar === null) return;
-    list.addEventListener("click", (event) => {
-      const row = event.target.closest("[data-do=listen]")?.closest("[data-call]");
-      if (row) this.#toggle(row.dataset.call);
+    page.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-do=listen]");
+      if (button) this.#toggle(callOf(button));
     });
     bar.addEventListener("listening", ({ detail }) => this.#changed(detail));
     this.#close.addEventListener("click", () => this.#hide());
@@ -54,21 +53,23 @@ export class RowListening {
   #hide() {
     const hadFocus = this.bar.contains(document.activeElement);
     this.bar.hidden = true;
-    if (hadFocus) this.#row(this.bar.dataset.call)?.querySelector("[data-part=title]").focus();
+    if (hadFocus) this.#title(this.bar.dataset.call)?.focus();
   }
 
   #mark() {
-    const row = this.#row(this.bar.listensTo);
-    if (row === this.#marked) return;
-    setButton(this.#marked, "Listen", " to this call");
-    setButton(row, "Stop", " listening to this call");
-    this.#marked?.removeAttribute("data-listened");
-    row?.toggleAttribute("data-listened", true);
-    this.#marked = row;
+    const heard = this.bar.listensTo;
+    for (const button of this.page.querySelectorAll("[data-do=listen]")) {
+      const isHeard = heard !== "" && callOf(button) === heard;
+      if (button.hasAttribute("data-on") === isHeard) continue;
+      button.toggleAttribute("data-on", isHeard);
+      button.firstElementChild.textContent = isHeard ? "Stop" : "Listen";
+      button.lastElementChild.textContent = isHeard ? " listening to this call" : " to this call";
+    }
   }
 
-  #row(id) {
-    return id ? this.list.querySelector(`[data-call="${CSS.escape(id)}"]`) : null;
+  #title(id) {
+    const row = id ? this.page.querySelector(`article[data-call="${CSS.escape(id)}"]`) : null;
+    return row?.querySelector("[data-part=title]");
   }
 
   get #close() {
@@ -76,8 +77,7 @@ export class RowListening {
   }
 }
 
-function setButton(row, word, rest) {
-  const control = row?.querySelector("[data-do=listen]");
-  if (control)
-    [control.firstElementChild.textContent, control.lastElementChild.textContent] = [word, rest];
+/** Returns the id of the call that a button listens to. */
+function callOf(button) {
+  return button.dataset.listen ?? button.closest("[data-call]").dataset.call;
 }
