@@ -43,6 +43,7 @@ _GAPS = {
     "not_connected": "no socket open",
     "not_written": "disk error",
     "recorder_stopped": "recorder stopped",
+    "not_known": "reason not known",
 }
 _DAMAGE = {
     "torn_tail": "Journal ends in the middle of a record",

@@ -35,11 +35,16 @@ def pcm_hash(pcm: bytes) -> str:
     return sha256(pcm).hexdigest()
 
 
-def encode(pcm: bytes, sample_rate: int) -> bytes:
-    """Returns PCM as a FLAC file."""
-    file = BytesIO()
-    soundfile.write(file, samples_of(pcm), sample_rate, format="FLAC", subtype="PCM_16")
-    return file.getvalue()
+def encode(pcm: bytes, sample_rate: int, comment: str = "") -> bytes:
+    """Returns PCM as a FLAC file, with a comment if one is given."""
+    content = BytesIO()
+    with soundfile.SoundFile(
+        content, "w", sample_rate, channels=1, format="FLAC", subtype="PCM_16"
+    ) as file:
+        if comment:
+            file.comment = comment  # before the audio: it is in the header
+        file.write(samples_of(pcm))
+    return content.getvalue()
 
 
 def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> Samples:
@@ -67,6 +72,15 @@ def decode(content: bytes, *, sample_count: int, sha256: str | None = None) -> S
         raise DamagedAudio("the hash of the stored audio differs from that of its row")
     decoded: Samples = samples
     return decoded
+
+
+def comment_of(content: bytes) -> str:
+    """Returns the comment of a stored object, "" without one. Raises `DamagedAudio`."""
+    try:
+        with soundfile.SoundFile(BytesIO(content)) as file:
+            return str(file.comment)
+    except soundfile.SoundFileError as error:
+        raise DamagedAudio("the stored object cannot be decoded") from error
 
 
 def announced(head: bytes) -> tuple[int, int]:

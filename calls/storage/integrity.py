@@ -43,9 +43,11 @@ MIN_AGE = timedelta(hours=1)
 JOURNAL_SUFFIXES = frozenset({".journal", ".open"})
 """Files of the spool that hold audio not sealed yet: `JOURNALS` of `streams.journal.spool`."""
 
-_SEGMENT_NAME = re.compile(
-    rf"[0-9a-f-]{{36}}/(?P<participant>[0-9a-f-]{{36}})/(?P<start>-?\d+)(-[0-9a-f]{{16}})?\.{codec.EXTENSION}"
+SEGMENT_NAME = re.compile(
+    r"(?P<call>[0-9a-f-]{36})/(?P<participant>[0-9a-f-]{36})"
+    rf"/(?P<start>-?\d+)(-(?P<hash>[0-9a-f]{{16}}))?\.{codec.EXTENSION}"
 )
+"""Name of a segment's object; `hash`: the first digits of the SHA-256 of its PCM."""
 _PARTIAL_NAME = re.compile(r"(.*/)?\.[^/]+\.partial")
 """Left in a store of files by a process that died while it wrote."""
 
@@ -206,9 +208,7 @@ def _check_segment(row: CheckedRow, *, quick: bool) -> Finding | None:
         if quick:
             _check_header(row)
         else:
-            codec.decode(
-                read_object(row.audio_name), sample_count=row.sample_count, sha256=row.sha256
-            )
+            _check_audio(row)
     except FileNotFoundError:
         return Finding(Fault.AUDIO_MISSING, row.audio_name, row.pk)
     except DamagedAudio as error:
@@ -216,12 +216,24 @@ def _check_segment(row: CheckedRow, *, quick: bool) -> Finding | None:
     return None
 
 
+def _check_audio(row: CheckedRow) -> None:
+    codec.decode(read_object(row.audio_name), sample_count=row.sample_count, sha256=row.sha256)
+
+
 def _check_header(row: CheckedRow) -> None:
-    """Raises `DamagedAudio` if the size or the header differs from the row."""
+    """Raises `DamagedAudio` if the header, or the size and the audio, differ from the row.
+
+    A different size alone is no damage: two sockets with the same audio write different comments.
+    """
     store = audio_store()
     size = store.size(row.audio_name)
     if size != row.stored_bytes:
-        raise DamagedAudio(f"the stored object has {size} bytes instead of {row.stored_bytes}")
+        try:
+            _check_audio(row)
+        except DamagedAudio as error:
+            sizes = f"the stored object has {size} bytes instead of {row.stored_bytes}"
+            raise DamagedAudio(f"{sizes}: {error}") from error
+        return
     announced = codec.announced(store.read_range(row.audio_name, 0, codec.HEADER_BYTES))
     if announced != (row.sample_count, row.sample_rate):
         raise DamagedAudio(
@@ -246,7 +258,7 @@ def _without_row(names: Sequence[str]) -> set[str]:
 
 def _segment_id_of(name: str) -> UUID | None:
     """Returns the id of the segment that an object name belongs to: both are derived alike."""
-    parts = _SEGMENT_NAME.fullmatch(name)
+    parts = SEGMENT_NAME.fullmatch(name)
     if parts is None:
         return None
     try:

@@ -32,6 +32,7 @@ from msgspec import structs
 from calls import identity, storage
 from calls.audio import codec, waveform
 from calls.audio.levels import level_of
+from calls.audio.origin import Origin
 from calls.models import Call
 from calls.search import uuid_in
 from calls.storage import StoreUnreachable
@@ -155,7 +156,7 @@ def store_audio(file: SealJob) -> None:
     if file.has_company:
         stamps.note_waiting(file.state)
     digest = digest_of(records, file.handshake, file.state, last=file.is_last)
-    file.addition = _addition(digest, file, file.handshake, stamps)
+    file.addition = _addition(digest, file, stamps)
 
 
 def write_rows(files: Iterable[SealJob]) -> None:
@@ -242,12 +243,12 @@ def _read_state(path: Path) -> StreamState | None:
         return None
 
 
-def _addition(digest: Digest, file: SealJob, handshake: Handshake, stamps: Stamps) -> Addition:
+def _addition(digest: Digest, file: SealJob, stamps: Stamps) -> Addition:
     """Stores the file's segments; returns everything that it adds."""
     placement, state = _placement(digest, file, stamps), file.state
-    stored = [_store(handshake, segment) for segment in placement.segments]
+    stored = [_store(file, segment) for segment in placement.segments]
     cuts = [
-        StoredCut(cut.stored, [_store(handshake, piece) for piece in cut.pieces])
+        StoredCut(cut.stored, [_store(file, piece) for piece in cut.pieces])
         for cut in placement.cuts
     ]
     _note_clock(file)
@@ -319,15 +320,17 @@ def _by_other_clocks(
     return place_again(segments, near, off, (handshake.stream_id, beside), read)
 
 
-def _store(handshake: Handshake, segment: SealedSegment) -> StoredSegment:
+def _store(file: SealJob, segment: SealedSegment) -> StoredSegment:
     """Stores one segment. Its name contains its hash, because two processes that seal audio for the
     same position must not overwrite each other's.
     """
-    call_id = handshake.call_id
+    assert file.handshake, "a digest has been made"
+    call_id = file.handshake.call_id
     participant_id = identity.participant_id_of(UUID(call_id), segment.raw_id)
     sha256 = codec.pcm_hash(segment.pcm)
     name = f"{call_id}/{participant_id}/{segment.start_sample}-{sha256[:16]}.{codec.EXTENSION}"
-    content = codec.encode(segment.pcm, segment.sample_rate)
+    comment = _origin(file, file.handshake, segment).as_comment()
+    content = codec.encode(segment.pcm, segment.sample_rate, comment)
     try:
         storage.write_object(name, content)
     except OSError as error:  # of any kind: it concerns the store, not the spool
@@ -336,6 +339,29 @@ def _store(handshake: Handshake, segment: SealedSegment) -> StoredSegment:
     peaks = waveform.peaks_of(segment.pcm, segment.sample_rate)
     return StoredSegment(
         segment, sha256, level.peak_dbfs, level.rms_dbfs, name, len(content), peaks
+    )
+
+
+def _origin(file: SealJob, handshake: Handshake, segment: SealedSegment) -> Origin:
+    """Returns what a new row of the segment would need. Pieces of another socket's audio get the
+    origin of the socket that has cut it.
+    """
+    state = file.state
+    facts = state.subscriptions.get(segment.subscription, state.subscriptions[state.current])
+    voices = state.raw_ids
+    return Origin(
+        call_connection_id=handshake.call_connection_id,
+        correlation_id=handshake.correlation_id,
+        raw_id=segment.raw_id,
+        voice=voices.index(segment.raw_id) if segment.raw_id in voices else len(voices),
+        stream_id=handshake.stream_id,
+        subscription=facts.index,
+        connected_us=facts.connected_us,
+        subscription_id=facts.subscription_id,
+        encoding=facts.encoding,
+        sample_rate=facts.sample_rate,
+        channels=facts.channels,
+        length=facts.length,
     )
 
 

@@ -24,7 +24,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from calls.storage import WrongStore, damage, deletion, integrity
+from calls.storage import WrongStore, adoption, damage, deletion, integrity
 from calls.storage.integrity import Fault, Finding, Page, Scope
 from calls.storage.witness import Witness
 
@@ -40,6 +40,20 @@ mean that rows are missing: a database that was restored lacks those since its b
 """
 LINE_SECONDS = 60.0
 """Without a terminal, one line of progress so often."""
+
+FLAGS = {
+    "--quick": "Check sizes and headers only, without reading audio.",
+    "--resume": "Continue an interrupted check.",
+    "--yes": "Go on although very many objects have no row, or the store seems to be the wrong one "
+    "because it has no audio of the segments.",
+    "--json": "Print one JSON object per line: the findings, then the totals.",
+}
+ACTIONS = {
+    "--adopt": "Make rows of objects without a row, for example after the database was restored "
+    "from a backup. Objects of older versions, which name no origin, are left as they are.",
+    "--repair": "Remove objects without a row, and those left by deletions. Refuses if more than "
+    "1 %% of all objects, or of those of one day, have no row.",
+}
 
 DESCRIPTION = """\
 Checks that every segment's audio is stored and undamaged, and that every stored object has a row.
@@ -71,7 +85,8 @@ class CheckState:
 
     @property
     def wrong(self) -> int:
-        return sum(self.counts[fault] for fault in Fault) - self.counts["removed"]
+        mended = self.counts["removed"] + self.counts["adopted"]
+        return sum(self.counts[fault] for fault in Fault) - mended
 
     @property
     def too_many_orphans(self) -> str:
@@ -120,7 +135,7 @@ class CheckState:
 
 class Command(BaseCommand):
     help = DESCRIPTION
-    _as_json = _yes = _repair = False
+    _as_json = _yes = _repair = _adopt = False
     _witness: Witness
     requires_system_checks: list[str] = []  # it must also run with settings that stop a recorder
 
@@ -131,29 +146,11 @@ class Command(BaseCommand):
             "--since", help="Only segments sealed since then: a date, or ISO 8601 with a time zone."
         )
         parser.add_argument("--call", type=UUID, help="Only this call: its acsmedia id.")
-        parser.add_argument(
-            "--quick",
-            action="store_true",
-            help="Check sizes and headers only, without reading audio.",
-        )
-        parser.add_argument("--resume", action="store_true", help="Continue an interrupted check.")
-        parser.add_argument(
-            "--repair",
-            action="store_true",
-            help="Remove objects without a row, and those left by deletions. Refuses if more than "
-            "1 %% of all objects, or of those of one day, have no row.",
-        )
-        parser.add_argument(
-            "--yes",
-            action="store_true",
-            help="Go on although very many objects have no row, or the store seems to be the wrong "
-            "one because it has no audio of the segments.",
-        )
-        parser.add_argument(
-            "--json",
-            action="store_true",
-            help="Print one JSON object per line: the findings, then the totals.",
-        )
+        for name, text in FLAGS.items():
+            parser.add_argument(name, action="store_true", help=text)
+        action = parser.add_mutually_exclusive_group()
+        for name, text in ACTIONS.items():
+            action.add_argument(name, action="store_true", help=text)
 
     def handle(self, **options: Any) -> None:
         """Exits with 0 if all is well, 1 if faults were found, 2 if the check was not completed."""
@@ -161,8 +158,7 @@ class Command(BaseCommand):
         state = CheckState.load(scope, resume=options["resume"])
         self._witness = Witness()
         self._as_json, self._yes = options["json"], options["yes"]
-        self._is_quiet = options["verbosity"] == 0
-        self._repair = options["repair"]
+        self._repair, self._adopt = options["repair"], options["adopt"]
         try:
             self._confirm_store()
             if self._repair:
@@ -197,7 +193,7 @@ class Command(BaseCommand):
                 raise
 
     def _print_totals(self, state: CheckState) -> None:
-        names = ("segments", "objects", *Fault, "resolved", "removed", "swept")
+        names = ("segments", "objects", *Fault, "resolved", "adopted", "removed", "swept")
         totals = {str(name): state.counts[name] for name in names}
         self.stdout.write(
             json.dumps({"finding": None, "wrong": state.wrong, **totals})
@@ -208,7 +204,7 @@ class Command(BaseCommand):
     def _check(self, scope: Scope, state: CheckState) -> Iterator[None]:
         """Checks page by page; yields after each, when the position may be saved."""
         for stage in STAGES[STAGES.index(state.stage) :]:
-            if stage == "orphans" and not self._may_repair(state):
+            if stage == "orphans" and not self._may_change(state):
                 return
             if stage != state.stage:
                 state.stage, state.after = stage, ""
@@ -229,7 +225,7 @@ class Command(BaseCommand):
 
     def _record(self, page: Page, state: CheckState, *, quick: bool) -> None:
         if state.stage == "orphans":
-            state.counts["removed"] += integrity.remove_orphans(page.findings)
+            self._change(page, state)
             return
         if any(finding.fault is Fault.AUDIO_MISSING for finding in page.findings):
             self._confirm_store()  # it may have been unmounted since the start
@@ -244,17 +240,28 @@ class Command(BaseCommand):
             finding.stored_on for finding in page.findings if finding.fault is Fault.ORPHAN
         )
 
-    def _may_repair(self, state: CheckState) -> bool:
-        """Whether orphans may be removed; says so if not."""
-        if not self._repair or not state.counts["orphan"]:
+    def _change(self, page: Page, state: CheckState) -> None:
+        """Adopts or removes the orphans of a page."""
+        if self._repair:
+            state.counts["removed"] += integrity.remove_orphans(page.findings)
+            return
+        orphans = [finding for finding in page.findings if finding.fault is Fault.ORPHAN]
+        left = adoption.adopt(orphans, timezone.now())
+        state.counts["adopted"] += len(orphans) - len(left)
+        for finding in left:
+            self._print(finding)
+
+    def _may_change(self, state: CheckState) -> bool:
+        """Whether orphans may be adopted or removed; says so if not."""
+        if not (self._repair or self._adopt) or not state.counts["orphan"]:
             return False
         if integrity.has_old_journals(Path(settings.SPOOL_DIR), timezone.now()):
             self._line("orphans kept: they may belong to a journal that waits in the spool")
             return False
-        if (reason := state.too_many_orphans) and not self._yes:
+        if self._repair and (reason := state.too_many_orphans) and not self._yes:
             self._line(
-                f"orphans kept: {reason}. Was the database restored from a backup? "
-                "To remove them, add --yes"
+                f"orphans kept: {reason}. If the database was restored from a backup, use --adopt; "
+                "to remove them, add --yes"
             )
             return False
         return True

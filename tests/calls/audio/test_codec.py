@@ -11,6 +11,7 @@ from calls.audio.codec import (
     HEADER_BYTES,
     DamagedAudio,
     announced,
+    comment_of,
     decode,
     encode,
     pcm_hash,
@@ -82,6 +83,22 @@ class DamagedObjects(TestCase):
         for broken in (content[: len(content) // 2], content[:-1]):
             with self.assertRaises(DamagedAudio):
                 decode(broken, sample_count=640, sha256=pcm_hash(SPOKEN))
+
+
+class Comments(TestCase):
+    def test_a_comment_is_read_and_changes_no_sample(self) -> None:
+        content = encode(SPOKEN, 16000, "of whom ü")
+        self.assertEqual(comment_of(content), "of whom ü")
+        decoded = decode(content, sample_count=640, sha256=pcm_hash(SPOKEN))
+        self.assertEqual(decoded.astype("<i2").tobytes(), SPOKEN)
+        self.assertEqual(announced(content[:HEADER_BYTES]), (640, 16000))
+
+    def test_without_a_comment_it_is_empty(self) -> None:
+        self.assertEqual(comment_of(encode(SPOKEN, 16000)), "")
+
+    def test_content_that_is_not_flac_is_refused(self) -> None:
+        with self.assertRaises(DamagedAudio):
+            comment_of(b"not audio at all")
 
 
 class Headers(TestCase):

@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase
 
+from calls.audio import codec
 from calls.audio.codec import HEADER_BYTES
 from calls.models import DiscardedAudio, Segment
 from calls.storage import (
@@ -111,6 +112,16 @@ class QuickTests(IntegrityTestCase):
             {found["finding"] for found in self.check("--quick")[1]},
             {"audio_missing", "audio_damaged"},
         )
+
+    def test_another_size_alone_is_no_damage(self) -> None:
+        """Two sockets with the same audio write different comments under one name."""
+        segment = self.segments[0]
+        content = read_object(segment.audio_name)
+        samples = codec.decode(content, sample_count=segment.sample_count)
+        write_object(
+            segment.audio_name, codec.encode(samples.tobytes(), segment.sample_rate, "of another")
+        )
+        self.assertEqual(self.check("--quick")[:2], (0, []))
 
     def test_a_header_with_another_length_is_found(self) -> None:
         segment = self.segments[0]
