@@ -16,6 +16,8 @@ from typing import Any
 from csp.constants import NONE, SELF
 from environs import EnvError, FileAwareEnv, ValidationError, validate
 
+from acsmedia.databases import with_options
+
 env = FileAwareEnv(strip_whitespace=True)
 
 
@@ -61,16 +63,17 @@ SECRET_KEY_FALLBACKS: list[str] = env.list(
 DEBUG = env.bool("DEBUG", default=False)
 # plain HTTP, to try the product on this host: see acsmedia.W005 in streams/checks.py
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
+DOMAIN = env.str("DOMAIN", "", validate=validate.Regexp(r"[\w.-]*\Z", error="use a host name."))
 ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS",
-    default=[],
+    default=[DOMAIN] if DOMAIN else [],
     validate=_each(
         r"[^/ ]*\Z", error="use host names without https:// and path, separated by commas."
     ),
 )
 CSRF_TRUSTED_ORIGINS: list[str] = env.list(
     "CSRF_TRUSTED_ORIGINS",
-    default=[],
+    default=[f"https://{DOMAIN}"] if DOMAIN else [],
     validate=_each(
         r"https?://", error="use origins such as https://calls.example.com, separated by commas."
     ),
@@ -157,52 +160,28 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # --- persistence ----------------------------------------------------------------------------------
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}"),
-}
-_database = DATABASES["default"]
-if _database.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
-    raise EnvError('Environment variable "DATABASE_URL" invalid: use postgres://… or sqlite:///….')
-if _database["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE takes the write lock when a transaction begins: with deferred transactions 229 of
-    # 600 concurrent writes failed.
-    _database["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
-    }
-else:
-    _given = _database.get("OPTIONS", {})
-    # A pool instead of CONN_MAX_AGE: under ASGI every thread would keep its own connection.
-    _database["OPTIONS"] = {
-        "connect_timeout": 3,
-        # Over TCP a lost host is detected within 10 s; libpq would wait for 15 minutes.
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 10_000,  # milliseconds
-        "pool": {
-            "min_size": 0,
-            "max_size": env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
-            "timeout": 3,
-            # seconds; otherwise reconnection attempts back off further and further
-            "reconnect_timeout": 1,
-        },
-        **_given,
-        # Postgres compiles queries that it expects to be slow, among them most lists: 80 to 290 ms
-        # for queries that take 1 to 30 (docs/capacity.md). Options in DATABASE_URL come later, so
-        # they take precedence.
-        "options": " ".join(["-c jit=off", *filter(None, [_given.get("options")])]),
-    }
+_database: dict[str, Any] = env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}")
+_password = env.str("DATABASE_PASSWORD", "")
+_pool_size = env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200))
+try:
+    _database = with_options(_database, password=_password, pool_size=_pool_size)
+except ValueError:
+    raise EnvError(
+        'Environment variable "DATABASE_URL" invalid: use postgres://… or sqlite:///….'
+    ) from None
+DATABASES: dict[str, dict[str, Any]] = {"default": _database}
 
 REDIS_URL = env.str("REDIS_URL", "")
+_redis = {"address": REDIS_URL}
+if _redis_password := env.str("REDIS_PASSWORD", ""):  # one in REDIS_URL takes precedence
+    _redis["password"] = _redis_password
 # Pub/sub survives a restart of Redis and drops no message above a capacity. It carries live updates
 # only, never data that must be kept.
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": (
         {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [REDIS_URL]},
+            "CONFIG": {"hosts": [_redis]},
         }
         if REDIS_URL
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}

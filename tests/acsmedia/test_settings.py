@@ -158,8 +158,11 @@ class RightValueTests(SettingsCase):
     def test_redis_is_the_layer_if_it_is_set(self) -> None:
         backend = "settings.CHANNEL_LAYERS['default']['BACKEND']"
         self.assertEqual(self.read(backend), "channels.layers.InMemoryChannelLayer")
-        shown = self.read(backend, REDIS_URL="redis://cache")
-        self.assertEqual(shown, "channels_redis.pubsub.RedisPubSubChannelLayer")
+        shown = self.read(
+            "settings.CHANNEL_LAYERS['default']", REDIS_URL="redis://cache", REDIS_PASSWORD="@/#"
+        )
+        self.assertIn("channels_redis.pubsub.RedisPubSubChannelLayer", shown)
+        self.assertIn("{'address': 'redis://cache', 'password': '@/#'}", shown)
 
     def test_postgres_gets_a_pool(self) -> None:
         shown = self.read(
