@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from fractions import Fraction
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,14 +31,23 @@ def from_sample(sample: int, sample_rate: int) -> datetime:
     return from_microseconds(sample * 1_000_000 // sample_rate)
 
 
-def midnight(day: date) -> datetime:
-    """Returns the start of a day in UTC."""
-    return datetime.combine(day, time.min, tzinfo=UTC)
+def midnight(day: date, zone: tzinfo = UTC) -> datetime:
+    """Returns the start of a day in a zone, as a time in UTC.
+
+    A day of a zone may have 23 or 25 hours. Where clocks skip midnight, the day starts at the
+    moment of the change.
+    """
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
-def iso_text(moment: datetime) -> str:
-    """Returns ISO 8601 in UTC with `Z`, the format of REST and the live socket."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def iso_text(moment: datetime, zone: tzinfo = UTC) -> str:
+    """Returns ISO 8601 in a zone; UTC with `Z` is the format of REST and the live socket."""
+    return moment.astimezone(zone).isoformat().replace("+00:00", "Z")
+
+
+def stamp_text(moment: datetime, zone: tzinfo = UTC) -> str:
+    """Returns a time in a zone for the name of a file: `20261123T183000+0900`, in UTC with `Z`."""
+    return f"{moment.astimezone(zone):%Y%m%dT%H%M%S%z}".replace("+0000", "Z")
 
 
 def iso_from_microseconds(microseconds: int) -> str:

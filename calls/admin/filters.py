@@ -101,7 +101,7 @@ class SpanFilter(admin.FieldListFilter):
         self.since_name, self.until_name = f"{field_path}_since", f"{field_path}_until"
         self.other_parameters: list[tuple[str, str]] = []
         super().__init__(field, request, params, model, model_admin, field_path)
-        self.title = f"day {field_path.removesuffix('_at')}"
+        self.title = f"day {field_path.removesuffix('_at')} (UTC)"
         self.since, self.until = self._day(self.since_name), self._day(self.until_name)
 
     def expected_parameters(self) -> list[str | None]:

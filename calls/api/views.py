@@ -36,6 +36,7 @@ from calls.export.plan import ExportRequest, etag_of, plan_of
 from calls.export.queries import axis_if_any, recording_of, recording_of_segment
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Abandoned, Body
+from calls.http.zones import viewer_zone
 from calls.models import Call, Segment, Subscription, database_now
 from calls.models.listening import note_playback
 from calls.peaks import peaks
@@ -106,7 +107,7 @@ class CallAudio(Resource):
         call = get_object_or_404(Call, pk=pk)
         _admit(request, call.pk, download=values["download"])
         plan = plan_of(recording_of(call), export_request(values))
-        name = call_file_name(plan, call.pk, values)
+        name = call_file_name(plan, call.pk, values, viewer_zone(request).info)
         return send(request, Export.of(plan), file_name=name, download=values["download"])
 
 
@@ -140,7 +141,7 @@ class SegmentAudio(Resource):
         segment = get_object_or_404(Segment.objects.select_related("participant"), pk=pk)
         _admit(request, segment.participant.call_id, download=values["download"])
         export = Export.of(plan_of(recording_of_segment(segment), ExportRequest()))
-        name = segment_file_name(segment)
+        name = segment_file_name(segment, viewer_zone(request).info)
         return send(request, export, file_name=name, download=values["download"])
 
 

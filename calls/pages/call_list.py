@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -24,6 +24,7 @@ from django.views.decorators.http import require_safe
 
 from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
+from calls.http.zones import viewer_zone
 from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, LedgerEntry, database_now
 from calls.pages.csv_text import csv_text
@@ -32,7 +33,7 @@ from calls.pages.zip_download import Selection
 from calls.permissions import TO_EXPORT, TO_EXPORT_LISTS, TO_SEE, missing
 from calls.search import STATES, matching
 from calls.serializers import CallSerializer
-from calls.times import midnight
+from calls.times import iso_text, midnight
 
 PAGE = 50
 CSV_PAGE = 500
@@ -67,7 +68,7 @@ class Position:
 
 
 class CallSearchForm(forms.Form):
-    """Search criteria, all optional. Days are UTC."""
+    """Search criteria, all optional. Days are those of the zone."""
 
     q = forms.CharField(required=False, label="Number, name or id", max_length=256)
     since = forms.DateField(
@@ -88,8 +89,9 @@ class CallSearchForm(forms.Form):
 
     input_types: ClassVar[dict[str, str]] = {"q": "search", "since": "date", "until": "date"}
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, data: Any, zone: tzinfo = UTC) -> None:
+        super().__init__(data)
+        self.zone = zone
         for name, kind in self.input_types.items():
             self.fields[name].widget.input_type = kind
         self.fields["q"].widget.attrs |= {
@@ -116,9 +118,10 @@ class CallSearchForm(forms.Form):
         criteria = self.cleaned_data
         calls = Call.objects.for_rest(database_now()).with_troubles()
         if criteria["since"]:
-            calls = calls.filter(started_at__gte=midnight(criteria["since"]))
+            calls = calls.filter(started_at__gte=midnight(criteria["since"], self.zone))
         if criteria["until"]:
-            calls = calls.filter(started_at__lt=midnight(criteria["until"] + timedelta(days=1)))
+            following = criteria["until"] + timedelta(days=1)
+            calls = calls.filter(started_at__lt=midnight(following, self.zone))
         if criteria["state"]:
             calls = calls.in_state(criteria["state"], database_now())
         for name, kind in (("gaps", LedgerEntry.Kind.GAP), ("alarms", LedgerEntry.Kind.ALARM)):
@@ -158,7 +161,8 @@ class CallSearchForm(forms.Form):
 @page(TO_SEE)
 def call_list(request: HttpRequest) -> HttpResponse:
     """The page; with `part=rows` only the part below the form."""
-    form = CallSearchForm(request.GET)
+    zone = viewer_zone(request)
+    form = CallSearchForm(request.GET, zone.info)
     rows, has_more, is_first_page = [], False, True
     if form.is_valid():
         calls, position = form.calls(), Position.parse(request.GET.get(POSITION, ""))
@@ -173,6 +177,8 @@ def call_list(request: HttpRequest) -> HttpResponse:
         "csv": urlencode(form.filters),
         "may_export": not missing(request.user, TO_EXPORT_LISTS),
         "selection": Selection() if not missing(request.user, TO_EXPORT) else None,
+        # Its days cannot be told yet: the page names its zone in a cookie and requests the rows.
+        "is_pending": not zone.is_known and not {"since", "until"}.isdisjoint(form.filters),
         "is_empty": not form.filters and not rows and is_first_page,
     }
     is_part = request.GET.get("part") == "rows"
@@ -183,13 +189,14 @@ def call_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permitted(TO_EXPORT_LISTS)
 def _call_csv(request: HttpRequest) -> HttpResponseBase:
-    form = CallSearchForm(request.GET)
+    zone = viewer_zone(request).info
+    form = CallSearchForm(request.GET, zone)
     if not form.is_valid():
         return HttpResponse(
             form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
         )
-    name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.csv"
-    return as_file(Body(_lines(form.calls())), name, "text/csv; charset=utf-8")
+    name = f"calls-{timezone.now().astimezone(zone):%Y%m%d-%H%M%S}.csv"
+    return as_file(Body(_lines(form.calls(), zone)), name, "text/csv; charset=utf-8")
 
 
 call_csv = asynchronous(_call_csv)
@@ -211,7 +218,7 @@ COLUMNS = (
 )
 
 
-def _lines(calls: CallQuerySet) -> Generator[bytes, None, None]:
+def _lines(calls: CallQuerySet, zone: tzinfo) -> Generator[bytes, None, None]:
     """CSV (RFC 4180). Each piece is a page of rows from a query of its own, since sending may take
     minutes.
     """
@@ -220,7 +227,9 @@ def _lines(calls: CallQuerySet) -> Generator[bytes, None, None]:
     while shown := list((_before(calls, position) if position else calls)[:CSV_PAGE]):
         yield csv_text(
             [
-                *(row[name] for name in COLUMNS[:8]),
+                *(row[name] for name in COLUMNS[:4]),
+                *(_local(row[name], zone) for name in COLUMNS[4:7]),
+                row["duration_seconds"],
                 "; ".join(participant["label"] for participant in row["participants"]),
                 row["gap_count"],
                 round(row["gap_seconds"], 3),
@@ -230,6 +239,11 @@ def _lines(calls: CallQuerySet) -> Generator[bytes, None, None]:
             for row in _rows(shown)
         )
         position = Position(shown[-1].started_at, shown[-1].pk)
+
+
+def _local(text: str | None, zone: tzinfo) -> str:
+    """Returns a time of REST in the zone, with its offset."""
+    return iso_text(datetime.fromisoformat(text), zone) if text else ""
 
 
 def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, astuple, dataclass, fields
+from datetime import UTC, tzinfo
 from hashlib import sha256
 from itertools import chain
 from typing import Any
@@ -71,27 +72,22 @@ COLUMNS = tuple(field.name for field in fields(Line))
 
 
 def pieces(
-    call_ids: Sequence[UUID], request: ExportRequest, user: Any
+    call_ids: Sequence[UUID], request: ExportRequest, user: Any, zone: tzinfo = UTC
 ) -> Generator[bytes, None, None]:
-    """Yields the zip for a user who may export. Raises `StoreUnavailable`, and after the first
-    piece any `ExportError`.
+    """Yields the zip for a user who may export; names of files have times in `zone`.
+
+    Raises `StoreUnavailable`, and after the first piece any `ExportError`.
     """
     archive, lines = ZipStream(), []
     for call_id in call_ids:
         line = Line(call_id)
         try:
-            yield from _call(archive, line, request, user)
+            yield from _call(archive, line, request, user, zone)
         except ExportError as fault:
             log.error("zip aborted", call=str(call_id), reason=type(fault).__name__)
             raise
         lines.append(line)
-    document = {
-        "generated_at": timezone.now(),
-        "format": request.format.name,
-        "layout": request.layout,
-        "calls": [asdict(line) for line in lines],
-    }
-    archive.add(json.dumps(document, cls=JSONEncoder, indent=2), "manifest.json")
+    archive.add(json.dumps(_contents(request, lines), cls=JSONEncoder, indent=2), "manifest.json")
     archive.add(csv_text([COLUMNS, *map(astuple, lines)]), "manifest.csv")
     yield from archive.finalize()
     log.info(
@@ -102,14 +98,23 @@ def pieces(
     )
 
 
+def _contents(request: ExportRequest, lines: list[Line]) -> dict[str, Any]:
+    return {
+        "generated_at": timezone.now(),
+        "format": request.format.name,
+        "layout": request.layout,
+        "calls": [asdict(line) for line in lines],
+    }
+
+
 def _call(
-    archive: ZipStream, line: Line, request: ExportRequest, user: Any
+    archive: ZipStream, line: Line, request: ExportRequest, user: Any, zone: tzinfo
 ) -> Generator[bytes, None, None]:
-    now = timezone.now()
     call = Call.objects.for_rest(database_now()).filter(pk=line.call).first()
     if call is None:
         line.left_out = NOT_FOUND
         return
+    folder = call_folder_name(call, zone)
     try:
         if call.state == "live":
             _admit_to_live(call, user)
@@ -123,14 +128,19 @@ def _call(
         line.left_out = str(fault)
     else:
         with closing(audio):
-            line.audio = f"{call_folder_name(call)}/{call_file_name(plan, call.pk, {})}"
+            line.audio = f"{folder}/{call_file_name(plan, call.pk, {}, zone)}"
             archive.add(_hashed(chain([first], audio), line), line.audio)
             yield from archive.all_files()
     # After the audio: for a live call it then covers everything in the file, perhaps a little more.
-    line.manifest = f"{call_folder_name(call)}/manifest.json"
-    archive.add(
-        manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now), line.manifest
-    )
+    yield from _manifest(archive, line, call, f"{folder}/manifest.json")
+
+
+def _manifest(
+    archive: ZipStream, line: Line, call: Call, name: str
+) -> Generator[bytes, None, None]:
+    facts, axis = dict(CallSerializer(call).data), axis_if_any(call.pk)
+    archive.add(manifest.chunks(facts, axis, timezone.now()), name)
+    line.manifest = name
     yield from archive.all_files()
 
 

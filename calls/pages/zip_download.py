@@ -15,6 +15,7 @@ from calls.export.formats import FORMATS, Layout
 from calls.export.plan import ExportRequest
 from calls.http.responses import as_file, asynchronous
 from calls.http.streaming import Body
+from calls.http.zones import viewer_zone
 from calls.pages import zip_archive
 from calls.pages.decorators import permitted
 from calls.permissions import TO_EXPORT
@@ -79,8 +80,10 @@ def _call_zip(request: HttpRequest) -> HttpResponseBase:
         return HttpResponse(
             form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
         )
-    name = f"calls-{timezone.now():%Y%m%d-%H%M%S}.zip"
-    pieces = zip_archive.pieces(form.cleaned_data["call"], form.export_request(), request.user)
+    zone = viewer_zone(request).info
+    name = f"calls-{timezone.now().astimezone(zone):%Y%m%d-%H%M%S}.zip"
+    ids, export = form.cleaned_data["call"], form.export_request()
+    pieces = zip_archive.pieces(ids, export, request.user, zone)
     return as_file(Body(pieces), name, "application/zip")
 
 

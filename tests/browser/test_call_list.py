@@ -8,7 +8,7 @@ from django.test import tag
 from playwright.sync_api import expect
 
 from tests.browser.server import BrowserTestCase
-from tests.calls.rows import make_call, make_conversation, make_participant
+from tests.calls.rows import START, make_call, make_conversation, make_participant
 
 
 @tag("browser")
@@ -67,6 +67,45 @@ class Searching(BrowserTestCase):
             page.get_by_role("button", name="Try again").click()
             expect(page.locator("[data-row]")).to_have_count(1)
             expect(page.locator("#list-stale")).to_be_hidden()
+
+    def test_days_are_those_of_the_browser_on_the_first_visit_too(self) -> None:
+        night = make_call("night", started_at=START.replace(hour=16))
+        with self.window(timezone_id="Asia/Tokyo") as page:
+            page.goto("/calls/?since=2026-03-03")
+            row = page.locator("[data-row]")
+            expect(row).to_have_count(1)
+            expect(row.locator("time")).to_have_text("2026-03-03 01:30:00")
+            expect(page.locator("main [data-zone-name]")).to_have_text("Asia/Tokyo")
+            page.reload()  # now the server knows the zone
+            expect(row.locator("time")).to_have_text("2026-03-03 01:30:00")
+            with page.expect_download() as downloading:
+                page.get_by_role("link", name="Export CSV").click()
+            text = downloading.value.path().read_text(encoding="utf-8-sig")
+            self.assertIn(",2026-03-03T01:30:00+09:00,", text)
+            self.assertEqual(text.count("\n"), 2)
+            row.locator("time").click()
+            expect(page).to_have_url(re.compile(f"/calls/{night.pk}/"))
+        self.assertEqual(self.console, [])
+
+    def test_rows_of_an_older_zone_are_replaced(self) -> None:
+        make_call("night", started_at=START.replace(hour=16))
+        with self.window(timezone_id="Asia/Tokyo") as page:
+            page.context.add_cookies(
+                [{"name": "zone", "value": "Europe/Berlin", "url": self.server.url}]
+            )
+            page.goto("/calls/?since=2026-03-03")
+            expect(page.locator("[data-row] time")).to_have_text("2026-03-03 01:30:00")
+
+    def test_utc_is_reached_by_mouse_and_by_keyboard(self) -> None:
+        with self.window(timezone_id="Asia/Tokyo") as page:
+            page.goto("/calls/")
+            time = page.locator("[data-row] time").first
+            time.hover(timeout=2_000)  # nothing lies above it
+            expect(time).to_have_attribute("title", re.compile(r" UTC$"))
+            tooltip = "time => getComputedStyle(time, '::after').content"
+            self.assertEqual(time.evaluate(tooltip), "none")
+            page.keyboard.press("j")
+            self.assertEqual(time.evaluate(tooltip), f'"{time.get_attribute("title")}"')
 
     def test_nothing_scrolls_sideways_on_a_phone(self) -> None:
         with self.window(viewport={"width": 390, "height": 844}) as page:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
 from unittest import TestCase
+from zoneinfo import ZoneInfo
 
 from calls.times import (
     EPOCH,
@@ -14,6 +15,7 @@ from calls.times import (
     iso_from_microseconds,
     iso_text,
     midnight,
+    stamp_text,
     to_microseconds,
 )
 
@@ -34,6 +36,30 @@ class Conversions(TestCase):
 
     def test_seconds_are_exact_fractions(self) -> None:
         self.assertEqual(from_seconds(Fraction(1, 3)), EPOCH + timedelta(microseconds=333_333))
+
+    def test_midnight_of_a_zone_makes_days_of_23_24_and_25_hours(self) -> None:
+        for zone, day, start, hours in (
+            ("Asia/Tokyo", date(2026, 3, 3), "2026-03-02T15:00:00Z", 24),
+            ("Europe/Berlin", date(2026, 3, 29), "2026-03-28T23:00:00Z", 23),
+            ("Europe/Berlin", date(2026, 10, 25), "2026-10-24T22:00:00Z", 25),
+            # Clocks skip midnight, repeat the hour before it, and skip a day.
+            ("Africa/Cairo", date(2026, 4, 24), "2026-04-23T22:00:00Z", 23),
+            ("Africa/Cairo", date(2026, 10, 29), "2026-10-28T21:00:00Z", 25),
+            ("Pacific/Apia", date(2011, 12, 30), "2011-12-30T10:00:00Z", 0),
+        ):
+            with self.subTest(f"{zone} {day}"):
+                first, last = (
+                    midnight(each, ZoneInfo(zone)) for each in (day, day + timedelta(days=1))
+                )
+                self.assertEqual(iso_text(first), start)
+                self.assertEqual(last - first, timedelta(hours=hours))
+
+    def test_texts_have_the_offset_of_their_zone(self) -> None:
+        moment = datetime(2026, 7, 1, 12, tzinfo=UTC)
+        berlin = ZoneInfo("Europe/Berlin")
+        self.assertEqual(iso_text(moment, berlin), "2026-07-01T14:00:00+02:00")
+        self.assertEqual(stamp_text(moment, berlin), "20260701T140000+0200")
+        self.assertEqual(stamp_text(moment), "20260701T120000Z")
 
     def test_midnight_is_in_utc(self) -> None:
         self.assertEqual(midnight(date(2026, 1, 31)), datetime(2026, 1, 31, tzinfo=UTC))

@@ -29,7 +29,7 @@ import {
   tilesFor,
   united,
 } from "../../calls/static/calls/js/lanes/tiles.js";
-import { localText, utcText } from "../../calls/static/calls/js/local-time.js";
+import { localText, utcText, zoneOf } from "../../calls/static/calls/js/local-time.js";
 
 const HOUR = 3600;
 
@@ -261,4 +261,12 @@ test("a tooltip names the gap, or counts those under the pointer", () => {
   assert.equal(gapText(gaps, 1.1, 0.05), "Audio missing: not received, 0.07 s");
   assert.equal(gapText(gaps, 1.5, 1), "2 gaps, 0.57 s missing");
   assert.equal(gapText(gaps, 9, 1), "");
+});
+
+test("a page has the zone of its browser, or the one that the server has instead", () => {
+  const own = "Asia/Tokyo";
+  assert.equal(zoneOf({ own, sent: "", stated: undefined }), own); // the first visit
+  assert.equal(zoneOf({ own, sent: own, stated: own }), own);
+  assert.equal(zoneOf({ own, sent: own, stated: "UTC" }), "UTC"); // the server lacks it
+  assert.equal(zoneOf({ own, sent: "Europe/Berlin", stated: "Europe/Berlin" }), own); // travelled
 });

@@ -8,6 +8,7 @@ from uuid import uuid4
 import numpy as np
 import soundfile
 from asgiref.sync import sync_to_async
+from django.test import AsyncClient
 
 from calls.audio.codec import Samples
 from calls.models import Call, Participant
@@ -60,6 +61,18 @@ class AudioTests(RestTests):
         self.assertEqual(response["Content-Length"], str(44 + 2 * 48_000))
         name = f"call-20260302T093000Z-{self.call.id.hex[:8]}-mix.wav"
         self.assertEqual(response["Content-Disposition"], f'inline; filename="{name}"')
+
+    async def test_the_file_name_has_the_time_of_the_viewer(self) -> None:
+        segment = await self.alice.segments.afirst()
+        assert segment, "Alice has spoken"
+        for url, start in (
+            (self.url, "call-20260302T150000+0530-"),
+            (f"/api/v1/segments/{segment.pk}/audio", "segment-20260302T150000+0530-"),
+        ):
+            client = AsyncClient()
+            client.cookies["zone"] = "Asia/Kolkata"
+            response = await client.head(url, headers={"Authorization": f"Token {self.token}"})
+            self.assertIn(f'filename="{start}', response["Content-Disposition"])
 
     async def test_every_format_and_layout_has_the_length_of_the_call(self) -> None:
         for name in ("wav", "flac", "mp3", "opus"):

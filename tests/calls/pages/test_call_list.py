@@ -90,6 +90,28 @@ class Searching(ListTestCase):
         self.assertEqual(self.found(until="2026-03-03"), self.ids(calls[1], calls[0]))
         self.assertEqual(self.found(since="2026-03-03", until="2026-03-03"), self.ids(calls[1]))
 
+    def test_days_are_those_of_the_viewer(self) -> None:
+        """The night from 2 to 3 March in Tokyo is 2 March in UTC."""
+        night = make_call(started_at=START.replace(hour=16))
+        evening = make_call(started_at=START.replace(hour=14))
+        for zone, found in (("Asia/Tokyo", [night]), ("UTC", []), ("Mars/Olympus", [])):
+            self.client.cookies["zone"] = zone
+            self.assertEqual(self.found(since="2026-03-03"), self.ids(*found), zone)
+        self.client.cookies["zone"] = "Asia/Tokyo"
+        self.assertEqual(self.found(until="2026-03-02"), self.ids(evening))
+        page = self.page(since="2026-03-03")
+        self.assertIn(">2026-03-03 01:30:00</time>", page)
+        self.assertIn("Asia/Tokyo", page)
+
+    def test_days_of_a_browser_that_has_not_named_its_zone_wait_for_it(self) -> None:
+        make_call(started_at=START)
+        for query in ({"since": "2026-03-02"}, {"until": "2026-03-02"}):
+            page = self.page(**query)
+            shown = page[: page.index("<noscript>")] + page[page.index("</noscript>") :]
+            self.assertNotIn("data-row", shown)
+            self.assertIn("2026-03-02 09:30:00 UTC", page, "without JavaScript, days are UTC")
+        self.assertNotIn("<noscript>", self.page(), "without days all zones have the same rows")
+
     def test_by_state_gaps_alarms_and_length(self) -> None:
         call, alice, _bob = make_conversation()
         call.subscriptions.update(close_code=None)
@@ -194,8 +216,9 @@ class Page(ListTestCase):
 class Csv(TransactionTestCase):
     """Rows are read in an export thread, which sees committed data only."""
 
-    async def csv(self, query: str = "") -> list[dict[str, str]]:
+    async def csv(self, query: str = "", zone: str = "") -> list[dict[str, str]]:
         client = AsyncClient()
+        client.cookies["zone"] = zone
         await client.aforce_login(await database_sync_to_async(person)("exporter"))
         response: Any = await client.get(f"/calls.csv{query}")
         self.assertEqual(response.status_code, 200)
@@ -215,6 +238,13 @@ class Csv(TransactionTestCase):
         self.assertEqual(
             [row["call_connection_id"] for row in rows], ["call-2", "call-1", "call-0"]
         )
+        self.assertEqual(rows[2]["started_at"], "2026-03-02T09:30:00Z")
+
+    async def test_days_and_times_are_those_of_the_viewer(self) -> None:
+        await database_sync_to_async(make_call)("night", started_at=START.replace(hour=16))
+        (row,) = await self.csv("?since=2026-03-03", zone="Asia/Tokyo")
+        self.assertEqual(row["started_at"], "2026-03-03T01:30:00+09:00")
+        self.assertEqual(row["audio_started_at"], "")
 
     async def test_no_cell_is_a_formula(self) -> None:
         def make() -> None:

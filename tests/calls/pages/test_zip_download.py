@@ -50,8 +50,9 @@ class ZipTests(RestTests):
         self.call, self.alice, _bob = make_conversation()
         self.exporter = person("exporter")
 
-    async def post(self, *calls: Any, **choice: str) -> Any:
+    async def post(self, *calls: Any, zone: str = "", **choice: str) -> Any:
         client = AsyncClient()
+        client.cookies["zone"] = zone
         await client.aforce_login(self.exporter)
         ids = [str(call.pk) if isinstance(call, Call) else str(call) for call in calls]
         return await client.post(ADDRESS, {"call": ids, **choice})
@@ -138,6 +139,13 @@ class Contents(ZipTests):
         names = " ".join((await self.zip(self.call, layout="tracks")).namelist())
         self.assertNotIn("5551234", names)
         self.assertNotIn(self.call.call_connection_id, names)
+
+    async def test_names_have_the_time_of_the_viewer(self) -> None:
+        zipped = await self.zip(self.call, zone="America/New_York")
+        folder = f"20260302T043000-0500-{self.call.pk}"
+        (line,) = json.loads(zipped.read("manifest.json"))["calls"]
+        self.assertEqual(line["manifest"], f"{folder}/manifest.json")
+        self.assertTrue(line["audio"].startswith(f"{folder}/call-20260302T043000-0500-"))
 
     async def test_a_call_selected_twice_is_there_once(self) -> None:
         self.assertEqual(len(await self.lines(self.call, str(self.call.pk).upper(), self.call)), 1)

@@ -3,7 +3,7 @@
 
 import { ColumnMenu } from "./column-menu.js";
 import "../copying.js";
-import { localiseTimes } from "../local-time.js";
+import { adoptZone, currentZone, localiseTimes } from "../local-time.js";
 import { RowSelection } from "./row-selection.js";
 
 const TYPED_MS = 250; // a pause in typing
@@ -38,6 +38,7 @@ async function show(url) {
     const rows = new DOMParser()
       .parseFromString(await answer.text(), "text/html")
       .querySelector("[data-part=rows]");
+    adoptZone(rows.dataset.zone); // the one whose days the server has searched
     localiseTimes(rows);
     selection?.carryTo(rows);
     results.replaceChildren(rows);
@@ -83,6 +84,12 @@ form.addEventListener("submit", (event) => {
   void search({ addsHistory: true });
 });
 results.addEventListener("click", (event) => {
+  // A time lies above the link of its row, for its tooltip.
+  if (event.target.matches("[data-row] time"))
+    return event.target
+      .closest("[data-row]")
+      .querySelector(".list-participants")
+      .dispatchEvent(new MouseEvent("click", event));
   const link = event.target.closest(".pages a");
   if (!link || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
@@ -110,3 +117,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   command();
 });
+
+// Rows of days in another zone: the server did not know the browser's, or knew an older one.
+const shown = results.querySelector("[data-part=rows]");
+const hasDays = form.elements.since.value || form.elements.until.value;
+if (!shown || (hasDays && shown.dataset.zone !== currentZone())) void show(window.location.href);

@@ -1,6 +1,6 @@
 // Playhead, its time of day, and the shade of the selected range.
 
-import { localText, utcText } from "../local-time.js";
+import { shownText, utcText } from "../local-time.js";
 import { pixelsAt } from "./axis.js";
 
 /**
@@ -28,6 +28,6 @@ export function placeShade(element, view, width, range) {
 export function showTimeOfDay(element, zero, at) {
   if (!zero) return;
   const moment = new Date(Date.parse(zero) + at * 1000).toISOString();
-  element.textContent = localText(moment, "time");
+  element.textContent = shownText(moment, "time");
   element.title = utcText(moment);
 }
