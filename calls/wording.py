@@ -1,4 +1,4 @@
-"""Texts for events of a call, alarms, close codes and call states. PURE."""
+"""Texts for events of a call, alarms, refusals, close codes and call states. PURE."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ ALARMS = {
     "sealing_behind": "Sealing is behind",
     "store_away": "The audio store is unreachable",
     "database_away": "The database is unreachable",
+    "acs_refused": "ACS is being refused: calls are not recorded",
 }
 """Alarm name -> text, true while the alarm is active and afterwards."""
 
 ALARM_SEVERITIES = {
-    "critical": ("not_written", "no_audio", "stalled", "disk_low"),
+    "critical": ("acs_refused", "not_written", "no_audio", "stalled", "disk_low"),
     "major": (
         *("one_way", "dead_air", "wrong_rate", "odd_timestamp"),
         *("not_synced", "store_away", "database_away"),
@@ -37,6 +38,32 @@ ALARM_SEVERITIES = {
 """Severity -> alarms. Critical: audio is being lost, or soon will be. Major: people do not hear
 each other, times are wrong, or a part of the installation is unreachable. Minor: worth a look.
 """
+
+REFUSALS = {
+    "no_header": "no token of ACS",
+    "several_headers": "several tokens of ACS",
+    "header_too_long": "token of ACS too long",
+    "not_bearer": "authorization is not a bearer token",
+    "malformed": "malformed token",
+    "wrong_algorithm": "token has the wrong algorithm",
+    "no_key_id": "token names no key",
+    "unknown_key": "token signed with an unknown key",
+    "wrong_signature": "token has a wrong signature",
+    "expired": "token expired: check the clock of this host",
+    "not_yet_valid": "token not yet valid: check the clock of this host",
+    "missing_claim": "token lacks a claim",
+    "wrong_issuer": "token of another issuer",
+    "wrong_audience": "token for another resource: check ACS_RESOURCE_ID",
+    "no_stream_token": "no stream token in the address",
+    "wrong_stream_token": "wrong stream token in the address",
+    "query_too_long": "query string too long",
+    "no_keys": "Microsoft's key server does not answer",
+    "overloaded": "too many handshakes at once",
+    "wrong_process": "sent to a process that does not record (ROLE=web)",
+    "bad_handshake": "unusable call id",
+    "not_recording": "nothing could be recorded: no space, or a disk error",
+}
+"""Reason of a refused handshake -> text."""
 
 _GAPS = {
     "not_received": "not received",

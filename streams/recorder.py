@@ -34,6 +34,7 @@ from streams.live.alarm_monitor import AlarmMonitor
 from streams.live.alarm_rules import ProcessReading, Thresholds
 from streams.live.audio_tap import AudioTap
 from streams.live.board import Board, is_worth_publishing
+from streams.live.refusals import RefusalCounts
 from streams.live.requests import serve_requests
 from streams.sealing.process import SealerHandle
 from streams.sealing.sealer import Sealer
@@ -136,7 +137,8 @@ class Recorder:
         self._alarm_monitor = AlarmMonitor(alarms or Thresholds())
         self._publisher, self._audio_tap = _Publisher(publish), AudioTap()
         self._read_coalescing, self._rate_meter = ReadCoalescing(), RateMeter()
-        self._totals = _Totals()
+        self._totals, self._refusals = _Totals(), RefusalCounts()
+        self._has_new_refusal = False  # from ACS, which the alarms have not seen yet
         self._streams: dict[Stream, float] = {}  # open streams -> start of their current file
         self._ticker: asyncio.Task[None] | None = None
         self._running: Running | None = None
@@ -148,6 +150,7 @@ class Recorder:
         if self._running is None:
             folder = spool.claim(self._spool_folder)
             sealer = self._sealer_for(self._spool_folder, folder.path)
+            sealer.refusals = lambda: self._refusals.last_hour(time.monotonic())
             self._running = Running(folder, Syncer(folder.path, self._fsync_seconds), sealer)
             self._running.syncer.start()
             self._running.sealer.start()
@@ -197,6 +200,15 @@ class Recorder:
     def note_handshake(self, outcome: HandshakeOutcome) -> None:
         self._totals.handshakes[outcome] += 1
 
+    def note_refusal(self, reason: str, *, from_acs: bool) -> None:
+        """Counts a refused handshake by its reason (`calls.wording.REFUSALS`). One from ACS is a
+        lost call: the ticker raises the alarm, also while no call is open.
+        """
+        self._refusals.add(reason, from_acs=from_acs, now=time.monotonic())
+        if from_acs and self._running:
+            self._has_new_refusal = True
+            self._ensure_ticking()
+
     def tick(self, now: float, now_us: int) -> News:
         """Rotates journals that are due and collects the news. Called ten times a second, and by
         tests.
@@ -243,6 +255,7 @@ class Recorder:
             packets=totals.messages["audio"],
             messages={outcome: totals.messages[outcome] for outcome in MESSAGE_OUTCOMES},
             handshakes=dict(totals.handshakes),
+            refusals=dict(self._refusals.totals),
             journal_bytes=totals.journal_bytes,
             segments_sealed=sealer.segments_sealed if sealer else 0,
             seal_failures=dict(sealer.failures) if sealer else {},
@@ -318,7 +331,9 @@ class Recorder:
                 sealed=sealer.segments_sealed,
                 failures=sealer.failures,
                 fsync_failures=self._running.syncer.failures,
+                refused_from_acs=self._refusals.from_acs,
             )
+            self._has_new_refusal = False
             self._alarm_monitor.evaluate(self._streams, seen, now, now_us)
         return self._alarm_monitor.news(now)
 
@@ -335,14 +350,19 @@ class Recorder:
         }
 
     def _ensure_ticking(self) -> None:
-        """Starts the ticker, which runs while the board has a call or an alarm is active; the
-        recorder owns it.
-        """
+        """Starts the ticker, which runs while it `_has_work`; the recorder owns it."""
         if self._ticker is None or self._ticker.done():
             self._ticker = asyncio.get_running_loop().create_task(
                 self._run_ticker(), name="recorder-ticker"
             )
             self._ticker.add_done_callback(self._ticker_ended)
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether the board has a call, an alarm is active or one may have to be raised."""
+        return bool(
+            self.board or (self._running and (self._alarm_monitor.on or self._has_new_refusal))
+        )
 
     def _ticker_ended(self, ticker: asyncio.Task[None]) -> None:
         """Logs a failed ticker and starts another: without it rotation and levels would stop
@@ -358,7 +378,7 @@ class Recorder:
             serve_requests(self.accept_request), name="recorder-requests"
         )
         try:
-            while self.board or (self._running and self._alarm_monitor.on):
+            while self._has_work:
                 self._read_coalescing.adjust(len(self._streams))
                 news = self.tick(time.monotonic(), microseconds_now())
                 if is_worth_publishing(news):

@@ -37,6 +37,8 @@ class RecorderStats:
     packets: int = 0
     messages: Mapping[MessageOutcome, int] = field(default_factory=dict)
     handshakes: Mapping[HandshakeOutcome, int] = field(default_factory=dict)
+    refusals: Mapping[tuple[str, bool], int] = field(default_factory=dict)
+    """Refused handshakes by reason, and whether they were from ACS (`streams.live.refusals`)."""
     journal_bytes: int = 0
     """Bytes appended to journals."""
     segments_sealed: int = 0

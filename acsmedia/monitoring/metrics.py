@@ -26,6 +26,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from calls.live.sockets import open_sockets
+from calls.wording import REFUSALS
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 from streams.stats import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, RecorderStats
 
@@ -131,6 +132,15 @@ def _counters(stats: RecorderStats) -> Iterator[Metric]:
         HANDSHAKE_OUTCOMES,
         stats.handshakes,
     )
+    refused = CounterMetricFamily(
+        "acsmedia_refused_handshakes",
+        "Refused handshakes by reason; sender: acs if it looks like ACS, else other.",
+        labels=["reason", "sender"],
+    )
+    for reason in REFUSALS:
+        refused.add_metric([reason, "acs"], stats.refusals.get((reason, True), 0))
+        refused.add_metric([reason, "other"], stats.refusals.get((reason, False), 0))
+    yield refused
     yield _counter("journal_bytes", "Bytes appended to journals.", stats.journal_bytes)
     yield _counter("fsync_failures", "Failed syncs of journals.", stats.fsync_failures)
     yield _counter("segments_sealed", "Segments stored, with their rows.", stats.segments_sealed)

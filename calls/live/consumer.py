@@ -27,6 +27,7 @@ import structlog
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from django.db import Error as DatabaseError
+from django.utils import timezone
 
 from calls.live import channel, messages
 from calls.live.levels import SentLevels
@@ -43,9 +44,9 @@ from calls.live.sockets import (
     set_within,
     user_of,
 )
-from calls.live.stored import stored_live_calls
+from calls.live.stored import recorder_state, stored_live_calls
 from calls.live.view import LiveView
-from calls.models import database_now
+from calls.models import SILENT_AFTER, database_now
 from calls.permissions import TO_SEE, missing
 
 log = structlog.get_logger(__name__)
@@ -107,6 +108,8 @@ class LiveSocket(BrowserSocket):
         self._outbox = Outbox()
         self._levels = SentLevels()
         self._minutes_sent: set[str] = set()
+        self._recorders = messages.NO_RECORDERS  # as last sent
+        self._recorders_known_from = steady_now()
         self._sent_at = time.monotonic()
         self._outbox_filled = asyncio.Event()
         self._joined = asyncio.Event()
@@ -175,6 +178,7 @@ class LiveSocket(BrowserSocket):
                 unreachable = True
             if snapshot_due:
                 self._request_snapshot()
+            await self._update_recorders(now, unreachable=unreachable)
             snapshot_due = await set_within(CHECK_SECONDS, self._news_missed)
 
     def _expire(self, now: datetime) -> None:
@@ -196,6 +200,21 @@ class LiveSocket(BrowserSocket):
             query.cancel()
         self._outbox.put(self._view.reconcile(stored, steady_now()))
         self._outbox_filled.set()
+
+    async def _update_recorders(self, now: datetime, *, unreachable: bool) -> None:
+        if unreachable:  # until the recorders have reported again, all of them look dead
+            self._recorders_known_from = now + SILENT_AFTER
+        if now < self._recorders_known_from:
+            return None
+        try:
+            recorders = await _database.run(recorder_state, timezone.now())
+        except DatabaseError:
+            return await self._update_recorders(now, unreachable=True)
+        if recorders != self._recorders:
+            self._recorders = recorders
+            self._outbox.put_recorders({"type": "recorders", **recorders})
+            self._outbox_filled.set()
+        return None
 
     def _request_snapshot(self) -> None:
         self._outbox.request_snapshot()

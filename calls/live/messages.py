@@ -91,6 +91,30 @@ class Totals(TypedDict):
     seal_lag_seconds: float
 
 
+class Refusals(TypedDict):
+    """Refused handshakes of the last hour by reason (`calls.wording.REFUSALS`): from ACS, and from
+    clients that do not look like ACS.
+    """
+
+    from_acs: dict[str, int]
+    others: dict[str, int]
+
+
+class RecorderState(TypedDict):
+    """The recording processes, as the database knows them. `silent_since`: when the first of those
+    was last heard of that have died or are cut off, in ISO 8601; None if there are none.
+    """
+
+    reporting: int
+    silent_since: str | None
+    refused: Refusals
+
+
+NO_RECORDERS = RecorderState(
+    reporting=0, silent_since=None, refused=Refusals(from_acs={}, others={})
+)
+
+
 class News(TypedDict):
     """The news of one process in one tick.
 

@@ -32,6 +32,7 @@ class Outbox:
         self._messages: list[BrowserMessage] = []
         self._levels: dict[str, Levels] = {}
         self._totals: BrowserMessage | None = None
+        self._recorders: BrowserMessage | None = None
         self._minutes: dict[str, str] = {}
 
     def request_snapshot(self) -> None:
@@ -59,18 +60,24 @@ class Outbox:
         """Replaces the waiting totals, which are out of date."""
         self._totals = totals
 
+    def put_recorders(self, recorders: BrowserMessage) -> None:
+        """Replaces the waiting state of the recorders, which is out of date."""
+        self._recorders = recorders
+
     def put_minutes(self, minutes: dict[str, str]) -> None:
         """Adds the last minute of participants. Each is put once, which bounds the number."""
         self._minutes |= minutes
 
     def take_totals_and_minutes(self) -> list[BrowserMessage]:
-        """Removes and returns totals and minutes, which may be sent after the call messages."""
+        """Removes and returns totals, recorders and minutes, which may be sent after the call
+        messages.
+        """
         if not self._has_begun:
             return []
-        taken = [] if self._totals is None else [self._totals]
+        taken = [each for each in (self._totals, self._recorders) if each is not None]
         if self._minutes:
             taken.append({"type": "minutes", "minutes": self._minutes})
-        self._totals, self._minutes = None, {}
+        self._totals, self._recorders, self._minutes = None, None, {}
         return taken
 
     def take(self) -> tuple[bool, list[BrowserMessage], Levels]:

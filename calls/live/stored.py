@@ -1,15 +1,20 @@
-"""The live calls in the database, in their REST form: the basis of first paint and snapshot."""
+"""Live calls and recorders in the database: the basis of first paint and snapshot."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
 from django.db.models.functions import Now
 
-from calls.live.messages import CallData
-from calls.models import Call
+from calls.live.messages import CallData, RecorderState
+from calls.models import Call, RecorderProcess
 from calls.serializers import CallSerializer
+from calls.times import iso_text
+
+MAX_PROCESSES = 100
 
 
 def stored_live_calls(now: datetime | Now) -> list[CallData]:
@@ -18,3 +23,27 @@ def stored_live_calls(now: datetime | Now) -> list[CallData]:
     """
     calls = Call.objects.for_rest(now).live(now).order_by("-started_at", "-id")
     return [cast("CallData", dict(call)) for call in CallSerializer(calls, many=True).data]
+
+
+def recorder_state(now: datetime) -> RecorderState:
+    """Returns the state of all recorders. `now`: the time of this host. Raises `django.db.Error`
+    if the database is unreachable.
+    """
+    rows = list(RecorderProcess.objects.all()[:MAX_PROCESSES])
+    silent = [row for row in rows if row.is_silent(now)]
+    missing = [row.seen_at for row in silent if not _is_replaced(row, rows)]
+    refused = {
+        side: dict(sum((Counter((row.refusals or {}).get(side, {})) for row in rows), Counter()))
+        for side in ("from_acs", "others")
+    }
+    return {
+        "reporting": len(rows) - len(silent),
+        "silent_since": iso_text(min(missing)) if missing else None,
+        "refused": {"from_acs": refused["from_acs"], "others": refused["others"]},
+    }
+
+
+def _is_replaced(row: RecorderProcess, rows: Sequence[RecorderProcess]) -> bool:
+    """Whether another process has been started on its host since it was last heard of."""
+    others = (other for other in rows if other.host == row.host and other != row)
+    return any(other.started_at >= row.seen_at for other in others)

@@ -22,7 +22,7 @@ from calls.models.audio_objects import AudioBlob, DiscardedAudio
 from calls.models.call import Call, CallQuerySet
 from calls.models.ledger import LedgerEntry
 from calls.models.participant import Participant, ParticipantQuerySet
-from calls.models.recorder import FailedJournal, RecorderProcess
+from calls.models.recorder import SILENT_AFTER, FailedJournal, RecorderProcess
 from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
 from calls.models.subscription import (
     BROKEN,
@@ -40,6 +40,7 @@ __all__ = [
     "CLOCK_TOLERANCE",
     "COUNTS",
     "HEARTBEAT_TIMEOUT",
+    "SILENT_AFTER",
     "AudioBlob",
     "Call",
     "CallQuerySet",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
+
+from calls.models.subscription import CLOCK_TOLERANCE
+
+SILENT_AFTER = timedelta(seconds=30)
+"""Recorders report every five seconds."""
 
 
 class RecorderProcess(models.Model):
@@ -27,6 +34,11 @@ class RecorderProcess(models.Model):
         help_text="Attempts that failed and are repeated: store, database, journal."
     )
     last_error = models.CharField(max_length=200, blank=True)
+    refusals = models.JSONField(
+        null=True,
+        help_text="Refused handshakes of the last hour by reason: `from_acs` and `others`. Null if "
+        "the process is of an older version.",
+    )
 
     class Meta:
         ordering = ["host", "started_at"]
@@ -34,6 +46,12 @@ class RecorderProcess(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def is_silent(self, now: datetime) -> bool:
+        """Whether it has not reported for a while: it has died, or cannot reach the database. One
+        that was stopped has no row.
+        """
+        return not -CLOCK_TOLERANCE < now - self.seen_at < SILENT_AFTER
 
     @property
     def short_id(self) -> str:

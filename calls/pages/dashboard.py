@@ -20,7 +20,7 @@ from calls.live.stored import stored_live_calls
 from calls.models import database_now
 from calls.pages.decorators import page
 from calls.permissions import TO_LISTEN, TO_SEE, missing
-from calls.wording import ALARM_SEVERITIES, ALARMS
+from calls.wording import ALARM_SEVERITIES, ALARMS, REFUSALS
 
 
 @page(TO_SEE)
@@ -36,6 +36,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "kinds": KINDS,
         "alarm_words": ALARMS,
         "alarm_severities": ALARM_SEVERITIES,
+        "refusal_words": REFUSALS,
         "now": now.isoformat(),
         "may_listen": not missing(request.user, TO_LISTEN),
     }

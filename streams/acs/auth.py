@@ -85,6 +85,15 @@ class Reason(StrEnum):
     WRONG_PROCESS = "this process does not record (ROLE=web)"
 
 
+SIGNED = frozenset(
+    {
+        *(Reason.EXPIRED, Reason.NOT_YET_VALID, Reason.MISSING_CLAIM),
+        *(Reason.WRONG_ISSUER, Reason.WRONG_AUDIENCE),
+    }
+)
+"""Found only after the signature was verified: the handshake is from ACS."""
+
+
 class Refused(Exception):
     """The socket must not be accepted."""
 
@@ -94,6 +103,11 @@ class Refused(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
         self.reason = reason
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether Microsoft has signed the token, so that no stranger can cause this refusal."""
+        return self.reason in SIGNED
 
 
 class Unauthenticated(Refused):

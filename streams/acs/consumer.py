@@ -34,6 +34,7 @@ from streams.recorder import Recorder
 log = structlog.get_logger(__name__)
 
 BAD_HANDSHAKE, UNSUPPORTED_AUDIO, NO_MEDIA, NOT_RECORDING = 4400, 4415, 4422, 4503
+CONNECTION_ID, CORRELATION_ID = b"x-ms-call-connection-id", b"x-ms-call-correlation-id"
 HTTP_STATUS = {BAD_HANDSHAKE: 400, NOT_RECORDING: 503}
 
 YIELD_EVERY = 64
@@ -82,17 +83,21 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         """Opens a stream for an authenticated socket; refuses any other before accept."""
         try:
             await self._auth.admit(scope)
-            connection_id = header(scope, b"x-ms-call-connection-id")
-            correlation_id = header(scope, b"x-ms-call-correlation-id")
+            connection_id = header(scope, CONNECTION_ID)
+            correlation_id = header(scope, CORRELATION_ID)
             stream = self._recorder.open(connection_id, correlation_id, protocol.ACS)
         except Refused as refused:
+            from_acs = refused.is_signed or has_call_id(scope)
+            self._recorder.note_refusal(refused.reason.name.lower(), from_acs=from_acs)
             self._recorder.note_handshake("refused")
             await refuse(scope, send, refused.close_code, refused.status)
         except Malformed as malformed:
+            self._recorder.note_refusal("bad_handshake", from_acs=has_call_id(scope))
             self._recorder.note_handshake("failed")
             log.warning("handshake refused", reason=malformed.reason)
             await refuse(scope, send, BAD_HANDSHAKE, HTTP_STATUS[BAD_HANDSHAKE])
         except JournalUnwritable as error:
+            self._recorder.note_refusal("not_recording", from_acs=has_call_id(scope))
             self._recorder.note_handshake("failed")
             log.error("handshake refused", reason=str(error))
             await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
@@ -139,6 +144,13 @@ def header(scope: dict[str, Any], name: bytes) -> str:
     """Returns the header's value, "" if absent. Raises `Malformed` if it is not fit for an id."""
     value = next((value for key, value in scope["headers"] if key.lower() == name), b"")
     return protocol.identifier(name.decode(), value.decode("latin-1").strip())
+
+
+def has_call_id(scope: dict[str, Any]) -> bool:
+    """Returns whether the handshake has one of the headers by which ACS names its call. Scanners do
+    not know them.
+    """
+    return any(key.lower() in (CONNECTION_ID, CORRELATION_ID) for key, _value in scope["headers"])
 
 
 def _log_totals(stream: Stream) -> None:

@@ -24,7 +24,10 @@ STREAM_ALARMS = (
     *("not_written", "no_audio", "stalled", "dead_air"),
     *("one_way", "clipping", "too_low", "malformed", "odd_timestamp", "wrong_rate"),
 )
-PROCESS_ALARMS = ("disk_low", "not_synced", "sealing_behind", "store_away", "database_away")
+PROCESS_ALARMS = (
+    *("disk_low", "not_synced", "sealing_behind", "store_away", "database_away"),
+    "acs_refused",
+)
 
 FULL_SCALE_DBFS = -0.1
 """Peaks at or above this level are clipped: the highest of 16 bits is -0.0003 dBFS."""
@@ -32,6 +35,8 @@ FULL_SCALE_DBFS = -0.1
 CLIPPING_SECONDS = 10.0
 MALFORMED_SECONDS = 60.0
 ODD_TIMESTAMP_SECONDS = 60.0
+REFUSED_SECONDS = 60.0
+"""ACS tries again, and calls begin, at longer intervals than the other alarms are held."""
 
 MAX_INTERVAL_SECONDS = 2.0
 """After a longer interval the process itself was stalled: the time before proves nothing about a
@@ -82,7 +87,7 @@ class StreamReading(NamedTuple):
 
 class ProcessReading(NamedTuple):
     """Figures of the process. `lag_segments`: age of the oldest waiting journal, in segment
-    lengths; the last three are totals.
+    lengths; the last four are totals. `refused_from_acs`: see `streams.live.refusals`.
     """
 
     disk_is_low: bool
@@ -91,6 +96,7 @@ class ProcessReading(NamedTuple):
     sealed: int
     failures: Mapping[SealStage, int]
     fsync_failures: int = 0
+    refused_from_acs: int = 0
 
 
 class Interval(NamedTuple):
@@ -303,12 +309,13 @@ class ProcessRules(Evaluator):
     def __init__(self, limits: Thresholds) -> None:
         super().__init__()
         self._limits = limits
-        self._sealed = self._fsync_failures = 0
+        self._sealed = self._fsync_failures = self._refused_from_acs = 0
         self._failures: dict[SealStage, int] = {}
         self._failing: set[SealStage] = set()
         self._disk_low = AlarmLatch("disk_low", clear_seconds=5.0)
         self._not_synced = AlarmLatch("not_synced", clear_seconds=5.0)
         self._behind = AlarmLatch("sealing_behind", clear_seconds=5.0)
+        self._refused = AlarmLatch("acs_refused", clear_seconds=REFUSED_SECONDS)
         self._outages: dict[SealStage, AlarmLatch] = {
             "store": AlarmLatch("store_away", raise_seconds=limits.outage_seconds),
             "database": AlarmLatch("database_away", raise_seconds=limits.outage_seconds),
@@ -316,7 +323,8 @@ class ProcessRules(Evaluator):
 
     @property
     def latches(self) -> list[AlarmLatch]:
-        return [self._disk_low, self._not_synced, self._behind, *self._outages.values()]
+        own = [self._disk_low, self._not_synced, self._behind, self._refused]
+        return [*own, *self._outages.values()]
 
     def evaluate(self, reading: ProcessReading, now: float, now_us: int) -> list[Alarm]:
         """Returns the alarms that are raised or cleared."""
@@ -326,6 +334,9 @@ class ProcessRules(Evaluator):
             self._not_synced.update(interval, active=reading.fsync_failures > self._fsync_failures),
             self._behind.update(
                 interval, active=reading.lag_segments > self._limits.behind_segments
+            ),
+            self._refused.update(
+                interval, active=reading.refused_from_acs > self._refused_from_acs
             ),
         ]
         for stage, latch in self._outages.items():
@@ -339,4 +350,5 @@ class ProcessRules(Evaluator):
             self._failures[stage] = failures
             changes.append(latch.update(interval, active=stage in self._failing))
         self._sealed, self._fsync_failures = reading.sealed, reading.fsync_failures
+        self._refused_from_acs = reading.refused_from_acs
         return [change for change in changes if change]

@@ -18,7 +18,9 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 import structlog
+from django.db import Error as DatabaseError
 
+from calls.live.messages import Refusals
 from calls.models import FailedJournal, RecorderProcess
 from streams.journal.spool import JOURNALS, SET_ASIDE
 from streams.stats import Backlog, SealStage
@@ -45,13 +47,16 @@ class _Failure:
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """Figures of a process. `last_error`: of the newest failed attempt to seal."""
+    """Figures of a process. `last_error`: of the newest failed attempt to seal. `refusals`: refused
+    handshakes of the last hour.
+    """
 
     open_streams: int
     segments_sealed: int
     failures: Mapping[SealStage, int]
     backlog: Backlog
     last_error: str
+    refusals: Refusals
 
 
 class FailureLog:
@@ -113,6 +118,7 @@ class FailureLog:
             spool_bytes=status.backlog.size_bytes,
             failures=dict(status.failures),
             last_error=status.last_error,
+            refusals=status.refusals,
         )
         columns = [field.name for field in RecorderProcess._meta.fields if not field.primary_key]
         RecorderProcess.objects.bulk_create(
@@ -180,6 +186,14 @@ class FailureLog:
         if sealed:
             FailedJournal.objects.filter(id__in=sealed).delete()
         return rows
+
+
+def forget_process(own: Path) -> None:
+    """Deletes the row of a process that is stopped in good order."""
+    try:
+        RecorderProcess.objects.filter(id=UUID(own.name)).delete()
+    except DatabaseError as error:  # it will be deleted with the rows of dead processes
+        log.info("process row not deleted", error=type(error).__name__)
 
 
 def _file_of(stem: Path) -> Path | None:

@@ -4,7 +4,8 @@ As a thread it would share the interpreter with the event loop: each time a pack
 loop releases the lock, and waits up to 5 ms to get it back. A process also has a lower priority, so
 sockets come first when there is one core for all.
 
-    recorder ── stdin: a byte wakes, the end of the pipe ends ──▶ sealer
+    recorder ── stdin: a dot wakes, a line has new refusals, "!" means that the recorder is being
+                stopped in good order, the end of the pipe ends ──▶ sealer
              ◀── stdout: a `SealerReport` in a line, twice a second ──
 
 The pipe closes with the recorder's process, however it died, so no sealer outlives its recorder
@@ -24,7 +25,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from calls.live.messages import Refusals
 from streams.journal.backlog import backlog_of
 from streams.sealing.backlog_watch import BacklogWatch
 from streams.stats import Backlog, SealStage
@@ -44,11 +46,16 @@ RESTART_SECONDS = 1.0
 STOP_SECONDS = 3.0
 """Time to finish the current file after the recorder is gone."""
 NICE = 5
+GOODBYE = b"!"
+"""Its row is deleted: a row without reports would mean that the process has died."""
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class SealerHandle(Protocol):
     """The interface of a sealer to its recorder, whether it is a thread or a process."""
+
+    refusals: Callable[[], Refusals]
+    """Returns the refused handshakes of the last hour. Set by the recorder, called in a thread."""
 
     @property
     def backlog(self) -> Backlog: ...
@@ -75,6 +82,10 @@ class SealerReport(Struct, frozen=True):
     backlog: Backlog
 
 
+def no_refusals() -> Refusals:
+    return Refusals(from_acs={}, others={})
+
+
 class SealerProcess:
     """`start` it, `wake` it when a journal has been finished, `stop` it. Its figures are those of
     the last report.
@@ -91,6 +102,7 @@ class SealerProcess:
         self._lock = threading.Lock()
         self._totals_before: Counter[str] = Counter()  # of sealers that have died
         self._report = SealerReport(0, {}, Backlog())
+        self.refusals: Callable[[], Refusals] = no_refusals
 
     @property
     def backlog(self) -> Backlog:
@@ -112,10 +124,7 @@ class SealerProcess:
         self._thread.start()
 
     def wake(self) -> None:
-        with self._lock:
-            if self._child and self._child.stdin and not self._child.stdin.closed:
-                with suppress(OSError):  # full: it has been woken often enough; broken: it has died
-                    os.write(self._child.stdin.fileno(), b".")
+        self._write(b".")  # if the pipe is full, it has been woken often enough
 
     def stop(self, timeout_seconds: float) -> bool:
         """Lets the current file finish, and kills the process after the timeout: that is harmless
@@ -125,6 +134,8 @@ class SealerProcess:
             self._stopping.set()
             child = self._child
             if child and child.stdin:
+                with suppress(OSError, ValueError):  # it has died; its pipe is closed
+                    os.write(child.stdin.fileno(), GOODBYE)
                 child.stdin.close()
         if child:
             try:
@@ -134,6 +145,16 @@ class SealerProcess:
         if self._thread.is_alive():
             self._thread.join()
         return True
+
+    def _write(self, message: bytes) -> bool:
+        """Writes to the child; False if the pipe is full or the child has died. At most 4096 bytes:
+        then all or nothing is written.
+        """
+        with self._lock:
+            if self._child and self._child.stdin and not self._child.stdin.closed:
+                with suppress(OSError):
+                    return os.write(self._child.stdin.fileno(), message) == len(message)
+        return False
 
     def _supervise(self) -> None:
         """Starts the sealer, restarts it whenever it has died, and reads its reports."""
@@ -160,7 +181,10 @@ class SealerProcess:
     def _follow(self, child: subprocess.Popen[bytes]) -> None:
         """Reads the reports of a sealer until it ends, then adds its totals to those before it."""
         assert child.stdout, "it was asked for"
+        told = no_refusals()
         for line in child.stdout:
+            if (refusals := self.refusals()) != told:
+                told = refusals if self._write(msgspec.json.encode(refusals) + b"\n") else told
             try:
                 self._report = msgspec.json.decode(line, type=SealerReport)
             except msgspec.DecodeError:
@@ -196,25 +220,47 @@ def main(spool_folder: Path, own: Path) -> int:
     gc.collect()
     # imported modules are never garbage, and a full collection would visit all of them: 90 ms
     gc.freeze()
-    sealer = Sealer(spool_folder, own)
+    return _seal(Sealer(spool_folder, own), spool_folder, own)
+
+
+def _seal(sealer: SealerHandle, spool_folder: Path, own: Path) -> int:
     sealer.start()
     # Measured beside the sealer, which may hang in a query of a database that does not answer.
     watch = BacklogWatch(spool_folder)
+    inbox = Inbox(sealer)
     with suppress(BrokenPipeError):  # the recorder has gone
-        while _wait_for_recorder(sealer):
+        while inbox.wait():
             report = SealerReport(sealer.segments_sealed, sealer.failures, watch.backlog())
             os.write(sys.stdout.fileno(), msgspec.json.encode(report) + b"\n")
-    return 0 if sealer.stop(STOP_SECONDS) else 1
+    is_done = sealer.stop(STOP_SECONDS)
+    if inbox.has_goodbye:
+        from streams.sealing.failures import forget_process  # models, as above
+
+        forget_process(own)
+    return 0 if is_done else 1
 
 
-def _wait_for_recorder(sealer: SealerHandle) -> bool:
-    """Waits up to `REPORT_SECONDS` for a byte that wakes the sealer; False at the end of the
-    pipe.
-    """
-    if not select.select([sys.stdin], [], [], REPORT_SECONDS)[0]:
-        return True
-    sealer.wake()
-    return bool(os.read(sys.stdin.fileno(), 65_536))
+class Inbox:
+    """Reads what the recorder writes to standard input."""
+
+    def __init__(self, sealer: SealerHandle) -> None:
+        self._sealer = sealer
+        self._unread = b""
+        self.has_goodbye = False
+
+    def wait(self) -> bool:
+        """Waits up to `REPORT_SECONDS` for the recorder; False at the end of the pipe."""
+        if not select.select([sys.stdin], [], [], REPORT_SECONDS)[0]:
+            return True
+        read = os.read(sys.stdin.fileno(), 65_536)
+        if b"." in read:
+            self._sealer.wake()
+        self.has_goodbye |= GOODBYE in read
+        *lines, self._unread = (self._unread + read.strip(b".!")).split(b"\n")
+        if lines:  # only the newest counts
+            refusals = msgspec.json.decode(lines[-1].strip(b".!"), type=Refusals)
+            self._sealer.refusals = lambda: refusals
+        return bool(read)
 
 
 if __name__ == "__main__":

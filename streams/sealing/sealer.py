@@ -35,6 +35,7 @@ from django.db import DataError, IntegrityError, connections
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
+from calls.live.messages import Refusals
 from calls.storage import StoreUnreachable
 from calls.storage.sweeper import Sweeper
 from streams.journal import spool
@@ -102,6 +103,7 @@ class Sealer:
         self._failure_log = FailureLog(spool_folder, own, timezone.now())
         self._last_error = ""
         self._backlog_watch = BacklogWatch(spool_folder, clock)
+        self.refusals: Callable[[], Refusals] = lambda: Refusals(from_acs={}, others={})
         self.segments_sealed = 0
         self.backlog = Backlog()
         self.failures: dict[SealStage, int] = {"store": 0, "database": 0, "journal": 0}
@@ -306,6 +308,7 @@ class Sealer:
             self.failures,
             self.backlog,
             self._last_error,
+            self.refusals(),
         )
         for path in self._failure_log.sync(status, timezone.now()):
             self._retry_at.pop(path, None)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from django.test import tag
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from calls.live.messages import CallData
 from tests.browser.test_dashboard import DashboardTestCase, begun, participant_ids
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended
+from tests.calls.rows import make_process
 
 CHANGES = ("Alarm", "Cleared")
 
@@ -162,3 +165,35 @@ class Drawer(DashboardTestCase):
             page.keyboard.press("a")
             page.reload()
             expect(page.get_by_role("region", name="Alarms")).to_be_visible()
+
+
+@tag("browser")
+class Recorders(DashboardTestCase):
+    def test_a_refused_call_is_shown_with_its_reason_among_thousands_of_strangers(self) -> None:
+        refused = {"from_acs": {"wrong_stream_token": 3}, "others": {"no_header": 2412}}
+        make_process(refusals=refused)
+        with self.window() as page:
+            self.opened(page)
+            expect(page.locator("#refused-figure")).to_have_text("3 refused from ACS")
+            self.publish(alarms=[an_alarm("acs_refused")])
+            page.get_by_role("button", name="1 alarm").click()
+            drawer = page.get_by_role("region", name="Alarms")
+            expect(drawer.get_by_role("listitem")).to_contain_text(
+                re.compile(
+                    r"ACS is being refused.*wrong stream token in the address \(3\)", re.DOTALL
+                )
+            )
+            expect(drawer.get_by_role("row").nth(2)).to_have_text(
+                re.compile(r"no token of ACS\s*0\s*2,412")
+            )
+        self.assertEqual(self.console, [])
+
+    def test_a_recorder_that_has_died_is_said(self) -> None:
+        died = timezone.now() - timedelta(minutes=3)
+        make_process(seen_at=died, started_at=died)
+        with self.window() as page:
+            self.opened(page)
+            expect(page.get_by_text("No recorder has reported since")).to_contain_text(
+                "Calls are not being recorded."
+            )
+        self.assertEqual(self.console, [])

@@ -79,6 +79,22 @@ class Alarms(RecorderTestCase):
             self.assertAlmostEqual(packets, 50.0, delta=5.0)
         self.recorder.close(stream, 1000)
 
+    async def test_a_refused_call_is_published_although_no_call_is_open(self) -> None:
+        with self.assertLogs("streams.live.alarm_monitor", "WARNING"):
+            self.recorder.note_refusal("wrong_stream_token", from_acs=True)
+            await until(lambda: any(news.get("alarms") for news in self.dashboards.news))
+        (alarm,) = next(news["alarms"] for news in self.dashboards.news if news.get("alarms"))
+        self.assertEqual((alarm["call"], alarm["alarm"]), (None, "acs_refused"))
+        self.assertEqual(self.recorder.stats().refusals, {("wrong_stream_token", True): 1})
+
+    async def test_strangers_raise_no_alarm_and_cause_no_news(self) -> None:
+        for _scanner in range(1000):
+            self.recorder.note_refusal("no_header", from_acs=False)
+        self.assertIsNone(self.recorder._ticker)
+        self.recorder.tick(100.0, START_US)
+        self.assertEqual(self.recorder.stats().alarms["acs_refused"], 0)
+        self.assertEqual(self.recorder.stats().refusals, {("no_header", False): 1000})
+
     async def test_of_the_process_are_published_after_the_last_call(self) -> None:
         left = self.spool / "left"
         left.mkdir()

@@ -7,7 +7,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -20,13 +21,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from calls.admin.overview import sizes
 from calls.admin.overview.configuration import groups
-from calls.models import CLOCK_TOLERANCE, DiscardedAudio, FailedJournal, RecorderProcess
+from calls.live.stored import recorder_state
+from calls.models import DiscardedAudio, FailedJournal, RecorderProcess
 from calls.search import uuid_in
 from calls.storage import deletion
+from calls.wording import REFUSALS
 
 SEE, RETRY, SWEEP = "calls.view_recorderprocess", "calls.change_failedjournal", "calls.delete_call"
-SILENT_AFTER = timedelta(seconds=30)
-"""Recorders report every five seconds."""
 BEHIND_SEGMENTS = 6
 """As in the alarm `sealing_behind` (streams/live/alarm_rules.py), so that page and dashboard
 agree.
@@ -56,15 +57,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Overview",
-        "processes": [
-            {
-                "row": row,
-                "is_silent": not -CLOCK_TOLERANCE < now - row.seen_at < SILENT_AFTER,
-                "is_behind": row.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
-                "failures": ", ".join(f"{n} {stage}" for stage, n in row.failures.items() if n),
-            }
-            for row in RecorderProcess.objects.all()[:MAX_PROCESSES]
-        ],
+        "processes": list(_processes(now)),
+        "refused": _refused(now),
         "failed": failed[:MAX_FAILED],
         "has_more_failed": len(failed) > MAX_FAILED,
         "discarded": _discarded(),
@@ -111,6 +105,27 @@ def sweep(request: HttpRequest) -> HttpResponse:
     else:
         messages.success(request, "Removed.")
     return redirect("admin-overview")
+
+
+def _processes(now: datetime) -> Iterator[dict[str, Any]]:
+    for row in RecorderProcess.objects.all()[:MAX_PROCESSES]:
+        yield {
+            "row": row,
+            "is_silent": row.is_silent(now),
+            "is_behind": row.seal_lag_seconds > BEHIND_SEGMENTS * settings.SEGMENT_SECONDS,
+            "failures": ", ".join(f"{n} {stage}" for stage, n in row.failures.items() if n),
+        }
+
+
+def _refused(now: datetime) -> list[tuple[str, int, int]]:
+    """Returns reason, number from ACS and number from others, for each reason of the last hour."""
+    refused = recorder_state(now)["refused"]
+    from_acs, others = refused["from_acs"], refused["others"]
+    found = [
+        (REFUSALS.get(reason, reason), from_acs.get(reason, 0), others.get(reason, 0))
+        for reason in from_acs | others
+    ]
+    return sorted(found, key=lambda row: row[1:], reverse=True)
 
 
 def _discarded() -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from acsmedia.monitoring.metrics import Exposition, RecorderStats, metrics
+from calls.wording import REFUSALS
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 TOKEN = "a-token-of-prometheus"
@@ -16,6 +17,7 @@ STATS = RecorderStats(
     packets=50,
     messages={"audio": 50, "malformed": 2},
     handshakes={"accepted": 3, "refused": 1},
+    refusals={("expired", True): 1, ("no_header", False): 5},
     journal_bytes=33_000,
     segments_sealed=4,
     seal_failures={"database": 7},
@@ -38,6 +40,13 @@ EXPECTED = {
     "acsmedia_handshakes_total[accepted]": 3,
     "acsmedia_handshakes_total[refused]": 1,
     "acsmedia_handshakes_total[failed]": 0,
+    **{
+        f"acsmedia_refused_handshakes_total[{reason}][{sender}]": 0
+        for reason in REFUSALS
+        for sender in ("acs", "other")
+    },
+    "acsmedia_refused_handshakes_total[expired][acs]": 1,
+    "acsmedia_refused_handshakes_total[no_header][other]": 5,
     "acsmedia_journal_bytes_total": 33_000,
     "acsmedia_segments_sealed_total": 4,
     "acsmedia_seal_failures_total[store]": 0,

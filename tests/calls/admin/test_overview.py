@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from calls.admin.overview import sizes
 from calls.admin.overview.configuration import groups
-from calls.admin.overview.page import BEHIND_SEGMENTS, SILENT_AFTER
-from calls.models import DiscardedAudio, FailedJournal, RecorderProcess, Segment
+from calls.admin.overview.page import BEHIND_SEGMENTS
+from calls.models import SILENT_AFTER, DiscardedAudio, FailedJournal, RecorderProcess, Segment
 from calls.storage import audio_store
 from streams.live.alarm_rules import Thresholds
 from tests.calls.admin.pages import AdminPageTestCase
@@ -61,6 +61,13 @@ class Page(AdminPageTestCase):
             self.assertContains(response, text)
         self.assertContains(response, "behind:", count=1)
         self.assertContains(response, "silent</strong>", count=1)
+
+    def test_it_shows_refused_connections_by_reason(self) -> None:
+        self.assertContains(self.client.get(OVERVIEW), "<p>None.</p>", html=True)
+        make_process(refusals={"from_acs": {"expired": 3}, "others": {"no_header": 2412}})
+        response = self.client.get(OVERVIEW)
+        for text in ("Token expired: check the clock", ">3</strong>", "No token of ACS", ">2412<"):
+            self.assertContains(response, text)
 
     def test_it_shows_the_amount_of_audio(self) -> None:
         Recording(tracks=(Spoken(ALICE, segments=9),)).write()

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import count
 from typing import Any
 from unittest import mock
@@ -17,12 +18,17 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client, TransactionTestCase
+from django.utils import timezone
 
 from calls.live import channel, consumer
-from calls.live.messages import CallData
+from calls.live.messages import NO_RECORDERS, CallData
 from calls.live.sockets import open_sockets
+from calls.live.stored import recorder_state
+from calls.models import SILENT_AFTER
 from calls.routing import live_socket
+from calls.times import iso_text
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended, news
+from tests.calls.rows import make_process
 from tests.people import person
 
 ORIGIN = b"http://testserver"
@@ -112,6 +118,39 @@ class Messages(LiveSocketTestCase):
         async with self.connected() as socket:
             snapshot = await self.receive(socket, "snapshot")
         self.assertEqual(snapshot["calls"], [a_call(1, CUSTOMER)])
+
+    async def test_tell_the_state_of_the_recorders(self) -> None:
+        died = timezone.now() - SILENT_AFTER - timedelta(seconds=1)
+        refused = {"from_acs": {"expired": 1}, "others": {}}
+        make = sync_to_async(make_process)
+        await make(seen_at=died, started_at=died, refusals=refused)
+        async with self.connected() as socket:
+            await self.receive(socket, "snapshot")
+            state = await self.receive(socket, "recorders")
+            self.assertEqual(state["silent_since"], iso_text(died))
+            self.assertEqual((state["reporting"], state["refused"]), (0, refused))
+            with mock.patch.object(consumer, "recorder_state", return_value=NO_RECORDERS):
+                await channel.publish(news(number=1))
+                await channel.publish(news(number=7))  # some were lost: the database is read
+                self.assertEqual((await self.receive(socket, "snapshot"))["type"], "snapshot")
+                self.assertIsNone((await self.receive(socket, "recorders"))["silent_since"])
+
+    async def test_call_no_recorder_dead_while_and_after_the_database_is_unreachable(self) -> None:
+        await sync_to_async(make_process)()
+        dead = {**NO_RECORDERS, "silent_since": "2026-11-23T10:00:00Z"}
+        with (
+            mock.patch.object(consumer, "CHECK_SECONDS", 0.05),
+            mock.patch.object(consumer, "LOGIN_SECONDS", 1000.0),
+            self.assertLogs("calls.live.consumer", "WARNING"),
+        ):
+            self.database.is_unreachable = True
+            async with self.connected() as socket:
+                await self.receive(socket, "snapshot")
+                self.database.is_unreachable = False
+                with mock.patch.object(consumer, "recorder_state", return_value=dead) as asked:
+                    for _heartbeat in range(5):
+                        await self.receive(socket, "levels")
+                    asked.assert_not_called()
 
     async def test_begin_with_a_complete_snapshot_while_news_pour_in(self) -> None:
         calls = [a_call(number, CUSTOMER) for number in range(30)]
@@ -249,7 +288,9 @@ class Outages(LiveSocketTestCase):
     async def test_a_database_that_hangs_delays_no_snapshot(self) -> None:
         answer = asyncio.Event()
 
-        async def hang(*_arguments: object) -> list[CallData]:
+        async def hang(work: object, *_arguments: object) -> Any:
+            if work is recorder_state:
+                return NO_RECORDERS
             await answer.wait()
             return [a_call(3)]
 

@@ -71,6 +71,14 @@ class HandshakeAuthentication(MediaSocketTestCase):
         self.assertEqual(await self.refused(), (4401, 401))
         self.assertEqual(await self.refused(path=f"{MEDIA}?token=another"), (4403, 403))
         self.assertEqual(self.recorder.stats().handshakes, {"refused": 4})
+        # each was tried on a server with HTTP responses and on one without
+        self.assertEqual(
+            self.recorder.stats().refusals,
+            {("no_stream_token", True): 2, ("wrong_stream_token", True): 2},
+        )
+        scanner = [(b"user-agent", b"a scanner")]
+        await self.refused(scanner)
+        self.assertEqual(self.recorder.stats().refusals["no_stream_token", False], 2)
 
     async def test_mode_token_accepts_the_right_token(self) -> None:
         self.use(HandshakeAuth("token", stream_token=STREAM_TOKEN))

@@ -14,6 +14,7 @@ from streams.ingest.packets import AudioData, AudioMetadata, DtmfData, Malformed
 from streams.ingest.stream import Stream
 from streams.journal.records import Audio, Closed, Counts, Dtmf, Handshake, Metadata, Record, Voice
 from streams.recorder import Recorder
+from streams.sealing.process import no_refusals
 from streams.stats import Backlog, SealStage
 from tests.streams.streams import ALICE, PACKET, START_US, audio, dtmf, metadata, read
 
@@ -48,6 +49,7 @@ class IdleSealer:
 
     def __init__(self, _spool: Path, _own: Path) -> None:
         self.failures: dict[SealStage, int] = {}
+        self.refusals = no_refusals
 
     def start(self) -> None: ...
 

@@ -332,6 +332,14 @@ class ProcessAlarms(TestCase):
             self.assertEqual(self.evaluate(failed._replace(fsync_failures=2)), [])
         self.assertEqual(self.evaluate(failed._replace(fsync_failures=2)), ["-not_synced"])
 
+    def test_a_refused_call_is_raised_at_once_and_clears_a_minute_after_the_last(self) -> None:
+        refused = HEALTHY._replace(refused_from_acs=1)
+        self.assertEqual(self.evaluate(HEALTHY, refused), ["acs_refused"])
+        self.assertEqual(self.evaluate(*[refused] * 59), [])
+        again = refused._replace(refused_from_acs=2)
+        self.assertEqual(self.evaluate(*[again] * 60), [])
+        self.assertEqual(self.evaluate(again), ["-acs_refused"])
+
     def test_disk_low_is_raised_at_once_and_clears_after_5_seconds(self) -> None:
         low = HEALTHY._replace(disk_is_low=True)
         self.assertEqual(self.evaluate(HEALTHY, low), ["disk_low"])

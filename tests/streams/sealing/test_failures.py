@@ -9,10 +9,11 @@ from unittest.mock import patch
 
 from django.utils import timezone
 
+from calls.live.messages import NO_RECORDERS, Refusals
 from calls.models import FailedJournal, RecorderProcess, Segment
 from streams.journal import spool
 from streams.sealing import steps
-from streams.sealing.failures import CHECK_SECONDS, FailureLog, ProcessStatus
+from streams.sealing.failures import CHECK_SECONDS, FailureLog, ProcessStatus, forget_process
 from streams.sealing.sealer import FAILURES_SECONDS, LONGEST_BACKOFF_SECONDS
 from streams.stats import Backlog
 from tests.streams.journals import Socket
@@ -35,6 +36,21 @@ class ProcessRow(SpoolTest):
         row.refresh_from_db()
         self.assertEqual(row.segments_sealed, Segment.objects.count())
         self.assertEqual((row.failures["store"], row.last_error), (1, "StoreUnreachable"))
+
+    def test_a_process_publishes_its_refused_handshakes(self) -> None:
+        refused = Refusals(from_acs={"expired": 2}, others={"no_header": 9})
+        self.process.sealer.refusals = lambda: refused
+        self.process.round()
+        self.assertEqual(RecorderProcess.objects.get().refusals, refused)
+
+    def test_a_process_that_is_stopped_leaves_no_row(self) -> None:
+        self.process.round()
+        another = self.new_process()
+        another.round()
+        forget_process(self.process.folder)
+        self.assertEqual(str(RecorderProcess.objects.get().id), another.folder.name)
+        with database_away(), self.assertLogs("streams.sealing.failures", "INFO"):
+            forget_process(another.folder)
 
     def test_a_process_without_a_heartbeat_for_an_hour_is_deleted(self) -> None:
         self.process.round()
@@ -181,7 +197,7 @@ class SetAside(SpoolTest):
     def test_a_file_that_another_process_sets_aside_is_found_within_half_a_minute(self) -> None:
         watcher, began = self.new_process(), timezone.now()
         failure_log = FailureLog(self.spool, watcher.folder, began)
-        status = ProcessStatus(0, 0, {}, Backlog(), "")
+        status = ProcessStatus(0, 0, {}, Backlog(), "", NO_RECORDERS["refused"])
         failure_log.sync(status, began)
         self.path.rename(self.path.with_suffix(spool.SET_ASIDE))
         failure_log.sync(status, began + CHECK_SECONDS / 2)

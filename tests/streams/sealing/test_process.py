@@ -13,9 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import DEFAULT, patch
 
+import msgspec
 from django.test import SimpleTestCase, TransactionTestCase, tag
 
-from calls.models import Segment
+from calls.live.messages import Refusals
+from calls.models import RecorderProcess, Segment
 from streams.journal import spool
 from streams.sealing.backlog_watch import BacklogWatch
 from streams.sealing.process import SealerProcess
@@ -42,6 +44,9 @@ def child(body: str) -> list[str]:
         "def woken(): return bool(os.read(0, 100))\n"
     )
     return [sys.executable, "-c", head + body]
+
+
+HEAR = " read = os.read(0, 4096)\n file.write(read)\n if not read: break"
 
 
 @tag("once")
@@ -71,6 +76,23 @@ class Supervised(SimpleTestCase):
         expect(lambda: sealer._child)
         sealer.wake()
         expect(lambda: sealer.segments_sealed == 1)
+
+    def test_it_is_told_new_refusals_and_that_it_is_stopped(self) -> None:
+        heard = self.folder / "heard"
+        sealer = SealerProcess(
+            *(self.folder, self.folder / "own"),
+            child(f"file = open({str(heard)!r}, 'ab', 0)\nwhile True:\n report(1)\n{HEAR}"),
+        )
+        refused = Refusals(from_acs={"expired": 1}, others={})
+        sealer.refusals = lambda: refused
+        sealer.start()
+        self.addCleanup(sealer.stop, 5)
+        expect(lambda: heard.exists() and b"expired" in heard.read_bytes())
+        sealer.wake()
+        sealer.stop(20)
+        lines = heard.read_bytes().split(b"\n")
+        self.assertEqual(msgspec.json.decode(lines[0]), refused)
+        self.assertEqual(lines[1:], [b".!"], "refusals are told once")
 
     def test_waking_a_child_that_does_not_read_does_not_block(self) -> None:
         sealer = self.start("time.sleep(60)")
@@ -179,6 +201,25 @@ class RealSealer(TransactionTestCase):
         found.release(remove_empty=True)
         self.assertFalse(self.own.path.exists())
         self.own = spool.claim(self.spool)
+
+    def test_its_row_has_refusals_and_is_deleted_when_it_is_stopped(self) -> None:
+        sealer = SealerProcess(self.spool, self.own.path)
+        sealer.refusals = lambda: Refusals(from_acs={}, others={"no_header": 3})
+        sealer.start()
+        self.addCleanup(sealer.stop, 20)
+        expect(lambda: RecorderProcess.objects.filter(refusals__others__no_header=3).exists())
+        sealer.stop(20)
+        self.assertFalse(RecorderProcess.objects.exists())
+
+    def test_a_recorder_that_dies_leaves_its_row(self) -> None:
+        sealer = self.start()
+        expect(RecorderProcess.objects.exists)
+        assert sealer._child
+        assert sealer._child.stdin
+        sealer._stopping.set()
+        sealer._child.stdin.close()
+        sealer._child.wait(20)
+        self.assertTrue(RecorderProcess.objects.exists())
 
     def test_two_never_work_on_the_same_folder(self) -> None:
         self.start()

@@ -60,7 +60,7 @@ export class AlarmRows {
     part(row, "call").textContent = call;
     part(row, "call").hidden = !call;
     part(row, "call").href = this.names.callUrl.replace("CALL", encodeURIComponent(alarm.call));
-    part(row, "participant").textContent = participant || (call ? "" : "Recorder");
+    part(row, "participant").textContent = participant || (call ? "" : this.names.detailOf(alarm) || "Recorder");
     part(row, "since").dateTime = alarm.since;
     const listen = row.querySelector("[data-do=listen]"); // null without the permission
     if (listen) {

@@ -8,6 +8,7 @@ import { chosen } from "./choice.js";
 import { counted } from "../format.js";
 import { LiveSocket } from "./live-socket.js";
 import { Painter } from "./rows/painter.js";
+import { Recorders } from "./recorders.js";
 import { Reading } from "./rows/reading.js";
 import { listenToKeys } from "./rows/row-keys.js";
 import { RowListening } from "./rows/row-listening.js";
@@ -37,7 +38,15 @@ let isRequested = false; // the operator has just changed the filters: rows may 
 const painter = new Painter({ get: (id) => voices.get(id) }, serverNow);
 const templates = { card: at("call-template"), participant: at("participant-template") };
 const cards = new CallCards(list, templates, names, painter);
-const alarms = new AlarmDrawer({ ...names, callUrl: list.dataset.callUrl }, serverNow);
+const recorders = new Recorders(JSON.parse(at("refusal-words").textContent));
+const alarms = new AlarmDrawer(
+  {
+    ...names,
+    callUrl: list.dataset.callUrl,
+    detailOf: (alarm) => recorders.detailOf(alarm),
+  },
+  serverNow,
+);
 const totals = new Totals();
 const listening = new RowListening(page, at("listening"), names.kinds);
 const reading = new Reading(list, () => show());
@@ -51,6 +60,10 @@ const SHOWN_AFTER_MS = 16; // two hundred simultaneous alarms are shown at once,
 function receive(message) {
   if (message.type === "levels") return receiveLevels(message.levels);
   if (message.type === "totals") return totals.update(message);
+  if (message.type === "recorders") {
+    recorders.show(message);
+    return alarms.show(state.alarms, state.calls);
+  }
   if (message.type === "minutes") {
     for (const [id, minute] of Object.entries(message.minutes)) voices.get(id)?.setMinute(minute);
     return undefined;

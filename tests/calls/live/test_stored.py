@@ -1,0 +1,48 @@
+"""The state of the recorders, as dashboards get it from the database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.test import TestCase
+from django.utils import timezone
+
+from calls.live.messages import NO_RECORDERS
+from calls.live.stored import recorder_state
+from calls.models import SILENT_AFTER
+from calls.times import iso_text
+from tests.calls.rows import make_process
+
+
+class Recorders(TestCase):
+    def setUp(self) -> None:
+        self.now = timezone.now()
+        self.died = self.now - SILENT_AFTER - timedelta(minutes=5)
+
+    def test_without_rows_nothing_is_known(self) -> None:
+        self.assertEqual(recorder_state(self.now), NO_RECORDERS)
+
+    def test_a_process_that_no_longer_reports_is_missing_since_then(self) -> None:
+        make_process(seen_at=self.died, started_at=self.died - timedelta(hours=1))
+        make_process(host="web-1", started_at=self.now)
+        state = recorder_state(self.now)
+        self.assertEqual((state["reporting"], state["silent_since"]), (1, iso_text(self.died)))
+
+    def test_a_process_that_was_started_again_on_its_host_is_not_missing(self) -> None:
+        make_process(seen_at=self.died, started_at=self.died - timedelta(hours=1))
+        make_process(started_at=self.died + timedelta(seconds=2))
+        self.assertIsNone(recorder_state(self.now)["silent_since"])
+
+    def test_a_neighbour_on_its_host_is_no_replacement(self) -> None:
+        make_process(seen_at=self.died, started_at=self.died - timedelta(hours=1))
+        make_process(started_at=self.died - timedelta(minutes=30))
+        self.assertEqual(recorder_state(self.now)["silent_since"], iso_text(self.died))
+
+    def test_refusals_are_added_up(self) -> None:
+        make_process(refusals={"from_acs": {"expired": 1}, "others": {"no_header": 7}})
+        make_process(refusals={"from_acs": {"expired": 2, "no_keys": 1}, "others": {}})
+        make_process(refusals=None)  # of an older version
+        self.assertEqual(
+            recorder_state(self.now)["refused"],
+            {"from_acs": {"expired": 3, "no_keys": 1}, "others": {"no_header": 7}},
+        )
