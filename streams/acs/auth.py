@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Literal, cast, get_args
 from urllib.parse import unquote_to_bytes
 
@@ -35,6 +36,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from calls.lockout import client_of_socket
 from streams.acs.jwks import KeySet, KeysUnavailable, UnknownKey, from_url
+from streams.acs.stored_keys import StoredKeys
 from streams.checks import check_auth
 from streams.ingest.loop_limiter import LoopLimiter, Overloaded
 
@@ -164,7 +166,10 @@ class HandshakeAuth:
         if errors := [found.msg for found in check_auth() if found.is_serious()]:
             raise ImproperlyConfigured(" ".join(errors))
         mode = cast("Mode", settings.ACS_AUTH)  # settings.py accepts no other value
-        keys = KeySet(from_url(settings.ACS_JWKS_URL)) if mode == "jwt" else None
+        url = settings.ACS_JWKS_URL
+        keys = None
+        if mode == "jwt":
+            keys = KeySet(from_url(url), StoredKeys(Path(settings.DATA_DIR), url))
         return cls(
             mode,
             audience=settings.ACS_RESOURCE_ID,
@@ -179,6 +184,13 @@ class HandshakeAuth:
         """
         if self._keys is not None:
             await self._keys.renew()
+
+    async def check_keys(self) -> None:
+        """Raises `KeysUnavailable`, with the reason, if there is no key: then every call is
+        refused.
+        """
+        if self._keys is not None:
+            await self._keys.check()
 
     async def admit(self, scope: Mapping[str, Any]) -> None:
         """Returns if the handshake `scope` (ASGI, type "websocket") may be accepted; else raises

@@ -7,7 +7,7 @@
 Requests run in a thread of their own, one at a time, shared by all waiting handshakes, and at most
 one per `MIN_INTERVAL_SECONDS`: clients choose the key ids they send, and a stranger must not be
 able to make us flood Microsoft with requests. A key set that cannot be renewed stays in use,
-because an unrecorded call is the greater damage.
+because an unrecorded call is the greater damage; so a copy on disk is used from the start.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from http.client import HTTPException, HTTPMessage
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, Protocol
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
+from streams.acs.stored_keys import Stored
 from streams.daemon_thread import in_daemon_thread
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,10 @@ MIN_INTERVAL_SECONDS = 10.0
 
 PATIENCE_SECONDS = 5.0
 """Longest wait of a handshake for one request to the key server."""
+KNOWN_PATIENCE_SECONDS = 1.0
+"""The same if its key is known, but old: the server may be unreachable for long, and Daphne allows
+a handshake 5 s.
+"""
 
 MAX_BYTES = 256 * 1024
 """Largest response that is accepted. Microsoft's has about 8 kB."""
@@ -48,6 +54,14 @@ MIN_KEY_BITS = 2048  # RFC 7518, section 3.3
 
 Fetch = Callable[[], bytes]
 """Blocking; returns a JSON Web Key Set. May raise OSError, HTTPException, ValueError."""
+
+
+class KeyStore(Protocol):
+    """A copy of the key set that outlives the process: `streams.acs.stored_keys`."""
+
+    def read(self) -> Stored | None: ...
+
+    def write(self, document: bytes) -> None: ...
 
 
 class NoKey(Exception):
@@ -70,11 +84,13 @@ class KeySet:
     def __init__(
         self,
         fetch: Fetch,
+        store: KeyStore | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._fetch = fetch
+        self._store = store
         self._clock = clock
         self._patience = patience_seconds
         # guards the four fields below: written by the fetching thread, read by event loops
@@ -83,14 +99,25 @@ class KeySet:
         self._asked_at: float | None = None
         self._answered_at: float | None = None
         self._fetching: Future[None] | None = None
+        self._failure = "not fetched yet"
+        self._load()
+
+    async def check(self) -> None:
+        """Renews the keys if it is time to; raises `KeysUnavailable`, with the reason, if there are
+        none: then every call is refused.
+        """
+        if self._is_due:
+            await self.renew()
+        if not self._keys:
+            raise KeysUnavailable(self._failure)
 
     async def find(self, key_id: str) -> RSAPublicKey:
         """Returns the key with that id, after at most two waits of `patience_seconds`. Raises
         `NoKey`.
         """
-        answered_at = self._answered_at
-        if answered_at is None or self._clock() - answered_at >= LIFETIME_SECONDS:
-            await self.renew()
+        if self._is_due:
+            is_known = key_id in self._keys
+            await self.renew(KNOWN_PATIENCE_SECONDS if is_known else None)
         if key_id not in self._keys:
             await self.renew()
         key = self._keys.get(key_id)
@@ -98,9 +125,14 @@ class KeySet:
             return key
         if self._answered_at is not None and self._answered_at == self._asked_at:
             raise UnknownKey  # the latest request was answered: the key does not exist
-        raise KeysUnavailable
+        raise KeysUnavailable(self._failure)
 
-    async def renew(self) -> None:
+    @property
+    def _is_due(self) -> bool:
+        answered_at = self._answered_at
+        return answered_at is None or self._clock() - answered_at >= LIFETIME_SECONDS
+
+    async def renew(self, patience_seconds: float | None = None) -> None:
         """Requests the key set, or joins the pending request; does nothing within
         `MIN_INTERVAL_SECONDS` of the last one.
         """
@@ -113,22 +145,54 @@ class KeySet:
                 self._fetching = in_daemon_thread(self._refresh, name="acs-key-set")
             fetching = self._fetching
         # `wait` does not cancel the request with this handshake
-        await asyncio.wait({asyncio.wrap_future(fetching)}, timeout=self._patience)
+        timeout = self._patience if patience_seconds is None else patience_seconds
+        await asyncio.wait({asyncio.wrap_future(fetching)}, timeout=timeout)
 
     def _refresh(self) -> None:
         try:
-            keys = parse_key_set(self._fetch())
+            document = self._fetch()
+            keys = parse_key_set(document)
         except Exception as error:
             unexpected = not isinstance(error, (OSError, HTTPException, ValueError))
-            kind = type(error).__name__
+            reason = reason_of(error)
             log.warning(
-                "key set not renewed", reason=kind, keys_in_use=len(self._keys), exc_info=unexpected
+                "key set not renewed",
+                reason=reason,
+                keys_in_use=len(self._keys),
+                exc_info=unexpected,
             )
             with self._lock:
-                self._fetching = None
+                self._fetching, self._failure = None, reason
             return
         with self._lock:
             self._keys, self._answered_at, self._fetching = keys, self._asked_at, None
+        if self._store:
+            self._store.write(document)
+
+    def _load(self) -> None:
+        """Takes the stored keys. They are renewed as soon as possible, and used if they cannot."""
+        stored = self._store.read() if self._store else None
+        if stored is None:
+            return
+        try:
+            self._keys = parse_key_set(stored.document)
+        except ValueError:
+            log.warning("stored key set unreadable", reason="no usable key")
+            return
+        log.info(
+            "stored key set in use", keys=len(self._keys), age_seconds=round(stored.age_seconds)
+        )
+
+
+def reason_of(error: Exception) -> str:
+    """Returns the kind of the failure, such as `ConnectionRefusedError` or `HTTP 500`, without
+    addresses.
+    """
+    if isinstance(error, HTTPError):
+        return f"HTTP {error.code}"
+    if isinstance(error, URLError) and isinstance(error.reason, Exception):
+        return type(error.reason).__name__
+    return type(error).__name__
 
 
 def parse_key_set(document: bytes) -> dict[str, RSAPublicKey]:
