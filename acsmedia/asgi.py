@@ -23,7 +23,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import path
 
-from acsmedia.monitoring import metrics
+from acsmedia.monitoring import metrics, trials
 from acsmedia.roles import MediaElsewhere, ProbesOnly
 from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
@@ -133,6 +133,8 @@ def build() -> Application:
         if recorder:
             recorder.start()
     auth = HandshakeAuth.from_settings() if records else None
+    if auth:
+        trials.keys.install(auth.check_keys)
     return Application(recorder, auth, pages=settings.ROLE != "ingest")
 
 

@@ -1,11 +1,12 @@
 """Liveness and readiness probes.
 
 `/healthz` answers 200 as long as the event loop runs; it touches nothing else. `/readyz` tries each
-dependency and reports it by name. Recording needs only the journal folder and free space in it.
-Without the database or the channel layer calls are still recorded and caught up later, so these
-failures are reported as degraded and the status stays 200. A process of ROLE=web needs the database
-and has no journals. `/readyz?require=database,layer` answers 503 also if one of these is
-unreachable.
+dependency (`trials.py`), reports it by name, and says what a failure does to the next call. A call
+is accepted if there are keys to verify its token with, the journal folder, and free space in it.
+Without the audio store, the database or the channel layer calls are still recorded and caught up
+later, so these failures are reported as degraded and the status stays 200. A process of ROLE=web
+needs the database with its tables, and has no journals. `/readyz?require=database,store` answers
+503 also if one of these is unreachable.
 
 Answers contain names, times and the type of an error, no addresses and no messages: they are
 public.
@@ -18,35 +19,47 @@ never waits and reports no outage before it has found one.
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
-from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import connections
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import resolve
 from django.utils.decorators import sync_and_async_middleware
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from acsmedia.monitoring import trials
+from acsmedia.monitoring.trials import Unavailable
 from streams.daemon_thread import in_daemon_thread
-from streams.ingest.disk_quota import DiskQuota
-from streams.journal.backlog import backlog_of
 
 PROBE_SECONDS = 2.0
 """Time limit of one probe. All run concurrently, so the whole answer takes no longer."""
 
 KEEP_SECONDS = 1.0
 """How long a result is reused, so that frequent requests cost the disk and database nothing."""
+KEEP_STORE_SECONDS = 20.0
+"""The same for a success of the audio store, where requests cost money."""
+KEEP_MIGRATIONS_SECONDS = 3600.0
+"""The same for migrations: the tables stay, and the trial takes some 30 ms of the interpreter."""
+
+EFFECTS = {
+    "journal": "calls are refused, or will be soon",
+    "room": "calls are refused",
+    "keys": "calls are refused",
+    "store": "calls are recorded, and not sealed before it answers",
+    "database": "calls are recorded, and not sealed before it answers; there are no pages",
+    "migrations": "calls are recorded, and not sealed before `manage.py migrate`; pages fail",
+    "layer": "calls are recorded; dashboards of other processes do not show them live",
+}
+"""Effect of a failure on the next call, by check."""
+
+KEYS_SECONDS = 3.0
+"""The same for the keys of ACS, which may have to be fetched."""
 
 GIVE_UP_SECONDS = 30.0
 """A trial that hangs longer is abandoned, and the next request starts a new one."""
@@ -68,10 +81,6 @@ class ProbeResult:
     def as_json(self) -> dict[str, Any]:
         shown: dict[str, Any] = {"ok": self.ok, "ms": round(self.milliseconds, 1)}
         return shown if self.ok else {**shown, "why": self.why}
-
-
-class CannotRecord(Exception):
-    """A condition that prevents recording. Its message is public."""
 
 
 class ThreadedTrial:
@@ -112,32 +121,38 @@ class ThreadedTrial:
 
 
 class Probe:
-    """One trial with a time limit. Its result is reused for `KEEP_SECONDS`."""
+    """One trial with a time limit. A success is reused for `keep_seconds`, a failure for
+    `KEEP_SECONDS`.
+    """
 
     def __init__(
         self,
         trial: Callable[[], Awaitable[None]],
         *,
         seconds: float = PROBE_SECONDS,
+        keep_seconds: float = KEEP_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._trial = trial
         self._seconds = seconds
+        self._keep_seconds = keep_seconds
         self._clock = clock
         self._last: ProbeResult | None = None
         self._last_at = 0.0
 
     async def check(self) -> ProbeResult:
         """Never raises. A failure is reported by its type only: its text may name hosts."""
-        if self._last is not None and self._clock() - self._last_at < KEEP_SECONDS:
-            return self._last
+        if self._last is not None:
+            keep_seconds = self._keep_seconds if self._last.ok else KEEP_SECONDS
+            if self._clock() - self._last_at < keep_seconds:
+                return self._last
         started_at = self._clock()
         try:
             async with asyncio.timeout(self._seconds):
                 await self._trial()
         except TimeoutError:
             why = "timeout"
-        except CannotRecord as error:
+        except Unavailable as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - see above
             why = type(error).__name__
@@ -146,45 +161,6 @@ class Probe:
         self._last_at = self._clock()
         self._last = ProbeResult(why, (self._last_at - started_at) * 1000)
         return self._last
-
-
-def try_journal() -> None:
-    """Checks the free space of the spool's disk, and writes and syncs an unnamed file there."""
-    folder = Path(settings.SPOOL_DIR)
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    free_megabytes = shutil.disk_usage(folder).free // 1_000_000
-    if free_megabytes < settings.MIN_FREE_DISK_MB:
-        raise CannotRecord(f"{free_megabytes} MB free, {settings.MIN_FREE_DISK_MB} required")
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        file.write(b"ready?")
-        os.fsync(file.fileno())
-
-
-def try_disk_quota() -> None:
-    """Checks that a new call would be accepted: see `streams.ingest.disk_quota`."""
-    folder = Path(settings.SPOOL_DIR)
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    quota = DiskQuota.from_settings()
-    used_bytes = backlog_of(folder, time.time()).size_bytes if quota.limit_bytes else 0
-    if reason := quota.refusal_reason(folder, used_bytes):
-        raise CannotRecord(reason)
-
-
-def try_database() -> None:
-    """Queries the database over this thread's own connection."""
-    connection = connections["default"]
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    finally:
-        connection.close()
-
-
-async def try_layer() -> None:
-    """Sends to an empty group: Redis acknowledges the message, no dashboard receives it."""
-    layer = get_channel_layer()
-    assert layer is not None, "settings.CHANNEL_LAYERS has a default layer"
-    await layer.group_send("readyz", {"type": "readyz"})
 
 
 class Readiness:
@@ -206,9 +182,14 @@ class Readiness:
         body = {
             "ready": ready,
             "degraded": not all(result.ok for result in checked),
-            "checks": {name: result.as_json() for name, result in results.items()},
+            "checks": {name: _as_json(name, result) for name, result in results.items()},
         }
         return JsonResponse(body, status=200 if ready else 503)
+
+
+def _as_json(name: str, result: ProbeResult) -> dict[str, Any]:
+    shown = result.as_json()
+    return shown if result.ok or name not in EFFECTS else {**shown, "effect": EFFECTS[name]}
 
 
 async def alive(request: HttpRequest) -> JsonResponse:
@@ -217,12 +198,20 @@ async def alive(request: HttpRequest) -> JsonResponse:
 
 def readiness_of(role: str) -> Readiness:
     """Returns the probes of a process with this `ROLE`."""
-    pages = {"database": Probe(ThreadedTrial(try_database)), "layer": Probe(try_layer)}
+    pages = {
+        "database": Probe(ThreadedTrial(trials.try_database)),
+        "migrations": Probe(
+            ThreadedTrial(trials.try_migrations), keep_seconds=KEEP_MIGRATIONS_SECONDS
+        ),
+        "store": Probe(ThreadedTrial(trials.try_store), keep_seconds=KEEP_STORE_SECONDS),
+        "layer": Probe(trials.try_layer),
+    }
     if role == "web":  # without Redis its pages only lack live calls
-        return Readiness(pages, required=frozenset({"database"}))
+        return Readiness(pages, required=frozenset({"database", "migrations"}))
     recording = {
-        "journal": Probe(ThreadedTrial(try_journal)),
-        "room": Probe(ThreadedTrial(try_disk_quota)),
+        "journal": Probe(ThreadedTrial(trials.try_journal)),
+        "room": Probe(ThreadedTrial(trials.try_disk_quota)),
+        "keys": Probe(trials.keys, seconds=KEYS_SECONDS),
     }
     return Readiness({**recording, **pages}, required=frozenset(recording))
 

@@ -8,7 +8,7 @@ from django.db import Error as DatabaseError
 from calls.audio.codec import DamagedAudio, Samples, decode
 from calls.export.axis import SegmentRef
 from calls.export.errors import SegmentDamaged, StoreUnavailable
-from calls.storage import read_object
+from calls.storage import cause_of, read_object
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,6 @@ def read_segment(segment: SegmentRef) -> Samples:
         log.error("segment damaged", segment=str(segment.segment_id), reason=reason)
         raise SegmentDamaged(segment.segment_id) from error
     except (OSError, DatabaseError) as error:  # OSError: what `calls.storage` raises for any store
-        reason = type(error).__name__
+        reason = cause_of(error)
         log.warning("audio store unreachable", segment=str(segment.segment_id), reason=reason)
         raise StoreUnavailable from error

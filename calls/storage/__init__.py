@@ -98,6 +98,18 @@ class AudioStorage(Storage):
             return bool(file.read() == content)
 
 
+def cause_of(error: BaseException) -> str:
+    """Returns a short cause without paths and addresses, for logs and pages: the code of the store,
+    such as `NoSuchBucket`, or the type of the error.
+    """
+    while type(error) is StoreUnreachable and isinstance(error.__cause__, OSError):
+        error = error.__cause__
+    if type(error) is StoreUnreachable:
+        return str(error)
+    strerror = error.strerror if isinstance(error, OSError) else ""
+    return strerror or type(error).__name__
+
+
 def audio_store() -> AudioStorage:
     """Returns the store of sealed segments."""
     return cast("AudioStorage", storages["audio"])

@@ -14,7 +14,7 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from calls.storage import deletion
+from calls.storage import cause_of, deletion
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,6 @@ class Sweeper:
                     return
         except (OSError, DatabaseError) as error:
             # The store or the database is away: the objects stay recorded.
-            log.warning("sweep delayed", error=type(error).__name__)
+            log.warning("sweep delayed", error=cause_of(error))
         finally:
             connections.close_all()

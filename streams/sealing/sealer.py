@@ -36,7 +36,7 @@ from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from calls.live.messages import Refusals
-from calls.storage import StoreUnreachable
+from calls.storage import StoreUnreachable, cause_of
 from calls.storage.sweeper import Sweeper
 from streams.journal import spool
 from streams.journal.backlog import WaitingCall, size_of, streams_in, waiting_calls
@@ -65,6 +65,8 @@ FAILURES_SECONDS = 5.0
 AXIS_SECONDS = 3600.0
 """How long the axis of a call is kept for another socket; later ones read it from the database."""
 AXES_SECONDS = 60.0
+LONGEST_CAUSE = 200
+"""Characters of a cause that are kept, as in its column."""
 MAX_FAILURES_PER_ROUND = 3
 """After this many failures of the store or the database it counts as unreachable, and the rest
 waits for the next round.
@@ -335,7 +337,7 @@ class Sealer:
         try:
             work()
         except StoreUnreachable as error:
-            return self._note_failure("store", error.__cause__ or error)
+            return self._note_failure("store", error)
         except (DataError, IntegrityError) as error:  # reachable, but it rejects these rows
             return self._note_failure(stage, error)
         except OverlapFound:
@@ -352,11 +354,11 @@ class Sealer:
 
     def _note_failure(self, stage: SealStage, error: BaseException) -> SealStage:
         self.failures[stage] += 1
-        self._last_error = type(error).__name__
+        self._last_error = cause_of(error)[:LONGEST_CAUSE]
         if stage != "journal":
             self._failed_this_round[stage] += 1
         log.warning(
-            "sealing delayed", stage=stage, error=type(error).__name__, tries=self.failures[stage]
+            "sealing delayed", stage=stage, error=self._last_error, tries=self.failures[stage]
         )
         connections.close_all()
         return stage

@@ -23,6 +23,7 @@ from structlog.testing import capture_logs
 
 from acsmedia import asgi
 from acsmedia.asgi import Application
+from acsmedia.monitoring import trials
 from acsmedia.warmup import THRESHOLDS
 from streams.acs.auth import HandshakeAuth
 from streams.acs.jwks import KeySet
@@ -252,6 +253,8 @@ class ModuleTests(TransactionTestCase):
         ):
             built = asgi.build()
             assert built._recorder, "ROLE is all"
+            assert built._auth, "ROLE is all"
+            self.assertEqual(trials.keys._check, built._auth.check_keys, "readiness asks it")
             self.assertEqual(built._recorder._segment_seconds, 3.0)
         with (
             override_settings(ACS_AUTH="token", ACS_STREAM_TOKEN=""),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -16,7 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncRequestFactory, SimpleTestCase, TransactionTestCase, override_settings
 
 from acsmedia.monitoring import health
-from acsmedia.monitoring.health import CannotRecord, Probe, Readiness, ThreadedTrial, probes_first
+from acsmedia.monitoring.health import Probe, Readiness, ThreadedTrial, probes_first
+from acsmedia.monitoring.trials import Unavailable
 
 
 async def well() -> None:
@@ -52,12 +51,13 @@ class AddressTests(TransactionTestCase):
         self.assertEqual(response.json(), {"alive": True})
         self.assertIn("no-cache", response["Cache-Control"])
 
-    async def test_readyz_tries_journal_database_and_layer_by_name(self) -> None:
+    async def test_readyz_tries_everything_by_name(self) -> None:
         with override_settings(ALLOWED_HOSTS=["media.example.com"], MIN_FREE_DISK_MB=0):
             response = await self.async_client.get("/readyz", headers={"host": "10.0.0.7:8000"})
         self.assertEqual(response.status_code, 200, response.content)
         shown = response.json()
-        self.assertEqual(list(shown["checks"]), ["journal", "room", "database", "layer"])
+        recording, pages = ["journal", "room", "keys"], ["database", "migrations", "store", "layer"]
+        self.assertEqual(list(shown["checks"]), [*recording, *pages])
         self.assertTrue(all(check["ok"] for check in shown["checks"].values()), shown)
         self.assertEqual((shown["ready"], shown["degraded"]), (True, False))
 
@@ -73,52 +73,6 @@ class AddressTests(TransactionTestCase):
     def test_other_addresses_go_through_the_other_middleware(self) -> None:
         with override_settings(ALLOWED_HOSTS=["media.example.com"]):
             self.assertEqual(self.client.get("/healthz/").status_code, 400)
-
-
-class DatabaseTests(TransactionTestCase):
-    def test_a_reachable_database_passes(self) -> None:
-        health.try_database()
-
-    async def test_a_reachable_layer_passes(self) -> None:
-        await health.try_layer()
-
-
-class JournalTests(SimpleTestCase):
-    def setUp(self) -> None:
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "data" / "spool"
-
-    def test_the_folder_is_created_and_left_empty(self) -> None:
-        with override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=0):
-            health.try_journal()
-        self.assertEqual(list(self.folder.iterdir()), [])
-
-    def test_a_nearly_full_disk_cannot_record(self) -> None:
-        with (
-            override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=10**9),
-            self.assertRaisesRegex(CannotRecord, r"^\d+ MB free, 1000000000 required$"),
-        ):
-            health.try_journal()
-
-    def test_the_quota_is_that_of_the_settings(self) -> None:
-        limits = {"SPOOL_DIR": self.folder, "SPOOL_LIMIT_GB": 0.001, "MIN_FREE_DISK_MB": 0}
-        with override_settings(**limits):
-            health.try_disk_quota()
-            journal = self.folder / "process" / "stream.000000.journal"
-            journal.parent.mkdir()
-            journal.write_bytes(bytes(1_000_000))
-            with self.assertRaisesRegex(CannotRecord, "^journals take 1 MB, 1 allowed$"):
-                health.try_disk_quota()
-        with override_settings(SPOOL_DIR=self.folder, SPOOL_LIMIT_GB=0.0, MIN_FREE_DISK_MB=0):
-            health.try_disk_quota()
-
-    def test_a_folder_that_cannot_be_written_cannot_record(self) -> None:
-        self.folder.parent.mkdir()
-        self.folder.touch()
-        with (
-            override_settings(SPOOL_DIR=self.folder, MIN_FREE_DISK_MB=0),
-            self.assertRaises(OSError),
-        ):
-            health.try_journal()
 
 
 class ReadinessTests(SimpleTestCase):
@@ -138,6 +92,13 @@ class ReadinessTests(SimpleTestCase):
         self.assertEqual(status, 503)
         self.assertEqual(shown["checks"]["journal"]["why"], "OSError")
         self.assertFalse(shown["ready"])
+
+    async def test_a_missing_bucket_is_named_with_what_it_does_to_the_next_call(self) -> None:
+        status, shown = await self.answer(store=fails_with(Unavailable("NoSuchBucket")))
+        self.assertEqual((status, shown["degraded"]), (200, True))
+        failure = shown["checks"]["store"]
+        self.assertEqual(failure["why"], "NoSuchBucket")
+        self.assertEqual(failure["effect"], health.EFFECTS["store"])
 
     async def test_recording_continues_without_a_database(self) -> None:
         status, shown = await self.answer(
@@ -176,14 +137,18 @@ class ReadinessTests(SimpleTestCase):
 
 class RoleTests(SimpleTestCase):
     def test_each_role_tries_what_it_needs(self) -> None:
-        recording = {"journal", "room"}
+        recording = {"journal", "room", "keys"}
+        serving = {"database", "migrations", "store", "layer"}
         for role in ("all", "ingest"):
             readiness = health.readiness_of(role)
-            self.assertEqual({*readiness._probes}, recording | {"database", "layer"})
+            self.assertEqual({*readiness._probes}, recording | serving)
             self.assertEqual(readiness._required, recording)
         pages = health.readiness_of("web")
-        self.assertEqual({*pages._probes}, {"database", "layer"})
-        self.assertEqual(pages._required, {"database"})
+        self.assertEqual({*pages._probes}, serving)
+        self.assertEqual(pages._required, {"database", "migrations"})
+
+    def test_each_failure_says_what_it_does_to_the_next_call(self) -> None:
+        self.assertEqual({*health.readiness_of("all")._probes}, {*health.EFFECTS})
 
 
 class ProbeTests(SimpleTestCase):
@@ -198,6 +163,21 @@ class ProbeTests(SimpleTestCase):
             clock.now = now
             await probe.check()
         self.assertEqual(tried, [0.0, health.KEEP_SECONDS])
+
+    async def test_a_success_may_be_reused_for_longer_and_a_failure_is_not(self) -> None:
+        clock, tried = Clock(), []
+        answers = iter([OSError(), None, None])
+
+        async def trial() -> None:
+            tried.append(clock.now)
+            if error := next(answers):
+                raise error
+
+        probe = Probe(trial, keep_seconds=20, clock=clock)
+        for now in (0.0, 1.0, 2.0, 20.0, 21.0):
+            clock.now = now
+            await probe.check()
+        self.assertEqual(tried, [0.0, 1.0, 21.0])
 
     async def test_an_exception_in_the_thread_is_the_result(self) -> None:
         def trial() -> None:

@@ -35,7 +35,7 @@ class ProcessRow(SpoolTest):
         self.process.round(after_seconds=FAILURES_SECONDS)
         row.refresh_from_db()
         self.assertEqual(row.segments_sealed, Segment.objects.count())
-        self.assertEqual((row.failures["store"], row.last_error), (1, "StoreUnreachable"))
+        self.assertEqual((row.failures["store"], row.last_error), (1, "the store is unreachable"))
 
     def test_a_process_publishes_its_refused_handshakes(self) -> None:
         refused = Refusals(from_acs={"expired": 2}, others={"no_header": 9})
