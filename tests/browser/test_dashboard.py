@@ -130,6 +130,20 @@ BAR = """meter => {
 """Returns the ends of bar and peak, in dB below full scale, from the painted pixels."""
 
 
+WATCH_LOUDSPEAKER = """() => {
+  window.contradictions = window.lit = 0;
+  const look = () => {
+    const isLit = document.querySelector("[data-talking]") !== null;
+    window.lit += isLit;
+    const text = document.querySelector("[data-part=status]").textContent;
+    window.contradictions += isLit && text === "silent";
+  };
+  new MutationObserver(look).observe(document.getElementById("calls"), {
+    subtree: true, attributes: true, attributeFilter: ["data-talking"], childList: true,
+  });
+}"""
+
+
 class Meters(DashboardTestCase):
     def bar_of(self, page: Page, participant: str) -> dict[str, int]:
         ends: dict[str, int] = page.locator(
@@ -194,6 +208,27 @@ class Meters(DashboardTestCase):
             self.assertEqual(self.bar_of(page, customer)["bar"], 60)
             expect(page.locator("[data-part=status]")).to_have_text("silent")
         self.assertEqual(self.console, [])
+
+    def test_since_is_the_time_of_the_voice_and_silent_is_never_beside_a_loudspeaker(self) -> None:
+        call = a_call(1, CUSTOMER, started_at=begun(3600))
+        (customer,) = participant_ids(call)
+        with self.window() as page:
+            self.opened(page)
+            self.publish(calls=[call], minutes={customer: "0" * 60})
+            since = page.locator("[data-part=since-time]")
+            quiet = self.speak({customer: [-70.0, -60.0]})
+            expect(page.locator("[data-part=status]")).to_have_text("silent")
+            expect(since).to_be_hidden()  # nobody has spoken as far back as the page knows
+            page.evaluate(WATCH_LOUDSPEAKER)
+            quiet.set()
+            before = datetime.now(UTC)
+            self.speak({customer: [-20.0, -12.0]})
+            expect(page.locator("[data-part=status]")).to_have_text("speaking")
+            expect(since).to_be_visible()
+            began = datetime.fromisoformat(since.get_attribute("datetime") or "")
+            self.assertLess(abs(began - before), timedelta(seconds=3))
+            self.assertEqual(page.evaluate("window.contradictions"), 0)
+            self.assertGreater(page.evaluate("window.lit"), 0)
 
     def test_reduced_motion_still_shows_the_level(self) -> None:
         call = a_call(1, CUSTOMER)

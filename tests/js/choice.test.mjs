@@ -5,6 +5,7 @@ import {
   chosen,
   everything,
   read,
+  sinceOf,
   stateOf,
   written,
 } from "../../calls/static/calls/js/dashboard/choice.js";
@@ -75,4 +76,20 @@ test("calls are sorted as chosen", () => {
 test("a pause for breath is still speaking", () => {
   assert.equal(stateOf(bob, voices, 2900), "speaking");
   assert.equal(stateOf(bob, voices, 3100), "silent");
+});
+
+test("a call is speaking since its last voice began, and silent since the last speech", () => {
+  const [one, two] = [new Voice(), new Voice()];
+  const both = call("both", 60, "4:+491", "4:+492");
+  const known = new Map([
+    ["both 4:+491", one],
+    ["both 4:+492", two],
+  ]);
+  assert.equal(sinceOf(eve, known, 0), null);
+  assert.equal(sinceOf(both, known, 0), null, "nothing is known yet");
+  for (const voice of [one, two]) voice.addLevel(-90, -80, 0);
+  one.addLevel(-20, -10, 10_000);
+  two.addLevel(-20, -10, 12_000);
+  assert.equal(sinceOf(both, known, 12_500), 12_000);
+  assert.equal(sinceOf(both, known, 60_000), 12_000, "silent");
 });

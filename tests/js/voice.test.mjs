@@ -53,7 +53,7 @@ test("a second has its loudest step, silence differs from no audio, a minute is 
 test("the minute of the recorder replaces the one of the page", () => {
   const voice = new Voice();
   voice.endSecond();
-  voice.setMinute("0099");
+  voice.setMinute("0099", 0);
   voice.addLevel(-1, -1, 0);
   voice.endSecond();
   assert.equal(voice.minute, "00999");
@@ -63,4 +63,32 @@ test("the minute of the recorder replaces the one of the page", () => {
 test("steps are those of the recorder", () => {
   const cases = JSON.parse(readFileSync(new URL("./steps.json", import.meta.url), "utf8"));
   for (const [rms, step] of cases) assert.equal(stepOf(rms), step, String(rms));
+});
+
+test("it is known since when a voice speaks, once it was quiet before", () => {
+  const voice = new Voice();
+  voice.addLevel(-30, -20, 0);
+  assert.equal(voice.speakingSince(100), null, "it may have begun before the page was opened");
+  voice.addLevel(-90, -80, 200);
+  voice.addLevel(-30, -20, 10_000);
+  voice.addLevel(-90, -80, 11_000);
+  voice.addLevel(-30, -20, 12_000);
+  assert.equal(voice.speakingSince(12_500), 10_000, "a breath is no end");
+  assert.equal(voice.speakingSince(12_000 + SPEAKING_MS), null);
+  assert.equal(voice.spokeAt, 12_000);
+});
+
+test("the minute of the recorder tells since when a voice speaks or is silent", () => {
+  const since = (minute) => {
+    const voice = new Voice();
+    voice.addLevel(minute.endsWith("9") ? -20 : -90, -20, 60_000);
+    voice.setMinute(minute, 60_000);
+    return [voice.speakingSince(60_000), voice.spokeAt];
+  };
+  assert.deepEqual(since(`${"0".repeat(50)}${"9".repeat(10)}`), [50_000, 60_000]);
+  assert.deepEqual(since(`${"0".repeat(50)}99900999`.padEnd(60, "9")), [50_000, 60_000]);
+  assert.deepEqual(since("9".repeat(60)), [null, 60_000], "longer than the minute");
+  assert.deepEqual(since("999"), [57_000, 60_000], "it was first heard three seconds ago");
+  assert.deepEqual(since(`${"9".repeat(40)}${"0".repeat(20)}`), [null, 40_000]);
+  assert.deepEqual(since("0".repeat(60)), [null, null]);
 });

@@ -39,6 +39,20 @@ export function stateOf(call, voices, now) {
 }
 
 /**
+ * Returns since when the call has been in its state, on the clock of the voices; null if unknown.
+ * Speaking: since when the voice speaks that began last. Silent: since the end of the last speech.
+ */
+export function sinceOf(call, voices, now) {
+  const known = call.participants.map((each) => voices.get(each.id)).filter(Boolean);
+  const state = stateOf(call, voices, now);
+  const times =
+    state === "speaking"
+      ? known.filter((voice) => voice.hasSpoken(now)).map((voice) => voice.speakingSince(now))
+      : known.map((voice) => voice.spokeAt).filter((at) => at !== null);
+  return times.length === 0 || times.includes(null) ? null : Math.max(...times);
+}
+
+/**
  * Filters and sorts `calls`, which come newest first.
  * @param context active `alarms`, `voices` by participant, `kinds`, `now` of the voices, `clock` of
  *   the server (ms)

@@ -65,7 +65,9 @@ function receive(message) {
     return alarms.show(state.alarms, state.calls);
   }
   if (message.type === "minutes") {
-    for (const [id, minute] of Object.entries(message.minutes)) voices.get(id)?.setMinute(minute);
+    const now = performance.now();
+    for (const [id, minute] of Object.entries(message.minutes))
+      voices.get(id)?.setMinute(minute, now);
     return undefined;
   }
   const before = state;

@@ -5,7 +5,7 @@ import { alarmsOf } from "../alarms.js";
 import { shortId } from "../../format.js";
 import { callTitle, kindNote, label } from "../../identity.js";
 import "./level-meter.js";
-import { localiseTimes } from "../../local-time.js";
+import { localText } from "../../local-time.js";
 
 const LEAVING_MS = 2500;
 const KEPT_MS = 60_000; // an ended call stays visible this long while someone reads
@@ -16,12 +16,15 @@ class Row {
   call = null;
   alarmText = null;
   listeners = 0;
+  since = undefined; // as shown
   endedAt = null;
 
   constructor(card) {
     this.card = card;
     this.duration = part(card, "duration");
     this.status = part(card, "status");
+    this.sinceMark = part(card, "since");
+    this.sinceTime = part(card, "since-time");
     this.listenersMark = part(card, "listeners");
   }
 
@@ -125,8 +128,7 @@ export class CallCards {
     title.href = this.list.dataset.callUrl.replace("CALL", encodeURIComponent(call.id));
     title.title = call.call_connection_id || call.id;
     part(card, "id").textContent = shortId(call.call_connection_id || call.id);
-    part(card, "started").dateTime = call.started_at;
-    localiseTimes(card);
+    row.duration.title = `Started ${localText(call.started_at)}`;
     this.#fillParticipants(row, part(card, "participants"), call.participants);
     part(card, "no-audio").hidden = call.participants.length > 0;
     if (isNew) this.painter.watch(row);
@@ -187,6 +189,8 @@ function end(row) {
   row.endedAt = performance.now();
   row.card.toggleAttribute("data-over", true);
   row.status.textContent = "ended";
+  row.sinceMark.hidden = true;
+  row.since = null;
 }
 
 function revive(row) {

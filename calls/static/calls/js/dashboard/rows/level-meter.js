@@ -60,7 +60,8 @@ export class LevelMeter extends CanvasElement {
   draw(voice, now, inks, figureIsDue) {
     const still = isStill(voice.meter, now);
     if (still && this.#wasStill && !this.isStale) return;
-    const rms = rmsOf(voice.meter, now);
+    // In a pause between syllables it is not silent: the loudspeaker is lit.
+    const rms = Math.max(rmsOf(voice.meter, now), voice.isTalking(now) ? FLOOR + 1 : -Infinity);
     if (figureIsDue || still || this.isStale) this.figure = level(rms);
     const context = this.clearedContext();
     if (context === null) return;

@@ -1,7 +1,8 @@
 // Draws meters and strips of the visible rows in one pass per frame.
 
 import { clock } from "../../format.js";
-import { stateOf } from "../choice.js";
+import { localiseTimes } from "../../local-time.js";
+import { sinceOf, stateOf } from "../choice.js";
 
 const FRAME_MS = 33; // thirty frames per second are smooth enough, at half the work
 const REDUCED_FRAME_MS = 250; // with "prefers-reduced-motion"
@@ -72,14 +73,17 @@ export class Painter {
     if (figureIsDue) this.#figureAt = now;
     const inks = this.#inksNow();
     for (const row of this.#rows) {
+      let hasChanged = false;
       for (const [id, participant] of row.participants) {
         const voice = this.voices.get(id);
         if (!voice) continue;
         participant.meter.draw(voice, now, inks, figureIsDue);
         if (participant.strip.isStale) participant.strip.draw(voice, inks);
-        mark(participant, "talking", voice.isTalking(now));
+        if (mark(participant, "talking", voice.isTalking(now))) hasChanged = true;
         mark(participant, "clipped", voice.isClipped(now));
       }
+      // at once: "silent" must not stand beside a loudspeaker
+      if (hasChanged && !row.hasEnded) this.#updateState(row, now);
     }
   }
 
@@ -90,9 +94,27 @@ export class Painter {
       if (voice) strip.draw(voice, this.#inksNow());
     }
     write(row.duration, clock((this.serverNow() - Date.parse(row.call.started_at)) / 1000));
+    this.#updateState(row, now);
+  }
+
+  #updateState(row, now) {
     const state = stateOf(row.call, this.voices, now);
     write(row.status, STATE_TEXTS[state] ?? state);
     if (row.card.dataset.state !== state) row.card.dataset.state = state;
+    const since = sinceOf(row.call, this.voices, now);
+    // Nobody has been heard: the state is as old as the call.
+    if (state === "waiting") this.#showSince(row, Date.parse(row.call.started_at), 0);
+    else this.#showSince(row, since, this.serverNow() - now);
+  }
+
+  /** Shows a time once, because its conversion from another clock may round differently later. */
+  #showSince(row, since, offset) {
+    if (row.since === since) return;
+    row.since = since;
+    row.sinceMark.hidden = since === null;
+    if (since === null) return;
+    row.sinceTime.dateTime = new Date(since + offset).toISOString();
+    localiseTimes(row.sinceMark);
   }
 
   #resetInks() {
@@ -124,11 +146,12 @@ function readInks() {
   };
 }
 
-/** Sets an attribute of the participant's row, only if it changes. */
+/** Sets an attribute of the participant's row, only if it changes; returns whether it did. */
 function mark(participant, name, isOn) {
-  if (participant[name] === isOn) return;
+  if (participant[name] === isOn) return false;
   participant[name] = isOn;
   participant.row.toggleAttribute(`data-${name}`, isOn);
+  return true;
 }
 
 function write(element, text) {

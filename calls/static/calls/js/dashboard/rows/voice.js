@@ -15,13 +15,16 @@ export class Voice {
   meter = quiet;
   minute = ""; // a character per second, the newest last, as in calls/live/messages.py
   #speechAt = -Infinity;
+  #spellFrom = null; // since when it has been speaking; null: unknown
+  #seenFrom = null; // since when levels are known
   #clippedAt = -Infinity;
   #loudest = -Infinity; // of this second
 
   /** Adds a level in dBFS; -96 is silence. */
   addLevel(rms, peak, now) {
     this.meter = withLevel(this.meter, rms, peak, now);
-    if (rms > TALKING_DBFS) this.#speechAt = now;
+    this.#seenFrom ??= now;
+    if (rms > TALKING_DBFS) this.#speak(now);
     if (peak >= CLIPPED_DBFS) this.#clippedAt = now;
     if (rms > this.#loudest) this.#loudest = rms;
   }
@@ -32,9 +35,27 @@ export class Voice {
     this.#loudest = -Infinity;
   }
 
-  /** Sets the minute before this page was opened, as sent by the recorder. */
-  setMinute(minute) {
+  /** Sets the minute before this page was opened, as sent by the recorder at `now`. */
+  setMinute(minute, now) {
     this.minute = minute.slice(-MINUTE);
+    this.#seenFrom = Math.min(this.#seenFrom ?? now, now - 1000 * this.minute.length);
+    if (this.#spellFrom !== null) return; // seen here, to the tenth of a second
+    const { quiet, spell } = lastSpeech(this.minute);
+    if (quiet === this.minute.length) return;
+    const [spokeAt, from] = [now - 1000 * quiet, now - 1000 * (quiet + spell)];
+    const isWhole = quiet + spell < MINUTE; // else it began before the minute
+    if (isWhole && this.hasSpoken(now)) this.#spellFrom = from;
+    if (spokeAt > this.#speechAt) this.#speechAt = spokeAt;
+  }
+
+  /** Returns since when it has been speaking; null if it is not, or if that is unknown. */
+  speakingSince(now) {
+    return this.hasSpoken(now) ? this.#spellFrom : null;
+  }
+
+  /** Returns when it last spoke; null if that is unknown. */
+  get spokeAt() {
+    return this.#speechAt === -Infinity ? null : this.#speechAt;
   }
 
   isTalking(now) {
@@ -52,6 +73,13 @@ export class Voice {
   clearClipping() {
     this.#clippedAt = -Infinity;
   }
+
+  /** A voice that speaks when the page first hears of it may have begun earlier. */
+  #speak(now) {
+    if (!this.hasSpoken(now))
+      this.#spellFrom = now - this.#seenFrom >= SPEAKING_MS ? now : null;
+    this.#speechAt = now;
+  }
 }
 
 /** Returns the character of a second by its loudest rms, as `step_of` in calls/live/messages.py. */
@@ -60,7 +88,24 @@ export function stepOf(rms) {
   return String(Math.min(9, Math.max(0, Math.floor((rms + 60) / 6))));
 }
 
+/** Returns the seconds since the last speech of a strip, and how long that speech was. */
+function lastSpeech(minute) {
+  const seconds = Array.from(minute).reverse();
+  const quiet = seconds.findIndex(isSpeech);
+  if (quiet < 0) return { quiet: seconds.length, spell: 0 };
+  let end = quiet;
+  for (let index = quiet; index < seconds.length; index += 1) {
+    if (isSpeech(seconds[index])) end = index + 1;
+    else if (1000 * (index + 1 - end) >= SPEAKING_MS) break;
+  }
+  return { quiet, spell: end - quiet };
+}
+
 /** Counts the seconds of a strip with speech. */
 export function spokenSeconds(minute) {
-  return Array.from(minute).filter((step) => step >= "3").length;
+  return Array.from(minute).filter(isSpeech).length;
+}
+
+function isSpeech(step) {
+  return step >= "3";
 }
