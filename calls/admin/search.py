@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
 from calls.lookups import SHORTEST
-from calls.search import uuid_in
+from calls.search import number_parts, raw_id_parts, uuid_in
 
 MAX_MATCHES = 500
 """Most matches of a part in a related model, the newest, so that every search is fast."""
@@ -33,13 +33,11 @@ class PartColumns:
         matches: set[UUID] = set()
         is_cut = False
         for column in self.columns:  # one query each: each column has its own index
-            keys = list(
-                rows.filter(**{f"{column}__part": part}).values_list("pk", flat=True)[
-                    : MAX_MATCHES + 1
-                ]
-            )
-            is_cut |= len(keys) > MAX_MATCHES
-            matches.update(keys[:MAX_MATCHES])
+            for text in raw_id_parts(part) if column == "raw_id" else [part]:
+                found = rows.filter(**{f"{column}__part": text}).values_list("pk", flat=True)
+                keys = list(found[: MAX_MATCHES + 1])
+                is_cut |= len(keys) > MAX_MATCHES
+                matches.update(keys[:MAX_MATCHES])
         return list(matches), is_cut
 
 
@@ -59,7 +57,13 @@ class TermSearch:
 
     def narrow(self, queryset: QuerySet[Any], text: str) -> tuple[QuerySet[Any], list[str]]:
         """Returns the matching rows, and notes for the user about terms with limited results."""
-        notes: list[str] = []
+        number = text.strip()
+        if " " in number and number_parts(number):
+            notes: list[str] = []
+            rows = self._with_part(queryset, number, notes)
+            if rows.exists():
+                return rows, notes
+        notes = []
         for term in terms_of(text):
             uuid = uuid_in(term)
             conditions: list[dict[str, Any]] = [{name: uuid} for name in self.ids] if uuid else []
@@ -97,7 +101,7 @@ class CallSearch(TermSearch):
     """Finds calls as REST does, without a limit for common parts."""
 
     def _with_part(self, queryset: Any, part: str, notes: list[str]) -> QuerySet[Any]:
-        calls: QuerySet[Any] = queryset.holding(part, part)
+        calls: QuerySet[Any] = queryset.holding(part, *raw_id_parts(part))
         return calls
 
 

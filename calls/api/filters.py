@@ -10,7 +10,7 @@ from django_filters import rest_framework as filters
 
 from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, database_now
-from calls.search import STATES, as_raw_id, matching
+from calls.search import STATES, matching, raw_id_parts
 
 
 class MomentField(filters.IsoDateTimeFilter.field_class):  # type: ignore[misc]
@@ -38,14 +38,15 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
     started_before = MomentFilter("started_at", "lt", help_text="Started before this time.")
     participant = filters.CharFilter(
         method="filter_participant",
-        help_text=f"A raw id, or part of one or of a number: {SHORTEST} characters or more.",
+        help_text="A raw id, a phone number as people write it, or part of one of them: "
+        f"{SHORTEST} characters or more.",
     )
     call_connection_id = filters.CharFilter("call_connection_id", help_text="Exact match.")
     correlation_id = filters.CharFilter("correlation_id", help_text="Exact match.")
     search = filters.CharFilter(
         method="filter_search",
         help_text=f"Part of an id, a number or a name: {SHORTEST} characters or more; or the "
-        "acsmedia id.",
+        "acsmedia id. Numbers are found as people write them, too.",
     )
 
     class Meta:
@@ -68,7 +69,7 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return calls.in_state(state, database_now())
 
     def filter_participant(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
-        return calls.of_participant(as_raw_id(text))
+        return calls.of_participant(*raw_id_parts(text))
 
     def filter_search(self, calls: CallQuerySet, _name: str, text: str) -> CallQuerySet:
         found: CallQuerySet = matching(calls, text)

@@ -37,8 +37,11 @@ from calls.models.participant import Participant
 from calls.models.segment import Segment
 from calls.models.subscription import BROKEN, Subscription
 
-RelatedParts = dict[type[Participant] | type[Subscription], dict[str, str]]
-"""By model with a foreign key to the call: column -> text that it contains."""
+Parts = dict[str, tuple[str, ...]]
+"""Column -> texts, of which it contains one."""
+
+RelatedParts = dict[type[Participant] | type[Subscription], Parts]
+"""By model with a foreign key to the call."""
 
 
 class CallQuerySet(models.QuerySet["Call"]):
@@ -145,25 +148,25 @@ class CallQuerySet(models.QuerySet["Call"]):
         sockets = Prefetch("subscriptions", Subscription.objects.all(), to_attr="sockets")
         return self.with_state(now).prefetch_related(tracks, sockets)
 
-    def of_participant(self, text: str) -> Self:
-        """Selects calls with a participant whose raw id contains `text`: part of a number, or a
-        whole raw id.
+    def of_participant(self, *raw_ids: str) -> Self:
+        """Selects calls with a participant whose raw id contains one of the texts: part of a
+        number, or a whole raw id.
         """
-        return self._containing({}, {Participant: {"raw_id": text}})
+        return self._containing({}, {Participant: {"raw_id": raw_ids}})
 
-    def holding(self, text: str, raw_id: str) -> Self:
-        """Selects calls with `text` in an ACS identifier or a participant's name, or with `raw_id`
-        in a raw id.
+    def holding(self, text: str, *raw_ids: str) -> Self:
+        """Selects calls with `text` in an ACS identifier or a participant's name, or with one of
+        `raw_ids` in a raw id.
         """
         return self._containing(
-            {"call_connection_id": text, "correlation_id": text},
+            {"call_connection_id": (text,), "correlation_id": (text,)},
             {
-                Participant: {"raw_id": raw_id, "display_name": text},
-                Subscription: {"subscription_id": text},
+                Participant: {"raw_id": raw_ids, "display_name": (text,)},
+                Subscription: {"subscription_id": (text,)},
             },
         )
 
-    def _containing(self, own: dict[str, str], related: RelatedParts) -> Self:
+    def _containing(self, own: Parts, related: RelatedParts) -> Self:
         """Selects calls with a part in one of their columns (`own`), or in one of a related row.
 
         Rare parts are found by their trigram indexes, which list all matching calls. If a part is
@@ -172,19 +175,19 @@ class CallQuerySet(models.QuerySet["Call"]):
         # One SELECT per column: for an OR the database would make the trigrams of every row again.
         found: list[models.QuerySet[Any, Any]] = [
             self.model.objects.filter(**{f"{column}__part": part}).values("pk")
-            for column, part in own.items()
+            for column, part in _each(own)
         ]
         for model, parts in related.items():
             found += [
                 model.objects.filter(**{f"{column}__part": part}).values("call")
-                for column, part in parts.items()
+                for column, part in _each(parts)
             ]
         if any(is_common(rows) for rows in found):
             return self._containing_one_by_one(own, related)
         first, *more = (rows.order_by() for rows in found)
         return self.filter(pk__in=first.union(*more) if more else first)
 
-    def _containing_one_by_one(self, own: dict[str, str], related: RelatedParts) -> Self:
+    def _containing_one_by_one(self, own: Parts, related: RelatedParts) -> Self:
         calls, wanted = self, _any_contains(own)
         for model, parts in related.items():
             rows = model.objects.filter(_any_contains(parts), call=OuterRef("pk")).order_by()
@@ -245,5 +248,9 @@ class Call(models.Model):
         return reverse("call", args=[self.pk])
 
 
-def _any_contains(parts: dict[str, str]) -> Q:
-    return reduce(or_, (Q(**{f"{column}__icontains": part}) for column, part in parts.items()), Q())
+def _each(parts: Parts) -> list[tuple[str, str]]:
+    return [(column, part) for column, texts in parts.items() for part in texts]
+
+
+def _any_contains(parts: Parts) -> Q:
+    return reduce(or_, (Q(**{f"{column}__icontains": part}) for column, part in _each(parts)), Q())

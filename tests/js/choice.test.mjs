@@ -55,6 +55,11 @@ test("calls are found by number, by id, and by all words together", () => {
   assert.deepEqual(ids({ q: "nobody" }), []);
 });
 
+test("calls are found by a number as people write it", () => {
+  for (const q of ["+49 (0)11-11", "0049 1111", "(49) 11 11", "01111"])
+    assert.deepEqual(ids({ q }), ["ada"], q);
+});
+
 test("calls are found by state, duration and alarm", () => {
   assert.deepEqual(ids({ state: "speaking" }), ["bob"]);
   assert.deepEqual(ids({ state: "silent" }), ["ada"]);

@@ -10,6 +10,7 @@ from django.test import SimpleTestCase, tag
 
 from calls import identity
 from calls.live.messages import step_of
+from calls.search import number_parts
 from calls.templatetags.live import kind_note, label
 from tests import machine
 
@@ -33,6 +34,11 @@ class JavaScript(SimpleTestCase):
     def test_the_recorder_and_the_page_agree_on_steps_of_the_minute(self) -> None:
         for rms, step in json.loads((TESTS / "steps.json").read_text()):
             self.assertEqual(step_of(rms), step, rms)
+
+    def test_the_server_and_the_page_agree_on_phone_numbers(self) -> None:
+        for case in json.loads((TESTS / "numbers.json").read_text()):
+            with self.subTest(case["text"]):
+                self.assertEqual(number_parts(case["text"]), case["parts"])
 
     def test_the_server_and_the_page_agree_on_identities(self) -> None:
         for participant in json.loads((TESTS / "identities.json").read_text()):

@@ -42,6 +42,9 @@ class SearchTests(AdminPageTestCase):
             "raw id": ALICE,
             "number": "+4930555010",
             "part of the number": "555010",
+            "number as people write it": "+49 (0)30 555-010",
+            "number from abroad": "0049 30 555 010",
+            "part of a number in brackets": "(555) 010",
             "subscription id": socket.subscription_id,
             "acsmedia id": str(self.call.pk),
             "acsmedia id without hyphens": self.call.pk.hex,
@@ -55,6 +58,14 @@ class SearchTests(AdminPageTestCase):
         for name, term in terms.items():
             with self.subTest(name):
                 self.assertEqual(self.listed("call", q=term), {self.call.pk})
+
+    def test_participants_and_events_are_found_by_a_number_as_people_write_it(self) -> None:
+        alice = self.call.participants.get(raw_id=ALICE)
+        self.assertEqual(self.listed("participant", q="030 / 555 010"), {alice.pk})
+        self.assertEqual(
+            self.listed("ledgerentry", q="+49 30 555"),
+            set(LedgerEntry.objects.filter(participant=alice).values_list("pk", flat=True)),
+        )
 
     def test_all_words_must_match(self) -> None:
         self.assertEqual(self.listed("call", q="555010 4989111"), set())
@@ -162,7 +173,7 @@ class CallFilterTests(AdminPageTestCase):
             "Past 7 days": {0, 1, 6},
             "Past 30 days": {0, 1, 6, 29},
         }
-        choices = self._choices_of("day started")
+        choices = self._choices_of("day started (UTC)")
         for span, days in spans.items():
             with self.subTest(span):
                 response: Any = self.client.get(list_path("call") + choices[span])

@@ -138,6 +138,11 @@ class FilterTests(SignedIn):
             self.assertEqual(self.ids(participant=text), [str(self.call.id)], text)
         self.assertEqual(self.ids(participant="%%%"), [])
 
+    def test_a_number_as_people_write_it(self) -> None:
+        for name in ("participant", "search"):
+            for text in ("+1 555 123 4567", "(555) 123-4567", "001 555 123 4567"):
+                self.assertEqual(self.ids(**{name: text}), [str(self.call.id)], text)
+
     def test_partial_matches_need_three_characters(self) -> None:
         for name in ("participant", "search"):
             self.assertEqual(self.refused(CALLS, **{name: "55"}), [name])

@@ -84,6 +84,16 @@ class Searching(ListTestCase):
         self.assertEqual(self.found(q=str(call.pk)), self.ids(call))
         self.assertEqual(self.found(q=" +1555 "), self.ids(call))
 
+    def test_by_a_number_as_people_write_it(self) -> None:
+        call, _alice, _bob = make_conversation()
+        make_participant(make_call(), "4:+4930123456")
+        plain = make_call()
+        make_participant(plain, "4:15557654321")  # without the +
+        for text in ("+1 555 123 4567", "(555) 123-4567", "001 555 123 4567", "tel:+15551234567"):
+            self.assertEqual(self.found(q=text), self.ids(call), text)
+        self.assertEqual(self.found(q="+1 (555) 765"), self.ids(plain))
+        self.assertEqual(self.found(q="+555 123"), [], "a + begins the number")
+
     def test_by_day_both_inclusive(self) -> None:
         calls = [make_call(started_at=START + timedelta(days=day)) for day in range(3)]
         self.assertEqual(self.found(since="2026-03-03"), self.ids(calls[2], calls[1]))

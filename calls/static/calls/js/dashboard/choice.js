@@ -1,6 +1,7 @@
 // Filter and sort order of the live calls, as in the address bar. PURE.
 
 import { label } from "../identity.js";
+import { numberParts } from "../phone-number.js";
 
 export const everything = Object.freeze({ q: "", state: "", longer: 0, alarm: "", sort: "newest" });
 const SORTS = ["newest", "longest", "identity", "state", "alarm"];
@@ -85,6 +86,7 @@ function contains(call, names, text) {
     .concat(call.participants.map((each) => each.raw_id))
     .join("\n")
     .toLowerCase();
+  if (numberParts(text).some((part) => all.includes(part))) return true;
   return text
     .toLowerCase()
     .split(/\s+/)
