@@ -3,20 +3,21 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from calls.models.schema_changes import RemoveIndexOfForeignKey, replace_unique_constraint
+
 COLUMNS = "sample_count, sample_rate, stored_bytes"
 
 
-def _replace_constraint(schema_editor, including):
+def _replace_constraint(schema_editor, include):
     # Not `UniqueConstraint(include=…)`: on SQLite Django would leave the whole constraint out.
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(
-            "ALTER TABLE calls_segment DROP CONSTRAINT segment_one_per_start,"
-            f" ADD CONSTRAINT segment_one_per_start UNIQUE (participant_id, start_sample) {including}"
+        replace_unique_constraint(
+            schema_editor, "calls_segment", "segment_one_per_start", "participant_id, start_sample", include
         )
 
 
 def cover(apps, schema_editor):
-    _replace_constraint(schema_editor, f"INCLUDE ({COLUMNS})")
+    _replace_constraint(schema_editor, COLUMNS)
 
 
 def uncover(apps, schema_editor):
@@ -25,18 +26,20 @@ def uncover(apps, schema_editor):
 
 class Migration(migrations.Migration):
 
+    atomic = False
+
     dependencies = [
         ('calls', '0005_parts'),
     ]
 
     operations = [
         migrations.RunPython(cover, uncover),
-        migrations.AlterField(
+        RemoveIndexOfForeignKey(
             model_name='segment',
             name='participant',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='segments', to='calls.participant'),
         ),
-        migrations.AlterField(
+        RemoveIndexOfForeignKey(
             model_name='segment',
             name='subscription',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='segments', to='calls.subscription'),

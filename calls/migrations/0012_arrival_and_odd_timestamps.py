@@ -2,8 +2,12 @@
 
 from django.db import migrations, models
 
+from calls.models.schema_changes import AddField
+
 
 class Migration(migrations.Migration):
+
+    atomic = False  # two tables
 
     dependencies = [
         ('calls', '0011_event_labels'),
@@ -14,12 +18,12 @@ class Migration(migrations.Migration):
             name='participant',
             options={'ordering': [models.OrderBy(models.F('heard_at'), nulls_last=True), models.OrderBy(models.F('voice'), nulls_last=True), 'id']},
         ),
-        migrations.AddField(
+        AddField(
             model_name='participant',
             name='voice',
             field=models.SmallIntegerField(blank=True, help_text='Order of arrival on the socket that `heard_at` comes from, counted from 0.', null=True),
         ),
-        migrations.AddField(
+        AddField(
             model_name='subscription',
             name='odd_timestamp',
             field=models.BigIntegerField(db_default=0, default=0, help_text='Packets whose timestamp could not be read.'),

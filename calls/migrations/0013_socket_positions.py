@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from calls.models.schema_changes import AddField
+
 
 class Migration(migrations.Migration):
 
@@ -14,7 +16,7 @@ class Migration(migrations.Migration):
             name='subscription',
             options={'ordering': [models.OrderBy(models.F('position'), nulls_first=True), 'connected_at', 'id']},
         ),
-        migrations.AddField(
+        AddField(
             model_name='subscription',
             name='position',
             field=models.IntegerField(editable=False, help_text='Order of the sockets of a call, counted when they become rows: clocks may step.', null=True),

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from calls.models.schema_changes import AddField
+
 
 class Migration(migrations.Migration):
 
@@ -10,7 +12,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        AddField(
             model_name='subscription',
             name='clock',
             field=models.JSONField(blank=True, editable=False, help_text='What the socket knew last of the clocks of sender and recorder, for the next.', null=True),

@@ -1,5 +1,7 @@
 from django.db import migrations, models
 
+from calls.models.schema_changes import AddField
+
 
 class Migration(migrations.Migration):
 
@@ -8,7 +10,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        AddField(
             model_name='segment',
             name='stamps',
             field=models.BinaryField(help_text='Timestamps of its packets; only for audio of two sockets at once.', null=True),

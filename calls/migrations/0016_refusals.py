@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from calls.models.schema_changes import AddField
+
 
 class Migration(migrations.Migration):
 
@@ -10,7 +12,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        AddField(
             model_name='recorderprocess',
             name='refusals',
             field=models.JSONField(help_text='Refused handshakes of the last hour by reason: `from_acs` and `others`. Null if the process is of an older version.', null=True),
