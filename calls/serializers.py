@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from calls.export.axis import Axis
-from calls.models import Call, Participant, Segment, Subscription
+from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -126,6 +126,41 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         # Moments are stored in microseconds, finer than a sample. Rounded to whole samples at the
         # rate of an export, they give its length exactly.
         return round(round(seconds * rate) / rate, 6)
+
+
+class ActiveAlarmSerializer(serializers.Serializer[Any]):
+    """An alarm that is on, with the members that it has on the live socket."""
+
+    alarm = serializers.CharField(source="reason", help_text="Name: docs/dashboard.md, Alarms.")
+    participant = serializers.UUIDField(
+        source="participant_id", allow_null=True, help_text="null: an alarm of the whole call."
+    )
+    since = serializers.DateTimeField(
+        source="started_at", help_text="When the condition began, not when the alarm was raised."
+    )
+
+
+class RestCallSerializer(CallSerializer):
+    """A call of `for_rest` and `with_active_alarms`, for REST only: on the live socket alarms are
+    messages of their own.
+    """
+
+    alarms = serializers.SerializerMethodField(
+        help_text="Active alarms, oldest first; [] once the call has ended."
+    )
+
+    class Meta(CallSerializer.Meta):
+        fields = [*CallSerializer.Meta.fields, "alarms"]
+        read_only_fields = fields
+
+    @extend_schema_field(ActiveAlarmSerializer(many=True))
+    def get_alarms(self, call: Call) -> Any:
+        # Several sockets may report the same alarm: it is on since the earliest.
+        earliest: dict[Any, LedgerEntry] = {
+            (alarm.participant_id, alarm.reason): alarm for alarm in reversed(call.active_alarms)
+        }
+        oldest_first = sorted(earliest.values(), key=lambda alarm: alarm.started_at)
+        return ActiveAlarmSerializer(oldest_first, many=True).data
 
 
 class SegmentSerializer(serializers.ModelSerializer[Segment]):

@@ -13,7 +13,12 @@ from drf_spectacular.utils import (
 )
 
 from calls.api.parameters import AudioParameters, PeaksParameters, SegmentAudioParameters
-from calls.serializers import CallSerializer, ManifestSerializer, PeaksSerializer, SegmentSerializer
+from calls.serializers import (
+    ManifestSerializer,
+    PeaksSerializer,
+    RestCallSerializer,
+    SegmentSerializer,
+)
 
 _ERROR = {
     "type": "object",
@@ -88,8 +93,10 @@ def _get(
     return extend_schema_view(get=documented)
 
 
-CALLS = _get("calls", {200: CallSerializer(many=True), **_ERRORS}, summary="Calls, newest first")
-CALL = _get("call", {200: CallSerializer, **_ERRORS, **_NOT_FOUND}, summary="One call")
+CALLS = _get(
+    "calls", {200: RestCallSerializer(many=True), **_ERRORS}, summary="Calls, newest first"
+)
+CALL = _get("call", {200: RestCallSerializer, **_ERRORS, **_NOT_FOUND}, summary="One call")
 AUDIO = _get(
     "call_audio",
     _audio("audio/wav", "audio/flac", "audio/mpeg", "audio/ogg"),

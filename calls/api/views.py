@@ -41,7 +41,7 @@ from calls.models import Call, Segment, Subscription, database_now
 from calls.models.listening import note_playback
 from calls.peaks import peaks
 from calls.permissions import MayHear, missing, require, to_get_audio
-from calls.serializers import CallSerializer, SegmentSerializer
+from calls.serializers import CallSerializer, RestCallSerializer, SegmentSerializer
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -71,7 +71,7 @@ class Resource(APIView):
 
 @schema.CALLS
 class CallList(Resource, ListAPIView[Call]):
-    serializer_class = CallSerializer
+    serializer_class = RestCallSerializer
     pagination_class = pagination.CallPages
     filterset_class = CallFilters
     parameters: ClassVar[list[str]] = [*CallFilters.base_filters, *pagination.PARAMETERS]
@@ -81,21 +81,19 @@ class CallList(Resource, ListAPIView[Call]):
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Call]:
-        calls: QuerySet[Call] = Call.objects.for_rest(database_now())
-        return calls
+        return _calls()
 
 
 @schema.CALL
 class CallDetail(Resource, RetrieveAPIView[Call]):
-    serializer_class = CallSerializer
+    serializer_class = RestCallSerializer
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         validated(request, NoParameters)
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Call]:
-        calls: QuerySet[Call] = Call.objects.for_rest(database_now())
-        return calls
+        return _calls()
 
 
 @schema.AUDIO
@@ -186,6 +184,11 @@ class CallPeaks(Resource):
             return JsonResponse(waveform, headers=headers)
 
         return Deferred(draw)
+
+
+def _calls() -> QuerySet[Call]:
+    calls: QuerySet[Call] = Call.objects.for_rest(database_now()).with_active_alarms(database_now())
+    return calls
 
 
 def _is_live(call_id: UUID) -> bool:

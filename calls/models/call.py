@@ -148,6 +148,13 @@ class CallQuerySet(models.QuerySet["Call"]):
         sockets = Prefetch("subscriptions", Subscription.objects.all(), to_attr="sockets")
         return self.with_state(now).prefetch_related(tracks, sockets)
 
+    def with_active_alarms(self, now: datetime | Now) -> Self:
+        """Loads the active alarms of live calls as the list `active_alarms`, oldest first."""
+        # Of live calls only: a host that was lost leaves alarms without an end.
+        live = Subscription.objects.live(now).order_by().values("call")
+        alarms = LedgerEntry.objects.active_alarms().filter(call__in=live)
+        return self.prefetch_related(Prefetch("ledger", alarms, to_attr="active_alarms"))
+
     def of_participant(self, *raw_ids: str) -> Self:
         """Selects calls with a participant whose raw id contains one of the texts: part of a
         number, or a whole raw id.
@@ -213,6 +220,7 @@ class Call(models.Model):
         gap_seconds: float
         alarm_count: int
         active_alarm_count: int
+        active_alarms: list[LedgerEntry]
         tracks: list[Participant]
         sockets: list[Subscription]
 

@@ -9,7 +9,7 @@ from django.test import TestCase
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from calls.models import Call
+from calls.models import Call, LedgerEntry, Subscription
 from tests.calls.rows import (
     ALICE,
     BOB,
@@ -101,8 +101,8 @@ class PageTests(SignedIn):
     def test_the_number_of_queries_does_not_grow_with_the_page(self) -> None:
         for _ in range(5):
             make_conversation()
-        # Session, user, its permissions (2), calls, participants, sockets.
-        with self.assertNumQueries(7):
+        # Session, user, its permissions (2), calls, participants, sockets, active alarms.
+        with self.assertNumQueries(8):
             self.assertEqual(len(self.ids()), 10)
 
 
@@ -179,6 +179,40 @@ class FilterTests(SignedIn):
 
 
 class CallTests(SignedIn):
+    def test_active_alarms_of_a_live_call_are_those_of_the_live_socket(self) -> None:
+        """Alarm, participant, since: the members of the live socket, but `call`."""
+        call, alice, _bob = make_conversation()
+        now = timezone.now()
+        socket = make_subscription(
+            call, connected_at=now, seen_at=now, disconnected_at=None, close_code=None
+        )
+
+        def alarm(reason: str, second: int, who: Any = None, ended: bool = False) -> None:
+            at = START + timedelta(seconds=second)
+            LedgerEntry.objects.create(
+                call=call,
+                kind="alarm",
+                reason=reason,
+                participant=who,
+                started_at=at,
+                ended_at=at if ended else None,
+            )
+
+        alarm("too_low", 3, alice)
+        alarm("dead_air", 2)
+        alarm("too_low", 1, alice)  # of another socket: shown once, since then
+        alarm("clipping", 0, alice, ended=True)
+        expected = [
+            {"alarm": "too_low", "participant": str(alice.pk), "since": "2026-03-02T09:30:01Z"},
+            {"alarm": "dead_air", "participant": None, "since": "2026-03-02T09:30:02Z"},
+        ]
+        self.assertEqual(self.client.get(url_of(call)).json()["alarms"], expected)
+        self.assertEqual(self.client.get(CALLS).json()["results"][0]["alarms"], expected)
+        past = now - timedelta(hours=1)
+        ended = {"connected_at": past, "seen_at": past, "disconnected_at": past}
+        Subscription.objects.filter(pk=socket.pk).update(**ended)
+        self.assertEqual(self.client.get(url_of(call)).json()["alarms"], [], "the call has ended")
+
     def test_one_call_looks_like_its_entry_in_the_list(self) -> None:
         call, *_ = make_conversation()
         one = self.client.get(url_of(call)).json()

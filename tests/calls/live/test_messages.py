@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from unittest import TestCase
 
-from calls.live.messages import CallData, CountsData, ParticipantData, SubscriptionData
+from calls.live.messages import (
+    AlarmNews,
+    CallData,
+    CountsData,
+    ParticipantData,
+    SubscriptionData,
+)
 from calls.serializers import (
+    ActiveAlarmSerializer,
     CallSerializer,
     CountsSerializer,
     ParticipantSerializer,
+    RestCallSerializer,
     SubscriptionSerializer,
 )
 
@@ -23,3 +31,7 @@ class TheFormOfACall(TestCase):
         ):
             with self.subTest(data.__name__):
                 self.assertEqual(list(serializer.fields), list(data.__annotations__))
+
+    def test_alarms_are_members_in_rest_and_messages_of_their_own_here(self) -> None:
+        self.assertEqual(list(RestCallSerializer().fields), [*CallData.__annotations__, "alarms"])
+        self.assertEqual({"call", *ActiveAlarmSerializer().fields}, {*AlarmNews.__annotations__})
