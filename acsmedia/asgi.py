@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "acsmedia.settings")
@@ -34,6 +35,7 @@ from acsmedia.warmup import warm_up
 from calls.routing import listen_socket, live_socket
 from streams.acs.auth import HandshakeAuth
 from streams.acs.consumer import MediaConsumer, refuse
+from streams.call_lookup import CallLookup, find_calls
 from streams.checks import require_valid_settings
 from streams.ingest.disk_quota import DiskQuota
 from streams.live.alarm_monitor import thresholds_from_settings
@@ -148,6 +150,7 @@ def build_recorder() -> Recorder:
         disk_quota=DiskQuota.from_settings(),
         alarms=thresholds_from_settings(),
         sealer=SealerProcess if settings.SEALER_IS_A_PROCESS else Sealer,
+        lookup=CallLookup(partial(find_calls, settings.SPOOL_DIR)),
     )
     metrics.install(recorder.stats)
     atexit.register(recorder.stop)

@@ -6,6 +6,7 @@ coordination, a retry writes the same row again, and packets are handled without
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("6f1c1f0e-5a4b-4d0e-9a3c-6b1f3f1a7c11")
@@ -54,6 +55,31 @@ def call_id_of(call_connection_id: str, stream_id: UUID, source: str = "acs") ->
     return uuid5(
         namespace, f"call:{call_connection_id}" if call_connection_id else f"stream:{stream_id}"
     )
+
+
+class CallLink(NamedTuple):
+    """A call in the chain of calls of one connection id. `number` is 0 for the first call; each
+    other one continues the call before it, which had ended.
+    """
+
+    first_id: UUID
+    number: int = 0
+
+    @property
+    def id(self) -> UUID:
+        """The id of the call. It is derived from the first call and the number only, so sockets
+        that open at the same time in two processes agree on it.
+        """
+        return uuid5(self.first_id, f"continuation:{self.number}") if self.number else self.first_id
+
+    @property
+    def continued_from(self) -> UUID | None:
+        """The id of the call before it."""
+        return CallLink(self.first_id, self.number - 1).id if self.number else None
+
+    @property
+    def following(self) -> CallLink:
+        return CallLink(self.first_id, self.number + 1)
 
 
 def subscription_row_id(stream_id: UUID, index: int) -> UUID:

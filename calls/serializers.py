@@ -84,6 +84,16 @@ class CallSerializer(serializers.ModelSerializer[Call]):
     duration_seconds = serializers.SerializerMethodField(
         help_text="Length of the recorded axis, and of a full export."
     )
+    continued_from = serializers.UUIDField(
+        read_only=True,
+        allow_null=True,
+        help_text="The call with the same connection id that had ended before this one began.",
+    )
+    continued_in = serializers.UUIDField(
+        read_only=True,
+        allow_null=True,
+        help_text="The call with the same connection id that began after this one had ended.",
+    )
     participants = ParticipantSerializer(
         many=True,
         read_only=True,
@@ -103,6 +113,8 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "ended_at",
             "audio_started_at",
             "duration_seconds",
+            "continued_from",
+            "continued_in",
             "participants",
             "subscriptions",
         ]

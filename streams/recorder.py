@@ -21,6 +21,8 @@ import structlog
 from calls import identity
 from calls.live import channel
 from calls.live.messages import AlarmNews, News, Totals
+from streams.call_lookup import CallLookup, Question
+from streams.ingest.call_chains import NO_CALL, CallChains, Decision, FoundCall
 from streams.ingest.call_clocks import KEPT_SECONDS, CallClocks, HostClocks
 from streams.ingest.disk_quota import DiskQuota
 from streams.ingest.packets import Sender
@@ -34,6 +36,7 @@ from streams.live.alarm_monitor import AlarmMonitor
 from streams.live.alarm_rules import ProcessReading, Thresholds
 from streams.live.audio_tap import AudioTap
 from streams.live.board import Board, is_worth_publishing
+from streams.live.publisher import Publisher
 from streams.live.refusals import RefusalCounts
 from streams.live.requests import serve_requests
 from streams.sealing.process import SealerHandle
@@ -50,7 +53,6 @@ from streams.stats import (
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.1
-PUBLISH_TIMEOUT_SECONDS = 1.0
 STOP_SECONDS = 3.0
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """Size at which a journal file is also rotated, a minute of four speakers at 16 kHz: a file is
@@ -81,29 +83,6 @@ class _Totals:
         self.journal_bytes += stream.journal.bytes_written
 
 
-class _Publisher:
-    """Publishes news within a time limit; logs an outage of the channel layer once."""
-
-    def __init__(self, publish: Callable[[News], Awaitable[None]]) -> None:
-        self._publish = publish
-        self._is_failing = False
-
-    async def publish(self, news: News) -> None:
-        """Drops news that the layer does not accept in time: levels must never queue."""
-        try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
-                await self._publish(news)
-        except Exception as error:  # news are best effort: journals must still be rotated
-            if not self._is_failing:  # once, not ten times a second
-                unexpected = None if isinstance(error, channel.LAYER_ERRORS) else error
-                log.warning(
-                    "live updates not published", error=type(error).__name__, exc_info=unexpected
-                )
-            self._is_failing = True
-        else:
-            self._is_failing = False
-
-
 class Recorder:
     """Records the media sockets of one process.
 
@@ -123,19 +102,19 @@ class Recorder:
         alarms: Thresholds | None = None,
         publish: Callable[[News], Awaitable[None]] = channel.publish,
         sealer: Callable[[Path, Path], SealerHandle] = Sealer,
+        lookup: CallLookup | None = None,
         host_clocks: HostClocks | None = None,
     ) -> None:
         self.process = str(uuid4())
         self.board = Board(self.process, grace_seconds)
-        self._spool_folder = spool_folder
-        self._segment_seconds = segment_seconds
-        self._fsync_seconds = fsync_seconds
-        self._sealer_for = sealer
+        self._spool_folder, self._sealer_for = spool_folder, sealer
+        self._segment_seconds, self._fsync_seconds = segment_seconds, fsync_seconds
         self._call_clocks = CallClocks(host_clocks, max(KEPT_SECONDS, grace_seconds))
+        self._call_chains, self._lookup = CallChains(grace_seconds, KEPT_SECONDS), lookup
         self._disk_quota = disk_quota or DiskQuota()
         self._refusal_reason = ""  # why new sockets are refused; "" if they are not
         self._alarm_monitor = AlarmMonitor(alarms or Thresholds())
-        self._publisher, self._audio_tap = _Publisher(publish), AudioTap()
+        self._publisher, self._audio_tap = Publisher(publish), AudioTap()
         self._read_coalescing, self._rate_meter = ReadCoalescing(), RateMeter()
         self._totals, self._refusals = _Totals(), RefusalCounts()
         self._has_new_refusal = False  # from ACS, which the alarms have not seen yet
@@ -156,44 +135,51 @@ class Recorder:
             self._running.sealer.start()
             log.info("recorder started", process=self.process)
 
-    def open(self, call_connection_id: str, correlation_id: str, sender: Sender) -> Stream:
-        """Opens a stream for an authenticated socket. Raises `JournalUnwritable`: nothing could be
-        recorded.
+    async def find_call(self, connection_id: str, sender: Sender) -> FoundCall:
+        """Finds the latest call with this connection id, for `open`; waits 1 s at most."""
+        first_id = identity.call_id_of(connection_id, uuid4(), sender.source)
+        if not self._lookup or not connection_id or self._call_chains.is_decided(first_id):
+            return NO_CALL
+        known = self._call_chains.closed_sockets(first_id)
+        return await self._lookup.find(Question(first_id, connection_id, known))
+
+    def open(
+        self, connection_id: str, correlation_id: str, sender: Sender, found: FoundCall = NO_CALL
+    ) -> Stream:
+        """Opens a stream for an authenticated socket; `found`: by `find_call`. Raises
+        `JournalUnwritable`: nothing could be recorded.
         """
         if self._running is None:
             raise JournalUnwritable("the recorder is not running")
         self._check_disk_quota()
         self._note_host_step()
         stream_id = uuid4()
-        call_id = str(identity.call_id_of(call_connection_id, stream_id, sender.source))
+        first_id = identity.call_id_of(connection_id, stream_id, sender.source)
+        decision = self._call_chains.decide(first_id, found)
+        call_id = str(decision.link.id)
         clock = self._call_clocks.open(call_id, {one.handshake.call_id for one in self._streams})
-        handshake = Handshake(
-            stream_id=str(stream_id),
-            call_id=call_id,
-            call_connection_id=call_connection_id,
-            correlation_id=correlation_id,
-            connected_at_us=clock.now_us(),
-            segment_seconds=self._segment_seconds,
-        )
+        ids = str(stream_id), connection_id, correlation_id
+        handshake = self._handshake(*ids, decision, clock.now_us())
         journal = Journal(self._running.folder.path, handshake)
         self._running.syncer.add(journal.descriptor)
         stream = Stream(journal, handshake, sender, clock.now_us)
         if by_us := self._call_clocks.stepped_us(clock):
             stream.note_step(by_us)
         self._streams[stream] = time.monotonic()
+        self._call_chains.open(decision, handshake.stream_id, clock.now_us)
         self.board.add(stream)
         self._ensure_ticking()
         return stream
 
     def close(self, stream: Stream, code: int | None, reason: str = "") -> None:
-        """Ends the stream's journal; it is sealed at once. Does nothing if the stream is closed, by
-        `stop` for example.
-        """
+        """Ends the stream's journal, which is then sealed. Does nothing if the stream is closed."""
         if self._streams.pop(stream, None) is None:
             return
         assert self._running, "a stream is open only while the recorder runs"
         self._running.syncer.retire(stream.close(code, reason))
         self._call_clocks.close(stream.handshake.call_id)
+        assert stream.closed, "it has just been closed"
+        self._call_chains.close(stream.handshake.stream_id, stream.closed.at_us)
         self._totals.add(stream)
         self._running.sealer.wake()
 
@@ -294,6 +280,21 @@ class Recorder:
             self._running.folder.release(remove_empty=True)
         self._running = None
         log.info("recorder stopped", process=self.process)
+
+    def _handshake(
+        self, stream_id: str, connection_id: str, correlation_id: str, call: Decision, now_us: int
+    ) -> Handshake:
+        return Handshake(
+            stream_id=stream_id,
+            call_id=str(call.link.id),
+            call_connection_id=connection_id,
+            correlation_id=correlation_id,
+            connected_at_us=now_us,
+            segment_seconds=self._segment_seconds,
+            continued_from=str(call.link.continued_from or ""),
+            continuation=call.link.number,
+            is_guess=call.is_guess,
+        )
 
     def _check_disk_quota(self) -> None:
         """Raises `JournalUnwritable` if no stream may be opened; open ones continue. Logs changes

@@ -68,6 +68,8 @@ class CallData(TypedDict):
     ended_at: str | None
     audio_started_at: str | None
     duration_seconds: float
+    continued_from: str | None
+    continued_in: str | None
     participants: list[ParticipantData]
     subscriptions: list[SubscriptionData]
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import (
@@ -146,7 +147,17 @@ class CallQuerySet(models.QuerySet["Call"]):
         # Lists (`to_attr`): a query set per call and relation took a quarter of a page's time.
         tracks = Prefetch("participants", Participant.objects.with_lengths(), to_attr="tracks")
         sockets = Prefetch("subscriptions", Subscription.objects.all(), to_attr="sockets")
-        return self.with_state(now).prefetch_related(tracks, sockets)
+        return self.with_state(now).with_links().prefetch_related(tracks, sockets)
+
+    def with_links(self) -> Self:
+        """Annotates `continued_from` and `continued_in`: the ids of the calls before and after it
+        with the same connection id, None if there is none, or it is deleted.
+        """
+        others = Call.objects.order_by().values("pk")
+        return self.annotate(
+            continued_from=Subquery(others.filter(pk=OuterRef("continued_from_id"))),
+            continued_in=Subquery(others.filter(pk=OuterRef("continued_in_id"))),
+        )
 
     def with_active_alarms(self, now: datetime | Now) -> Self:
         """Loads the active alarms of live calls as the list `active_alarms`, oldest first."""
@@ -223,11 +234,27 @@ class Call(models.Model):
         active_alarms: list[LedgerEntry]
         tracks: list[Participant]
         sockets: list[Subscription]
+        continued_from: UUID | None
+        continued_in: UUID | None
 
     id = models.UUIDField(primary_key=True, editable=False)
     call_connection_id = models.CharField(max_length=256, blank=True)
     correlation_id = models.CharField(max_length=256, blank=True)
     started_at = models.DateTimeField(help_text="When the first socket of the call was accepted.")
+    # No foreign keys: adding one to a large table takes a lock while all rows are checked.
+    # `CallQuerySet.for_rest` leaves out calls that have been deleted.
+    continuation = models.IntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Number of ended calls with the same connection id before this one.",
+    )
+    continued_from_id = models.UUIDField(
+        null=True, editable=False, help_text="The ended call before it."
+    )
+    continued_in_id = models.UUIDField(
+        null=True, editable=False, help_text="The call that began after it had ended."
+    )
 
     objects = CallQuerySet.as_manager()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from django.conf import settings
 from django.db import connection, models
 from django.db.models import Count, F, Q
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -52,15 +53,29 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Selects sockets that are open, or were within the grace time. Indexes: subscription_open,
         subscription_closed.
         """
-        grace = timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
-        closed = Q(disconnected_at__gt=now - grace, disconnected_at__lt=now + CLOCK_TOLERANCE)
-        return self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, grace)) | closed)
+        closed = Q(disconnected_at__gt=now - _grace(), disconnected_at__lt=now + CLOCK_TOLERANCE)
+        return self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, _grace())) | closed)
 
     def unfinished(self, now: datetime | Now) -> Self:
         """Selects sockets that no recorder has ended: one may still write rows, however late its
         heartbeat is and whatever the clocks say. Index: subscription_open.
         """
         return self.filter(disconnected_at=None, seen_at__gt=now - LOST)
+
+    def not_over(self, now: datetime | Now | CombinedExpression) -> Self:
+        """Selects sockets that keep their call open for later ones: nobody has ended them, or they
+        ended within the grace time. Indexes: subscription_open, subscription_of_call.
+
+        The end is by the clock of the recorder's host. If that contradicts the clock of the
+        database, the moment at which the end became a row counts instead.
+        """
+        begin = now - _grace()
+        agrees = Q(end_seen_at=None) | Q(
+            disconnected_at__gte=F("seen_at"), disconnected_at__lte=F("end_seen_at")
+        )
+        unfinished = Q(disconnected_at=None, seen_at__gt=now - LOST)
+        ended = agrees & Q(disconnected_at__gt=begin) | ~agrees & Q(end_seen_at__gt=begin)
+        return self.filter(unfinished | ended)
 
     def latest_first(self) -> Self:
         """Orders the sockets of a call: the one that connected last comes first.
@@ -77,6 +92,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def with_segment_count(self) -> Self:
         count = total_of(Segment.objects.all(), "subscription", Count("*"))
         return self.annotate(segment_count=Coalesce(count, 0))
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=settings.RECONNECT_GRACE_SECONDS)
 
 
 def _open_since(now: datetime | Now, age: timedelta) -> Q:
@@ -111,6 +130,11 @@ class Subscription(models.Model):
     connected_at = models.DateTimeField()
     seen_at = models.DateTimeField(help_text="When a process last vouched that the socket is open.")
     disconnected_at = models.DateTimeField(null=True, blank=True)
+    end_seen_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When its end became a row, on Postgres by the clock of the database.",
+    )
     close_code = models.PositiveIntegerField(
         null=True, blank=True, help_text="Empty: it broke, or our process died."
     )

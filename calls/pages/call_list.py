@@ -215,6 +215,8 @@ COLUMNS = (
     "gap_seconds",
     "alarms",
     "active_alarms",
+    "continued_from",
+    "continued_in",
 )
 
 
@@ -235,6 +237,8 @@ def _lines(calls: CallQuerySet, zone: tzinfo) -> Generator[bytes, None, None]:
                 round(row["gap_seconds"], 3),
                 row["alarm_count"],
                 row["active_alarm_count"],
+                row["continued_from"] or "",
+                row["continued_in"] or "",
             ]
             for row in _rows(shown)
         )

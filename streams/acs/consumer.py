@@ -85,7 +85,8 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             await self._auth.admit(scope)
             connection_id = header(scope, CONNECTION_ID)
             correlation_id = header(scope, CORRELATION_ID)
-            stream = self._recorder.open(connection_id, correlation_id, protocol.ACS)
+            found = await self._recorder.find_call(connection_id, protocol.ACS)
+            stream = self._recorder.open(connection_id, correlation_id, protocol.ACS, found)
         except Refused as refused:
             from_acs = refused.is_signed or has_call_id(scope)
             self._recorder.note_refusal(refused.reason.name.lower(), from_acs=from_acs)

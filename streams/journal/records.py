@@ -44,6 +44,10 @@ NO_TIMESTAMP = -(2**63)
 class Handshake(Struct, frozen=True):
     """The socket: ids as text UUIDs, ACS's ids from the headers, time of accept; `sequence` numbers
     its files.
+
+    `continued_from` is the id of the call that had ended with the same connection id ("": none),
+    and `continuation` the number of such calls. `is_guess`: the database could not be asked whether
+    the call had ended, so the sealer asks again. Older files have none of these.
     """
 
     stream_id: str
@@ -53,6 +57,9 @@ class Handshake(Struct, frozen=True):
     connected_at_us: int
     segment_seconds: float
     sequence: int = 0
+    continued_from: str = ""
+    continuation: int = 0
+    is_guess: bool = False
 
 
 class Metadata(Struct, frozen=True):

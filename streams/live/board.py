@@ -226,6 +226,8 @@ def as_in_rest(call: LiveCall) -> CallData:
         "duration_seconds": max(
             (participant["recorded_seconds"] for participant in participants), default=0.0
         ),
+        "continued_from": first.continued_from or None,
+        "continued_in": None,
         "participants": participants,
         "subscriptions": [facts for stream in call.streams for facts in _subscriptions(stream)],
     }

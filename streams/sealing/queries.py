@@ -6,6 +6,7 @@ Results may be stale: `rows.write` checks again under its lock.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
@@ -15,10 +16,12 @@ from uuid import UUID
 
 from django.db.models import BigIntegerField, F, Min, Q
 from django.db.models.functions import Cast
-from msgspec import convert
+from msgspec import convert, structs
 
 from calls import identity
-from calls.models import Participant, Segment, Subscription
+from calls.identity import CallLink
+from calls.models import Participant, Segment, Subscription, database_now
+from calls.models.continuations import going_on, latest_calls
 from calls.times import from_microseconds, to_microseconds
 from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
@@ -75,6 +78,41 @@ def other_sockets(handshakes: Collection[Handshake]) -> dict[str, datetime]:
     ).exclude(stream_id__in={handshake.stream_id for handshake in handshakes})
     earliest = others.order_by().values_list("call_id").annotate(earliest=Min("connected_at"))
     return {str(call_id): connected_at for call_id, connected_at in earliest}
+
+
+def decided(handshakes: Collection[Handshake]) -> dict[str, Handshake]:
+    """Returns the handshakes by stream. One that is a guess, because the database could not be
+    asked when its socket opened, is replaced: if the latest call of its connection id had ended by
+    then, it begins a new one.
+    """
+    by_stream = {one.stream_id: one for one in handshakes}
+    guesses = {stream_id: one for stream_id, one in by_stream.items() if one.is_guess}
+    if not guesses:
+        return by_stream
+    columns = ("stream_id", "call__continuation", "call", "call__continued_from_id")
+    rows = Subscription.objects.filter(stream_id__in=guesses).order_by()
+    for stream_id, number, call_id, former_id in rows.values_list(*columns):  # decided before
+        handshake = guesses.pop(str(stream_id), by_stream[str(stream_id)])
+        by_stream[str(stream_id)] = _in_call(handshake, call_id, number, former_id)
+    latest = latest_calls({UUID(one.call_id): one.call_connection_id for one in guesses.values()})
+    for stream_id, one in guesses.items():
+        link = latest.get(UUID(one.call_id), CallLink(UUID(one.call_id)))
+        # Its age, by the clock that gave it the time, says when it opened by the database's clock.
+        age = timedelta(microseconds=max(0, time.time_ns() // 1000 - one.connected_at_us))
+        if link in latest.values() and not going_on([link], [stream_id], database_now() - age):
+            link = link.following
+        by_stream[stream_id] = _in_call(one, link.id, link.number, link.continued_from)
+    return by_stream
+
+
+def _in_call(handshake: Handshake, call_id: UUID, number: int, former_id: UUID | None) -> Handshake:
+    return structs.replace(
+        handshake,
+        call_id=str(call_id),
+        continuation=number,
+        continued_from=str(former_id or ""),
+        is_guess=False,
+    )
 
 
 class Socket(NamedTuple):

@@ -23,6 +23,7 @@ from django.db.models.functions import Now
 
 from calls import identity
 from calls.models import Call, LedgerEntry, Segment, Subscription, database_now
+from calls.models.continuations import create_and_lock
 from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
 from streams.sealing import gaps, ledger, participants, queries
@@ -39,6 +40,7 @@ _ANNOUNCED_FACTS = ["subscription_id", "encoding", "sample_rate", "channels", "l
 _SUBSCRIPTION_FACTS = [
     *_ANNOUNCED_FACTS,
     "disconnected_at",
+    "end_seen_at",
     "close_code",
     "audio",
     "dtmf",
@@ -233,11 +235,8 @@ def _lock_and_number(
 
 
 def _lock_calls(handshakes: Iterable[Handshake]) -> dict[UUID, datetime]:
-    """Creates the missing calls, and locks all of them against other processes until our rows are
-    committed. Returns when they started.
-
-    The lock comes before any row that refers to a call, and in a mode that does not conflict with
-    such rows: otherwise two processes could wait for each other.
+    """Creates the missing calls, and locks all of them until our rows are committed. Returns when
+    they started.
     """
     calls: dict[UUID, Call] = {}
     for handshake in sorted(handshakes, key=lambda one: (one.call_id, one.connected_at_us)):
@@ -248,10 +247,12 @@ def _lock_calls(handshakes: Iterable[Handshake]) -> dict[UUID, datetime]:
                 call_connection_id=handshake.call_connection_id,
                 correlation_id=handshake.correlation_id,
                 started_at=from_microseconds(handshake.connected_at_us),
+                continuation=handshake.continuation,
+                continued_from_id=UUID(handshake.continued_from)
+                if handshake.continued_from
+                else None,
             )
-    Call.objects.bulk_create(calls.values(), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
-    locked = Call.objects.select_for_update(no_key=True).filter(id__in=calls).order_by("id")
-    return dict(locked.values_list("id", "started_at"))
+    return create_and_lock(calls.values())
 
 
 def _correct_starts(
@@ -340,7 +341,7 @@ def _write_subscriptions(rows: Iterable[Subscription], columns: Sequence[str]) -
 
 
 def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscription:
-    connected_at = from_microseconds(facts.connected_us)
+    connected_at, ended_us = from_microseconds(facts.connected_us), facts.disconnected_us
     return Subscription(
         id=identity.subscription_row_id(UUID(handshake.stream_id), facts.index),
         call_id=UUID(handshake.call_id),
@@ -352,9 +353,8 @@ def _subscription_row(handshake: Handshake, facts: SubscriptionFacts) -> Subscri
         length=facts.length,
         connected_at=connected_at,
         seen_at=connected_at,
-        disconnected_at=None
-        if facts.disconnected_us is None
-        else from_microseconds(facts.disconnected_us),
+        disconnected_at=None if ended_us is None else from_microseconds(ended_us),
+        end_seen_at=None if ended_us is None else database_now(),
         close_code=facts.close_code,
         audio=facts.audio,
         dtmf=facts.dtmf,

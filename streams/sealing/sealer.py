@@ -26,6 +26,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -40,7 +41,7 @@ from calls.storage import StoreUnreachable, cause_of
 from calls.storage.sweeper import Sweeper
 from streams.journal import spool
 from streams.journal.backlog import WaitingCall, size_of, streams_in, waiting_calls
-from streams.sealing import rows, steps
+from streams.sealing import queries, rows, steps
 from streams.sealing.announcements import Heartbeat, JournalUpdate, OpenJournals
 from streams.sealing.backlog_watch import CHECK_SECONDS, BacklogWatch, pause_after
 from streams.sealing.failures import FailureLog, ProcessStatus
@@ -383,7 +384,11 @@ def connected_at(update: JournalUpdate) -> int:
 
 
 def announce(updates: Sequence[JournalUpdate]) -> None:
-    rows.announce([update.announcement for update in updates if update.announcement])
+    announced = [update.announcement for update in updates if update.announcement]
+    handshakes = queries.decided([one.handshake for one in announced])
+    rows.announce(
+        [replace(one, handshake=handshakes[one.handshake.stream_id]) for one in announced]
+    )
 
 
 def store(files: Sequence[SealJob]) -> None:

@@ -14,6 +14,7 @@ from streams.simulator.wire import audio_data, audio_metadata
 from tests.end_to_end.installation import CALLER, Rest, running
 from tests.servers import Server
 from tests.torture.media_socket import CLOSE, CONTINUATION, TEXT, MediaSocket, frame
+from tests.waiting import wait_until
 
 START_US = 1_790_000_000_000_000
 PACKET = bytes(range(1, 65)) * 10
@@ -21,7 +22,9 @@ PACKET = bytes(range(1, 65)) * 10
 
 def setUpModule() -> None:
     for test_case, kind in ((OnDaphne, "daphne"), (OnUvicorn, "uvicorn")):
-        test_case.server, test_case.rest = unittest.enterModuleContext(running(kind))
+        test_case.server, test_case.rest = unittest.enterModuleContext(
+            running(kind, {"RECONNECT_GRACE_SECONDS": "2"})
+        )
 
 
 class Closes:
@@ -53,6 +56,34 @@ class Closes:
         self.assertEqual(call["state"], "ended")
         [gap] = self.rest.manifest(call)[CALLER]["gaps"]
         self.assertEqual((gap["start"], gap["end"], gap["reason"]), (0.5, 3.0, "not_connected"))
+
+    async def test_a_socket_after_the_end_of_a_call_begins_a_linked_call(self) -> None:
+        connection_id = "continued"
+        for number in range(2):
+            client = await self.opened(connection_id, 60 * number)
+            await client.send_raw(frame(CLOSE, b"\x03\xe8"))
+            await client.closed.wait()
+            await client.abort()
+            calls = await asyncio.to_thread(self.ended_calls, connection_id, number + 1)
+        second, first = calls  # newest first
+        self.assertEqual(
+            (first["continued_in"], second["continued_from"]), (second["id"], first["id"])
+        )
+        self.assertEqual((first["continued_from"], second["continued_in"]), (None, None))
+        for call in calls:
+            self.assertEqual(call["duration_seconds"], 0.5)
+            self.assertEqual(self.rest.manifest(call)[CALLER]["gaps"], [])
+
+    def ended_calls(self, connection_id: str, number: int) -> list[dict[str, Any]]:
+        """Waits until the connection id has that many calls, all ended and sealed."""
+
+        def calls() -> list[dict[str, Any]] | None:
+            found = self.rest.calls(connection_id)
+            waiting = [*(self.server.data_dir / "spool").glob("*/*.journal")]
+            are_over = not waiting and all(call["state"] == "ended" for call in found)
+            return found if are_over and len(found) == number else None
+
+        return wait_until(calls, what=lambda: f"{number} ended calls: {self.server.log[-4000:]}")
 
     async def test_a_message_beyond_the_limit_is_answered_with_1009(self) -> None:
         for pieces in (1, 100):

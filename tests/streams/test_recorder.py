@@ -21,6 +21,7 @@ from streams.ingest.stream import Stream
 from streams.journal.files import JournalUnwritable
 from streams.journal.records import Closed
 from streams.journal.spool import abandoned
+from streams.live import publisher
 from streams.recorder import Recorder
 from tests.streams.streams import ALICE, PACKET, START_US, audio, metadata, pcm_in, records_in
 from tests.waiting import PATIENCE_SECONDS, until
@@ -259,7 +260,7 @@ class Ticking(RecorderTestCase):
 
     async def test_rotates_while_the_channel_layer_is_unreachable(self) -> None:
         self.dashboards.failure = RedisUnreachable("no Redis")
-        with self.assertLogs("streams.recorder", "WARNING") as logs:
+        with self.assertLogs("streams.live.publisher", "WARNING") as logs:
             await self.receive_until_sequence(2)
         self.assertEqual(len(logs.output), 1, "logged once, not ten times a second")
 
@@ -267,22 +268,22 @@ class Ticking(RecorderTestCase):
         self,
     ) -> None:
         self.dashboards.failure = TypeError("can not serialize")
-        with self.assertLogs("streams.recorder", "WARNING") as logs:
+        with self.assertLogs("streams.live.publisher", "WARNING") as logs:
             await self.receive_until_sequence(2)
         self.assertEqual(len(logs.output), 1)
 
     async def test_rotates_while_the_channel_layer_hangs(self) -> None:
         self.dashboards.hangs = True
         with (
-            mock.patch.object(module, "PUBLISH_TIMEOUT_SECONDS", 0.05),
-            self.assertLogs("streams.recorder", "WARNING"),
+            mock.patch.object(publisher, "PUBLISH_TIMEOUT_SECONDS", 0.05),
+            self.assertLogs("streams.live.publisher", "WARNING"),
         ):
             await self.receive_until_sequence(2)
         self.assertGreaterEqual(self.dashboards.attempts, 2)
 
     async def test_publishes_again_when_the_channel_layer_is_back(self) -> None:
         self.dashboards.failure = OSError("no Redis")
-        with self.assertLogs("streams.recorder", "WARNING"):
+        with self.assertLogs("streams.live.publisher", "WARNING"):
             stream = self.recorder.open("connection", "", ACS)
             await until(lambda: self.dashboards.attempts)
         self.dashboards.failure = None

@@ -28,7 +28,8 @@ TIDY_SECONDS = 15.0
 ORPHAN_SECONDS = 20.0
 """How long a child may outlive its server: it may be storing a file in a store that hangs."""
 SEGMENT_SECONDS = 1
-GRACE_SECONDS = 1
+GRACE_SECONDS = 10
+"""Longer than a server takes to start: a caller that reconnects later begins a new call."""
 SEGMENT_COUNT = "SELECT COUNT(*) FROM calls_segment"
 ENVIRONMENT = {
     "SEGMENT_SECONDS": str(SEGMENT_SECONDS),

@@ -22,6 +22,8 @@ def a_call(number: int = 1, *raw_ids: str, **members: Any) -> CallData:
         "started_at": f"2026-11-23T10:00:{number % 60:02d}Z",
         "ended_at": None,
         "audio_started_at": None,
+        "continued_from": None,
+        "continued_in": None,
         "duration_seconds": 0.0,
         "participants": [a_participant(call_id, raw_id) for raw_id in raw_ids],
         "subscriptions": [],
