@@ -29,7 +29,7 @@ from acsmedia.roles import MediaElsewhere, ProbesOnly
 from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
 from acsmedia.servers.daphne_responses import limit_output
-from acsmedia.servers.proxies import with_plain_proto
+from acsmedia.servers.proxies import with_plain_proto, with_prefix
 from acsmedia.servers.request_limits import BodyLimit, limit_daphne_bodies
 from acsmedia.warmup import warm_up
 from calls.routing import listen_socket, live_socket
@@ -87,7 +87,8 @@ class Application:
             return
         if self._recorder:
             self._recorder.start()
-        await self._router(with_plain_proto(scope), receive, send)
+        scope = with_prefix(with_plain_proto(scope), settings.FORCE_SCRIPT_NAME or "")
+        await self._router(scope, receive, send)
 
     async def _run_lifespan(self, receive: Any, send: Any) -> None:
         """Starts and stops the recorder at the server's startup and shutdown events."""

@@ -44,7 +44,7 @@ class ProbesOnly:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["path"] in PATHS:
+        if scope["path"].removeprefix(scope.get("root_path", "")) in PATHS:
             await self._application(scope, receive, send)
             return
         headers = [

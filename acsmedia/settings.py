@@ -126,11 +126,18 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-STATIC_URL = "/static/"
+# a path such as /acs, below which a proxy serves acsmedia beside other applications
+FORCE_SCRIPT_NAME = env.str(
+    "FORCE_SCRIPT_NAME",
+    "",
+    validate=validate.Regexp(
+        r"(/[\w.~-]+)*\Z", error="use a path such as /acs, without a slash at the end."
+    ),
+)
+STATIC_URL = f"{FORCE_SCRIPT_NAME}/static/"
 STATIC_ROOT: Path | None = env.path("STATIC_ROOT", BASE_DIR / "staticfiles")
-LOGIN_URL = "/login/"
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/login/"
+LOGIN_URL = LOGOUT_REDIRECT_URL = f"{FORCE_SCRIPT_NAME}/login/"
+LOGIN_REDIRECT_URL = SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{FORCE_SCRIPT_NAME}/"
 
 TEMPLATES = [
     {
@@ -291,6 +298,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "Recordings of Azure Communication Services calls: find calls, read their "
     "details, download their audio.",
     "VERSION": "1",
+    "SERVERS": [{"url": FORCE_SCRIPT_NAME}] if FORCE_SCRIPT_NAME else [],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["calls.permissions.MaySee"],
     "SERVE_AUTHENTICATION": None,

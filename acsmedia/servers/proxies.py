@@ -1,4 +1,4 @@
-"""Headers of proxies, in the form that Django understands."""
+"""Headers and paths from proxies, in the form that Django understands."""
 
 from __future__ import annotations
 
@@ -22,3 +22,17 @@ def with_plain_proto(scope: dict[str, Any]) -> dict[str, Any]:
     first = values[0].split(b",")[0].strip().lower()
     others = [header for header in scope["headers"] if header[0].lower() != PROTO]
     return {**scope, "headers": [*others, (PROTO, b"https" if first in SECURE else b"http")]}
+
+
+def with_prefix(scope: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Returns the scope of a request or socket below `prefix` ("/acs"), "" for none.
+
+    It does not matter whether the proxy has removed the prefix from the path. Probes come without
+    it, past the proxy.
+    """
+    if not prefix or scope["type"] not in {"http", "websocket"}:
+        return scope
+    path = scope["path"].removeprefix(prefix)
+    if not path.startswith("/") and path != "":  # the prefix was a part of a name: /acsmedia
+        path = scope["path"]
+    return {**scope, "path": prefix + (path or "/"), "root_path": prefix}

@@ -18,6 +18,7 @@ deleted.
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import reverse_lazy
 
 from calls.admin import call, ledger, participant, segment, subscription
 from calls.admin.accounts import tokens, users
@@ -26,4 +27,4 @@ __all__ = ["call", "ledger", "participant", "segment", "subscription", "tokens",
 
 admin.site.site_header = admin.site.site_title = "acsmedia"
 admin.site.index_title = "Records and accounts"
-admin.site.site_url = "/"  # "View site" leads to the live dashboard
+admin.site.site_url = reverse_lazy("dashboard")  # type: ignore[assignment] # of "View site"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import TestCase
 
-from acsmedia.servers.proxies import with_plain_proto
+from acsmedia.servers.proxies import with_plain_proto, with_prefix
 
 
 def scope(*values: str, kind: str = "http") -> dict[str, Any]:
@@ -35,3 +35,24 @@ class ProtoTests(TestCase):
     def test_without_the_header_and_without_a_request_nothing_changes(self) -> None:
         for one in (scope(), {"type": "lifespan"}):
             self.assertIs(with_plain_proto(one), one)
+
+
+class PrefixTests(TestCase):
+    def test_the_path_is_below_the_prefix_whether_the_proxy_removes_it_or_not(self) -> None:
+        for path, below in (
+            ("/", "/acs/"),
+            ("/acs", "/acs/"),
+            ("/acs/", "/acs/"),
+            ("/calls/", "/acs/calls/"),
+            ("/acs/calls/", "/acs/calls/"),
+            ("/acsmedia", "/acs/acsmedia"),
+            ("/ws/acs/media", "/acs/ws/acs/media"),
+        ):
+            for kind in ("http", "websocket"):
+                with self.subTest(path=path, kind=kind):
+                    found = with_prefix({"type": kind, "path": path}, "/acs")
+                    self.assertEqual((found["path"], found["root_path"]), (below, "/acs"))
+
+    def test_without_a_prefix_and_without_a_request_nothing_changes(self) -> None:
+        for one, prefix in (({"type": "http", "path": "/acs/"}, ""), ({"type": "lifespan"}, "/a")):
+            self.assertIs(with_prefix(one, prefix), one)

@@ -102,8 +102,12 @@ class ListenIn extends HTMLElement {
     this.#socket.open();
   }
 
+  #of(address) {
+    return address.replace("CALL", this.dataset.call);
+  }
+
   #newSocket() {
-    const address = new URL(`/ws/listen/${this.dataset.call}`, location.href);
+    const address = new URL(this.#of(this.dataset.socket), location.href);
     address.protocol = location.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
@@ -112,7 +116,7 @@ class ListenIn extends HTMLElement {
 
   async #fetchCall() {
     try {
-      const answer = await fetch(`/api/v1/calls/${this.dataset.call}/`, { redirect: "error" });
+      const answer = await fetch(this.#of(this.dataset.rest), { redirect: "error" });
       return { status: answer.status, state: answer.ok ? (await answer.json()).state : null };
     } catch {
       return { status: 0, state: null };
