@@ -32,9 +32,10 @@ from acsmedia.servers.daphne_responses import limit_output
 from acsmedia.servers.proxies import with_plain_proto, with_prefix
 from acsmedia.servers.request_limits import BodyLimit, limit_daphne_bodies
 from acsmedia.warmup import warm_up
+from acsmedia.wrong_addresses import UnknownSocket, UpgradeRequired
 from calls.routing import listen_socket, live_socket
 from streams.acs.auth import HandshakeAuth
-from streams.acs.consumer import MediaConsumer, refuse
+from streams.acs.consumer import MediaConsumer
 from streams.call_lookup import CallLookup, find_calls
 from streams.checks import require_valid_settings
 from streams.ingest.disk_quota import DiskQuota
@@ -65,7 +66,7 @@ class Application:
         media: Any = MediaElsewhere()
         if recorder:
             media = MediaConsumer.as_asgi(recorder=recorder, auth=auth)
-        unknown: Any = not_found
+        unknown: Any = UnknownSocket(recorder)
         browsers = [
             path("ws/live", live_socket),
             path("ws/listen/<uuid:call_id>", listen_socket),
@@ -78,7 +79,7 @@ class Application:
                 path("<path:rest>", unknown),
             ]
         )
-        requests: Any = http if pages else ProbesOnly(http)
+        requests: Any = UpgradeRequired(http if pages else ProbesOnly(http))
         self._router = ProtocolTypeRouter({"http": BodyLimit(requests), "websocket": sockets})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -110,16 +111,6 @@ class Application:
                     await self._recorder.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-NOT_FOUND = 4404, 404
-"""Close code and HTTP status for an unknown socket address."""
-
-
-async def not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Refuses an unknown socket address before accept, without a traceback in the log."""
-    await receive()
-    await refuse(scope, send, *NOT_FOUND)
 
 
 def build() -> Application:

@@ -60,6 +60,8 @@ REFUSALS = {
     "no_keys": "Microsoft's key server does not answer",
     "overloaded": "too many handshakes at once",
     "wrong_process": "sent to a process that does not record (ROLE=web)",
+    "wrong_path": "wrong path: the media socket is /ws/acs/media",
+    "not_upgraded": "not a WebSocket handshake: the proxy does not pass Upgrade",
     "bad_handshake": "unusable call id",
     "not_recording": "nothing could be recorded: no space, or a disk error",
 }

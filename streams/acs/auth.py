@@ -85,6 +85,8 @@ class Reason(StrEnum):
     NO_KEYS = "key server does not answer"
     OVERLOADED = "too many handshakes at once"
     WRONG_PROCESS = "this process does not record (ROLE=web)"
+    WRONG_PATH = "wrong path"
+    NOT_UPGRADED = "not a WebSocket handshake"
 
 
 SIGNED = frozenset(

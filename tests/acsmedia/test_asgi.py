@@ -116,6 +116,28 @@ class RoutingTests(MediaSocketTestCase):
                 )
         self.assertEqual(records_in(self.spool), [])
 
+    async def test_a_wrong_path_is_logged_once_and_counted_as_a_refusal(self) -> None:
+        call = [(b"x-ms-call-connection-id", b"the call")]
+        with capture_logs() as lines:
+            for headers in (call, call, []):
+                socket = self.socket(headers, path="/ws/acs/media/")
+                self.assertEqual(await socket.connect(timeout=10), (False, 4404))
+        reasons = [line["reason"] for line in lines if line["event"] == "stream refused"]
+        self.assertEqual(reasons, ["wrong path"])
+        self.assertEqual(
+            self.recorder.stats().refusals, {("wrong_path", True): 2, ("wrong_path", False): 1}
+        )
+
+    async def test_a_request_that_was_not_upgraded_is_logged(self) -> None:
+        for path, pages in (("/ws/acs/media", True), ("/ws/acs/media/", False)):
+            application = Application(self.recorder, HandshakeAuth("off"), pages=pages)
+            with capture_logs() as lines:
+                answer = await HttpCommunicator(application, "GET", path).get_response(timeout=10)
+            self.assertEqual(answer["status"], 426)
+            self.assertIn(b"Upgrade", answer["body"])
+            reasons = [line["reason"] for line in lines if line["event"] == "stream refused"]
+            self.assertEqual(reasons, ["not a WebSocket handshake"])
+
     async def test_browser_sockets_and_http_are_routed(self) -> None:
         self.assertEqual(
             await self.socket(path="/ws/live").connect(timeout=10),

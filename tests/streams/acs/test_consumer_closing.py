@@ -10,7 +10,8 @@ from typing import Any
 from django.test import SimpleTestCase
 from django.utils import timezone
 
-from acsmedia.asgi import NOT_FOUND
+from acsmedia.roles import MISDIRECTED
+from acsmedia.wrong_addresses import NOT_FOUND
 from calls.models import Call, Subscription
 from streams.acs import auth
 from streams.acs import consumer as consumers
@@ -148,6 +149,7 @@ class CloseCodes(SimpleTestCase):
             consumers.UNSUPPORTED_AUDIO: None,
             consumers.NO_MEDIA: None,
             NOT_FOUND[0]: NOT_FOUND[1],
+            MISDIRECTED[0]: MISDIRECTED[1],
         }
         rows = re.findall(
             r"^\| (4\d{3}) \| (\d{3}|-) \|",

@@ -1,0 +1,63 @@
+"""Handshakes that miss the media socket: at another path, or without the upgrade to a WebSocket.
+
+Each is refused and logged as `stream refused` like one that fails to authenticate, because ACS
+tells its caller neither the address nor the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from streams.acs.auth import Reason, RefusalLog
+from streams.acs.consumer import has_call_id, refuse
+from streams.recorder import Recorder
+
+MEDIA_PATH = "/ws/acs/media"
+
+NOT_FOUND = 4404, 404
+"""Close code and HTTP status for an unknown socket address."""
+
+UPGRADE_REQUIRED = 426  # RFC 9110, section 15.5.22
+NOT_UPGRADED = b"This address takes WebSockets only. Does the proxy pass Upgrade and Connection?\n"
+
+
+class UnknownSocket:
+    """Refuses sockets of unknown addresses, before accept. `recorder`: None if there is none."""
+
+    def __init__(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+        self._refusals = RefusalLog(time.monotonic)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        self._refusals.write(Reason.WRONG_PATH, scope)
+        if self._recorder:
+            name = Reason.WRONG_PATH.name.lower()
+            self._recorder.note_refusal(name, from_acs=has_call_id(scope))
+            self._recorder.note_handshake("refused")
+        await refuse(scope, send, *NOT_FOUND)
+
+
+class UpgradeRequired:
+    """Answers requests for the address of the media socket that are no handshakes; passes all
+    others on to `application`.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._refusals = RefusalLog(time.monotonic)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"].rstrip("/") != MEDIA_PATH:
+            await self._application(scope, receive, send)
+            return
+        self._refusals.write(Reason.NOT_UPGRADED, scope)
+        headers = [
+            (b"content-type", b"text/plain"),
+            (b"content-length", b"%d" % len(NOT_UPGRADED)),
+            (b"upgrade", b"websocket"),
+        ]
+        await send({"type": "http.response.start", "status": UPGRADE_REQUIRED, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else NOT_UPGRADED
+        await send({"type": "http.response.body", "body": body})
