@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -199,7 +200,7 @@ TRACKS: dict[str, Settings] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url",
-        default="ws://127.0.0.1:8000/ws/acs/media",
+        default=f"ws://127.0.0.1:{os.environ.get('PORT') or 8000}/ws/acs/media",
         help="media socket (default: %(default)s)",
     )
     for title, options in GROUPS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import tempfile
 import threading
@@ -14,6 +15,7 @@ from http import HTTPStatus
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import soundfile
@@ -125,6 +127,11 @@ class OptionsTests(Folder):
             (press.at_us, press.tone) for press in script("--dtmf", "12", "--dtmf", "5:#").presses
         ]
         self.assertEqual(found, [(1_000_000, "1"), (1_200_000, "2"), (5_000_000, "#")])
+
+    def test_the_server_listens_on_port(self) -> None:
+        for port, expected in (("8001", "8001"), ("", "8000")):
+            with mock.patch.dict(os.environ, PORT=port):
+                self.assertEqual(plan().address, f"ws://127.0.0.1:{expected}/ws/acs/media")
 
     def test_the_stream_token_is_that_of_the_settings_unless_an_option_is_given(self) -> None:
         self.assertTrue(plan(stream_token="from-settings").address.endswith("?token=from-settings"))
