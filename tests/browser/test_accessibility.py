@@ -8,7 +8,7 @@ from django.test import tag
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from tests.browser.accessibility import violations
+from tests.browser.accessibility import faint_borders, small_targets, violations
 from tests.browser.server import BrowserTestCase
 from tests.calls.rows import START, make_conversation, make_gap
 
@@ -35,6 +35,8 @@ class EveryPage(BrowserTestCase):
                 page.goto(address)
                 ready(page)
                 self.assertEqual(violations(page), [])
+                self.assertEqual(small_targets(page), [])
+                self.assertEqual(faint_borders(page), [])
 
     def test_the_check_finds_violations(self) -> None:
         with self.window() as page:
@@ -45,6 +47,21 @@ class EveryPage(BrowserTestCase):
             text = " ".join(violations(page))
         self.assertIn("image-alt", text)
         self.assertIn("label", text)
+
+    def test_the_checks_of_controls_find_faults(self) -> None:
+        with self.window() as page:
+            page.goto("/password/")
+            page.evaluate(
+                """() => {
+                  const [main] = document.getElementsByTagName("main");
+                  main.innerHTML = "<button>OK</button>";
+                  const { style } = main.firstChild;  // the policy forbids it in HTML
+                  style.height = "20px";
+                  style.border = "1px solid #ddd";
+                }"""
+            )
+            self.assertEqual(len(small_targets(page)), 1)
+            self.assertEqual(len(faint_borders(page)), 1)
 
     def test_login(self) -> None:
         self.check("/login/", logged_in=False)
@@ -57,6 +74,34 @@ class EveryPage(BrowserTestCase):
         self.check(
             "/", lambda page: expect(page.locator("[data-connection=live]")).to_be_attached()
         )
+        self.check("/", _with_the_alarms)
+
+    def test_the_keys_of_every_page(self) -> None:
+        address = reverse("call", args=[self.call.pk])
+        pages = {
+            "/": "open or close the alarms",
+            "/calls/": "go to the search",
+            address: "previous, next event or gap",
+            "/password/": "show or hide the keys",
+            "/api/docs/": "show or hide the keys",
+        }
+        with self.window(color_scheme="dark") as page:
+            for path, text in pages.items():
+                with self.subTest(path):
+                    page.goto(path)
+                    page.locator(".brand").focus()
+                    page.keyboard.press("?")
+                    keys = page.get_by_role("dialog", name="Keys")
+                    expect(keys).to_contain_text(text)
+                    self.assertEqual(violations(page), [])
+                    page.keyboard.press("?")
+                    expect(keys).to_be_hidden()
+                    page.locator("header").get_by_role("button", name="Keys").click()
+                    page.keyboard.press("Escape")
+                    expect(keys).to_be_hidden()
+            page.goto("/")
+            page.locator("#filter").press("?")  # it is text there
+            expect(page.get_by_role("dialog")).to_have_count(0)
 
     def test_the_list_of_calls(self) -> None:
         self.check("/calls/")
@@ -78,3 +123,9 @@ def _with_a_selection_and_the_menu(page: Page) -> None:
     page.get_by_label("Select all").check()
     page.get_by_text("Columns", exact=True).click()
     page.locator("#columns").get_by_label("State").uncheck()
+
+
+def _with_the_alarms(page: Page) -> None:
+    expect(page.locator("[data-connection=live]")).to_be_attached()
+    page.keyboard.press("a")
+    expect(page.get_by_role("region", name="Alarms")).to_be_visible()

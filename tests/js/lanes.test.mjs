@@ -196,12 +196,12 @@ test("keys have the commands of the help, and the browser keeps its own", () => 
   assert.deepEqual(commandOf({ key: "ArrowLeft", shiftKey: true }), ["step", -1]);
   assert.deepEqual(commandOf({ key: "2", code: "Digit2" }), ["mute", 1]);
   assert.deepEqual(commandOf({ key: "2", code: "Digit2", altKey: true }), ["solo", 1]);
-  assert.deepEqual(commandOf({ key: "?", shiftKey: true }), ["help"]);
   for (const other of [
     { key: "l", ctrlKey: true },
     { key: "+", metaKey: true },
     { key: "ArrowLeft", altKey: true },
     { key: "x" },
+    { key: "?", shiftKey: true },
   ]) {
     assert.equal(commandOf(other), null);
   }

@@ -26,6 +26,17 @@ async url => {
 """
 
 
+BRIGHTNESS = """element => {
+  const mean = colour => colour.match(/[\\d.]+/g).slice(0, 3).reduce((a, b) => a + +b, 0) / 3;
+  let at = element;
+  while (/, 0\\)$/.test(getComputedStyle(at).backgroundColor)) at = at.parentElement;
+  return {
+    background: mean(getComputedStyle(at).backgroundColor),
+    text: mean(getComputedStyle(element).color),
+  };
+}"""
+
+
 class DocsPageTests(BrowserTestCase):
     def test_the_page_shows_every_address_without_a_csp_violation(self) -> None:
         for width in (1440, 390):
@@ -38,6 +49,19 @@ class DocsPageTests(BrowserTestCase):
                 self.assertEqual(page.locator(".opblock").count(), 7)
                 self.assertIn("acsmedia", page.locator(".info .title").inner_text())
                 self.assertLessEqual(page.evaluate("document.documentElement.scrollWidth"), width)
+                self.assertEqual(self.console, [])
+
+    def test_the_page_has_the_head_of_the_site_and_a_dark_mode(self) -> None:
+        for scheme, is_dark in (("dark", True), ("light", False)):
+            with self.window(color_scheme=scheme) as page:
+                page.goto("/api/docs/")
+                page.wait_for_selector(".opblock")
+                current = page.get_by_role("navigation", name="Main").locator("[aria-current]")
+                self.assertEqual(current.inner_text(), "API")
+                for selector in ("body", ".swagger-ui .info .title"):
+                    light = page.locator(selector).evaluate(BRIGHTNESS)
+                    self.assertEqual(light["background"] < 80, is_dark, selector)
+                    self.assertEqual(light["text"] > 160, is_dark, selector)
                 self.assertEqual(self.console, [])
 
     def test_a_request_can_be_tried_out(self) -> None:

@@ -182,7 +182,6 @@ class CallLanes extends HTMLElement {
       mute: () => this.#lanes[value]?.press("mute"),
       solo: () => this.#lanes[value]?.press("solo"),
       clear: () => this.#select(null),
-      help: () => this.part("help").toggleAttribute("hidden"),
       loop: () => this.#loopRange(),
       follow: () => this.#follow(),
       link: () => void this.#copyLink(at),

@@ -18,7 +18,6 @@ const PLAIN = {
   "<": ["speed", -1],
   ">": ["speed", 1],
   Escape: ["clear"],
-  "?": ["help"],
 };
 const SHIFTED = { ArrowLeft: ["step", -1], ArrowRight: ["step", 1] };
 
