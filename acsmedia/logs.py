@@ -49,6 +49,17 @@ class RefusedRequests(logging.Filter):
         return False
 
 
+class FailedProbes(logging.Filter):
+    """Drops Django's error for each 503 of `/readyz`: a probe comes every few seconds, and what it
+    reports has lines of its own.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        is_unavailable = getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE
+        return not (is_unavailable and request is not None and request.path == "/readyz")
+
+
 def _user_of(request: HttpRequest) -> str:
     """Returns the name of the user, if it is known without a query."""
     known = getattr(request, "_cached_user", None) or vars(request).get("user")

@@ -363,12 +363,15 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"structured": {"()": "acsmedia.logs.formatter", "readable": INSECURE_HTTP}},
-    "filters": {"refused": {"()": "acsmedia.logs.RefusedRequests"}},
+    "filters": {
+        "refused": {"()": "acsmedia.logs.RefusedRequests"},
+        "probes": {"()": "acsmedia.logs.FailedProbes"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "structured",
-            "filters": ["refused"],
+            "filters": ["refused", "probes"],
         }
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},

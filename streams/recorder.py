@@ -39,6 +39,7 @@ from streams.live.board import Board, is_worth_publishing
 from streams.live.publisher import Publisher
 from streams.live.refusals import RefusalCounts
 from streams.live.requests import serve_requests
+from streams.log_limiter import LogLimiter
 from streams.sealing.process import SealerHandle
 from streams.sealing.sealer import Sealer
 from streams.stats import (
@@ -106,7 +107,7 @@ class Recorder:
         host_clocks: HostClocks | None = None,
     ) -> None:
         self.process = str(uuid4())
-        self.board = Board(self.process, grace_seconds)
+        self.board, self.refusal_lines = Board(self.process, grace_seconds), LogLimiter()
         self._spool_folder, self._sealer_for = spool_folder, sealer
         self._segment_seconds, self._fsync_seconds = segment_seconds, fsync_seconds
         self._call_clocks = CallClocks(host_clocks, max(KEPT_SECONDS, grace_seconds))

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
@@ -39,6 +38,7 @@ from streams.acs.jwks import KeySet, KeysUnavailable, UnknownKey, from_url
 from streams.acs.stored_keys import StoredKeys
 from streams.checks import check_auth
 from streams.ingest.loop_limiter import LoopLimiter, Overloaded
+from streams.log_limiter import LogLimiter
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +56,6 @@ MAX_WAITING = 1000
 
 WAIT_SECONDS = 4.0
 """Longest time in that queue. Daphne allows a handshake 5 s."""
-
-LOG_INTERVAL_SECONDS = 10.0
 
 Mode = Literal["jwt", "token", "off"]
 
@@ -334,25 +332,15 @@ def check_claims(token: str, key: RSAPublicKey, audience: str) -> None:
 
 
 class RefusalLog:
-    """Logs refusals with the address of the client, at most one line per reason and
-    `LOG_INTERVAL_SECONDS`; `more` counts the suppressed ones.
+    """Logs refusals with the address of the client, at most one line per reason and ten seconds;
+    `more` counts the suppressed ones.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._written_at: dict[Reason, float] = {}  # bounded, as the reasons are
-        self._suppressed: Counter[Reason] = Counter()
+        self._limiter = LogLimiter(clock)
 
     def write(self, reason: Reason, scope: Mapping[str, Any]) -> None:
-        now = self._clock()
-        written_at = self._written_at.get(reason)
-        if written_at is not None and now - written_at < LOG_INTERVAL_SECONDS:
-            self._suppressed[reason] += 1
-            return
-        self._written_at[reason] = now
-        log.warning(
-            "stream refused",
-            reason=reason.value,
-            address=client_of_socket(scope) or "",
-            more=self._suppressed.pop(reason, 0),
-        )
+        more = self._limiter.take(reason.value)
+        if more is not None:
+            address = client_of_socket(scope) or ""
+            log.warning("stream refused", reason=reason.value, address=address, more=more)

@@ -95,12 +95,12 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         except Malformed as malformed:
             self._recorder.note_refusal("bad_handshake", from_acs=has_call_id(scope))
             self._recorder.note_handshake("failed")
-            log.warning("handshake refused", reason=malformed.reason)
+            self._log_refusal("warning", malformed.reason)
             await refuse(scope, send, BAD_HANDSHAKE, HTTP_STATUS[BAD_HANDSHAKE])
         except JournalUnwritable as error:
             self._recorder.note_refusal("not_recording", from_acs=has_call_id(scope))
             self._recorder.note_handshake("failed")
-            log.error("handshake refused", reason=str(error))
+            self._log_refusal("error", str(error))
             await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
         else:
             self._recorder.note_handshake("accepted")
@@ -109,6 +109,14 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             )
             return stream
         return None
+
+    def _log_refusal(self, level: str, reason: str) -> None:
+        """Logs a refused handshake, at most one per level and ten seconds: a full disk refuses all
+        of them.
+        """
+        more = self._recorder.refusal_lines.take(level)
+        if more is not None:
+            getattr(log, level)("handshake refused", reason=reason, more=more)
 
 
 async def each_message(

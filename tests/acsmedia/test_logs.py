@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from unittest import mock
 
-from django.test import Client, TestCase
+from django.test import Client, TestCase, override_settings
 from structlog.testing import capture_logs
 
-from acsmedia.logs import RefusedRequests
+from acsmedia.logs import FailedProbes, RefusedRequests
+from acsmedia.monitoring import health
 from tests.people import person
 
 
@@ -16,6 +18,7 @@ class Handler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.addFilter(RefusedRequests())
+        self.addFilter(FailedProbes())
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -52,6 +55,13 @@ class RefusedRequestTests(TestCase):
                     ("olga", "127.0.0.1", "GET", path),
                 )
                 self.assertNotIn("secret", str(line))
+        self.assertEqual(self.handler.lines, [])
+
+    def test_a_probe_that_fails_is_no_error(self) -> None:
+        with override_settings(MIN_FREE_DISK_MB=10**9):
+            readiness = health.readiness_of("all")  # without a result of another test
+            with mock.patch.object(health._readiness, "_probes", readiness._probes):
+                self.assertEqual(Client().get("/readyz").status_code, 503)
         self.assertEqual(self.handler.lines, [])
 
     def test_other_lines_stay(self) -> None:

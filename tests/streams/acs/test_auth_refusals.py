@@ -8,7 +8,6 @@ from unittest import mock
 
 from streams.acs import auth
 from streams.acs.auth import (
-    LOG_INTERVAL_SECONDS,
     Forbidden,
     HandshakeAuth,
     Reason,
@@ -16,6 +15,7 @@ from streams.acs.auth import (
     Unauthenticated,
     Undecided,
 )
+from streams.log_limiter import INTERVAL_SECONDS
 from tests.streams.handshakes import SECRET, HandshakeCase
 from tests.streams.tokens import scope
 
@@ -72,7 +72,7 @@ class LogTests(HandshakeCase):
         self.assertIn("192.0.2.7", logs.output[0])
         headers = [*handshake["headers"], (b"x-forwarded-for", b"203.0.113.9")]
         proxies = {"TRUSTED_PROXIES": [ip_network("192.0.2.0/24")]}
-        self.now += LOG_INTERVAL_SECONDS
+        self.now += INTERVAL_SECONDS
         with (
             self.settings(**proxies),
             self.assertLogs("streams.acs.auth", "WARNING") as logs,
@@ -86,7 +86,7 @@ class LogTests(HandshakeCase):
             for _ in range(100):
                 await self.attempt()
             await self.attempt(b"")
-            self.now += LOG_INTERVAL_SECONDS
+            self.now += INTERVAL_SECONDS
             await self.attempt()
         self.assertEqual(len(logs.output), 3)
         self.assertIn("no stream token", logs.output[1])

@@ -167,9 +167,10 @@ class HandshakeHeaders(MediaSocketTestCase):
         folder = self.recorder._running.folder.path
         folder.rename(folder.with_name("gone"))  # the disk is gone
         self.addCleanup(folder.with_name("gone").rename, folder)
-        with self.assertLogs("streams.acs.consumer", "ERROR"):
+        with self.assertLogs("streams.acs.consumer", "ERROR") as logs:
             self.assertEqual(await self.socket().connect(timeout=10), (False, 4503))
             self.assertEqual(await self.answer(self.socket(supports_status=True)), 503)
+        self.assertEqual(len(logs.output), 1, "not a line for each")
         self.assertEqual(self.recorder.stats().handshakes, {"failed": 2})
 
     async def test_of_an_abandoned_handshake_open_nothing(self) -> None:
