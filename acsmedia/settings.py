@@ -366,12 +366,13 @@ LOGGING: dict[str, Any] = {
     "filters": {
         "refused": {"()": "acsmedia.logs.RefusedRequests"},
         "probes": {"()": "acsmedia.logs.FailedProbes"},
+        "layer": {"()": "calls.live.channel.WithoutLayerErrors"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "structured",
-            "filters": ["refused", "probes"],
+            "filters": ["refused", "probes", "layer"],
         }
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},

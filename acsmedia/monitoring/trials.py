@@ -12,11 +12,11 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from calls.live import channel
 from calls.storage import StoreUnreachable, audio_store, cause_of
 from streams.acs.jwks import KeysUnavailable
 from streams.ingest.disk_quota import DiskQuota
@@ -84,10 +84,8 @@ def try_database() -> None:
 
 
 async def try_layer() -> None:
-    """Sends to an empty group: Redis acknowledges the message, no dashboard receives it."""
-    layer = get_channel_layer()
-    assert layer is not None, "settings.CHANNEL_LAYERS has a default layer"
-    await layer.group_send("readyz", {"type": "readyz"})
+    """Sends a message that nobody receives."""
+    await channel.probe()
 
 
 def try_migrations() -> None:

@@ -9,14 +9,19 @@ picture.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
+import structlog
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from calls.live.messages import News
+
+log = structlog.get_logger(__name__)
 
 GROUP = "live"
 """One group is enough: every user who may see live calls may see all of them."""
@@ -33,6 +38,12 @@ LAYER_ERRORS = (RedisError, OSError)
 ASK_SECONDS = 1.0
 LEAVE_SECONDS = 1.0
 """Longest time that leaving a group may take."""
+TRY_SECONDS = 1.0
+"""Interval between two attempts, and the longest wait for one."""
+QUIET_SECONDS = 3.0
+"""An outage is over when nothing has found the layer unreachable for so long: one that is slow
+refuses some messages and takes others.
+"""
 
 
 async def publish(news: News) -> None:
@@ -65,6 +76,13 @@ async def ask() -> None:
         await send(RECORDERS, {"type": "live.asked"})
 
 
+async def probe() -> None:
+    """Sends to an empty group: Redis acknowledges the message, no dashboard receives it. Raises
+    `LAYER_ERRORS`.
+    """
+    await send("readyz", {"type": "readyz"})
+
+
 async def send(group: str, message: dict[str, Any]) -> None:
     """Sends `message` to the current members of the group. Raises `LAYER_ERRORS`."""
     with _cancellation_kept():
@@ -92,6 +110,60 @@ async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[s
         with _cancellation_kept(), suppress(*LAYER_ERRORS):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await layer.group_discard(group, channel)
+
+
+class LayerOutage:
+    """An outage of the layer, in two lines of the log: `note` an error; one per process.
+
+    Everything that finds the layer unreachable notes it here: the recorder ten times a second, each
+    dashboard, and channels_redis itself. The layer is then tried until it answers.
+    """
+
+    def __init__(
+        self,
+        attempt: Callable[[], Awaitable[None]] = probe,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._attempt = attempt
+        self._clock = clock
+        self._noted_at = clock()
+        self._watch: asyncio.Task[None] | None = None
+
+    def note(self, error: BaseException) -> None:
+        """Logs the begin of an outage; does nothing while it lasts. Called on an event loop."""
+        loop, self._noted_at = asyncio.get_running_loop(), self._clock()
+        if self._watch and not self._watch.done() and self._watch.get_loop() is loop:
+            return
+        log.warning("channel layer unreachable", error=type(error).__name__)
+        self._watch = loop.create_task(self._until_it_answers(), name="layer-outage")
+
+    async def _until_it_answers(self) -> None:
+        while True:
+            await asyncio.sleep(TRY_SECONDS)
+            try:
+                async with asyncio.timeout(TRY_SECONDS):
+                    await self._attempt()
+            except LAYER_ERRORS:
+                self._noted_at = self._clock()
+            if self._clock() - self._noted_at >= QUIET_SECONDS:
+                log.info("channel layer reachable")
+                return
+
+
+layer_outage = LayerOutage()
+
+
+class WithoutLayerErrors(logging.Filter):
+    """Drops the tracebacks of channels_redis while the layer is unreachable: its receiver logs one
+    a second. Other errors pass.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not record.name.startswith("channels_redis") or not isinstance(error, LAYER_ERRORS):
+            return True
+        layer_outage.note(error)
+        return False
 
 
 @contextmanager

@@ -130,8 +130,7 @@ class LiveSocket(BrowserSocket):
                     while True:
                         self._apply(await next_news())
             except channel.LAYER_ERRORS as error:
-                if attempts == 0:
-                    self._log.warning("channel layer unreachable", error=type(error).__name__)
+                channel.layer_outage.note(error)
             await asyncio.sleep(REJOIN_SECONDS[min(attempts, len(REJOIN_SECONDS) - 1)])
             attempts += 1
 

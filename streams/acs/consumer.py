@@ -95,12 +95,12 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         except Malformed as malformed:
             self._recorder.note_refusal("bad_handshake", from_acs=has_call_id(scope))
             self._recorder.note_handshake("failed")
-            self._log_refusal("warning", malformed.reason)
+            self._log_refusal(malformed.reason, is_unwritable=False)
             await refuse(scope, send, BAD_HANDSHAKE, HTTP_STATUS[BAD_HANDSHAKE])
         except JournalUnwritable as error:
             self._recorder.note_refusal("not_recording", from_acs=has_call_id(scope))
             self._recorder.note_handshake("failed")
-            self._log_refusal("error", str(error))
+            self._log_refusal(str(error), is_unwritable=True)
             await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
         else:
             self._recorder.note_handshake("accepted")
@@ -110,13 +110,17 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             return stream
         return None
 
-    def _log_refusal(self, level: str, reason: str) -> None:
-        """Logs a refused handshake, at most one per level and ten seconds: a full disk refuses all
+    def _log_refusal(self, reason: str, *, is_unwritable: bool) -> None:
+        """Logs a refused handshake, at most one of a kind in ten seconds: a full disk refuses all
         of them.
         """
-        more = self._recorder.refusal_lines.take(level)
-        if more is not None:
-            getattr(log, level)("handshake refused", reason=reason, more=more)
+        more = self._recorder.refusal_lines.take("unwritable" if is_unwritable else "malformed")
+        if more is None:
+            return
+        if is_unwritable:
+            log.error("handshake refused", reason=reason, more=more)
+        else:
+            log.warning("handshake refused", reason=reason, more=more)
 
 
 async def each_message(

@@ -16,7 +16,7 @@ PUBLISH_TIMEOUT_SECONDS = 1.0
 
 
 class Publisher:
-    """Publishes news within a time limit; logs an outage of the channel layer once."""
+    """Publishes news within a time limit; logs an error once."""
 
     def __init__(self, publish: Callable[[News], Awaitable[None]]) -> None:
         self._publish = publish
@@ -27,12 +27,11 @@ class Publisher:
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
                 await self._publish(news)
+        except channel.LAYER_ERRORS as error:
+            channel.layer_outage.note(error)
         except Exception as error:  # news are best effort: journals must still be rotated
             if not self._is_failing:  # once, not ten times a second
-                unexpected = None if isinstance(error, channel.LAYER_ERRORS) else error
-                log.warning(
-                    "live updates not published", error=type(error).__name__, exc_info=unexpected
-                )
+                log.warning("live updates not published", exc_info=error)
             self._is_failing = True
         else:
             self._is_failing = False

@@ -100,7 +100,7 @@ class Imports(TestCase):
             for path in product_modules()
             if any(belongs_to(name, "channels.layers") for name in imports_of(path))
         ]
-        self.assertEqual(users, ["acsmedia/monitoring/trials.py", "calls/live/channel.py"])
+        self.assertEqual(users, ["calls/live/channel.py"])
 
 
 @tag("once")

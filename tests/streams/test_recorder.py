@@ -260,7 +260,7 @@ class Ticking(RecorderTestCase):
 
     async def test_rotates_while_the_channel_layer_is_unreachable(self) -> None:
         self.dashboards.failure = RedisUnreachable("no Redis")
-        with self.assertLogs("streams.live.publisher", "WARNING") as logs:
+        with self.assertLogs("calls.live.channel", "WARNING") as logs:
             await self.receive_until_sequence(2)
         self.assertEqual(len(logs.output), 1, "logged once, not ten times a second")
 
@@ -276,14 +276,14 @@ class Ticking(RecorderTestCase):
         self.dashboards.hangs = True
         with (
             mock.patch.object(publisher, "PUBLISH_TIMEOUT_SECONDS", 0.05),
-            self.assertLogs("streams.live.publisher", "WARNING"),
+            self.assertLogs("calls.live.channel", "WARNING"),
         ):
             await self.receive_until_sequence(2)
         self.assertGreaterEqual(self.dashboards.attempts, 2)
 
     async def test_publishes_again_when_the_channel_layer_is_back(self) -> None:
         self.dashboards.failure = OSError("no Redis")
-        with self.assertLogs("streams.live.publisher", "WARNING"):
+        with self.assertLogs("calls.live.channel", "WARNING"):
             stream = self.recorder.open("connection", "", ACS)
             await until(lambda: self.dashboards.attempts)
         self.dashboards.failure = None

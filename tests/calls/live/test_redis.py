@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from channels.layers import channel_layers
@@ -13,9 +14,11 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.test import TransactionTestCase
 
 from calls.live import channel
+from calls.live.channel import WithoutLayerErrors
 from calls.live.consumer import LiveSocket
 from tests.backends import Redis
 from tests.calls.live.examples import a_call, news
+from tests.waiting import until
 
 
 class Browser:
@@ -39,14 +42,41 @@ class Browser:
             return message
 
 
+class Lines(logging.Handler):
+    """Keeps the lines that pass the filter of the settings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(WithoutLayerErrors())
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.name}: {record.getMessage()}")
+
+
+@contextmanager
+def lines_of_the_layer() -> Iterator[list[str]]:
+    """Yields the lines about the channel layer, of acsmedia and of channels_redis."""
+    handler = Lines()
+    loggers = [logging.getLogger(name) for name in ("calls.live.channel", "channels_redis")]
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.addHandler(handler)
+        one.setLevel("INFO")
+    try:
+        yield handler.lines
+    finally:
+        for one, level in zip(loggers, levels, strict=True):
+            one.removeHandler(handler)
+            one.setLevel(level)
+
+
 class OverRedis(TransactionTestCase):
     def setUp(self) -> None:
         self.redis = self.enterContext(Redis())
         self.layer = RedisPubSubChannelLayer(hosts=[self.redis.url])
         channel_layers.set("default", self.layer)
         self.addCleanup(channel_layers.backends.clear)
-        logging.disable(logging.CRITICAL)  # the layer logs each failed attempt with its traceback
-        self.addCleanup(logging.disable, logging.NOTSET)
 
     async def test_news_arrive_and_the_groups_are_left_with_the_browser(self) -> None:
         browser = Browser()
@@ -61,6 +91,7 @@ class OverRedis(TransactionTestCase):
 
     async def test_after_a_restart_of_redis_a_snapshot_comes_and_then_news(self) -> None:
         browser = Browser()
+        lines = self.enterContext(lines_of_the_layer())
         serving = asyncio.ensure_future(LiveSocket("key", browser.receive, browser.send).run())
         await browser.next_message("snapshot")
         await channel.publish(news(calls=[a_call(1)], number=1))
@@ -68,12 +99,16 @@ class OverRedis(TransactionTestCase):
         self.redis.stop()
         with self.assertRaises(channel.LAYER_ERRORS):
             await channel.publish(news(calls=[a_call(2)], number=2))
+        await asyncio.sleep(2.5)  # the layer logs a failed attempt each second
         self.redis.start()
         publishing = asyncio.ensure_future(self.publish())
         self.assertEqual(
             [call["id"] for call in (await browser.next_message("snapshot"))["calls"]],
             [a_call(3)["id"], a_call(1)["id"]],
         )
+        await until(lambda: "channel layer reachable" in lines[-1])
+        self.assertIn("channel layer unreachable", lines[0])
+        self.assertEqual(len(lines), 2, lines)
         publishing.cancel()
         browser.leaves.set()
         await serving

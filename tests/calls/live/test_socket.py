@@ -309,7 +309,7 @@ class Outages(LiveSocketTestCase):
         layer = UnreachableLayer()
         channel_layers.set("default", layer)
         self.database.calls = [a_call(1)]
-        with self.assertLogs("calls.live.consumer", "WARNING") as logs:
+        with self.assertLogs("calls.live.channel", "WARNING") as logs:
             async with self.connected() as socket:
                 self.assertEqual((await self.receive(socket, "snapshot"))["calls"], [a_call(1)])
                 layer.is_unreachable = False
