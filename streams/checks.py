@@ -128,33 +128,24 @@ def check_processes(**_: Any) -> list[CheckMessage]:
     scheme, host = _split(settings.REDIS_URL) or ("", "")
     is_redis = scheme == "unix" or (scheme in {"redis", "rediss"} and host != "")
     if settings.REDIS_URL and not is_redis:
-        return [
-            Error(
-                "REDIS_URL must be redis://host, rediss://host or unix:///path.", id="acsmedia.E009"
-            )
-        ]
+        text = "REDIS_URL must be redis://host, rediss://host or unix:///path."
+        return [Error(text, id="acsmedia.E009")]
     if settings.DEBUG:
         return []
-    if settings.ROLE != "all" and not settings.REDIS_URL:
+    sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    if settings.REDIS_URL:
+        text, hint = (
+            "REDIS_URL is set, but DATABASE_URL is SQLite.",
+            "Set DATABASE_URL=postgres://…",
+        )
+        return [Advice(text, hint=hint, id="acsmedia.W003")] if sqlite else []
+    if settings.ROLE != "all":
         text = f"ROLE={settings.ROLE} without REDIS_URL: no page shows a live call."
         hint = "Set REDIS_URL in every process, or ROLE=all in the only one."
         return [Advice(text, hint=hint, id="acsmedia.W006")]
-    sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
-    if not sqlite and not settings.REDIS_URL:
-        hint = "Set REDIS_URL, unless this is the only process."
-        return [
-            Advice(
-                "Without REDIS_URL each process shows only its own calls.",
-                hint=hint,
-                id="acsmedia.W002",
-            )
-        ]
-    if sqlite and settings.REDIS_URL:
-        hint = "Set DATABASE_URL=postgres://…"
-        return [
-            Advice("REDIS_URL is set, but DATABASE_URL is SQLite.", hint=hint, id="acsmedia.W003")
-        ]
-    return []
+    text = "Without REDIS_URL each process shows only its own calls."
+    hint = "Set REDIS_URL, unless this is the only process."
+    return [] if sqlite else [Advice(text, hint=hint, id="acsmedia.W002")]
 
 
 def check_metrics(**_: Any) -> list[CheckMessage]:

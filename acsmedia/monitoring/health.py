@@ -55,6 +55,7 @@ EFFECTS = {
     "database": "calls are recorded, and not sealed before it answers; there are no pages",
     "migrations": "calls are recorded, and not sealed before `manage.py migrate`; pages fail",
     "layer": "calls are recorded; dashboards of other processes do not show them live",
+    "processes": "calls are recorded; each process shows only its own calls live",
 }
 """Effect of a failure on the next call, by check."""
 
@@ -205,6 +206,7 @@ def readiness_of(role: str) -> Readiness:
         ),
         "store": Probe(ThreadedTrial(trials.try_store), keep_seconds=KEEP_STORE_SECONDS),
         "layer": Probe(trials.try_layer),
+        "processes": Probe(ThreadedTrial(trials.try_processes)),
     }
     if role == "web":  # without Redis its pages only lack live calls
         return Readiness(pages, required=frozenset({"database", "migrations"}))

@@ -13,10 +13,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from calls.live import channel
+from calls.live.stored import recorder_state
 from calls.storage import StoreUnreachable, audio_store, cause_of
 from streams.acs.jwks import KeysUnavailable
 from streams.ingest.disk_quota import DiskQuota
@@ -86,6 +89,18 @@ def try_database() -> None:
 async def try_layer() -> None:
     """Sends a message that nobody receives."""
     await channel.probe()
+
+
+def try_processes() -> None:
+    """Checks that this process has a channel layer in common with all recorders."""
+    try:
+        unseen = recorder_state(timezone.now())["unseen"]
+    except DatabaseError:  # reported by its own check
+        return
+    finally:
+        connections["default"].close()
+    if unseen:
+        raise Unavailable(f"other recorders: {unseen}, but no REDIS_URL")
 
 
 def try_migrations() -> None:

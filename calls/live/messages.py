@@ -104,16 +104,18 @@ class Refusals(TypedDict):
 
 class RecorderState(TypedDict):
     """The recording processes, as the database knows them. `silent_since`: when the first of those
-    was last heard of that have died or are cut off, in ISO 8601; None if there are none.
+    was last heard of that have died or are cut off, in ISO 8601; None if there are none. `unseen`:
+    number of those whose live calls this process cannot show, as they share no Redis with it.
     """
 
     reporting: int
     silent_since: str | None
+    unseen: int
     refused: Refusals
 
 
 NO_RECORDERS = RecorderState(
-    reporting=0, silent_since=None, refused=Refusals(from_acs={}, others={})
+    reporting=0, silent_since=None, unseen=0, refused=Refusals(from_acs={}, others={})
 )
 
 

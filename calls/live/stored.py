@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
+from django.conf import settings
 from django.db.models.functions import Now
 
 from calls.live.messages import CallData, RecorderState
@@ -39,8 +40,19 @@ def recorder_state(now: datetime) -> RecorderState:
     return {
         "reporting": len(rows) - len(silent),
         "silent_since": iso_text(min(missing)) if missing else None,
+        "unseen": _unseen(rows, now),
         "refused": {"from_acs": refused["from_acs"], "others": refused["others"]},
     }
+
+
+def _unseen(rows: Sequence[RecorderProcess], now: datetime) -> int:
+    """Returns the number of recorders other than this process if it has no Redis: the channel layer
+    is then in its memory. One that was killed may look alive, until its successor is known.
+    """
+    if settings.REDIS_URL:
+        return 0
+    alive = [row for row in rows if not row.is_silent(now) and not _is_replaced(row, rows)]
+    return max(len(alive) - (settings.ROLE != "web"), 0)
 
 
 def _is_replaced(row: RecorderProcess, rows: Sequence[RecorderProcess]) -> bool:

@@ -27,6 +27,13 @@ test("a recorder that does not report is missing, and the text says what that me
   assert.match(missingText({ ...unknown, silent_since: since }), /^No recorder .* not being recorded/);
 });
 
+test("recorders without a common Redis are not seen", () => {
+  assert.match(missingText({ ...state, unseen: 1 }), /^1 recorder has calls .* REDIS_URL\.$/);
+  assert.match(missingText({ ...state, unseen: 2 }), /^2 recorders have calls/);
+  const silent = { ...state, unseen: 2, silent_since: "2026-11-23T10:00:05Z" };
+  assert.match(missingText(silent), /^A recorder has not/);
+});
+
 test("refusals of strangers do not hide one from ACS", () => {
   assert.deepEqual(refusedText(unknown), ["", ""]);
   assert.deepEqual(refusedText(state), ["4 refused", " from ACS"]);

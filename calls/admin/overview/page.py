@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from calls.admin.overview import sizes
 from calls.admin.overview.configuration import groups
+from calls.live.messages import RecorderState
 from calls.live.stored import recorder_state
 from calls.models import DiscardedAudio, FailedJournal, RecorderProcess
 from calls.search import uuid_in
@@ -58,7 +59,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "Overview",
         "processes": list(_processes(now)),
-        "refused": _refused(now),
+        "unseen": (state := recorder_state(now))["unseen"],
+        "refused": _refused(state),
         "failed": failed[:MAX_FAILED],
         "has_more_failed": len(failed) > MAX_FAILED,
         "discarded": _discarded(),
@@ -117,9 +119,9 @@ def _processes(now: datetime) -> Iterator[dict[str, Any]]:
         }
 
 
-def _refused(now: datetime) -> list[tuple[str, int, int]]:
+def _refused(state: RecorderState) -> list[tuple[str, int, int]]:
     """Returns reason, number from ACS and number from others, for each reason of the last hour."""
-    refused = recorder_state(now)["refused"]
+    refused = state["refused"]
     from_acs, others = refused["from_acs"], refused["others"]
     found = [
         (REFUSALS.get(reason, reason), from_acs.get(reason, 0), others.get(reason, 0))

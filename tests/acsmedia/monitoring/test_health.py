@@ -57,6 +57,7 @@ class AddressTests(TransactionTestCase):
         self.assertEqual(response.status_code, 200, response.content)
         shown = response.json()
         recording, pages = ["journal", "room", "keys"], ["database", "migrations", "store", "layer"]
+        pages.append("processes")
         self.assertEqual(list(shown["checks"]), [*recording, *pages])
         self.assertTrue(all(check["ok"] for check in shown["checks"].values()), shown)
         self.assertEqual((shown["ready"], shown["degraded"]), (True, False))
@@ -138,7 +139,7 @@ class ReadinessTests(SimpleTestCase):
 class RoleTests(SimpleTestCase):
     def test_each_role_tries_what_it_needs(self) -> None:
         recording = {"journal", "room", "keys"}
-        serving = {"database", "migrations", "store", "layer"}
+        serving = {"database", "migrations", "store", "layer", "processes"}
         for role in ("all", "ingest"):
             readiness = health.readiness_of(role)
             self.assertEqual({*readiness._probes}, recording | serving)

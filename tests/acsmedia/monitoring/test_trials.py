@@ -8,13 +8,16 @@ from typing import Any
 from unittest import mock
 
 from django.conf import settings
+from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import SimpleTestCase, TransactionTestCase, override_settings
+from django.utils import timezone
 
 from acsmedia.monitoring import trials
 from acsmedia.monitoring.trials import KeysTrial, Unavailable
 from calls.storage import NotStored, StoreUnreachable, audio_store, cause_of
 from streams.acs.jwks import KeysUnavailable
+from tests.calls.rows import make_process
 
 
 class DatabaseTests(TransactionTestCase):
@@ -40,6 +43,21 @@ class MigrationTests(TransactionTestCase):
             self.assertRaisesRegex(Unavailable, "^migrations to apply: 1$"),
         ):
             trials.try_migrations()
+
+
+class ProcessesTests(TransactionTestCase):
+    def test_one_process_needs_no_redis_and_two_do(self) -> None:
+        now = timezone.now()
+        with override_settings(ROLE="all", REDIS_URL=""):
+            make_process(seen_at=now, started_at=now)
+            trials.try_processes()
+            make_process(seen_at=now, started_at=now, host="ingest-2")
+            with self.assertRaisesRegex(Unavailable, "^other recorders: 1, but no REDIS_URL$"):
+                trials.try_processes()
+
+    def test_without_a_database_its_own_check_reports(self) -> None:
+        with mock.patch.object(trials, "recorder_state", side_effect=OperationalError):
+            trials.try_processes()
 
 
 class StoreTests(SimpleTestCase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.test import TestCase
+from django.test import TestCase, override_settings
 from django.utils import timezone
 
 from calls.live.messages import NO_RECORDERS
@@ -37,6 +37,27 @@ class Recorders(TestCase):
         make_process(seen_at=self.died, started_at=self.died - timedelta(hours=1))
         make_process(started_at=self.died - timedelta(minutes=30))
         self.assertEqual(recorder_state(self.now)["silent_since"], iso_text(self.died))
+
+    def test_without_redis_other_recorders_are_not_seen(self) -> None:
+        """They are alarmed: each page would show a part of the calls, and look complete."""
+        for recorders in range(3):
+            for role, redis_url, unseen in (
+                ("all", "", max(recorders - 1, 0)),
+                ("web", "", recorders),
+                ("all", "redis://redis", 0),
+            ):
+                with (
+                    self.subTest(role, recorders=recorders, redis_url=redis_url),
+                    override_settings(ROLE=role, REDIS_URL=redis_url),
+                ):
+                    self.assertEqual(recorder_state(self.now)["unseen"], unseen)
+            make_process(started_at=self.now - timedelta(hours=1), seen_at=self.now)
+
+    def test_a_process_that_was_killed_and_started_again_is_one(self) -> None:
+        make_process(seen_at=self.now - timedelta(seconds=5), started_at=self.died)
+        make_process(started_at=self.now - timedelta(seconds=4), seen_at=self.now)
+        with override_settings(ROLE="all", REDIS_URL=""):
+            self.assertEqual(recorder_state(self.now)["unseen"], 0)
 
     def test_refusals_are_added_up(self) -> None:
         make_process(refusals={"from_acs": {"expired": 1}, "others": {"no_header": 7}})

@@ -5,16 +5,22 @@ import { timeOfDay } from "../format.js";
 export const unknown = Object.freeze({
   reporting: 0,
   silent_since: null,
+  unseen: 0,
   refused: { from_acs: {}, others: {} },
 });
 
-/** Returns the banner about recorders that no longer report; "" if none is missing. */
-export function missingText({ reporting, silent_since: since }) {
-  if (since === null) return "";
+/** Returns the banner about recorders that are missing or not seen; "" if all is well. */
+export function missingText({ reporting, silent_since: since, unseen = 0 }) {
+  if (since === null) return unseen > 0 ? unseenText(unseen) : "";
   const at = timeOfDay(since);
   return reporting > 0
     ? `A recorder has not reported since ${at}. Calls that it should record may be lost.`
     : `No recorder has reported since ${at}. Calls are not being recorded.`;
+}
+
+function unseenText(count) {
+  const recorders = count === 1 ? "1 recorder has" : `${count} recorders have`;
+  return `${recorders} calls that this page cannot show live: the processes need a common REDIS_URL.`;
 }
 
 /**
