@@ -32,7 +32,7 @@ from django.urls import reverse
 
 from calls.close_codes import GOOD_CLOSE_CODES
 from calls.lookups import is_common
-from calls.models.aggregates import SECONDS, total_of
+from calls.models.aggregates import missing_seconds, total_of
 from calls.models.ledger import LedgerEntry
 from calls.models.participant import Participant
 from calls.models.segment import Segment
@@ -113,26 +113,30 @@ class CallQuerySet(models.QuerySet["Call"]):
         return self.annotate(length=total_of(Participant.objects.all(), "call", between))
 
     def with_recording(self) -> Self:
-        """Annotates `segment_count`, `stored_bytes`, `gap_count` and `gap_seconds` over all
-        tracks.
-        """
-        segments, gaps = Segment.objects.all(), LedgerEntry.objects.gaps()
-        return self.annotate(
+        """Annotates `segment_count` and `stored_bytes` over all tracks, and as `with_gaps`."""
+        segments = Segment.objects.all()
+        return self.with_gaps().annotate(
             segment_count=Coalesce(total_of(segments, "participant__call", Count("*")), 0),
             stored_bytes=Coalesce(total_of(segments, "participant__call", Sum("stored_bytes")), 0),
+        )
+
+    def with_gaps(self) -> Self:
+        """Annotates `gap_count`, over all tracks, and `gap_seconds`: the time in which audio of at
+        least one track is missing. Index: ledger_of_call.
+        """
+        gaps = LedgerEntry.objects.gaps()
+        return self.annotate(
             gap_count=Coalesce(total_of(gaps, "call", Count("*")), 0),
-            gap_seconds=Coalesce(total_of(gaps, "call", SECONDS), 0.0),
+            gap_seconds=missing_seconds(),
         )
 
     def with_troubles(self) -> Self:
-        """Annotates `gap_count`, `gap_seconds`, `alarm_count` and `active_alarm_count`, which are
-        among them. Index: ledger_of_call.
+        """Annotates `alarm_count` and `active_alarm_count`, which are among them, and as
+        `with_gaps`. Index: ledger_of_call.
         """
         active = LedgerEntry.objects.active_alarms()
-        gaps, alarms = LedgerEntry.objects.gaps(), LedgerEntry.objects.filter(kind="alarm")
-        return self.annotate(
-            gap_count=Coalesce(total_of(gaps, "call", Count("*")), 0),
-            gap_seconds=Coalesce(total_of(gaps, "call", SECONDS), 0.0),
+        alarms = LedgerEntry.objects.filter(kind="alarm")
+        return self.with_gaps().annotate(
             alarm_count=Coalesce(total_of(alarms, "call", Count("*")), 0),
             active_alarm_count=Coalesce(total_of(active, "call", Count("*")), 0),
         )

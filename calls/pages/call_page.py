@@ -35,7 +35,7 @@ this long has left.
 def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page; with `?part=facts` only the part that changes while a call is live."""
     now = timezone.now()
-    row = _call_of(Call.objects.for_rest(database_now()).with_audio_extent(), pk)
+    row = _call_of(Call.objects.for_rest(database_now()).with_audio_extent().with_gaps(), pk)
     call = dict(CallSerializer(row).data)
     is_live = call["state"] == "live"
     participants = _with_sizes(row, call["participants"])

@@ -216,6 +216,31 @@ class Player(CallPage):
         )
         self.assertTrue(samples[:, alice].any())
 
+    def test_a_link_may_be_written_in_minutes(self) -> None:
+        with self.window() as page:
+            self.open(page, "#t=0:07")
+            expect(page.locator("[data-part=offset]")).to_have_text("0:07.0")
+
+    def test_a_call_without_audio_cannot_be_played(self) -> None:
+        call = make_call()
+        make_participant(call)
+        with self.window() as page:
+            self.open(page, call=call)
+            expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+            expect(page.locator(".lanes-empty")).to_be_visible()
+
+    def test_a_range_is_a_mix_in_a_format_without_channels_for_all(self) -> None:
+        make_segment(make_participant(self.call, "4:+4930123"), at=0.0, samples=tone(1.0))
+        with self.window() as page:
+            self.open(page, "#t=1,2")
+            link = page.locator("[data-part=range-download]")
+            expect(link).to_have_attribute("href", re.compile("layout=tracks"))
+            page.get_by_label("Download format").select_option("mp3")
+            expect(link).to_have_text("Download range as a mix")
+            with page.expect_download() as downloading:
+                link.click()
+            self.assertTrue(downloading.value.suggested_filename.endswith(".mp3"))
+
     def test_a_viewer_without_permission_to_play_is_informed(self) -> None:
         self.operator.user_permissions.remove(
             *self.operator.user_permissions.filter(codename="hear_recording")
@@ -242,8 +267,15 @@ class Details(CallPage):
     def test_an_event_leads_to_its_moment(self) -> None:
         with self.window() as page:
             self.open(page)
-            page.locator(".ledger a").first.click()
-            expect(page.locator("[data-part=offset]")).to_have_text("0:04.0")
+            for _ in range(2):  # the second time, the address stays
+                page.locator(".ledger a").first.scroll_into_view_if_needed()
+                page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+                expect(page.locator(".lanes-overview")).not_to_be_in_viewport()
+                page.locator(".ledger a").first.press("Enter")
+                expect(page.locator("[data-part=offset]")).to_have_text("0:04.0")
+                expect(page.locator(".lanes-overview")).to_be_in_viewport()
+                expect(page.locator("call-lanes")).to_be_focused()
+                page.locator("call-lanes").press("Home")
 
     def test_gaps_that_repeat_are_a_line_that_stays_open_while_the_call_goes_on(self) -> None:
         for number in range(6):

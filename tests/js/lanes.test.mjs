@@ -17,6 +17,7 @@ import { commandOf } from "../../calls/static/calls/js/lanes/keys.js";
 import {
   downloadOf,
   fragmentOf,
+  layoutFor,
   nextPlace,
   placeIn,
   rangeOf,
@@ -269,4 +270,32 @@ test("a page has the zone of its browser, or the one that the server has instead
   assert.equal(zoneOf({ own, sent: own, stated: own }), own);
   assert.equal(zoneOf({ own, sent: own, stated: "UTC" }), "UTC"); // the server lacks it
   assert.equal(zoneOf({ own, sent: "Europe/Berlin", stated: "Europe/Berlin" }), own); // travelled
+});
+
+test("a link may have hours and minutes", () => {
+  for (const [fragment, start, end] of [
+    ["#t=60", 60, null],
+    ["#t=1:00", 60, null],
+    ["#t=1:02:03.5", 3723.5, null],
+    ["#t=75:00", 4500, null],
+    ["#t=npt:0:10,1:00", 10, 60],
+    ["#t=,0:20", 0, 20],
+    ["#x=1&t=0:05", 5, null],
+  ])
+    assert.deepEqual(placeIn(fragment), { start, end }, fragment);
+  for (const fragment of ["#t=", "#t=,", "#t=1:", "#t=:30", "#t=1:00:00:00", "#t=1:00,0:59", "#t=a"])
+    assert.equal(placeIn(fragment), null, fragment);
+});
+
+test("a range is a mix in a format that cannot hold its tracks", () => {
+  const opus = { most: "255", except: "6 7 8" };
+  const mp3 = { most: "2", except: "" };
+  assert.deepEqual(
+    [1, 2, 5, 6, 8, 9].map((channels) => layoutFor(channels, opus)),
+    ["mix", "tracks", "tracks", "mix", "mix", "tracks"],
+  );
+  assert.deepEqual(
+    [0, 1, 2, 3].map((channels) => layoutFor(channels, mp3)),
+    ["mix", "mix", "tracks", "mix"],
+  );
 });

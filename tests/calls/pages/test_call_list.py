@@ -144,6 +144,23 @@ class Searching(ListTestCase):
         self.assertEqual(self.found(minutes="0.04"), self.ids(call))
         self.assertEqual(self.found(minutes="1"), [])
 
+    def test_gaps_of_several_tracks_at_the_same_time_are_missing_once(self) -> None:
+        call, alice, bob = make_conversation()
+        make_gap(alice, at=10.0, seconds=4.0)
+        make_gap(bob, at=12.0, seconds=4.0)  # overlaps: 10 to 16
+        make_gap(alice, at=20.0, seconds=10.0, reason="not_written")
+        make_gap(bob, at=22.0, seconds=2.0)  # within: 20 to 30
+        make_gap(bob, at=30.0, seconds=1.0, rate=24_000)  # adjoins: 31
+        make_gap(alice, at=60.0, seconds=0.5)
+        other = make_call()
+        make_gap(make_participant(other), at=10.0, seconds=1.0)
+        rows = Call.objects.with_gaps().in_bulk([call.pk, other.pk])
+        self.assertAlmostEqual(rows[call.pk].gap_seconds, 6 + 11 + 0.5, places=3)
+        self.assertEqual(rows[call.pk].gap_count, 6)
+        self.assertAlmostEqual(rows[other.pk].gap_seconds, 1.0, places=3)
+        self.assertEqual(Call.objects.with_gaps().get(pk=make_call().pk).gap_seconds, 0.0)
+        self.assertContains(self.client.get("/calls/"), "6 gaps, 0:17 missing")
+
     def test_by_length_with_inclusive_limits(self) -> None:
         call, _alice, _bob = make_conversation()  # three seconds: 0.05 minutes
         make_call()  # without audio it has no length
@@ -165,7 +182,7 @@ class Page(ListTestCase):
         call, alice, _bob = make_conversation()
         make_gap(alice, at=2.0, seconds=1.0)
         page = self.page()
-        for text in ("+15551234567", "0:03", "1 gap, 0:01", f'href="/calls/{call.pk}/"'):
+        for text in ("+15551234567", "0:03", "1 gap, 0:01 missing", f'href="/calls/{call.pk}/"'):
             self.assertIn(text, page)
 
     def test_no_calls_and_no_matches_have_different_texts(self) -> None:

@@ -91,7 +91,8 @@ class Details(CallPageTestCase):
         for text in (
             "+15551234567",
             "ACS user …00a1b2",
-            "0:03 recorded",
+            "0:03 long",
+            "0:02 recorded",
             "2 segments",
             call.call_connection_id,
         ):
@@ -165,6 +166,16 @@ class Details(CallPageTestCase):
         self.assertEqual(page.count('class="folded"'), 2)
         self.assertIn('href="#t=525.500"', page)
         self.assertNotIn("Show more", page)
+
+    def test_the_length_is_not_called_recorded_where_audio_is_missing(self) -> None:
+        call, alice, bob = make_conversation()
+        for who in (alice, bob):
+            make_gap(who, at=3.0, seconds=160.0)
+            make_segment(who, at=163.0)
+        top = self.page(call, "?part=facts").partition("<section")[0]
+        self.assertIn("2:44 long", top)
+        self.assertIn("2:40 missing in 2 gaps", " ".join(top.split()))
+        self.assertNotIn("recorded", top.partition("call-sum")[2])
 
     def test_a_lost_connection_is_shown(self) -> None:
         call = make_call()

@@ -1,12 +1,14 @@
 // Details of the call page: while the call is live, they are fetched again as HTML from the server.
 
 import "./copying.js";
+import { placeIn } from "./lanes/place.js";
 import { localiseTimes } from "./local-time.js";
 
 const REFRESH_MS = 5_000;
 
 const page = document.getElementById("call");
 const facts = document.getElementById("call-facts");
+const lanes = page.querySelector("call-lanes");
 const stale = document.getElementById("call-stale");
 let timer = null;
 let shownHtml = ""; // as the server sent it: the page itself has local times
@@ -64,5 +66,20 @@ function scheduleRefresh() {
     timer = setTimeout(() => (document.hidden ? scheduleRefresh() : refresh()), REFRESH_MS);
 }
 
+/** Scrolls to the player, which has moved to the place in the address, and lets keys control it. */
+function revealPlayer() {
+  if (!placeIn(window.location.hash)) return;
+  const isStill = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  lanes.scrollIntoView({ behavior: isStill ? "auto" : "smooth" });
+  lanes.focus({ preventScroll: true });
+}
+
+window.addEventListener("hashchange", revealPlayer);
+facts.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#t="]');
+  if (link?.hash !== window.location.hash) return; // another place: the address changes
+  lanes.followAddress();
+  revealPlayer();
+});
 stale.querySelector("[data-part='again']").addEventListener("click", () => void refresh());
 scheduleRefresh();

@@ -90,10 +90,9 @@ class CallLanes extends HTMLElement {
     const isFitted = this.#view.start === 0 && this.#view.end >= this.duration;
     const grown = timeline.duration_seconds - this.duration;
     this.#timeline = timeline;
-    this.toggleAttribute(
-      "data-empty",
-      timeline.tracks.every((track) => !track.segments),
-    );
+    const isEmpty = timeline.tracks.every((track) => !track.segments);
+    this.toggleAttribute("data-empty", isEmpty);
+    this.part("play").disabled = isEmpty || !this.mayHear;
     this.#showLanes();
     this.marks.show(timeline.marks);
     if (isFirst && timeline.has_more_marks)
@@ -108,7 +107,7 @@ class CallLanes extends HTMLElement {
     else if (this.#isFollowing && grown > 0)
       this.#setView(panned(this.#view, grown, this.duration));
     else this.#draw();
-    if (isFirst) this.#followAddress();
+    if (isFirst) this.followAddress();
   }
 
   #showLanes() {
@@ -148,7 +147,7 @@ class CallLanes extends HTMLElement {
     stage.addEventListener("pointermove", (event) => this.#hover(event));
     stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.part("overview").addEventListener("pointerdown", (event) => this.#dragOverview(event));
-    window.addEventListener("hashchange", () => this.#followAddress());
+    window.addEventListener("hashchange", () => this.followAddress());
     window.addEventListener("online", () => void this.#load());
     document.addEventListener("visibilitychange", () => !document.hidden && this.#draw());
     window
@@ -240,7 +239,7 @@ class CallLanes extends HTMLElement {
     }
   }
 
-  #followAddress() {
+  followAddress() {
     const place = placeIn(window.location.hash);
     if (!place || !this.#timeline) return;
     this.#select(place.end === null ? null : rangeOf(place.start, place.end, this.duration));
@@ -333,8 +332,8 @@ class CallLanes extends HTMLElement {
   }
 
   #showRange() {
-    const layout = this.#lanes.length > 1 ? "tracks" : "mix";
-    showRange(this.part("range"), this.#range, this.dataset.audio, layout);
+    const channels = this.#lanes.filter((lane) => lane.hasAudio).length;
+    showRange(this.part("range"), this.#range, this.dataset.audio, channels);
   }
 
   #draw() {
