@@ -49,6 +49,7 @@ class FrontDoor:
         self.folder.chmod(0o755)  # if started by root, nginx workers run as another user
         self._process: subprocess.Popen[bytes] | None = None
         replacements = {
+            "/etc/nginx/acsmedia/": f"{self.folder}/",
             "/etc/nginx/": f"{self.folder}/",
             f"{self.folder}/mime.types": "/etc/nginx/mime.types",
             "/tmp/nginx": f"{self.folder}/nginx",  # noqa: S108 - text to replace
