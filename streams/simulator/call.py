@@ -20,6 +20,7 @@ HANDSHAKE_SECONDS = 10
 CLOSE_SECONDS = 30  # a server still reads audio sent faster than real time, and answers late
 HURRIED_CLOSE_SECONDS = 5  # after an interruption
 RETRY_SECONDS = 0.25  # between two attempts at an address that does not answer
+RESTART_CLOSE = 1012
 
 
 class Refused(Exception):
@@ -45,6 +46,7 @@ class CallPlayer:
             [VoiceReport(voice) for voice in call.script.voices],
         )
         self._socket: ClientConnection | None = None
+        self._away_until_us = 0  # of the call: packets before that were lost in a restart
 
     async def play(self, run: Pace) -> None:
         """Plays from handshake to close; `run` is the pace of the whole run. When cancelled, it
@@ -101,27 +103,61 @@ class CallPlayer:
     async def _send_all(self, events: Iterable[Event], pace: Pace) -> None:
         for event in events:
             lateness = await pace.until(event.at_us)
+            if isinstance(event, Say) and event.at_us < self._away_until_us:
+                continue
             self.report.latest_seconds = max(self.report.latest_seconds, lateness)
-            match event:
-                case Say(timestamp_us=timestamp_us, silent=silent):
-                    voice = self.report.voices[event.voice]
-                    raw_id, pcm = voice.voice.raw_id, voice.voice.sound.packet(event.number)
-                    if not self.plan.silent_flag:
-                        silent = None
-                    elif silent is None:
-                        silent = pcm.count(0) == len(pcm)
-                    await self._send(wire.audio_data(timestamp_us, raw_id, pcm, silent=silent))
-                    voice.add(event.number, pcm, copy=event.copy)
-                case Press(tone=tone):
-                    await self._send(wire.dtmf_data(tone))
-                    self.report.dtmf += 1
-                case Announce(metadata=metadata):
-                    self.metadata = metadata
-                    await self._announce()
-                case Disconnect():
-                    await self._close(CLOSE_SECONDS)
-                case Reconnect():
-                    await self._open(self.plan.wait_seconds)
+            try:
+                await self._send_event(event)
+            except ConnectionClosed:
+                if not self._is_restarting:
+                    raise
+                await self._open_again()
+                self._away_until_us = pace.position_us(asyncio.get_running_loop().time())
+
+    async def _send_event(self, event: Event) -> None:
+        match event:
+            case Say(timestamp_us=timestamp_us, silent=silent):
+                voice = self.report.voices[event.voice]
+                raw_id, pcm = voice.voice.raw_id, voice.voice.sound.packet(event.number)
+                if not self.plan.silent_flag:
+                    silent = None
+                elif silent is None:
+                    silent = pcm.count(0) == len(pcm)
+                await self._send(wire.audio_data(timestamp_us, raw_id, pcm, silent=silent))
+                voice.add(event.number, pcm, copy=event.copy)
+            case Press(tone=tone):
+                await self._send(wire.dtmf_data(tone))
+                self.report.dtmf += 1
+            case Announce(metadata=metadata):
+                self.metadata = metadata
+                await self._announce()
+            case Disconnect():
+                await self._close(CLOSE_SECONDS)
+            case Reconnect():
+                await self._open(self.plan.wait_seconds)
+
+    @property
+    def _is_restarting(self) -> bool:
+        """Whether the server has closed the socket to restart, and the plan is to wait for it."""
+        closed_with = self._socket.close_code if self._socket else None
+        return bool(self.plan.restart_seconds) and closed_with == RESTART_CLOSE
+
+    async def _open_again(self) -> None:
+        """Opens another socket for the call, like ACS. Raises `Refused` and `Unreachable` when the
+        time is up: while a server restarts, a proxy in front of it refuses handshakes.
+        """
+        self._note_close()
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self.plan.restart_seconds
+        while True:
+            try:
+                await self._open(max(give_up_at - loop.time(), 0.0))
+                break
+            except Refused:
+                if loop.time() >= give_up_at:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+        self.report.restarts += 1
 
     async def _announce(self) -> None:
         await self._send(wire.audio_metadata(self.call.subscription_id, self.metadata))
@@ -183,8 +219,10 @@ class CallPlayer:
         except TimeoutError:
             self._socket.transport.abort()
             await self._socket.wait_closed()
+        self.report.ended_by_restart = self._is_restarting  # nothing is left to send
         self._note_close()
-        if self.report.close_code != GOOD_CLOSE and not self.report.problem:
+        has_ended = self.report.close_code == GOOD_CLOSE or self.report.ended_by_restart
+        if not has_ended and not self.report.problem:
             self.report.problem = f"the server closed the socket: {self._close_words()}"
 
     def _note_close(self) -> None:

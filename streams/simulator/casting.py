@@ -66,6 +66,7 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
         loop=options["loop"],
         pause_seconds=options["pause"],
         wait_seconds=options["wait"],
+        restart_seconds=options["restart_wait"],
         silent_flag=not options["no_silence_flag"],
         started_us=options["start_timestamp"],
         hashes=options["ledger"] is not None,

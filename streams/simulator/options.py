@@ -178,6 +178,13 @@ GROUPS: dict[str, dict[str, Settings]] = {
         "--wait": _option(
             type=_not_negative, default=0.0, help="seconds to wait for the server to answer"
         ),
+        "--restart-wait": _option(
+            type=_not_negative,
+            default=30.0,
+            metavar="S",
+            help="seconds to wait for a server that closes a socket with 1012 to restart; then the "
+            "call continues on a new socket (default 30; 0: the call fails)",
+        ),
     },
     "output": {
         "--ledger": _option(

@@ -29,6 +29,10 @@ class Pace:
         await asyncio.sleep(max(0.0, deadline - loop.time()))
         return max(0.0, loop.time() - deadline)
 
+    def position_us(self, now: float) -> int:
+        """Returns the time of the call at `now`; 0 if it has no pace."""
+        return int((now - self.origin) * 1e6 * self.speed)
+
     def starting(self, planned_us: int, now: float, grid_us: int) -> Pace:
         """Returns the pace of a call that was planned for `planned_us` and can begin `now`: as
         planned, or a multiple of `grid_us` later.

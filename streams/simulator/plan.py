@@ -38,7 +38,9 @@ class Plan:
     `speed` 1 is real time, 0 as fast as possible. `headers` are sent in addition to the two x-ms-
     headers (`name_calls`). `drop` breaks the TCP connection at the end instead of closing it.
     `started_us` is the first timestamp, in microseconds since the epoch; None for the current time.
-    `wait_seconds` limits the retries of an address that does not answer. `hashes` adds the hashes
+    `wait_seconds` limits the retries of an address that does not answer; `restart_seconds` those of
+    a server that has closed a socket with 1012 to restart: as ACS does, a new socket continues the
+    call. `hashes` adds the hashes
     of the PCM sent to the report.
     """
 
@@ -53,6 +55,7 @@ class Plan:
     loop: bool = False
     pause_seconds: float = 3.0
     wait_seconds: float = 0.0
+    restart_seconds: float = 0.0
     silent_flag: bool = True
     started_us: int | None = None
     hashes: bool = True

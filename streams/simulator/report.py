@@ -74,7 +74,8 @@ class VoiceReport:
 class CallReport:
     """One call, filled while it is played.
 
-    `refused` counts handshakes that were not accepted; `problem` describes a failure, "" without
+    `refused` counts handshakes that were not accepted, `restarts` sockets that the server closed to
+    restart, and that were followed by another; `problem` describes a failure, "" without
     one. `close_code` is that of the last socket, None if it was broken on purpose or never opened.
     """
 
@@ -85,11 +86,13 @@ class CallReport:
     voices: list[VoiceReport]
     started_us: int | None = None
     sockets: int = 0
+    restarts: int = 0
     dtmf: int = 0
     refused: int = 0
     close_code: int | None = None
     close_reason: str = ""
     dropped: bool = False
+    ended_by_restart: bool = False
     playing: bool = True
     interrupted: bool = False
     problem: str = ""
@@ -109,9 +112,8 @@ class CallReport:
     @property
     def complete(self) -> bool:
         """Whether everything was sent and accepted."""
-        return (
-            self.finished and not self.problem and (self.dropped or self.close_code == GOOD_CLOSE)
-        )
+        has_ended = self.dropped or self.ended_by_restart or self.close_code == GOOD_CLOSE
+        return self.finished and not self.problem and has_ended
 
     def finalize(self, *, hashed: bool) -> None:
         """Computes the hashes if `hashed`, and frees the memory of the closed call."""
@@ -126,6 +128,7 @@ class CallReport:
             "sample_rate": self.sample_rate,
             "started_us": self.started_us,
             "sockets": self.sockets,
+            "restarts": self.restarts,
             "dtmf": self.dtmf,
             "refused": self.refused,
             "close_code": self.close_code,
