@@ -13,7 +13,7 @@ from calls.export.errors import NoAudio, UnknownParticipant, WrongParameter
 from calls.export.formats import FORMATS, Format, Layout
 from calls.export.track import ExportTrack
 
-REVISION = 2
+REVISION = 3
 """Part of every ETag. Raise it when the same request for the same segments begins to give other
 bytes.
 """

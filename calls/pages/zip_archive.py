@@ -121,7 +121,7 @@ def _call(
         plan = plan_of(recording_of(call), request)
         _read_damaged(call, plan)
         audio = Export.of(plan).chunks()
-        first = next(audio)  # reports an error at the start before the entry is created
+        first = next(filter(None, audio))  # reports an error before the entry is created
     except StoreUnavailable:  # affects all calls, not this one only
         raise
     except (ExportError, NotListening) as fault:

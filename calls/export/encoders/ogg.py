@@ -1,4 +1,4 @@
-"""Ogg pages with a serial number that follows from the ETag (RFC 3533, section 6). PURE.
+"""Ogg pages of packets (RFC 3533, section 6). PURE.
 
 libsndfile uses a random serial number, which would make every file different. With a reproducible
 one the same export gives the same bytes, and ranges of it that are fetched separately fit together.
@@ -6,46 +6,56 @@ one the same export gives the same bytes, and ranges of it that are fetched sepa
 
 from __future__ import annotations
 
+import struct
 import zlib
+from collections.abc import Iterator, Sequence
 
-_HEADER_BYTES = 27
-_SERIAL = slice(14, 18)
+HEADER_BYTES = 27
+MAX_SEGMENTS = 255
+"""A page has so many segments at most; each but the last of a packet has 255 bytes."""
+
+BEGIN, END = 2, 4
+"""Flags of the first and of the last page of a stream."""
+
 _CHECKSUM = slice(22, 26)
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-class Pages:
-    """Splits an Ogg stream into pages and gives them another serial number."""
-
-    def __init__(self, serial: int) -> None:
-        self._serial = serial.to_bytes(4, "little")
-        self._rest = b""
-
-    def renumber(self, content: bytes) -> bytes:
-        """Returns the renumbered pages that `content` completes."""
-        self._rest += content
-        pages = []
-        while (length := _page_length(self._rest)) is not None and len(self._rest) >= length:
-            page, self._rest = bytearray(self._rest[:length]), self._rest[length:]
-            page[_SERIAL] = self._serial
-            page[_CHECKSUM] = bytes(4)
-            page[_CHECKSUM] = checksum(page).to_bytes(4, "little")
-            pages.append(page)
-        return b"".join(pages)
+def cost(size: int) -> int:
+    """Returns the bytes that a packet of `size` bytes takes in a page, with its segment table."""
+    return size + size // 255 + 1
 
 
-def checksum(page: bytes | bytearray) -> int:
+def page(packets: Sequence[bytes], serial: int, number: int, position: int, flags: int) -> bytes:
+    """Returns a page of whole packets. `position` is the granule position at its end."""
+    lacing = b"".join(
+        b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets
+    )
+    assert len(lacing) <= MAX_SEGMENTS, "the packets fit in a page"
+    head = struct.pack("<4sBBQII", b"OggS", 0, flags, position, serial, number)
+    content = bytearray(b"".join([head, bytes(4), bytes([len(lacing)]), lacing, *packets]))
+    content[_CHECKSUM] = checksum(content).to_bytes(4, "little")
+    return bytes(content)
+
+
+def packets_of(content: bytes) -> Iterator[bytes]:
+    """Yields the packets of a stream, given all its pages."""
+    start, packet = 0, b""
+    while start < len(content):
+        assert content.startswith(b"OggS", start), "a stream consists of pages"
+        body = start + HEADER_BYTES + content[start + HEADER_BYTES - 1]
+        for length in content[start + HEADER_BYTES : body]:
+            packet += content[body : body + length]
+            body += length
+            if length < 255:
+                yield packet
+                packet = b""
+        start = body
+
+
+def checksum(content: bytes | bytearray) -> int:
     """Returns Ogg's CRC-32: zlib's polynomial, not reflected, from 0, without the final
     inversion.
     """
-    reflected = zlib.crc32(page.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    reflected = zlib.crc32(content.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
     return int.from_bytes(reflected.to_bytes(4, "big").translate(_REVERSED), "little")
-
-
-def _page_length(content: bytes) -> int | None:
-    """Returns the length of the first page in bytes, None if its header is incomplete."""
-    if len(content) < _HEADER_BYTES or len(content) < _HEADER_BYTES + content[26]:
-        return None
-    assert content.startswith(b"OggS"), "an Ogg stream consists of pages with nothing between them"
-    segments = content[26]
-    return _HEADER_BYTES + segments + sum(content[_HEADER_BYTES : _HEADER_BYTES + segments])

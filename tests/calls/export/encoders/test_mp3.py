@@ -11,9 +11,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.export.encoders.mp3 import Lengths, checksum, info_frame
+from calls.export.encoders.mp3 import Frames, Lengths, checksum, info_frame
 
-# Samples and bytes of a frame at 64 kbit/s (at 48 and 32 kHz LAME takes 160 and 80): ISO/IEC
+# Samples and bytes of a frame at 64 kbit/s (at 48 and 32 kHz LAME takes 160): ISO/IEC
 # 11172-3, 2.4.3.1, half of both below 32 kHz.
 FRAMES = {
     (8_000, 1): (576, 288),
@@ -75,6 +75,55 @@ class LengthTests(TestCase):
                     # Every frame begins with the same eleven bits and version.
                     starts = [content[at : at + 2] for at in range(0, len(content), frame_bytes)]
                     self.assertEqual(starts, [content[:2]] * (lengths.frames + 1))
+
+    def test_a_file_in_sections_is_larger_by_its_joins(self) -> None:
+        one = Lengths(100 * 576, 576, 192)
+        for section_frames, joins in ((1_000, 0), (one.frames, 0), (one.frames - 1, 1), (10, 10)):
+            many = Lengths(100 * 576, 576, 192, section_frames, join_bytes=288)
+            self.assertEqual(many.size, one.size + joins * 288)
+            self.assertEqual((many.frames, many.padding), (one.frames, one.padding))
+
+
+class JoinTests(TestCase):
+    """Headers: MPEG 2 at 64 kbit/s and 24 kHz, mono and stereo; MPEG 1 at 128 and 48 kHz."""
+
+    mono = Frames(bytes.fromhex("fff384c0"), 576, 192)
+    stereo = Frames(bytes.fromhex("fff38440"), 576, 192)
+    mpeg1_mono = Frames(bytes.fromhex("fffb94c0"), 1_152, 384)
+    mpeg1_stereo = Frames(bytes.fromhex("fffb9440"), 1_152, 384)
+
+    def test_the_last_frame_of_a_section_has_the_next_rate_with_enough_room(self) -> None:
+        """From 64 to 160 kbit/s, and from 128 to 320: 255 and 511 bytes have to fit."""
+        self.assertEqual((self.mono.join_bytes, self.mpeg1_mono.join_bytes), (288, 576))
+        self.assertEqual(self.mono.widened(self.mono.header + b"rest").hex()[:8], "fff3e4c0")
+        self.assertEqual(self.mpeg1_mono.widened(self.mpeg1_mono.header).hex(), "fffbe4c0")
+        self.assertTrue(self.mono.widened(self.mono.header + b"rest").endswith(b"rest"))
+
+    def test_a_join_ends_with_the_bytes_before_the_frame_without_headers(self) -> None:
+        """The side information has 9 and 17 bytes, and 17 and 32 in MPEG 1; it begins with how far
+        back the audio lies, in 8 bits or 9.
+        """
+        for frames, side, begin in (
+            (self.mono, 9, bytes([5])),
+            (self.stereo, 17, bytes([5])),
+            (self.mpeg1_mono, 17, bytes([2, 0x80])),
+            (self.mpeg1_stereo, 32, bytes([2, 0x80])),
+        ):
+            before = [frames.header + bytes(side) + body for body in (b"abc", b"de", b"f")]
+            join = frames.join(before, frames.header + begin)
+            self.assertEqual(join, b"bcdef".rjust(frames.join_bytes, b"\0"))
+
+    def test_a_frame_that_begins_at_its_place_needs_nothing(self) -> None:
+        join = self.mono.join([self.mono.header + bytes(9) + b"abc"], self.mono.header + bytes(9))
+        self.assertEqual(join, bytes(288))
+
+    def test_audio_that_nobody_wrote_is_a_defect_of_the_encoder(self) -> None:
+        with self.assertRaises(AssertionError):
+            self.mono.join([], self.mono.header + bytes([1]))
+
+    def test_frames_with_a_checksum_are_a_defect_of_the_encoder(self) -> None:
+        with self.assertRaises(AssertionError):
+            _ = Frames(bytes.fromhex("fff284c0"), 576, 192).join_bytes
 
 
 class InfoFrameTests(TestCase):

@@ -1,4 +1,4 @@
-"""Ogg pages: another serial number and its checksum, and nothing else."""
+"""Ogg pages: written as libogg writes them, and read back."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.export.encoders.ogg import Pages, checksum
+from calls.export.encoders.ogg import checksum, cost, packets_of, page
 
 SERIAL = 0x0BAD_CAFE
-BODIES = st.lists(st.lists(st.binary(max_size=255), max_size=4), min_size=1, max_size=5)
-"""Pages, each a list of its segments."""
+PACKETS = st.lists(st.binary(max_size=1_000), min_size=1, max_size=50)
 
 
 def bitwise_crc32(content: bytes) -> int:
@@ -26,17 +25,6 @@ def bitwise_crc32(content: bytes) -> int:
         for _ in range(8):
             remainder = remainder << 1 ^ (0x1_04C1_1DB7 if remainder >> 31 else 0)
     return remainder
-
-
-def page(number: int, segments: list[bytes], serial: int) -> bytes:
-    """Returns a page of the stream, laid out as in RFC 3533, section 6."""
-    head = b"OggS" + struct.pack("<BBQII", 0, 0, 960 * number, serial, number)
-    body = bytes([len(segments), *map(len, segments)]) + b"".join(segments)
-    return head + struct.pack("<I", bitwise_crc32(head + bytes(4) + body)) + body
-
-
-def stream(bodies: list[list[bytes]], serial: int) -> bytes:
-    return b"".join(page(number, segments, serial) for number, segments in enumerate(bodies))
 
 
 def opus_file() -> bytes:
@@ -58,44 +46,38 @@ class ChecksumTests(TestCase):
         self.assertEqual(checksum(first), written)
 
 
-class RenumberTests(TestCase):
-    @given(BODIES, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
-    def test_pages_get_the_serial_number_and_keep_everything_else(
-        self, bodies: list[list[bytes]], before: int, after: int
-    ) -> None:
-        content = Pages(after).renumber(stream(bodies, before))
-        self.assertEqual(content, stream(bodies, after))
+class PageTests(TestCase):
+    def test_it_is_laid_out_as_in_rfc_3533(self) -> None:
+        content = page([b"a" * 255, b"bc"], SERIAL, number=7, position=960, flags=4)
+        head = b"OggS" + struct.pack("<BBQII", 0, 4, 960, SERIAL, 7)
+        body = bytes([3, 255, 0, 2]) + b"a" * 255 + b"bc"
+        crc = struct.pack("<I", bitwise_crc32(head + bytes(4) + body))
+        self.assertEqual(content, head + crc + body)
 
-    @given(BODIES, st.data())
-    def test_a_page_is_returned_by_the_write_that_completes_it(
-        self, bodies: list[list[bytes]], data: st.DataObject
-    ) -> None:
-        content, expected = stream(bodies, 1), stream(bodies, SERIAL)
-        ends = {len(stream(bodies[:count], 1)) for count in range(len(bodies) + 1)}
-        pages, start, returned = Pages(SERIAL), 0, b""
-        while start < len(content):
-            length = data.draw(st.integers(1, len(content) - start))
-            returned += pages.renumber(content[start : start + length])
-            start += length
-            self.assertEqual(returned, expected[: max(end for end in ends if end <= start)])
-        self.assertEqual(returned, expected)
+    def test_the_pages_of_libogg_are_written_alike(self) -> None:
+        content = opus_file()
+        serial = int.from_bytes(content[14:18], "little")
+        head, tags, *_ = packets_of(content)
+        ours = page([head], serial, 0, 0, 2) + page([tags], serial, 1, 0, 0)
+        self.assertEqual(content[: len(ours)], ours)
 
-    def test_a_page_without_its_segment_table_waits(self) -> None:
-        content = page(0, [b"a" * 100, b"b" * 100], 1)
-        pages = Pages(SERIAL)
-        self.assertEqual(pages.renumber(content[:27]), b"")
-        self.assertEqual(pages.renumber(content[27:28]), b"")
-        self.assertEqual(pages.renumber(content[28:]), page(0, [b"a" * 100, b"b" * 100], SERIAL))
+    @given(PACKETS)
+    def test_packets_are_read_back_and_take_what_they_cost(self, packets: list[bytes]) -> None:
+        pages = [page(packets[at : at + 25], SERIAL, at, at, 0) for at in range(0, 50, 25)]
+        self.assertEqual(list(packets_of(b"".join(pages))), packets)
+        self.assertEqual(len(b"".join(pages)), 2 * 27 + sum(cost(len(each)) for each in packets))
+
+    def test_a_packet_that_continues_on_the_next_page_is_read_too(self) -> None:
+        pages = [page([bytes(510)], SERIAL, 0, 0, 0), page([b"end"], SERIAL, 1, 0, 0)]
+        # Without its last segment of zero bytes the first packet has not ended.
+        first = pages[0][:26] + bytes([2, 255, 255]) + pages[0][30:]
+        self.assertEqual(list(packets_of(first + pages[1])), [bytes(510) + b"end"])
+
+    def test_a_page_holds_255_segments(self) -> None:
+        self.assertEqual(len(page([bytes(254 * 255)], SERIAL, 0, 0, 0)), 27 + 255 + 254 * 255)
+        with self.assertRaises(AssertionError):
+            page([bytes(255 * 255)], SERIAL, 0, 0, 0)
 
     def test_other_bytes_between_pages_are_a_defect_of_the_encoder(self) -> None:
-        pages = Pages(SERIAL)
         with self.assertRaises(AssertionError):
-            pages.renumber(page(0, [b"a"], 1) + bytes(27))
-
-    def test_a_decoder_reads_the_same_audio_from_the_renumbered_file(self) -> None:
-        content = opus_file()
-        renumbered = Pages(SERIAL).renumber(content)
-        self.assertEqual(renumbered[14:18], SERIAL.to_bytes(4, "little"))
-        before, _rate = soundfile.read(BytesIO(content))
-        after, _rate = soundfile.read(BytesIO(renumbered))
-        np.testing.assert_array_equal(after, before)
+            list(packets_of(page([b"a"], SERIAL, 0, 0, 0) + bytes(27)))
