@@ -5,7 +5,6 @@ data, and never while a call is live.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -14,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 
 from calls.admin import display
 from calls.models import Call, database_now
@@ -56,58 +56,61 @@ class DeletionMixin(_ModelAdmin):
 
     def render_delete_form(self, request: HttpRequest, context: Any) -> HttpResponse:
         extent = deletion.extent_of([context["object"].pk])
-        return super().render_delete_form(request, {**context, **_summary(extent)})
+        described = {"described": display.call(context["object"])}
+        return super().render_delete_form(request, {**context, **described, **_summary(extent)})
 
     def delete_model(self, request: HttpRequest, obj: Call) -> None:
+        described = display.call(obj)  # while it has participants
         deletion.delete_call(obj.pk, database_now())
         deletion.sweep_after_commit()
+        message = format_html("Deleted the call of {} and its audio.", described)
+        self.message_user(request, message, messages.SUCCESS)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        self.message_user(
-            request, f"Deleted the call “{obj_display}” and its audio.", messages.SUCCESS
-        )
         # Django's own redirects there only users who may change calls.
         return redirect("admin:calls_call_changelist")
 
     @admin.action(permissions=["delete"], description="Delete selected calls and their audio")
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        ids: list[UUID] = list(queryset.values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
+        ids = list(queryset.values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
         if len(ids) > MAX_AT_ONCE:
             self.message_user(
                 request, f"Select at most {MAX_AT_ONCE} calls to delete at once.", messages.ERROR
             )
             return None
+        # Without the totals of the list, which would count every segment of 200 calls.
+        calls = list(Call.objects.filter(pk__in=ids).prefetch_related("participants"))
         if not request.POST.get("post"):
-            return self._confirmation(request, ids)
+            return self._confirmation(request, calls)
         deleted = 0
-        for pk in ids:
+        for call in calls:
             try:
                 with transaction.atomic():
-                    self.log_deletions(request, Call.objects.filter(pk=pk))
-                    deletion.delete_call(pk, database_now())
+                    self.log_deletions(request, Call.objects.filter(pk=call.pk))
+                    deletion.delete_call(call.pk, database_now())
                     deleted += 1
             except deletion.StillLive:
-                self.message_user(request, f"{pk}: {REFUSAL}", messages.ERROR)
+                message = format_html("{}: {}", display.call(call), REFUSAL)
+                self.message_user(request, message, messages.ERROR)
         deletion.sweep_after_commit()
         if deleted:
-            calls = "1 call and its audio" if deleted == 1 else f"{deleted} calls and their audio"
-            self.message_user(request, f"Deleted {calls}.", messages.SUCCESS)
+            text = "1 call and its audio" if deleted == 1 else f"{deleted} calls and their audio"
+            self.message_user(request, f"Deleted {text}.", messages.SUCCESS)
         return None
 
-    def _confirmation(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
-        live = deletion.live_among(ids, database_now())
-        live_ids = {call.pk for call in live}
-        deletable = [pk for pk in ids if pk not in live_ids]
+    def _confirmation(self, request: HttpRequest, calls: list[Call]) -> HttpResponse:
+        live = set(deletion.live_among([call.pk for call in calls], database_now()))
+        deletable = [call for call in calls if call not in live]
         context = {
             **self.admin_site.each_context(request),
-            **_summary(deletion.extent_of(deletable)),
+            **_summary(deletion.extent_of([call.pk for call in deletable])),
             "title": "Delete calls and their audio?",
             "subtitle": None,
             "opts": self.opts,
             "media": self.media,
             "action_checkbox_name": ACTION_CHECKBOX_NAME,
-            "calls": self.get_queryset(request).filter(pk__in=deletable),
-            "live": live,
+            "calls": [(call.pk, display.call(call)) for call in deletable],
+            "live": [(call.pk, display.call(call)) for call in calls if call in live],
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(

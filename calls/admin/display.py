@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html, format_html_join
@@ -74,6 +75,19 @@ def names(participants: Iterable[Participant], shown: int = 3) -> str:
     first = format_html_join(", ", "{}", ((isolated(each.label),) for each in listed[:shown]))
     more = len(listed) - shown
     return format_html("{} and {} more", first, more) if more > 0 else first
+
+
+def call(row: Any) -> SafeString:
+    """Describes a call by its people and its start, so that users recognise it; its id is the
+    title.
+    """
+    people = names(row.participants.all())
+    return format_html(
+        '<span title="{}">{} · {}</span>',
+        row,
+        "No participants" if people == NOTHING else people,
+        moment(row.started_at),
+    )
 
 
 def link(address: str, text: object) -> SafeString:

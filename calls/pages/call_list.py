@@ -27,7 +27,7 @@ from calls.http.streaming import Body
 from calls.http.zones import viewer_zone
 from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, LedgerEntry, database_now
-from calls.pages.csv_text import csv_text
+from calls.pages.csv_text import BYTE_ORDER_MARK, csv_text
 from calls.pages.decorators import page, permitted
 from calls.pages.zip_download import Selection
 from calls.permissions import TO_EXPORT, TO_EXPORT_LISTS, TO_SEE, missing
@@ -224,7 +224,7 @@ def _lines(calls: CallQuerySet, zone: tzinfo) -> Generator[bytes, None, None]:
     """CSV (RFC 4180). Each piece is a page of rows from a query of its own, since sending may take
     minutes.
     """
-    yield csv_text([COLUMNS])
+    yield BYTE_ORDER_MARK + csv_text([COLUMNS])
     position: Position | None = None
     while shown := list((_before(calls, position) if position else calls)[:CSV_PAGE]):
         yield csv_text(

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from calls.admin.call_deletion import MAX_AT_ONCE, REFUSAL
 from calls.models import Call, DiscardedAudio, Segment
@@ -65,6 +66,16 @@ class OneCallTests(Deleting):
             "and 2 events",
         ):
             self.assertContains(response, fact)
+
+    def test_people_and_times_are_named_instead_of_ids(self) -> None:
+        call = Recording(connection_id="aHR0cHM", tracks=(Spoken(ALICE), Spoken(BOB))).write()
+        start = f"{call.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        for response in (self.ask(call), self.ask_all(call.pk)):
+            text = strip_tags(response.content.decode()).partition("Delete the ")[2]
+            self.assertIn("+4930555010, ACS user …", text)
+            self.assertIn(start, text)
+            self.assertNotIn("aHR0cHM", text)
+        self.assertIn("+4930555010, ACS user …", strip_tags(self.messages(self.confirm(call))))
 
     def test_the_confirmation_page_deletes_nothing(self) -> None:
         call = Recording().write()

@@ -251,6 +251,8 @@ class Csv(TransactionTestCase):
         self.assertEqual(response.status_code, 200)
         self.assertIn("attachment", response["Content-Disposition"])
         text = b"".join([piece async for piece in response.streaming_content]).decode()
+        self.assertEqual((text[0], text.count("\ufeff")), ("\ufeff", 1), "Excel needs it")
+        text = text.removeprefix("\ufeff")
         return list(csv.DictReader(StringIO(text)))
 
     async def test_it_has_every_matching_call_newest_first(self) -> None:
