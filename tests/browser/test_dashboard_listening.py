@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Permission
 from django.test import tag
+from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
 from calls.models import LedgerEntry, Subscription
@@ -11,7 +12,7 @@ from tests.browser.accessibility import violations
 from tests.browser.test_dashboard import DashboardTestCase
 from tests.browser.test_listening import HERTZ, OTHER_HERTZ, SpokenCallsTestCase
 from tests.calls.live.examples import CUSTOMER, a_call, an_alarm, ended
-from tests.calls.rows import START, tone
+from tests.calls.rows import START, make_conversation, tone
 from tests.streams.streams import ALICE, BOB
 
 MINE, OTHER = "mine", "other"
@@ -110,6 +111,26 @@ class Control(SpokenCallsTestCase):
             ).to_be_visible()
             alarms.get_by_role("button", name="Stop listening to this call").click()
             expect(page.locator("listen-in")).to_be_hidden()
+
+    def test_listening_and_playing_do_not_sound_together_even_in_two_tabs(self) -> None:
+        recorded, *_tracks = make_conversation()
+        with self.window() as page:
+            self.opened(page)
+            other = page.context.new_page()
+            other.goto(reverse("call", args=[recorded.pk]))
+            play = other.locator("[data-part=play]")
+            self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
+            self.hears(page, HERTZ)
+            other.locator("call-lanes[data-state=shown]").wait_for()
+            other.locator("[data-part=speed]").select_option("0.5×")  # six seconds are enough
+            play.click()
+            expect(play).to_have_attribute("data-playing", "true")
+            bar = page.get_by_role("group", name="Listen in")
+            expect(bar).to_contain_text("Stopped, because other audio is playing.")
+            self.row(page, MINE).get_by_role("button", name="Listen to this call").click()
+            self.hears(page, HERTZ)
+            expect(play).to_have_attribute("data-playing", "false")
+            expect(other.locator("[data-part=offset]")).not_to_have_text("0:03.0")
 
     def test_a_key_on_the_row_starts_and_stops_it(self) -> None:
         with self.window() as page:

@@ -2,6 +2,7 @@
 // change the pitch. Each channel passes through a gain node of its own into one output.
 
 import { gainsOf } from "./gains.js";
+import { sound } from "../one-sound.js";
 
 // Chromium splits up to twelve (measured). More are played as the server's mix: then mute has no
 // effect and solo fetches one track.
@@ -33,6 +34,7 @@ export class Player {
     for (const name of ["play", "pause", "ended", "waiting", "playing", "seeking", "seeked"]) {
       this.#audio.addEventListener(name, () => this.#notify("state"));
     }
+    sound.join(this, () => this.pause());
     this.#audio.addEventListener("error", () =>
       this.#notify("failed", this.#audio.error?.message || "could not be loaded"),
     );
@@ -81,6 +83,7 @@ export class Player {
   }
 
   async play() {
+    sound.begin(this);
     this.#setSource();
     this.#connect();
     try {

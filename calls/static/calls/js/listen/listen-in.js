@@ -4,10 +4,12 @@
 
 import { ListenSocket } from "./listen-socket.js";
 import { readPart } from "./part.js";
+import { sound } from "../one-sound.js";
 import { Voices } from "./voices.js";
 
 const QUIET_MS = 3000;
 const WAITING = "Waiting for audio…";
+const OTHER = "Stopped, because other audio is playing.";
 
 class ListenIn extends HTMLElement {
   #voices = new Voices();
@@ -21,6 +23,7 @@ class ListenIn extends HTMLElement {
   #online = () => this.#socket?.retryNow();
 
   connectedCallback() {
+    sound.join(this, () => this.#context && this.#stop(OTHER, true));
     this.#part("toggle").addEventListener("click", () =>
       this.#context ? this.stop() : this.#start(),
     );
@@ -33,6 +36,7 @@ class ListenIn extends HTMLElement {
   }
 
   disconnectedCallback() {
+    sound.leave(this);
     window.removeEventListener("offline", this.#offline);
     window.removeEventListener("online", this.#online);
     this.stop();
@@ -60,6 +64,7 @@ class ListenIn extends HTMLElement {
   }
 
   async #start() {
+    sound.begin(this);
     const context = new AudioContext({ latencyHint: "interactive" });
     this.#context = context;
     this.#show("connecting", "Connecting…");
