@@ -266,6 +266,27 @@ class Filters(DashboardTestCase):
             expect(page.get_by_text("No calls match the filters.")).to_be_visible()
         self.assertEqual(self.console, [])
 
+    def test_typing_does_not_empty_the_list(self) -> None:
+        calls = [a_call(1, CUSTOMER), a_call(2, "4:+4930123456")]
+        with self.window() as page:
+            self.opened(page)
+            self.publish(calls=calls)
+            rows, ids = page.locator("article[data-call]"), page.locator("[data-part=id]")
+            expect(rows).to_have_count(2)
+            page.keyboard.press("/")
+            page.keyboard.type("+49 30-1x")
+            none = page.get_by_text("No calls match the filters.")
+            expect(none).to_be_visible()
+            expect(ids).to_have_text(["…ection-2"])
+            page.keyboard.press("Backspace")
+            expect(none).to_be_hidden()
+            page.keyboard.type("9")
+            expect(none).to_be_visible()
+            page.keyboard.press("Tab")  # the filter is complete: it matches nothing
+            expect(rows).to_have_count(0)
+            expect(none).to_be_visible()
+        self.assertEqual(self.console, [])
+
     def test_keys_move_between_calls_and_enter_opens_one(self) -> None:
         with self.window() as page:
             self.opened(page)
@@ -344,7 +365,45 @@ class Connection(DashboardTestCase):
                 expect(page.locator("[data-call]")).to_contain_text("+15551234567")
 
 
+WATCH_SHIFTS = """
+  window.shifts = 0;
+  new PerformanceObserver((list) => {
+    for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifts += shift.value;
+  }).observe({ type: "layout-shift", buffered: true });
+"""
+
+
 class OnASmallScreen(DashboardTestCase):
+    def test_nothing_jumps_while_calls_come_change_and_end(self) -> None:
+        for number in range(3):
+            a_live_call(f"connection-{number}", f"4:+1555000{number}", f"8:acs:7f_{number}")
+        call, shifts = a_call(7, CUSTOMER), "window.shifts"
+        with self.window(viewport={"width": 390, "height": 844}) as page:
+            page.add_init_script(WATCH_SHIFTS)
+            self.opened(page)
+            rows, button = page.locator("article[data-call]"), page.locator("#waiting")
+            expect(rows).to_have_count(3)
+            self.publish(
+                calls=[call], totals={"packets_per_second": 1400.4, "seal_lag_seconds": 0.5}
+            )
+            expect(page.locator("#packet-count")).to_have_text("1,400")
+            expect(button).to_have_text("1 new call: show")
+            self.assertLess(page.evaluate(shifts), 0.02)
+            button.click()
+            expect(rows).to_have_count(4)
+            page.wait_for_timeout(600)  # shifts within half a second after a click do not count
+            self.publish(
+                calls=[a_call(7, CUSTOMER, AGENT)], alarms=[an_alarm("stalled", a_call(7))]
+            )
+            expect(page.locator("[data-alarmed] [data-participant]")).to_have_count(2)
+            self.publish(ended=[ended(call)], alarms=[])
+            expect(button).to_have_text("Remove 1 ended call")
+            expect(rows).to_have_count(4)
+            self.assertLess(page.evaluate(shifts), 0.02)
+            button.click()
+            expect(rows).to_have_count(3)
+        self.assertEqual(self.console, [])
+
     def test_nothing_is_wider_than_390_pixels(self) -> None:
         names = [CUSTOMER, AGENT, "x" * 300, "8:teamsvisitor:someone", "8:acs:a_b_c"]
         for scheme in ("light", "dark"):

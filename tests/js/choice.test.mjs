@@ -98,3 +98,12 @@ test("a call is speaking since its last voice began, and silent since the last s
   assert.equal(sinceOf(both, known, 12_500), 12_000);
   assert.equal(sinceOf(both, known, 60_000), 12_000, "silent");
 });
+
+test("a number is found however its digits are grouped", () => {
+  const context = { alarms: [], voices: new Map(), kinds: {}, now: 0, clock: NOW };
+  const found = (q) => chosen(calls, { ...everything, q }, context).map(({ id }) => id);
+  assert.deepEqual(found("+49 (11) 1-1"), ["ada"]);
+  assert.deepEqual(found("49-00/00"), ["bob"]);
+  assert.deepEqual(found("( ) -"), []);
+  assert.deepEqual(found("4:49"), [], "the prefix of the raw id is no part of the number");
+});

@@ -87,10 +87,19 @@ function contains(call, names, text) {
     .join("\n")
     .toLowerCase();
   if (numberParts(text).some((part) => all.includes(part))) return true;
-  return text
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => all.includes(word));
+  const words = text.toLowerCase().split(/\s+/);
+  return words.every((word) => all.includes(word)) || hasNumber(call, text);
+}
+
+/** Whether the text is a part of a number of the call, however its digits are grouped. */
+function hasNumber(call, text) {
+  if (!/^[\d\s+().,/-]+$/.test(text)) return false;
+  const digits = text.replace(/\D/g, "");
+  return digits !== "" && call.participants.some((each) => digitsOf(each.raw_id).includes(digits));
+}
+
+function digitsOf(rawId) {
+  return rawId.replace(/^\d+:/, "").replace(/\D/g, "");
 }
 
 function comparing(sort, facts) {

@@ -55,6 +55,7 @@ const form = new ChoiceForm(at("choice"), names.words, () => {
   show();
 });
 
+const TYPED_MS = 300;
 const SHOWN_AFTER_MS = 16; // two hundred simultaneous alarms are shown at once, not one by one
 
 function receive(message) {
@@ -72,7 +73,10 @@ function receive(message) {
   }
   const before = state;
   state = reduce(state, message);
-  if (message.type === "snapshot") connected();
+  if (message.type === "snapshot") {
+    connected();
+    if (before === nothing) isRequested = true; // the first one belongs to opening the page
+  }
   if (state !== before) {
     updateVoices();
     showTimer ??= setTimeout(show, SHOWN_AFTER_MS);
@@ -101,23 +105,43 @@ function show() {
   const context = { alarms: state.alarms, voices, kinds: names.kinds, now, clock: serverNow() };
   const wanted = chosen(state.calls, form.choice, context).map((call) => call.id);
   const calls = new Map(state.calls.map((call) => [call.id, call]));
-  const { ids, waiting } = arrange(cards.shown, wanted, reading.isOn && !isRequested);
+  // A number that is not complete yet may match nothing: the rows stay until it is.
+  const isUnmatched = wanted.length === 0 && document.activeElement === at("filter");
+  const isHeld = reading.isOn && !isRequested;
+  const { ids, waiting } = arrange(cards.shown, wanted, isHeld || isUnmatched);
   isRequested = false;
   cards.show(ids, calls, state);
   alarms.show(state.alarms, state.calls);
   listening.show(calls);
   totals.show(state);
-  at("waiting").hidden = waiting === 0;
-  at("waiting-count").textContent = counted(waiting, "new call", "new calls");
+  showWaiting(waiting);
   page.toggleAttribute("data-empty", state.calls.length === 0);
-  at("none-chosen").hidden = state.calls.length === 0 || ids.length > 0;
+  at("none-chosen").hidden = state.calls.length === 0 || wanted.length > 0;
+  list.toggleAttribute("data-unmatched", wanted.length === 0);
+}
+
+function endTyping() {
+  if (!list.hasAttribute("data-unmatched")) return;
+  isRequested = true;
+  show();
+}
+
+/** Shows the button that moves rows: for new calls, and for ended ones if they stay. */
+function showWaiting(waiting) {
+  const ended = reading.isAlwaysOn ? cards.ended : 0;
+  at("waiting").hidden = waiting + ended === 0;
+  const text =
+    waiting > 0
+      ? `${counted(waiting, "new call", "new calls")}: show`
+      : `Remove ${counted(ended, "ended call", "ended calls")}`;
+  if (at("waiting").textContent !== text) at("waiting").textContent = text;
 }
 
 function everySecond() {
   for (const voice of voices.values()) voice.endSecond();
   if (page.dataset.connection === "lost") return;
   painter.everySecond();
-  cards.removeEnded(performance.now());
+  cards.removeEnded(performance.now(), reading.isAlwaysOn && !document.hidden);
   alarms.everySecond();
   reading.update();
   if (form.dependsOnTime && !reading.isOn) show();
@@ -186,6 +210,8 @@ at("waiting").addEventListener("click", () => {
   show();
 });
 list.addEventListener("click", clearClipping);
+// Later, because the click that ends typing may be on one of these rows.
+at("filter").addEventListener("blur", () => setTimeout(endTyping, TYPED_MS));
 listenToKeys(list, at("filter"), () => alarms.toggleByKey());
 setInterval(everySecond, 1000);
 socket.open();

@@ -70,10 +70,17 @@ export class CallCards {
     }
   }
 
-  /** Removes calls that ended a while ago. */
-  removeEnded(now) {
-    for (const [id, row] of this.#rows)
-      if (row.hasEnded && now - row.endedAt > KEPT_MS) this.#drop(id, row);
+  /** Number of the rows of ended calls. */
+  get ended() {
+    return [...this.#rows.values()].filter((row) => row.hasEnded).length;
+  }
+
+  /** Removes calls that ended a while ago. @param isHeld only those whose removal moves nothing */
+  removeEnded(now, isHeld) {
+    for (const [id, row] of this.#rows) {
+      if (!row.hasEnded || now - row.endedAt <= KEPT_MS) continue;
+      if (!isHeld || row.card.getBoundingClientRect().top > window.innerHeight) this.#drop(id, row);
+    }
   }
 
   #update(row, call, alarmText) {

@@ -1,4 +1,5 @@
-// Detects that someone is reading the rows, so that they do not move.
+// Detects that someone is reading the rows, so that they do not move. On a phone nothing shows where
+// the reader looks: rows move on request only.
 
 const POINTER_MS = 10_000; // a pointer left on the list does not count longer
 const LEFT_MS = 3000;
@@ -8,6 +9,7 @@ const SCROLLED_PX = 40;
 export class Reading {
   #until = 0;
   #wasReading = false;
+  #narrow = window.matchMedia("(max-width: 900px)"); // as in call-row.css
 
   /**
    * @param list parent of the rows @param ended called when reading has ended
@@ -24,8 +26,13 @@ export class Reading {
     scroller.addEventListener("scroll", () => this.update(), { passive: true });
   }
 
+  /** Whether rows move on request only. */
+  get isAlwaysOn() {
+    return this.#narrow.matches;
+  }
+
   get isOn() {
-    return performance.now() < this.#until || this.isScrolled();
+    return performance.now() < this.#until || this.isScrolled() || this.isAlwaysOn;
   }
 
   /** To be called once a second as well, because reading ends with time. */
