@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "bench.export",
     "shelf": "bench.shelf",
     "pages": "bench.dashboard_browser",
+    "openings": "bench.openings",
     "paint": "bench.first_paint",
 }
 """Each command is a module with a docstring, `add_arguments(parser)` and
