@@ -249,8 +249,8 @@ class Recorder:
             fsync_failures=self._running.syncer.failures if self._running else 0,
             open_streams=len(self._streams),
             seal_lag_seconds=backlog.lag_seconds,
-            spool_bytes=backlog.size_bytes,
-            spool_files=backlog.files,
+            spool_bytes=backlog.own_bytes,
+            spool_files=backlog.own_files,
             is_disk_quota_reached=bool(
                 self._disk_quota.refusal_reason(self._spool_folder, backlog.size_bytes)
             ),

@@ -22,12 +22,15 @@ SEAL_STAGES: tuple[SealStage, ...] = ("store", "database", "journal")
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """All journals on disk, of every process of the spool; `lag_seconds` is the age of the oldest
-    finished one.
+    finished one. `own_files` and `own_bytes`: this process's share of them, so that the shares of
+    all processes add up to the spool.
     """
 
     files: int = 0
     size_bytes: int = 0
     lag_seconds: float = 0.0
+    own_files: int = 0
+    own_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class RecorderStats:
     seal_lag_seconds: float = 0.0
     """Age of the oldest finished journal that is not sealed yet; 0 if there is none."""
     spool_bytes: int = 0
+    """Share of this process in the journals on disk; so is `spool_files`."""
     spool_files: int = 0
     is_disk_quota_reached: bool = False
     """Whether new sockets are refused, because the spool has reached its disk quota."""

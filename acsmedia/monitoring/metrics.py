@@ -156,8 +156,10 @@ def _gauges(stats: RecorderStats) -> Iterator[Metric]:
         "Age of the oldest journal waiting to be sealed.",
         stats.seal_lag_seconds,
     )
-    yield _gauge("spool_bytes", "Bytes of journals on disk.", stats.spool_bytes)
-    yield _gauge("spool_files", "Journals on disk.", stats.spool_files)
+    yield _gauge(
+        "spool_bytes", "Bytes of journals on disk, this process's share.", stats.spool_bytes
+    )
+    yield _gauge("spool_files", "Journals on disk, this process's share.", stats.spool_files)
     yield _gauge(
         "spool_full",
         "1 while new media streams are refused for lack of space.",

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
-from streams.journal.spool import JOURNALS
+from streams.journal.spool import JOURNALS, is_owned
 from streams.stats import Backlog
 
 MAX_LISTED = 64
@@ -122,22 +123,59 @@ def waiting_calls(
     return list(calls.values())
 
 
-def backlog_of(spool_folder: Path, now: float) -> Backlog:
-    """Measures the backlog; `now` is in seconds since the Unix epoch, like file times."""
-    files = size = 0
-    oldest = now
-    for folder in spool_folder.iterdir():
+def backlog_of(
+    spool_folder: Path, now: float, own: Path | None = None, held: Iterable[Path] = ()
+) -> Backlog:
+    """Measures the backlog; `now` is in seconds since the Unix epoch, like file times.
+
+    The share of the process with the folder `own` is what lies there and in the folders that it
+    holds. What no process holds is counted by the first of those that live.
+    """
+    # one whose name is hidden belongs to a process that is just starting
+    folders = [folder for folder in spool_folder.iterdir() if not folder.name.startswith(".")]
+    measured = {folder: _measure(folder) for folder in folders}
+    oldest = min([now, *(one.oldest for one in measured.values())])
+    ours = _share_of(own, folders, held) if own else ()
+    shares = [measured[folder] for folder in ours if folder in measured]
+    return Backlog(
+        sum(one.files for one in measured.values()),
+        sum(one.size_bytes for one in measured.values()),
+        now - oldest,
+        sum(one.files for one in shares),
+        sum(one.size_bytes for one in shares),
+    )
+
+
+class _Measured(NamedTuple):
+    """Journals of a folder. `oldest`: time of the oldest finished one, infinite without one."""
+
+    files: int = 0
+    size_bytes: int = 0
+    oldest: float = float("inf")
+
+
+def _measure(folder: Path) -> _Measured:
+    files, size, oldest = 0, 0, float("inf")
+    try:
+        with os.scandir(folder) as entries:
+            journals = [entry for entry in entries if entry.name.endswith(JOURNALS)]
+    except (FileNotFoundError, NotADirectoryError):  # its process has just ended
+        return _Measured()
+    for journal in journals:
         try:
-            with os.scandir(folder) as entries:
-                journals = [entry for entry in entries if entry.name.endswith(JOURNALS)]
-        except (FileNotFoundError, NotADirectoryError):  # its process has just ended
+            status = journal.stat()
+        except FileNotFoundError:  # just sealed
             continue
-        for journal in journals:
-            try:
-                status = journal.stat()
-            except FileNotFoundError:  # just sealed
-                continue
-            files, size = files + 1, size + status.st_size
-            if journal.name.endswith(".journal"):
-                oldest = min(oldest, status.st_mtime)
-    return Backlog(files, size, now - oldest)
+        files, size = files + 1, size + status.st_size
+        if journal.name.endswith(".journal"):
+            oldest = min(oldest, status.st_mtime)
+    return _Measured(files, size, oldest)
+
+
+def _share_of(own: Path, folders: Iterable[Path], held: Iterable[Path]) -> set[Path]:
+    """Returns the folders whose journals this process counts."""
+    ours = {own, *held}
+    others = {folder: is_owned(folder) for folder in folders if folder not in ours}
+    living = [folder for folder, is_held in others.items() if is_held]
+    is_first = own.name < min((folder.name for folder in living), default="~")
+    return ours | {folder for folder, is_held in others.items() if is_first and not is_held}

@@ -88,6 +88,24 @@ def abandoned(spool: Path) -> Iterator[Folder]:
                 yield folder
 
 
+def is_owned(folder: Path) -> bool:
+    """Whether a living process holds the folder: its own, or one that it has taken over.
+
+    Asking takes the lock for some microseconds; a takeover that fails for that comes again.
+    """
+    try:
+        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # just removed, or not the folder of a process
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def sync_files(paths: Iterable[Path]) -> None:
     """Syncs the files and their folders: on return, contents and names are on disk."""
     paths = list(paths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from streams.journal.backlog import backlog_of
@@ -18,10 +18,18 @@ it holds tens of thousands of files, and a sealer that lists them all the time s
 
 
 class BacklogWatch:
-    """Measures all journals in the spool when `backlog` is called, and only if that is due."""
+    """Measures all journals in the spool when `backlog` is called, and only if that is due. `own`:
+    the folder of the process; `held`: those that it has taken over.
+    """
 
-    def __init__(self, spool_folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._spool = spool_folder
+    def __init__(
+        self,
+        spool_folder: Path,
+        own: Path,
+        held: Sequence[Path] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spool, self._own, self._held = spool_folder, own, held
         self._clock = clock
         self._backlog = Backlog()
         self._due_at = float("-inf")
@@ -31,7 +39,7 @@ class BacklogWatch:
         began = self._clock()
         if began >= self._due_at:
             self._due_at = began + CHECK_SECONDS
-            self._backlog = backlog_of(self._spool, time.time())
+            self._backlog = backlog_of(self._spool, time.time(), self._own, list(self._held))
             self._due_at = began + pause_after(self._clock() - began)
         return self._backlog
 

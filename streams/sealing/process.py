@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import structlog
@@ -38,6 +38,9 @@ from calls.live.messages import Refusals
 from streams.journal.backlog import backlog_of
 from streams.sealing.backlog_watch import BacklogWatch
 from streams.stats import Backlog, SealStage
+
+if TYPE_CHECKING:
+    from streams.sealing.sealer import Sealer
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +97,7 @@ class SealerProcess:
     def __init__(self, spool_folder: Path, own: Path, command: Sequence[str] | None = None) -> None:
         default = [sys.executable, "-m", "streams.sealing.process", str(spool_folder), str(own)]
         self._command = list(command or default)
-        self._spool = spool_folder
+        self._spool, self._own = spool_folder, own
         self._thread = threading.Thread(target=self._supervise, name="sealer-watch", daemon=True)
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -175,8 +178,11 @@ class SealerProcess:
                 self._follow(child)
             if not self._stopping.is_set():
                 # A dead sealer must not look like one that has nothing to do.
-                self._report = SealerReport(0, {}, backlog_of(self._spool, time.time()))
+                self._report = SealerReport(0, {}, self._measured())
             self._stopping.wait(RESTART_SECONDS)
+
+    def _measured(self) -> Backlog:
+        return backlog_of(self._spool, time.time(), self._own)
 
     def _follow(self, child: subprocess.Popen[bytes]) -> None:
         """Reads the reports of a sealer until it ends, then adds its totals to those before it."""
@@ -223,10 +229,10 @@ def main(spool_folder: Path, own: Path) -> int:
     return _seal(Sealer(spool_folder, own), spool_folder, own)
 
 
-def _seal(sealer: SealerHandle, spool_folder: Path, own: Path) -> int:
+def _seal(sealer: Sealer, spool_folder: Path, own: Path) -> int:
     sealer.start()
     # Measured beside the sealer, which may hang in a query of a database that does not answer.
-    watch = BacklogWatch(spool_folder)
+    watch = BacklogWatch(spool_folder, own, sealer.held)
     inbox = Inbox(sealer)
     with suppress(BrokenPipeError):  # the recorder has gone
         while inbox.wait():

@@ -105,7 +105,8 @@ class Sealer:
         self._failed_this_round: Counter[SealStage] = Counter()
         self._failure_log = FailureLog(spool_folder, own, timezone.now())
         self._last_error = ""
-        self._backlog_watch = BacklogWatch(spool_folder, clock)
+        self.held: list[Path] = []  # folders of dead processes that are being sealed
+        self._backlog_watch = BacklogWatch(spool_folder, own, self.held, clock)
         self.refusals: Callable[[], Refusals] = lambda: Refusals(from_acs={}, others={})
         self.segments_sealed = 0
         self.backlog = Backlog()
@@ -165,7 +166,8 @@ class Sealer:
         """Seals the files of this process and of dead ones, until the next search of the spool."""
         self._has_more = False
         with ExitStack() as taken_over:
-            dead = []
+            dead = self.held
+            taken_over.callback(dead.clear)
             for folder in (
                 spool.abandoned(self._spool) if self._is_due("takeover", TAKEOVER_SECONDS) else ()
             ):

@@ -135,7 +135,7 @@ class Supervised(SimpleTestCase):
         self.assertEqual(sealer.backlog.size_bytes, 5)
 
     def test_the_backlog_is_measured_beside_the_sealer(self) -> None:
-        watch = BacklogWatch(self.folder)
+        watch = BacklogWatch(self.folder, self.folder / "own")
         self.assertEqual(watch.backlog().files, 0)
         (self.folder / "process").mkdir()
         (self.folder / "process" / "stream.000000.journal").touch()
