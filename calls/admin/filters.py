@@ -61,6 +61,26 @@ class KindFilter(admin.SimpleListFilter):
         )
 
 
+class AudioFaultFilter(admin.SimpleListFilter):
+    """Filters events by faults of stored audio: those that are still there, or mended ones."""
+
+    title = "stored audio"
+    parameter_name = "audio"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
+        return [("present", "Missing or damaged"), ("past", "Found again or restored")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        entries: Any = queryset
+        if self.value() not in {"present", "past"}:
+            return None
+        is_present = self.value() == "present"
+        found: QuerySet[Any] = (
+            entries.present_audio_faults() if is_present else entries.past_audio_faults()
+        )
+        return found
+
+
 class SocketStateFilter(admin.SimpleListFilter):
     """Filters subscriptions by the state of their socket."""
 

@@ -10,10 +10,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from calls.admin import display
-from calls.admin.filters import SpanFilter, of
+from calls.admin.filters import AudioFaultFilter, SpanFilter, of
 from calls.admin.records import RecordAdmin, RecordInline, link_from, link_in_short, link_to
 from calls.admin.search import CALL_COLUMNS, PARTICIPANT_COLUMNS, PartColumns, TermSearch
 from calls.models import Call, LedgerEntry, Participant
+from calls.models.ledger import AUDIO_FAULTS
 
 
 class EntryColumns:
@@ -39,7 +40,8 @@ class EntryColumns:
 
     @admin.display(description="Reason")
     def reason_shown(self, entry: LedgerEntry) -> str:
-        return display.identifier(entry.reason)
+        is_past = entry.reason in AUDIO_FAULTS and "resolved_at" in entry.detail
+        return display.identifier(f"{entry.reason} (resolved)" if is_past else entry.reason)
 
     @admin.display(description="Detail")
     def detail_shown(self, entry: LedgerEntry) -> str:
@@ -88,6 +90,7 @@ class LedgerEntryAdmin(EntryColumns, RecordAdmin):
     list_display = ("at", "kind", "reason_shown", "length", "participant_link", "call_in_short")
     list_filter = (
         "kind",
+        AudioFaultFilter,
         ("started_at", SpanFilter),
         of("call", Call),
         of("participant", Participant),

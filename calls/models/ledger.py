@@ -21,6 +21,10 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
         """Selects faults of stored audio that `check_recordings` has found, past ones too."""
         return self.filter(kind="damage", reason__in=AUDIO_FAULTS)
 
+    def past_audio_faults(self) -> Self:
+        """Selects faults of stored audio that a later check has found mended."""
+        return self.audio_faults().filter(detail__resolved_at__isnull=False)
+
     def present_audio_faults(self) -> Self:
         """Selects faults of stored audio that no later check has found mended."""
         return self.audio_faults().filter(detail__resolved_at__isnull=True)
