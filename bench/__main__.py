@@ -25,6 +25,7 @@ COMMANDS = {
     "profile": "bench.profile",
     "flatness": "bench.flatness",
     "scale": "bench.scale",
+    "rolling": "bench.rolling",
     "export": "bench.export",
     "shelf": "bench.shelf",
     "pages": "bench.dashboard_browser",
