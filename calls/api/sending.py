@@ -13,10 +13,13 @@ from calls.export.export import Export
 from calls.http.byte_ranges import ByteRange, RangeSpec, Unsatisfiable, parse
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Body, file_chunks, file_size, render_to_file
+from calls.permissions import Needed
 
 
-def send(request: Request, export: Export, *, file_name: str, download: bool) -> HttpResponseBase:
-    """Returns the response to a GET or HEAD for `export`."""
+def send(
+    request: Request, export: Export, needed: Needed, *, file_name: str, download: bool
+) -> HttpResponseBase:
+    """Returns the response to a GET or HEAD for `export`, which needs the permissions `needed`."""
     headers = {
         "ETag": export.etag,
         "Cache-Control": "no-store",  # recordings stay out of every cache, on disk or not
@@ -26,24 +29,28 @@ def send(request: Request, export: Export, *, file_name: str, download: bool) ->
     if unchanged := not_modified(request, headers):
         return unchanged
     if request.method == "HEAD":
-        content_type = export.plan.format.content_type
-        if export.size is None:  # streamed: Django sets Content-Length: 0 for an empty body
-            nothing: tuple[bytes, ...] = ()
-            body = Body(chunk for chunk in nothing)
-            return StreamingHttpResponse(body, content_type=content_type, headers=headers)
-        headers["Content-Length"] = str(export.size)
-        return HttpResponse(content_type=content_type, headers=headers)
+        return _head(export, headers)
     spec = _range(request, export)
     if spec is None:
-        return _streamed(Body(export.chunks()), export, headers)
+        return _streamed(Body(export.chunks()), export, needed, headers)
     if export.size is None:
-        return Deferred(lambda stop: _range_of_rendered(export, spec, headers, stop))
+        return Deferred(lambda stop: _range_of_rendered(export, spec, needed, headers, stop))
     try:
         part = spec.resolve(export.size)
     except Unsatisfiable:
         return _unsatisfiable(export.size)
     body = Body(export.chunks_between(part.first, part.last))
-    return _streamed(body, export, headers, part)
+    return _streamed(body, export, needed, headers, part)
+
+
+def _head(export: Export, headers: dict[str, str]) -> HttpResponseBase:
+    content_type = export.plan.format.content_type
+    if export.size is None:  # streamed: Django sets Content-Length: 0 for an empty body
+        nothing: tuple[bytes, ...] = ()
+        body = Body(chunk for chunk in nothing)
+        return StreamingHttpResponse(body, content_type=content_type, headers=headers)
+    headers["Content-Length"] = str(export.size)
+    return HttpResponse(content_type=content_type, headers=headers)
 
 
 def not_modified(request: Request, headers: dict[str, str]) -> HttpResponseBase | None:
@@ -68,7 +75,7 @@ def _range(request: Request, export: Export) -> RangeSpec | None:
 
 
 def _range_of_rendered(
-    export: Export, spec: RangeSpec, headers: dict[str, str], stop: Event
+    export: Export, spec: RangeSpec, needed: Needed, headers: dict[str, str], stop: Event
 ) -> HttpResponseBase:
     """Encodes the whole export into a temporary file, because its size is unknown until then."""
     file = render_to_file(export.chunks(), stop)
@@ -79,16 +86,20 @@ def _range_of_rendered(
         file.close()
         return _unsatisfiable(size)
     body = Body(file_chunks(file, part.first, part.last))
-    return _streamed(body, export, {**headers, "Accept-Ranges": "bytes"}, part)
+    return _streamed(body, export, needed, {**headers, "Accept-Ranges": "bytes"}, part)
 
 
 def _streamed(
-    body: Body, export: Export, headers: dict[str, str], part: ByteRange | None = None
+    body: Body,
+    export: Export,
+    needed: Needed,
+    headers: dict[str, str],
+    part: ByteRange | None = None,
 ) -> Streamed:
     """Returns the response with the whole file, or with `part` of it."""
     status = 206 if part else 200
     response = Streamed(
-        body, status=status, content_type=export.plan.format.content_type, headers=headers
+        body, needed, status=status, content_type=export.plan.format.content_type, headers=headers
     )
     size = part.last - part.first if part else export.size
     if part:

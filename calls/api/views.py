@@ -40,7 +40,7 @@ from calls.http.zones import viewer_zone
 from calls.models import Call, Segment, Subscription, database_now
 from calls.models.listening import note_playback
 from calls.peaks import peaks
-from calls.permissions import MayHear, missing, require, to_get_audio
+from calls.permissions import TO_SEE, MayHear, Needed, missing, require, to_get_audio
 from calls.serializers import CallSerializer, RestCallSerializer, SegmentSerializer
 
 
@@ -103,10 +103,11 @@ class CallAudio(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = validated(request, AudioParameters)
         call = get_object_or_404(Call, pk=pk)
-        _admit(request, call.pk, download=values["download"])
+        needed = _admit(request, call.pk, download=values["download"])
         plan = plan_of(recording_of(call), export_request(values))
         name = call_file_name(plan, call.pk, values, viewer_zone(request).info)
-        return send(request, Export.of(plan), file_name=name, download=values["download"])
+        export, download = Export.of(plan), values["download"]
+        return send(request, export, needed, file_name=name, download=download)
 
 
 @schema.SEGMENTS
@@ -137,10 +138,11 @@ class SegmentAudio(Resource):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         values = validated(request, SegmentAudioParameters)
         segment = get_object_or_404(Segment.objects.select_related("participant"), pk=pk)
-        _admit(request, segment.participant.call_id, download=values["download"])
+        call_id = segment.participant.call_id
+        needed = _admit(request, call_id, download=values["download"])
         export = Export.of(plan_of(recording_of_segment(segment), ExportRequest()))
         name = segment_file_name(segment, viewer_zone(request).info)
-        return send(request, export, file_name=name, download=values["download"])
+        return send(request, export, needed, file_name=name, download=values["download"])
 
 
 @schema.MANIFEST
@@ -150,7 +152,7 @@ class CallManifest(Resource):
         now = timezone.now()
         call = get_object_or_404(Call.objects.for_rest(database_now()), pk=pk)
         chunks = manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now)
-        return Streamed(Body(chunks), content_type="application/json")
+        return Streamed(Body(chunks), TO_SEE, content_type="application/json")
 
 
 @schema.PEAKS
@@ -195,12 +197,17 @@ def _is_live(call_id: UUID) -> bool:
     return Subscription.objects.filter(call=call_id).live(database_now()).exists()
 
 
-def _admit(request: Request, call_id: UUID, *, download: bool) -> None:
-    """Raises `PermissionDenied`. Who hears a live call is noted in its ledger first."""
+def _admit(request: Request, call_id: UUID, *, download: bool) -> Needed:
+    """Returns the permissions that the audio needs. Raises `PermissionDenied` if one is missing.
+
+    Who hears a live call is noted in its ledger first.
+    """
     is_live = _is_live(call_id)
-    require(request.user, to_get_audio(is_live=is_live, download=download))
+    needed = to_get_audio(is_live=is_live, download=download)
+    require(request.user, needed)
     if is_live and request.method != "HEAD":
         note_playback(call_id, request.user.get_username())
+    return needed
 
 
 class UnknownPath(Resource):

@@ -11,8 +11,10 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from calls.export.errors import ExportError
+from calls.http.access import Access
 from calls.http.errors import response_for
 from calls.http.streaming import Body, in_thread
+from calls.permissions import Needed
 
 
 class Deferred(HttpResponse):
@@ -26,17 +28,19 @@ class Deferred(HttpResponse):
 
 
 class Streamed(StreamingHttpResponse):
-    """A response with a body that is made while it is sent."""
+    """A response with a body that is made while it is sent, to a user who has the permissions
+    `needed` all the time.
+    """
 
-    def __init__(self, body: Body, **options: Any) -> None:
+    def __init__(self, body: Body, needed: Needed, **options: Any) -> None:
         super().__init__(body, **options)
-        self.body = body
+        self.body, self.needed = body, needed
 
 
-def as_file(body: Body, name: str, content_type: str) -> Streamed:
+def as_file(body: Body, needed: Needed, name: str, content_type: str) -> Streamed:
     """Returns a download with the file name `name`, which no cache stores."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Streamed(body, content_type=content_type, headers=headers)
+    return Streamed(body, needed, content_type=content_type, headers=headers)
 
 
 def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
@@ -50,7 +54,7 @@ def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBas
             return view(request, **arguments), request.user.pk
 
         response, owner = await sync_to_async(answer)()
-        return await _made(response, owner)
+        return await _made(response, owner, request)
 
     # The schema generator reads these from a view.
     for name in ("cls", "initkwargs", "csrf_exempt", "__name__", "__doc__"):
@@ -58,7 +62,7 @@ def asynchronous(view: Any) -> Callable[..., Coroutine[Any, Any, HttpResponseBas
     return respond
 
 
-async def _made(response: HttpResponseBase, owner: Any) -> HttpResponseBase:
+async def _made(response: HttpResponseBase, owner: Any, request: HttpRequest) -> HttpResponseBase:
     """Returns the response, or what it stands for, with a body that has begun."""
     try:
         if isinstance(response, Deferred):
@@ -68,6 +72,7 @@ async def _made(response: HttpResponseBase, owner: Any) -> HttpResponseBase:
             response = made
         if isinstance(response, Streamed):
             response.body.owner = owner
+            response.body.access = Access(request, response.needed)
             await response.body.begin()
     except ExportError as error:
         response.close()

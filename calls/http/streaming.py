@@ -17,6 +17,7 @@ from contextlib import ExitStack, closing
 from threading import Event, Lock
 from typing import IO, TypeVar
 
+from calls.http.access import Access
 from calls.http.fair_threads import FairThreads
 from calls.storage.threads import call_and_disconnect
 
@@ -54,11 +55,13 @@ class Body(AsyncIterator[bytes]):
     the generator once the current chunk is made.
 
     An empty chunk is not sent: a generator yields it so that it can be ended, and others can work,
-    while it skips what comes before a range.
+    while it skips what comes before a range. `access` is checked now and then before a chunk is
+    sent.
     """
 
     def __init__(self, chunks: Generator[bytes, None, None]) -> None:
         self.owner: Hashable = None
+        self.access: Access | None = None
         self._chunks = chunks
         self._next: Future[bytes | None] | None = None
         self._closed = False
@@ -76,6 +79,8 @@ class Body(AsyncIterator[bytes]):
             self._next = self._submit()
         if chunk is None:
             raise StopAsyncIteration
+        if self.access and self.access.is_due:
+            await asyncio.wrap_future(_submit(self.owner, self.access.check))
         self._next = self._submit()
         return chunk
 

@@ -27,6 +27,7 @@ import structlog
 from channels.consumer import AsyncConsumer
 from django.db import Error as DatabaseError
 
+from calls.http.access import user_of
 from calls.identity import label_of
 from calls.listen import messages
 from calls.listen.messages import AudioChunk, ListenRequest
@@ -40,7 +41,6 @@ from calls.live.sockets import (
     Send,
     SocketClosed,
     Work,
-    user_of,
 )
 from calls.models import Call, database_now, listening
 from calls.permissions import TO_LISTEN, missing

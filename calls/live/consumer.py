@@ -29,6 +29,7 @@ from channels.db import database_sync_to_async
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
+from calls.http.access import user_of
 from calls.live import channel, messages
 from calls.live.levels import SentLevels
 from calls.live.messages import BrowserMessage
@@ -42,7 +43,6 @@ from calls.live.sockets import (
     Send,
     Work,
     set_within,
-    user_of,
 )
 from calls.live.stored import recorder_state, stored_live_calls
 from calls.live.view import LiveView

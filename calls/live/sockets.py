@@ -1,4 +1,4 @@
-"""The browser's WebSockets: their life from accept to close, close codes, users and queries."""
+"""The browser's WebSockets: their life from accept to close, close codes and queries."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib import import_module
 from typing import Any, ClassVar, TypeVar
 
 from channels.db import database_sync_to_async
-from django.conf import settings
-from django.contrib.auth import get_user
-from django.http import HttpRequest
 
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -173,14 +169,3 @@ async def set_within(seconds: float, event: asyncio.Event) -> bool:
         async with asyncio.timeout(seconds):
             return await event.wait()
     return False
-
-
-def user_of(session_key: str) -> Any:
-    """Returns the user that the browser's next request would have, or the anonymous user.
-
-    Re-authenticates the session while a socket is open, since no request would: session alive,
-    password unchanged, user active. Permissions are read anew.
-    """
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key or None)
-    return get_user(request)

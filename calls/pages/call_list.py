@@ -196,7 +196,8 @@ def _call_csv(request: HttpRequest) -> HttpResponseBase:
             form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
         )
     name = f"calls-{timezone.now().astimezone(zone):%Y%m%d-%H%M%S}.csv"
-    return as_file(Body(_lines(form.calls(), zone)), name, "text/csv; charset=utf-8")
+    lines = Body(_lines(form.calls(), zone))
+    return as_file(lines, TO_EXPORT_LISTS, name, "text/csv; charset=utf-8")
 
 
 call_csv = asynchronous(_call_csv)

@@ -84,7 +84,7 @@ def _call_zip(request: HttpRequest) -> HttpResponseBase:
     name = f"calls-{timezone.now().astimezone(zone):%Y%m%d-%H%M%S}.zip"
     ids, export = form.cleaned_data["call"], form.export_request()
     pieces = zip_archive.pieces(ids, export, request.user, zone)
-    return as_file(Body(pieces), name, "application/zip")
+    return as_file(Body(pieces), TO_EXPORT, name, "application/zip")
 
 
 call_zip = asynchronous(_call_zip)

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -108,6 +109,29 @@ class ServerTests(TransactionTestCase):
                 self._disconnect(server, "GET", f"{url}?format={name}", headers=headers)
                 self._wait_until_idle(server.pid)
                 self.assertEqual(_temporary_files(server.pid), [])
+
+    def test_a_running_download_ends_after_its_user_is_disabled(self) -> None:
+        """With a key of REST; it is read slowly, so that it would take half a minute."""
+        url = url_of(long_call(360), "audio")
+        responses = {kind: self.get(server, url) for kind, server in self.servers.items()}
+        missing = dict.fromkeys(responses, 44 + 3600 * 32000)
+        for kind, response in responses.items():
+            missing[kind] -= len(response.read(1 << 20))
+        self.engineer.is_active = False
+        self.engineer.save()
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while responses:
+            self.assertLess(time.monotonic(), deadline, f"{list(responses)} go on")
+            for kind, response in tuple(responses.items()):
+                count = 0
+                with suppress(http.client.IncompleteRead, ConnectionResetError):
+                    count = len(response.read(1 << 17))
+                missing[kind] -= count
+                if not count:
+                    self.assertGreater(missing[kind], 0, f"{kind} has sent everything")
+                    self.assertIn("download ended", self.servers[kind].log)
+                    del responses[kind]
+            time.sleep(0.05)
 
     def test_a_zip_of_many_calls_costs_no_more_memory_than_one_of_a_minute(self) -> None:
         minute, many = long_call(6), [long_call(60) for _ in range(3)]

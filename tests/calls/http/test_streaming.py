@@ -7,6 +7,7 @@ import threading
 from collections.abc import Generator
 from unittest import IsolatedAsyncioTestCase
 
+from calls.http.access import Access, AccessEnded
 from calls.http.streaming import (
     THREADS,
     THREADS_OF_A_USER,
@@ -43,6 +44,20 @@ class Source:
                 yield b"%d " % self.made
         finally:
             self.closed.set()
+
+
+class FakeAccess(Access):
+    """Access whose checks are counted."""
+
+    is_due = False
+
+    def __init__(self) -> None:
+        self.checks, self.has_ended = 0, False
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.has_ended:
+            raise AccessEnded
 
 
 async def is_set(event: threading.Event) -> bool:
@@ -102,6 +117,20 @@ class BodyTests(IsolatedAsyncioTestCase):
         body = Body(seek())
         await body.begin()
         self.assertEqual([chunk async for chunk in body], [b"a", b"b"])
+
+    async def test_access_is_checked_when_due_and_its_end_cuts_the_body_off(self) -> None:
+        access = FakeAccess()
+        body = Body(Source().chunks())
+        body.access = access
+        self.assertEqual([await anext(body), await anext(body)], [b"1 ", b"2 "])
+        self.assertEqual(access.checks, 0)
+        access.is_due = True
+        self.assertEqual(await anext(body), b"3 ")
+        self.assertEqual(access.checks, 1)
+        access.has_ended = True
+        with self.assertRaises(AccessEnded):
+            await anext(body)
+        body.close()
 
     async def test_a_seek_ends_when_its_client_leaves_before_the_first_byte(self) -> None:
         """Bodies of abandoned seeks, more than there are threads, delay no other export."""
