@@ -18,6 +18,8 @@ from operator import sub
 
 from msgspec import Struct, field
 
+from streams.timeline.waiting import LOOK_AHEAD_US, Timed
+
 DRIFT = 2_000
 """Two clocks drift apart by at most one part in this many (500 ppm)."""
 
@@ -220,3 +222,17 @@ def greatest_lead(places_us: Sequence[int], arrivals_us: Sequence[int]) -> int:
         greatest_us: int = max(map(sub, places_us, arrivals_us))
         return greatest_us + first * (BLOCK_US // DRIFT)
     return max(map(lead_of, places_us, arrivals_us))
+
+
+def reliable_us(packet: Timed) -> int:
+    """Returns how far the packet may seem to lie ahead of its arrival. A timestamp in whole seconds
+    may be one of a clock without fractions, which ticks that much later.
+    """
+    return RELIABLE_US if packet.timestamp_us % 1_000_000 else RELIABLE_US + 1_000_000
+
+
+def seeming_us(packet: Timed) -> int:
+    """Returns how late a packet may seem, at most the look-ahead: a wrong timestamp before it, and
+    a clock without fractions, make the shortest delay too short.
+    """
+    return min(LOOK_AHEAD_US, 2 * reliable_us(packet) - RELIABLE_US + 2 * STALL_US)

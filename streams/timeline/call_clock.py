@@ -14,13 +14,13 @@ from itertools import pairwise
 
 from msgspec import Struct, field
 
-from streams.timeline.arrival import RELIABLE_US, STALL_US, ArrivalClock
+from streams.timeline.arrival import ArrivalClock, reliable_us, seeming_us
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PACKET_US, PAUSE_US, TOLERANCE_US, Timed
 
 JUMP_US = 3_600_000_000
-"""Law 6, while arrival times prove nothing: a timestamp further ahead than this of all audio of the
-call is a clock that jumped, not silence.
+"""Law 6, while arrival times prove nothing: timestamps that run ahead of all audio of the call by
+more than this, all together, are a clock that jumped, not silence.
 """
 
 CONFIRMATION = 5
@@ -55,6 +55,7 @@ class CallClock(Struct):
     epochs: list[int] = field(default_factory=lambda: [0])  # shifts in µs, the latest last
     latest_us: int | None = None  # the youngest place on any track
     arrival: ArrivalClock = field(default_factory=ArrivalClock)
+    unproven_us: int = 0  # the sum of all pauses for which arrival is no evidence
 
     def begin_epoch(self, shift_us: int) -> None:
         """Makes this epoch, which may be a known one, the latest of the call."""
@@ -92,31 +93,39 @@ class CallClock(Struct):
         future: arrival times prove nothing yet.
         """
         is_live = track.arrive_live(packets)
-        first_us = packets[0].timestamp_us + track.shift_us
-        if (
-            not is_live
-            and self._is_resumed(track, first_us)
-            and self._is_late(packets[0], first_us)
-        ):
-            return True  # the burst after a stall of the network
+        place_us = packets[0].timestamp_us + track.shift_us
+        last_us = max(packet.timestamp_us for packet in packets) + track.shift_us
+        limit_us = self._limit_us(packets[0].arrived_us)
+        latest_us = place_us if self.latest_us is None else self.latest_us
+        youngest_us = last_us if limit_us is None else limit_us + EARLY_STRAY_US
+        is_burst = not is_live and last_us <= youngest_us and self._is_resumed(track, place_us)
+        if is_burst and self._is_late(packets[0], place_us):
+            return True  # after a stall of the network
         if self.arrival.is_paced or (self.arrival.is_shown and is_live):
             return False
-        packet = packets[0]
-        place_us = packet.timestamp_us + track.shift_us
-        limit_us = self._limit_us(packet.arrived_us)
-        latest_us = place_us if self.latest_us is None else self.latest_us
         if is_live and limit_us is not None:  # of a new socket, perhaps on another host
             oldest_us = track.newest_us
             if oldest_us is None:  # audio of the socket before it is no younger
                 oldest_us = min(latest_us, limit_us) - LOOK_AHEAD_US
             oldest_us = max(oldest_us, limit_us - EARLY_STRAY_US)
-            return oldest_us < place_us <= limit_us + EARLY_STRAY_US
+            return oldest_us < place_us and last_us <= youngest_us + LOOK_AHEAD_US
         if track.newest_us is None:
-            return abs(place_us - latest_us) <= JUMP_US
-        youngest_us = max(track.newest_us, latest_us) + JUMP_US
+            return latest_us - place_us <= JUMP_US and last_us - latest_us <= self._left_us
+        youngest_us = max(track.newest_us, latest_us) + self._left_us
         if limit_us is not None:
-            youngest_us = max(youngest_us, limit_us + EARLY_STRAY_US)
-        return track.newest_us < place_us <= youngest_us
+            youngest_us = max(youngest_us, limit_us + min(EARLY_STRAY_US, self._left_us))
+        return track.newest_us < place_us and last_us <= youngest_us
+
+    def note_pause(self, track: Track, packet: Timed, place_us: int) -> None:
+        """Notes a pause before an accepted packet, as far as arrival is no evidence of it."""
+        known = (track.newest_us, self.latest_us, self._limit_us(packet.arrived_us))
+        known_us = max((one for one in known if one is not None), default=place_us)
+        self.unproven_us += max(0, place_us - known_us - LOOK_AHEAD_US)
+
+    @property
+    def _left_us(self) -> int:
+        """How long pauses may still be for which arrival is no evidence."""
+        return max(0, JUMP_US - self.unproven_us)
 
     def is_early_stray(self, track: Track, packets: Sequence[Timed]) -> bool:
         """Whether packets contradict a clock that is known from fewer of them."""
@@ -182,7 +191,7 @@ class CallClock(Struct):
         for number_before, number in reversed([*pairwise(stamped)]):
             before, packet = packets[number_before], packets[number]
             passed_us = packet.timestamp_us - before.timestamp_us
-            longest_us = JUMP_US
+            longest_us = max(LOOK_AHEAD_US, self._left_us)
             if is_paced and before.arrived_us is not None and packet.arrived_us is not None:
                 longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
             if not -LOOK_AHEAD_US < passed_us <= longest_us:
@@ -205,7 +214,7 @@ class CallClock(Struct):
         is_live = 2 * (packet.arrived_us - first_us) > length_us
         late_us = expected_us - packet.timestamp_us - track.shift_us
         is_many = self.arrival.is_paced and len(streak.arrivals) >= MANY_LATE
-        return is_live and late_us > (_seeming_us(packet) if is_many else LOOK_AHEAD_US)
+        return is_live and late_us > (seeming_us(packet) if is_many else LOOK_AHEAD_US)
 
     def shows(self, track: Track, by_us: int) -> bool:
         """Whether the late packets of the track follow its audio if they are moved by `by_us`, and
@@ -245,7 +254,7 @@ class CallClock(Struct):
         limit_us = self._limit_us(packet.arrived_us) if self.arrival.is_paced else None
         if limit_us is None:
             return furthest_us
-        return min(furthest_us, max(limit_us, track.newest_end_us) + _reliable_us(packet))
+        return min(furthest_us, max(limit_us, track.newest_end_us) + reliable_us(packet))
 
     def _epoch_of_next(self, track: Track, packet: Timed) -> int:
         """Returns the epoch of a packet that follows its track's audio closely enough. After a
@@ -301,7 +310,7 @@ class CallClock(Struct):
         youngest_us = self.latest_us if limit_us is None else max(self.latest_us, limit_us)
         oldest_us = self.latest_us if limit_us is None else min(self.latest_us, limit_us)
         is_known = self.arrival.is_paced and limit_us is not None
-        reach_us = _reliable_us(packet) if is_known else LOOK_AHEAD_US
+        reach_us = reliable_us(packet) if is_known else LOOK_AHEAD_US
         return oldest_us - LOOK_AHEAD_US < place_us <= youngest_us + reach_us
 
     @staticmethod
@@ -365,20 +374,6 @@ def _is_contiguous(track: Track, place_us: int, after_us: int = 0) -> bool:
     if track.newest_us is None:
         return False
     return -TOLERANCE_US <= place_us - track.newest_end_us <= TOLERANCE_US + after_us
-
-
-def _reliable_us(packet: Timed) -> int:
-    """Returns how far the packet may seem to lie ahead of its arrival. A timestamp in whole seconds
-    may be one of a clock without fractions, which ticks that much later.
-    """
-    return RELIABLE_US if packet.timestamp_us % 1_000_000 else RELIABLE_US + 1_000_000
-
-
-def _seeming_us(packet: Timed) -> int:
-    """Returns how late a packet may seem, at most the look-ahead: a wrong timestamp before it, and
-    a clock without fractions, make the shortest delay too short.
-    """
-    return min(LOOK_AHEAD_US, 2 * _reliable_us(packet) - RELIABLE_US + 2 * STALL_US)
 
 
 def _start_by(

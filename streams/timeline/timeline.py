@@ -224,6 +224,7 @@ class Timeline(CallClock):
         place_us = packet.timestamp_us + track.shift_us
         if lowest_us is not None:
             place_us = max(place_us, lowest_us)
+        self.note_pause(track, packet, place_us)
         self._queue(track, place_us, packet.pcm, packet.arrived_us, is_counted=packet.is_counted)
 
     def _queue(

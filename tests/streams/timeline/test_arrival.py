@@ -7,7 +7,16 @@ from unittest import TestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.timeline.arrival import RELIABLE_US, ArrivalClock, greatest_lead, lead_of
+from streams.timeline.arrival import (
+    RELIABLE_US,
+    STALL_US,
+    ArrivalClock,
+    greatest_lead,
+    lead_of,
+    reliable_us,
+    seeming_us,
+)
+from streams.timeline.waiting import LOOK_AHEAD_US, Timed
 from tests.streams.packets import HOST_US, START_US
 
 SECOND = 1_000_000
@@ -204,3 +213,15 @@ class Doubts(TestCase):
             clock.assume(START_US, START_US + delay_us)
         self.assertEqual(clock.limit_us(START_US + 3 * SECOND), START_US + 2 * SECOND)
         self.assertFalse(clock.is_shown or clock.has_begun)
+
+
+class WholeSeconds(TestCase):
+    """A clock without fractions shows a second for a second, so its packets seem to be early."""
+
+    def test_a_timestamp_in_whole_seconds_may_lie_a_second_further_in_the_future(self) -> None:
+        second_us = START_US // SECOND * SECOND
+        fraction, whole = Timed(second_us + 1, b"", None), Timed(second_us, b"", None)
+        self.assertEqual(reliable_us(fraction), RELIABLE_US)
+        self.assertEqual(reliable_us(whole), RELIABLE_US + SECOND)
+        self.assertEqual(seeming_us(fraction), RELIABLE_US + 2 * STALL_US)
+        self.assertEqual(seeming_us(whole), LOOK_AHEAD_US)
