@@ -30,7 +30,7 @@ from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
 from acsmedia.servers.daphne_responses import limit_output
 from acsmedia.servers.proxies import with_plain_proto, with_prefix
-from acsmedia.servers.request_limits import BodyLimit, limit_daphne_bodies
+from acsmedia.servers.request_limits import BodyLimit, limit_daphne_bodies, limit_daphne_time
 from acsmedia.warmup import warm_up
 from acsmedia.wrong_addresses import UnknownSocket, UpgradeRequired
 from calls.routing import listen_socket, live_socket
@@ -48,6 +48,7 @@ abort_broken_responses()
 limit_intake()
 limit_output()
 limit_daphne_bodies()
+limit_daphne_time()
 
 
 class Application:
