@@ -80,10 +80,16 @@ test("it is known since when a voice speaks, once it was quiet before", () => {
 
 test("the minute of the recorder tells since when a voice speaks or is silent", () => {
   const since = (minute) => {
-    const voice = new Voice();
-    voice.addLevel(minute.endsWith("9") ? -20 : -90, -20, 60_000);
-    voice.setMinute(minute, 60_000);
-    return [voice.speakingSince(60_000), voice.spokeAt];
+    const isLoud = minute.endsWith("9");
+    const found = [true, false].map((isLevelFirst) => {
+      const voice = new Voice();
+      if (isLevelFirst) voice.addLevel(isLoud ? -20 : -90, -20, 60_000);
+      voice.setMinute(minute, 60_000);
+      if (!isLevelFirst) voice.addLevel(isLoud ? -20 : -90, -20, 60_000);
+      return [voice.speakingSince(60_000), voice.spokeAt];
+    });
+    assert.deepEqual(found[0], found[1], "in either order");
+    return found[0];
   };
   assert.deepEqual(since(`${"0".repeat(50)}${"9".repeat(10)}`), [50_000, 60_000]);
   assert.deepEqual(since(`${"0".repeat(50)}99900999`.padEnd(60, "9")), [50_000, 60_000]);
@@ -91,4 +97,11 @@ test("the minute of the recorder tells since when a voice speaks or is silent", 
   assert.deepEqual(since("999"), [57_000, 60_000], "it was first heard three seconds ago");
   assert.deepEqual(since(`${"9".repeat(40)}${"0".repeat(20)}`), [null, 40_000]);
   assert.deepEqual(since("0".repeat(60)), [null, null]);
+});
+
+test("a voice that begins just before the minute of the recorder comes speaks since then", () => {
+  const voice = new Voice();
+  voice.addLevel(-20, -10, 59_000);
+  voice.setMinute(`${"9".repeat(40)}${"0".repeat(20)}`, 60_000);
+  assert.equal(voice.speakingSince(60_000), 59_000);
 });

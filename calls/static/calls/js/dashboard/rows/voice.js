@@ -16,6 +16,7 @@ export class Voice {
   minute = ""; // a character per second, the newest last, as in calls/live/messages.py
   #speechAt = -Infinity;
   #spellFrom = null; // since when it has been speaking; null: unknown
+  #spellSeenFrom = null; // since when this page has seen it speak
   #seenFrom = null; // since when levels are known
   #clippedAt = -Infinity;
   #loudest = -Infinity; // of this second
@@ -41,11 +42,14 @@ export class Voice {
     this.#seenFrom = Math.min(this.#seenFrom ?? now, now - 1000 * this.minute.length);
     if (this.#spellFrom !== null) return; // seen here, to the tenth of a second
     const { quiet, spell } = lastSpeech(this.minute);
-    if (quiet === this.minute.length) return;
-    const [spokeAt, from] = [now - 1000 * quiet, now - 1000 * (quiet + spell)];
-    const isWhole = quiet + spell < MINUTE; // else it began before the minute
-    if (isWhole && this.hasSpoken(now)) this.#spellFrom = from;
-    if (spokeAt > this.#speechAt) this.#speechAt = spokeAt;
+    const hasEnded = 1000 * quiet >= SPEAKING_MS;
+    // A spell that fills the minute began before it.
+    const from = quiet + spell < MINUTE ? now - 1000 * (quiet + spell) : null;
+    if (this.hasSpoken(now)) this.#spellFrom = hasEnded ? this.#spellSeenFrom : from;
+    else if (spell > 0) {
+      this.#speechAt = Math.max(this.#speechAt, now - 1000 * quiet);
+      if (!hasEnded) this.#spellFrom = from;
+    }
   }
 
   /** Returns since when it has been speaking; null if it is not, or if that is unknown. */
@@ -76,8 +80,10 @@ export class Voice {
 
   /** A voice that speaks when the page first hears of it may have begun earlier. */
   #speak(now) {
-    if (!this.hasSpoken(now))
+    if (!this.hasSpoken(now)) {
+      this.#spellSeenFrom = now;
       this.#spellFrom = now - this.#seenFrom >= SPEAKING_MS ? now : null;
+    }
     this.#speechAt = now;
   }
 }
