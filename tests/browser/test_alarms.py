@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from calls.live.messages import CallData
 from tests.browser.test_dashboard import DashboardTestCase, begun, participant_ids
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended
+from tests.calls.pages.test_pages import a_live_call
 from tests.calls.rows import make_process
 
 CHANGES = ("Alarm", "Cleared")
@@ -91,20 +92,22 @@ class Drawer(DashboardTestCase):
         return page.get_by_role("region", name="Alarms").get_by_role("listitem")
 
     def test_an_alarm_moves_no_row(self) -> None:
-        calls = [a_call(number, CUSTOMER, AGENT) for number in (1, 2, 3)]
+        # stored: on a phone, calls that come one after the other wait to be shown
+        calls = [a_live_call(f"connection-{number}", CUSTOMER, AGENT) for number in (1, 2, 3)]
+        stalled = an_alarm("stalled") | {"call": str(calls[1].pk)}
         for width in (1440, 390):
             size = {"width": width, "height": 900}
             with self.window(viewport=size, reduced_motion="reduce") as page:
                 self.opened(page)
-                self.publish(calls=calls)
-                expect(page.locator("article[data-call]")).to_have_count(3)
+                expect(page.locator("[data-participant]")).to_have_count(6)
                 before = page.evaluate(BOXES)
-                self.publish(alarms=[an_alarm("stalled", calls[1]), an_alarm("disk_low")])
+                self.publish(alarms=[stalled, an_alarm("disk_low")])
                 expect(page.locator("[data-alarmed]")).to_be_visible()
                 self.assertEqual(page.evaluate(BOXES), before)
                 page.keyboard.press("a")
                 expect(self.rows(page)).to_have_count(2)
                 self.assertEqual(page.evaluate(BOXES), before)
+                self.publish(alarms=[])
 
     def test_the_most_severe_and_newest_alarm_is_first(self) -> None:
         calls = [a_call(number, f"4:+1555000000{number}") for number in (1, 2, 3)]
