@@ -37,6 +37,14 @@ class _WithinOwnPermissions(_ModelAdmin):
 
 @admin.register(User)
 class AccountAdmin(_WithinOwnPermissions, _UserAdmin):
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allows the filters of the list only. `?auth_token__key__startswith=` would tell the keys
+        of REST, one digit after the other.
+        """
+        return lookup.split("__", maxsplit=1)[0] in self.list_filter and super().lookup_allowed(
+            lookup, value, request
+        )
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may = super().has_change_permission(request, obj)
         return may and (obj is None or rank.may_change(request.user, obj))

@@ -105,6 +105,24 @@ class TokenTests(AdministratorTestCase):
                 self.assertNotContains(self.client.get(address + page), key)
         self.assertFalse(LogEntry.objects.filter(object_repr__contains=key).exists())
 
+    def test_lists_of_the_admin_tell_nothing_about_keys_and_passwords(self) -> None:
+        """A filter that matches or not tells a key, one digit after the other."""
+        key = Token.objects.create(user=self.boss).key
+        for filters in (
+            f"user/?auth_token__key__startswith={key[:1]}",
+            f"user/?auth_token__key={key}",
+            "user/?auth_token=1",
+            "user/?password__startswith=md5",
+            "user/?logentry__object_repr__startswith=a",
+        ):
+            self.assertEqual(self.client.get(f"/admin/auth/{filters}").status_code, 400, filters)
+        for filters in (f"key__startswith={key[:1]}", f"pk={key}", "user__password__startswith=m"):
+            response = self.client.get(f"/admin/authtoken/tokenproxy/?{filters}")
+            self.assertEqual(response.status_code, 400, filters)
+        for filters in ("is_staff__exact=1", "groups__id__exact=1", "q=boss", "o=1"):
+            response = self.client.get(f"/admin/auth/user/?{filters}")
+            self.assertEqual(response.status_code, 200, filters)
+
     def test_the_token_of_a_superuser_is_out_of_reach(self) -> None:
         key = Token.objects.create(user=self.boss).key
         address = "/admin/authtoken/tokenproxy/"
