@@ -36,6 +36,7 @@ class Folding(TestCase):
 
     def test_two_are_not_folded(self) -> None:
         self.assertEqual(texts([gap(0), gap(1)]), ["Audio missing: not received"] * 2)
+        self.assertEqual([line.seconds for line in folded([gap(0), gap(1)])], [0.07, 0.07])
 
     def test_another_event_ends_the_lines_before_it(self) -> None:
         events = [gap(0), gap(1), event("reconnect", 2), gap(3), gap(4), gap(5)]
