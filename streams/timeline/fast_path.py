@@ -1,10 +1,10 @@
-"""Fast path: places a batch at once when no law of the timeline has to decide. PURE.
+"""Fast path: takes a batch at once when no law of the timeline has to decide. PURE.
 
-That costs a fraction of placing packets one by one. It applies to packets that each have a
-timestamp, arrive for the first time, and are at most 60 ms older than the youngest before them; and
-none to be placed may lie more than 60 ms ahead of the contiguous audio, so that none can be the end
-of a gap, whatever the envelope. All others go through `Track` one by one. Both paths end in the
-same state (tests/streams/timeline/test_fast_path.py).
+That costs a fraction of taking packets one by one. It applies to packets that each have a
+timestamp, arrive for the first time, and are at most 60 ms older than the youngest before them.
+They are also placed at once if none to be placed lies more than 60 ms ahead of the contiguous
+audio, so that none can be the end of a gap, whatever the envelope; else `Track` places them one by
+one. Both paths end in the same state (tests/streams/timeline/test_fast_path.py).
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Batch:
     arrivals: list[int] = field(default_factory=list)  # those that are known
     lead_us: int | None = None  # the greatest lead of its packets; None: arrival is unknown
     fingerprints: list[int] = field(default_factory=list)
+    is_contiguous: bool = False  # else its packets are placed one by one
 
     @property
     def due(self) -> int:
@@ -134,7 +135,11 @@ def plan(
     _add_lead(batch)
     if arrival and batch.lead_us is not None and not arrival.is_sure_of(batch.lead_us):
         return None
-    return batch if _needs_no_decision(batch) else None
+    batch.fingerprints = fingerprints(arrived.stamps, arrived.pcms)
+    if not track.remembered.are_new(batch.fingerprints):
+        return None
+    batch.is_contiguous = _is_contiguous(batch)
+    return batch
 
 
 def _is_suspect(arrival: ArrivalClock, place_us: int, arrived_us: int | None) -> bool:
@@ -148,8 +153,14 @@ def _is_suspect(arrival: ArrivalClock, place_us: int, arrived_us: int | None) ->
 
 def apply(batch: Batch) -> None:
     """Applies the batch to its track."""
-    track, ready = batch.track, batch.due
+    track = batch.track
     track.remembered.add(batch.fingerprints, batch.arrived.stamps)
+    if not batch.is_contiguous:
+        for stamp_us, pcm, arrived_us in batch.arrived.packets:
+            track.insert(stamp_us + track.shift_us, pcm, arrived_us)
+            track.place_due()
+        return
+    ready = batch.due
     track.arrivals += len(batch.arrived.stamps)
     track.newest_us = batch.youngest.place_us
     track.newest_end_us = track.newest_us + track.duration_us(batch.youngest.pcm)
@@ -223,25 +234,22 @@ def _queued(track: Track, arrived: Arrived, furthest_us: int) -> Batch | None:
     return Batch(track, arrived, waiting, held, youngest, streak, late, resumed)
 
 
-def _needs_no_decision(batch: Batch) -> bool:
-    """Whether the queue can hold all packets before any is placed, those that are due follow one
-    another, and all arrive for the first time.
+def _is_contiguous(batch: Batch) -> bool:
+    """Whether the queue can hold all packets before any is placed, and those that are due follow
+    one another.
     """
     track, rate = batch.track, batch.track.sample_rate
     if len(batch.waiting) > MAX_WAITING or batch.held > rate * LONGEST_WAIT_SECONDS:
         return False
     packets = batch.waiting[: batch.due]
     if track.end is None:
-        if packets:
+        return not packets
+    # In samples times 1,000,000 from the first place on: numbers that a processor can multiply.
+    base_us = track.newest_us or 0
+    most = (track.end + track.reach + 1) * 1_000_000 - base_us * rate
+    for packet in packets:
+        is_ahead = packet.timed and (packet.place_us - base_us) * rate >= most
+        if packet.maybe_duplicate or is_ahead:
             return False
-    else:
-        # In samples times 1,000,000 from the first place on: numbers that a processor can multiply.
-        base_us = track.newest_us or 0
-        most = (track.end + track.reach + 1) * 1_000_000 - base_us * rate
-        for packet in packets:
-            is_ahead = packet.timed and (packet.place_us - base_us) * rate >= most
-            if packet.maybe_duplicate or is_ahead:
-                return False
-            most += len(packet.pcm) * 500_000
-    batch.fingerprints = fingerprints(batch.arrived.stamps, batch.arrived.pcms)
-    return track.remembered.are_new(batch.fingerprints)
+        most += len(packet.pcm) * 500_000
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 
 from streams.timeline.arrival import LIVE_US, SHOWN, ArrivalClock
 from streams.timeline.track import Track
@@ -21,6 +22,16 @@ from streams.timeline.waiting import (
     Waiting,
     place_of,
 )
+
+ORDERLY = 8
+"""Of this many packets of speech in a row, the network takes at most one out of order."""
+
+
+def are_enough(track: Track) -> bool:
+    """Whether the late packets may be more than disorder."""
+    streak = track.late_streak
+    is_long = streak.samples * 1_000_000 > MAX_OVERLAP_US * track.sample_rate
+    return is_long or len(streak.arrivals) >= SPEECH_PACKETS
 
 
 def take_displaced(track: Track) -> list[Timed]:
@@ -40,7 +51,7 @@ def take_displaced(track: Track) -> list[Timed]:
     late = _late_of(track, beyond)
     if not _may_have_stepped(track):
         return []
-    if len(late) <= LONGEST_STREAK and not (_is_live(track) or _overlaps(track)):
+    if len(late) <= LONGEST_STREAK and not (_is_speech(track, late) or _overlaps(track)):
         return []
     return take_streak(track)
 
@@ -134,9 +145,14 @@ def _late_of(track: Track, beyond: Sequence[Waiting]) -> list[Waiting]:
     return late
 
 
-def _is_live(track: Track) -> bool:
-    """Whether the late packets are speech: enough of them, which arrived as slowly as spoken."""
+def _is_speech(track: Track, late: Sequence[Waiting]) -> bool:
+    """Whether the late packets, by place, are speech: enough of them, which arrived as slowly as
+    spoken, and in the order of their places. In disorder every second one is older than the last.
+    """
     streak = track.late_streak
+    descents = sum(after.arrival < before.arrival for before, after in pairwise(late))
+    if descents * ORDERLY > len(late):
+        return False
     arrived = [at_us for at_us in streak.arrived if at_us is not None]
     if len(arrived) < SPEECH_PACKETS:
         return False

@@ -270,6 +270,12 @@ class Track(Struct):
         """Marks the envelope as outdated; it is computed again when needed."""
         self.counted, self.queued, self.lows = False, 0, []
 
+    def is_contiguous(self, place_us: int, after_us: int = 0) -> bool:
+        """Whether a packet at that place follows the track's audio, and at most `after_us` more."""
+        if self.newest_us is None:
+            return False
+        return -TOLERANCE_US <= place_us - self.newest_end_us <= TOLERANCE_US + after_us
+
     def arrive_live(self, packets: Sequence[Timed]) -> bool:
         """Whether these packets arrive as slowly as they are spoken."""
         first_us, last_us = packets[0].arrived_us, packets[-1].arrived_us
@@ -309,24 +315,26 @@ class Track(Struct):
         self.waiting.append(packet)
         self.held += len(packet.pcm) // 2
         if self.counted:
-            self._count(packet)
+            self._count([packet])
 
-    def _count(self, packet: Waiting) -> None:
-        """Counts the packet behind those before it, and updates the envelope of the queue."""
-        if packet.timed:
-            low = self._sample_of(packet) - self.queued
-            while self.lows and self.lows[-1][0] >= low:
-                self.lows.pop()
-            self.lows.append((low, self.queued))
-        self.queued += len(packet.pcm) // 2
+    def _count(self, packets: Sequence[Waiting]) -> None:
+        """Counts packets behind those before them, and updates the envelope of the queue."""
+        queued, lows, sample_rate = self.queued, self.lows, self.sample_rate
+        for packet in packets:
+            if packet.timed:
+                low = packet.place_us * sample_rate // 1_000_000 - queued
+                while lows and lows[-1][0] >= low:
+                    lows.pop()
+                lows.append((low, queued))
+            queued += len(packet.pcm) // 2
+        self.queued = queued
 
     def _envelope(self) -> int:
         """Returns the place of the first queued packet by the lower envelope of the queue."""
         if not self.counted:
             # The whole queue again, once for any number of changes of its order.
             self.invalidate_envelope()
-            for packet in self.waiting:
-                self._count(packet)
+            self._count(self.waiting)
             self.counted = True
         return (
             self.lows[0][0] + self.queued - self.held
@@ -344,9 +352,9 @@ class Track(Struct):
         if self.end is None:
             self.end = self._envelope()
         near = -len(first.pcm) // 4 if first.maybe_duplicate else self.reach
-        end = self.end
+        end, sample_rate = self.end, self.sample_rate
         for packet in self.waiting[:1] if self.counted else self.waiting[:SHORTCUT_PACKETS]:
-            missing = self._sample_of(packet) - end
+            missing = packet.place_us * sample_rate // 1_000_000 - end
             if missing <= near and packet.timed:
                 return missing
             end += len(packet.pcm) // 2
@@ -364,7 +372,7 @@ class Track(Struct):
         if packet.maybe_duplicate and missing <= -len(packet.pcm) // 4:
             self.duplicate += 1
             return
-        if missing > self.reach and packet.timed:
+        if missing > 0 and missing > self.reach and packet.timed:
             self.gaps.append(Gap(self.end, missing, self.sample_rate, self.gap_reason))
             self.end += missing
         self.place([packet.pcm], count)

@@ -41,8 +41,8 @@ MUTATIONS = (
     Mutation(
         "a gap needs 120 ms",
         TRACK,
-        "if missing > self.reach and packet.timed:",
-        "if missing > 2 * self.reach and packet.timed:",
+        "missing > self.reach and packet.timed:",
+        "missing > 2 * self.reach and packet.timed:",
     ),
     Mutation(
         "late packets are not sorted",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.timeline import fast_path
-from streams.timeline.fast_path import Arrived
+from streams.timeline.fast_path import Arrived, Batch
 from streams.timeline.timeline import Decided, Packet, Timeline
 from streams.timeline.track import MAX_WAITING, Gap, Track
 from tests.streams.packets import HOST_US, RATE, SILENT, START_US, Sent, reloaded, speech
@@ -213,15 +213,21 @@ class Planning(TestCase):
             timeline.push("p", packet.timestamp_us, packet.pcm, RATE, START_US)
         return timeline.tracks["p"]
 
-    def is_fast(self, packets: Sequence[Sent]) -> bool:
+    def plan(self, packets: Sequence[Sent]) -> Batch | None:
         stamps = [
             packet.spoken_us if packet.timestamp_us is None else packet.timestamp_us
             for packet in packets
         ]
-        return (
-            fast_path.plan(self.track, Arrived(stamps, [packet.pcm for packet in packets]))
-            is not None
-        )
+        return fast_path.plan(self.track, Arrived(stamps, [packet.pcm for packet in packets]))
+
+    def is_fast(self, packets: Sequence[Sent]) -> bool:
+        return self.plan(packets) is not None
+
+    def is_placed_at_once(self, packets: Sequence[Sent]) -> bool:
+        """Whether these packets are placed at once, or not. Fails if they are not queued so."""
+        batch = self.plan(packets)
+        assert batch, "the fast path takes them"
+        return batch.is_contiguous
 
     def moved(self, at: int, by_us: int) -> list[Sent]:
         """Returns the next packets, one of them with a shifted timestamp."""
@@ -248,10 +254,10 @@ class Planning(TestCase):
     def test_accepts_one_or_two_lost_packets(self) -> None:
         self.assertTrue(self.is_fast([*self.following[:20], *self.following[22:]]))
 
-    def test_rejects_a_gap_once_it_is_due(self) -> None:
+    def test_places_one_by_one_a_gap_once_it_is_due(self) -> None:
         self.track = self.received([*self.spoken[:100], *self.spoken[104:200]])
-        self.assertFalse(self.is_fast(self.following))
-        self.assertTrue(self.is_fast(self.following[:10]))
+        self.assertFalse(self.is_placed_at_once(self.following))
+        self.assertTrue(self.is_placed_at_once(self.following[:10]))
 
     def test_rejects_a_packet_more_than_60_ms_older_than_the_youngest(self) -> None:
         before_us = self.following[49].spoken_us - self.following[50].spoken_us
@@ -280,29 +286,32 @@ class Planning(TestCase):
         self.track = self.received([*self.spoken[:200], stray])
         self.assertFalse(self.is_fast(self.following))
 
-    def test_rejects_the_first_packet_due(self) -> None:
+    def test_places_one_by_one_the_first_packet_due(self) -> None:
         self.track = self.received(self.spoken[:50])
-        self.assertTrue(self.is_fast(self.spoken[50:125]))
-        self.assertFalse(self.is_fast(self.spoken[50:126]))
+        self.assertTrue(self.is_placed_at_once(self.spoken[50:125]))
+        self.assertFalse(self.is_placed_at_once(self.spoken[50:126]))
 
-    def test_rejects_a_possible_duplicate_once_it_is_due(self) -> None:
+    def test_places_one_by_one_a_possible_duplicate_once_it_is_due(self) -> None:
         quiet = replace(self.spoken[199], number=SILENT)
         self.track = self.received([*self.spoken[:199], quiet, quiet])
-        self.assertTrue(self.is_fast(self.following))
-        self.assertFalse(self.is_fast(speech(400)[200:]))
+        self.assertTrue(self.is_placed_at_once(self.following))
+        self.assertFalse(self.is_placed_at_once(speech(400)[200:]))
 
-    def test_rejects_more_than_the_queue_can_hold(self) -> None:
+    def test_places_one_by_one_more_than_the_queue_can_hold(self) -> None:
         stamps, tiny = (
             [self.following[0].spoken_us] * MAX_WAITING,
             [bytes([n % 256, n // 256]) for n in range(MAX_WAITING)],
         )
-        self.assertIsNone(fast_path.plan(self.track, Arrived(stamps, tiny)))
-        self.assertIsNotNone(fast_path.plan(self.track, Arrived(stamps[:1000], tiny[:1000])))
         long = bytes(2 * 38 * RATE)
-        self.assertIsNone(fast_path.plan(self.track, Arrived(stamps[:1], [long])))
-        self.assertIsNotNone(
-            fast_path.plan(self.track, Arrived(stamps[:1], [long[: len(long) // 2]]))
-        )
+        for pcms, is_short in (
+            (tiny, False),
+            (tiny[:1000], True),
+            ([long], False),
+            ([long[: len(long) // 2]], True),
+        ):
+            batch = fast_path.plan(self.track, Arrived(stamps[: len(pcms)], pcms))
+            assert batch, "the fast path takes them"
+            self.assertEqual(batch.is_contiguous, is_short)
 
 
 class CountingTimeline(Timeline):
@@ -367,10 +376,18 @@ class AfterAPause(TestCase):
 
 
 class WholeCall(TestCase):
-    def test_an_ordinary_call_leaves_the_fast_path_only_at_its_start(
-        self,
-    ) -> None:
+    def test_an_ordinary_call_leaves_the_fast_path_only_at_its_start(self) -> None:
         packets, timeline = call_of([], 15_000), CountingTimeline()
         for start in range(0, len(packets), 50):
             timeline.push_all(packets[start : start + 50], RATE, START_US)
-        self.assertEqual((len(packets), timeline.pushed), (600, 100))
+        self.assertEqual((len(packets), timeline.pushed), (600, 50))
+
+    def test_a_call_with_many_lost_packets_leaves_it_no_more_often(self) -> None:
+        chance, timeline = random.Random(1), CountingTimeline()
+        packets = [one for one in call_of([], 0) if chance.random() > 0.1]
+        for start in range(0, len(packets), 50):
+            timeline.push_all(packets[start : start + 50], RATE, START_US)
+        self.assertEqual(timeline.pushed, 50)
+        decided, slow = one_by_one(packets, 0)
+        self.assertGreater(len(decided.tracks["p"].gaps), 2)
+        self.assertEqual((timeline.take(), timeline.tracks), (decided, slow.tracks))

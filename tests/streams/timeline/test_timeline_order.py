@@ -24,6 +24,7 @@ from tests.streams.packets import (
     START,
     START_US,
     Sent,
+    arrived,
     audio_of,
     errors_ms,
     pcm_of,
@@ -88,6 +89,14 @@ class Order(TestCase):
         rest = packets[:start] + packets[start + length :]
         arrived = rest[: start + max(delay, 0)] + block + rest[start + max(delay, 0) :]
         self.assertEqual(audio_of(play(arrived)), pcm_of(packets))
+
+    def test_disorder_that_arrives_at_the_pace_of_speech_is_no_step_of_the_clock(self) -> None:
+        chance = random.Random(1)
+        packets = [
+            replace(one, timestamp_us=one.spoken_us + chance.randint(-120_000, 120_000))
+            for one in arrived(speech(300))
+        ]
+        self.assertEqual(play(packets).jumps, [])
 
     @given(st.integers(100, 2000))
     def test_packets_whose_place_is_taken_stay_in_order_of_arrival(self, step_ms: int) -> None:
