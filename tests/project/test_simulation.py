@@ -25,6 +25,7 @@ from tests.simulation.runs import simulate
 from tests.simulation.samples import Piece, pieces_of, voice_samples
 from tests.simulation.shrink import shrunk
 from tests.simulation.trial import tried
+from tests.simulation.truth import VoiceTruth
 from tests.simulation.world import START_US, World, world_of
 
 SEEDS = range(400)
@@ -158,6 +159,36 @@ class TheJudgeOfAPause(Recorded):
         self.assertEqual(self.laws(), set())
         self.change("8:acs:b", 1, lambda start, pcm: (start - RATE, pcm))
         self.assertIn("alignment", self.laws())
+
+
+class TheTruth(TestCase):
+    """What no recorder can know."""
+
+    def truth(self, recorded: Plan) -> VoiceTruth:
+        """Returns the truth about the first voice of a recorded call."""
+        world = world_of(recorded)
+        spool = Path(self.enterContext(TemporaryDirectory(prefix="acsmedia-simulation-")))
+        for _ in Recorder(world, spool).run():
+            pass
+        return VoiceTruth(world, 0)
+
+    def test_a_small_step_ahead_after_late_stamps_looks_like_lost_audio(self) -> None:
+        jitter = Fault("jitter", us=400_000, seed=1)
+        late = self.truth(plan(jitter))
+        small = self.truth(plan(jitter, Fault("step", 3 * SECOND, 300_000)))
+        more = small.delay_us - late.delay_us
+        self.assertGreater(more[small.region == 0].max(), 60_000)
+        self.assertFalse(more[small.region == 1].any())
+        large = self.truth(plan(jitter, Fault("step", 3 * SECOND, SECOND)))
+        self.assertEqual(large.delay_us.tolist(), late.delay_us.tolist())
+
+    def test_a_stray_may_look_like_a_packet_out_of_order_that_the_network_held_up(self) -> None:
+        for stray_us, is_free in ((-4_500_000, True), (-7_100_000, False), (4_500_000, False)):
+            spurts = (Spurt(SECOND, 50), Spurt(6 * SECOND, 50))
+            stray = Fault("stray", 5 * SECOND, stray_us, voice=0)
+            voice = self.truth(plan(stray, voices=(Voice("8:acs:a", 0, spurts),)))
+            with self.subTest(stray_us=stray_us):
+                self.assertEqual(voice.is_free.tolist(), [False] * 50 + [is_free] + [False] * 49)
 
 
 class NumberedSamples(TestCase):

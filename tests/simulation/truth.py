@@ -117,16 +117,18 @@ class VoiceTruth:
     def _delays(self) -> Ints:
         """Returns how late each packet looks by all packets of the next 2 s on its socket and at
         its rate: the lowest distance of their stamps from contiguous audio that follows it. Time
-        that is missing among them looks like delay.
+        that is missing among them looks like delay, and so does a step of the clock that looks like
+        lost audio.
         """
         delays: Ints = np.zeros(len(self.packets), np.int64)
         if not any(one.delay_us for one in self.packets):
             return delays
+        ahead: Ints = np.array([self._ahead_us(one.depart_us) for one in self.packets], np.int64)
         played: Ints = np.concatenate([[0], np.cumsum(self.received)[:-1]]) * PACKET_US
         window: deque[tuple[int, int]] = deque()  # true time and distance, which rises
         part = -1, 0
         for number in range(len(self.packets) - 1, -1, -1):
-            packet, own_us = self.packets[number], int(played[number])
+            packet, own_us = self.packets[number], int(played[number] - ahead[number])
             if (packet.socket, packet.rate) != part and self.received[number]:
                 window.clear()
                 part = packet.socket, packet.rate
@@ -142,6 +144,14 @@ class VoiceTruth:
             else:
                 delays[number] = packet.delay_us
         return delays
+
+    def _ahead_us(self, at_us: int) -> int:
+        """Returns by how much the steps of the clock before a moment seem to be lost audio."""
+        ahead_us = 0
+        for step_us, size_us in self.world.steps:
+            if step_us <= at_us and -ahead_us <= size_us <= LOST_US:
+                ahead_us += size_us
+        return ahead_us
 
     def _free(self) -> NDArray[np.bool_]:
         free = np.zeros(len(self.packets), np.bool_)
@@ -171,18 +181,22 @@ class VoiceTruth:
         return free | np.fromiter(((one.socket in apart) for one in self.packets), np.bool_)
 
     def _looks_held_up(self, number: int) -> bool:
-        """Whether a stray stamp looks like audio that the network held up: nobody has sent anything
-        since that time.
+        """Whether a stray stamp looks like audio that the network held up, or took out of order
+        before it stood still: nobody has sent anything for the time of a stall.
         """
         packet = self.packets[number]
-        if not -LONGEST_STALL_US <= packet.stray_us < 0:
+        if not -LONGEST_STALL_US - LOOK_AHEAD_US <= packet.stray_us < 0:
             return False
         since_us = packet.depart_us + packet.stray_us
-        return not any(
-            one.is_received and since_us < one.depart_us < packet.depart_us
+        departs = [
+            one.depart_us
             for voice in self.world.packets
             for one in voice
-        )
+            if one.is_received and since_us < one.depart_us < packet.depart_us
+        ]
+        latest_us = max(departs, default=since_us)
+        is_stalled = packet.depart_us - latest_us <= LONGEST_STALL_US
+        return is_stalled and latest_us - since_us <= LOOK_AHEAD_US
 
     def _near_room(self, at_us: int, size_us: int) -> NDArray[np.bool_]:
         """Returns the packets around a step back that fit into a pause before it, or before the
