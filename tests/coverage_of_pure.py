@@ -30,7 +30,10 @@ SHARED = {
         "tests.streams.sealing.overlaps.test_placement_by_timestamp",
     ),
     "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
-    "streams/timeline/beginning.py": ("tests.streams.timeline.test_strays",),
+    "streams/timeline/beginning.py": (
+        "tests.streams.timeline.test_call_clock_faults",
+        "tests.streams.timeline.test_strays",
+    ),
     "streams/timeline/call_clock.py": (
         "tests.streams.timeline.test_strays",
         "tests.streams.timeline.test_timeline_order",

@@ -20,6 +20,8 @@ from msgspec import Struct, field
 
 from streams.timeline.waiting import LOOK_AHEAD_US, Timed
 
+SECOND_US = 1_000_000
+
 DRIFT = 2_000
 """Two clocks drift apart by at most one part in this many (500 ppm)."""
 
@@ -84,14 +86,23 @@ class ArrivalClock(Struct):
         """Adds packets whose place is accepted: the youngest place, its arrival, and the greatest
         `lead_of` them. Returns whether they show that packets before them lie in the future.
         """
-        is_new = self._note_lead(place_us, arrived_us, lead_us)
+        known_us = self.lead_us
+        is_ordinary = (
+            known_us is not None
+            and lead_us <= known_us
+            and self.shown >= SHOWN
+            and (lead_us < known_us - STALL_US or not self.doubt.count)
+        )
+        is_new = not is_ordinary and self._note_lead(place_us, arrived_us, lead_us)
         if self.first_place_us is None or self.first_arrived_us is None:
             self.first_place_us, self.first_arrived_us = place_us, arrived_us
         if place_us > self.latest_place_us:
             self.latest_place_us, self.latest_arrived_us = place_us, arrived_us
         elif place_us == self.latest_place_us:
             self.latest_arrived_us = max(self.latest_arrived_us, arrived_us)
-        self.heard, self.host_step_us = min(self.heard + 1, SHOWN), 0
+        if self.heard < SHOWN:
+            self.heard += 1
+        self.host_step_us = 0
         return is_new
 
     def assume(self, place_us: int, arrived_us: int) -> None:
@@ -113,8 +124,6 @@ class ArrivalClock(Struct):
             before, self.doubt = self.doubt, Doubt()
             self.shown = min(self.shown + 1, SHOWN)
             return before.is_ahead
-        if self.shown >= SHOWN and not is_ahead:  # held up by the network
-            return False
         self.doubt = self.doubt.add(place_us, arrived_us, lead_us, is_ahead=is_ahead)
         if self.doubt.count < SHOWN or not (is_ahead or self._is_live(place_us, arrived_us)):
             return False
@@ -141,13 +150,20 @@ class ArrivalClock(Struct):
         limit_us = self.lead_us - lead_of(0, arrived_us) + self.slack_us(arrived_us)
         return limit_us + max(0, self.host_step_us)
 
+    def expected_us(self, arrived_us: int) -> int | None:
+        """Returns the youngest place of a packet that arrives now, if the clocks have not drifted
+        apart since the last one; None if unknown.
+        """
+        limit_us = self.limit_us(arrived_us)
+        return None if limit_us is None else limit_us - self.slack_us(arrived_us) // 2
+
     def place_us(self, arrived_us: int) -> int | None:
         """Returns the place of a packet that arrives now: the limit, or in a burst after a stall
         the place after the youngest packet before it; None if unknown.
         """
         limit_us = self.limit_us(arrived_us)
         if limit_us is None or not self.has_begun:
-            return limit_us
+            return self.expected_us(arrived_us)
         passed_us = arrived_us - self.latest_arrived_us + max(0, self.host_step_us)
         next_us = self.latest_place_us + passed_us
         return next_us if limit_us - next_us > STALL_US else limit_us
@@ -157,6 +173,14 @@ class ArrivalClock(Struct):
         unknown.
         """
         return 0 if self.lead_us is None else self.lead_us - lead_of(place_us, arrived_us)
+
+    def passed_us(self, arrived_us: int | None) -> int:
+        """Returns how long after the youngest packet a packet of this socket arrives; 0 if that is
+        unknown.
+        """
+        if arrived_us is None or self.first_place_us is None:
+            return 0
+        return max(0, arrived_us - self.latest_arrived_us)
 
     def slack_us(self, arrived_us: int) -> int:
         """Returns how far the limit may have drifted since the last packet."""
@@ -224,15 +248,19 @@ def greatest_lead(places_us: Sequence[int], arrivals_us: Sequence[int]) -> int:
     return max(map(lead_of, places_us, arrivals_us))
 
 
-def reliable_us(packet: Timed) -> int:
-    """Returns how far the packet may seem to lie ahead of its arrival. A timestamp in whole seconds
-    may be one of a clock without fractions, which ticks that much later.
+def reliable_us(packet: Timed, stamps: Sequence[int] = ()) -> int:
+    """Returns how far the packet may seem to lie ahead of its arrival. If most of the latest
+    `stamps` of its track are whole seconds, they come from a clock without fractions, which ticks
+    that much later.
     """
-    return RELIABLE_US if packet.timestamp_us % 1_000_000 else RELIABLE_US + 1_000_000
+    if packet.timestamp_us % SECOND_US:
+        return RELIABLE_US
+    fractions = sum(stamp_us % SECOND_US != 0 for stamp_us in stamps)
+    return RELIABLE_US if 2 * fractions >= len(stamps) > 0 else RELIABLE_US + SECOND_US
 
 
-def seeming_us(packet: Timed) -> int:
+def seeming_us(packet: Timed, stamps: Sequence[int] = ()) -> int:
     """Returns how late a packet may seem, at most the look-ahead: a wrong timestamp before it, and
     a clock without fractions, make the shortest delay too short.
     """
-    return min(LOOK_AHEAD_US, 2 * reliable_us(packet) - RELIABLE_US + 2 * STALL_US)
+    return min(LOOK_AHEAD_US, 2 * reliable_us(packet, stamps) - RELIABLE_US + 2 * STALL_US)

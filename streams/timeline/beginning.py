@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
-from itertools import compress
+from itertools import compress, pairwise
 
 from streams.timeline.arrival import (
     LIVE_US,
@@ -15,7 +15,15 @@ from streams.timeline.arrival import (
     lead_of,
 )
 from streams.timeline.track import Track
-from streams.timeline.waiting import TOLERANCE_US, UNTIMED, Streak, Timed, Waiting, place_of
+from streams.timeline.waiting import (
+    LOOK_AHEAD_US,
+    TOLERANCE_US,
+    UNTIMED,
+    Streak,
+    Timed,
+    Waiting,
+    place_of,
+)
 
 
 def is_unsettled(tracks: Collection[Track]) -> bool:
@@ -92,6 +100,50 @@ def filled(track: Track, packets: Sequence[Timed]) -> list[Timed]:
         next_us = before.timestamp_us + track.duration_us(before.pcm)
         stamped.append(packet._replace(timestamp_us=next_us))
     return stamped
+
+
+def number_of_wrong(
+    track: Track, packets: Sequence[Timed], arrival: ArrivalClock, left_us: int
+) -> int:
+    """Returns how many packets of a track come before the last ones that follow one clock, with
+    pauses of at most `left_us` among them, if arrival does not show their length.
+    """
+    is_paced = arrival.is_paced or track.arrive_live(packets[-SHOWN:])
+    stamped = [number for number, packet in enumerate(packets) if packet.is_stamped]
+    for number_before, number in reversed([*pairwise(stamped)]):
+        before, packet = packets[number_before], packets[number]
+        passed_us = packet.timestamp_us - before.timestamp_us
+        longest_us = max(LOOK_AHEAD_US, left_us)
+        if is_paced and before.arrived_us is not None and packet.arrived_us is not None:
+            longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
+        if not -LOOK_AHEAD_US < passed_us <= longest_us:
+            return number
+    return stamped[0] if stamped else len(packets)
+
+
+def joins_strays(track: Track, packet: Timed, shift_us: int) -> bool:
+    """Whether the packet looks like disorder, but continues the strays: both show a step back
+    of the clock.
+    """
+    newest_us = track.newest_us
+    return (
+        shift_us == track.shift_us
+        and newest_us is not None
+        and packet.timestamp_us + shift_us < newest_us - TOLERANCE_US
+        and track.strays[-1][0] < packet.timestamp_us <= track.strays[-1][0] + LOOK_AHEAD_US
+    )
+
+
+def are_consecutive(track: Track, packets: Sequence[Timed]) -> bool:
+    """Whether several packets of a track have timestamps that follow one clock, and arrive as they
+    are spoken: the first ones of an epoch.
+    """
+    is_stamped = len(packets) > 1 and all(packet.is_stamped for packet in packets)
+    if not is_stamped or not track.arrive_live(packets):
+        return False
+    passed_us = packets[-1].timestamp_us - packets[0].timestamp_us
+    length_us = sum(track.duration_us(packet.pcm) for packet in packets[:-1])
+    return abs(passed_us - length_us) <= TOLERANCE_US
 
 
 def recall(tracks: Collection[Track], arrival: ArrivalClock, arrived_us: int) -> int | None:

@@ -4,24 +4,26 @@ An *epoch* is the time between two jumps of the sender's clock, known by the shi
 timestamps into places. All tracks of a call have the same sender, so they follow the same epochs:
 the first track that shows a jump begins an epoch, and all others enter it with their next packet.
 
-All but `begin_epoch` are questions that change nothing; `Timeline` asks them and acts.
+All but `begin_epoch` and `note_first` are questions that change nothing; `Timeline` asks them and
+acts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 from msgspec import Struct, field
 
 from streams.timeline.arrival import ArrivalClock, reliable_us, seeming_us
 from streams.timeline.track import Track
-from streams.timeline.waiting import LOOK_AHEAD_US, PACKET_US, PAUSE_US, TOLERANCE_US, Timed
-
-JUMP_US = 3_600_000_000
-"""Law 6, while arrival times prove nothing: timestamps that run ahead of all audio of the call by
-more than this, all together, are a clock that jumped, not silence.
-"""
+from streams.timeline.waiting import (
+    JUMP_US,
+    LOOK_AHEAD_US,
+    PACKET_US,
+    PAUSE_US,
+    TOLERANCE_US,
+    Timed,
+)
 
 CONFIRMATION = 5
 """Packets in a row (100 ms) that must agree before a jump is accepted; fewer are strays, kept in
@@ -61,7 +63,14 @@ class CallClock(Struct):
         """Makes this epoch, which may be a known one, the latest of the call."""
         self.epochs = [*(one for one in self.epochs if one != shift_us), shift_us][-MAX_EPOCHS:]
 
-    def follows(self, track: Track, place_us: int) -> bool:
+    def note_first(self, track: Track, last: Timed) -> None:
+        """Notes the epoch of strays of a track, of which this is the last, if it may go on: on the
+        next socket, or at another rate.
+        """
+        place_us = track.newest_end_us - track.duration_us(last.pcm)
+        self.epochs = [place_us - last.timestamp_us, *self.epochs][-MAX_EPOCHS:]
+
+    def follows(self, track: Track, place_us: int, arrived_us: int | None) -> bool:
         """Whether a packet is so close to its track's audio, or so little late, that its own epoch
         explains it.
         """
@@ -69,8 +78,10 @@ class CallClock(Struct):
         if newest_us is None or track.strays or track.shift_us != self.epochs[-1]:
             return False
         behind_us = newest_us - place_us
-        latest_us = TOLERANCE_US if len(self.epochs) > 1 else LOOK_AHEAD_US - 1
-        return -PAUSE_US <= behind_us <= latest_us
+        if behind_us <= TOLERANCE_US:
+            return behind_us >= -PAUSE_US
+        behind_us += max(0, self.arrival.passed_us(arrived_us) - LONGEST_STALL_US)
+        return len(self.epochs) == 1 and behind_us < LOOK_AHEAD_US
 
     def epoch_of(self, track: Track, packet: Timed) -> int | None:
         """Returns the shift of the epoch that explains the packet; None if none does, or if later
@@ -78,7 +89,7 @@ class CallClock(Struct):
         """
         own_us, newest_us = packet.timestamp_us + track.shift_us, track.newest_us
         if newest_us is not None and (
-            newest_us - LOOK_AHEAD_US < own_us <= self._furthest_us(track, packet)
+            self._oldest_us(track, packet) < own_us <= self._furthest_us(track, packet)
         ):
             is_next = -PAUSE_US <= newest_us - own_us <= TOLERANCE_US
             # in an epoch that others have left, too late for it: its pause was as long as the step
@@ -98,9 +109,8 @@ class CallClock(Struct):
         limit_us = self._limit_us(packets[0].arrived_us)
         latest_us = place_us if self.latest_us is None else self.latest_us
         youngest_us = last_us if limit_us is None else limit_us + EARLY_STRAY_US
-        is_burst = not is_live and last_us <= youngest_us and self._is_resumed(track, place_us)
-        if is_burst and self._is_late(packets[0], place_us):
-            return True  # after a stall of the network
+        if not is_live and last_us <= youngest_us and self._is_held_up(track, packets[0]):
+            return True  # the burst after a stall of the network
         if self.arrival.is_paced or (self.arrival.is_shown and is_live):
             return False
         if is_live and limit_us is not None:  # of a new socket, perhaps on another host
@@ -110,10 +120,10 @@ class CallClock(Struct):
             oldest_us = max(oldest_us, limit_us - EARLY_STRAY_US)
             return oldest_us < place_us and last_us <= youngest_us + LOOK_AHEAD_US
         if track.newest_us is None:
-            return latest_us - place_us <= JUMP_US and last_us - latest_us <= self._left_us
-        youngest_us = max(track.newest_us, latest_us) + self._left_us
+            return latest_us - place_us <= JUMP_US and last_us - latest_us <= self.left_us
+        youngest_us = max(track.newest_us, latest_us) + self.left_us
         if limit_us is not None:
-            youngest_us = max(youngest_us, limit_us + min(EARLY_STRAY_US, self._left_us))
+            youngest_us = max(youngest_us, limit_us + min(EARLY_STRAY_US, self.left_us))
         return track.newest_us < place_us and last_us <= youngest_us
 
     def note_pause(self, track: Track, packet: Timed, place_us: int) -> None:
@@ -123,7 +133,7 @@ class CallClock(Struct):
         self.unproven_us += max(0, place_us - known_us - LOOK_AHEAD_US)
 
     @property
-    def _left_us(self) -> int:
+    def left_us(self) -> int:
         """How long pauses may still be for which arrival is no evidence."""
         return max(0, JUMP_US - self.unproven_us)
 
@@ -156,17 +166,16 @@ class CallClock(Struct):
                 return number
         return len(packets)
 
-    def joins_strays(self, track: Track, packet: Timed, shift_us: int) -> bool:
-        """Whether the packet looks like disorder, but continues the strays: both show a step back
-        of the clock.
+    def place_in_another(self, track: Track, stray: Timed, next_us: int) -> int | None:
+        """Returns the place of a stray in another epoch that explains it, if that is between the
+        audio of its track and the place of the next packet.
         """
-        newest_us = track.newest_us
-        return (
-            shift_us == track.shift_us
-            and newest_us is not None
-            and packet.timestamp_us + shift_us < newest_us - TOLERANCE_US
-            and track.strays[-1][0] < packet.timestamp_us <= track.strays[-1][0] + LOOK_AHEAD_US
-        )
+        shift_us = self.epoch_of(track, stray) if stray.is_stamped else None
+        if shift_us is None or shift_us == track.shift_us:
+            return None
+        place_us = stray.timestamp_us + shift_us
+        oldest_us = place_us if track.newest_us is None else track.newest_end_us - TOLERANCE_US
+        return place_us if oldest_us <= place_us < next_us else None
 
     def may_follow_pause(self, track: Track, arrived_us: int | None) -> bool:
         """Whether a packet without timestamp arrives so late that its track may have paused."""
@@ -175,28 +184,16 @@ class CallClock(Struct):
             return False
         return place_us > track.newest_end_us + RESUMED_US
 
-    def resumed_us(self, track: Track, stray: Timed) -> int | None:
+    def resumed_us(self, track: Track, stray: Timed, *, is_live: bool) -> int | None:
         """Returns the place of a packet without a usable timestamp, if its arrival shows a pause of
-        its track before it. A short pause before one without timestamp may be a delay.
+        its track before it. A short pause before one without timestamp may be a delay. `is_live`:
+        whether it is one of several that arrive as they are spoken.
         """
-        place_us = self._by_arrival_us(stray.arrived_us) if self.arrival.is_paced else None
+        is_known = self.arrival.is_paced or is_live
+        place_us = self._by_arrival_us(stray.arrived_us) if is_known else None
         least_us = RESUMED_US if stray.is_stamped else LOOK_AHEAD_US
         is_resumed = place_us is not None and place_us > track.newest_end_us + least_us
         return place_us if is_resumed else None
-
-    def number_of_wrong(self, track: Track, packets: Sequence[Timed]) -> int:
-        """Returns how many packets of a track come before the last ones that follow one clock."""
-        is_paced = self.arrival.is_paced or track.arrive_live(packets[-CONFIRMATION:])
-        stamped = [number for number, packet in enumerate(packets) if packet.is_stamped]
-        for number_before, number in reversed([*pairwise(stamped)]):
-            before, packet = packets[number_before], packets[number]
-            passed_us = packet.timestamp_us - before.timestamp_us
-            longest_us = max(LOOK_AHEAD_US, self._left_us)
-            if is_paced and before.arrived_us is not None and packet.arrived_us is not None:
-                longest_us = LOOK_AHEAD_US + packet.arrived_us - before.arrived_us
-            if not -LOOK_AHEAD_US < passed_us <= longest_us:
-                return number
-        return stamped[0] if stamped else len(packets)
 
     def has_stepped_back(self, track: Track, packet: Timed) -> bool:
         """Whether the late packets of a track, of which this is the last, arrive as they are spoken
@@ -214,21 +211,8 @@ class CallClock(Struct):
         is_live = 2 * (packet.arrived_us - first_us) > length_us
         late_us = expected_us - packet.timestamp_us - track.shift_us
         is_many = self.arrival.is_paced and len(streak.arrivals) >= MANY_LATE
-        return is_live and late_us > (seeming_us(packet) if is_many else LOOK_AHEAD_US)
-
-    def shows(self, track: Track, by_us: int) -> bool:
-        """Whether the late packets of the track follow its audio if they are moved by `by_us`, and
-        do not lie in the future then.
-        """
-        streak, newest_us = track.late_streak, track.newest_us
-        if not streak.arrivals or newest_us is None:
-            return False
-        place_us = streak.lowest_us + by_us
-        arrived_us = streak.arrived[-1] if streak.arrived else None
-        if place_us < newest_us - 2 * PAUSE_US or self.arrival.may_refute(place_us, arrived_us):
-            return False
-        youngest_us = max(track.newest_end_us, self.latest_us or 0) + LOOK_AHEAD_US
-        return arrived_us is not None or place_us <= youngest_us
+        stamps = _latest(track)
+        return is_live and late_us > (seeming_us(packet, stamps) if is_many else LOOK_AHEAD_US)
 
     def epoch_after_jump(self, track: Track, packets: Sequence[Timed]) -> int:
         """Returns the shift of the epoch that these packets of a track begin: a known one if it
@@ -248,13 +232,25 @@ class CallClock(Struct):
         best = min(known, key=lambda shift: abs(shift - moved_us), default=moved_us)
         return best if abs(best - moved_us) <= reach_us else moved_us
 
+    def _oldest_us(self, track: Track, packet: Timed) -> int:
+        """Returns the place after which the packet may be out of order: if it arrives after the
+        youngest one by more than the network stands still, that is no disorder.
+        """
+        assert track.newest_us is not None, "the track has begun"
+        own_us, oldest_us = packet.timestamp_us + track.shift_us, track.newest_us - LOOK_AHEAD_US
+        if own_us >= track.newest_us - TOLERANCE_US:
+            return oldest_us
+        passed_us = self.arrival.passed_us(packet.arrived_us)
+        return oldest_us + max(0, passed_us - LONGEST_STALL_US)
+
     def _furthest_us(self, track: Track, packet: Timed) -> int:
         """Returns the youngest place at which the packet follows its track's audio."""
         furthest_us = track.newest_end_us + LOOK_AHEAD_US
         limit_us = self._limit_us(packet.arrived_us) if self.arrival.is_paced else None
         if limit_us is None:
             return furthest_us
-        return min(furthest_us, max(limit_us, track.newest_end_us) + reliable_us(packet))
+        reliable = reliable_us(packet, _latest(track))
+        return min(furthest_us, max(limit_us, track.newest_end_us) + reliable)
 
     def _epoch_of_next(self, track: Track, packet: Timed) -> int:
         """Returns the epoch of a packet that follows its track's audio closely enough. After a
@@ -266,7 +262,7 @@ class CallClock(Struct):
             # The late packets before it may have shown the same step, so they come first.
             latest, late_us = self.epochs[-1], track.late_streak.samples * 1_000_000
             late_us //= track.sample_rate
-            return latest if _is_contiguous(track, timestamp_us + latest, late_us) else own
+            return latest if track.is_contiguous(timestamp_us + latest, late_us) else own
         other = self._contiguous_epoch(track, timestamp_us)
         if other is None:
             resumed = self._epoch_of_resumed(track, packet)
@@ -294,7 +290,7 @@ class CallClock(Struct):
     def _contiguous_epoch(self, track: Track, timestamp_us: int) -> int | None:
         """Returns another known epoch in which the packet directly follows its track's audio."""
         for shift_us in reversed(self.epochs):
-            if shift_us != track.shift_us and _is_contiguous(track, timestamp_us + shift_us):
+            if shift_us != track.shift_us and track.is_contiguous(timestamp_us + shift_us):
                 return shift_us
         return None
 
@@ -302,21 +298,25 @@ class CallClock(Struct):
         """Whether the packet can lie there, after a pause of its track or as its first."""
         if self.latest_us is None:
             return True
-        if not self._is_resumed(track, place_us):
-            return False
-        if self._is_late(packet, place_us):
+        if not self._is_resumed(track, place_us) or self._is_late(packet, place_us):
             return False
         limit_us = self._limit_us(packet.arrived_us)
         youngest_us = self.latest_us if limit_us is None else max(self.latest_us, limit_us)
         oldest_us = self.latest_us if limit_us is None else min(self.latest_us, limit_us)
         is_known = self.arrival.is_paced and limit_us is not None
-        reach_us = reliable_us(packet) if is_known else LOOK_AHEAD_US
+        reach_us = reliable_us(packet, _latest(track)) if is_known else LOOK_AHEAD_US
         return oldest_us - LOOK_AHEAD_US < place_us <= youngest_us + reach_us
 
     @staticmethod
     def _is_resumed(track: Track, place_us: int) -> bool:
         """Whether a packet there follows a pause of its track, or is its first."""
         return track.newest_us is None or place_us > track.newest_us
+
+    def _is_held_up(self, track: Track, packet: Timed) -> bool:
+        """Whether a packet after a pause is so late that the network may have stood still."""
+        place_us = packet.timestamp_us + track.shift_us
+        is_recent = place_us > (self.latest_us or 0) - LONGEST_STALL_US
+        return is_recent and self._is_resumed(track, place_us) and self._is_late(packet, place_us)
 
     def _is_late(self, packet: Timed, place_us: int) -> bool:
         """Whether the packet arrives later after that place than a network delays packets. If
@@ -338,9 +338,12 @@ class CallClock(Struct):
     def _limit_us(self, arrived_us: int | None) -> int | None:
         return None if arrived_us is None else self.arrival.limit_us(arrived_us)
 
+    def _nominal_us(self, arrived_us: int | None) -> int | None:
+        return None if arrived_us is None else self.arrival.expected_us(arrived_us)
+
     def _by_arrival_us(self, arrived_us: int | None) -> int | None:
         if self.latest_us is None or self.arrival.latest_place_us < self.latest_us:
-            return self._limit_us(arrived_us)  # this socket has brought late packets only
+            return self._nominal_us(arrived_us)  # this socket has brought late packets only
         return None if arrived_us is None else self.arrival.place_us(arrived_us)
 
     def _expected_us(
@@ -351,8 +354,11 @@ class CallClock(Struct):
         """
         tail_us, latest_us = track.tail_us(), self.latest_us
         by_arrival_us = youngest_us = None
-        if self.arrival.is_paced or track.arrive_live(packets):
-            by_arrival_us = _start_by(self._by_arrival_us, packets, start_us)
+        is_live = track.arrive_live(packets)
+        if self.arrival.is_paced or is_live:
+            is_unsure = is_live and not self.arrival.is_shown
+            place_of = self._nominal_us if is_unsure else self._by_arrival_us
+            by_arrival_us = _start_by(place_of, packets, start_us)
             youngest_us = _start_by(self._limit_us, packets, start_us)
         assert latest_us is not None, "the call has audio"
         if tail_us is None:
@@ -369,11 +375,9 @@ class CallClock(Struct):
         return tail_us, True
 
 
-def _is_contiguous(track: Track, place_us: int, after_us: int = 0) -> bool:
-    """Whether a packet at that place follows its track's audio, and at most `after_us` more."""
-    if track.newest_us is None:
-        return False
-    return -TOLERANCE_US <= place_us - track.newest_end_us <= TOLERANCE_US + after_us
+def _latest(track: Track) -> Sequence[int]:
+    """Returns the latest timestamps of a track, which show its clock."""
+    return track.remembered.latest(MAX_STRAYS)
 
 
 def _start_by(

@@ -8,6 +8,7 @@ than all other work on an ordinary packet, and would only protect a sender from 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from zlib import adler32, crc32
 
 from msgspec import Struct, field
@@ -52,6 +53,10 @@ class DuplicateFilter(Struct):
             stamp_us == timestamp_us and packet != this
             for packet, stamp_us in reversed(self.stamps.items())
         )
+
+    def latest(self, count: int) -> list[int]:
+        """Returns the timestamps of the packets that arrived last, the latest first."""
+        return list(islice(reversed(self.stamps.values()), count))
 
     def are_new(self, packets: Sequence[int]) -> bool:
         """Whether none of these fingerprints is known or occurs twice."""

@@ -24,7 +24,7 @@ from streams.timeline.waiting import (
 )
 
 ORDERLY = 8
-"""Of this many packets of speech in a row, the network takes at most one out of order."""
+"""Speech has at most one packet out of order among this many."""
 
 
 def are_enough(track: Track) -> bool:
@@ -75,6 +75,28 @@ def take_streak(track: Track) -> list[Timed]:
         )
         for packet in late
     ]
+
+
+def show_step(track: Track, by_us: int, arrival: ArrivalClock, latest_us: int | None) -> bool:
+    """Whether the late packets of the track follow its audio if they are moved by `by_us`, and
+    do not lie in the future then.
+    """
+    streak, newest_us = track.late_streak, track.newest_us
+    if not streak.arrivals or newest_us is None:
+        return False
+    place_us = streak.lowest_us + by_us
+    arrived_us = streak.arrived[-1] if streak.arrived else None
+    if place_us < newest_us - 2 * PAUSE_US or arrival.may_refute(place_us, arrived_us):
+        return False
+    youngest_us = max(track.newest_end_us, latest_us or 0) + LOOK_AHEAD_US
+    return arrived_us is not None or place_us <= youngest_us
+
+
+def take_step(
+    track: Track, by_us: int, arrival: ArrivalClock, latest_us: int | None
+) -> list[Timed]:
+    """Removes and returns the late packets, if they show the same step back, by `by_us`."""
+    return take_streak(track) if show_step(track, by_us, arrival, latest_us) else []
 
 
 def late_after_pause(track: Track, arrival: ArrivalClock, packet: Timed) -> int:

@@ -141,31 +141,22 @@ class Timeline(CallClock):
         )
 
     def _push_timed(
-        self,
-        participant: str,
-        track: Track,
-        timestamp_us: int,
-        pcm: bytes,
-        arrived_us: int | None,
+        self, participant: str, track: Track, timestamp_us: int, pcm: bytes, arrived_us: int | None
     ) -> None:
         """Queues a packet that follows its track at once, and decides about any other."""
         place_us = timestamp_us + track.shift_us
-        if not self.follows(track, place_us):
+        if not self.follows(track, place_us, arrived_us):
             self._decide(participant, track, Timed(timestamp_us, pcm, arrived_us))
             return
         self._queue(track, place_us, pcm, arrived_us)
         if track.late_streak.arrivals:
-            self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
+            if late_packets.are_enough(track):
+                self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
         elif track.late_us:
             self._follow_late(participant, track, Timed(timestamp_us, pcm, arrived_us))
 
     def _push_untimed(
-        self,
-        participant: str,
-        track: Track,
-        pcm: bytes,
-        connected_us: int,
-        arrived_us: int | None,
+        self, participant: str, track: Track, pcm: bytes, connected_us: int, arrived_us: int | None
     ) -> None:
         """Queues a packet without timestamp; holds it back beside strays, and after a pause."""
         if len(track.strays) >= MAX_STRAYS:
@@ -185,7 +176,7 @@ class Timeline(CallClock):
             self._begin_again(track, most, [])
             return
         shift_us = self.epoch_of(track, packet)
-        if shift_us is None or (track.strays and self.joins_strays(track, packet, shift_us)):
+        if shift_us is None or (track.strays and beginning.joins_strays(track, packet, shift_us)):
             self._hold_back(participant, track, packet)
             return
         if shift_us != track.shift_us:
@@ -197,7 +188,7 @@ class Timeline(CallClock):
         late_us = late_packets.late_after_pause(track, self.arrival, packet)
         self._accept(track, packet)
         track.resumed_late_us = track.late_us = late_us
-        if track.late_streak.arrivals:
+        if late_packets.are_enough(track):
             self._end_streak(participant, track, packet)
 
     def _end_streak(self, participant: str, track: Track, packet: Timed) -> None:
@@ -232,20 +223,21 @@ class Timeline(CallClock):
         track: Track,
         place_us: int,
         pcm: bytes,
-        arrived_us: int | None,
+        at_us: int | None,
         *,
         is_counted: bool = False,
     ) -> None:
         """Queues a packet at its place, and adds it to the evidence of arrival."""
-        track.insert(place_us, pcm, arrived_us, is_counted=is_counted)
-        lead_us = 0 if arrived_us is None else lead_of(place_us, arrived_us)
-        if arrived_us is not None and self.arrival.add(place_us, arrived_us, lead_us):
-            self.latest_us = beginning.recall(self.tracks.values(), self.arrival, arrived_us)
+        track.insert(place_us, pcm, at_us, is_counted=is_counted)
+        if at_us is None:
+            return
+        if self.arrival.add(place_us, at_us, lead_of(place_us, at_us)):
+            self.latest_us = beginning.recall(self.tracks.values(), self.arrival, at_us)
 
     def _hold_back(self, participant: str, track: Track, packet: Timed) -> None:
         """Holds a packet back that no known clock explains, until `CONFIRMATION` of them agree."""
         strays = [*track.take_strays(), packet]
-        number = self.number_of_wrong(track, strays)
+        number = beginning.number_of_wrong(track, strays, self.arrival, self.left_us)
         wrong, agreeing = strays[:number], beginning.filled(track, strays[number:])
         if sum(one.is_stamped for one in strays[number:]) < CONFIRMATION:
             if len(strays) > MAX_STRAYS:
@@ -307,7 +299,7 @@ class Timeline(CallClock):
         wait have shown the same step back.
         """
         before_us = track.shift_us
-        late = late_packets.take_streak(track) if self.shows(track, shift_us - before_us) else []
+        late = late_packets.take_step(track, shift_us - before_us, self.arrival, self.latest_us)
         track.shift_us = shift_us
         self.begin_epoch(shift_us)
         self._note_jump(participant, track, before_us, timestamp_us)
@@ -353,6 +345,10 @@ class Timeline(CallClock):
                 self._keep(track, wrong, stray_us)
                 self._accept(track, stray)
                 wrong = []
+            elif (other_us := self.place_in_another(track, stray, place_us)) is not None:
+                self._keep(track, wrong, other_us)
+                self._queue(track, other_us, stray.pcm, stray.arrived_us)
+                wrong = []
             else:
                 wrong.append(stray)
         self._keep(track, wrong, place_us)
@@ -376,6 +372,8 @@ class Timeline(CallClock):
             wrong = []
         self._keep(track, wrong)
         self._update_latest(track)
+        if beginning.are_consecutive(track, wrong):
+            self.note_first(track, wrong[-1])
 
     def _keep(self, track: Track, strays: Sequence[Timed], next_us: int | None = None) -> None:
         """Keeps packets with wrong timestamps in order of arrival: directly after the audio before
@@ -384,8 +382,10 @@ class Timeline(CallClock):
         track.late += sum(not one.is_counted for one in strays if one.is_stamped)
         number = len(strays) if next_us is None else self.number_after(track, strays, next_us)
         before = [stray.pcm for stray in strays[number:]]
+        is_live = len(strays) > 1 and track.arrive_live(strays)
         for stray in strays[:number]:
-            if next_us is None and (resumed_us := self.resumed_us(track, stray)) is not None:
+            resumed_us = self.resumed_us(track, stray, is_live=is_live)
+            if next_us is None and resumed_us is not None:
                 track.insert(resumed_us, stray.pcm, stray.arrived_us)
                 continue
             own_us = stray.timestamp_us + track.shift_us

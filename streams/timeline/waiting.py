@@ -24,6 +24,11 @@ LOOK_AHEAD_US = 2_500_000
 top.
 """
 
+JUMP_US = 3_600_000_000
+"""Law 6, while arrival times prove nothing: timestamps that run ahead of all audio of the call by
+more than this, all together, are a clock that jumped, not silence.
+"""
+
 PAUSE_US = 100_000
 """A packet that is this much younger than the one before it shows a pause in its track."""
 
@@ -119,8 +124,8 @@ class Streak(Struct):
     def add(self, packet: Waiting, arrived_us: int | None = None) -> None:
         if not self.arrivals or packet.place_us < self.lowest_us:
             self.lowest_us = packet.place_us
-        # written by a version without them: unknown
-        self.arrived += [None] * (len(self.arrivals) - len(self.arrived))
+        if len(self.arrived) < len(self.arrivals):  # written by a version without them: unknown
+            self.arrived += [None] * (len(self.arrivals) - len(self.arrived))
         self.arrivals.append(packet.arrival)
         self.arrived.append(arrived_us)
         self.samples += len(packet.pcm) // 2

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from unittest import TestCase
 
+from streams.timeline.timeline import Timeline
 from tests.streams.packets import (
+    HOST_US,
     PACKET_US,
     START_US,
     arrived,
     audio_of,
     pcm_of,
     play,
+    reloaded,
     speech,
     stalled,
 )
@@ -42,9 +45,13 @@ class BesideOtherFaults(TestCase):
         self.assertLessEqual(worst_ms(play(wrong), spoken), WITHIN_MS)
 
     def test_a_step_back_just_after_the_burst_of_a_stall(self) -> None:
-        spoken = stalled(arrived(speech(400)), 100, 1)
+        spoken = stalled(speech(400), 100, 1)
         wrong = [
-            replace(one, timestamp_us=(one.timestamp_us or 0) - 300_000 * (one.number >= 180))
+            replace(
+                one,
+                timestamp_us=(one.timestamp_us or 0) - 300_000 * (one.number >= 180),
+                arrived_us=(one.timestamp_us or 0) + HOST_US,
+            )
             for one in spoken
         ]
         self.assertLessEqual(worst_ms(play(wrong), spoken), WITHIN_MS)
@@ -120,3 +127,77 @@ class BesideOtherFaults(TestCase):
             stamped(right, lambda one: -30 * SECOND * (one.number == 1000)),
         )
         self.assertLessEqual(worst_ms(play(wrong), left[:1], right), WITHIN_MS)
+
+    def test_a_step_to_just_before_a_whole_second_is_found(self) -> None:
+        spoken = arrived(speech(100, start_us=START_US + 60_000))
+        taken = play(stepped(spoken, SECOND, 46))  # packet 47 then has a timestamp in whole seconds
+        self.assertEqual((taken.tracks["p"].gaps, len(taken.jumps)), ([], 1))
+
+    def test_a_step_while_five_packets_have_one_whole_second(self) -> None:
+        spoken = arrived(speech(100, start_us=START_US + 6_000))
+        coarse = [replace(one, timestamp_us=one.spoken_us // 100_000 * 100_000) for one in spoken]
+        wrong = [
+            replace(one, timestamp_us=(one.timestamp_us or 0) + SECOND * (one.number >= 50))
+            for one in coarse
+        ]
+        taken = play(wrong)
+        self.assertEqual((taken.tracks["p"].gaps, len(taken.jumps)), ([], 1))
+
+    def test_a_step_in_an_hour_between_two_sockets_is_as_long_as_arrival_shows(self) -> None:
+        spoken, timeline = arrived(speech(20)), Timeline()
+        play(spoken, timeline)
+        after = later(arrived(speech(30)), HOUR)
+        taken = play(stamped(after, lambda one: 5 * MINUTE), reloaded(timeline))
+        self.assertLessEqual(worst_ms(taken, after), WITHIN_MS)
+
+    def test_one_packet_far_too_late_for_disorder_stays_beside_the_next_one(self) -> None:
+        first, *rest = arrived(speech(440))
+        wrong, *rest = rest[434:]
+        late = replace(wrong, timestamp_us=START_US - 234_000)
+        taken = play([first, late, *rest])
+        self.assertLessEqual(worst_ms(taken, [first, wrong, *rest]), WITHIN_MS)
+
+    def test_a_step_that_two_packets_show_goes_on_with_the_next_socket(self) -> None:
+        for step_us in (5 * SECOND, -HOUR):
+            for shown in (2, 4):
+                spoken, timeline = arrived(speech(200)), Timeline()
+                wrong = stepped(spoken, step_us, 50 - shown)
+                before = play(wrong[:50], timeline)
+                after = play(wrong[50:], reloaded(timeline))
+                with self.subTest(step_us=step_us, shown=shown):
+                    self.assertLessEqual(worst_ms(before, spoken), WITHIN_MS)
+                    self.assertLessEqual(worst_ms(after, spoken), WITHIN_MS)
+                    self.assertEqual(after.tracks["p"].gaps, [])
+
+    def test_one_packet_after_a_step_back_that_another_voice_shows_later(self) -> None:
+        left, right = voices(30)
+        right = right[21:22]
+        for until in (30, 27):  # the clock may have returned when the voice speaks again
+            resumed = right + (later(right, 400_000) if until < 30 else [])
+            stepped_us = range(START_US + 20 * PACKET_US, START_US + until * PACKET_US)
+            wrong = [
+                replace(one, timestamp_us=one.spoken_us - 24 * HOUR * (one.spoken_us in stepped_us))
+                for one in together(left, resumed)
+            ]
+            with self.subTest(until=until):
+                self.assertLessEqual(worst_ms(play(wrong), left, resumed), WITHIN_MS)
+
+    def test_one_stray_before_the_end_of_a_socket_shows_no_epoch(self) -> None:
+        spoken = arrived(speech(200))
+        for wrong_us in ((0, HOUR), (2 * HOUR, HOUR)):
+            timeline = Timeline()
+            wrong = dict(enumerate(wrong_us, 48))
+            play(
+                [
+                    replace(one, timestamp_us=one.spoken_us + wrong.get(one.number, 0))
+                    for one in spoken[:50]
+                ],
+                timeline,
+            )
+            with self.subTest(wrong_us=wrong_us):
+                self.assertEqual(timeline.epochs, [0])
+
+    def test_few_first_packets_of_a_voice_after_a_step_are_kept_where_they_arrived(self) -> None:
+        left, right = voices(250)
+        taken = play(stamped([left[0], *right[200:203]], lambda one: HOUR * 2 * (one.number > 999)))
+        self.assertLessEqual(worst_ms(taken, left, right), WITHIN_MS)

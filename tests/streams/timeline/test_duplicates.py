@@ -72,6 +72,12 @@ class Repeats(TestCase):
         self.assertEqual(len(known.stamps), MAX_REMEMBERED)
         self.assertLessEqual(len(known.queue), 2 * MAX_REMEMBERED + 2)
 
+    def test_the_latest_timestamps_are_known(self) -> None:
+        known = DuplicateFilter()
+        for number in range(4):
+            known.repeats(START_US + number, b"ab")
+        self.assertEqual(known.latest(3), [START_US + 3, START_US + 2, START_US + 1])
+
 
 class Batches(TestCase):
     def test_a_known_or_repeated_packet_is_not_new(self) -> None:
