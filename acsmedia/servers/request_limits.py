@@ -45,6 +45,28 @@ class BodyTooSlow(Exception):
     """The body has not arrived in `REQUEST_SECONDS`."""
 
 
+class _Body:
+    """The body of a request, as far as it has arrived."""
+
+    def __init__(self, receive: Any) -> None:
+        self._receive = receive
+        self._deadline = asyncio.get_running_loop().time() + REQUEST_SECONDS
+        self._bytes, self._is_complete = 0, False
+
+    async def receive(self) -> dict[str, Any]:
+        """Returns the next message. Raises `BodyTooLarge` and `BodyTooSlow`."""
+        try:
+            async with asyncio.timeout_at(None if self._is_complete else self._deadline):
+                message: dict[str, Any] = await self._receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        self._is_complete = not message.get("more_body", False)
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        return message
+
+
 class BodyLimit:
     """ASGI middleware that answers 413 to a body that is too large, 408 to one that is too slow."""
 
@@ -55,21 +77,7 @@ class BodyLimit:
         if announced_length(scope["headers"]) > MAX_BODY_BYTES:
             await _refuse(send, 413, TOO_LARGE)
             return
-        total, is_complete, has_started = 0, False, False
-        deadline = asyncio.get_running_loop().time() + REQUEST_SECONDS
-
-        async def receive_bounded() -> dict[str, Any]:
-            nonlocal total, is_complete
-            try:
-                async with asyncio.timeout_at(None if is_complete else deadline):
-                    message: dict[str, Any] = await receive()
-            except TimeoutError:
-                raise BodyTooSlow from None
-            is_complete = not message.get("more_body", False)
-            total += len(message.get("body", b""))
-            if total > MAX_BODY_BYTES:
-                raise BodyTooLarge
-            return message
+        has_started = False
 
         async def send_noting(message: dict[str, Any]) -> None:
             nonlocal has_started
@@ -77,7 +85,7 @@ class BodyLimit:
             await send(message)
 
         try:
-            await self._application(scope, receive_bounded, send_noting)
+            await self._application(scope, _Body(receive).receive, send_noting)
         except (BodyTooLarge, BodyTooSlow) as error:
             answer = (413, TOO_LARGE) if isinstance(error, BodyTooLarge) else (408, TOO_SLOW)
             if not has_started:
