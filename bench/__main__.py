@@ -27,6 +27,7 @@ COMMANDS = {
     "scale": "bench.scale",
     "rolling": "bench.rolling",
     "export": "bench.export",
+    "downloads": "bench.downloads",
     "shelf": "bench.shelf",
     "pages": "bench.dashboard_browser",
     "openings": "bench.openings",

@@ -192,6 +192,11 @@ def _forget_peak(pid: int) -> int:
     return _status(pid, "VmRSS")
 
 
+def memory_of(pid: int) -> int:
+    """Returns the resident bytes of a process."""
+    return _status(pid, "VmRSS")
+
+
 def _status(pid: int, name: str) -> int:
     found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found, f"{name} is in /proc"
