@@ -190,6 +190,12 @@ class TheTruth(TestCase):
             with self.subTest(stray_us=stray_us):
                 self.assertEqual(voice.is_free.tolist(), [False] * 50 + [is_free] + [False] * 49)
 
+    def test_packets_beside_a_small_step_back_are_sorted_and_may_lag_before_it(self) -> None:
+        spurts = (Spurt(SECOND, 150),)
+        faults = (Fault("loss", 2 * SECOND, count=6, voice=0), Fault("step", 2_641_000, -60_000))
+        call = plan(*faults, voices=(Voice("8:acs:a", 0, spurts),))
+        self.assertEqual(tried(call).violations, [])
+
 
 class NumberedSamples(TestCase):
     def test_are_found_from_any_two_neighbours(self) -> None:

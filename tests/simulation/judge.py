@@ -165,6 +165,18 @@ def _near_small_step(voice: VoiceTruth, number: int) -> bool:
     )
 
 
+def _sorted_us(voice: VoiceTruth, number: int) -> int:
+    """Returns how far a packet may be moved because a small step back near it looks like packets
+    out of order, which are sorted.
+    """
+    depart_us = voice.packets[number].depart_us
+    return sum(
+        -size_us
+        for at_us, size_us in voice.world.steps
+        if size_us < 0 and is_unseen(size_us) and abs(at_us - depart_us) <= -size_us
+    )
+
+
 def _alignment(
     world: World,
     heard: Sequence[tuple[VoiceTruth, list[Heard]]],
@@ -182,9 +194,10 @@ def _alignment(
                     continue
                 verdict.errors_ms.append(one.error_us / 1000)
                 text = f"{voice.raw_id}: packet {number} is {one.error_us / 1000:+.1f} ms off"
-                upper = TOLERANCE_US + voice.excuse_us[number] + unit
+                lower = TOLERANCE_US + unit + _sorted_us(voice, number)
+                upper = lower + voice.excuse_us[number]
                 least = max(least, (one.error_us - upper, text))
-                most = min(most, (one.error_us + TOLERANCE_US + unit, text))
+                most = min(most, (one.error_us + lower, text))
         if least[0] > highest:
             verdict.note("alignment", least[1])
         elif most[0] < lowest:
