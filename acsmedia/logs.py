@@ -15,6 +15,7 @@ from django.utils.functional import LazyObject
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
+from calls.export.errors import AccessEnded
 from calls.lockout import client_address
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,15 @@ class FailedProbes(logging.Filter):
         request = getattr(record, "request", None)
         is_unavailable = getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE
         return not (is_unavailable and request is not None and request.path == "/readyz")
+
+
+class EndedDownloads(logging.Filter):
+    """Drops the traceback with which a server notes a download that was cut off because its user
+    may not have it any more: `calls.http.access` has logged that.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], AccessEnded))
 
 
 def _user_of(request: HttpRequest) -> str:

@@ -366,13 +366,14 @@ LOGGING: dict[str, Any] = {
     "filters": {
         "refused": {"()": "acsmedia.logs.RefusedRequests"},
         "probes": {"()": "acsmedia.logs.FailedProbes"},
+        "downloads": {"()": "acsmedia.logs.EndedDownloads"},
         "layer": {"()": "calls.live.channel.WithoutLayerErrors"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "structured",
-            "filters": ["refused", "probes", "layer"],
+            "filters": ["refused", "probes", "downloads", "layer"],
         }
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},

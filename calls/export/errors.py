@@ -13,6 +13,12 @@ from __future__ import annotations
 from uuid import UUID
 
 
+class AccessEnded(Exception):
+    """The user may not have the file any more. No response: one that has begun is cut off, so that
+    its beginning is not taken for a complete file.
+    """
+
+
 class ExportError(Exception):
     status = 500
     parameter = "detail"

@@ -16,15 +16,12 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from rest_framework.authtoken.models import Token
 
+from calls.export.errors import AccessEnded
 from calls.permissions import Needed, missing
 
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 5.0
-
-
-class AccessEnded(Exception):
-    """The response is cut off, so that its beginning is not taken for a complete file."""
 
 
 class Access:

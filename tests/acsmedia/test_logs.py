@@ -6,11 +6,12 @@ import logging
 from typing import Any
 from unittest import mock
 
-from django.test import Client, TestCase, override_settings
+from django.test import Client, SimpleTestCase, TestCase, override_settings
 from structlog.testing import capture_logs
 
-from acsmedia.logs import FailedProbes, RefusedRequests
+from acsmedia.logs import EndedDownloads, FailedProbes, RefusedRequests
 from acsmedia.monitoring import health
+from calls.export.errors import AccessEnded
 from tests.people import person
 
 
@@ -67,3 +68,12 @@ class RefusedRequestTests(TestCase):
     def test_other_lines_stay(self) -> None:
         self.assertEqual(self.lines_of("/nothing", Client()), [])
         self.assertEqual(len(self.handler.lines), 1)
+
+
+class EndedDownloadTests(SimpleTestCase):
+    def test_a_download_that_was_cut_off_on_purpose_is_no_error_of_the_server(self) -> None:
+        for error, is_kept in ((AccessEnded(), False), (ValueError(), True), (None, True)):
+            info = (type(error), error, None) if error else None
+            record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 1, "", (), info)
+            with self.subTest(error=error):
+                self.assertIs(EndedDownloads().filter(record), is_kept)
