@@ -80,29 +80,30 @@ def other_sockets(handshakes: Collection[Handshake]) -> dict[str, datetime]:
     return {str(call_id): connected_at for call_id, connected_at in earliest}
 
 
-def decided(handshakes: Collection[Handshake]) -> dict[str, Handshake]:
-    """Returns the handshakes by stream. One that is a guess, because the database could not be
-    asked when its socket opened, is replaced: if the latest call of its connection id had ended by
-    then, it begins a new one.
+def decided(handshakes: Sequence[Handshake]) -> list[Handshake]:
+    """Returns the handshakes. One that is a guess, because the database could not be asked when its
+    socket opened, is replaced: if the latest call of its connection id had ended by then, it begins
+    a new one.
     """
-    by_stream = {one.stream_id: one for one in handshakes}
-    guesses = {stream_id: one for stream_id, one in by_stream.items() if one.is_guess}
+    guesses = {one.stream_id: one for one in handshakes if one.is_guess}
     if not guesses:
-        return by_stream
+        return [*handshakes]
     columns = ("stream_id", "call__continuation", "call", "call__continued_from_id")
     rows = Subscription.objects.filter(stream_id__in=guesses).order_by()
-    for stream_id, number, call_id, former_id in rows.values_list(*columns):  # decided before
-        handshake = guesses.pop(str(stream_id), by_stream[str(stream_id)])
-        by_stream[str(stream_id)] = _in_call(handshake, call_id, number, former_id)
-    latest = latest_calls({UUID(one.call_id): one.call_connection_id for one in guesses.values()})
-    for stream_id, one in guesses.items():
+    places = {
+        str(stream_id): (call_id, number, former_id)  # decided before
+        for stream_id, number, call_id, former_id in rows.values_list(*columns)
+    }
+    new = [one for stream_id, one in guesses.items() if stream_id not in places]
+    latest = latest_calls({UUID(one.call_id): one.call_connection_id for one in new})
+    for one in new:
         link = latest.get(UUID(one.call_id), CallLink(UUID(one.call_id)))
         # Its age, by the clock that gave it the time, says when it opened by the database's clock.
         age = timedelta(microseconds=max(0, time.time_ns() // 1000 - one.connected_at_us))
-        if link in latest.values() and not going_on([link], [stream_id], database_now() - age):
+        if link in latest.values() and not going_on([link], [one.stream_id], database_now() - age):
             link = link.following
-        by_stream[stream_id] = _in_call(one, link.id, link.number, link.continued_from)
-    return by_stream
+        places[one.stream_id] = link.id, link.number, link.continued_from
+    return [_in_call(one, *places[one.stream_id]) if one.is_guess else one for one in handshakes]
 
 
 def _in_call(handshake: Handshake, call_id: UUID, number: int, former_id: UUID | None) -> Handshake:

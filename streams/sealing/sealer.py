@@ -389,7 +389,7 @@ def announce(updates: Sequence[JournalUpdate]) -> None:
     announced = [update.announcement for update in updates if update.announcement]
     handshakes = queries.decided([one.handshake for one in announced])
     rows.announce(
-        [replace(one, handshake=handshakes[one.handshake.stream_id]) for one in announced]
+        [replace(one, handshake=of) for one, of in zip(announced, handshakes, strict=True)]
     )
 
 

@@ -116,12 +116,11 @@ def prepare(files: Sequence[SealJob], spool_folder: Path) -> None:
     """
     spool.sync_files(file.path for file in files)
     without_axis = []
-    for file in files:
-        file.handshake = _handshake_at(file.path)
-    decided = queries.decided([file.handshake for file in files if file.handshake])
-    for file in files:
+    found = [(file, _handshake_at(file.path)) for file in files]
+    decided = iter(queries.decided([handshake for _, handshake in found if handshake]))
+    for file, handshake in found:
         left = _read_state(_state_path(file.path))
-        file.state, file.handshake = left or StreamState(), decided.get(file.stream_id)
+        file.state, file.handshake = left or StreamState(), next(decided) if handshake else None
         if file.handshake is None and left and left.handshake:
             file.handshake = structs.replace(left.handshake, sequence=file.sequence)
         if left is None and file.handshake and not _continue_axis(file, spool_folder):
