@@ -80,7 +80,7 @@ class Application:
                 path("<path:rest>", unknown),
             ]
         )
-        requests: Any = UpgradeRequired(http if pages else ProbesOnly(http))
+        requests: Any = UpgradeRequired(http if pages else ProbesOnly(http), recorder)
         self._router = ProtocolTypeRouter({"http": BodyLimit(requests), "websocket": sockets})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -58,7 +58,7 @@ class FailedProbes(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)
         is_unavailable = getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE
-        return not (is_unavailable and request is not None and request.path == "/readyz")
+        return not (is_unavailable and request is not None and request.path_info == "/readyz")
 
 
 class EndedDownloads(logging.Filter):

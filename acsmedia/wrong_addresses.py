@@ -22,20 +22,29 @@ UPGRADE_REQUIRED = 426  # RFC 9110, section 15.5.22
 NOT_UPGRADED = b"This address takes WebSockets only. Does the proxy pass Upgrade and Connection?\n"
 
 
+class Refusals:
+    """Logs refusals and counts them in the recorder; None: this process has none."""
+
+    def __init__(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+        self._log = RefusalLog(time.monotonic)
+
+    def note(self, reason: Reason, scope: dict[str, Any]) -> None:
+        self._log.write(reason, scope)
+        if self._recorder:
+            self._recorder.note_refusal(reason.name.lower(), from_acs=has_call_id(scope))
+            self._recorder.note_handshake("refused")
+
+
 class UnknownSocket:
     """Refuses sockets of unknown addresses, before accept. `recorder`: None if there is none."""
 
     def __init__(self, recorder: Recorder | None) -> None:
-        self._recorder = recorder
-        self._refusals = RefusalLog(time.monotonic)
+        self._refusals = Refusals(recorder)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
-        self._refusals.write(Reason.WRONG_PATH, scope)
-        if self._recorder:
-            name = Reason.WRONG_PATH.name.lower()
-            self._recorder.note_refusal(name, from_acs=has_call_id(scope))
-            self._recorder.note_handshake("refused")
+        self._refusals.note(Reason.WRONG_PATH, scope)
         await refuse(scope, send, *NOT_FOUND)
 
 
@@ -44,15 +53,16 @@ class UpgradeRequired:
     others on to `application`.
     """
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, recorder: Recorder | None) -> None:
         self._application = application
-        self._refusals = RefusalLog(time.monotonic)
+        self._refusals = Refusals(recorder)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["path"].rstrip("/") != MEDIA_PATH:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path.rstrip("/") != MEDIA_PATH:
             await self._application(scope, receive, send)
             return
-        self._refusals.write(Reason.NOT_UPGRADED, scope)
+        self._refusals.note(Reason.NOT_UPGRADED, scope)
         headers = [
             (b"content-type", b"text/plain"),
             (b"content-length", b"%d" % len(NOT_UPGRADED)),

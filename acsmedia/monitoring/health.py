@@ -39,6 +39,8 @@ from streams.daemon_thread import in_daemon_thread
 
 PROBE_SECONDS = 2.0
 """Time limit of one probe. All run concurrently, so the whole answer takes no longer."""
+KEYS_SECONDS = 3.0
+"""The same for the keys of ACS, which may have to be fetched."""
 
 KEEP_SECONDS = 1.0
 """How long a result is reused, so that frequent requests cost the disk and database nothing."""
@@ -58,9 +60,6 @@ EFFECTS = {
     "processes": "calls are recorded; each process shows only its own calls live",
 }
 """Effect of a failure on the next call, by check."""
-
-KEYS_SECONDS = 3.0
-"""The same for the keys of ACS, which may have to be fetched."""
 
 GIVE_UP_SECONDS = 30.0
 """A trial that hangs longer is abandoned, and the next request starts a new one."""

@@ -129,14 +129,29 @@ class RoutingTests(MediaSocketTestCase):
         )
 
     async def test_a_request_that_was_not_upgraded_is_logged(self) -> None:
-        for path, pages in (("/ws/acs/media", True), ("/ws/acs/media/", False)):
+        for path, pages, prefix in (
+            ("/ws/acs/media", True, ""),
+            ("/ws/acs/media/", False, ""),
+            ("/acs/ws/acs/media", True, "/acs"),
+            ("/ws/acs/media", True, "/acs"),
+        ):
             application = Application(self.recorder, HandshakeAuth("off"), pages=pages)
-            with capture_logs() as lines:
+            with capture_logs() as lines, override_settings(FORCE_SCRIPT_NAME=prefix):
                 answer = await HttpCommunicator(application, "GET", path).get_response(timeout=10)
             self.assertEqual(answer["status"], 426)
             self.assertIn(b"Upgrade", answer["body"])
             reasons = [line["reason"] for line in lines if line["event"] == "stream refused"]
             self.assertEqual(reasons, ["not a WebSocket handshake"])
+        self.assertEqual(self.recorder.stats().refusals, {("not_upgraded", False): 4})
+
+    async def test_a_call_that_was_not_upgraded_counts_as_a_refusal_of_acs(self) -> None:
+        headers = [(b"x-ms-call-connection-id", b"the call")]
+        await HttpCommunicator(
+            self.application, "GET", "/ws/acs/media", headers=headers
+        ).get_response(timeout=10)
+        stats = self.recorder.stats()
+        self.assertEqual(stats.refusals, {("not_upgraded", True): 1})
+        self.assertEqual(stats.handshakes["refused"], 1)
 
     async def test_browser_sockets_and_http_are_routed(self) -> None:
         self.assertEqual(

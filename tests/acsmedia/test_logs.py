@@ -63,6 +63,8 @@ class RefusedRequestTests(TestCase):
             readiness = health.readiness_of("all")  # without a result of another test
             with mock.patch.object(health._readiness, "_probes", readiness._probes):
                 self.assertEqual(Client().get("/readyz").status_code, 503)
+                with override_settings(FORCE_SCRIPT_NAME="/acs"):
+                    self.assertEqual(Client().get("/readyz").status_code, 503)
         self.assertEqual(self.handler.lines, [])
 
     def test_other_lines_stay(self) -> None:
