@@ -92,8 +92,14 @@ def sealing(spool_folder: Path) -> Iterator[Sealer]:
 def left_in(spool_folder: Path) -> Left:
     set_aside = sum(
         name.endswith(spool.SET_ASIDE)
-        for entry in os.scandir(spool_folder)
-        if entry.is_dir()
-        for name in os.listdir(entry)  # noqa: PTH208 - thousands of names
+        for folder in spool_folder.iterdir()
+        for name in _names_in(folder)
     )
     return Left(backlog_of(spool_folder, time.time()).files, set_aside)
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - thousands of names
+    except (FileNotFoundError, NotADirectoryError):  # removed by the sealer
+        return []

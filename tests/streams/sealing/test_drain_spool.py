@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from calls.models import RecorderProcess, Segment
 from streams.journal import spool
+from streams.management.commands.drain_spool import Left, left_in
 from tests.streams.journals import Socket
 from tests.streams.packets import START_US, speech
 from tests.streams.spools import SpoolTest
@@ -46,6 +49,18 @@ class DrainTests(SpoolTest):
         self.process.die()
         with self.assertRaisesRegex(CommandError, "0 journals left, 1 set aside"):
             self.drain()
+
+    def test_the_sealer_may_remove_a_folder_while_files_are_counted(self) -> None:
+        listdir = os.listdir
+
+        def names_in(folder: Any) -> list[str]:
+            if Path(folder) == self.process.folder:
+                raise FileNotFoundError
+            return listdir(folder)
+
+        with mock.patch("os.listdir", names_in):
+            self.assertEqual(left_in(self.spool), Left(journals=0, set_aside=0))
+        self.process.die()
 
     def test_a_host_that_never_recorded_is_empty(self) -> None:
         with override_settings(SPOOL_DIR=Path("/nonexistent/spool")):
