@@ -33,6 +33,22 @@ def clock_after(seconds: int, *, ppm: int = 0, delay_us: int = 30_000) -> Arriva
     return clock
 
 
+class AfterTheYoungestPacket(TestCase):
+    def test_the_time_since_it_is_known_once_the_socket_has_brought_one(self) -> None:
+        clock = ArrivalClock()
+        self.assertEqual(clock.passed_us(START_US), 0)
+        clock.add(START_US, START_US, lead_of(START_US, START_US))
+        passed = [clock.passed_us(at_us) for at_us in (None, START_US - 1, START_US + SECOND)]
+        self.assertEqual(passed, [0, 0, SECOND])
+
+    def test_a_long_pause_is_expected_to_be_as_long_as_arrival_shows(self) -> None:
+        clock = ArrivalClock()
+        self.assertIsNone(clock.expected_us(START_US))
+        clock.add(START_US, START_US, lead_of(START_US, START_US))
+        hour_us = START_US + 3600 * SECOND
+        self.assertLess(abs((clock.expected_us(hour_us) or 0) - hour_us), 5_000)
+
+
 class Limits(TestCase):
     def test_nothing_is_known_before_the_first_packet(self) -> None:
         clock = ArrivalClock()
