@@ -26,7 +26,9 @@ from calls.audio import codec, waveform
 from calls.audio.codec import DamagedAudio
 from calls.audio.levels import level_of
 from calls.audio.origin import Origin, origin_in
+from calls.identity import CallLink
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.models.continuations import create_and_lock
 from calls.storage import read_object
 from calls.storage.integrity import SEGMENT_NAME, THREADS, Finding
 from calls.storage.threads import call_and_disconnect
@@ -39,6 +41,8 @@ finds the journal after all would take it for sealed.
 GAP_SECONDS = 0.06
 """Missing time that is longer is a gap (docs/timeline.md)."""
 GAP_REASON = "not_known"
+MAX_CONTINUATIONS = 1_000
+"""Calls of one connection id that are tried."""
 EPSILON = timedelta(milliseconds=1)
 """Places of different sample rates are compared with this tolerance."""
 
@@ -157,19 +161,35 @@ def _write(orphans: Sequence[Orphan], now: datetime) -> list[Finding]:
 def _lock_calls(orphans: Iterable[Orphan]) -> None:
     """Creates the missing calls and locks all of them, in the order in which sealers do."""
     calls: dict[UUID, Call] = {}
+    later: dict[UUID, UUID] = {}
     for orphan in sorted(orphans, key=lambda one: (str(one.call_id), one.origin.connected_us)):
         if orphan.call_id not in calls:
+            link = _link_of(orphan)
+            later[link.following.id] = link.id
             calls[orphan.call_id] = Call(
                 id=orphan.call_id,
                 call_connection_id=orphan.origin.call_connection_id,
                 correlation_id=orphan.origin.correlation_id,
                 started_at=from_microseconds(orphan.origin.connected_us),
+                continuation=link.number,
+                continued_from_id=link.continued_from,
             )
-    Call.objects.bulk_create(calls.values(), ignore_conflicts=True)
-    locked = Call.objects.select_for_update(no_key=True).filter(id__in=calls).order_by("id")
-    for call_id, started_at in locked.values_list("id", "started_at"):
+    for call_id, started_at in create_and_lock(calls.values()).items():
         if calls[call_id].started_at < started_at:
             Call.objects.filter(id=call_id).update(started_at=calls[call_id].started_at)
+    for later_id in Call.objects.filter(id__in=later).values_list("id", flat=True):
+        Call.objects.filter(id=later[later_id]).update(continued_in_id=later_id)
+
+
+def _link_of(orphan: Orphan) -> CallLink:
+    """Returns the place of a call among those of its connection id: its id tells it."""
+    origin = orphan.origin
+    link = CallLink(identity.call_id_of(origin.call_connection_id, UUID(origin.stream_id)))
+    while link.id != orphan.call_id:
+        if link.number == MAX_CONTINUATIONS:
+            return CallLink(orphan.call_id)  # of another sender than ACS
+        link = link.following
+    return link
 
 
 def _write_sockets(orphans: Iterable[Orphan]) -> None:

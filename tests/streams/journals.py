@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from msgspec import structs
 
 from calls import identity
+from calls.identity import CallLink
 from streams.journal import files as journal_files
 from streams.journal.files import Journal
 from streams.journal.records import (
@@ -36,13 +37,24 @@ CONNECTION = "connection"
 
 
 def handshake_of(
-    connection: str = CONNECTION, *, connected_us: int = START_US, segment_seconds: float = 10.0
+    connection: str = CONNECTION,
+    *,
+    connected_us: int = START_US,
+    segment_seconds: float = 10.0,
+    number: int = 0,
 ) -> Handshake:
-    """Returns the handshake of a new socket of the call."""
+    """Returns the handshake of a new socket of the call. `number`: ended calls before it."""
     stream_id = uuid4()
-    call_id = str(identity.call_id_of(connection, stream_id))
+    link = CallLink(identity.call_id_of(connection, stream_id), number)
     return Handshake(
-        str(stream_id), call_id, connection, "correlation", connected_us, segment_seconds
+        str(stream_id),
+        str(link.id),
+        connection,
+        "correlation",
+        connected_us,
+        segment_seconds,
+        continued_from=str(link.continued_from or ""),
+        continuation=number,
     )
 
 
@@ -104,10 +116,14 @@ class Socket:
         segment_seconds: float = 10.0,
         metadata: Metadata | None = None,
         announced: bool = True,
+        number: int = 0,
     ) -> None:
         self.folder = folder
         self.handshake = handshake_of(
-            connection, connected_us=connected_us, segment_seconds=segment_seconds
+            connection,
+            connected_us=connected_us,
+            segment_seconds=segment_seconds,
+            number=number,
         )
         self.journal = Journal(folder, self.handshake)
         self._voices: dict[str, int] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 from django.core.management import CommandError, call_command
@@ -13,7 +14,7 @@ from django.db.models import QuerySet
 from calls.audio import codec
 from calls.audio.origin import Origin, origin_in
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
-from calls.storage import audio_store, read_object, write_object
+from calls.storage import audio_store, integrity, read_object, write_object
 from streams.sealing.sealer import Sealer
 from tests.calls.storage.checked_call import HOURS_AGO, IntegrityTestCase
 from tests.streams.journals import Socket
@@ -24,7 +25,10 @@ SEGMENT = (
     *("id", "participant_id", "subscription_id", "start_sample", "sample_count", "sample_rate"),
     *("sha256", "peak_dbfs", "rms_dbfs", "audio_name", "stored_bytes", "peaks"),
 )
-CALL = ("id", "call_connection_id", "correlation_id", "started_at")
+CALL = (
+    *("id", "call_connection_id", "correlation_id", "started_at"),
+    *("continuation", "continued_from_id", "continued_in_id"),
+)
 PARTICIPANT = ("id", "call_id", "raw_id", "kind", "heard_at", "heard_until", "voice")
 SUBSCRIPTION = (
     *("id", "call_id", "stream_id", "subscription_id", "encoding", "sample_rate", "channels"),
@@ -78,6 +82,20 @@ class AdoptionTests(IntegrityTestCase):
         self.assertGreater(len(findings), 5)
         self.assertEqual(self.rows(), self.before)
         self.assertEqual(self.check()[:2], (0, []))
+
+    def test_a_continued_call_is_linked_again(self) -> None:
+        """Otherwise the next socket of the connection would extend it although it has ended."""
+        later = Socket(self.spool / OWN, connected_us=START_US + 3_600_000_000, number=1)
+        later.say(speech(50, start_us=START_US + 3_600_000_000)).close()
+        Sealer(self.spool, self.spool / OWN).round()
+        self.make_old()
+        before = self.rows()
+        for page in (500, 1):  # with pages of one object, either call may be adopted first
+            self.delete_rows()
+            with self.subTest(page), mock.patch.object(integrity, "PAGE", page):
+                self.check("--adopt")
+                self.assertEqual(self.rows(), before)
+                self.assertEqual(Call.objects.get(continuation=1).pk, later.call_id)
 
     def test_an_adopted_call_has_ended_in_an_unknown_way(self) -> None:
         self.delete_rows()
