@@ -23,6 +23,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.contrib.auth import get_user_model
 from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 from zipstream import ZipStream
@@ -145,8 +146,12 @@ def _manifest(
 
 
 def _admit_to_live(call: Call, user: Any) -> None:
-    """Notes in the ledger who hears a live call. Raises `NotListening`."""
-    if missing(user, to_get_audio(is_live=True, download=True)):
+    """Notes in the ledger who hears a live call. Raises `NotListening`.
+
+    Permissions are read anew: the zip may have been requested an hour ago.
+    """
+    present = get_user_model().objects.filter(pk=user.pk, is_active=True).first()
+    if not present or missing(present, to_get_audio(is_live=True, download=True)):
         raise NotListening(STILL_LIVE)
     note_playback(call.pk, user.get_username())
 

@@ -108,7 +108,7 @@ class Refused(Exception):
 
     @property
     def is_signed(self) -> bool:
-        """Whether Microsoft has signed the token, so that no stranger can cause this refusal."""
+        """Whether Microsoft has signed the token: scanners have none."""
         return self.reason in SIGNED
 
 

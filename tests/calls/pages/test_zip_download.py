@@ -86,6 +86,16 @@ class LiveCalls(ZipTests):
         )
         self.assertTrue(ended["audio"])
 
+    def test_are_left_out_once_the_permission_is_withdrawn(self) -> None:
+        """Its audio may come an hour after the request for the zip."""
+        user = person("late", *("view_call", "hear_recording", "export_recording", "listen_live"))
+        user.get_all_permissions()  # the request has asked
+        user.user_permissions.remove(Permission.objects.get(codename="listen_live"))
+        made = b"".join(zip_archive.pieces([self.call.pk], ExportRequest(), user))
+        (line,) = json.loads(ZipFile(BytesIO(made)).read("manifest.json"))["calls"]
+        self.assertEqual((line["audio"], line["left_out"]), ("", zip_archive.STILL_LIVE))
+        self.assertFalse(LedgerEntry.objects.filter(kind="listening").exists())
+
     async def test_are_noted_in_the_ledger(self) -> None:
         listen = await Permission.objects.aget(codename="listen_live")
         await self.exporter.user_permissions.aadd(listen)
