@@ -26,7 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from calls.storage import WrongStore, adoption, damage, deletion, integrity
 from calls.storage.integrity import Fault, Finding, Page, Scope
-from calls.storage.witness import Witness
+from calls.storage.store_check import StoreCheck
 
 FAULTS_FOUND, NOT_COMPLETED = 1, 2
 """Exit codes: faults were found; the check was not made, or not completed."""
@@ -136,7 +136,7 @@ class CheckState:
 class Command(BaseCommand):
     help = DESCRIPTION
     _as_json = _yes = _repair = _adopt = False
-    _witness: Witness
+    _store_check: StoreCheck
     requires_system_checks: list[str] = []  # it must also run with settings that stop a recorder
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
@@ -156,7 +156,7 @@ class Command(BaseCommand):
         """Exits with 0 if all is well, 1 if faults were found, 2 if the check was not completed."""
         scope = Scope(_parse_since(options["since"]), options["call"], options["quick"])
         state = CheckState.load(scope, resume=options["resume"])
-        self._witness = Witness()
+        self._store_check = StoreCheck()
         self._as_json, self._yes = options["json"], options["yes"]
         self._repair, self._adopt = options["repair"], options["adopt"]
         try:
@@ -187,7 +187,7 @@ class Command(BaseCommand):
         and the errors of the store.
         """
         try:
-            self._witness.confirm()
+            self._store_check.confirm()
         except WrongStore:
             if not self._yes:
                 raise

@@ -10,7 +10,7 @@ from uuid import uuid4
 from calls.models import LedgerEntry
 from calls.storage import (
     audio_store,
-    witness,
+    store_check,
 )
 from tests.calls.storage.checked_call import IntegrityTestCase
 
@@ -48,18 +48,18 @@ class WrongStoreTests(IntegrityTestCase):
         self.assertEqual(LedgerEntry.objects.present_audio_faults().count(), 4)
 
     def test_a_store_that_is_unmounted_during_a_check_is_not_missing_audio(self) -> None:
-        confirm, times = witness.Witness.confirm, iter(range(9))
+        confirm, times = store_check.StoreCheck.confirm, iter(range(9))
 
         def then_unmounted(self_: Any) -> None:
             confirm(self_)
             if next(times) == 0:
                 self.elsewhere()
 
-        with mock.patch.object(witness.Witness, "confirm", then_unmounted):
+        with mock.patch.object(store_check.StoreCheck, "confirm", then_unmounted):
             self.assertEqual(self.check()[:2], (2, []))
         self.assertFalse(LedgerEntry.objects.exists())
 
     def test_a_sample_is_looked_for_among_many_segments(self) -> None:
-        with mock.patch.object(witness, "SAMPLE", 2):
-            self.assertEqual(len(witness._some_names()), 2)
+        with mock.patch.object(store_check, "SAMPLE", 2):
+            self.assertEqual(len(store_check._some_names()), 2)
             self.assertEqual(self.check()[0], 0)

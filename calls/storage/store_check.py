@@ -18,8 +18,8 @@ SAMPLE = 20
 """Segments looked for; a check that finds any of them trusts the store."""
 
 
-class Witness:
-    """Names of objects that the store had when it was last asked."""
+class StoreCheck:
+    """Confirms that the store is the right one. Remembers names of objects that it has had."""
 
     def __init__(self) -> None:
         self._names: Sequence[str] = ()
