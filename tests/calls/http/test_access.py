@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory, TestCase
 from rest_framework.authtoken.models import Token
 
-from calls.http.access import CHECK_SECONDS, Access, AccessEnded, user_of
+from calls.export.errors import AccessEnded
+from calls.http.access import CHECK_SECONDS, Access, user_of
 from calls.permissions import TO_EXPORT, TO_HEAR, Needed
 from tests.people import person
 

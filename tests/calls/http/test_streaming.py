@@ -7,7 +7,8 @@ import threading
 from collections.abc import Generator
 from unittest import IsolatedAsyncioTestCase
 
-from calls.http.access import Access, AccessEnded
+from calls.export.errors import AccessEnded
+from calls.http.access import Access
 from calls.http.streaming import (
     THREADS,
     THREADS_OF_A_USER,
