@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Max
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
@@ -26,19 +27,31 @@ def latest_calls(asked: Mapping[UUID, str]) -> dict[UUID, CallLink]:
 
     `asked`: connection ids, by the id of the first call. Index: call_connection_id.
     """
-    recorded = Call.objects.filter(call_connection_id__in=asked.values()).order_by()
-    known = set(recorded.values_list("call_connection_id", flat=True).distinct())
-    found: dict[UUID, CallLink] = {}
-    for first_id, connection_id in asked.items():
-        if connection_id not in known:
-            continue
-        calls = Call.objects.filter(call_connection_id=connection_id).order_by("-continuation")
-        for call_id, number in calls.values_list("id", "continuation")[:MAX_READ]:
-            link = CallLink(first_id, number)
-            if link.id == call_id:  # else of another sender
-                found[first_id] = link
-                break
-    return found
+    # All sockets of a process that restarts ask at once, so this is two queries for all of them.
+    recorded = Call.objects.filter(call_connection_id__in=set(asked.values())).order_by()
+    numbers = dict(recorded.values_list("call_connection_id").annotate(Max("continuation")))
+    last = {
+        first_id: CallLink(first_id, numbers[connection_id])
+        for first_id, connection_id in asked.items()
+        if connection_id in numbers
+    }
+    ids = {link.id for link in last.values()}
+    existing = set(Call.objects.filter(id__in=ids).values_list("id", flat=True))
+    found = {
+        first_id: link if link.id in existing else _latest_call(first_id, asked[first_id])
+        for first_id, link in last.items()
+    }
+    return {first_id: link for first_id, link in found.items() if link}
+
+
+def _latest_call(first_id: UUID, connection_id: str) -> CallLink | None:
+    """Returns the latest call although another sender has one with a higher number."""
+    calls = Call.objects.filter(call_connection_id=connection_id).order_by("-continuation")
+    for call_id, number in calls.values_list("id", "continuation")[:MAX_READ]:
+        link = CallLink(first_id, number)
+        if link.id == call_id:
+            return link
+    return None
 
 
 def going_on(

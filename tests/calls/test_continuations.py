@@ -72,6 +72,17 @@ class Latest(TestCase):
             delete_call(call.id, timezone.now())
             self.assertEqual(self.latest(), latest)
 
+    def test_many_connection_ids_take_two_queries(self) -> None:
+        """All sockets of a process that restarts ask at once, and wait."""
+        asked = {}
+        for number in range(20):
+            call = make_call(f"connection {number}")
+            asked[call.id] = call.call_connection_id
+        chain(3)
+        with self.assertNumQueries(2):
+            latest = latest_calls({**asked, FIRST: CONNECTION, uuid4(): "without a call"})
+        self.assertEqual(latest, {FIRST: link(2), **{one: CallLink(one) for one in asked}})
+
     def test_calls_of_another_sender_with_this_connection_id_are_left_out(self) -> None:
         other = CallLink(identity.call_id_of(CONNECTION, uuid4(), "another"), 3)
         Call.objects.create(
