@@ -28,7 +28,6 @@ SHARED = {
     "streams/sealing/overlaps/stored.py": (
         "tests.streams.sealing.overlaps.test_placement",
         "tests.streams.sealing.overlaps.test_placement_by_timestamp",
-        "tests.streams.sealing.overlaps.test_together",
     ),
     "streams/simulator/scenario/packets.py": ("tests.streams.simulator.scenario.test_audio",),
     "streams/timeline/beginning.py": (

@@ -312,10 +312,10 @@ def _change_rows(additions: Collection[Addition], used: Collection[UUID], now: d
 
 def _leave(addition: Addition) -> None:
     """Corrects what was derived from segments at places where they are no longer."""
-    left = [one for one in addition.moves if one.start_sample < one.stored.start_sample]
-    raw_ids = {one.raw_id for one in (*addition.vacated, *left)}
-    raw_ids |= {one.segment.raw_id for cut in addition.cuts for one in cut.pieces}
-    ids = {raw_id: identity.participant_id_of(addition.call_id, raw_id) for raw_id in raw_ids}
+    ids = {
+        one.raw_id: identity.participant_id_of(addition.call_id, one.raw_id)
+        for one in addition.vacated
+    }
     for one in addition.vacated:
         gaps.delete_beside(ids[one.raw_id], one)
     participants.correct(ids.values())

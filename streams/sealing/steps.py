@@ -52,7 +52,6 @@ from streams.sealing.digest import (
     load_state,
 )
 from streams.sealing.overlaps.changes import read_pcm
-from streams.sealing.overlaps.open_time import TOUCH_US
 from streams.sealing.overlaps.other_clock import place_again, rows_off
 from streams.sealing.overlaps.placement import Move, Placement, Stored, without_overlaps
 from streams.sealing.overlaps.rates import separate_rates
@@ -227,7 +226,7 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
     if not queries.connected_before(left.handshake, file.handshake):
         return False
     continue_axis(file.state, left)
-    if (left.ended_us or 0) >= file.handshake.connected_at_us - TOUCH_US:
+    if (left.ended_us or 0) > file.handshake.connected_at_us:
         left.timeline.tracks = {
             raw_id: Track(track.sample_rate, shift_us=track.shift_us)
             for raw_id, track in left.timeline.tracks.items()

@@ -18,7 +18,7 @@ from streams.timeline.timeline import Gap
 from tests.settings import STORAGES
 from tests.simulation import mutations
 from tests.simulation.judge import judged
-from tests.simulation.plan import HOUR, KINDS, PACKET_US, SECOND, Fault, Plan, Spurt, Voice, plan_of
+from tests.simulation.plan import HOUR, KINDS, SECOND, Fault, Plan, Spurt, Voice, plan_of
 from tests.simulation.recorder import Recorder, Stored, digested
 from tests.simulation.report import Totals, table
 from tests.simulation.runs import simulate
@@ -213,18 +213,6 @@ class NumberedSamples(TestCase):
             list(pieces_of(recorded, spoken, 1)),
             [Piece(0, 0, 100), Piece(100, None, 7), Piece(107, 501, 99), Piece(206, 0, 50)],
         )
-
-
-class TheTruthOfBursts(TestCase):
-    def test_packets_stamped_at_once_on_two_sockets_have_no_order(self) -> None:
-        """Each may be late or early by the length of those of the other socket."""
-        world = world_of(plan())
-        for packet, socket in zip(world.packets[0], (0, 0, 1, 0), strict=False):
-            packet.socket, packet.arrivals = socket, [packet.depart_us]
-            packet.stamp_us = 7 if packet.number < 3 else 8
-        truth = VoiceTruth(world, 0)
-        self.assertEqual([one // PACKET_US for one in truth.early_us[:4]], [0, 0, 2, 0])
-        self.assertEqual([one // PACKET_US for one in truth.excuse_us[:4]], [1, 1, 0, 0])
 
 
 class Seeds(TestCase):

@@ -197,7 +197,6 @@ def _alignment(
                 lower = TOLERANCE_US + unit + _sorted_us(voice, number)
                 upper = lower + voice.excuse_us[number]
                 least = max(least, (one.error_us - upper, text))
-                lower += voice.early_us[number]
                 most = min(most, (one.error_us + lower, text))
         if least[0] > highest:
             verdict.note("alignment", least[1])
@@ -221,8 +220,7 @@ def _together(
             second = voice.packets[one.number].true_us // SECOND
             key = int(voice.region[one.number]), second
             low, high = extent.get(key, (1e18, -1e18))
-            early_us = float(voice.early_us[one.number])
-            extent[key] = min(low, one.error_us + early_us), max(high, one.error_us - excused)
+            extent[key] = min(low, one.error_us), max(high, one.error_us - excused)
         for key, (low, high) in extent.items():
             seconds.setdefault(key, []).append((low, high, voice.raw_id))
     limit = TOLERANCE_US + 2 * unit_us(world.plan) + hidden_us(world) + 1_000

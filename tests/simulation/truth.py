@@ -14,7 +14,7 @@ recorder could know better:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 
 import numpy as np
@@ -62,7 +62,6 @@ class VoiceTruth:
             )
         self.delay_us = self._delays()
         self.excuse_us = self._excuses()
-        self.early_us = PACKET_US * self._equals(range(len(self.packets)))
         self.is_free = self._free()
 
     @property
@@ -87,32 +86,33 @@ class VoiceTruth:
         audio keeps all that follow it there.
         """
         excuses: Ints = np.zeros(len(self.packets), np.int64)
-        later = PACKET_US * self._equals(range(len(self.packets) - 1, -1, -1))
         if self.world.plan.voices[self.packets[0].voice].ppm <= 0 and not self.delay_us.any():
-            return excuses + later
+            return excuses
         end_us = 0
         for number, packet in enumerate(self.packets):
             if self.received[number]:
                 end_us = max(end_us, packet.true_us + int(self.delay_us[number]))
                 excuses[number] = end_us - packet.true_us
                 end_us += PACKET_US
-        return excuses + later
+        return excuses + PACKET_US * self._later_equals()
 
-    def _equals(self, numbers: Iterable[int]) -> Ints:
-        """Returns how many packets before each in `numbers` have its stamp on another socket."""
-        equals: Ints = np.zeros(len(self.packets), np.int64)
+    def _later_equals(self) -> Ints:
+        """Returns for each packet how many later ones have its stamp, on other sockets: nobody can
+        know the order of these.
+        """
+        later: Ints = np.zeros(len(self.packets), np.int64)
         if len({one.socket for one in self.packets if one.is_received}) < 2:
-            return equals
+            return later
         seen: Counter[int | None] = Counter()
         seen_on: Counter[tuple[int | None, int]] = Counter()
-        for number in numbers:
+        for number in range(len(self.packets) - 1, -1, -1):
             packet = self.packets[number]
             if self.is_timed(number):
                 own = packet.stamp_us, packet.socket
-                equals[number] = seen[packet.stamp_us] - seen_on[own]
+                later[number] = seen[packet.stamp_us] - seen_on[own]
                 seen[packet.stamp_us] += 1
                 seen_on[own] += 1
-        return equals
+        return later
 
     def _delays(self) -> Ints:
         """Returns how late each packet looks by all packets of the next 2 s on its socket and at

@@ -8,10 +8,11 @@ space. Nothing ever overlaps.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import merge
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 
 @dataclass(slots=True)
@@ -145,7 +146,7 @@ class Layout:
         last = self._cut(min(block.end, space[1]), packet, is_cuttable)
         packets: list[Block] = []
         for part in [*self.blocks[first:last], block]:
-            packets += packets_of(part, packet) if is_cuttable(part) else [part]
+            packets += _packets(part, packet) if is_cuttable(part) else [part]
         self.blocks[first:last] = sorted(packets, key=start_of)
         last = first + len(packets)
         if self._push_from(max(first, 1), last) > limit:
@@ -154,10 +155,35 @@ class Layout:
         self._join(max(first - 1, 0), last + 1)
         return True
 
-    def replace(self, number: int, blocks: Sequence[Block]) -> None:
-        """Replaces the blocks from a number on by these, which are in order."""
-        self.blocks[number:] = blocks
-        self._join(max(number - 1, 0), len(self.blocks))
+    def merge(
+        self,
+        block: Block,
+        packet: int,
+        stamp_of: Callable[[Block], int],
+        is_cuttable: Callable[[Block], bool],
+        reach: int,
+    ) -> bool:
+        """Inserts the packets of a block between those up to `reach` samples from it, in the order
+        of their timestamps; returns False and changes nothing if that pushes audio further than
+        that.
+        """
+        before = list(self.blocks)
+        first = bisect_right(self.blocks, block.start - reach, key=end_of)
+        last = bisect_left(self.blocks, block.end + reach, key=start_of)
+        theirs: list[Block] = []
+        for part in self.blocks[first:last]:
+            theirs += _packets(part, packet) if is_cuttable(part) else [part]
+        merged = merge(
+            *(_in_order(blocks, stamp_of) for blocks in (theirs, _packets(block, packet))),
+            key=itemgetter(0, 1),
+        )
+        self.blocks[first:last] = [one for _, _, one in merged]
+        last = first + len(theirs) + -(-block.count // packet)
+        if self._push_from(max(first, 1), last) > reach:
+            self.blocks = before
+            return False
+        self._join(max(first - 1, 0), last + 1)
+        return True
 
     def fill(self, block: Block, packet: int) -> list[Block]:
         """Inserts the packets of a block whose place is free; returns the others, in order."""
@@ -282,5 +308,15 @@ class Layout:
             yield done, block.count
 
 
-def packets_of(block: Block, packet: int) -> list[Block]:
+def _in_order(
+    blocks: Iterable[Block], stamp_of: Callable[[Block], int]
+) -> Iterator[tuple[int, int, Block]]:
+    """Yields blocks with their timestamps, which never decrease, and their places."""
+    latest = -1
+    for block in blocks:
+        latest = max(latest, stamp_of(block))
+        yield latest, block.start, block
+
+
+def _packets(block: Block, packet: int) -> list[Block]:
     return [block.part(at, min(packet, block.count - at)) for at in range(0, block.count, packet)]

@@ -20,11 +20,6 @@ STEP_US = 600_000_000
 has another time.
 """
 
-TOUCH_US = 20_000
-"""Sockets that are no further apart may have been open at the same time: the network may have held
-up the news that the second one was opened, or hurried the end of the first.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class OpenTime:

@@ -1,11 +1,8 @@
 """Places the segments of a file in a track that has audio of other sockets already. PURE.
 
 Packets that another socket has stored are dropped, and counted; the audio around them continues the
-stored audio. If timestamps differ from the places, all audio of sockets that were open at the same
-time is placed by them (`together.py`).
-
-Else, other audio that overlaps by at most `TOLERANCE_US` is shifted, or the stored audio that
-follows it is. Packets of a voice that two sockets carried in turn are interleaved. Where more
+stored audio. Other audio that overlaps by at most `TOLERANCE_US` is shifted, or the stored audio
+that follows it is. Packets of a voice that two sockets carried in turn are interleaved. Where more
 overlaps, audio of sockets that were open at the same time moves as a whole; else the new packets
 move into the next free space (law 5: the order of arrival stands).
 """
@@ -13,25 +10,18 @@ move into the next free space (law 5: the order of arrival stands).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import groupby
 from uuid import UUID
 
 from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
 from streams.sealing.overlaps.equal_audio import BYTES, Audio, Distances, Match, matches_of
 from streams.sealing.overlaps.layout import Block, Layout
-from streams.sealing.overlaps.runs import Run, runs_of, tracks_of
+from streams.sealing.overlaps.runs import Run, runs_of
 from streams.sealing.overlaps.stamps import part_of
-from streams.sealing.overlaps.stored import (
-    Cut,
-    Move,
-    Placement,
-    Reader,
-    Stored,
-    phases_of,
-    without_copies,
-)
-from streams.sealing.overlaps.together import Edge, Limits, Source, Together
+from streams.sealing.overlaps.stored import Cut, Move, Reader, Stored
 from streams.timeline.track import LOOK_AHEAD_US, TOLERANCE_US
 
 __all__ = ["Cut", "Move", "Placement", "Reader", "Stored", "without_overlaps"]
@@ -46,6 +36,21 @@ EVERYWHERE = (-(1 << 62), 1 << 62)
 """Positions between which audio lies that adjoins no equal audio."""
 
 
+@dataclass(slots=True)
+class Placement:
+    """The positions of a file's audio, and the changes of stored audio that they need.
+
+    `duplicate`: packets dropped because they are stored already; `vacated`: stored segments, where
+    they were, that another clock had put there.
+    """
+
+    segments: list[SealedSegment] = field(default_factory=list)
+    duplicate: int = 0
+    moves: list[Move] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    vacated: list[Move] = field(default_factory=list)
+
+
 def without_overlaps(
     segments: Sequence[SealedSegment],
     stored: Mapping[str, Sequence[Stored]],
@@ -58,15 +63,37 @@ def without_overlaps(
     it and was open at the same time; `beside`: those that were.
     """
     placement = Placement()
-    for (raw_id, rate), of_track in tracks_of(segments).items():
+    for (raw_id, rate), of_track in _tracks(segments).items():
         rows = [row for row in stored.get(raw_id, ()) if row.sample_rate == rate]
-        new = without_copies(of_track, rows, placement)
+        new = _without_copies(of_track, rows, placement)
         track = _Track(raw_id, rate, rows, (stream_id, frozenset(beside)), read)
         if any(track.concerns(segment) for segment in new):
             track.place(new, placement)
         else:
             placement.segments += new
     return placement
+
+
+def _tracks(segments: Iterable[SealedSegment]) -> dict[tuple[str, int], list[SealedSegment]]:
+    tracks: dict[tuple[str, int], list[SealedSegment]] = {}
+    for segment in segments:
+        tracks.setdefault((segment.raw_id, segment.sample_rate), []).append(segment)
+    return tracks
+
+
+def _without_copies(
+    segments: Iterable[SealedSegment], rows: Iterable[Stored], placement: Placement
+) -> list[SealedSegment]:
+    """Drops segments whose audio is stored at exactly their position: nothing has to be read."""
+    by_place = {(row.start_sample, row.end_sample): row.sha256 for row in rows}
+    new = []
+    for segment in segments:
+        digest = by_place.get((segment.start_sample, segment.end_sample))
+        if digest is not None and digest == sha256(segment.pcm).hexdigest():
+            placement.duplicate += segment.packets
+        else:
+            new.append(segment)
+    return new
 
 
 class _Track:
@@ -109,7 +136,7 @@ class _Track:
         first packets of a run move stored ones to the place of its next packets.
         """
         runs = self._runs = runs_of(segments)
-        rest = [] if self._place_together(runs) else self._insert_runs(runs)
+        rest = self._insert_runs(runs)
         lowest = rest[0].start if rest else 0
         for block in rest:
             self._layout.insert_behind(block, lowest)
@@ -124,64 +151,6 @@ class _Track:
         packets = sum(segment.packets for segment in segments)
         placement.duplicate += packets - sum(part.packets for part in parts)
         self._change_rows(placement)
-
-    def _place_together(self, runs: Sequence[Run]) -> bool:
-        """Places all packets of sockets that were open at the same time by their timestamps, if
-        some of these do not follow from the places; returns False if that is not possible.
-        """
-        audios = [run.audio for run in runs]
-        near = [
-            (audio, row)
-            for audio in audios
-            for row in self._near(audio.start, audio.end, self._far)
-            if self._is_beside(row)
-        ]
-        has_stamps = any(run.has_stamps for run in runs)
-        has_stamps |= any(row.stamps is not None for _, row in near)
-        beside = sum(self._shared(audio, self._is_beside) for audio in audios)
-        others = sum(map(self._common, audios)) - beside
-        if not near or not has_stamps or others > self._tolerance:
-            return False
-        starts = [start for audio, row in near for start in (audio.start, row.start_sample)]
-        ends = [end for audio, row in near for end in (audio.end, row.end_sample)]
-        stored = [
-            Source(block, self._follows(block.start), not self._may_be_cut(row), phase=phase)
-            for row, block, phase in zip(
-                self._rows, self._layout.blocks, phases_of(self._rows, self._packet), strict=True
-            )
-            if block.end > min(*starts, audios[0].start)
-        ]
-        limits = Limits(self._packet, self._tolerance, self._far, self._far)
-        together = Together((min(starts), max(ends)), self._stamp_of, limits)
-        return together.place(stored, [*self._left(audios)], self._layout)
-
-    def _follows(self, start: int, *, is_new: bool = False) -> bool:
-        """Whether audio there follows stored audio without a gap; new audio that of its socket."""
-        number = bisect_right(self._ends, start) - 1
-        is_near = number >= 0 and start - self._ends[number] <= self._tolerance
-        return is_near and not (is_new and self._is_other(self._rows[number]))
-
-    def _may_be_cut(self, row: Stored) -> bool:
-        is_own = not self._is_other(row)
-        return (is_own or self._is_beside(row)) and self._pcm_of(row) is not None
-
-    def _left(self, audios: Sequence[Audio]) -> Iterator[Source]:
-        """Yields the parts of runs that no other socket has stored."""
-        common = sum(map(self._common, audios))
-        for number, audio in enumerate(audios):
-            matches = self._matches(audios, number, common)
-            source = len(self._rows) + number
-            for block, (first, last), _ in self._new_blocks(audio, matches, source):
-                block.start = audio.start + block.first
-                after = Edge(self._stamp_at(first - 1), first) if first > EVERYWHERE[0] else None
-                before = Edge(self._stamp_at(last), last) if last < EVERYWHERE[1] else None
-                follows = block.first > 0 or self._follows(block.start, is_new=True)
-                yield Source(block, follows, is_new=True, after=after, before=before)
-
-    def _stamp_at(self, at: int) -> int:
-        """Returns the timestamp of a stored sample at a position."""
-        row = self._rows[bisect_right(self._ends, at)]
-        return abs(row.stamp_of(at - row.start_sample, self._packet) or at)
 
     def _insert_runs(self, runs: Sequence[Run]) -> list[Block]:
         """Inserts runs without what is stored already; returns the parts of them that have no space
@@ -222,6 +191,8 @@ class _Track:
             at = self._adjoin(block, space)
             is_known = EVERYWHERE[0] < space[0] and space[1] < EVERYWHERE[1]
             limit = self._far if is_known or is_far else self._limit
+        elif self._merge(block):
+            return []
         elif self._beside:  # as a whole, if that moves no audio further
             most = self._layout.longest_push(block) - 1
         if (
@@ -232,12 +203,24 @@ class _Track:
             return []
         return self._layout.fill(block, self._packet)
 
-    def _stamp_of(self, block: Block) -> int | None:
-        """Returns the timestamp of the packet that a block ends with, if it has one."""
-        last = block.first + block.count - 1
+    def _merge(self, block: Block) -> bool:
+        """Inserts the packets of a block in the order of timestamps, if some of them, or of the
+        audio beside it, do not follow from the places.
+        """
+        near = [
+            row for row in self._near(block.start, block.end, self._far) if self._is_beside(row)
+        ]
+        is_new = self._is_new(block) and self._runs[block.source - len(self._rows)].has_stamps
+        if not near or not (is_new or any(row.stamps is not None for row in near)):
+            return False
+        return self._layout.merge(block, self._packet, self._stamp_of, self._is_cuttable, self._far)
+
+    def _stamp_of(self, block: Block) -> int:
+        """Returns the timestamp of the first sample of a block, or its place."""
         if self._is_new(block):
-            return self._runs[block.source - len(self._rows)].stamp_of(last, self._packet)
-        return self._rows[block.source].stamp_of(last, self._packet)
+            run = self._runs[block.source - len(self._rows)]
+            return run.stamp_of(block.first, self._packet)
+        return self._rows[block.source].stamp_of(block.first, self._packet)
 
     def _insert_whole(self, block: Block, at: int | None, limit: int) -> bool:
         if at is None:
@@ -354,10 +337,7 @@ class _Track:
 
     def _common(self, audio: Audio) -> int:
         """Returns the samples of a run for whose time another socket has stored audio."""
-        return self._shared(audio, self._is_other)
-
-    def _shared(self, audio: Audio, is_counted: Callable[[Stored], bool]) -> int:
-        near = filter(is_counted, self._near(audio.start, audio.end))
+        near = filter(self._is_other, self._near(audio.start, audio.end))
         return sum(
             min(audio.end, row.end_sample) - max(audio.start, row.start_sample) for row in near
         )

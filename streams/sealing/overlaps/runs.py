@@ -27,14 +27,16 @@ class Run:
     def has_stamps(self) -> bool:
         return any(segment.stamps is not None for segment in self.segments)
 
-    def stamp_of(self, sample: int, packet: int) -> int | None:
-        """Returns the timestamp of one of its samples, if it has one."""
+    def stamp_of(self, sample: int, packet: int) -> int:
+        """Returns the timestamp of one of its samples, or its place."""
         number = 0
         while sample >= self.segments[number].sample_count:
             sample -= self.segments[number].sample_count
             number += 1
         segment = self.segments[number]
-        return None if segment.stamps is None else stamp_at(segment.stamps, sample, packet)
+        if segment.stamps is not None:
+            return stamp_at(segment.stamps, sample, packet)
+        return segment.start_sample + sample
 
     def parts(self, block: Block) -> list[SealedSegment]:
         """Returns the segments, or parts of them, that a block of this run consists of."""
@@ -74,11 +76,3 @@ def runs_of(segments: Iterable[SealedSegment]) -> list[Run]:
         else:
             runs.append([segment])
     return [Run(run) for run in runs]
-
-
-def tracks_of(segments: Iterable[SealedSegment]) -> dict[tuple[str, int], list[SealedSegment]]:
-    """Returns the segments by raw id and rate."""
-    tracks: dict[tuple[str, int], list[SealedSegment]] = {}
-    for segment in segments:
-        tracks.setdefault((segment.raw_id, segment.sample_rate), []).append(segment)
-    return tracks

@@ -6,9 +6,7 @@ contiguous, its places do not tell which packets of the other socket belong betw
 in the order spoken, they never decrease.
 
 A segment has one timestamp for each 20 ms from its first sample on: the sample on the axis at which
-its packet was stamped, eight bytes each. It is negative if the packet had none, and its arrival
-tells the order; and 0 (`UNKNOWN`) if nothing does. A segment has none if all packets are where they
-were stamped.
+its packet was stamped, eight bytes each. It has none if all packets are where they were stamped.
 """
 
 from __future__ import annotations
@@ -26,13 +24,11 @@ from streams.timeline.track import LOOK_AHEAD_US
 SIZE = 8
 """Bytes of one timestamp."""
 
-UNKNOWN = 0
-
 MARGIN_US = 60_000_000
 """The clocks of two hosts differ by less, and a burst of the network arrives within it."""
 
 Places = Mapping[bytes, Collection[int]]
-"""Where the timestamps of all packets with some PCM lie on the axis; negative: by arrival."""
+"""Where the timestamps of all packets with some PCM lie on the axis."""
 
 
 class Stamps:
@@ -67,15 +63,15 @@ class Stamps:
         for record in self._records:
             if not isinstance(record, Audio) or (until_us and record.arrived_us > until_us):
                 continue
-            stamp_us, sign = record.timestamp_us, 1
+            stamp_us = record.timestamp_us
             if stamp_us is not None:
                 delay_us = record.arrived_us - stamp_us
             elif delay_us is not None:
-                stamp_us, sign = record.arrived_us - delay_us, -1
+                stamp_us = record.arrived_us - delay_us
             if stamp_us is not None:
                 for shift_us in state.timeline.epochs:
                     raw_id = state.voices.get(record.voice, "")
-                    self._note(raw_id, record.pcm, sign * (stamp_us + shift_us))
+                    self._note(raw_id, record.pcm, stamp_us + shift_us)
         stamped: list[SealedSegment] = []
         for run in _contiguous(segments):
             stamped += _with_stamps(run, self._places.get(run[0].raw_id, {}))
@@ -122,9 +118,7 @@ def _with_stamps(run: Sequence[SealedSegment], known: Places) -> list[SealedSegm
         for at in range(0, len(pcm), size)
     ]
     stamps = _in_order(found)
-    if not any(stamps) or all(
-        stamp == start + number * packet for number, stamp in enumerate(stamps)
-    ):
+    if all(stamp == start + number * packet for number, stamp in enumerate(stamps)):
         return list(run)
     packed = pack(f"<{len(stamps)}q", *stamps)
     stamped, at = [], 0
@@ -137,15 +131,15 @@ def _with_stamps(run: Sequence[SealedSegment], known: Places) -> list[SealedSegm
 
 def _stamp_of(places_us: Iterable[int], place: int, rate: int) -> int | None:
     """Returns the only timestamp that a packet may have, as a sample on the axis."""
-    stamps = {(abs(one) * rate // 1_000_000) * (1 if one > 0 else -1) for one in places_us}
-    far = LOOK_AHEAD_US * rate // 1_000_000
-    near = [stamp for stamp in stamps if abs(abs(stamp) - place) <= far]
+    stamps = {place_us * rate // 1_000_000 for place_us in places_us}
+    near = [stamp for stamp in stamps if abs(stamp - place) * 1_000_000 <= LOOK_AHEAD_US * rate]
     return near[0] if len(near) == 1 else None
 
 
-def _in_order(signed: Sequence[int | None]) -> list[int]:
-    """Returns the longest part of the timestamps that never decreases; the others are wrong."""
-    stamps = [None if one is None else abs(one) for one in signed]
+def _in_order(stamps: Sequence[int | None]) -> list[int]:
+    """Returns the longest part of the timestamps that never decreases; the others are wrong, or
+    unknown, and replaced by the one before. Empty, if none is known.
+    """
     ends: list[int] = []  # by length: the lowest last timestamp
     lengths = []
     for stamp in stamps:
@@ -154,13 +148,15 @@ def _in_order(signed: Sequence[int | None]) -> list[int]:
             ends[length - 1 : length] = [stamp]
         lengths.append(length)
     wanted, after = len(ends), ends[-1] if ends else 0
-    kept: list[int] = []
-    for one, stamp, length in zip(
-        reversed(signed), reversed(stamps), reversed(lengths), strict=True
-    ):
-        if one is not None and stamp is not None and length == wanted and stamp <= after:
+    filled: list[int] = []
+    for stamp, length in zip(reversed(stamps), reversed(lengths), strict=True):
+        if stamp is not None and length == wanted and stamp <= after:
             wanted, after = wanted - 1, stamp
-            kept.append(one)
+            filled.append(stamp)
         else:
-            kept.append(UNKNOWN)
-    return kept[::-1]
+            filled.append(-1)
+    filled.reverse()
+    for number, stamp in enumerate(filled):
+        if stamp < 0:
+            filled[number] = filled[number - 1] if number else after
+    return filled if ends else []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 from streams.sealing.digest import SealedSegment
@@ -28,9 +27,11 @@ class Stored:
     def end_sample(self) -> int:
         return self.start_sample + self.sample_count
 
-    def stamp_of(self, sample: int, packet: int) -> int | None:
-        """Returns the timestamp of one of its samples, if it has one."""
-        return None if self.stamps is None else stamp_at(self.stamps, sample, packet)
+    def stamp_of(self, sample: int, packet: int) -> int:
+        """Returns the timestamp of one of its samples, or its place."""
+        if self.stamps is None:
+            return self.start_sample + sample
+        return stamp_at(self.stamps, sample, packet)
 
 
 Reader = Callable[[Stored], bytes | None]
@@ -60,49 +61,3 @@ class Cut:
 
     stored: Stored
     pieces: tuple[SealedSegment, ...]
-
-
-@dataclass(slots=True)
-class Placement:
-    """The positions of a file's audio, and the changes of stored audio that they need.
-
-    `duplicate`: packets dropped because they are stored already; `vacated`: stored segments, where
-    they were, that another clock had put there.
-    """
-
-    segments: list[SealedSegment] = field(default_factory=list)
-    duplicate: int = 0
-    moves: list[Move] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
-    vacated: list[Move] = field(default_factory=list)
-
-
-def without_copies(
-    segments: Iterable[SealedSegment], rows: Iterable[Stored], placement: Placement
-) -> list[SealedSegment]:
-    """Drops segments whose audio is stored at exactly their position: nothing has to be read."""
-    by_place = {(row.start_sample, row.end_sample): row.sha256 for row in rows}
-    new = []
-    for segment in segments:
-        digest = by_place.get((segment.start_sample, segment.end_sample))
-        if digest is not None and digest == sha256(segment.pcm).hexdigest():
-            placement.duplicate += segment.packets
-        else:
-            new.append(segment)
-    return new
-
-
-def phases_of(rows: Iterable[Stored], packet: int) -> Iterator[int]:
-    """Yields for each segment by how many samples its first packet has begun before it: segments
-    are cut between samples, and packets begin with the contiguous audio of their socket.
-    """
-    before: Stored | None = None
-    phase = 0
-    for row in rows:
-        follows = before is not None and (row.stream_id, row.start_sample) == (
-            before.stream_id,
-            before.end_sample,
-        )
-        phase = (phase + before.sample_count) % packet if before and follows else 0
-        before = row
-        yield phase

@@ -78,6 +78,38 @@ class Insert(TestCase):
         self.assertEqual(places(track), [(0, 100, 0), (139, 300, 1)])
 
 
+class Merge(TestCase):
+    """Packets of two sockets in the order of their timestamps."""
+
+    def merge(self, track: Layout, new: Block, stamps: dict[tuple[int, int], int]) -> bool:
+        def stamp_of(one: Block) -> int:
+            return stamps.get((one.source, one.first), one.start)
+
+        return track.merge(new, PACKET, stamp_of, lambda one: one.source != 7, 100)
+
+    def test_late_audio_goes_behind_what_was_stamped_before_it(self) -> None:
+        track = layout((0, 40), (60, 80))
+        stamps = {(0, 0): 50, (0, 20): 60, (NEW, 0): 20, (NEW, 20): 40}
+        self.assertTrue(self.merge(track, block(20, 60), stamps))
+        self.assertEqual(places(track), [(20, 60, NEW), (60, 100, 0), (100, 120, 1)])
+
+    def test_equal_timestamps_are_in_order_of_their_places(self) -> None:
+        track = layout((0, 40))
+        self.assertTrue(self.merge(track, block(10, 50), dict.fromkeys([(0, 0), (NEW, 0)], 50)))
+        self.assertEqual(places(track), [(0, 20, 0), (20, 40, NEW), (40, 60, 0), (60, 80, NEW)])
+
+    def test_audio_that_may_not_be_cut_stays_whole(self) -> None:
+        track = Layout([Block(0, 60, 7)])
+        self.assertTrue(self.merge(track, block(20, 40), {(NEW, 0): -5}))
+        self.assertEqual(places(track), [(20, 40, NEW), (40, 100, 7)])
+
+    def test_audio_moves_no_further_than_the_reach(self) -> None:
+        track = layout((0, 120))
+        before = list(track.blocks)
+        self.assertFalse(self.merge(track, block(0, 120), {(NEW, 0): -5}))
+        self.assertEqual(track.blocks, before)
+
+
 class InsertAt(TestCase):
     """Equal audio shows between which packets the new ones belong."""
 

@@ -30,15 +30,15 @@ class Runs(TestCase):
 
 
 class Stamps(TestCase):
-    def test_a_sample_has_its_timestamp_or_none(self) -> None:
+    def test_a_sample_has_its_timestamp_or_its_place(self) -> None:
         run = Run(
             [
                 new(0, voice(0, 2), stamps=stamps_of(3, 4)),
                 new(2 * PACKET, voice(2, 4)),
             ]
         )
-        found = [run.stamp_of(sample, PACKET) for sample in (0, PACKET, 3 * PACKET)]
-        self.assertEqual(found, [START + 3 * PACKET, START + 4 * PACKET, None])
+        found = [run.stamp_of(sample, PACKET) - START for sample in (0, PACKET, 3 * PACKET)]
+        self.assertEqual(found, [3 * PACKET, 4 * PACKET, 3 * PACKET])
         self.assertTrue(run.has_stamps)
         self.assertFalse(Run(run.segments[1:]).has_stamps)
 

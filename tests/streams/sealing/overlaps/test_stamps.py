@@ -7,7 +7,7 @@ from unittest import TestCase
 
 from streams.journal.records import Audio, Record, Voice
 from streams.sealing.digest import SealedSegment, StreamState
-from streams.sealing.overlaps.stamps import MARGIN_US, UNKNOWN, Stamps, part_of, stamp_at
+from streams.sealing.overlaps.stamps import MARGIN_US, Stamps, part_of, stamp_at
 from streams.timeline.track import Track, Waiting
 from tests.streams.sealing.overlaps.tracks import PACKET, RATE, START, new, voice
 
@@ -32,23 +32,15 @@ def stamped(
     segments: list[SealedSegment],
     state: StreamState | None = None,
     ends_us: tuple[int | None, ...] = (None,),
-) -> list[list[float | None] | None]:
-    """Returns the timestamps of each segment, in packets since the start; negative: by arrival;
-    None: unknown.
-    """
+) -> list[list[float] | None]:
+    """Returns the timestamps of each segment, in packets since the start."""
     found = Stamps(records).added_to(segments, state or state_of(), ends_us)
     return [
         None
         if one.stamps is None
-        else [_packets(stamp) for stamp in unpack(f"<{len(one.stamps) // 8}q", one.stamps)]
+        else [(stamp - START) / PACKET for stamp in unpack(f"<{len(one.stamps) // 8}q", one.stamps)]
         for one in found
     ]
-
-
-def _packets(stamp: int) -> float | None:
-    if stamp == UNKNOWN:
-        return None
-    return (abs(stamp) - START) / PACKET * (1 if stamp > 0 else -1)
 
 
 class Added(TestCase):
@@ -82,23 +74,23 @@ class Added(TestCase):
         stamps = Stamps([])
         stamps.note_waiting(state)
         (one,) = stamps.added_to([new(0, voice(0, 2))], state, [None])
-        self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, UNKNOWN))
+        self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, START + 2 * PACKET))
 
     def test_a_packet_without_one_has_that_of_its_arrival(self) -> None:
         records: list[Record] = [record(0, 0, 7), record(1, None, 11)]
-        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[0, -4]])
+        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[0, 4]])
 
     def test_before_the_first_with_one_it_is_unknown(self) -> None:
         records: list[Record] = [record(0, None, 11), record(1, 4)]
-        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[None, 4]])
+        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[4, 4]])
 
     def test_of_two_that_a_packet_may_have_none_is_known(self) -> None:
         records: list[Record] = [record(0, 4), record(1, 5), record(1, 6), record(2, 9)]
-        self.assertEqual(stamped(records, [new(0, voice(0, 3))]), [[4, None, 9]])
+        self.assertEqual(stamped(records, [new(0, voice(0, 3))]), [[4, 4, 9]])
 
-    def test_a_wrong_one_is_unknown(self) -> None:
+    def test_a_wrong_one_is_replaced_by_that_of_the_packet_before(self) -> None:
         records: list[Record] = [record(0, 90), record(1, 3), record(2, 99), record(3, 4)]
-        self.assertEqual(stamped(records, [new(0, voice(0, 4))]), [[None, 3, None, 4]])
+        self.assertEqual(stamped(records, [new(0, voice(0, 4))]), [[3, 3, 3, 4]])
 
     def test_one_far_away_is_none(self) -> None:
         self.assertEqual(stamped([record(0, 200)], [new(0, voice(0, 1))]), [None])

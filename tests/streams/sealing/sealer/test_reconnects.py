@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from uuid import uuid4
 
 from calls.models import LedgerEntry, Segment
 from streams.journal import spool
 from streams.sealing.sealer import TAKEOVER_SECONDS
 from tests.streams.journals import Socket
 from tests.streams.packets import RATE, START_US, Sent, speech
-from tests.streams.sealing.sealer.test_two_sockets import TwoSockets, voice
 from tests.streams.spools import SpoolTest
 
 START = START_US * RATE // 1_000_000
@@ -167,20 +165,3 @@ class Reconnect(SpoolTest):
         heard = b"".join(pcm for _, pcm in self.recorded())
         for packet in [*self.packets, *theirs]:
             self.assertEqual(heard.count(packet.pcm), 1)
-
-
-class AfterAStall(TwoSockets):
-    def test_the_end_of_one_socket_and_the_begin_of_the_next_may_arrive_at_once(self) -> None:
-        """Both were open while the network stood still, and carried a voice in turn."""
-        connection, packets = str(uuid4()), voice(20)
-        late_us = packets[-1].spoken_us + 2_000_000
-        burst = [replace(packet, spoken_us=late_us) for packet in packets]
-        old = self.open(self.process, connection, packets)
-        old.say(burst[10:])
-        old.close(at_us=late_us)
-        following = self.open(self.process, connection, burst)
-        following.say(burst[:10])
-        following.close(at_us=late_us)
-        self.process.round()
-        self.assert_in_place(connection, packets)
-        self.assertEqual(self.gaps(connection), [])
