@@ -6,7 +6,7 @@ VENV := .venv
 # Variables for one run, as in `make run PORT=8001`: HOST, PORT, DATA_DIR, SERVER, OPERATOR_PASSWORD
 # and all variables in the README. Make exports the variables of its command line to its commands.
 
-.PHONY: help run demo manage test test-once test-sqlite test-real lint coverage torture \
+.PHONY: help run demo manage test test-once test-pages test-sqlite test-real lint coverage torture \
   simulate-laws bench clean
 
 help:
@@ -29,16 +29,20 @@ demo: $(VENV)/installed
 manage: $(VENV)/installed
 	@exec $(VENV)/bin/python -m acsmedia.quickstart manage $(do)
 
-# Two parts in parallel: half of their time is spent waiting for clocks, processes and pages.
+# Three parts in parallel: they wait for clocks, processes and pages most of the time.
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory -j2 test-once test-real test-sqlite
+	@$(MAKE) --no-print-directory -j3 test-once test-real test-pages test-sqlite
 
-# Tags of tests that run once: pages in a browser, JavaScript, the build, servers with a database of
-# their own.
-ONCE = once browser javascript
+# Tags of tests that run once: the build, and servers with a database of their own; pages in a
+# browser, and JavaScript.
+PAGES = browser javascript
+ONCE = once $(PAGES)
 
 test-once: $(VENV)/installed-dev
-	$(VENV)/bin/python manage.py test $(ONCE:%=--tag %)
+	$(VENV)/bin/python manage.py test --tag once $(PAGES:%=--exclude-tag %)
+
+test-pages: $(VENV)/installed-dev
+	$(VENV)/bin/python manage.py test $(PAGES:%=--tag %)
 
 test-sqlite: $(VENV)/installed-dev
 	$(VENV)/bin/python manage.py test $(ONCE:%=--exclude-tag %)

@@ -45,13 +45,17 @@ class ACall(SimpleTestCase):
 
     def test_that_stalls_raises_an_alarm_until_it_continues(self) -> None:
         with self.watched("uvicorn") as (server, page):
+            expect(page.locator("#live")).to_have_attribute("data-connection", "live")
+            page.locator("#alarms-toggle").click()
             acs = self.simulate(server, "--seconds", "14", "--stall", "1:7")
             alarms = page.get_by_role("region", name="Alarms")
             expect(alarms).to_contain_text("Audio stalled", timeout=30_000)
+            expect(page.locator("#alarm-count")).to_have_text("1")
             expect(page.locator("[data-call] [data-part=alarms]")).to_have_text("Audio stalled")
             meter = page.get_by_role("meter").first
             expect(meter).to_have_attribute("aria-valuetext", "silent")
-            expect(alarms).to_be_hidden(timeout=20_000)
+            expect(alarms.get_by_text("No active alarms")).to_be_visible(timeout=20_000)
+            expect(page.locator("#alarm-count")).to_have_text("0")
             expect(meter).not_to_have_attribute("aria-valuetext", "silent")
             expect(page.locator("[data-call]:not([data-leaving])")).to_have_count(1)
             self.assertEqual(acs.wait(60), 0)
