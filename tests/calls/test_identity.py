@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calls import identity
-from calls.identity import kind_of, label_of
+from calls.identity import CallLink, kind_of, label_of
 
 USER = "3d20e1de-0d5a-4c1b-9d6b-0a4d9f3c1b2a"
 RAW_IDS = {
@@ -106,3 +106,23 @@ class Labels(TestCase):
             "x" * 41: "x" * 39 + "…",
         }
         self.assertEqual(labels, {raw_id: label_of(raw_id) for raw_id in labels})
+
+
+class CallLinks(TestCase):
+    """The chain of calls of one connection id."""
+
+    FIRST = UUID("961fe6d3-f6d4-5198-befd-fe5b85f4bf5d")
+
+    def test_the_first_call_keeps_its_id_and_continues_none(self) -> None:
+        first = CallLink(self.FIRST)
+        self.assertEqual((first.id, first.continued_from), (self.FIRST, None))
+
+    def test_ids_of_later_calls_never_change(self) -> None:
+        second = CallLink(self.FIRST).following
+        self.assertEqual(second, CallLink(self.FIRST, 1))
+        self.assertEqual(second.id, UUID("4a6b6857-92ad-5f91-959f-a82e126a5f83"))
+
+    def test_each_call_continues_the_one_before_it(self) -> None:
+        second = CallLink(self.FIRST).following
+        self.assertEqual(second.continued_from, self.FIRST)
+        self.assertEqual(second.following.continued_from, second.id)

@@ -69,6 +69,13 @@ class TheOutbox(SimpleTestCase):
         )
         self.assertEqual(self.outbox.take_totals_and_minutes(), [])
 
+    def test_only_the_newest_state_of_the_recorders_waits(self) -> None:
+        for refused in (1, 2):
+            self.outbox.put_recorders({"type": "recorders", "refused": refused})
+        newest = [{"type": "recorders", "refused": 2}]
+        self.assertEqual(self.outbox.take_totals_and_minutes(), newest)
+        self.assertEqual(self.outbox.take_totals_and_minutes(), [])
+
     def test_empty_levels_do_not_replace_waiting_ones(self) -> None:
         self.outbox.put_levels("one", {"a": [-30.0, -20.0]})
         self.outbox.put_levels("one", {})
