@@ -12,7 +12,11 @@ def _replace_constraint(schema_editor, include):
     # Not `UniqueConstraint(include=…)`: on SQLite Django would leave the whole constraint out.
     if schema_editor.connection.vendor == "postgresql":
         replace_unique_constraint(
-            schema_editor, "calls_segment", "segment_one_per_start", "participant_id, start_sample", include
+            schema_editor,
+            "calls_segment",
+            "segment_one_per_start",
+            "participant_id, start_sample",
+            include,
         )
 
 

@@ -111,9 +111,8 @@ class RemoveIndexOfForeignKey(migrations.AlterField):
             return
         model = to_state.apps.get_model(app_label, self.model_name)
         field = model._meta.get_field(self.name)
-        schema_editor.execute(
-            schema_editor._create_index_sql(model, fields=[field], concurrently=True)  # noqa: SLF001
-        )
+        index = schema_editor._create_index_sql  # noqa: SLF001 - Django has no public name for it
+        schema_editor.execute(index(model, fields=[field], concurrently=True))
 
 
 def replace_unique_constraint(

@@ -114,7 +114,8 @@ test("elements are put in order, and the one with the focus is never moved", () 
         parent.children.map((child) => child.name),
         wanted,
       );
-      if (wanted.includes(focused)) assert.equal(all.get(focused).moves, 0, `${focused}: ${wanted}`);
+      if (!wanted.includes(focused)) continue;
+      assert.equal(all.get(focused).moves, 0, `${focused}: ${wanted}`);
     }
   }
 });

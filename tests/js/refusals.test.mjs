@@ -24,7 +24,10 @@ test("a recorder that does not report is missing, and the text says what that me
     missingText({ ...state, silent_since: since }),
     /^A recorder has not .* may be lost\.$/,
   );
-  assert.match(missingText({ ...unknown, silent_since: since }), /^No recorder .* not being recorded/);
+  assert.match(
+    missingText({ ...unknown, silent_since: since }),
+    /^No recorder .* not being recorded/,
+  );
 });
 
 test("recorders without a common Redis are not seen", () => {

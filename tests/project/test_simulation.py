@@ -162,7 +162,7 @@ class TheJudgeOfAPause(Recorded):
 
 
 class TheTruth(TestCase):
-    """What no recorder can know."""
+    """Allowances of the judge for what no recorder can know."""
 
     def truth(self, recorded: Plan) -> VoiceTruth:
         """Returns the truth about the first voice of a recorded call."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
@@ -288,7 +288,7 @@ def _parse_since(text: str | None) -> datetime | None:
     try:
         day = parse_date(text)
         # both are made aware below
-        moment = datetime(day.year, day.month, day.day) if day else parse_datetime(text)  # noqa: DTZ001
+        moment = datetime.combine(day, time.min) if day else parse_datetime(text)
     except ValueError:
         moment = None
     if moment is None:

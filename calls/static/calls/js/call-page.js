@@ -35,10 +35,11 @@ function show(html) {
   const focused = facts.contains(document.activeElement) ? selectorOf(document.activeElement) : "";
   localiseTimes(fresh);
   openFolds(fresh);
-  const scrolled = [...facts.querySelectorAll("details[open] .folded")].map((each) => each.scrollTop);
+  const open = "details[open] .folded";
+  const scrolled = [...facts.querySelectorAll(open)].map((each) => each.scrollTop);
   facts.replaceChildren(fresh);
   facts
-    .querySelectorAll("details[open] .folded")
+    .querySelectorAll(open)
     .forEach((each, index) => (each.scrollTop = scrolled[index] ?? 0));
   page.dataset.state = fresh.dataset.state;
   if (focused) facts.querySelector(focused)?.focus({ preventScroll: true });

@@ -27,8 +27,8 @@ export function utcText(iso) {
 }
 
 /**
- * Returns the zone of a page: the one of the browser, `own`, or the one that the server has `stated`
- * if it knew `own` already: it may lack that zone. PURE.
+ * Returns the zone of a page: the one of the browser, `own`, or the one that the server has
+ * `stated` if it knew `own` already: it may lack that zone. PURE.
  * @param sent the zone in the cookie that the server got
  */
 export function zoneOf({ own, sent, stated }) {

@@ -89,7 +89,8 @@ export class AlarmDrawer {
   }
 
   #focusFirst() {
-    (this.list.querySelector("a:not([hidden]), button:not([hidden])") ?? at("alarms-close")).focus();
+    const first = this.list.querySelector("a:not([hidden]), button:not([hidden])");
+    (first ?? at("alarms-close")).focus();
   }
 
   #showBar() {

@@ -41,7 +41,8 @@ export class AlarmRows {
   tick(now) {
     for (const row of this.#rows.values()) {
       if (row.hasAttribute("data-over")) continue;
-      part(row, "lasts").textContent = clock((now - Date.parse(part(row, "since").dateTime)) / 1000);
+      const since = Date.parse(part(row, "since").dateTime);
+      part(row, "lasts").textContent = clock((now - since) / 1000);
     }
   }
 
@@ -60,7 +61,8 @@ export class AlarmRows {
     part(row, "call").textContent = call;
     part(row, "call").hidden = !call;
     part(row, "call").href = this.names.callUrl.replace("CALL", encodeURIComponent(alarm.call));
-    part(row, "participant").textContent = participant || (call ? "" : this.names.detailOf(alarm) || "Recorder");
+    const ofRecorder = call ? "" : this.names.detailOf(alarm) || "Recorder";
+    part(row, "participant").textContent = participant || ofRecorder;
     part(row, "since").dateTime = alarm.since;
     const listen = row.querySelector("[data-do=listen]"); // null without the permission
     if (listen) {

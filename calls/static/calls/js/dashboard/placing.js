@@ -1,7 +1,10 @@
 // Puts elements into an order without moving the one that has the focus: an element that is moved
 // in the document loses it.
 
-/** Makes `wanted` the children of `parent`, in this order. @param focused `document.activeElement` */
+/**
+ * Makes `wanted` the children of `parent`, in this order.
+ * @param focused `document.activeElement`
+ */
 export function place(parent, wanted, focused) {
   const kept = new Set(wanted);
   for (const child of [...parent.children]) if (!kept.has(child)) child.remove();

@@ -20,12 +20,13 @@ export function missingText({ reporting, silent_since: since, unseen = 0 }) {
 
 function unseenText(count) {
   const recorders = count === 1 ? "1 recorder has" : `${count} recorders have`;
-  return `${recorders} calls that this page cannot show live: the processes need a common REDIS_URL.`;
+  const reason = "the processes need a common REDIS_URL";
+  return `${recorders} calls that this page cannot show live: ${reason}.`;
 }
 
 /**
- * Returns the figure for the bar, and the words after it, which a phone has no room for; both are ""
- * if nothing was refused in the last hour.
+ * Returns the figure for the bar, and the words after it, which a phone has no room for; both are
+ * "" if nothing was refused in the last hour.
  */
 export function refusedText({ refused }) {
   const [fromAcs, others] = [sum(refused.from_acs), sum(refused.others)];

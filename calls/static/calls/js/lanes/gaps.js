@@ -1,5 +1,5 @@
-// Gaps of a track as they are drawn: wide ones over the height of the lane, the others in a strip at
-// its edge, where they hide nothing of the waveform. PURE.
+// Gaps of a track as they are drawn: wide ones over the height of the lane, the others in a strip
+// at its edge, where they hide nothing of the waveform. PURE.
 
 import { pixelsAt } from "./axis.js";
 

@@ -5,8 +5,8 @@ const TIME = "(?:(?:(\\d+):)?(\\d+):)?(\\d+(?:\\.\\d+)?)"; // hours and minutes 
 const PLACE = new RegExp(`(?:^#?|&)t=(?:npt:)?(?:${TIME})?(?:,${TIME})?(?:&|$)`);
 
 /**
- * Parses `t=60`, `t=1:00`, `t=1:02:03.5` or a range of two of them to {start, end} in seconds; `end`
- * is null for a moment, the result is null for any other fragment.
+ * Parses `t=60`, `t=1:00`, `t=1:02:03.5` or a range of two of them to {start, end} in seconds;
+ * `end` is null for a moment, the result is null for any other fragment.
  */
 export function placeIn(fragment) {
   const match = PLACE.exec(fragment);

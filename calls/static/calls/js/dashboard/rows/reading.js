@@ -1,5 +1,5 @@
-// Detects that someone is reading the rows, so that they do not move. On a phone nothing shows where
-// the reader looks: rows move on request only.
+// Detects that someone is reading the rows, so that they do not move. On a phone nothing shows
+// where the reader looks: rows move on request only.
 
 const POINTER_MS = 10_000; // a pointer left on the list does not count longer
 const LEFT_MS = 3000;
