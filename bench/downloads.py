@@ -1,6 +1,6 @@
 """Downloads of a long call: memory with slow readers, seeks, and the answers to others meanwhile.
 
-    python -m bench.downloads [--hours 24] [--seconds 60] [--server uvicorn daphne] [--direct]
+    python -m bench downloads [--hours 24] [--seconds 60] [--server uvicorn daphne] [--direct]
 
 Memory: ten clients read the whole call as WAV, one channel per track, at 50 kB/s each, from uvicorn
 and Daphne, directly and through the deployment's nginx; the table has the growth of the server, and
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -153,17 +152,6 @@ def run(args: argparse.Namespace, backends: Backends) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    args = parser.parse_args()
-    with Backends() as backends:
-        run(args, backends)
-    return 0
-
-
 @contextmanager
 def _subject(
     installation: Installation, name: str, through: str, long_call: UUID, short_call: UUID
@@ -294,7 +282,3 @@ def _make_other_user() -> None:
 
 def _text(value: Any) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
