@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Event
 from unittest import mock
@@ -22,7 +23,7 @@ from streams.ingest.call_chains import NO_CALL, UNANSWERED, FoundCall
 from tests.calls.rows import make_call, make_subscription
 from tests.streams.journals import Socket
 from tests.streams.spools import SpoolTest
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 def question(number: int) -> Question:
@@ -100,8 +101,11 @@ class Lookup(SimpleTestCase):
     async def test_nobody_waits_long_for_a_database_that_hangs(self) -> None:
         self.lookup = CallLookup(self.database, wait_seconds=0.01, clock=lambda: self.seconds)
         self.database.may_answer.clear()
-        with self.assertLogs("streams.call_lookup", "WARNING"):
-            self.assertEqual(await self.lookup.find(question(1)), UNANSWERED)
+        with self.assertLogs("streams.call_lookup", "WARNING") as logs:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                found = await asyncio.gather(*(self.lookup.find(question(1)) for _ in range(3)))
+        self.assertEqual(found, [UNANSWERED] * 3)
+        self.assertEqual(len(logs.output), 1, "one line for all that wait")
         self.seconds += module.RETRY_SECONDS
         self.assertEqual(await self.lookup.find(question(1)), UNANSWERED)
         self.assertEqual(len(self.database.asked), 1, "one question at a time")
@@ -120,6 +124,30 @@ class Lookup(SimpleTestCase):
             self.seconds += module.GIVE_UP_SECONDS + 1
             self.assertEqual(await self.lookup.find(question(1)), UNANSWERED)
         self.assertEqual(len(self.database.asked), 2)
+
+    async def test_the_late_answer_to_an_abandoned_question_begins_no_other(self) -> None:
+        gates, asked = [Event(), Event()], list[Future[Answers]]()
+        for gate in gates:
+            self.addCleanup(gate.set)
+        left = iter(gates)
+
+        def ask(questions: Sequence[Question]) -> Answers:
+            next(left).wait(30)
+            return self.database(questions)
+
+        self.lookup = CallLookup(ask, wait_seconds=0.01, clock=lambda: self.seconds)
+        for seconds in (0.0, module.GIVE_UP_SECONDS + 1):
+            self.seconds += seconds
+            with self.assertLogs("streams.call_lookup", "WARNING"):
+                self.assertEqual(await self.lookup.find(question(1)), UNANSWERED)
+            assert self.lookup._asked, "it hangs"
+            asked.append(self.lookup._asked)
+        delivered = asyncio.Event()
+        asked[0].add_done_callback(lambda _: loop.call_soon_threadsafe(delivered.set))
+        loop = asyncio.get_running_loop()
+        gates[0].set()
+        await delivered.wait()
+        self.assertIs(self.lookup._asked, asked[1], "one question at a time")
 
     async def test_a_handshake_that_is_cancelled_disturbs_no_other(self) -> None:
         self.database.may_answer.clear()

@@ -86,6 +86,7 @@ class Alarms(RecorderTestCase):
         (alarm,) = next(news["alarms"] for news in self.dashboards.news if news.get("alarms"))
         self.assertEqual((alarm["call"], alarm["alarm"]), (None, "acs_refused"))
         self.assertEqual(self.recorder.stats().refusals, {("wrong_stream_token", True): 1})
+        self.assertFalse(self.recorder._has_new_refusal, "the ticker would run for ever")
 
     async def test_strangers_raise_no_alarm_and_cause_no_news(self) -> None:
         for _scanner in range(1000):

@@ -69,6 +69,15 @@ class OneProcess(CallChainsCase):
         self.close(first)
         self.assertEqual(self.decide(), Decision(link(0)), "its last socket has just closed")
 
+    def test_the_latest_end_of_its_sockets_counts(self) -> None:
+        first, second = self.open(), self.open()
+        self.close(first)
+        self.chains.close(second, self.now_us() - 60_000_000)
+        self.seconds += GRACE - 0.001
+        self.assertEqual(self.decide(), Decision(link(0)))
+        self.seconds += 0.001
+        self.assertEqual(self.decide(), Decision(link(1)))
+
     def test_each_pause_begins_another_call(self) -> None:
         for number in range(4):
             self.assertEqual(self.decide(), Decision(link(number)))
@@ -109,6 +118,13 @@ class SeveralProcesses(CallChainsCase):
         self.close(second)
         self.assertEqual(self.chains.closed_sockets(FIRST), [first, second])
 
+    def test_of_many_closed_sockets_the_newest_are_known(self) -> None:
+        self.open()
+        closed = [self.open() for _ in range(module.MAX_SOCKETS + 2)]
+        for stream_id in closed:
+            self.close(stream_id)
+        self.assertEqual(self.chains.closed_sockets(FIRST), closed[2:])
+
 
 class WithoutDatabase(CallChainsCase):
     def test_the_first_call_is_a_guess(self) -> None:
@@ -142,6 +158,31 @@ class Memory(CallChainsCase):
         self.open_and_close(4)
         self.assertEqual(self.decide(first_id=UUID(int=2)).link.number, 0, "forgotten")
         self.assertEqual(self.decide(first_id=UUID(int=3)).link.number, 0, "within the grace time")
+        self.assertTrue(self.chains.is_decided(FIRST))
+
+    def test_no_call_is_forgotten_within_a_long_grace_time(self) -> None:
+        self.chains = CallChains(grace_seconds=KEPT, kept_seconds=GRACE)
+        self.open_and_close(2)
+        self.seconds += KEPT - 1
+        self.open_and_close(3)
+        self.assertTrue(self.chains.is_decided(UUID(int=2)))
+
+    def test_a_socket_after_a_quiet_hour_forgets_few_calls(self) -> None:
+        """One after the other, so that no handshake waits for all of them."""
+        for number in range(2, 12):
+            self.open_and_close(number)
+        self.seconds += 3600
+        self.open_and_close(12)
+        kept = [n for n in range(2, 12) if self.decide(first_id=UUID(int=n)).link.number == 1]
+        self.assertEqual(kept, [*range(2 + module.FORGOTTEN_AT_ONCE, 12)])
+
+    def test_a_call_that_goes_on_again_is_not_among_those_to_be_forgotten(self) -> None:
+        self.close(self.open())
+        self.open()
+        with mock.patch.object(module, "MAX_KEPT", 3):
+            for number in range(2, 12):
+                self.open_and_close(number)
+        self.seconds += GRACE
         self.assertTrue(self.chains.is_decided(FIRST))
 
     def test_memory_is_bounded(self) -> None:
