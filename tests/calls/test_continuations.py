@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import TestCase, override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from calls import identity
@@ -91,6 +93,25 @@ class Latest(TestCase):
         self.assertIsNone(self.latest())
         chain(2)
         self.assertEqual(self.latest(), link(1))
+
+
+class Locks(TestCase):
+    def test_both_calls_are_locked_in_the_order_of_their_ids(self) -> None:
+        """Two processes that lock in another order, or in a mode that conflicts with rows that
+        refer to a call, wait for each other.
+        """
+        first, second = chain(2)
+        for _again in range(2):
+            with CaptureQueriesContext(connection) as queries, transaction.atomic():
+                started = create_and_lock([second])
+            self.assertEqual(started, {second.id: second.started_at})
+            (locking,) = (q["sql"] for q in queries if "ORDER BY" in q["sql"])
+            columns, wanted, order = re.split(" WHERE | ORDER BY ", locking)
+            for call in (first, second):
+                self.assertIn(call.id.hex, wanted.replace("-", ""))
+            mode = " FOR NO KEY UPDATE" * connection.features.has_select_for_no_key_update
+            self.assertTrue(columns.startswith('SELECT "calls_call"."id" AS '), columns)
+            self.assertEqual(order, f"1 ASC{mode}", "by the first column")
 
 
 @override_settings(RECONNECT_GRACE_SECONDS=GRACE.total_seconds())

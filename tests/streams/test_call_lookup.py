@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
+from typing import Any
 from unittest import mock
 from uuid import UUID, uuid4
 
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.test import SimpleTestCase, override_settings
 from django.utils import timezone
 
@@ -20,10 +22,20 @@ from calls.models import Call
 from streams import call_lookup as module
 from streams.call_lookup import Answers, CallLookup, Question, find_calls
 from streams.ingest.call_chains import NO_CALL, UNANSWERED, FoundCall
-from tests.calls.rows import make_call, make_subscription
+from tests.calls.rows import START, make_call, make_subscription
 from tests.streams.journals import Socket
 from tests.streams.spools import SpoolTest
 from tests.waiting import PATIENCE_SECONDS, until
+
+
+def continued(link: CallLink) -> dict[str, Any]:
+    return {
+        "id": link.id,
+        "call_connection_id": "connection",
+        "started_at": START,
+        "continuation": link.number,
+        "continued_from_id": link.continued_from,
+    }
 
 
 def question(number: int) -> Question:
@@ -193,6 +205,31 @@ class FindCalls(SpoolTest):
         self.assertEqual(self.found(), FoundCall(CallLink(call.id)))
         closed = FoundCall(CallLink(call.id), has_ended=True)
         self.assertEqual(self.found(str(socket.stream_id)), closed)
+
+    def test_a_journal_of_a_socket_with_a_row_says_nothing_about_its_end(self) -> None:
+        """It is not sealed yet; the row knows when the socket ended."""
+        call = self.make_ended_call()
+        socket = Socket(self.process.folder)
+        make_subscription(call, stream_id=socket.stream_id)
+        self.assertEqual(self.found(), FoundCall(CallLink(call.id), has_ended=True))
+        self.process.die()
+
+    def test_a_journal_of_an_earlier_call_opens_no_later_one(self) -> None:
+        second = CallLink(self.make_ended_call().id).following
+        make_subscription(Call.objects.create(**continued(second)))
+        Socket(self.process.folder)
+        self.assertEqual(self.found(), FoundCall(second, has_ended=True))
+        self.process.die()
+
+    def test_connections_of_the_thread_are_closed_whatever_happens(self) -> None:
+        for failure in (None, OperationalError):
+            with (
+                mock.patch.object(module, "latest_calls", side_effect=failure, return_value={}),
+                mock.patch.object(connections, "close_all") as close_all,
+                suppress(OperationalError),
+            ):
+                self.found()
+            close_all.assert_called_once_with()
 
     def test_a_journal_that_has_just_been_sealed_is_no_error(self) -> None:
         call = self.make_ended_call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
@@ -14,7 +15,10 @@ from django.utils import timezone
 from acsmedia.asgi import Application
 from calls.models import Call, Segment, Subscription
 from streams.acs.auth import HandshakeAuth
-from streams.call_lookup import Answers, CallLookup, find_calls
+from streams.acs.messages import ACS
+from streams.call_lookup import Answers, CallLookup, Question, find_calls
+from streams.ingest.call_chains import NO_CALL
+from streams.ingest.stream import Stream
 from streams.recorder import Recorder
 from tests.streams.host_clocks import FakeHost
 from tests.streams.media_sockets import CONNECTION, MediaSocketTestCase, nobody
@@ -34,7 +38,7 @@ class ContinuedCalls(MediaSocketTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.host = FakeHost()
+        self.host, self.opened = FakeHost(), list[Stream]()
         self.begin()
 
     def begin(self, *, database_is_away: bool = False) -> None:
@@ -58,6 +62,7 @@ class ContinuedCalls(MediaSocketTestCase):
         accepted, _ = await socket.connect(timeout=10)
         self.assertTrue(accepted)
         [stream] = set(self.recorder._streams) - before
+        self.opened.append(stream)
         await socket.send_to(text_data=metadata())
         await socket.send_to(text_data=audio())
         await self.received(stream, 2)
@@ -106,6 +111,26 @@ class ContinuedCalls(MediaSocketTestCase):
             (calls[second].continued_from, calls[second].continued_in), (UUID(first), None)
         )
         self.assertEqual(calls[second].call_connection_id, CONNECTION)
+
+    async def test_the_database_is_asked_only_what_the_process_does_not_know(self) -> None:
+        asked: list[Question] = []
+
+        def ask(questions: Sequence[Question]) -> Answers:
+            asked.extend(questions)
+            return {}
+
+        self.recorder._lookup = CallLookup(ask)
+        await self.record()
+        await self.record()  # within the grace time
+        self.assertEqual([one.closed_ids for one in asked], [[]])
+        self.host.pass_time(GRACE)
+        await self.record()
+        sockets = {one.handshake.stream_id for one in self.opened}
+        self.assertEqual(len(sockets), 3)
+        self.assertEqual([{*one.closed_ids} < sockets for one in asked], [True, True])
+        self.assertEqual(len(asked[-1].closed_ids), 2)
+        self.assertEqual(await self.recorder.find_call("", ACS), NO_CALL)
+        self.assertEqual(len(asked), 2, "sockets without a connection id have nothing in common")
 
     async def test_a_step_of_the_clock_ends_no_call(self) -> None:
         first = await self.record()

@@ -95,6 +95,9 @@ class Alarms(RecorderTestCase):
         self.recorder.tick(100.0, START_US)
         self.assertEqual(self.recorder.stats().alarms["acs_refused"], 0)
         self.assertEqual(self.recorder.stats().refusals, {("no_header", False): 1000})
+        assert self.recorder._running
+        refused = self.recorder._running.sealer.refusals()
+        self.assertEqual(refused, {"from_acs": {}, "others": {"no_header": 1000}})
 
     async def test_of_the_process_are_published_after_the_last_call(self) -> None:
         left = self.spool / "left"

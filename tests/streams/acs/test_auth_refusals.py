@@ -15,9 +15,10 @@ from streams.acs.auth import (
     Unauthenticated,
     Undecided,
 )
+from streams.acs.jwks import KeySet
 from streams.log_limiter import INTERVAL_SECONDS
 from tests.streams.handshakes import SECRET, HandshakeCase
-from tests.streams.tokens import scope
+from tests.streams.tokens import AUDIENCE, KEY_ID, key_set, scope, token
 
 
 class LimitTests(HandshakeCase):
@@ -91,6 +92,23 @@ class LogTests(HandshakeCase):
         self.assertEqual(len(logs.output), 3)
         self.assertIn("no stream token", logs.output[1])
         self.assertIn("99", logs.output[2])
+
+    async def test_a_refusal_after_a_good_signature_is_one_of_acs(self) -> None:
+        self.auth = HandshakeAuth("jwt", audience=AUDIENCE, keys=KeySet(key_set))
+        for bearer, is_signed in (
+            (token(exp=1), True),
+            (token(nbf=2**33), True),
+            (token(without="exp"), True),
+            (token(iss="another"), True),
+            (token(aud="another"), True),
+            (token(key="another"), False),
+            (token(key="another", header={"kid": KEY_ID}, exp=1), False),
+            (token(header={"kid": ""}), False),
+            (None, False),
+        ):
+            with self.assertRaises(Refused) as caught:
+                await self.auth.admit(scope(bearer=bearer))
+            self.assertIs(caught.exception.is_signed, is_signed, caught.exception.reason)
 
     async def test_the_exception_contains_the_reason_and_no_token(self) -> None:
         with self.assertRaises(Refused) as caught:

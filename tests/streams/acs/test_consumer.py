@@ -79,6 +79,8 @@ class HandshakeAuthentication(MediaSocketTestCase):
         scanner = [(b"user-agent", b"a scanner")]
         await self.refused(scanner)
         self.assertEqual(self.recorder.stats().refusals["no_stream_token", False], 2)
+        await self.refused(NAMED[1:])
+        self.assertEqual(self.recorder.stats().refusals["no_stream_token", True], 4)
 
     async def test_mode_token_accepts_the_right_token(self) -> None:
         self.use(HandshakeAuth("token", stream_token=STREAM_TOKEN))
@@ -95,7 +97,11 @@ class HandshakeAuthentication(MediaSocketTestCase):
             (tokens.token(key="another key"), (4403, 403)),
         ):
             with self.subTest(bearer):
-                self.assertEqual(await self.refused(tokens.scope(bearer=bearer)["headers"]), answer)
+                headers = tokens.scope(bearer=bearer)["headers"]
+                nameless = [one for one in headers if not one[0].startswith(b"x-ms-")]
+                self.assertEqual(await self.refused(nameless), answer)
+        from_acs = {one for (one, is_acs) in self.recorder.stats().refusals if is_acs}
+        self.assertEqual(from_acs, {"wrong_audience", "expired"}, "Microsoft has signed them")
 
     async def test_mode_jwt_accepts_a_valid_token(self) -> None:
         self.with_jwt()
@@ -159,6 +165,7 @@ class HandshakeHeaders(MediaSocketTestCase):
                         await self.answer(self.socket(headers, supports_status=True)), 400
                     )
         self.assertEqual(self.recorder.stats().handshakes, {"failed": 12})
+        self.assertEqual(self.recorder.stats().refusals, {("bad_handshake", True): 12})
 
     async def test_are_refused_when_nothing_could_be_recorded(self) -> None:
         self.recorder.start()
@@ -167,11 +174,13 @@ class HandshakeHeaders(MediaSocketTestCase):
         folder = self.recorder._running.folder.path
         folder.rename(folder.with_name("gone"))  # the disk is gone
         self.addCleanup(folder.with_name("gone").rename, folder)
+        await self.socket(((b"x-ms-call-connection-id", b"a\x00b"),)).connect(timeout=10)
         with self.assertLogs("streams.acs.consumer", "ERROR") as logs:
             self.assertEqual(await self.socket().connect(timeout=10), (False, 4503))
             self.assertEqual(await self.answer(self.socket(supports_status=True)), 503)
-        self.assertEqual(len(logs.output), 1, "not a line for each")
-        self.assertEqual(self.recorder.stats().handshakes, {"failed": 2})
+        self.assertEqual(len(logs.output), 1, "not a line for each, and one for each kind")
+        self.assertEqual(self.recorder.stats().handshakes, {"failed": 3})
+        self.assertEqual(self.recorder.stats().refusals["not_recording", True], 2)
 
     async def test_of_an_abandoned_handshake_open_nothing(self) -> None:
         socket = self.socket()

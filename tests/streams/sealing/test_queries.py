@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.test import TestCase
+from django.test import TestCase, override_settings
 from django.utils import timezone
 from msgspec import structs
 
 from calls import identity
+from calls.identity import CallLink
 from calls.models import Call, LedgerEntry, Participant, Subscription
 from calls.times import from_microseconds
 from streams.acs.messages import SAMPLE_RATES
@@ -47,6 +48,45 @@ class Sealed(TestCase):
         handshake = handshake_of()
         write(handshake, facts=replace_facts(open_facts(handshake), duplicate=12))
         self.assertEqual(queries.duplicates_of(handshake.stream_id, 0), 12)
+
+
+@override_settings(RECONNECT_GRACE_SECONDS=10)
+class Decided(TestCase):
+    """Sockets that opened while the database could not be asked. The first call ends after 10 s."""
+
+    def setUp(self) -> None:
+        self.first = handshake_of()
+        self.link = CallLink(UUID(self.first.call_id))
+
+    def guess(self, seconds: float) -> Handshake:
+        return structs.replace(later(self.first, seconds), is_guess=True)
+
+    def decide(self, handshake: Handshake) -> tuple[Handshake, CallLink]:
+        (one,) = queries.decided([handshake])
+        link = CallLink(self.link.first_id, one.continuation)
+        self.assertEqual(one.call_id, str(link.id))
+        self.assertEqual(one.continued_from, str(link.continued_from or ""))
+        self.assertFalse(one.is_guess, "decided once and for all")
+        return one, link
+
+    def test_the_first_of_its_connection_id_begins_the_first_call(self) -> None:
+        self.assertEqual(self.decide(self.guess(0))[1], self.link)
+
+    def test_one_within_the_grace_time_joins_the_call(self) -> None:
+        write(self.first)
+        self.assertEqual(self.decide(self.guess(15))[1], self.link)
+
+    def test_one_after_the_grace_time_begins_another_call_and_stays_there(self) -> None:
+        write(self.first)
+        guess = self.guess(25)
+        decided, link = self.decide(guess)
+        self.assertEqual(link, self.link.following)
+        write(decided)
+        self.assertEqual(self.decide(guess)[1], link, "of its next journal file")
+
+    def test_what_is_no_guess_is_not_asked_about(self) -> None:
+        with self.assertNumQueries(0):
+            self.assertEqual(queries.decided([self.first]), [self.first])
 
 
 class Positions(TestCase):
