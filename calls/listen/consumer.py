@@ -163,13 +163,13 @@ class ListenSocket(BrowserSocket):
             call=str(self._call_id), listener=str(self._entry_id), listens=listens
         )
         async with asyncio.timeout(REQUEST_SECONDS):
-            await channel.send(channel.RECORDERS, {"type": "listen.wish", "wish": request})
+            await channel.send(channel.RECORDERS, {"type": messages.REQUEST, "wish": request})
 
     async def _receive_audio(self) -> None:
         group = messages.group_of(str(self._call_id))
         while True:
             with suppress(*channel.LAYER_ERRORS):
-                async with channel.messages_of(group) as next_message:
+                async with channel.messages_of(group, messages.AUDIO) as next_message:
                     while True:
                         self._chunks.extend((await next_message())["parts"])
                         self._has_chunks.set()

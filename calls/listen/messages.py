@@ -11,6 +11,9 @@ REPEAT_SECONDS = 2.0
 LEASE_SECONDS = 3 * REPEAT_SECONDS
 """A request that is not repeated within this time expires: the listener's process has died."""
 
+REQUEST, AUDIO = "listen.wish", "listen.heard"
+"""Types of messages in the channel layer."""
+
 CONTIGUOUS_US = 1_000
 """Packets whose timestamps differ by less than this from contiguous ones belong together."""
 

@@ -31,6 +31,9 @@ RECORDERS = "recorders"
 (calls/listen/consumer.py), and `ask`.
 """
 
+NEWS, ASKED = "live.news", "live.asked"
+"""Types of messages. A receiver ignores others: processes of a later version may send them."""
+
 LAYER_ERRORS = (RedisError, OSError)
 """Raised when the channel layer is unreachable. Refused connections and time-outs are `OSError`s.
 """
@@ -48,7 +51,7 @@ refuses some messages and takes others.
 
 async def publish(news: News) -> None:
     """Sends `news` to the dashboards of all processes. Raises `LAYER_ERRORS`."""
-    await send(GROUP, {"type": "live.news", "news": news})
+    await send(GROUP, {"type": NEWS, "news": news})
 
 
 @asynccontextmanager
@@ -58,7 +61,7 @@ async def newsfeed() -> AsyncIterator[Callable[[], Awaitable[News]]]:
     Call it without pauses, since the queue behind it may be unbounded. Raises `LAYER_ERRORS` if
     joining fails. Once joined, the layer reconnects by itself; messages sent meanwhile are lost.
     """
-    async with messages_of(GROUP) as next_message:
+    async with messages_of(GROUP, NEWS) as next_message:
 
         async def next_news() -> News:
             news: News = (await next_message())["news"]
@@ -73,7 +76,7 @@ async def ask() -> None:
     Raises `LAYER_ERRORS`.
     """
     async with asyncio.timeout(ASK_SECONDS):
-        await send(RECORDERS, {"type": "live.asked"})
+        await send(RECORDERS, {"type": ASKED})
 
 
 async def probe() -> None:
@@ -90,15 +93,21 @@ async def send(group: str, message: dict[str, Any]) -> None:
 
 
 @asynccontextmanager
-async def messages_of(group: str) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
-    """Joins `group` and yields a function that awaits its next message, like `newsfeed`."""
+async def messages_of(
+    group: str, *types: str
+) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
+    """Joins `group` and yields a function that awaits its next message of one of these types, like
+    `newsfeed`.
+    """
     layer = _layer()
     with _cancellation_kept():
         channel: str = await layer.new_channel()
 
     async def next_message() -> dict[str, Any]:
-        message: dict[str, Any] = await layer.receive(channel)
-        return message
+        while True:
+            message: dict[str, Any] = await layer.receive(channel)
+            if message.get("type") in types:
+                return message
 
     try:
         with _cancellation_kept():

@@ -79,7 +79,7 @@ class AudioTap:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 for call, chunks in collected.items():
                     await channel.send(
-                        messages.group_of(call), {"type": "listen.heard", "parts": chunks}
+                        messages.group_of(call), {"type": messages.AUDIO, "parts": chunks}
                     )
         except channel.LAYER_ERRORS:
             pass  # lost for listeners; the recorder's own news report that the layer is unreachable

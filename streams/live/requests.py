@@ -8,11 +8,13 @@ from typing import Any
 
 import structlog
 
+from calls.listen import messages
 from calls.live import channel
 
 log = structlog.get_logger(__name__)
 
 REJOIN_SECONDS = 1.0
+TYPES = (channel.ASKED, messages.REQUEST)
 
 
 async def serve_requests(accept: Callable[[dict[str, Any]], None]) -> None:
@@ -20,7 +22,7 @@ async def serve_requests(accept: Callable[[dict[str, Any]], None]) -> None:
     last_error = ""
     while True:
         try:
-            async with channel.messages_of(channel.RECORDERS) as next_message:
+            async with channel.messages_of(channel.RECORDERS, *TYPES) as next_message:
                 while True:
                     accept(await next_message())
         except channel.LAYER_ERRORS:

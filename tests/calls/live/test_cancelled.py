@@ -48,12 +48,12 @@ class SwallowingLayer:
 
 
 async def _join_and_receive() -> None:
-    async with channel.messages_of("group") as next_message:
+    async with channel.messages_of("group", "live.word") as next_message:
         await next_message()
 
 
 async def _join_and_leave() -> None:
-    async with channel.messages_of("group"):
+    async with channel.messages_of("group", "live.word"):
         pass
     await asyncio.sleep(3600)
 

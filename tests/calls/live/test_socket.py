@@ -194,9 +194,18 @@ class Messages(LiveSocketTestCase):
         )
 
     async def test_are_requested_from_the_recording_processes_by_a_new_socket(self) -> None:
-        async with channel.messages_of(channel.RECORDERS) as next_message, self.connected():
+        requests = channel.messages_of(channel.RECORDERS, channel.ASKED)
+        async with requests as next_message, self.connected():
             async with asyncio.timeout(10):
                 self.assertEqual(await next_message(), {"type": "live.asked"})
+
+    async def test_of_an_unknown_type_are_ignored(self) -> None:
+        async with self.connected() as socket:
+            await self.receive(socket, "snapshot")
+            await channel.send(channel.GROUP, {"type": "live.of_a_later_version", "calls": 1})
+            await channel.publish(news(calls=[a_call(1, CUSTOMER)]))
+            started = await self.receive(socket, "call.started")
+        self.assertEqual(started["call"]["id"], a_call(1, CUSTOMER)["id"])
 
     async def test_announce_alarms_also_to_a_dashboard_that_is_opened_later(self) -> None:
         alarm = an_alarm("stalled", a_call(1))
