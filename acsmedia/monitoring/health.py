@@ -59,7 +59,16 @@ EFFECTS = {
     "layer": "calls are recorded; dashboards of other processes do not show them live",
     "processes": "calls are recorded; each process shows only its own calls live",
 }
-"""Effect of a failure on the next call, by check."""
+"""Effect of a failure on the next call, by check, in a process that records."""
+
+EFFECTS_ON_PAGES = {
+    "database": "there are no pages",
+    "migrations": "pages fail before `manage.py migrate`",
+    "store": "recordings cannot be played or downloaded",
+    "layer": "dashboards show calls only once they are rows, without levels",
+    "processes": "dashboards show no levels of other processes",
+}
+"""The same in a process of `ROLE=web`, which records nothing."""
 
 GIVE_UP_SECONDS = 30.0
 """A trial that hangs longer is abandoned, and the next request starts a new one."""
@@ -164,11 +173,20 @@ class Probe:
 
 
 class Readiness:
-    """The view of /readyz. `required` names the probes that recording depends on."""
+    """The view of /readyz. `required` names the probes that the process depends on, and `effects`
+    says by name what a failure does.
+    """
 
-    def __init__(self, probes: Mapping[str, Probe], *, required: frozenset[str]) -> None:
+    def __init__(
+        self,
+        probes: Mapping[str, Probe],
+        *,
+        required: frozenset[str],
+        effects: Mapping[str, str] = EFFECTS,
+    ) -> None:
         self._probes = probes
         self._required = required
+        self._effects = effects
 
     async def answer(self, request: HttpRequest) -> JsonResponse:
         """Returns 200 or 503 with every result; 400 for an unknown name in `require`."""
@@ -182,14 +200,14 @@ class Readiness:
         body = {
             "ready": ready,
             "degraded": not all(result.ok for result in checked),
-            "checks": {name: _as_json(name, result) for name, result in results.items()},
+            "checks": {name: self._as_json(name, result) for name, result in results.items()},
         }
         return JsonResponse(body, status=200 if ready else 503)
 
-
-def _as_json(name: str, result: ProbeResult) -> dict[str, Any]:
-    shown = result.as_json()
-    return shown if result.ok or name not in EFFECTS else {**shown, "effect": EFFECTS[name]}
+    def _as_json(self, name: str, result: ProbeResult) -> dict[str, Any]:
+        shown = result.as_json()
+        has_effect = not result.ok and name in self._effects
+        return {**shown, "effect": self._effects[name]} if has_effect else shown
 
 
 async def alive(request: HttpRequest) -> JsonResponse:
@@ -208,7 +226,8 @@ def readiness_of(role: str) -> Readiness:
         "processes": Probe(ThreadedTrial(trials.try_processes)),
     }
     if role == "web":  # without Redis its pages only lack live calls
-        return Readiness(pages, required=frozenset({"database", "migrations"}))
+        required = frozenset({"database", "migrations"})
+        return Readiness(pages, required=required, effects=EFFECTS_ON_PAGES)
     recording = {
         "journal": Probe(ThreadedTrial(trials.try_journal)),
         "room": Probe(ThreadedTrial(trials.try_disk_quota)),

@@ -149,7 +149,13 @@ class RoleTests(SimpleTestCase):
         self.assertEqual(pages._required, {"database", "migrations"})
 
     def test_each_failure_says_what_it_does_to_the_next_call(self) -> None:
-        self.assertEqual({*health.readiness_of("all")._probes}, {*health.EFFECTS})
+        for role in ("all", "ingest", "web"):
+            readiness = health.readiness_of(role)
+            self.assertEqual({*readiness._probes}, {*readiness._effects})
+
+    def test_a_process_without_a_recorder_promises_nothing_about_recording(self) -> None:
+        for effect in health.readiness_of("web")._effects.values():
+            self.assertNotRegex(effect, "recorded|sealed|refused")
 
 
 class ProbeTests(SimpleTestCase):
