@@ -24,6 +24,7 @@ from django.db import connections
 from calls.identity import CallLink
 from calls.models import Subscription, database_now
 from calls.models.continuations import going_on, latest_calls
+from calls.search import uuid_in
 from streams.daemon_thread import in_daemon_thread
 from streams.ingest.call_chains import NO_CALL, UNANSWERED, FoundCall
 from streams.journal import spool
@@ -176,11 +177,12 @@ def _without_rows(spool_folder: Path, closed_ids: set[str]) -> Iterator[Handshak
         stream_of(path.name): path
         for suffix in spool.JOURNALS
         for path in spool_folder.glob(f"*/*{suffix}")
+        if uuid_in(stream_of(path.name))
     }
     unknown = paths.keys() - closed_ids
     known = Subscription.objects.filter(stream_id__in=unknown).order_by()
     for stream_id in unknown - {str(one) for one in known.values_list("stream_id", flat=True)}:
-        with suppress(FileNotFoundError):  # just sealed
+        with suppress(OSError):  # just sealed, or unreadable, which the sealer reports
             with paths[stream_id].open("rb") as file:
                 head = file.read(HEAD_BYTES)
             if handshake := handshake_in(parse(head)):

@@ -236,3 +236,15 @@ class FindCalls(SpoolTest):
         Socket(self.process.folder)
         with mock.patch.object(Path, "open", side_effect=FileNotFoundError):
             self.assertEqual(self.found(), FoundCall(CallLink(call.id), has_ended=True))
+
+    def test_a_file_of_another_name_is_no_journal(self) -> None:
+        call = self.make_ended_call()
+        (self.process.folder / "copy of a journal.journal").write_bytes(b"")
+        Socket(self.process.folder)
+        self.process.die()
+        self.assertEqual(self.found(), FoundCall(CallLink(call.id)))
+
+    def test_a_journal_that_cannot_be_read_stops_no_look_up(self) -> None:
+        call = self.make_ended_call()
+        (self.process.folder / f"{uuid4()}.journal").mkdir()
+        self.assertEqual(self.found(), FoundCall(CallLink(call.id), has_ended=True))
