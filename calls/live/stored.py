@@ -32,7 +32,9 @@ def recorder_state(now: datetime) -> RecorderState:
     """
     rows = list(RecorderProcess.objects.all()[:MAX_PROCESSES])
     silent = [row for row in rows if row.is_silent(now)]
-    missing = [row.seen_at for row in silent if not _is_replaced(row, rows)]
+    # The row of an older version stays when its process is stopped, so it proves nothing.
+    says_goodbye = [row for row in silent if row.refusals is not None]
+    missing = [row.seen_at for row in says_goodbye if not _is_replaced(row, rows)]
     refused = {
         side: dict(sum((Counter((row.refusals or {}).get(side, {})) for row in rows), Counter()))
         for side in ("from_acs", "others")

@@ -35,23 +35,26 @@ def latest_calls(asked: Mapping[UUID, str]) -> dict[UUID, CallLink]:
         for first_id, connection_id in asked.items()
         if connection_id in numbers
     }
-    ids = {link.id for link in last.values()}
+    ids = {one.id for link in last.values() for one in (link, link.following)}
     existing = set(Call.objects.filter(id__in=ids).values_list("id", flat=True))
     found = {
-        first_id: link if link.id in existing else _latest_call(first_id, asked[first_id])
+        first_id: link
+        if link.id in existing and link.following.id not in existing
+        else _latest_call(first_id, asked[first_id])
         for first_id, link in last.items()
     }
     return {first_id: link for first_id, link in found.items() if link}
 
 
 def _latest_call(first_id: UUID, connection_id: str) -> CallLink | None:
-    """Returns the latest call although another sender has one with a higher number."""
+    """Returns the latest call although the numbers in the rows do not tell it: another sender has a
+    call with a higher one, or a process of the version before numbers sealed a call, with 0.
+    """
     calls = Call.objects.filter(call_connection_id=connection_id).order_by("-continuation")
-    for call_id, number in calls.values_list("id", "continuation")[:MAX_READ]:
-        link = CallLink(first_id, number)
-        if link.id == call_id:
-            return link
-    return None
+    numbers = dict(calls.values_list("id", "continuation")[:MAX_READ])
+    highest = max(numbers.values(), default=0) + len(numbers)
+    links = (CallLink(first_id, number) for number in range(highest, -1, -1))
+    return next((link for link in links if link.id in numbers), None)
 
 
 def going_on(
@@ -78,15 +81,19 @@ def create_and_lock(calls: Collection[Call]) -> dict[UUID, datetime]:
     such rows: otherwise two processes could wait for each other.
     """
     Call.objects.bulk_create(calls, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
-    ids = {call.id for call in calls}
+    wanted = {call.id: call for call in calls}
     following = {call.continued_from_id: call.id for call in calls if call.continued_from_id}
-    locked = Call.objects.select_for_update(no_key=True).filter(id__in=ids | following.keys())
+    locked = Call.objects.select_for_update(no_key=True).filter(id__in=wanted | following)
     started: dict[UUID, datetime] = {}
-    for call_id, started_at, known_id in locked.order_by("id").values_list(
-        "id", "started_at", "continued_in_id"
+    for call_id, started_at, known_id, number in locked.order_by("id").values_list(
+        "id", "started_at", "continued_in_id", "continuation"
     ):
         if call_id in following and known_id is None:
             Call.objects.filter(id=call_id).update(continued_in_id=following[call_id])
-        if call_id in ids:
+        if call := wanted.get(call_id):
             started[call_id] = started_at
+            if number < call.continuation:  # created by the version before numbers
+                Call.objects.filter(id=call_id).update(
+                    continuation=call.continuation, continued_from_id=call.continued_from_id
+                )
     return started

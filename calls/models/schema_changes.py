@@ -65,6 +65,16 @@ class AddField(migrations.AddField):
         forwards = super().database_forwards
         briefly(schema_editor, lambda: forwards(app_label, schema_editor, from_state, to_state))
 
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        model = from_state.apps.get_model(app_label, self.model_name)
+        column = model._meta.get_field(self.name).column
+        if column not in _columns(schema_editor.connection, model._meta.db_table):
+            return
+        backwards = super().database_backwards
+        briefly(schema_editor, lambda: backwards(app_label, schema_editor, from_state, to_state))
+
 
 class AddIndex(migrations.AddIndex):
     """An index that Postgres builds while rows are written."""

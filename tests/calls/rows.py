@@ -205,6 +205,7 @@ def make_process(**values: Any) -> RecorderProcess:
         "spool_files": 3,
         "spool_bytes": 4096,
         "failures": {"store": 0, "database": 0, "journal": 0},
+        "refusals": {"from_acs": {}, "others": {}},
     }
     return RecorderProcess.objects.create(**{**defaults, **values})
 

@@ -94,6 +94,39 @@ class Latest(TestCase):
         chain(2)
         self.assertEqual(self.latest(), link(1))
 
+    def test_rows_of_the_version_before_numbers_are_in_the_chain(self) -> None:
+        """After a rollback it seals what this version wrote, and knows the id of the call only. A
+        later socket must not extend that call once it has ended.
+        """
+        for numbered in range(3):
+            for unnumbered in (1, 3):
+                Call.objects.all().delete()
+                chain(numbered)
+                for number in range(numbered, numbered + unnumbered):
+                    Call.objects.create(
+                        id=link(number).id, call_connection_id=CONNECTION, started_at=START
+                    )
+                self.assertEqual(self.latest(), link(numbered + unnumbered - 1))
+
+
+class Older(TestCase):
+    def test_a_row_without_a_number_gets_it_and_its_links_with_the_next_file(self) -> None:
+        for number in range(2):
+            Call.objects.create(id=link(number).id, call_connection_id=CONNECTION, started_at=START)
+        second = Call(
+            id=link(1).id,
+            call_connection_id=CONNECTION,
+            started_at=START,
+            continuation=1,
+            continued_from_id=FIRST,
+        )
+        for _again in range(2):
+            with transaction.atomic():
+                create_and_lock([second])
+            links = Call.objects.values_list("continuation", "continued_from_id", "continued_in_id")
+            self.assertEqual(links.get(id=second.id), (1, FIRST, None))
+            self.assertEqual(links.get(id=FIRST), (0, None, second.id))
+
 
 class Locks(TestCase):
     def test_both_calls_are_locked_in_the_order_of_their_ids(self) -> None:

@@ -38,6 +38,12 @@ class Recorders(TestCase):
         make_process(started_at=self.died - timedelta(minutes=30))
         self.assertEqual(recorder_state(self.now)["silent_since"], iso_text(self.died))
 
+    def test_a_stopped_process_of_an_older_version_is_not_missing(self) -> None:
+        """It leaves its row when it is stopped in good order, as in every upgrade."""
+        make_process(seen_at=self.died, started_at=self.died - timedelta(hours=1), refusals=None)
+        make_process(started_at=self.died - timedelta(minutes=2))
+        self.assertIsNone(recorder_state(self.now)["silent_since"])
+
     def test_without_redis_other_recorders_are_not_seen(self) -> None:
         """They are alarmed: each page would show a part of the calls, and look complete."""
         for recorders in range(3):
