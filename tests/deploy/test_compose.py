@@ -161,6 +161,13 @@ class ComposeTests(TestCase):
                 any(":/run/secrets:ro" in volume for volume in services[name]["volumes"]), name
             )
 
+    def test_object_storage_without_a_password_is_refused_by_minio(self) -> None:
+        """An empty one would be replaced by minioadmin. `.env` of older versions has none."""
+        for values in ({}, {"MINIO_ROOT_PASSWORD": ""}):
+            given = self.environment_of(self.services(**values)["objects"])["MINIO_ROOT_PASSWORD"]
+            self.assertLess(0, len(given))
+            self.assertLess(len(given), 8, "the shortest that MinIO takes")
+
     def test_the_application_does_not_have_the_administrator_of_the_storage(self) -> None:
         services = self.services(MINIO_ROOT_PASSWORD="of-the-administrator")
         for name, service in services.items():
