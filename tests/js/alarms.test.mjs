@@ -59,7 +59,8 @@ test("a row lists its own alarms with their participants", () => {
     alarm({ call: "b" }),
     alarm({ call: null }),
   ];
-  assert.equal(alarmsOf(alarms, call, names), "Audio stalled · Too quiet (+15551234567)");
+  for (const each of [alarms, [...alarms].reverse()])
+    assert.equal(alarmsOf(each, call, names), "Audio stalled · Too quiet (+15551234567)");
   const oneWay = alarm({ alarm: "one_way", participant: "p" });
   const text = "One-way audio: nothing heard from +15551234567";
   assert.equal(alarmsOf([oneWay], call, names), text);
@@ -82,20 +83,25 @@ test("each change is announced once", () => {
 test("of many at once only the number is announced", () => {
   const many = ["a", "b", "c", "d"].map((id) => alarm({ call: id }));
   assert.equal(announcement([], many, [], names), "Alarm: 4 alarms.");
+  assert.equal(announcement([], many.slice(1), [], names).match(/Alarm: Audio stalled/g).length, 3);
 });
 
 test("alarms are ranked by severity, and the newest is first among equals", () => {
   const low = alarm({ alarm: "too_low", since: "2026-11-23T10:00:59Z" });
   const older = alarm({ call: "b", since: "2026-11-23T10:00:01Z" });
   const unknown = alarm({ alarm: "on_fire" });
-  assert.deepEqual(ranked([low, older, unknown, alarm()], names.severities), [
-    alarm(),
-    older,
-    unknown,
-    low,
-  ]);
+  const alarms = Object.freeze([low, older, unknown, alarm()]);
+  assert.deepEqual(ranked(alarms, names.severities), [alarm(), older, unknown, low]);
   assert.equal(severityOf(unknown, names.severities), "major");
   assert.equal(severityOf(low, names.severities), "minor");
+});
+
+test("alarms of the same time have one order, whichever came first", () => {
+  const together = [alarm(), alarm({ call: "b" }), alarm({ participant: "p" })];
+  const [first, second] = [together, [...together].reverse()].map((each) =>
+    ranked(each, names.severities),
+  );
+  assert.deepEqual(first, second);
 });
 
 test("elements are put in order, and the one with the focus is never moved", () => {

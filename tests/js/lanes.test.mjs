@@ -241,6 +241,20 @@ test("zoomed in, the same gap is wide", () => {
   assert.ok(shares.every((share) => share === 0));
 });
 
+test("a gap of six pixels is wide, and one beyond the view ends with the lane", () => {
+  const view = { start: 0, end: 100 };
+  const gaps = [
+    { start: -20, end: 5 },
+    { start: 10, end: 16 },
+    { start: 95, end: 120 },
+  ];
+  assert.deepEqual(gapMarks(view, 100, gaps).wide, [
+    { from: 0, to: 5 },
+    { from: 10, to: 16 },
+    { from: 95, to: 100 },
+  ]);
+});
+
 test("gaps outside the view are not drawn, and a full pixel is not more than full", () => {
   const gaps = [
     { start: -5, end: -4 },

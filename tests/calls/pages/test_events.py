@@ -61,6 +61,11 @@ class Folding(TestCase):
             ],
         )
 
+    def test_the_bounds_of_lengths_belong_to_the_longer_events(self) -> None:
+        self.assertEqual(len(folded([gap(at * 100, 60.0) for at in range(3)])), 3)
+        events = [*(gap(at, 0.9) for at in range(3)), *(gap(at, 1.0) for at in range(3, 6))]
+        self.assertEqual([len(line.events) for line in folded(events)], [3, 3])
+
     def test_the_order_of_digits_and_active_alarms_stay_visible(self) -> None:
         digits = [event("dtmf", at) for at in range(4)]
         active = [event("alarm", at, "too_low") for at in range(4)]
