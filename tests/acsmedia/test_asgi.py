@@ -216,6 +216,29 @@ class RoleTests(MediaSocketTestCase):
         async with self.connected():
             self.assertEqual(len(self.recorder._streams), 1)
 
+    def test_the_role_decides_what_a_process_serves(self) -> None:
+        for role, records, pages in (
+            ("all", True, True),
+            ("ingest", True, False),
+            ("web", False, True),
+        ):
+            with (
+                self.subTest(role),
+                override_settings(ROLE=role),
+                patch.object(asgi, "Application") as application,
+            ):
+                asgi.build()
+                recorder, auth = application.call_args.args
+                self.assertEqual((bool(recorder), bool(auth)), (records, records))
+                self.assertEqual(application.call_args.kwargs, {"pages": pages})
+
+    async def test_probes_of_an_ingest_process_come_with_the_prefix_or_without(self) -> None:
+        self.application = Application(self.recorder, HandshakeAuth("off"), pages=False)
+        with override_settings(FORCE_SCRIPT_NAME="/acs"):
+            for path in ("/healthz", "/acs/healthz"):
+                self.assertEqual(await self.get(path), 200, path)
+            self.assertEqual(await self.get("/acs/login/"), 404)
+
     def test_serve_hands_its_role_to_the_server_and_to_the_checks(self) -> None:
         """The server reads ROLE from its environment. A web process needs no ACS_RESOURCE_ID."""
         wrong = {"ACS_AUTH": "jwt", "ACS_RESOURCE_ID": ""}
@@ -257,6 +280,17 @@ class ModuleTests(TransactionTestCase):
             self.assertEqual(
                 [*Path(folder).glob("spool/*/*")], [], "it gives up its folder at exit"
             )
+
+    def test_a_web_process_has_neither_recorder_nor_sealer_nor_probes_of_a_spool(self) -> None:
+        probes = "'journal' in sys.modules['acsmedia.monitoring.health']._readiness._probes"
+        with TemporaryDirectory() as folder:
+            done = self.import_module(
+                f"a.application._recorder, threading.active_count(), {probes}",
+                DATA_DIR=folder,
+                ROLE="web",
+            )
+            self.assertEqual((done.returncode, done.stdout), (0, "None 1 False\n"), done.stderr)
+            self.assertFalse(Path(folder, "spool").exists())
 
     def test_has_imported_its_views_and_excludes_them_from_garbage_collection(self) -> None:
         with TemporaryDirectory() as folder:

@@ -80,6 +80,16 @@ class AccountTests(AdministratorTestCase):
         form = {"name": "Above", "permissions": []}
         address = f"/admin/auth/group/{above.pk}/change/"
         self.assertEqual(self.client.post(address, form).status_code, 403)
+        address = f"/admin/auth/group/{above.pk}/delete/"
+        self.assertEqual(self.client.post(address, {"post": "yes"}).status_code, 403)
+        self.assertTrue(Group.objects.filter(pk=above.pk).exists())
+
+    def test_all_permissions_do_not_make_a_superuser(self) -> None:
+        self.admin.user_permissions.set(Permission.objects.all())
+        self.assertEqual(self.change(self.boss, is_active=""), 403)
+        self.change(self.admin, is_superuser="on", is_staff="on")
+        self.admin.refresh_from_db()
+        self.assertFalse(self.admin.is_superuser)
 
     def test_an_inactive_account_with_more_permissions_is_out_of_reach(self) -> None:
         more = User.objects.create_user("more", is_active=False)
@@ -134,13 +144,20 @@ class TokenTests(AdministratorTestCase):
         self.assertEqual(refused.status_code, 200, "the form with an error")
         self.assertFalse(Token.objects.exists())
 
-    def test_a_new_password_ends_the_token(self) -> None:
+    def test_a_token_is_given_to_no_other_account(self) -> None:
+        key = Token.objects.create(user=self.viewer).key
+        address = f"/admin/authtoken/tokenproxy/{self.viewer.pk}/change/"
+        self.assertEqual(self.client.post(address, {"user": self.admin.pk}).status_code, 403)
+        self.assertEqual(Token.objects.get(key=key).user, self.viewer)
+
+    def test_a_new_password_ends_the_token_of_its_user_only(self) -> None:
         Token.objects.create(user=self.viewer)
+        others = Token.objects.create(user=self.boss)
         self.client.force_login(self.viewer)
         new = {"new_password1": "Another-Secret-9", "new_password2": "Another-Secret-9"}
         response = self.client.post("/password/", {"old_password": PASSWORD, **new})
         self.assertEqual(response.status_code, 302)
-        self.assertFalse(Token.objects.exists())
+        self.assertEqual(Token.objects.get(), others)
 
     def test_a_login_that_renews_the_hash_does_not(self) -> None:
         Token.objects.create(user=self.viewer)

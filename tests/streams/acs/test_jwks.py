@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 from collections.abc import Callable
 from threading import Event
 from typing import Any
+from unittest import mock
 
 from django.test import SimpleTestCase
 from hypothesis import given
@@ -17,6 +19,7 @@ from jwt.algorithms import RSAAlgorithm
 from streams.acs.jwks import (
     LIFETIME_SECONDS,
     MAX_BYTES,
+    MAX_KEYS,
     MIN_INTERVAL_SECONDS,
     KeySet,
     KeysUnavailable,
@@ -207,6 +210,13 @@ class FetchTests(SimpleTestCase):
             with self.assertRaises(OSError):
                 from_url(server.url, timeout_seconds=0.05)()
 
+    def test_a_server_that_sends_byte_by_byte_is_an_error(self) -> None:
+        """Each byte would begin the time limit of the socket anew."""
+        with key_server() as server, mock.patch("streams.acs.jwks.time") as time:
+            time.monotonic.side_effect = itertools.count(0, 10)  # seconds between two reads
+            with self.assertRaisesMessage(TimeoutError, "too slow"):
+                from_url(server.url, timeout_seconds=5)()
+
     def test_only_http_urls_are_fetched(self) -> None:
         for url in ("file:///etc/passwd", "ftp://example.com/keys", "data:,x", ""):
             with self.subTest(url), self.assertRaises(ValueError):
@@ -239,6 +249,12 @@ class ParseTests(SimpleTestCase):
             "no object",
         ]
         self.assertEqual(list(parse_key_set(json.dumps({"keys": entries}).encode())), ["good"])
+
+    def test_only_the_first_keys_of_a_very_long_list_are_read(self) -> None:
+        entry = public_jwk("a")
+        entries = [{**entry, "kid": str(number)} for number in range(MAX_KEYS + 1)]
+        keys = parse_key_set(json.dumps({"keys": entries}).encode())
+        self.assertEqual(list(keys), [str(number) for number in range(MAX_KEYS)])
 
     def test_a_private_key_published_by_mistake_is_used_as_public(self) -> None:
         entry = {**RSAAlgorithm.to_jwk(private_key("good"), as_dict=True), "kid": "good"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,6 +50,14 @@ class StartTests(StoredKeysTestCase):
         self.assertIn("stored key set in use", logs.output[0])
         self.assertIn("'age_seconds': 3600", logs.output[0])
 
+    async def test_an_answer_without_keys_does_not_replace_them(self) -> None:
+        await self.started().find("a")
+        self.fetch.answer = b"<html>sign in</html>"
+        self.clock.now += MIN_INTERVAL_SECONDS
+        with self.assertLogs("streams.acs"):
+            await self.started().renew()
+            await self.started().find("a")
+
     async def test_they_are_renewed_at_the_first_handshake(self) -> None:
         await self.started().find("a")
         self.fetch.answer = key_set("b")
@@ -64,8 +75,9 @@ class StartTests(StoredKeysTestCase):
         ):
             # its own patience is longer than the limit of this test
             keys = KeySet(self.fetch, self.stored(), clock=self.clock, patience_seconds=60)
-            await keys.find("a")
-            await keys.find("a")
+            async with asyncio.timeout(5):  # half of the time for which it hangs
+                await keys.find("a")
+                await keys.find("a")
         self.fetch.gate.set()
         await keys.renew()  # joins the pending request
 
@@ -114,6 +126,10 @@ class StartTests(StoredKeysTestCase):
                     again = HandshakeAuth.from_settings()
                     await again.admit(scope(bearer=token()))
                     await again.check_keys()
+                    with override_settings(ACS_JWKS_URL=f"{server.url}/of-another-cloud"):
+                        elsewhere = HandshakeAuth.from_settings()
+                    with self.assertRaises(KeysUnavailable):
+                        await elsewhere.check_keys()
 
     async def test_without_a_jwt_there_is_nothing_to_check(self) -> None:
         await HandshakeAuth("token", stream_token="secret").check_keys()
@@ -145,6 +161,28 @@ class FileTests(StoredKeysTestCase):
             (self.folder / NAME).write_bytes(content)
             with self.assertLogs("streams.acs.stored_keys", "WARNING"):
                 self.assertIsNone(self.stored().read())
+
+    def test_a_document_that_is_no_text_is_not_used(self) -> None:
+        saved = {"url": URL, "fetched_at": self.wall_clock.now, "document": 5}
+        (self.folder / NAME).write_text(json.dumps(saved))
+        self.assertIsNone(self.stored().read())
+
+    def test_keys_that_did_not_reach_the_disk_do_not_replace_others(self) -> None:
+        self.stored().write(key_set("a"))
+        with (
+            mock.patch("os.fsync", side_effect=OSError(errno.EIO, "I/O error")),
+            self.assertLogs("streams.acs.stored_keys", "WARNING"),
+        ):
+            self.stored().write(key_set("b"))
+        self.assertEqual(self.stored().read(), (key_set("a"), 0))
+
+    def test_no_link_is_followed(self) -> None:
+        elsewhere = self.folder / "elsewhere"
+        elsewhere.write_text("kept")
+        (self.folder / f".{NAME}.{os.getpid()}.partial").symlink_to(elsewhere)
+        with self.assertLogs("streams.acs.stored_keys", "WARNING"):
+            self.stored().write(key_set("a"))
+        self.assertEqual(elsewhere.read_text(), "kept")
 
     def test_keys_that_are_none_are_ignored_and_logged(self) -> None:
         self.stored().write(b"{}")
