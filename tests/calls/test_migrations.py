@@ -9,14 +9,14 @@ import threading
 import time
 from contextlib import closing
 from typing import Any, Self
-from unittest import TestCase
+from unittest import TestCase, mock
 from uuid import uuid4
 
 import psycopg
-from django.db import migrations
+from django.db import OperationalError, connection, migrations
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
-from django.test import tag
+from django.test import TransactionTestCase, tag
 
 from calls.models import schema_changes
 from tests.backends import postgres
@@ -147,6 +147,60 @@ class LoadTests(TestCase):
         self.assertEqual(invalid, [])
 
 
+def refused(sqlstate: str) -> OperationalError:
+    """Returns the error of Django for one of Postgres."""
+    error = OperationalError("refused")
+    error.__cause__ = psycopg.errors.lookup(sqlstate)()
+    return error
+
+
+class BriefTests(TestCase):
+    """`briefly`, with an editor that does nothing."""
+
+    def setUp(self) -> None:
+        self.done: list[str] = []
+        self.editor = mock.Mock()
+        self.editor.connection.vendor = "postgresql"
+        self.editor.execute.side_effect = self.done.append
+        atomic = self.enterContext(mock.patch("django.db.transaction.atomic"))
+        atomic.return_value.__enter__.side_effect = lambda: self.done.append("begin")
+        atomic.return_value.__exit__.return_value = False  # errors are passed on
+        self.sleep = self.enterContext(mock.patch("time.sleep"))
+
+    def test_waits_for_the_lock_of_its_own_transaction_for_seconds_only(self) -> None:
+        schema_changes.briefly(self.editor, lambda: self.done.append("change"))
+        self.assertEqual(self.done, ["begin", "SET LOCAL lock_timeout = '2s'", "change"])
+
+    def test_sqlite_has_no_such_limit(self) -> None:
+        self.editor.connection.vendor = "sqlite"
+        schema_changes.briefly(self.editor, lambda: self.done.append("change"))
+        self.assertEqual(self.done, ["begin", "change"])
+
+    def test_gives_way_and_tries_again_after_a_pause(self) -> None:
+        change = mock.Mock(side_effect=[refused("55P03"), refused("40P01"), None])
+        schema_changes.briefly(self.editor, change)
+        self.assertEqual((change.call_count, self.done.count("begin")), (3, 3))
+        pauses = [call.args[0] for call in self.sleep.call_args_list]
+        self.assertEqual(len(pauses), 2)
+        for pause in pauses:
+            self.assertTrue(0.5 <= pause <= 1.5, pause)
+
+    def test_gives_up_in_the_end_and_says_what_to_do(self) -> None:
+        change = mock.Mock(side_effect=refused("55P03"))
+        with self.assertRaises(OperationalError) as raised:
+            schema_changes.briefly(self.editor, change)
+        self.assertEqual(change.call_count, schema_changes.ATTEMPTS)
+        self.assertIn("end it, and migrate again", raised.exception.__notes__[0])
+
+    def test_another_error_is_raised_at_once(self) -> None:
+        for error in (refused("57P01"), OperationalError("disk I/O error")):
+            change = mock.Mock(side_effect=error)
+            with self.assertRaises(OperationalError):
+                schema_changes.briefly(self.editor, change)
+            self.assertEqual(change.call_count, 1)
+        self.sleep.assert_not_called()
+
+
 class OperationTests(TestCase):
     def test_later_migrations_lock_tables_briefly_only(self) -> None:
         """Operations of Django that lock a table that a recorder uses have a brief form."""
@@ -167,3 +221,16 @@ class OperationTests(TestCase):
                 wanted = brief.get(type(operation))
                 if wanted and operation.model_name_lower not in created:  # type: ignore[attr-defined]
                     self.fail(f"{name}: use calls.models.schema_changes.{wanted.__name__}")
+
+
+class RepeatedTests(TransactionTestCase):
+    def test_a_column_that_is_there_already_is_not_added_again(self) -> None:
+        """A migration that is not atomic may have stopped half-way."""
+        loader = MigrationLoader(connection)
+        before = loader.project_state(("calls", "0016_refusals"))
+        operation = loader.get_migration("calls", "0017_continued_calls").operations[1]
+        after = before.clone()
+        operation.state_forwards("calls", after)
+        with connection.schema_editor(atomic=False) as editor:
+            operation.database_forwards("calls", editor, before, after)
+            self.assertEqual(editor.deferred_sql, [])
