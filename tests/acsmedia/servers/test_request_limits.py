@@ -65,6 +65,28 @@ class SlowBodies(SimpleTestCase):
         part = {"type": "http.request", "body": b"x", "more_body": True}
         self.assertEqual(await self.answers(part, part), [408])
 
+    async def test_a_body_that_becomes_too_large_is_answered_with_413(self) -> None:
+        half = {"type": "http.request", "body": b"x" * (MAX_BODY_BYTES // 2), "more_body": True}
+        end = {"type": "http.request", "body": b"", "more_body": False}
+        self.assertEqual(await self.answers(half, half, end), [200])
+        byte = {"type": "http.request", "body": b"x", "more_body": True}
+        self.assertEqual(await self.answers(half, half, byte), [413])
+
+    async def test_a_response_that_has_begun_gets_no_second_head(self) -> None:
+        sent = list[int]()
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message["status"])
+
+        async def answers_early(_scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200})
+            await receive()
+
+        with mock.patch.object(request_limits, "REQUEST_SECONDS", 0.01):
+            scope = {"type": "http", "headers": []}
+            await request_limits.BodyLimit(answers_early)(scope, asyncio.Event().wait, send)
+        self.assertEqual(sent, [200])
+
     async def test_a_response_may_take_longer_than_the_body(self) -> None:
         part = {"type": "http.request", "body": b"x", "more_body": True}
         end = {"type": "http.request", "body": b"", "more_body": False}
