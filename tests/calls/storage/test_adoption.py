@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 from uuid import uuid4
@@ -113,6 +114,32 @@ class AdoptionTests(IntegrityTestCase):
         self.assertEqual((code, totals["adopted"]), (0, 4))
         self.assertEqual(self.rows()["segments"], self.before["segments"])
         self.assertEqual(self.rows()["participants"], self.before["participants"])
+
+    def test_the_end_of_a_socket_that_is_known_stays(self) -> None:
+        (socket,) = Subscription.objects.all()
+        Subscription.objects.update(close_code=1000, disconnected_at=socket.connected_at)
+        Segment.objects.all().delete()
+        self.check("--adopt")
+        (kept,) = Subscription.objects.all()
+        self.assertEqual((kept.close_code, kept.disconnected_at), (1000, socket.connected_at))
+
+    def test_a_call_that_began_earlier_keeps_its_beginning(self) -> None:
+        earlier = Call.objects.get().started_at - timedelta(hours=1)
+        Call.objects.update(started_at=earlier)
+        Segment.objects.all().delete()
+        self.check("--adopt")
+        self.assertEqual(Call.objects.get().started_at, earlier)
+
+    def test_a_known_gap_beside_adopted_audio_stays_as_it_is(self) -> None:
+        gap = LedgerEntry.objects.gaps().get()
+        LedgerEntry.objects.filter(pk=gap.pk).update(id=uuid4(), reason="not_connected")
+        assert gap.start_sample, "of a track"
+        Segment.objects.filter(
+            participant=gap.participant_id, start_sample__gt=gap.start_sample
+        ).delete()
+        self.check("--adopt")
+        (kept,) = LedgerEntry.objects.gaps()
+        self.assertEqual((kept.reason, kept.start_sample), ("not_connected", gap.start_sample))
 
     def test_a_gap_that_adopted_audio_fills_is_removed(self) -> None:
         segment = Segment.objects.filter(participant__raw_id="8:acs:bob").order_by("start_sample")[

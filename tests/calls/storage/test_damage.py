@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 from django.utils import timezone
@@ -20,6 +21,7 @@ from calls.storage import (
 )
 from calls.storage.integrity import Fault
 from calls.wording import event_text
+from tests.calls.rows import make_conversation
 from tests.calls.storage.checked_call import IntegrityTestCase
 
 
@@ -36,6 +38,14 @@ class LedgerTests(IntegrityTestCase):
         self.assertEqual(
             self.entries(), [("audio_missing", str(segment.pk), segment.participant_id)]
         )
+
+    def test_two_checks_at_once_make_one_entry(self) -> None:
+        segment = self.segments[0]
+        finding = integrity.Finding(Fault.AUDIO_MISSING, segment.audio_name, segment.pk)
+        for _ in range(2):  # neither has seen the entry of the other
+            with mock.patch.object(damage, "_present_entries", return_value={}):
+                damage.record(integrity.Page("", 1, [finding]), timezone.now(), quick=False)
+        self.assertEqual(len(self.entries()), 1)
 
     def test_an_entry_has_the_times_of_the_segment(self) -> None:
         self.damage(self.segments[0])
@@ -105,6 +115,14 @@ class LedgerTests(IntegrityTestCase):
         self.segments[0].delete()
         self.assertEqual(self.check()[2]["resolved"], 1)
         self.assertEqual(self.damage_in_manifest(), [])
+
+    def test_a_check_of_another_call_closes_nothing(self) -> None:
+        audio_store().delete(self.segments[0].audio_name)
+        self.check()
+        self.segments[0].delete()
+        other, *_ = make_conversation()
+        self.assertEqual(self.check("--call", str(other.pk))[2]["resolved"], 0)
+        self.assertEqual(self.check("--call", str(self.call.pk))[2]["resolved"], 1)
 
     def damage_in_manifest(self) -> list[tuple[str, str]]:
         text = b"".join(manifest.chunks(CallSerializer(self.for_rest()).data, None, timezone.now()))

@@ -6,6 +6,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
+from threading import Event
 from typing import Any
 from unittest import mock
 from uuid import uuid4
@@ -227,6 +228,16 @@ class SweepTests(TestCase):
         self.assertTrue(deletion.is_left())
         self.assertEqual(deletion.sweep(), 250 - FailingStore.most_deleted_at_once)
         self.assertFalse(deletion.is_left())
+
+    def test_a_sweep_that_is_stopped_ends_after_its_batch(self) -> None:
+        DiscardedAudio.objects.bulk_create(
+            DiscardedAudio(name=f"gone/{number:03}.flac", segment_id=uuid4())
+            for number in range(250)
+        )
+        self.use(FailingStore(deletions=1000))
+        stopping = Event()
+        stopping.set()
+        self.assertEqual(deletion.sweep(stopping=stopping), FailingStore.most_deleted_at_once)
 
     def test_a_missing_object_is_ignored(self) -> None:
         DiscardedAudio.objects.create(name="gone/1.flac", segment_id=uuid4())

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase
+from django.utils import timezone
 
 from calls.audio import codec
 from calls.audio.codec import HEADER_BYTES
@@ -149,6 +150,13 @@ class ScopeTests(IntegrityTestCase):
         code, _, totals = self.check("--since", (START + timedelta(days=1)).date().isoformat())
         self.assertEqual((code, totals["segments"]), (0, 4))
         self.assertEqual(self.check("--since", (START - timedelta(days=1)).isoformat())[0], 1)
+
+    def test_only_objects_stored_since_a_time_are_looked_up(self) -> None:
+        since = (timezone.now() - timedelta(days=1)).isoformat()
+        self.orphan(age_seconds=3 * 86_400)
+        self.assertEqual(self.check("--since", since)[0], 0)
+        self.orphan()
+        self.assertEqual(self.check("--since", since)[2]["orphan"], 1)
 
     def test_an_invalid_time_is_refused_by_option(self) -> None:
         for text in ("yesterday", "2026-13-01"):

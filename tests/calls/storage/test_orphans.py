@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from unittest import mock
 from uuid import uuid4
@@ -15,6 +16,7 @@ from calls.management.commands import check_recordings
 from calls.models import DiscardedAudio
 from calls.storage import (
     StoredObject,
+    StoreUnreachable,
     audio_store,
     integrity,
 )
@@ -66,6 +68,27 @@ class RepairTests(IntegrityTestCase):
             self.says(f"1 of 1 objects stored on {days_ago(3)} have no row"),
         ):
             self.assertEqual(self.check("--repair")[2]["removed"], 0)
+        self.assertTrue(audio_store().exists(orphan))
+
+    def test_a_resumed_check_remembers_the_days(self) -> None:
+        orphan = self.orphan(age_seconds=3 * 86_400)
+        listed = audio_store().objects
+
+        def failing(*at: str) -> Iterator[StoredObject]:
+            yield from islice(listed(*at), 5)  # the orphan, and the segments
+            raise StoreUnreachable("SlowDown")
+
+        with (
+            mock.patch.object(integrity, "_without_row", lambda names: {orphan} & set(names)),
+            mock.patch.object(integrity, "PAGE", 5),
+        ):
+            with mock.patch.object(audio_store(), "objects", failing):
+                self.assertEqual(self.check("--repair")[0], 2)
+            with (
+                mock.patch.object(audio_store(), "objects", lambda *at: with_others(listed(*at))),
+                self.says(f"1 of 1 objects stored on {days_ago(3)} have no row"),
+            ):
+                self.assertEqual(self.check("--repair", "--resume")[2]["removed"], 0)
         self.assertTrue(audio_store().exists(orphan))
 
     def test_few_orphans_are_removed_without_yes(self) -> None:

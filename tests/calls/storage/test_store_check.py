@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 from unittest import mock
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from calls.models import LedgerEntry
+from calls.models import DiscardedAudio, LedgerEntry
 from calls.storage import (
     audio_store,
     store_check,
@@ -42,6 +42,13 @@ class WrongStoreTests(IntegrityTestCase):
         self.assertEqual(self.check("--repair")[:2], (2, []))
         self.assertTrue(audio_store().exists(name))
 
+    def test_nothing_is_swept_from_another_store(self) -> None:
+        """Otherwise nobody would know of the objects that are left in the right one."""
+        DiscardedAudio.objects.create(name="gone/1.flac", segment_id=uuid4())
+        self.elsewhere()
+        self.assertEqual(self.check("--repair")[0], 2)
+        self.assertTrue(DiscardedAudio.objects.exists())
+
     def test_audio_that_is_really_lost_is_entered_with_yes(self) -> None:
         self.elsewhere()
         self.assertEqual(self.check("--yes")[2]["audio_missing"], 4)
@@ -63,3 +70,8 @@ class WrongStoreTests(IntegrityTestCase):
         with mock.patch.object(store_check, "SAMPLE", 2):
             self.assertEqual(len(store_check._some_names()), 2)
             self.assertEqual(self.check()[0], 0)
+
+    def test_the_sample_begins_again_behind_the_last_segment(self) -> None:
+        self.elsewhere()
+        with mock.patch.object(store_check, "uuid4", return_value=UUID(int=2**128 - 1)):
+            self.assertEqual(self.check()[0], 2)

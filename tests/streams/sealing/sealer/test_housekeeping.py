@@ -124,6 +124,13 @@ class Housekeeping(SpoolTest):
         go_on.set()
         self.process.sealer.sweeper.wait()
 
+    def test_a_sweep_is_stopped_with_the_sealer(self) -> None:
+        with patch("calls.storage.deletion.sweep", return_value=0) as sweep:
+            self.process.round()
+            self.assertTrue(self.process.sealer.stop(10))
+        _seconds, stopping = sweep.call_args.args
+        self.assertTrue(stopping.is_set())
+
     def test_the_backlog_counts_the_journals_of_every_process(self) -> None:
         other = self.new_process()
         finished = Socket(other.folder, "a").say(speech(5)).close()
