@@ -9,7 +9,7 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.test import Client, RequestFactory, SimpleTestCase, TestCase, override_settings
 
-from calls.lockout import client_address
+from calls.lockout import client_address, client_of_socket
 
 LIMIT = 3
 PASSWORD = "correct horse"
@@ -136,6 +136,14 @@ class ClientAddressTests(SimpleTestCase):
                     "/", HTTP_X_FORWARDED_FOR=claimed, REMOTE_ADDR=connected
                 )
                 self.assertEqual(client_address(request), address)
+
+    def test_proxies_of_a_socket_may_each_add_a_header(self) -> None:
+        """Only the last one is from a trusted proxy."""
+        forged, seen = (b"x-forwarded-for", b"198.51.100.7"), (b"x-forwarded-for", b"203.0.113.9")
+        handshake = {"client": ("192.0.2.1", 4711), "headers": [forged, seen]}
+        self.assertEqual(client_of_socket(handshake), "203.0.113.9")
+        handshake["client"] = ("198.51.100.1", 4711)
+        self.assertEqual(client_of_socket(handshake), "198.51.100.1")
 
     def test_there_is_no_address_behind_a_unix_socket(self) -> None:
         self.assertIsNone(client_address(RequestFactory().get("/", REMOTE_ADDR="")))

@@ -221,6 +221,13 @@ class DeliverTests(SimpleTestCase):
         self.assertEqual(self.reads[-1], [b"three"])
         self.assertTrue(peer.protocol.application_queue.empty())
 
+    async def test_a_socket_with_messages_gets_neither_pings_nor_pongs(self) -> None:
+        peer = await self.start()
+        peer.protocol.last_ping -= 60
+        peer.send_frames(TEXT, b"one")
+        peer.protocol.check_timeouts()
+        self.assertEqual(peer.wire.value(), b"")
+
     async def test_earlier_messages_are_delivered_first(self) -> None:
         await self.start(before=[b"one", b"two"])
         self.assertEqual(self.reads, [[b"one"], [b"two"]])

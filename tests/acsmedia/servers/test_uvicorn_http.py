@@ -55,6 +55,17 @@ class HeadTimeoutTests(SimpleTestCase):
             self.assertEqual(await reader.read(), b"")
             writer.close()
 
+    async def test_a_head_that_arrives_byte_by_byte_is_closed(self) -> None:
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            ended = asyncio.ensure_future(reader.read())
+            for byte in REQUEST[:30]:
+                writer.write(bytes([byte]))
+                await asyncio.wait({ended}, timeout=0.05)
+            self.assertTrue(ended.done())
+            await asyncio.gather(ended, return_exceptions=True)
+            writer.close()
+
     async def test_a_body_has_no_limit(self) -> None:
         async with Served() as served:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -95,6 +106,18 @@ class HeadBytesTests(SimpleTestCase):
             self.assertTrue((await reader.readline()).startswith(b"HTTP/1.1 431 "))
             writer.close()
             await until(lambda: not served.connections)
+
+    async def test_an_incomplete_head_that_grows_is_refused(self) -> None:
+        async with Served() as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(REQUEST[:-4])
+            for _ in range(5):
+                writer.write(b"\r\nX: " + b"y" * (HEAD_BYTES // 4))
+                await writer.drain()
+                await asyncio.sleep(0.05)  # they are read one by one
+            async with asyncio.timeout(10):
+                self.assertTrue((await reader.readline()).startswith(b"HTTP/1.1 431 "))
+            writer.close()
 
     async def test_every_head_of_a_connection_may_be_as_large(self) -> None:
         line = b"\r\nX: " + b"y" * (HEAD_BYTES // 2)
