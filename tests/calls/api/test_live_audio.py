@@ -49,6 +49,13 @@ class LiveAudioTests(RestTests):
         self.assertEqual(entry.detail, {"user": "other", "through": "recording"})
         self.assertGreater(entry.ended_at or entry.started_at, entry.started_at)
 
+    async def test_its_length_alone_needs_no_entry(self) -> None:
+        await sync_to_async(self.log_in)("view_call", "hear_recording", "listen_live")
+        for address in self.addresses():
+            response = await self.ask(address, method="HEAD")
+            self.assertEqual(response.status_code, 200)
+        self.assertFalse(await LedgerEntry.objects.filter(kind="listening").aexists())
+
     async def test_an_ended_call_needs_no_entry(self) -> None:
         await Subscription.objects.filter(call=self.call).aupdate(
             connected_at=START, seen_at=START, disconnected_at=START

@@ -13,6 +13,7 @@ from django.test import AsyncClient, Client, TestCase, TransactionTestCase
 from django.utils import timezone
 
 from calls.models import Call, LedgerEntry
+from calls.permissions import TO_EXPORT_LISTS
 from tests.calls.rows import (
     ALICE,
     START,
@@ -250,6 +251,7 @@ class Csv(TransactionTestCase):
         response: Any = await client.get(f"/calls.csv{query}")
         self.assertEqual(response.status_code, 200)
         self.assertIn("attachment", response["Content-Disposition"])
+        self.assertEqual(response.needed, TO_EXPORT_LISTS, "while it is sent")
         text = b"".join([piece async for piece in response.streaming_content]).decode()
         self.assertEqual((text[0], text.count("\ufeff")), ("\ufeff", 1), "Excel needs it")
         text = text.removeprefix("\ufeff")

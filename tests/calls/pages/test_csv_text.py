@@ -17,6 +17,7 @@ class Cells(TestCase):
     def test_that_a_spreadsheet_would_take_for_a_formula_begin_with_an_apostrophe(self) -> None:
         for text in (
             *("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", "  =1"),
+            *("\tSUM", "\rSUM", "\nSUM"),
             *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(1)", "\u00a0=1"),
         ):
             self.assertEqual(self.cells(text), [f"'{text}"])

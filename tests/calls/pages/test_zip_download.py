@@ -21,6 +21,7 @@ from calls.export.formats import FORMATS
 from calls.export.plan import ExportRequest
 from calls.models import Call, LedgerEntry, Segment
 from calls.pages import zip_archive
+from calls.permissions import TO_EXPORT
 from calls.storage import audio_store
 from tests.calls.client import RestTests, read
 from tests.calls.rows import (
@@ -60,6 +61,7 @@ class ZipTests(RestTests):
     async def zip(self, *calls: Any, **choice: str) -> ZipFile:
         response = await self.post(*calls, **choice)
         self.assertEqual(response.status_code, 200)
+        self.assertEqual(response.needed, TO_EXPORT, "while it is sent")
         return ZipFile(BytesIO(await read(response)))
 
     async def lines(self, *calls: Any, **choice: str) -> list[dict[str, Any]]:
