@@ -30,6 +30,10 @@ HALF_OPEN_SECONDS = 60.0
 async def beside(trial: Trial, attack: Callable[[Trial], Awaitable[None]]) -> None:
     """Runs two calls during `attack`; measures the delay of their packets, and memory."""
     site = await trial.install(LONG_SEGMENTS)
+    (short,) = trial.call()
+    await trial.some_time(0.5, 1.0)
+    await short.end()
+    await site.warm()
     callers = trial.call(2)
     await trial.some_time(1.5, 2.5)
     calm_ms = p99(delays_ms(site.journals(), callers, 0))
