@@ -3,18 +3,31 @@
 A branch that a module's own tests do not reach is not tested, even if another test passes through
 it. The list is derived: a module whose docstring has the word PURE is tested by the modules
 `test_<name>*.py` in the mirrored folder of `tests/`, and by those in `SHARED`.
+
+Each module of tests runs once, in a process of its own, so that nothing counts because other tests
+have imported it or filled a cache. Its process is forked from one that has imported packages of
+others, which takes longer than most tests, and nothing that is measured.
 """
 
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import os
 import re
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from io import StringIO
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import cast
+from unittest.mock import patch
+
+from coverage import Coverage, CoverageData
+from coverage.exceptions import NoDataError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,6 +84,24 @@ SHARED = {
 and rendering only with a plan.
 """
 
+PACKAGES = (
+    "coverage",
+    "autobahn.websocket.protocol",
+    "cryptography.x509",
+    "django.contrib.postgres.fields",
+    "django.test.runner",
+    "django.core.handlers.asgi",
+    "environs",
+    "hypothesis.strategies",
+    "msgspec",
+    "numpy",
+    "redis.asyncio",
+    "soundfile",
+    "soxr",
+    "structlog",
+)
+"""Packages that most of the tests import. One that is missing here costs time only."""
+
 
 def pure_modules() -> list[str]:
     """Paths of the modules whose docstring has the marker `PURE.`, relative to the project."""
@@ -95,34 +126,85 @@ PURE = {module: own_tests(module) for module in pure_modules()}
 """Module -> its own tests."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """The end of one module of tests, and what it has reached, as bytes of `CoverageData`."""
+
+    failed: bool
+    printed: str
+    reached: bytes
+
+
 def main() -> int:
     """Prints a line for each module; returns 1 if one is not covered or its tests fail."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        missed = list(threads.map(missing, PURE))
-    for module, report in zip(PURE, missed, strict=True):
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    for package in PACKAGES:
+        import_module(package)
+    runs = dict(_runs(sorted({tests for own in PURE.values() for tests in own})))
+    reports = {module: missing(module, runs) for module in PURE}
+    for module, report in reports.items():
         print(f"{module}: {report or 'every branch'}")  # noqa: T201 - a command's answer
-    return int(any(missed))
+    return int(any(reports.values()))
 
 
-def missing(module: str) -> str:
+def missing(module: str, runs: dict[str, Run]) -> str:
     """Coverage's report of the branches that the module's own tests miss; "" if there are none."""
     if not PURE[module]:
         return "has no tests of its own"
-    with TemporaryDirectory(prefix="acsmedia-coverage-") as folder:
-        environment = {**os.environ, "COVERAGE_FILE": str(Path(folder) / "coverage")}
-        tests = _coverage(environment, "run", "manage.py", "test", *PURE[module])
-        if tests.returncode:
-            return f"its tests fail\n{tests.stderr[-2000:]}"
-        _coverage(environment, "combine", "--quiet", folder)
-        report = _coverage(environment, "report", "--fail-under=100", f"--include={module}")
-    return report.stdout + report.stderr if report.returncode else ""
+    measured = _coverage(module)
+    for tests in PURE[module]:
+        if runs[tests].failed:
+            return f"its tests fail\n{runs[tests].printed[-2000:]}"
+        reached = CoverageData(no_disk=True)
+        reached.loads(runs[tests].reached)
+        measured.get_data().update(reached)
+    report = StringIO()
+    try:
+        percent = measured.report(file=report)
+    except NoDataError:
+        return "its tests do not import it"
+    return "" if percent == 100 else report.getvalue()
 
 
-def _coverage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "coverage", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+def _runs(waiting: list[str]) -> Iterator[tuple[str, Run]]:
+    """Runs every module of tests in a process, as many at once as there are cores."""
+    processes = multiprocessing.get_context("fork")
+    running: dict[Connection, str] = {}
+    while waiting or running:
+        while waiting and len(running) < (os.cpu_count() or 1):
+            receiver, sender = processes.Pipe(duplex=False)
+            running[receiver] = waiting.pop(0)
+            processes.Process(target=_run, args=(running[receiver], sender)).start()
+            sender.close()  # or the end of the process would not end its pipe
+        for ready in cast("list[Connection]", wait(list(running))):
+            with ready:
+                try:
+                    run = ready.recv()
+                except EOFError:
+                    run = Run(failed=True, printed="their process died", reached=b"")
+            yield running.pop(ready), run
+
+
+def _run(tests: str, sender: Connection) -> None:
+    """Runs a module of tests as `manage.py test` does, without system checks, and measures it."""
+    import django  # not for those who import this module for `PURE`, as the runner does
+
+    from tests.runner import Runner
+
+    measured = _coverage(*(module for module, own in PURE.items() if tests in own))
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as printed:
+        measured.start()
+        django.setup()
+        runner = Runner(verbosity=0, interactive=False)
+        with patch.object(runner, "run_checks"):
+            failures = runner.run_tests([tests])
+        measured.stop()
+    sender.send(Run(bool(failures), printed.getvalue(), measured.get_data().dumps()))
+
+
+def _coverage(*modules: str) -> Coverage:
+    """Measures modules by their path, and keeps what it finds in memory."""
+    return Coverage(data_file=None, source=[], include=modules)
 
 
 if __name__ == "__main__":
