@@ -102,6 +102,8 @@ class Page:
     rows: Sequence[CheckedRow] = ()
     by_day: Mapping[str, int] = field(default_factory=dict)
     """Objects by the day (UTC) on which they were stored."""
+    too_new: int = 0
+    """Segments' objects without a row that are younger than `MIN_AGE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +144,29 @@ def check_segments(scope: Scope, after: str = "") -> Iterator[Page]:
 
 
 def check_objects(scope: Scope, now: datetime, after: str = "") -> Iterator[Page]:
-    """Checks that every stored object has a row, in order of object names; objects younger than
+    """Checks that every stored object has a row, in order of object names; those younger than
     `MIN_AGE` are only counted.
     """
     prefix = f"{scope.call_id}/" if scope.call_id else ""
     listed = audio_store().objects(prefix, after)
     while page := list(islice(listed, PAGE)):
         day_of = {stored.name: stored.modified_at.date().isoformat() for stored in page}
-        names = [
-            stored.name
+        listed_at = {
+            stored.name: stored.modified_at
             for stored in page
-            if stored.modified_at <= now - MIN_AGE
-            and (scope.since is None or stored.modified_at >= scope.since)
-        ]
-        rowless = _without_row(names)
+            if scope.since is None or stored.modified_at >= scope.since
+        }
+        rowless = _without_row(list(listed_at))
+        old = {name for name in rowless if listed_at[name] <= now - MIN_AGE}
         found = []
-        for name in (name for name in names if name in rowless):
+        for name in (name for name in listed_at if name in old):
             segment_id = _segment_id_of(name)
             is_ours = segment_id is not None or _PARTIAL_NAME.fullmatch(name)
             fault = Fault.ORPHAN if is_ours else Fault.FOREIGN
             found.append(Finding(fault, name, segment_id, stored_on=day_of[name]))
-        yield Page(page[-1].name, len(page), found, by_day=Counter(day_of.values()))
+        too_new = sum(_segment_id_of(name) is not None for name in rowless - old)
+        by_day = Counter(day_of.values())
+        yield Page(page[-1].name, len(page), found, by_day=by_day, too_new=too_new)
 
 
 def has_old_journals(spool: Path, now: datetime) -> bool:

@@ -193,7 +193,14 @@ class Command(BaseCommand):
                 raise
 
     def _print_totals(self, state: CheckState) -> None:
-        names = ("segments", "objects", *Fault, "resolved", "adopted", "removed", "swept")
+        if too_new := state.counts["too_new"]:
+            moment = timezone.now() + integrity.MIN_AGE
+            self._line(
+                f"objects without a row, not checked because they are younger than an hour: "
+                f"{too_new}. Check again after {moment:%H:%M} UTC"
+            )
+        changes = ("resolved", "adopted", "removed", "swept")
+        names = ("segments", "objects", *Fault, "too_new", *changes)
         totals = {str(name): state.counts[name] for name in names}
         self.stdout.write(
             json.dumps({"finding": None, "wrong": state.wrong, **totals})
@@ -234,6 +241,7 @@ class Command(BaseCommand):
         if state.stage == "segments":
             state.counts["resolved"] += damage.record(page, timezone.now(), quick=quick)
         state.counts[state.stage] += page.checked
+        state.counts["too_new"] += page.too_new
         state.counts.update(finding.fault.value for finding in page.findings)
         state.objects_by_day.update(page.by_day)
         state.orphans_by_day.update(

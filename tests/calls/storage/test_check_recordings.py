@@ -98,6 +98,15 @@ class OutputTests(IntegrityTestCase):
         )
         self.assertIn("4 segments, 3 objects, 1 audio missing, 0 audio damaged, 0 orphan", last)
 
+    def test_objects_too_new_to_judge_are_counted_with_the_time_to_check_again(self) -> None:
+        """A database restored within the hour would seem to lack nothing."""
+        self.orphan(age_seconds=60)
+        out, errors = StringIO(), StringIO()
+        call_command("check_recordings", stdout=out, stderr=errors)
+        self.assertIn("0 orphan, 0 foreign, 1 too new", out.getvalue())
+        again = r"younger than an hour: 1\. Check again after \d\d:\d\d UTC"
+        self.assertRegex(errors.getvalue(), again)
+
     def test_an_empty_installation_has_no_findings(self) -> None:
         Segment.objects.all().delete()
         for found in list(audio_store().objects()):
