@@ -60,6 +60,12 @@ class HttpTests(TestCase):
             with self.subTest(address):
                 self.assertEqual(self.status(viewer, address), 403)
 
+    def test_a_download_needs_the_permission_to_export(self) -> None:
+        listener = person("listener", "view_call", "hear_recording")
+        for address in self.audio():
+            with self.subTest(address):
+                self.assertEqual(self.status(listener, f"{address}?download=1"), 403)
+
     def test_a_refusal_names_the_missing_permission(self) -> None:
         self.client.force_login(person("viewer", "view_call"))
         response = self.client.get(url_of(self.call, "audio"))

@@ -69,3 +69,4 @@ class FairThreadsTests(TestCase):
         self.assertNotIn("never", self.began)
         for owner in ("a", None, 0):
             self.assertEqual(self.threads.submit(owner, lambda: 7).result(SECONDS), 7)
+        self.assertEqual(len(self.threads._running), 0, "no owner is remembered")

@@ -86,8 +86,13 @@ class BodyTests(IsolatedAsyncioTestCase):
         self.assertLessEqual(source.made, 3)
 
     async def test_an_error_in_the_first_chunk_is_raised_before_anything_is_sent(self) -> None:
-        with self.assertRaisesRegex(ValueError, "broken"):
-            await Body(Source(fails_at=0).chunks()).begin()
+        def seek() -> Generator[bytes, None, None]:
+            yield from [b""] * 3
+            raise ValueError("broken")
+
+        for source in (Source(fails_at=0).chunks(), seek()):
+            with self.assertRaisesRegex(ValueError, "broken"):
+                await Body(source).begin()
 
     async def test_a_later_error_is_raised_by_the_body(self) -> None:
         body = Body(Source(fails_at=2).chunks())
@@ -153,6 +158,22 @@ class BodyTests(IsolatedAsyncioTestCase):
         for end in ended:
             self.assertTrue(await is_set(end))
         self.assertEqual([chunk async for chunk in Body(Source(2).chunks())], [b"1 ", b"2 "])
+
+    async def test_a_chunk_that_waits_for_a_thread_is_not_made_after_the_close(self) -> None:
+        may_end, source = threading.Event(), Source()
+        self.addCleanup(may_end.set)
+        others = [
+            asyncio.create_task(in_thread(lambda _stop: may_end.wait(10), "one"))
+            for _ in range(THREADS_OF_A_USER)
+        ]
+        body = Body(source.chunks())
+        body.owner = "one"
+        beginning = asyncio.create_task(body.begin())
+        await asyncio.sleep(0)
+        body.close()
+        may_end.set()
+        await asyncio.gather(beginning, *others)
+        self.assertEqual(source.made, 0)
 
     async def test_the_exports_of_one_user_leave_threads_to_others(self) -> None:
         sources = [Source() for _ in range(2 * THREADS)]

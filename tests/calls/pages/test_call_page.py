@@ -75,6 +75,25 @@ class Access(CallPageTestCase):
         self.assertIn("group Listeners", page)
         self.assertIn("group Exporters", page)
 
+    def test_audio_of_a_live_call_is_offered_to_those_who_may_listen(self) -> None:
+        ended, live, now = make_conversation()[0], make_conversation()[0], timezone.now()
+        make_subscription(live, connected_at=now, seen_at=now, disconnected_at=None)
+        export = ("view_call", "hear_recording", "export_recording")
+        for permissions, call, lacking, may_export, may_listen in (
+            (export, ended, "", True, False),
+            (export, live, "calls.listen_live", False, False),
+            ((*export, "listen_live"), ended, "", True, False),
+            ((*export, "listen_live"), live, "", True, True),
+            (("view_call", "listen_live"), live, "calls.hear_recording", False, True),
+        ):
+            with self.subTest(permissions=permissions, live=call is live):
+                self.client.force_login(a_user(*permissions))
+                context = self.client.get(reverse("call", args=[call.pk])).context
+                self.assertEqual(
+                    (context["why_not_heard"], context["may_export"], context["may_listen"]),
+                    (lacking, may_export, may_listen),
+                )
+
     def test_an_unknown_call_is_404(self) -> None:
         self.client.force_login(a_user("view_call"))
         for name in ("call", "call-timeline"):
