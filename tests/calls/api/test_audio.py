@@ -12,6 +12,7 @@ from django.test import AsyncClient
 
 from calls.audio.codec import Samples
 from calls.models import Call, Participant
+from calls.permissions import TO_EXPORT, TO_HEAR
 from tests.calls.client import RestTests, read
 from tests.calls.rows import (
     make_call,
@@ -61,6 +62,18 @@ class AudioTests(RestTests):
         self.assertEqual(response["Content-Length"], str(44 + 2 * 48_000))
         name = f"call-20260302T093000Z-{self.call.id.hex[:8]}-mix.wav"
         self.assertEqual(response["Content-Disposition"], f'inline; filename="{name}"')
+
+    async def test_it_is_checked_for_its_permissions_while_it_is_sent(self) -> None:
+        for query, headers in (
+            ({}, {}),
+            ({}, {"Range": "bytes=10-99"}),
+            ({"format": "flac"}, {"Range": "bytes=10-99"}),  # rendered first
+        ):
+            for download, needed in (("0", TO_HEAR), ("1", TO_EXPORT)):
+                with self.subTest(query=query, headers=headers, download=download):
+                    response = await self.ask(self.url, {**query, "download": download}, **headers)
+                    self.assertEqual(response.needed, needed)
+                    response.close()
 
     async def test_the_file_name_has_the_time_of_the_viewer(self) -> None:
         segment = await self.alice.segments.afirst()

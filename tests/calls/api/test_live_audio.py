@@ -8,6 +8,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from calls.models import LedgerEntry, Segment, Subscription
+from calls.permissions import LISTEN, TO_HEAR
 from tests.calls.client import RestTests
 from tests.calls.rows import START, make_conversation, make_subscription, url_of
 from tests.people import person
@@ -48,6 +49,13 @@ class LiveAudioTests(RestTests):
         entry = await LedgerEntry.objects.aget(kind="listening")
         self.assertEqual(entry.detail, {"user": "other", "through": "recording"})
         self.assertGreater(entry.ended_at or entry.started_at, entry.started_at)
+
+    async def test_ends_if_the_permission_to_listen_is_withdrawn(self) -> None:
+        await sync_to_async(self.log_in)("view_call", "hear_recording", "listen_live")
+        for address in self.addresses():
+            response = await self.ask(address)
+            self.assertEqual(response.needed, (*TO_HEAR, LISTEN), "while it is sent")
+            response.close()
 
     async def test_its_length_alone_needs_no_entry(self) -> None:
         await sync_to_async(self.log_in)("view_call", "hear_recording", "listen_live")
