@@ -162,6 +162,22 @@ class Drawer(DashboardTestCase):
             expect(page.get_by_role("button", name="1 alarm")).to_be_focused()
             expect(self.rows(page)).to_have_count(0)
 
+    def test_the_focus_stays_in_the_drawer_when_its_row_goes(self) -> None:
+        """The next Tab must not begin at the top of the page."""
+        call, other = a_call(1, CUSTOMER), a_call(2, AGENT)
+        quiet, severe = an_alarm("too_low", call), an_alarm("not_written", other)
+        with self.window() as page:
+            self.opened(page)
+            self.publish(calls=[call, other], alarms=[quiet])
+            expect(page.locator("#alarm-count")).to_have_text("1")
+            page.keyboard.press("a")
+            expect(page.locator("#alarm-list :focus")).to_have_count(1)
+            self.rows(page).hover()
+            page.mouse.move(10, 300)  # nothing is held for the reader any more after 3 s
+            self.publish(alarms=[severe])
+            expect(self.rows(page)).to_contain_text("Not being recorded")
+            expect(page.locator("#alarm-list :focus")).to_have_count(1)
+
     def test_it_is_open_again_after_a_reload(self) -> None:
         with self.window() as page:
             self.opened(page)
