@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import threading
+import unittest
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -19,9 +20,9 @@ from unittest import mock
 import uvicorn
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, tag
 from django.urls import path
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from calls.live import channel
 from calls.live.messages import News
@@ -106,26 +107,20 @@ class ServerThread:
         asyncio.run(serve())
 
 
+@tag("browser")
 class BrowserTestCase(TransactionTestCase):
-    """One server and one browser per class; a new window, already logged in, per test."""
+    """One browser per module, one server per class; a new window, already logged in, per test."""
 
     server: ClassVar[ServerThread]
     browser: ClassVar[Browser]
-    _playwright: ClassVar[Playwright]
 
     @classmethod
     def setUpClass(cls) -> None:
-        chromium = machine.chromium()
+        cls.browser = _browser_of_module()
         super().setUpClass()
-        # Playwright runs a loop in this thread, so Django would refuse the queries of the test.
-        cls.enterClassContext(mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="true"))
         cls.server = ServerThread()
         cls.server.start()
         cls.addClassCleanup(cls.server.stop)
-        cls._playwright = sync_playwright().start()
-        cls.addClassCleanup(cls._playwright.stop)
-        cls.browser = cls._playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        cls.addClassCleanup(cls.browser.close)
 
     def setUp(self) -> None:
         self.operator = person(OPERATOR, password=PASSWORD)
@@ -155,6 +150,23 @@ class BrowserTestCase(TransactionTestCase):
             yield page
         finally:
             context.close()
+
+
+_launched: list[Browser] = []
+
+
+def _browser_of_module() -> Browser:
+    """Launches the browser for the first class of a module of tests; closes it after the last."""
+    if not _launched:
+        chromium = machine.chromium()
+        # Playwright runs a loop in this thread, so Django would refuse the queries of the tests.
+        unittest.enterModuleContext(mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="true"))
+        playwright = unittest.enterModuleContext(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        _launched.append(browser)
+        unittest.addModuleCleanup(_launched.clear)
+        unittest.addModuleCleanup(browser.close)
+    return _launched[0]
 
 
 def _application() -> Any:
