@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -36,8 +37,8 @@ STREAM_TOKEN = "stream-token-of-the-tests"
 class Server:
     """One process on Daphne or uvicorn, listening on a free loopback port.
 
-    Without `DATABASE_URL` in `environment` it has its own SQLite file in its data folder, migrated
-    at the first start. Otherwise that database is used without migrating it;
+    Without `DATABASE_URL` in `environment` it has its own SQLite file in its data folder, created
+    and migrated at the first start. Otherwise that database is used without migrating it;
     `database_url_of_the_test()` is the database of the running test.
     """
 
@@ -59,7 +60,7 @@ class Server:
         self.ws_url = f"ws://127.0.0.1:{self.port}"
         self._command = command(server, "127.0.0.1", self.port)
         self._environment = _environment(self.data_dir, environment or {})
-        self._migrates = "DATABASE_URL" not in (environment or {})
+        self._has_own_database = "DATABASE_URL" not in (environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,9 +104,8 @@ class Server:
     def start(self) -> Self:
         """Starts the process on its port and waits until it answers."""
         assert self._process is None, "one process at a time"
-        if self._migrates:
-            self.manage("migrate", "--verbosity", "0")
-            self._migrates = False
+        if self._has_own_database and not (database := self.data_dir / "db.sqlite3").exists():
+            database.write_bytes(migrated_database())
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
@@ -174,6 +174,14 @@ class Server:
             raise AssertionError(
                 f"still running {seconds} s after {number.name}:\n{self.log[-4000:]}"
             ) from None
+
+
+@cache
+def migrated_database() -> bytes:
+    """Returns a migrated SQLite file, cached because migrating takes longer than most tests."""
+    with TemporaryDirectory(prefix="acsmedia-server-") as folder:
+        Server(data_dir=Path(folder)).manage("migrate", "--verbosity", "0")
+        return (Path(folder) / "db.sqlite3").read_bytes()
 
 
 def answers(port: int, path: str = "/healthz") -> bool:

@@ -24,7 +24,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests import machine
 from tests.front_door import FrontDoor
-from tests.servers import STREAM_TOKEN, Server, answers, free_port
+from tests.servers import STREAM_TOKEN, Server, answers, free_port, migrated_database
 from tests.waiting import PATIENCE_SECONDS
 
 SEALED_SECONDS = 30.0
@@ -58,15 +58,16 @@ class NginxTests(TestCase):
         super().setUpClass()
         machine.nginx()
         folder = Path(cls.enterClassContext(TemporaryDirectory(prefix="acsmedia-deploy-")))
+        database = folder / "shared.sqlite3"
+        database.write_bytes(migrated_database())
         shared = {
             "INSECURE_HTTP": "false",
-            "DATABASE_URL": f"sqlite:///{folder / 'shared.sqlite3'}",
+            "DATABASE_URL": f"sqlite:///{database}",
             "STATIC_ROOT": str(folder / "static"),
             "AUDIO_STORE": "database",
             "RECONNECT_GRACE_SECONDS": "0",
         }
         cls.web = Server("daphne", environment={**shared, "ROLE": "web"})
-        cls.web.manage("migrate", "--verbosity", "0")
         cls.web.manage("collectstatic", "--noinput", "--verbosity", "0")
         cls.shared = shared = {**shared, "ROLE": "ingest"}
         cls.ingest = Server("uvicorn", environment=shared)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from streams.simulator.casting import VOICES
 from streams.simulator.scenario.audio import Clip, read_file
 from streams.simulator.scenario.schedule import Conversation, ScriptedVoice
-from tests.servers import Server
+from tests.servers import Server, migrated_database
 from tests.waiting import wait_until
 
 SEGMENT_SECONDS = 1.0
@@ -65,12 +65,12 @@ def make_account(server: Server) -> Account:
 
 @cache
 def database_with_account() -> tuple[bytes, Account]:
-    """Returns a migrated SQLite file, cached because migrating takes longer than most tests."""
+    """Returns a migrated SQLite file with an account, cached because making it is slow."""
     with TemporaryDirectory() as folder:
-        server = Server(data_dir=Path(folder))
-        server.manage("migrate", "--verbosity", "0")
-        account = make_account(server)
-        return (Path(folder) / "db.sqlite3").read_bytes(), account
+        database = Path(folder) / "db.sqlite3"
+        database.write_bytes(migrated_database())
+        account = make_account(Server(data_dir=Path(folder)))
+        return database.read_bytes(), account
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import unittest
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -162,29 +163,28 @@ async def receive_audio(socket: ClientConnection, count: int) -> list[AudioMessa
     return received
 
 
+def setUpModule() -> None:
+    """Starts the processes for both classes: that takes longer than most tests."""
+    shared = {
+        **QUICK,
+        "RECONNECT_GRACE_SECONDS": "2",
+        "DATABASE_URL": unittest.enterModuleContext(postgres()),
+        "REDIS_URL": unittest.enterModuleContext(Redis()).url,
+        "AUDIO_STORE": "database",
+    }
+    daphne, uvicorn = (Server(kind, environment=shared) for kind in ("daphne", "uvicorn"))
+    daphne.manage("migrate", "--verbosity", "0")
+    case = TwoProcessesTestCase
+    case.daphne, case.uvicorn, case.account = daphne, uvicorn, make_account(daphne)
+    for server in (daphne, uvicorn):
+        unittest.enterModuleContext(server)
+
+
 @tag("once")
 class TwoProcessesTestCase(SimpleTestCase):
     daphne: ClassVar[Server]
     uvicorn: ClassVar[Server]
     account: ClassVar[Account]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        shared = {
-            **QUICK,
-            "RECONNECT_GRACE_SECONDS": "2",
-            "DATABASE_URL": cls.enterClassContext(postgres()),
-            "REDIS_URL": cls.enterClassContext(Redis()).url,
-            "AUDIO_STORE": "database",
-        }
-        cls.daphne, cls.uvicorn = (
-            Server(kind, environment=shared) for kind in ("daphne", "uvicorn")
-        )
-        cls.daphne.manage("migrate", "--verbosity", "0")
-        cls.account = make_account(cls.daphne)
-        for server in (cls.daphne, cls.uvicorn):
-            cls.enterClassContext(server)
 
     async def play(
         self, server: Server, script: Any, connection_id: str, **settings: Any

@@ -16,7 +16,7 @@ from uuid import uuid4
 import psutil
 import psycopg
 
-from tests.servers import Server
+from tests.servers import Server, migrated_database
 
 RECOVERY_SECONDS = 30.0
 ENGINEER_TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -55,7 +55,8 @@ class SQLite:
 
     def fresh(self) -> str:
         if not self._template.exists():
-            prepare(f"sqlite:///{self._template}")
+            self._template.write_bytes(migrated_database())
+            make_engineer(f"sqlite:///{self._template}")
             with closing(sqlite3.connect(self._template)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         path = self._folder / f"{uuid4().hex}.sqlite3"
@@ -88,7 +89,9 @@ class Postgres:
     def fresh(self) -> str:
         if not self._has_template:
             self._execute("CREATE DATABASE torture_template")
-            prepare(self._url_of("torture_template"))
+            url = self._url_of("torture_template")
+            Server(environment={"DATABASE_URL": url}).manage("migrate", "--verbosity", "0")
+            make_engineer(url)
             self._has_template = True
         name = f"torture_{uuid4().hex}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE torture_template")
@@ -180,11 +183,9 @@ class Postgres:
         return [postmaster, *postmaster.children(recursive=True)]
 
 
-def prepare(url: str) -> None:
-    """Migrates and creates the engineer whose token the harness uses."""
-    server = Server(environment={"DATABASE_URL": url})
-    server.manage("migrate", "--verbosity", "0")
-    server.manage("shell", "-v", "0", "-c", MAKE_ENGINEER)
+def make_engineer(url: str) -> None:
+    """Creates the engineer whose token the harness uses."""
+    Server(environment={"DATABASE_URL": url}).manage("shell", "-v", "0", "-c", MAKE_ENGINEER)
 
 
 def path_of(url: str) -> Path:
