@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.torture.databases import Database
 from tests.torture.faults import FAULTS
 from tests.torture.installation import Installation, has_ended
 from tests.torture.trial import Fault, Trial
+from tests.waiting import PAUSE_SECONDS
 
 PARENT = """
 import subprocess, sys
@@ -232,4 +234,5 @@ class InterruptedRunTests(SimpleTestCase):
                 with suppress(psutil.NoSuchProcess):
                     if "uvicorn" in child.cmdline():
                         return child
+            time.sleep(PAUSE_SECONDS)
         raise AssertionError("the run ended without a server")
