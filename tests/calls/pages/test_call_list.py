@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 from uuid import uuid4
@@ -114,6 +114,18 @@ class Searching(ListTestCase):
         self.assertIn(">2026-03-03 01:30:00</time>", page)
         self.assertIn("Asia/Tokyo", page)
 
+    def test_days_of_23_and_25_hours_end_at_midnight(self) -> None:
+        """In Berlin, clocks go forward on 29 March and back on 25 October 2026."""
+        self.client.cookies["zone"] = "Europe/Berlin"
+        spring, _ = (
+            make_call(started_at=datetime(2026, 3, 29, h, 30, tzinfo=UTC)) for h in (21, 22)
+        )
+        autumn, _ = (
+            make_call(started_at=datetime(2026, 10, 25, h, 30, tzinfo=UTC)) for h in (22, 23)
+        )
+        for day, call in (("2026-03-29", spring), ("2026-10-25", autumn)):
+            self.assertEqual(self.found(since=day, until=day), self.ids(call), day)
+
     def test_days_of_a_browser_that_has_not_named_its_zone_wait_for_it(self) -> None:
         make_call(started_at=START)
         for query in ({"since": "2026-03-02"}, {"until": "2026-03-02"}):
@@ -198,6 +210,8 @@ class Page(ListTestCase):
         self.assertIn("Use at least 3 characters", self.page(q="12"))
         self.assertIn("Enter a valid date", self.page(since="soon"))
         self.assertIn("less than or equal to", self.page(until="9999-12-31"))
+        self.client.cookies["zone"] = "Asia/Tokyo"  # its first midnight is no time in UTC
+        self.assertIn("greater than or equal to", self.page(since="0001-01-01"))
         self.assertIn("must not be less than", self.page(minutes="5", most="4.9"))
 
     def test_pages_repeat_no_call(self) -> None:

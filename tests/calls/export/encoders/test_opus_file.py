@@ -129,6 +129,20 @@ class OpusFileTests(TestCase):
             positions, [0, 0, *range(48_000, 13 * 48_000 + 1, 48_000), 13 * 48_000 + delay]
         )
 
+    def test_speech_in_a_part_of_the_call_stays_where_it_was(self) -> None:
+        """Ten seconds after the beginning of the part, which is 60 to 100 s of the call."""
+        spoken = voice(RATE, 1)[:, 0]
+        sealed = Sealed([[(at * RATE, spoken) for at in (0, 70, 119)]])
+        whole = sealed.plan("opus")
+        bounds = 60 * RATE, 100 * RATE
+        part = type(whole)(whole.format, whole.axis, whole.tracks, whole.layout, *bounds)
+        with patch.object(libsndfile, "encode", wraps=libsndfile.encode) as encode:
+            samples = decoded(encoded(sealed, part))
+        self.assertEqual(encode.call_count, 2)  # 1 to 11 s, and 11 to 21 s because of its lead
+        self.assertFalse(samples[:RATE].any())
+        self.assertTrue(samples[10 * RATE : 11 * RATE].any())
+        self.assertFalse(samples[22 * RATE :].any())
+
     def test_a_part_of_the_call_is_as_long_as_requested(self) -> None:
         sealed = Sealed([[(0, voice(RATE, 30)[:, 0])]])
         whole = sealed.plan("opus")
