@@ -205,6 +205,16 @@ class RoleTests(MediaSocketTestCase):
                 await server.receive_output(timeout=10), {"type": f"lifespan.{event}.complete"}
             )
 
+    async def test_a_web_process_refuses_other_mistakes_without_a_recorder(self) -> None:
+        with override_settings(ROLE="web"):
+            self.application = asgi.build()
+        socket = self.socket(path="/ws/nowhere", supports_status=True)
+        self.assertEqual(await self.answer(socket), 404)
+        for method, has_body in (("GET", True), ("HEAD", False)):
+            communicator = HttpCommunicator(self.application, method, "/ws/acs/media")
+            answer = await communicator.get_response(timeout=10)
+            self.assertEqual((answer["status"], bool(answer["body"])), (426, has_body))
+
     async def test_an_ingest_process_answers_probes_and_media_sockets_only(self) -> None:
         self.application = Application(self.recorder, HandshakeAuth("off"), pages=False)
         self.assertEqual(await self.get("/healthz"), 200)
