@@ -99,7 +99,7 @@ class Server:
     ) -> None:
         self.kill()
         if self._own_folder:
-            self._remove_own_folder(self._own_folder)
+            remove(self._own_folder)
 
     def start(self) -> Self:
         """Starts the process on its port and waits until it answers."""
@@ -136,18 +136,6 @@ class Server:
         )
         return done.stdout
 
-    @staticmethod
-    def _remove_own_folder(folder: TemporaryDirectory[str]) -> None:
-        """Waits for the sealer, which finishes its current file after its server was killed."""
-        for _attempt in range(100):
-            try:
-                folder.cleanup()
-            except OSError:  # it has just written another file
-                time.sleep(0.1)
-            else:
-                return
-        folder.cleanup()
-
     def _wait_for_answer(self) -> None:
         assert self._process
         deadline = time.monotonic() + START_SECONDS
@@ -174,6 +162,18 @@ class Server:
             raise AssertionError(
                 f"still running {seconds} s after {number.name}:\n{self.log[-4000:]}"
             ) from None
+
+
+def remove(folder: TemporaryDirectory[str]) -> None:
+    """Waits for the sealer, which finishes its current file after its server was killed."""
+    for _attempt in range(100):
+        try:
+            folder.cleanup()
+        except OSError:  # it has just written another file
+            time.sleep(0.1)
+        else:
+            return
+    folder.cleanup()
 
 
 @cache

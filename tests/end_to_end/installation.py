@@ -7,7 +7,7 @@ import re
 import sqlite3
 import wave
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from streams.simulator.casting import VOICES
 from streams.simulator.scenario.audio import Clip, read_file
 from streams.simulator.scenario.schedule import Conversation, ScriptedVoice
-from tests.servers import Server, migrated_database
+from tests.servers import Server, migrated_database, remove
 from tests.waiting import wait_until
 
 SEGMENT_SECONDS = 1.0
@@ -79,14 +79,15 @@ def running(
 ) -> Iterator[tuple[Server, Rest]]:
     """Runs a server on "daphne" or "uvicorn" with its own data; yields it with a REST client."""
     content, account = database_with_account()
-    with TemporaryDirectory(prefix="acsmedia-server-") as folder:
-        database = Path(folder) / "db.sqlite3"
+    folder = TemporaryDirectory(prefix="acsmedia-server-")
+    with ExitStack() as stack:
+        stack.callback(remove, folder)
+        database = Path(folder.name) / "db.sqlite3"
         database.write_bytes(content)
         url = {"DATABASE_URL": f"sqlite:///{database}"}
-        with Server(
-            kind, environment={**QUICK, **url, **(environment or {})}, data_dir=Path(folder)
-        ) as server:
-            yield server, Rest(server, account)
+        variables = {**QUICK, **url, **(environment or {})}
+        server = Server(kind, environment=variables, data_dir=Path(folder.name))
+        yield stack.enter_context(server), Rest(server, account)
 
 
 class Rest:
