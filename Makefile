@@ -7,7 +7,7 @@ VENV := .venv
 # and all variables in the README. Make exports the variables of its command line to its commands.
 
 .PHONY: help run demo manage test test-once test-pages test-sqlite test-real lint coverage torture \
-  simulate-laws bench clean
+  test-servers simulate-laws bench clean
 
 help:
 	@echo "make run        the real server on this host:   http://127.0.0.1:8000/"
@@ -29,17 +29,25 @@ demo: $(VENV)/installed
 manage: $(VENV)/installed
 	@exec $(VENV)/bin/python -m acsmedia.quickstart manage $(do)
 
-# Three parts in parallel: they wait for clocks, processes and pages most of the time.
+# The longest parts first, three in parallel: they wait for clocks, processes and pages half of the
+# time.
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory -j3 test-once test-real test-pages test-sqlite
+	@$(MAKE) --no-print-directory -j3 test-real test-servers test-sqlite test-pages test-once
 
 # Tags of tests that run once: the build, and servers with a database of their own; pages in a
 # browser, and JavaScript.
 PAGES = browser javascript
 ONCE = once $(PAGES)
+ONCE_TESTS = $(VENV)/bin/python manage.py test --tag once $(PAGES:%=--exclude-tag %)
+# Packages whose tests that run once mostly wait for servers; those of the others compute.
+SERVERS = tests.acsmedia tests.deploy tests.end_to_end tests.project
+PACKAGES = $(patsubst tests/%/__init__.py,tests.%,$(wildcard tests/*/__init__.py))
+
+test-servers: $(VENV)/installed-dev
+	$(ONCE_TESTS) $(SERVERS)
 
 test-once: $(VENV)/installed-dev
-	$(VENV)/bin/python manage.py test --tag once $(PAGES:%=--exclude-tag %)
+	$(ONCE_TESTS) $(filter-out $(SERVERS),$(PACKAGES))
 
 test-pages: $(VENV)/installed-dev
 	$(VENV)/bin/python manage.py test $(PAGES:%=--tag %)

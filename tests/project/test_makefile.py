@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -77,13 +78,20 @@ class FreshCloneTests(TestCase):
 
     def test_the_parts_of_the_suite_are_complete(self) -> None:
         self.pretend_it_is_installed()
+        packages = sorted(file.parent.name for file in ROOT.glob("tests/*/__init__.py"))
+        for package in packages:
+            (self.folder / "tests" / package).mkdir(parents=True)
+            (self.folder / "tests" / package / "__init__.py").touch()
         plan = self.make("-n", "test").stdout
         pages = "--exclude-tag browser --exclude-tag javascript"
         for part in (
-            f"--tag once {pages}",
             "--tag browser --tag javascript",
             f"--exclude-tag once {pages}",
             "--again",
         ):
             self.assertIn(f"manage.py test {part}\n", plan)
+        once = re.findall(rf"manage.py test --tag once {pages} (.+)", plan)
+        self.assertEqual(
+            sorted(" ".join(once).split()), [f"tests.{package}" for package in packages]
+        )
         self.assertEqual(ONCE, {"once", "browser", "javascript"})
