@@ -18,6 +18,7 @@ from django.conf import settings
 from django.test import Client, TransactionTestCase
 from rest_framework.authtoken.models import Token
 
+from calls import identity
 from calls.models import Call, Segment
 from tests.calls.rows import BOB, make_call, make_participant, make_segment, noise, url_of
 from tests.people import person
@@ -33,9 +34,19 @@ def long_call(segments: int) -> Call:
     name = None
     for raw_id in ("4:+15551234567", BOB):
         participant = make_participant(call, raw_id)
-        for index in range(segments):
-            name = make_segment(participant, at=10.0 * index, samples=samples, name=name).audio_name
+        first = make_segment(participant, samples=samples, name=name)
+        name = first.audio_name
+        last = make_segment(participant, at=10.0 * (segments - 1), samples=samples, name=name)
+        starts = range(first.start_sample, last.start_sample, len(samples))[1:]
+        Segment.objects.bulk_create(moved(last, start) for start in starts)
     return call
+
+
+def moved(segment: Segment, start: int) -> Segment:
+    """Returns the row of a segment with the same audio elsewhere on its track."""
+    values = {field.attname: getattr(segment, field.attname) for field in Segment._meta.fields}
+    row_id = identity.segment_id_of(segment.participant_id, start)
+    return Segment(**{**values, "id": row_id, "start_sample": start})
 
 
 class ServerTests(TransactionTestCase):
