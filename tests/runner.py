@@ -18,7 +18,6 @@ from typing import Any
 from unittest.mock import patch
 
 from django.db import connection
-from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test.runner import DiscoverRunner
 
 from tests.coverage_of_pure import PURE
@@ -114,9 +113,7 @@ def closing_line(result: unittest.TestResult) -> str:
     return f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped"
 
 
-def _deletions(
-    operations: BaseDatabaseOperations, _: Any, tables: list[str], **__: Any
-) -> list[str]:
+def _deletions(operations: Any, _: Any, tables: list[str], **__: Any) -> list[str]:
     """Like TRUNCATE, the lock waits for transactions that are still writing."""
     names = [operations.quote_name(table) for table in tables]
     lock = f"LOCK TABLE {', '.join(names)} IN SHARE ROW EXCLUSIVE MODE"
