@@ -48,6 +48,7 @@ def plan(*faults: Fault, voices: tuple[Voice, ...] | None = None) -> Plan:
     return Plan(0, RATE, 6, 6 * SECOND, voices or both, faults, 2 * SECOND, 10.0, with_rows=False)
 
 
+@tag("once")
 class Recorded(TestCase):
     """A call that is recorded rightly."""
 
@@ -161,6 +162,7 @@ class TheJudgeOfAPause(Recorded):
         self.assertIn("alignment", self.laws())
 
 
+@tag("once")
 class TheTruth(TestCase):
     """Allowances of the judge for what no recorder can know."""
 
@@ -197,6 +199,7 @@ class TheTruth(TestCase):
         self.assertEqual(tried(call).violations, [])
 
 
+@tag("once")
 class NumberedSamples(TestCase):
     def test_are_found_from_any_two_neighbours(self) -> None:
         spoken = voice_samples(3, 70_000)
@@ -215,6 +218,7 @@ class NumberedSamples(TestCase):
         )
 
 
+@tag("once")
 class Seeds(TestCase):
     def test_a_seed_always_gives_the_same_call_and_the_same_result(self) -> None:
         for seed in range(40):
@@ -243,6 +247,7 @@ class Seeds(TestCase):
         self.assertEqual((totals.calls, totals.failures), (1, []))
 
 
+@tag("once")
 class Mutations(TestCase):
     def test_the_text_of_each_is_in_the_code_once(self) -> None:
         for mutation in mutations.MUTATIONS:
