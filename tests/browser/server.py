@@ -37,6 +37,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+NO_STORAGE = """Object.defineProperty(window, "localStorage", {
+  get() { throw new DOMException("no"); },
+});"""
+"""Script of a browser that forbids storage, as some do in private windows."""
+
 OPERATOR, PASSWORD = "operator", "the password of the tests"
 START_SECONDS = 20.0
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from calls.live.messages import CallData
+from tests.browser.server import NO_STORAGE
 from tests.browser.test_dashboard import DashboardTestCase, begun, participant_ids
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended
 from tests.calls.pages.test_pages import a_live_call
@@ -184,6 +185,14 @@ class Drawer(DashboardTestCase):
             page.keyboard.press("a")
             page.reload()
             expect(page.get_by_role("region", name="Alarms")).to_be_visible()
+
+    def test_it_opens_in_a_browser_without_storage(self) -> None:
+        with self.window() as page:
+            page.add_init_script(NO_STORAGE)
+            self.opened(page)
+            page.keyboard.press("a")
+            expect(page.get_by_role("region", name="Alarms")).to_be_visible()
+        self.assertEqual(self.console, [])
 
 
 @tag("browser")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.test import tag
 from playwright.sync_api import Page, expect
 
-from tests.browser.server import BrowserTestCase
+from tests.browser.server import NO_STORAGE, BrowserTestCase
 from tests.calls.rows import make_call, make_conversation, make_participant
 
 NAMES = ("State", "Started", "Length", "Gaps and alarms", "Id")
@@ -62,10 +62,7 @@ class Columns(BrowserTestCase):
 
     def test_without_storage_they_are_hidden_until_the_page_is_left(self) -> None:
         with self.window() as page:
-            page.add_init_script(
-                "Object.defineProperty(window, 'localStorage', { get() { throw new "
-                "DOMException('no') } })"
-            )
+            page.add_init_script(NO_STORAGE)
             page.goto("/calls/")
             self.hide(page, "Length")
             expect(page.locator(".list-length").first).to_be_hidden()

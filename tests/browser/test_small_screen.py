@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.test_dashboard import DashboardTestCase, begun, participant_ids
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended
 from tests.calls.pages.test_pages import a_live_call
+from tests.calls.rows import make_process
 
 WATCH_SHIFTS = """
   window.shifts = 0;
@@ -14,6 +15,12 @@ WATCH_SHIFTS = """
     for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifts += shift.value;
   }).observe({ type: "layout-shift", buffered: true });
 """
+
+
+def top_of(element: Locator) -> float:
+    box = element.bounding_box()
+    assert box, "the element is visible"
+    return box["y"]
 
 
 class OnASmallScreen(DashboardTestCase):
@@ -45,6 +52,25 @@ class OnASmallScreen(DashboardTestCase):
             self.assertLess(page.evaluate(shifts), 0.02)
             button.click()
             expect(rows).to_have_count(3)
+        self.assertEqual(self.console, [])
+
+    def test_alarms_come_before_refused_connections(self) -> None:
+        reasons = ("no_header", "expired", "wrong_path", "no_stream_token", "not_upgraded")
+        others = dict.fromkeys(reasons, 9)
+        make_process(refusals={"from_acs": {"wrong_audience": 12}, "others": others})
+        calls = [a_call(number, f"4:+1555000{number:04d}") for number in range(12)]
+        with self.window(viewport={"width": 390, "height": 844}) as page:
+            self.opened(page)
+            self.publish(calls=calls, alarms=[an_alarm("stalled", call) for call in calls])
+            expect(page.locator("#alarm-count")).to_have_text("12")
+            page.keyboard.press("a")
+            drawer = page.get_by_role("region", name="Alarms")
+            table, last = drawer.get_by_role("table"), drawer.get_by_role("listitem").last
+            expect(table).to_be_attached()
+            expect(table).not_to_be_in_viewport()
+            table.get_by_role("row").last.scroll_into_view_if_needed()
+            expect(table).to_be_in_viewport()
+            self.assertLess(top_of(last), top_of(table))
         self.assertEqual(self.console, [])
 
     def test_nothing_is_wider_than_390_pixels(self) -> None:

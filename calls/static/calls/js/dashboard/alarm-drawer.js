@@ -25,21 +25,22 @@ export class AlarmDrawer {
   constructor(names, serverNow) {
     Object.assign(this, { names, serverNow });
     this.list = at("alarm-list");
+    this.scroller = at("alarms-scroll");
     this.rows = new AlarmRows(this.list, at("alarm-template"), names);
     this.reading = new Reading(this.list, () => this.#showRows(), {
-      isScrolled: () => this.list.scrollTop > 0,
-      scroller: this.list,
+      isScrolled: () => this.scroller.scrollTop > 0,
+      scroller: this.scroller,
     });
     at("alarms-toggle").addEventListener("click", () => this.#setOpen(!this.isOpen));
     at("alarms-close").addEventListener("click", () => this.close());
     at("alarms-waiting").addEventListener("click", () => {
       this.#isRequested = true;
-      this.list.scrollTop = 0;
+      this.scroller.scrollTop = 0;
       this.#showRows();
       this.#focusFirst();
     });
     at("alarms").addEventListener("keydown", (event) => event.key === "Escape" && this.close());
-    this.#setOpen(window.localStorage.getItem(OPEN_KEY) === "1");
+    this.#setOpen(wasOpen());
   }
 
   get isOpen() {
@@ -84,7 +85,7 @@ export class AlarmDrawer {
   #setOpen(isOpen) {
     at("alarms").hidden = !isOpen;
     at("alarms-toggle").setAttribute("aria-expanded", String(isOpen));
-    window.localStorage.setItem(OPEN_KEY, isOpen ? "1" : "0");
+    remember(isOpen);
     if (isOpen) this.#showRows();
   }
 
@@ -128,6 +129,22 @@ export class AlarmDrawer {
     this.#announced = this.#alarms;
     this.#timer = null;
     if (text) at("alarm-news").textContent = text;
+  }
+}
+
+function wasOpen() {
+  try {
+    return window.localStorage.getItem(OPEN_KEY) === "1";
+  } catch {
+    return false;
+  }
+}
+
+function remember(isOpen) {
+  try {
+    window.localStorage.setItem(OPEN_KEY, isOpen ? "1" : "0");
+  } catch {
+    // no storage in this browser: the drawer is closed after a reload
   }
 }
 
