@@ -186,6 +186,26 @@ class Drawer(DashboardTestCase):
             page.reload()
             expect(page.get_by_role("region", name="Alarms")).to_be_visible()
 
+    def test_the_focus_ring_of_a_call_is_not_cut(self) -> None:
+        call = a_call(1)
+        with self.window() as page:
+            self.opened(page)
+            self.publish(calls=[call], alarms=[an_alarm("stalled", call)])
+            expect(page.locator("#alarm-count")).to_have_text("1")
+            page.keyboard.press("a")
+            link = page.get_by_role("region", name="Alarms").get_by_role("link")
+            expect(link).to_be_focused()
+            room = link.evaluate(
+                """link => {
+                  const style = getComputedStyle(link);
+                  const outside = parseFloat(style.outlineWidth) + parseFloat(style.outlineOffset);
+                  const inner = link.getBoundingClientRect();
+                  const outer = link.closest(".alarm-where").getBoundingClientRect();
+                  return Math.min(inner.left - outer.left, inner.top - outer.top) - outside;
+                }"""
+            )
+        self.assertGreaterEqual(room, 0)
+
     def test_it_opens_in_a_browser_without_storage(self) -> None:
         with self.window() as page:
             page.add_init_script(NO_STORAGE)
