@@ -29,6 +29,7 @@ from acsmedia.roles import MediaElsewhere, ProbesOnly
 from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
 from acsmedia.servers.daphne_responses import limit_output
+from acsmedia.servers.daphne_stop import wait_for_requests
 from acsmedia.servers.proxies import with_plain_proto, with_prefix
 from acsmedia.servers.request_limits import BodyLimit, limit_daphne_bodies, limit_daphne_time
 from acsmedia.warmup import warm_up
@@ -47,6 +48,7 @@ from streams.sealing.sealer import Sealer
 abort_broken_responses()
 limit_intake()
 limit_output()
+wait_for_requests()
 limit_daphne_bodies()
 limit_daphne_time()
 
