@@ -168,6 +168,14 @@ class ArrivalClock(Struct):
         next_us = self.latest_place_us + passed_us
         return next_us if limit_us - next_us > STALL_US else limit_us
 
+    def following_us(self, arrived_us: int | None) -> int | None:
+        """Returns the place of a packet that arrives now, if it was held up like the youngest one;
+        None if unknown.
+        """
+        if arrived_us is None or not self.has_begun:
+            return None
+        return self.latest_place_us + arrived_us - self.latest_arrived_us
+
     def lateness_us(self, place_us: int, arrived_us: int) -> int:
         """Returns how much later a packet arrives than the one with the shortest delay; 0 if
         unknown.

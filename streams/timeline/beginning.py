@@ -73,9 +73,9 @@ def to_try_again(track: Track, queued: Sequence[Timed], limit_us: int | None) ->
     return [*(one for one, wrong in zip(queued, is_future, strict=True) if not wrong), *strays]
 
 
-def latest_us(tracks: Collection[Track], known_us: int | None) -> int | None:
+def latest_us(tracks: Collection[Track], known_us: int | None, otherwise_us: int) -> int:
     """Returns the place of the call's youngest packet: the known one, or if none has a timestamp,
-    that of the last one without.
+    that of the last one without; of the first packet, `otherwise_us`.
     """
     if known_us is not None:
         return known_us
@@ -86,7 +86,7 @@ def latest_us(tracks: Collection[Track], known_us: int | None) -> int | None:
         for track in tracks
         if track.waiting
     ]
-    return max(places, default=None)
+    return max(places, default=otherwise_us)
 
 
 def filled(track: Track, packets: Sequence[Timed]) -> list[Timed]:

@@ -164,8 +164,8 @@ class Timeline(CallClock):
         if track.strays or self.may_follow_pause(track, arrived_us):
             track.hold([*track.take_strays(), Timed.without_timestamp(pcm, arrived_us)])
             return
-        latest_us = beginning.latest_us(self.tracks.values(), self.latest_us)
-        track.append(pcm, connected_us if latest_us is None else latest_us)
+        latest_us = beginning.latest_us(self.tracks.values(), self.latest_us, connected_us)
+        track.append(pcm, latest_us, self.arrival.following_us(arrived_us))
         if track.newest_us is not None:
             self._update_latest(track, track.newest_end_us - track.duration_us(pcm))
 

@@ -119,32 +119,35 @@ class Track(Struct):
         else:
             self.duplicate += 1
 
-    def append(self, pcm: bytes, otherwise_us: int) -> None:
+    def append(self, pcm: bytes, otherwise_us: int, by_arrival_us: int | None = None) -> None:
         """Queues a packet without a usable place behind the youngest one, in order of arrival
-        (law 7); a first one at `otherwise_us`.
+        (law 7); a first one at `otherwise_us`. `by_arrival_us`: its place by arrival, if known.
 
         It advances the track only if such packets make up the whole look-ahead. Else later packets
         of a burst with the same timestamp would be sorted before it, and late packets would be
         placed before enough of them show a step.
         """
+        packet = Waiting(0, pcm, self._next_arrival(), timed=False, by_arrival_us=by_arrival_us)
         if self.newest_us is None:
-            self._append_first(pcm, otherwise_us)
+            self._append_first(packet, otherwise_us)
             return
         if self.newest_end_us - self.newest_us > LOOK_AHEAD_US:
-            self._append(Waiting(self.newest_end_us, pcm, self._next_arrival(), timed=False))
+            packet.place_us = self.newest_end_us
+            self._append(packet)
             return
-        self.waiting.append(Waiting(self.newest_us, pcm, self._next_arrival(), timed=False))
+        packet.place_us = self.newest_us
+        self.waiting.append(packet)
         self.newest_end_us += self.duration_us(pcm)
         self.held += len(pcm) // 2
         self.counted = False
 
-    def _append_first(self, pcm: bytes, otherwise_us: int) -> None:
+    def _append_first(self, packet: Waiting, otherwise_us: int) -> None:
         """Queues a packet without timestamp in a track that has not begun. The first one with a
         timestamp places it (law 7), or the length of all of them.
         """
-        place_us = self.waiting[0].place_us if self.waiting else otherwise_us
-        self.waiting.append(Waiting(place_us, pcm, self._next_arrival(), timed=False))
-        self.held += len(pcm) // 2
+        place_us = packet.place_us = self.waiting[0].place_us if self.waiting else otherwise_us
+        self.waiting.append(packet)
+        self.held += len(packet.pcm) // 2
         self.counted = False
         if self.held * 1_000_000 > LOOK_AHEAD_US * self.sample_rate:
             self.newest_us = place_us

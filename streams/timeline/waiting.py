@@ -83,6 +83,10 @@ class Waiting(Struct, gc=False):
     timed: bool = True
     maybe_duplicate: bool = field(default=False, name="doubtful")
     """Equal to another packet: a duplicate, unless there is time for it."""
+    by_arrival_us: int | None = None
+    """The place by arrival of a packet without timestamp: it shows the order beside packets of
+    another socket.
+    """
 
 
 place_of = attrgetter("place_us")

@@ -44,8 +44,9 @@ class Stamps:
         """Notes the undecided packets. `state`: before the file."""
         for raw_id, track in state.timeline.tracks.items():
             for packet in track.waiting:
-                if packet.timed:
-                    self._note(raw_id, packet.pcm, packet.place_us)
+                place_us = packet.place_us if packet.timed else packet.by_arrival_us
+                if place_us is not None:
+                    self._note(raw_id, packet.pcm, place_us)
 
     def added_to(
         self,

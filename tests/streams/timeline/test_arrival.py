@@ -41,6 +41,13 @@ class AfterTheYoungestPacket(TestCase):
         passed = [clock.passed_us(at_us) for at_us in (None, START_US - 1, START_US + SECOND)]
         self.assertEqual(passed, [0, 0, SECOND])
 
+    def test_the_place_of_a_packet_held_up_like_it_is_known_then_too(self) -> None:
+        clock = ArrivalClock()
+        self.assertIsNone(clock.following_us(START_US))
+        clock.add(START_US, START_US + SECOND, lead_of(START_US, START_US + SECOND))
+        places = [clock.following_us(at_us) for at_us in (None, START_US, START_US + 3 * SECOND)]
+        self.assertEqual(places, [None, START_US - SECOND, START_US + 2 * SECOND])
+
     def test_a_long_pause_is_expected_to_be_as_long_as_arrival_shows(self) -> None:
         clock = ArrivalClock()
         self.assertIsNone(clock.expected_us(START_US))

@@ -76,6 +76,17 @@ class Added(TestCase):
         (one,) = stamps.added_to([new(0, voice(0, 2))], state, [None])
         self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, START + 2 * PACKET))
 
+    def test_undecided_packets_without_one_keep_that_of_their_arrival(self) -> None:
+        """The file before this one has received both; the timeline still holds them."""
+        state = state_of()
+        timed = ("p", START_US + 2 * PACKET_US, voice(0, 1))
+        arrivals = [START_US + 7 * PACKET_US, START_US + 11 * PACKET_US]
+        state.timeline.push_all([timed, ("p", None, voice(1, 2))], RATE, START_US, arrivals)
+        stamps = Stamps([])
+        stamps.note_waiting(state)
+        (one,) = stamps.added_to([new(0, voice(0, 2))], state, [None])
+        self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, START + 6 * PACKET))
+
     def test_a_packet_without_one_has_that_of_its_arrival(self) -> None:
         records: list[Record] = [record(0, 0, 7), record(1, None, 11)]
         self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[0, 4]])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from uuid import uuid4
 
 from calls.models import LedgerEntry, Segment
 from streams.journal import spool
 from streams.sealing.sealer import TAKEOVER_SECONDS
 from tests.streams.journals import Socket
-from tests.streams.packets import RATE, START_US, Sent, speech
+from tests.streams.packets import PACKET_US, RATE, START_US, Sent, speech
+from tests.streams.sealing.sealer.test_two_sockets import TwoSockets, voice
 from tests.streams.spools import SpoolTest
 
 START = START_US * RATE // 1_000_000
@@ -165,3 +167,32 @@ class Reconnect(SpoolTest):
         heard = b"".join(pcm for _, pcm in self.recorded())
         for packet in [*self.packets, *theirs]:
             self.assertEqual(heard.count(packet.pcm), 1)
+
+
+class InTurn(TwoSockets):
+    """Two open sockets carry a voice in turn."""
+
+    def test_packets_without_timestamp_that_wait_for_the_next_file_stay_in_order(self) -> None:
+        connection, packets = str(uuid4()), voice(100)
+        sent = [
+            replace(one, timestamp_us=None) if 26 <= one.number < 32 else one for one in packets
+        ]
+        old = self.open(self.process, connection, packets)
+        following = self.open(self.other, connection, packets)
+        for socket, first, last in (
+            (old, 0, 10),
+            (following, 10, 25),
+            (old, 25, 30),
+            (following, 30, 35),
+            (old, 35, 50),
+            (following, 50, 60),
+        ):
+            socket.say(sent[first:last])
+        following.rotate()
+        following.say(sent[60:])
+        for socket in (old, following):
+            socket.close(at_us=packets[-1].spoken_us + PACKET_US)
+        for process in (self.process, self.other):
+            process.round()
+        self.assert_in_place(connection, packets)
+        self.assertEqual(self.gaps(connection), [])
