@@ -1,4 +1,4 @@
-"""Daphne: waits at SIGTERM until every request has ended.
+"""Daphne: waits at SIGTERM until every request has ended, or for a few seconds.
 
 Daphne 4.2.3 cancels its applications and waits for the first of them only; a connection without a
 request even prevents that. Then the event loop stops under the others. A thread that waits for the
@@ -9,9 +9,12 @@ not stopped, and others seal its journals only after it has been killed.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 
 import structlog
 from daphne.server import Server
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from acsmedia.servers.commands import STOP_SECONDS
@@ -38,3 +41,12 @@ async def _end(server: Server) -> None:
         _, left = await asyncio.wait(running, timeout=STOP_SECONDS)
         if left:
             log.warning("requests not ended", number=len(left))
+            reactor.addSystemEventTrigger("after", "shutdown", _leave)  # type: ignore[arg-type]
+
+
+def _leave() -> None:
+    """Ends the process without its threads, once the recorder has stopped and the log is written:
+    some wait for the event loop, which has stopped.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name
+    os._exit(0)

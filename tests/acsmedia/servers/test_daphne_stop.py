@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 from unittest import IsolatedAsyncioTestCase, mock
 
 from asgiref.sync import async_to_sync, sync_to_async
 from daphne.server import Server
+from django.test import SimpleTestCase
 
 from acsmedia import asgi
 from acsmedia.servers import daphne_stop
@@ -71,9 +74,29 @@ class Stop(IsolatedAsyncioTestCase):
         task = asyncio.create_task(request())
         with (
             mock.patch.object(daphne_stop, "STOP_SECONDS", 0.01),
+            mock.patch.object(daphne_stop, "reactor") as reactor,
             self.assertLogs(daphne_stop.__name__, "WARNING") as logs,
         ):
             await self.stop(task)
         self.assertIn("requests not ended", logs.output[0])
+        reactor.addSystemEventTrigger.assert_called_once_with(
+            "after", "shutdown", daphne_stop._leave
+        )
         released.set()
         await asyncio.wait([task])
+
+
+class Leave(SimpleTestCase):
+    def test_runs_what_is_registered_and_waits_for_no_thread(self) -> None:
+        script = """
+import atexit, concurrent.futures, threading
+from acsmedia.servers import daphne_stop
+threads = concurrent.futures.ThreadPoolExecutor()
+threads.submit(threading.Event().wait)
+atexit.register(print, "recorder stopped", flush=True)
+daphne_stop._leave()
+"""
+        ended = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        )
+        self.assertEqual(ended.stdout, "recorder stopped\n")
