@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+from contextlib import suppress
 
 import structlog
 from daphne.server import Server
@@ -26,27 +27,34 @@ def wait_for_requests() -> None:
     """Patches Daphne. Must be called once, before it serves."""
 
     def kill_all_applications(server: Server) -> Deferred[None]:
+        reactor.addSystemEventTrigger("after", "shutdown", _leave, server)  # type: ignore[arg-type]
         return Deferred.fromFuture(asyncio.ensure_future(_end(server)))
 
     Server.kill_all_applications = kill_all_applications
 
 
 async def _end(server: Server) -> None:
-    """Cancels all applications, and waits for them for at most `STOP_SECONDS`."""
-    found = (details.get("application_instance") for details in server.connections.values())
-    running = {task for task in found if task and not task.done()}
-    for task in running:
-        task.cancel()
-    if running:
-        _, left = await asyncio.wait(running, timeout=STOP_SECONDS)
-        if left:
-            log.warning("requests not ended", number=len(left))
-            reactor.addSystemEventTrigger("after", "shutdown", _leave)  # type: ignore[arg-type]
-
-
-def _leave() -> None:
-    """Ends the process without its threads, once the recorder has stopped and the log is written:
-    some wait for the event loop, which has stopped.
+    """Cancels all applications, and waits for them for at most `STOP_SECONDS`. Connections that are
+    open may begin further requests meanwhile.
     """
-    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name
-    os._exit(0)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            while running := _running(server):
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running)
+
+
+def _running(server: Server) -> set[asyncio.Future[None]]:
+    found = (details.get("application_instance") for details in server.connections.values())
+    return {task for task in found if task and not task.done()}
+
+
+def _leave(server: Server) -> None:
+    """Ends the process without its threads if requests are left, once the recorder has stopped and
+    the log is written: some threads wait for the event loop, which has stopped.
+    """
+    if left := _running(server):
+        log.warning("requests not ended", number=len(left))
+        atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name
+        os._exit(0)
