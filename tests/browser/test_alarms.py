@@ -186,21 +186,6 @@ class Drawer(DashboardTestCase):
             page.reload()
             expect(page.get_by_role("region", name="Alarms")).to_be_visible()
 
-    def test_its_words_and_the_names_of_its_call_are_not_cut(self) -> None:
-        kinds = ("dead_air", "one_way", "stalled")
-        calls = [a_call(number, CUSTOMER, AGENT) for number in range(len(kinds))]
-        alarms = [an_alarm(kind, call) for kind, call in zip(kinds, calls, strict=True)]
-        with self.window(viewport={"width": 1440, "height": 900}) as page:
-            self.opened(page)
-            self.publish(calls=calls, alarms=alarms)
-            expect(page.locator("#alarm-count")).to_have_text(str(len(kinds)))
-            cut = page.locator(".call-facts, .participant .label").evaluate_all(
-                "all => all.filter(one => one.scrollWidth > one.clientWidth)"
-                ".map(one => one.textContent)"
-            )
-            expect(page.locator(".call-facts")).to_have_count(len(kinds))
-        self.assertEqual(cut, [])
-
     def test_the_focus_ring_of_a_call_is_not_cut(self) -> None:
         call = a_call(1)
         with self.window() as page:
