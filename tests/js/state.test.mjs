@@ -52,6 +52,17 @@ test("calls of the same time have a fixed order", () => {
   assert.deepEqual(ids(one), ids(other));
 });
 
+test("calls of one millisecond have the order of the server", () => {
+  const at = (id, time) => ({ ...call(id), started_at: `2026-11-23T10:00:00${time}Z` });
+  const calls = [at("a", ".123900"), at("b", ".123457"), at("c", ".123"), at("d", "")];
+  assert.deepEqual(ids(after({ type: "snapshot", calls: [...calls].reverse() })), [
+    "a",
+    "b",
+    "c",
+    "d",
+  ]);
+});
+
 test("a message without effect gives the same state", () => {
   const state = after({ type: "call.started", call: call("a") });
   for (const message of [

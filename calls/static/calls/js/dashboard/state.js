@@ -62,7 +62,16 @@ function without(state, id) {
   return state.calls.filter((call) => call.id !== id);
 }
 
+/** The order of the server, which sends microseconds. */
 function newestFirst(first, second) {
-  const difference = Date.parse(second.started_at) - Date.parse(first.started_at);
-  return difference || (first.id < second.id ? 1 : -1);
+  return (
+    Date.parse(second.started_at) - Date.parse(first.started_at) ||
+    belowMilliseconds(second.started_at) - belowMilliseconds(first.started_at) ||
+    (first.id < second.id ? 1 : -1)
+  );
+}
+
+/** Returns the digits of an ISO time that `Date.parse` leaves out, as a number. */
+function belowMilliseconds(time) {
+  return Number(/\.\d{3}(\d{3})/.exec(time)?.[1] ?? 0);
 }
