@@ -29,10 +29,10 @@ demo: $(VENV)/installed
 manage: $(VENV)/installed
 	@exec $(VENV)/bin/python -m acsmedia.quickstart manage $(do)
 
-# The longest parts first, three in parallel: they wait for clocks, processes and pages half of the
+# The longest parts first, four in parallel: they wait for clocks, processes and pages half of the
 # time.
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory -j3 test-real test-servers test-sqlite test-pages test-once
+	@$(MAKE) --no-print-directory -j4 test-real test-servers test-sqlite test-pages test-once
 
 # Tags of tests that run once: the build, and servers with a database of their own; pages in a
 # browser, and JavaScript.
