@@ -7,39 +7,17 @@ can be read from a file instead, named by the same variable with `_FILE` appende
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
-from environs import EnvError, FileAwareEnv, ValidationError, validate
+from environs import EnvError, validate
 
 from acsmedia.databases import with_options
-
-env = FileAwareEnv(strip_whitespace=True)
-
-
-def _each(pattern: str, error: str) -> Callable[[list[str]], None]:
-    """Returns a validator of lists: each item must match `pattern`."""
-    check = validate.Regexp(pattern, error=error)
-
-    def check_all(items: list[str]) -> None:
-        for item in items:
-            check(item)
-
-    return check_all
-
-
-def _each_network(items: list[str]) -> None:
-    for item in items:
-        try:
-            ip_network(item, strict=False)
-        except ValueError:
-            text = "use addresses or networks such as 10.0.0.0/8, separated by commas."
-            raise ValidationError(text) from None
-
+from acsmedia.environment import each, each_network, env
+from acsmedia.reporting_settings import *  # noqa: F403 - settings, too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -58,23 +36,31 @@ SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=1))
 SECRET_KEY_FALLBACKS: list[str] = env.list(
     "SECRET_KEY_FALLBACKS",  # accepted, too; with an empty one anybody could sign
     default=[],
-    validate=_each(r".+", error="one of the keys is empty: is there a comma too many?"),
+    validate=each(r".+", error="one of the keys is empty: is there a comma too many?"),
 )
 DEBUG = env.bool("DEBUG", default=False)
 # plain HTTP, to try the product on this host: see acsmedia.W005 in streams/checks.py
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
 DOMAIN = env.str("DOMAIN", "", validate=validate.Regexp(r"[\w.-]*\Z", error="use a host name."))
+# where users reach the site, in links of mails and webhooks
+PUBLIC_URL = env.str(
+    "PUBLIC_URL",
+    f"https://{DOMAIN}" if DOMAIN else "",
+    validate=validate.Regexp(
+        r"(https?://[^/\s?#]+)?\Z", error="use an address such as https://calls.example.com."
+    ),
+)
 ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS",
     default=[DOMAIN] if DOMAIN else [],
-    validate=_each(
+    validate=each(
         r"[^/ ]*\Z", error="use host names without https:// and path, separated by commas."
     ),
 )
 CSRF_TRUSTED_ORIGINS: list[str] = env.list(
     "CSRF_TRUSTED_ORIGINS",
     default=[f"https://{DOMAIN}"] if DOMAIN else [],
-    validate=_each(
+    validate=each(
         r"https?://", error="use origins such as https://calls.example.com, separated by commas."
     ),
 )
@@ -321,7 +307,7 @@ AXES_VERBOSE = False
 
 # --- security -------------------------------------------------------------------------------------
 # Networks of proxies whose X-Forwarded-For is believed; nobody's without it.
-_proxies: list[str] = env.list("TRUSTED_PROXIES", default=[], validate=_each_network)
+_proxies: list[str] = env.list("TRUSTED_PROXIES", default=[], validate=each_network)
 TRUSTED_PROXIES = [ip_network(network, strict=False) for network in _proxies]
 # TLS ends at nginx or a load balancer, which sets X-Forwarded-Proto.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

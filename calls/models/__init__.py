@@ -8,6 +8,8 @@
     audio_objects.py  AudioBlob, DiscardedAudio: objects of the audio store
     recorder.py       RecorderProcess, FailedJournal: rows for the administrator's overview
     aggregates.py     subqueries that the query sets share
+    coverage/         events of ACS, expected calls, refusals, and what was recorded of them
+    notifications/    webhooks to other systems, alarms as rows, leases of periodic jobs
 
 The sealer writes all rows of a call, from journals; nobody edits them. Ids are derived
 (`calls.identity`), so writing a row twice is harmless. Audio is in the audio store before its
@@ -20,7 +22,20 @@ read.
 
 from calls.models.audio_objects import AudioBlob, DiscardedAudio
 from calls.models.call import Call, CallQuerySet
+from calls.models.coverage.call_coverage import (
+    CallCoverage,
+    FormerVerdict,
+    MissingTime,
+    coverage_id_of,
+)
+from calls.models.coverage.event import CallEvent
+from calls.models.coverage.expected import ExpectedCall
+from calls.models.coverage.refusal import RefusedHandshake
 from calls.models.ledger import LedgerEntry
+from calls.models.notifications.alarm import RaisedAlarm
+from calls.models.notifications.endpoint import WebhookEndpoint
+from calls.models.notifications.lease import JobLease
+from calls.models.notifications.outbox import DeliveryAttempt, OutgoingEvent, WebhookDelivery
 from calls.models.participant import Participant, ParticipantQuerySet
 from calls.models.recorder import SILENT_AFTER, FailedJournal, RecorderProcess
 from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
@@ -43,16 +58,29 @@ __all__ = [
     "SILENT_AFTER",
     "AudioBlob",
     "Call",
+    "CallCoverage",
+    "CallEvent",
     "CallQuerySet",
+    "DeliveryAttempt",
     "DiscardedAudio",
+    "ExpectedCall",
     "FailedJournal",
+    "FormerVerdict",
+    "JobLease",
     "LedgerEntry",
+    "MissingTime",
+    "OutgoingEvent",
     "Participant",
     "ParticipantQuerySet",
+    "RaisedAlarm",
     "RecorderProcess",
+    "RefusedHandshake",
     "Segment",
     "SegmentQuerySet",
     "Subscription",
     "SubscriptionQuerySet",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "coverage_id_of",
     "database_now",
 ]

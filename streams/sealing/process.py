@@ -230,7 +230,11 @@ def main(spool_folder: Path, own: Path) -> int:
 
 
 def _seal(sealer: Sealer, spool_folder: Path, own: Path) -> int:
+    from calls.worker.worker import Worker  # models, as above
+
     sealer.start()
+    worker = Worker()
+    worker.start()
     # Measured beside the sealer, which may hang in a query of a database that does not answer.
     watch = BacklogWatch(spool_folder, own, sealer.held)
     inbox = Inbox(sealer)
@@ -238,6 +242,7 @@ def _seal(sealer: Sealer, spool_folder: Path, own: Path) -> int:
         while inbox.wait():
             report = SealerReport(sealer.segments_sealed, sealer.failures, watch.backlog())
             os.write(sys.stdout.fileno(), msgspec.json.encode(report) + b"\n")
+    worker.stop()
     is_done = sealer.stop(STOP_SECONDS)
     if inbox.has_goodbye:
         from streams.sealing.failures import forget_process  # models, as above

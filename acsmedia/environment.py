@@ -1,0 +1,31 @@
+"""The environment of the process, and validators for its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+
+from environs import FileAwareEnv, ValidationError, validate
+
+env = FileAwareEnv(strip_whitespace=True)
+
+
+def each(pattern: str, error: str) -> Callable[[list[str]], None]:
+    """Returns a validator of lists: each item must match `pattern`."""
+    check = validate.Regexp(pattern, error=error)
+
+    def check_all(items: list[str]) -> None:
+        for item in items:
+            check(item)
+
+    return check_all
+
+
+def each_network(items: list[str]) -> None:
+    """Validates a list of IP addresses and networks; raises `ValidationError`."""
+    for item in items:
+        try:
+            ip_network(item, strict=False)
+        except ValueError:
+            text = "use addresses or networks such as 10.0.0.0/8, separated by commas."
+            raise ValidationError(text) from None

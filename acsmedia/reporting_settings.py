@@ -1,0 +1,25 @@
+"""Settings of what comes in about calls, and what is told to others: events of ACS, coverage,
+webhooks, mail and canary calls. `acsmedia.settings` includes them.
+"""
+
+from __future__ import annotations
+
+from environs import validate
+
+from acsmedia.environment import env
+
+# --- events of ACS (streams/acs/webhooks/) --------------------------------------------------------
+# Event Grid does not sign its requests. It sends one of these, or its address is closed.
+ACS_EVENTS_TOKEN = env.str("ACS_EVENTS_TOKEN", "")  # the secret in ?token=
+ACS_EVENTS_TENANT = env.str("ACS_EVENTS_TENANT", "")  # of Entra ID: issuer of its bearer tokens
+ACS_EVENTS_AUDIENCE = env.str("ACS_EVENTS_AUDIENCE", "")  # application id that the tokens are for
+
+# --- coverage (calls/coverage/) -------------------------------------------------------------------
+COVERAGE_TARGET = env.float("COVERAGE_TARGET", 99.9, validate=validate.Range(0, 100))  # percent
+# from the end of a call until it is judged: events and the last segments come meanwhile
+COVERAGE_DELAY_SECONDS = env.float(
+    "COVERAGE_DELAY_SECONDS", 120.0, validate=validate.Range(0, 86_400)
+)
+
+# --- webhooks to other systems (calls/notifications/) ---------------------------------------------
+WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)

@@ -1,0 +1,1 @@
+"""Was every call recorded? What witnesses say took place, against what was recorded."""

@@ -1,0 +1,116 @@
+"""The coverage of a call: what was expected and what was recorded, compared."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from django.db import models
+
+from calls import identity
+
+
+def coverage_id_of(call_connection_id: str, correlation_id: str) -> UUID:
+    """Returns the id of the coverage of a call connection. Without a connection id it is that of
+    the correlation id, and is joined to the connection's once a witness names both.
+    """
+    if call_connection_id:
+        return uuid5(identity.NAMESPACE, f"coverage:{call_connection_id}")
+    return uuid5(identity.NAMESPACE, f"coverage-of-correlation:{correlation_id}")
+
+
+class CallCoverage(models.Model):
+    """One call that took place by at least one witness: a socket, an event, a statement of another
+    system, or a refused handshake. A row is judged again whenever something new is known.
+    """
+
+    class Verdict(models.TextChoices):
+        COMPLETE = "complete", "Recorded"
+        PARTIAL = "partial", "Partly recorded"
+        MISSING = "missing", "Not recorded"
+        UNEXPECTED = "unexpected", "Recorded, but not expected"
+        UNKNOWN = "unknown", "Not judged yet"
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    call_connection_id = models.CharField(max_length=256, blank=True)
+    correlation_id = models.CharField(max_length=256, blank=True)
+    call_id = models.UUIDField(null=True, help_text="The recording: the first call of its chain.")
+    started_at = models.DateTimeField(help_text="Of the earliest witness.")
+    ended_at = models.DateTimeField(null=True)
+    verdict = models.CharField(
+        max_length=16, choices=Verdict.choices, default=Verdict.UNKNOWN, db_default="unknown"
+    )
+    expected_seconds = models.FloatField(default=0.0)
+    recorded_seconds = models.FloatField(default=0.0)
+    missing_seconds = models.FloatField(default=0.0)
+    participants_expected = models.PositiveIntegerField(null=True)
+    participants_recorded = models.PositiveIntegerField(default=0)
+    facts = models.JSONField(
+        default=dict, help_text="What each witness says, and what differs: times, participants."
+    )
+    due_at = models.DateTimeField(null=True, help_text="When to judge it next; null: not needed.")
+    judged_at = models.DateTimeField(null=True)
+    told_end_at = models.DateTimeField(null=True, help_text="When call.ended was sent out.")
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        verbose_name = "coverage of a call"
+        verbose_name_plural = "coverage of calls"
+        default_permissions = ("view",)
+        indexes = [
+            # The page and REST: calls of a range of time, newest first.
+            models.Index(fields=["-started_at", "-id"], name="coverage_newest_first"),
+            # Rows that are not complete: few.
+            models.Index(
+                fields=["-started_at", "-id"],
+                name="coverage_faults",
+                condition=~models.Q(verdict="complete"),
+            ),
+            # The job that judges.
+            models.Index(
+                fields=["due_at"], name="coverage_due", condition=models.Q(due_at__isnull=False)
+            ),
+            # Verdicts in lists of calls.
+            models.Index(fields=["call_id"], name="coverage_of_call"),
+            models.Index(fields=["correlation_id"], name="coverage_of_correlation"),
+        ]
+
+    def __str__(self) -> str:
+        return self.call_connection_id or self.correlation_id or str(self.id)
+
+
+class MissingTime(models.Model):
+    """Time of a call that was expected and not recorded, with one reason."""
+
+    coverage = models.ForeignKey(CallCoverage, on_delete=models.CASCADE, related_name="missing")
+    reason = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    seconds = models.FloatField()
+
+    class Meta:
+        ordering = ["started_at", "id"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["started_at"], name="missing_time_started")]
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.seconds:.1f} s"
+
+
+class FormerVerdict(models.Model):
+    """A verdict that a later one replaced, with the facts that it was based on."""
+
+    coverage = models.ForeignKey(CallCoverage, on_delete=models.CASCADE, related_name="former")
+    verdict = models.CharField(max_length=16, choices=CallCoverage.Verdict.choices)
+    expected_seconds = models.FloatField()
+    recorded_seconds = models.FloatField()
+    missing_seconds = models.FloatField()
+    facts = models.JSONField(default=dict)
+    judged_at = models.DateTimeField()
+    replaced_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["judged_at", "id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.verdict} until {self.replaced_at:%Y-%m-%d %H:%M}"

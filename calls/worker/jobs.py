@@ -1,0 +1,24 @@
+"""The periodic jobs of the installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that runs every so often. `run` gets an event that is set when the process stops; it
+    returns within `MAX_SECONDS`, and leaves the rest to its next run. It may raise the errors of
+    database, store and network: they are logged, and it runs again.
+    """
+
+    name: str
+    every_seconds: float
+    run: Callable[[Event], None]
+
+
+MAX_SECONDS = 30.0
+
+JOBS: tuple[Job, ...] = ()
