@@ -39,6 +39,13 @@ ALARM_SEVERITIES = {
 each other, times are wrong, or a part of the installation is unreachable. Minor: worth a look.
 """
 
+
+def severity_of(alarm: str) -> str:
+    """Returns the severity of an alarm; "major" for one of a later version."""
+    ranked = (severity for severity, names in ALARM_SEVERITIES.items() if alarm in names)
+    return next(ranked, "major")
+
+
 REFUSALS = {
     "no_header": "no token of ACS",
     "several_headers": "several tokens of ACS",

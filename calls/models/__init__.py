@@ -35,7 +35,12 @@ from calls.models.ledger import LedgerEntry
 from calls.models.notifications.alarm import RaisedAlarm
 from calls.models.notifications.endpoint import WebhookEndpoint
 from calls.models.notifications.lease import JobLease
-from calls.models.notifications.outbox import DeliveryAttempt, OutgoingEvent, WebhookDelivery
+from calls.models.notifications.outbox import (
+    DeliveryAttempt,
+    EventType,
+    OutgoingEvent,
+    WebhookDelivery,
+)
 from calls.models.participant import Participant, ParticipantQuerySet
 from calls.models.recorder import SILENT_AFTER, FailedJournal, RecorderProcess
 from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
@@ -63,6 +68,7 @@ __all__ = [
     "CallQuerySet",
     "DeliveryAttempt",
     "DiscardedAudio",
+    "EventType",
     "ExpectedCall",
     "FailedJournal",
     "FormerVerdict",

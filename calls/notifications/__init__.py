@@ -1,1 +1,5 @@
-"""What is told to others: webhooks to other systems, mail, and who looks after an alarm."""
+"""Notifications: webhooks to other systems, alarms as rows, and mail (docs/notifications.md).
+
+outbox.py   adds events for other systems, in the transaction of their fact
+alarms.py   keeps the rows of alarms equal to the reports of their origins
+"""

@@ -13,6 +13,7 @@ from calls.wording import (
     event_text,
     gap_text,
     repeated_text,
+    severity_of,
 )
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
@@ -23,6 +24,11 @@ class Texts(TestCase):
         ranked = [name for names in ALARM_SEVERITIES.values() for name in names]
         self.assertEqual(sorted(ranked), sorted(ALARMS), "each has one severity")
         self.assertEqual(list(CALL_STATES), [name for name, _label in STATES])
+
+    def test_severities_are_known_for_alarms_of_later_versions_too(self) -> None:
+        for name, severity in (("stalled", "critical"), ("too_low", "minor"), ("new", "major")):
+            with self.subTest(name):
+                self.assertEqual(severity_of(name), severity)
 
     def test_of_events_include_their_details(self) -> None:
         for kind, reason, detail, text in (

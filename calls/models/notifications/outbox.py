@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+from uuid import uuid5
+
 from django.db import models
 
+from calls import identity
 from calls.models.notifications.endpoint import WebhookEndpoint
+from calls.models.subscription import database_now
+
+
+class EventType(models.TextChoices):
+    """The types of events; names that receivers know, so never renamed."""
+
+    CALL_STARTED = "call.started", "Call started"
+    CALL_ENDED = "call.ended", "Call ended"
+    CALL_DELETED = "call.deleted", "Call deleted"
+    RECORDING_READY = "recording.ready", "Recording ready: everything is sealed"
+    RECORDING_INCOMPLETE = "recording.incomplete", "Recording incomplete"
+    RECORDING_MISSING = "recording.missing", "Call not recorded"
+    ALARM_RAISED = "alarm.raised", "Alarm raised"
+    ALARM_CLEARED = "alarm.cleared", "Alarm cleared"
+    TEST = "test", "Test, sent by a button in the admin"
+
+
+class OutgoingEventQuerySet(models.QuerySet["OutgoingEvent"]):
+    def add(self, event_type: str, occurred_at: datetime, data: dict[str, Any], key: str) -> None:
+        """Writes an event, and a delivery for each enabled endpoint that wants its type.
+
+        Does nothing if an event of this type and key exists. The endpoints are those of now: one
+        that is added or enabled later does not get the event.
+        """
+        event_id = uuid5(identity.NAMESPACE, f"outgoing:{event_type}:{key}")
+        if self.filter(id=event_id).exists():
+            return
+        now = database_now()
+        event = self.model(
+            id=event_id, type=event_type, occurred_at=occurred_at, created_at=now, data=data
+        )
+        self.bulk_create([event], ignore_conflicts=True)
+        WebhookDelivery.objects.bulk_create(
+            [
+                WebhookDelivery(endpoint=endpoint, event_id=event_id, next_attempt_at=now)
+                for endpoint in WebhookEndpoint.objects.filter(is_enabled=True)
+                if endpoint.wants(event_type)
+            ],
+            ignore_conflicts=True,
+        )
 
 
 class OutgoingEvent(models.Model):
@@ -15,6 +60,8 @@ class OutgoingEvent(models.Model):
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
     data = models.JSONField()
+
+    objects = OutgoingEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]

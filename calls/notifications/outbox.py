@@ -1,0 +1,27 @@
+"""Events for other systems, written in the transaction of their fact and sent afterwards."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from calls.models import EventType, OutgoingEvent
+
+CALL_STARTED = EventType.CALL_STARTED.value
+CALL_ENDED = EventType.CALL_ENDED.value
+CALL_DELETED = EventType.CALL_DELETED.value
+RECORDING_READY = EventType.RECORDING_READY.value
+RECORDING_INCOMPLETE = EventType.RECORDING_INCOMPLETE.value
+RECORDING_MISSING = EventType.RECORDING_MISSING.value
+ALARM_RAISED = EventType.ALARM_RAISED.value
+ALARM_CLEARED = EventType.ALARM_CLEARED.value
+TEST = EventType.TEST.value
+
+
+def add(event_type: str, occurred_at: datetime, data: dict[str, Any], *, key: str) -> None:
+    """Writes an event for other systems. Call it in the transaction of the fact.
+
+    `data` is JSON; `key` names the fact: the same type and key are the same event, so repeating it
+    is harmless.
+    """
+    OutgoingEvent.objects.add(event_type, occurred_at, data, key)

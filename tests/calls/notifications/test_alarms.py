@@ -1,0 +1,103 @@
+"""Alarms as rows: they follow the reports of their origin, and each change is told once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+from django.db import DatabaseError
+from django.test import TestCase
+
+from calls.models import OutgoingEvent, RaisedAlarm
+from calls.notifications import outbox
+from calls.notifications.alarms import ActiveAlarm, report
+
+SINCE = datetime(2026, 11, 30, 12, tzinfo=UTC)
+CALL = UUID("11111111-1111-4111-8111-111111111111")
+PARTICIPANT = UUID("22222222-2222-4222-8222-222222222222")
+STALLED = ActiveAlarm("stalled", CALL, PARTICIPANT, SINCE)
+DISK = ActiveAlarm("disk_low", None, None, SINCE, {"free_bytes": 1})
+
+
+def told() -> list[tuple[str, str]]:
+    """Returns type and alarm of all events, sorted."""
+    return sorted((event.type, event.data["name"]) for event in OutgoingEvent.objects.all())
+
+
+class Reports(TestCase):
+    def test_a_new_alarm_becomes_a_row_and_an_event(self) -> None:
+        report("process-1", [STALLED])
+        row = RaisedAlarm.objects.get()
+        self.assertEqual(
+            (row.name, row.call_id, row.participant_id), ("stalled", CALL, PARTICIPANT)
+        )
+        self.assertEqual((row.raised_at, row.cleared_at), (SINCE, None))
+        event = OutgoingEvent.objects.get()
+        self.assertEqual((event.type, event.occurred_at), ("alarm.raised", SINCE))
+        expected: dict[str, Any] = {
+            "id": str(row.id),
+            "name": "stalled",
+            "text": "Audio stalled",
+            "severity": "critical",
+            "call_id": str(CALL),
+            "participant_id": str(PARTICIPANT),
+            "raised_at": "2026-11-30T12:00:00+00:00",
+            "cleared_at": None,
+            "detail": {},
+        }
+        self.assertEqual(event.data, expected)
+
+    def test_repeated_it_stays_one_row_that_has_been_seen_later(self) -> None:
+        report("process-1", [STALLED])
+        RaisedAlarm.objects.update(seen_at=SINCE)
+        report("process-1", [STALLED])
+        self.assertGreater(RaisedAlarm.objects.get().seen_at, SINCE)
+        self.assertEqual(told(), [("alarm.raised", "stalled")])
+
+    def test_a_changed_detail_is_kept_and_not_told_again(self) -> None:
+        report("process-1", [DISK])
+        report("process-1", [ActiveAlarm("disk_low", None, None, SINCE, {"free_bytes": 0})])
+        self.assertEqual(RaisedAlarm.objects.get().detail, {"free_bytes": 0})
+        self.assertEqual(told(), [("alarm.raised", "disk_low")])
+
+    def test_an_alarm_that_is_not_reported_any_more_is_cleared(self) -> None:
+        report("process-1", [STALLED, DISK])
+        report("process-1", [DISK])
+        self.assertIsNotNone(RaisedAlarm.objects.get(name="stalled").cleared_at)
+        self.assertIsNone(RaisedAlarm.objects.get(name="disk_low").cleared_at)
+        report("process-1", [DISK])
+        raised = [("alarm.raised", "disk_low"), ("alarm.raised", "stalled")]
+        self.assertEqual(told(), [("alarm.cleared", "stalled"), *raised])
+        event = OutgoingEvent.objects.get(type="alarm.cleared")
+        self.assertEqual(event.data["cleared_at"], event.occurred_at.isoformat())
+
+    def test_origins_do_not_clear_each_others_alarms(self) -> None:
+        report("process-1", [DISK])
+        report("process-2", [DISK])
+        report("process-1", [])
+        self.assertEqual(RaisedAlarm.objects.get(cleared_at=None).origin, "process-2")
+        self.assertEqual(RaisedAlarm.objects.count(), 2)
+
+    def test_the_same_alarm_at_another_time_is_another_row(self) -> None:
+        report("process-1", [DISK])
+        report("process-1", [])
+        later = ActiveAlarm("disk_low", None, None, SINCE + timedelta(minutes=1))
+        report("process-1", [later])
+        self.assertEqual(RaisedAlarm.objects.count(), 2)
+
+    def test_a_cleared_alarm_that_is_reported_again_is_active_and_told_again(self) -> None:
+        report("process-1", [DISK])
+        report("process-1", [])
+        report("process-1", [DISK])
+        self.assertIsNone(RaisedAlarm.objects.get().cleared_at)
+        report("process-1", [])
+        types = [event_type for event_type, _name in told()]
+        self.assertEqual(types, ["alarm.cleared"] * 2 + ["alarm.raised"] * 2)
+
+    def test_without_its_event_there_is_no_row(self) -> None:
+        failing = patch.object(outbox, "add", side_effect=DatabaseError)
+        with failing, self.assertRaises(DatabaseError):
+            report("process-1", [DISK])
+        self.assertFalse(RaisedAlarm.objects.exists())
