@@ -17,6 +17,12 @@ RAW_ID_MAX_LENGTH = 512
 user, has about 120.
 """
 
+CANARY_PREFIX = "canary-"
+"""Beginning of the call connection ids of canary calls, which are not calls of people: lists hide
+them, and nothing counts them. The media socket admits such an id only with the token of that canary
+call (`calls.canary.token`).
+"""
+
 KINDS = {
     "acs": "ACS user",
     "teams_extension": "Teams extension user",
@@ -55,6 +61,11 @@ def call_id_of(call_connection_id: str, stream_id: UUID, source: str = "acs") ->
     return uuid5(
         namespace, f"call:{call_connection_id}" if call_connection_id else f"stream:{stream_id}"
     )
+
+
+def is_canary(call_connection_id: str) -> bool:
+    """Returns whether the id is one of a canary call, in either case, as SQLite compares it."""
+    return call_connection_id[: len(CANARY_PREFIX)].lower() == CANARY_PREFIX
 
 
 class CallLink(NamedTuple):

@@ -63,6 +63,7 @@ REFUSALS = {
     "wrong_audience": "token for another resource: check ACS_RESOURCE_ID",
     "no_stream_token": "no stream token in the address",
     "wrong_stream_token": "wrong stream token in the address",
+    "wrong_canary_token": "named as a canary call, without its token: check SECRET_KEY",
     "query_too_long": "query string too long",
     "no_keys": "Microsoft's key server does not answer",
     "overloaded": "too many handshakes at once",

@@ -1,19 +1,10 @@
 """Authentication of media sockets, from the handshake alone, before the socket is accepted.
 
-    Refused
-     ├── Unauthenticated   no credentials, or malformed ones
-     ├── Forbidden         well-formed credentials that do not match
-     └── Undecided         key server unreachable, or too many handshakes at once: may be retried
-
-| class             | HTTP status | close code |
-| ---               | ---         | ---        |
-| `Unauthenticated` | 401         | 4401       |
-| `Forbidden`       | 403         | 4403       |
-| `Undecided`       | 503         | 4503       |
-
 `ACS_AUTH=jwt` checks ACS's own token (RS256, issuer, audience, expiry), and the stream token as
 well if one is configured; `token` checks only the stream token in the query string; `off` accepts
-every handshake. Neither token is ever logged.
+every handshake. Neither token is ever logged. In every mode, a call connection id that begins as
+those of canary calls needs the token of that canary call (`calls.canary.token`) instead of ACS's:
+nobody hides a call by its id.
 """
 
 from __future__ import annotations
@@ -22,9 +13,8 @@ import hmac
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 from urllib.parse import unquote_to_bytes
 
 import jwt
@@ -33,8 +23,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from calls.canary import token as canary_token
+from calls.identity import is_canary
 from calls.lockout import client_of_socket
 from streams.acs.jwks import KeySet, KeysUnavailable, UnknownKey, from_url
+from streams.acs.refusals import Forbidden, Reason, Refused, Unauthenticated, Undecided
 from streams.acs.stored_keys import StoredKeys
 from streams.checks import check_auth
 from streams.ingest.loop_limiter import LoopLimiter, Overloaded
@@ -42,8 +35,18 @@ from streams.log_limiter import LogLimiter
 
 log = structlog.get_logger(__name__)
 
+__all__ = [
+    "Forbidden",
+    "HandshakeAuth",
+    "Reason",
+    "Refused",
+    "Unauthenticated",
+    "Undecided",
+]
+
 ISSUER = "https://acscallautomation.communication.azure.com"
 ALGORITHM = "RS256"
+CONNECTION_ID = b"x-ms-call-connection-id"
 LEEWAY_SECONDS = 60.0
 """Allowed difference between our clock and Microsoft's."""
 
@@ -58,70 +61,6 @@ WAIT_SECONDS = 4.0
 """Longest time in that queue. Daphne allows a handshake 5 s."""
 
 Mode = Literal["jwt", "token", "off"]
-
-
-class Reason(StrEnum):
-    """Reason of a refused handshake, as written to the log."""
-
-    NO_HEADER = "no authorization header"
-    SEVERAL_HEADERS = "several authorization headers"
-    HEADER_TOO_LONG = "authorization header too long"
-    NOT_BEARER = "authorization is not a bearer token"
-    MALFORMED = "malformed token"
-    WRONG_ALGORITHM = "wrong algorithm"
-    NO_KEY_ID = "token names no key"
-    UNKNOWN_KEY = "unknown key"
-    WRONG_SIGNATURE = "wrong signature"
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not yet valid"
-    MISSING_CLAIM = "missing claim"
-    WRONG_ISSUER = "wrong issuer"
-    WRONG_AUDIENCE = "wrong audience"
-    NO_STREAM_TOKEN = "no stream token"  # noqa: S105 - a reason, not a secret
-    WRONG_STREAM_TOKEN = "wrong stream token"  # noqa: S105
-    QUERY_TOO_LONG = "query string too long"
-    NO_KEYS = "key server does not answer"
-    OVERLOADED = "too many handshakes at once"
-    WRONG_PROCESS = "this process does not record (ROLE=web)"
-    WRONG_PATH = "wrong path"
-    NOT_UPGRADED = "not a WebSocket handshake"
-
-
-SIGNED = frozenset(
-    {
-        *(Reason.EXPIRED, Reason.NOT_YET_VALID, Reason.MISSING_CLAIM),
-        *(Reason.WRONG_ISSUER, Reason.WRONG_AUDIENCE),
-    }
-)
-"""Found only after the signature was verified: the handshake is from ACS."""
-
-
-class Refused(Exception):
-    """The socket must not be accepted."""
-
-    status: ClassVar[int]
-    close_code: ClassVar[int]
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether Microsoft has signed the token: scanners have none."""
-        return self.reason in SIGNED
-
-
-class Unauthenticated(Refused):
-    status, close_code = 401, 4401
-
-
-class Forbidden(Refused):
-    status, close_code = 403, 4403
-
-
-class Undecided(Refused):
-    status, close_code = 503, 4503
 
 
 class HandshakeAuth:
@@ -204,7 +143,8 @@ class HandshakeAuth:
             raise
 
     async def _check_cheaply(self, scope: Mapping[str, Any]) -> str:
-        """Checks what costs little; returns the id of the key that signed the JWT, "" without one.
+        """Checks what costs little; returns the id of the key that signed ACS's JWT, "" without
+        one.
 
         Strangers wait in a queue of their own, so that a burst of them delays no right handshake
         and no audio, and they cause no requests to the key server.
@@ -212,6 +152,9 @@ class HandshakeAuth:
         try:
             if self._mode != "off" and self._stream_tokens:
                 check_stream_token(scope.get("query_string", b""), *self._stream_tokens)
+            if canary_id := canary_id_of(scope):
+                check_canary_token(scope["headers"], canary_id)
+                return ""
             return key_id_of(bearer_token(scope.get("headers", ()))) if self._mode == "jwt" else ""
         except Refused:
             with suppress(Overloaded):
@@ -222,7 +165,7 @@ class HandshakeAuth:
         """Waits for this handshake's turn, and checks the signature and the claims of its JWT."""
         try:
             await self._handshake_limiter.acquire()
-            if self._mode == "jwt":
+            if key_id:
                 assert self._keys is not None, "mode jwt has a key set"
                 key = await self._keys.find(key_id)
                 check_claims(bearer_token(scope.get("headers", ())), key, self._audience)
@@ -256,6 +199,25 @@ def check_stream_token(query_string: bytes, *expected: bytes) -> None:
     matches = [hmac.compare_digest(tokens[0], value) for value in expected]
     if len(tokens) > 1 or not any(matches):
         raise Forbidden(Reason.WRONG_STREAM_TOKEN)
+
+
+def canary_id_of(scope: Mapping[str, Any]) -> str:
+    """Returns the call connection id of a handshake that names a canary call, "" of any other."""
+    for name, value in scope.get("headers", ()):
+        if name.lower() == CONNECTION_ID:  # the first one counts, as for the consumer
+            connection_id = str(value, "latin-1").strip()
+            return connection_id if is_canary(connection_id) else ""
+    return ""
+
+
+def check_canary_token(headers: Any, canary_id: str) -> None:
+    """Raises `Refused` unless the bearer token is ours, for this canary call."""
+    try:
+        token = bearer_token(headers)
+    except Unauthenticated:
+        raise Unauthenticated(Reason.WRONG_CANARY_TOKEN) from None
+    if not canary_token.is_valid(token, canary_id):
+        raise Forbidden(Reason.WRONG_CANARY_TOKEN)
 
 
 def bearer_token(headers: Any) -> str:

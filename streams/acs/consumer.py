@@ -25,7 +25,7 @@ import structlog
 from channels.consumer import AsyncConsumer
 
 from streams.acs import messages as protocol
-from streams.acs.auth import HandshakeAuth, Refused
+from streams.acs.auth import CONNECTION_ID, HandshakeAuth, Refused, canary_id_of
 from streams.ingest.packets import Malformed, UnsupportedAudio
 from streams.ingest.stream import NoMedia, Stream
 from streams.journal.files import JournalUnwritable
@@ -34,7 +34,7 @@ from streams.recorder import Recorder
 log = structlog.get_logger(__name__)
 
 BAD_HANDSHAKE, UNSUPPORTED_AUDIO, NO_MEDIA, NOT_RECORDING = 4400, 4415, 4422, 4503
-CONNECTION_ID, CORRELATION_ID = b"x-ms-call-connection-id", b"x-ms-call-correlation-id"
+CORRELATION_ID = b"x-ms-call-correlation-id"
 HTTP_STATUS = {BAD_HANDSHAKE: 400, NOT_RECORDING: 503}
 
 YIELD_EVERY = 64
@@ -161,9 +161,12 @@ def header(scope: dict[str, Any], name: bytes) -> str:
 
 def has_call_id(scope: dict[str, Any]) -> bool:
     """Returns whether the handshake has one of the headers by which ACS names its call. Scanners do
-    not know them.
+    not know them. A canary call is none of ACS's.
     """
-    return any(key.lower() in (CONNECTION_ID, CORRELATION_ID) for key, _value in scope["headers"])
+    has_header = any(
+        key.lower() in (CONNECTION_ID, CORRELATION_ID) for key, _value in scope["headers"]
+    )
+    return has_header and not canary_id_of(scope)
 
 
 def _log_totals(stream: Stream) -> None:
