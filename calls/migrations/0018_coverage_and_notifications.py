@@ -59,6 +59,8 @@ class Migration(migrations.Migration):
                 ('missing_seconds', models.FloatField(default=0.0)),
                 ('participants_expected', models.PositiveIntegerField(null=True)),
                 ('participants_recorded', models.PositiveIntegerField(default=0)),
+                ('is_refused', models.BooleanField(db_default=False, default=False, help_text='Audio is missing because ACS was refused.')),
+                ('more_than_four', models.BooleanField(db_default=False, default=False, help_text='Unmixed audio has at most four voices at a time: one may be missing by design.')),
                 ('facts', models.JSONField(default=dict, help_text='What each witness says, and what differs: times, participants.')),
                 ('due_at', models.DateTimeField(help_text='When to judge it next; null: not needed.', null=True)),
                 ('judged_at', models.DateTimeField(null=True)),
@@ -69,7 +71,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'coverage of calls',
                 'ordering': ['-started_at', '-id'],
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['-started_at', '-id'], name='coverage_newest_first'), models.Index(condition=models.Q(('verdict', 'complete'), _negated=True), fields=['-started_at', '-id'], name='coverage_faults'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='coverage_due'), models.Index(fields=['call_id'], name='coverage_of_call'), models.Index(fields=['correlation_id'], name='coverage_of_correlation')],
+                'indexes': [models.Index(fields=['-started_at', '-id'], name='coverage_newest_first'), models.Index(condition=models.Q(('call_connection_id__startswith', 'canary-'), _negated=True), fields=['started_at'], include=('verdict', 'expected_seconds', 'recorded_seconds', 'is_refused', 'more_than_four'), name='coverage_sums'), models.Index(condition=models.Q(('verdict', 'complete'), _negated=True), fields=['-started_at', '-id'], name='coverage_faults'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='coverage_due'), models.Index(fields=['call_id'], name='coverage_of_call'), models.Index(fields=['correlation_id'], name='coverage_of_correlation')],
             },
         ),
         migrations.CreateModel(

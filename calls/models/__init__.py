@@ -23,6 +23,8 @@ read.
 from calls.models.audio_objects import AudioBlob, DiscardedAudio
 from calls.models.call import Call, CallQuerySet
 from calls.models.coverage.call_coverage import (
+    CANARY,
+    COUNTED,
     CallCoverage,
     FormerVerdict,
     MissingTime,
@@ -57,7 +59,9 @@ from calls.models.subscription import (
 __all__ = [
     "BROKEN",
     "BYTES_PER_SAMPLE",
+    "CANARY",
     "CLOCK_TOLERANCE",
+    "COUNTED",
     "COUNTS",
     "HEARTBEAT_TIMEOUT",
     "SILENT_AFTER",

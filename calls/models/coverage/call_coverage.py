@@ -18,6 +18,12 @@ def coverage_id_of(call_connection_id: str, correlation_id: str) -> UUID:
     return uuid5(identity.NAMESPACE, f"coverage-of-correlation:{correlation_id}")
 
 
+CANARY = "canary-"
+"""Connection ids of canary calls begin with it. They are never counted as calls."""
+
+COUNTED = ~models.Q(call_connection_id__startswith=CANARY)
+
+
 class CallCoverage(models.Model):
     """One call that took place by at least one witness: a socket, an event, a statement of another
     system, or a refused handshake. A row is judged again whenever something new is known.
@@ -44,6 +50,14 @@ class CallCoverage(models.Model):
     missing_seconds = models.FloatField(default=0.0)
     participants_expected = models.PositiveIntegerField(null=True)
     participants_recorded = models.PositiveIntegerField(default=0)
+    is_refused = models.BooleanField(
+        default=False, db_default=False, help_text="Audio is missing because ACS was refused."
+    )
+    more_than_four = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Unmixed audio has at most four voices at a time: one may be missing by design.",
+    )
     facts = models.JSONField(
         default=dict, help_text="What each witness says, and what differs: times, participants."
     )
@@ -59,6 +73,16 @@ class CallCoverage(models.Model):
         indexes = [
             # The page and REST: calls of a range of time, newest first.
             models.Index(fields=["-started_at", "-id"], name="coverage_newest_first"),
+            # Sums of the page and of REST, from the index alone: `facts` makes the rows long.
+            models.Index(
+                fields=["started_at"],
+                include=[
+                    *("verdict", "expected_seconds", "recorded_seconds"),
+                    *("is_refused", "more_than_four"),
+                ],
+                name="coverage_sums",
+                condition=COUNTED,
+            ),
             # Rows that are not complete: few.
             models.Index(
                 fields=["-started_at", "-id"],
