@@ -69,10 +69,14 @@ export class AlarmDrawer {
 
   /** Opens the drawer and moves the focus into it, or closes it. */
   toggleByKey() {
-    if (this.isOpen) return this.close();
+    if (this.isOpen) this.close();
+    else this.open();
+  }
+
+  /** Opens the drawer and moves the focus into it. */
+  open() {
     this.#setOpen(true);
     this.#focusFirst();
-    return undefined;
   }
 
   /** Closes the drawer; a focus within it moves to the button that opens it. */

@@ -2,6 +2,7 @@
 // drawn by painter.js, for visible rows only.
 
 import { AlarmDrawer } from "./alarm-drawer.js";
+import { Alerts } from "./alerts/alerts.js";
 import { CallCards } from "./rows/call-card.js";
 import { ChoiceForm } from "./choice-form.js";
 import { chosen } from "./choice.js";
@@ -47,6 +48,7 @@ const alarms = new AlarmDrawer(
   },
   serverNow,
 );
+const alerts = new Alerts(names, () => alarms.open());
 const totals = new Totals();
 const listening = new RowListening(page, at("listening"), names.kinds);
 const reading = new Reading(list, () => show());
@@ -75,7 +77,10 @@ function receive(message) {
   state = reduce(state, message);
   if (message.type === "snapshot") {
     connected();
-    if (before === nothing) isRequested = true; // the first one belongs to opening the page
+    if (before === nothing) {
+      isRequested = true; // the first one belongs to opening the page
+      alerts.begin();
+    }
   }
   if (state !== before) {
     updateVoices();
@@ -112,6 +117,7 @@ function show() {
   isRequested = false;
   cards.show(ids, calls, state);
   alarms.show(state.alarms, state.calls);
+  alerts.show(state.alarms, state.calls);
   listening.show(calls);
   totals.show(state);
   showWaiting(waiting);

@@ -5,16 +5,12 @@ import { participantCount } from "./state.js";
 const UNKNOWN = "–";
 
 export class Totals {
-  #title = document.title;
-
   show(state) {
     const participants = participantCount(state);
     this.#write("call-count", state.calls.length);
     this.#write("call-word", state.calls.length === 1 ? "live call" : "live calls");
     this.#write("participant-count", participants);
     this.#write("participant-word", participants === 1 ? "participant" : "participants");
-    const title = state.calls.length > 0 ? `(${state.calls.length}) ${this.#title}` : this.#title;
-    if (document.title !== title) document.title = title;
   }
 
   update({ packets_per_second: packets, seal_lag_seconds: lag, processes }) {
