@@ -75,6 +75,51 @@ REFUSALS = {
 }
 """Reason of a refused handshake -> text."""
 
+STREAMING_DETAILS = {
+    "subscriptionStarted": "ACS started streaming",
+    "subscriptionStopped": "ACS was told to stop streaming",
+    "streamConnectionReestablished": "ACS connected again",
+    "streamConnectionInterrupted": "ACS lost its connection",
+    "streamConnectionUnsuccessful": "ACS could not connect again",
+    "streamUrlMissing": "ACS had no address to stream to",
+    "serviceShutdown": "a service of ACS shut down",
+    "speechServicesConnectionError": "ACS could not reach its speech service",
+    "authenticationFailure": "ACS could not authenticate",
+    "badRequest": "ACS rejected its own request as malformed",
+    "tooManyRequests": "ACS limited the number of its requests",
+    "forbidden": "ACS was not allowed to stream",
+    "serviceTimeout": "a service of ACS did not answer in time",
+    "initialWebSocketConnectionFailed": "ACS could not open the media socket (8581)",
+    "unspecifiedError": "ACS gives no reason",
+}
+"""`mediaStreamingStatusDetails` of ACS -> text: why ACS streams, or does not."""
+
+ACS_EVENTS = {
+    "IncomingCall": "Incoming call",
+    "AnswerFailed": "Answering failed",
+    "CreateCallFailed": "Placing the call failed",
+    "ConnectFailed": "Connecting to the call failed",
+    "AddParticipantSucceeded": "Participant added",
+    "AddParticipantFailed": "Adding a participant failed",
+    "CancelAddParticipantSucceeded": "Adding a participant was cancelled",
+    "CancelAddParticipantFailed": "Cancelling an invitation failed",
+    "RemoveParticipantSucceeded": "Participant removed",
+    "RemoveParticipantFailed": "Removing a participant failed",
+    "MoveParticipantSucceeded": "Participant moved from another call",
+    "MoveParticipantFailed": "Moving a participant failed",
+    "MoveParticipantsSucceeded": "Participants moved from another call",
+    "MoveParticipantsFailed": "Moving participants failed",
+    "CallTransferAccepted": "Call transferred",
+    "CallTransferFailed": "Transferring the call failed",
+    "HoldFailed": "Putting a participant on hold failed",
+    "RecordingStateChanged": "Recording by ACS",
+    "StartRecordingFailed": "ACS could not start its recording",
+    "RecordingFileStatusUpdated": "Recording of ACS available",
+    "TeamsRecordingStateChanged": "Recording by Teams",
+    "TeamsComplianceRecordingStateChanged": "Compliance recording by Teams",
+}
+"""Type of an ACS event -> text. The events that are notes on a call's page."""
+
 _GAPS = {
     "not_received": "not received",
     "not_connected": "no socket open",
