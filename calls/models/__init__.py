@@ -22,6 +22,7 @@ read.
 
 from calls.models.audio_objects import AudioBlob, DiscardedAudio
 from calls.models.call import Call, CallQuerySet
+from calls.models.coverage.answered import AnsweredCall
 from calls.models.coverage.call_coverage import (
     CANARY,
     COUNTED,
@@ -30,6 +31,7 @@ from calls.models.coverage.call_coverage import (
     MissingTime,
     coverage_id_of,
 )
+from calls.models.coverage.canary import CanaryRun
 from calls.models.coverage.event import CallEvent
 from calls.models.coverage.expected import ExpectedCall
 from calls.models.coverage.refusal import RefusedHandshake
@@ -65,11 +67,13 @@ __all__ = [
     "COUNTS",
     "HEARTBEAT_TIMEOUT",
     "SILENT_AFTER",
+    "AnsweredCall",
     "AudioBlob",
     "Call",
     "CallCoverage",
     "CallEvent",
     "CallQuerySet",
+    "CanaryRun",
     "DeliveryAttempt",
     "DiscardedAudio",
     "EventType",

@@ -31,8 +31,10 @@ from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 
 from calls.close_codes import GOOD_CLOSE_CODES
+from calls.identity import CANARY_PREFIX
 from calls.lookups import is_common
 from calls.models.aggregates import missing_seconds, total_of
+from calls.models.coverage.canary import CanaryRun
 from calls.models.ledger import LedgerEntry
 from calls.models.participant import Participant
 from calls.models.segment import Segment
@@ -46,6 +48,15 @@ RelatedParts = dict[type[Participant] | type[Subscription], Parts]
 
 
 class CallQuerySet(models.QuerySet["Call"]):
+    def canaries(self) -> Self:
+        """Selects canary calls. Index: call_connection_id, for a day of runs."""
+        runs = CanaryRun.objects.with_calls().order_by()
+        return self.filter(call_connection_id__in=runs.values("call_connection_id"))
+
+    def without_canaries(self) -> Self:
+        """Leaves out canary calls: at most some hundreds, which a list skips while it reads."""
+        return self.exclude(call_connection_id__startswith=CANARY_PREFIX)
+
     def with_state(self, now: datetime | Now) -> Self:
         """Annotates `state` ("live", "ended", "interrupted") and `ended_at` (None while live).
 
@@ -270,6 +281,8 @@ class Call(models.Model):
             ("listen_live", "Can listen in on live calls"),
             ("hear_recording", "Can hear recordings: the player, and audio in REST"),
             ("export_recording", "Can download recordings, many at once, and lists of calls"),
+            # Instead of all others: the account of `manage.py canary`.
+            ("read_canaries", "Can read canary calls in REST, and no other calls"),
         ]
         indexes = [
             # REST and admin lists: newest first, by cursor; filters started_after, started_before.
