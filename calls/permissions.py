@@ -20,17 +20,26 @@ SEE, HEAR, EXPORT, LISTEN = (
     "calls.listen_live",
 )
 
+HANDLE_ALARMS = "calls.change_raisedalarm"
+
 Needed = tuple[str, ...]
 """Permissions, of which a user needs all."""
 
-_GROUPS = {SEE: "Viewers", HEAR: "Listeners", LISTEN: "Listeners", EXPORT: "Exporters"}
-"""The smallest group with the permission (calls/migrations/0008_groups.py)."""
+_GROUPS = {
+    SEE: "Viewers",
+    HEAR: "Listeners",
+    LISTEN: "Listeners",
+    EXPORT: "Exporters",
+    HANDLE_ALARMS: "Listeners",
+}
+"""The smallest group with the permission (calls/migrations/0008_groups.py and 0019)."""
 
 TO_SEE: Needed = (SEE,)
 TO_HEAR: Needed = (SEE, HEAR)
 TO_LISTEN: Needed = (SEE, LISTEN)
 TO_EXPORT: Needed = (SEE, HEAR, EXPORT)
 TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
+TO_HANDLE_ALARMS: Needed = (SEE, HANDLE_ALARMS)
 
 
 def to_get_audio(*, is_live: bool, download: bool = False) -> Needed:

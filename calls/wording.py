@@ -137,6 +137,15 @@ _RESOLVED = {
     "audio_missing": "Stored audio was missing and has been found again",
     "audio_damaged": "Stored audio was damaged and has been restored",
 }
+_ALONE = {
+    "reconnect": "Reconnected",
+    "recovered": "Recorder stopped unexpectedly; its audio was recovered",
+}
+_DONE = {
+    "acknowledged": "acknowledged the alarm",
+    "snoozed": "snoozed the alarm",
+    "released": "released the alarm",
+}
 _CLOSE_CODES = {
     None: "connection lost, or the recorder crashed",
     1000: "closed normally",
@@ -163,26 +172,35 @@ def event_text(kind: str, reason: str, detail: dict[str, Any]) -> str:
             return gap_text(reason)
         case "dtmf":
             return f"DTMF {detail.get('tone', '?')} (keypad)"
-        case "reconnect":
-            return "Reconnected"
+        case "reconnect" | "recovered":
+            return _ALONE[kind]
         case "clock_jump":
             return f"Audio clock jumped {reason} by {abs(float(detail.get('seconds', 0.0))):.1f} s"
         case "rate_change":
             before, after = detail.get("before", "?"), detail.get("after", "?")
             return f"Sample rate changed from {before} to {after} Hz"
-        case "recovered":
-            return "Recorder stopped unexpectedly; its audio was recovered"
         case "damage":
             texts = _RESOLVED if "resolved_at" in detail else _DAMAGE
             return texts.get(reason, f"Damage: {reason}")
         case "alarm":
             return ALARMS.get(reason, reason)
+        case "alarm_handled":
+            return _handled_text(reason, detail)
         case "listening":
-            is_recording = detail.get("through") == "recording"
-            did = "played the recording so far" if is_recording else "listened in"
-            return f"{detail.get('user', 'Someone')} {did}"
+            return _listening_text(detail)
         case _:
             return f"{kind} {reason}".strip()
+
+
+def _handled_text(reason: str, detail: dict[str, Any]) -> str:
+    alarm = ALARMS.get(detail.get("alarm", ""), "Alarm")
+    return f"{detail.get('user', 'Someone')} {_DONE.get(reason, reason)}: {alarm}"
+
+
+def _listening_text(detail: dict[str, Any]) -> str:
+    is_recording = detail.get("through") == "recording"
+    did = "played the recording so far" if is_recording else "listened in"
+    return f"{detail.get('user', 'Someone')} {did}"
 
 
 def gap_text(reason: str) -> str:

@@ -83,6 +83,7 @@ class Migration(migrations.Migration):
                 ('url', models.URLField(max_length=2000)),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('secret', models.CharField(help_text='"whsec_" and the key in base64.', max_length=128)),
+                ('previous_secret', models.CharField(blank=True, help_text='Signs as well, until it is removed.', max_length=128)),
                 ('event_types', models.JSONField(blank=True, default=list, help_text='Types of events that it wants; empty: all.')),
                 ('is_enabled', models.BooleanField(default=True, verbose_name='enabled')),
                 ('disabled_reason', models.CharField(blank=True, max_length=200)),
@@ -275,6 +276,8 @@ class Migration(migrations.Migration):
                 ('cleared_at', models.DateTimeField(null=True)),
                 ('acknowledged_at', models.DateTimeField(null=True)),
                 ('snoozed_until', models.DateTimeField(null=True)),
+                ('history', models.JSONField(default=list, help_text='What users did about it: `at`, `user`, `action`, `until`.')),
+                ('mailed_at', models.DateTimeField(help_text='When a mail about it was sent.', null=True)),
                 ('detail', models.JSONField(default=dict)),
                 ('acknowledged_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
@@ -291,5 +294,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='webhookdelivery',
             constraint=models.UniqueConstraint(fields=('endpoint', 'event'), name='delivery_once_per_endpoint'),
+        ),
+        migrations.AlterField(
+            model_name='ledgerentry',
+            name='kind',
+            field=models.CharField(choices=[('gap', 'Gap'), ('dtmf', 'DTMF'), ('reconnect', 'Reconnect'), ('clock_jump', 'Clock jump'), ('rate_change', 'Change of sample rate'), ('recovered', 'Recovered after a crash'), ('damage', 'Damaged journal'), ('alarm', 'Alarm'), ('listening', 'Listening in'), ('alarm_handled', 'Alarm handled')], max_length=16),
         ),
     ]

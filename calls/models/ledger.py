@@ -47,6 +47,7 @@ class LedgerEntry(models.Model):
         DAMAGE = "damage", "Damaged journal"
         ALARM = "alarm", "Alarm"
         LISTENING = "listening", "Listening in"
+        ALARM_HANDLED = "alarm_handled", "Alarm handled"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     call = models.ForeignKey("calls.Call", on_delete=models.CASCADE, related_name="ledger")

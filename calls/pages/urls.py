@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from calls.pages import call_list, call_page, dashboard, zip_download
+from calls.pages import alarm_actions, call_list, call_page, dashboard, zip_download
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -13,6 +13,9 @@ urlpatterns = [
     path("calls.zip", zip_download.call_zip, name="calls-zip"),
     path("calls/<uuid:pk>/", call_page.call_page, name="call"),
     path("calls/<uuid:pk>/timeline", call_page.call_timeline, name="call-timeline"),
+    path("alarms/<uuid:pk>/acknowledge", alarm_actions.acknowledge, name="alarm-acknowledge"),
+    path("alarms/<uuid:pk>/snooze", alarm_actions.snooze, name="alarm-snooze"),
+    path("alarms/<uuid:pk>/release", alarm_actions.release, name="alarm-release"),
     path("login/", dashboard.login, name="login"),
     path("logout/", dashboard.logout, name="logout"),
     path("password/", dashboard.password, name="password"),

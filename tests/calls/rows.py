@@ -24,6 +24,7 @@ from calls.models import (
     FailedJournal,
     LedgerEntry,
     Participant,
+    RaisedAlarm,
     RecorderProcess,
     Segment,
     Subscription,
@@ -64,6 +65,13 @@ def make_call(connection: str = "", *, started_at: datetime = START, **values: A
     }
     call_id = identity.call_id_of(values["call_connection_id"], uuid4())
     return Call.objects.create(id=call_id, started_at=started_at, **values)
+
+
+def make_alarm(name: str = "stalled", **values: Any) -> RaisedAlarm:
+    """Creates an active alarm."""
+    now = timezone.now()
+    defaults = {"id": uuid4(), "origin": "tests", "raised_at": now, "seen_at": now}
+    return RaisedAlarm.objects.create(name=name, **{**defaults, **values})
 
 
 def make_subscription(call: Call, **values: Any) -> Subscription:

@@ -24,9 +24,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, path
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from calls.models import Call, Segment, Subscription
+from calls.models import Call, RaisedAlarm, Segment, Subscription
 from calls.routing import listen_socket, live_socket
 from tests.calls.rows import (
+    make_alarm,
     make_call,
     make_conversation,
     make_gap,
@@ -66,6 +67,7 @@ class Site:
     live: Call
     segment: Segment
     live_segment: Segment
+    alarm: RaisedAlarm
     rows: dict[str, Any]  # app.model -> primary key
 
     def doors(self) -> Iterator[Door]:
@@ -84,6 +86,10 @@ class Site:
         yield Door("zip of calls", "calls.zip", f"/calls.zip?call={self.ended.pk}", "POST")
         yield Door("page of a call", "calls/<uuid:pk>/", f"/{one}")
         yield Door("timeline of a call", "calls/<uuid:pk>/timeline", f"/{one}timeline")
+        for action in ("acknowledge", "snooze", "release"):
+            door = f"alarms/{self.alarm.pk}/{action}"
+            pattern = f"alarms/<uuid:pk>/{action}"
+            yield Door(f"{action} an alarm", pattern, f"/{door}?minutes=5", "POST")
         for name in ("login/", "password/", "password/changed/"):
             yield Door(name[:-1], name, f"/{name}", is_data=False)
         yield Door("logout", "logout/", "/logout/", "POST", is_data=False)
@@ -157,6 +163,7 @@ def make_site() -> Site:
         live,
         Segment.objects.filter(participant=alice)[0],
         make_segment(speaker, at=0, samples=noise(0.5)),
+        make_alarm(call_id=live.pk),
         {
             "calls.call": ended.pk,
             "calls.participant": alice.pk,
@@ -222,7 +229,11 @@ class AccessTests(TransactionTestCase):
     def setUp(self) -> None:
         # Tests with real transactions delete the groups that migrations make.
         loader = MigrationLoader(connection)
-        for name in ("0008_groups", "0010_administrators_see_failures"):
+        for name in (
+            "0008_groups",
+            "0010_administrators_see_failures",
+            "0019_groups_of_coverage_and_notifications",
+        ):
             state = loader.project_state(("calls", name))
             for operation in loader.get_migration("calls", name).operations:
                 with connection.schema_editor() as editor:

@@ -102,16 +102,19 @@ class GroupTests(TestCase):
     def granted(self, group: str) -> set[str]:
         user = User.objects.create_user(group)
         user.groups.add(Group.objects.get(name=group))
-        names = ("view_call", "hear_recording", "listen_live", "export_recording", "delete_call")
+        names = (
+            *("view_call", "hear_recording", "listen_live", "export_recording", "delete_call"),
+            *("view_raisedalarm", "change_raisedalarm", "view_callcoverage", "add_webhookendpoint"),
+        )
         return {name for name in names if user.has_perm(f"calls.{name}")}
 
     def test_a_new_site_has_four_groups(self) -> None:
-        self.assertEqual(self.granted("Viewers"), {"view_call"})
-        self.assertEqual(self.granted("Listeners"), {"view_call", "hear_recording", "listen_live"})
-        self.assertEqual(
-            self.granted("Exporters"), {"view_call", "hear_recording", "export_recording"}
-        )
-        self.assertEqual(len(self.granted("Administrators")), 5)
+        see = {"view_call", "view_raisedalarm", "view_callcoverage"}
+        live = {"hear_recording", "listen_live", "change_raisedalarm"}
+        self.assertEqual(self.granted("Viewers"), see)
+        self.assertEqual(self.granted("Listeners"), see | live)
+        self.assertEqual(self.granted("Exporters"), see | {"hear_recording", "export_recording"})
+        self.assertEqual(len(self.granted("Administrators")), 9)
 
     def test_administrators_manage_users(self) -> None:
         user = User.objects.create_user("head")

@@ -48,6 +48,11 @@ class Texts(TestCase):
                 "Stored audio was damaged and has been restored",
             ),
             ("listening", "", {"user": "olga"}, "olga listened in"),
+            (
+                *("alarm_handled", "acknowledged", {"user": "olga", "alarm": "stalled"}),
+                "olga acknowledged the alarm: Audio stalled",
+            ),
+            ("alarm_handled", "eaten", {}, "Someone eaten: Alarm"),
         ):
             with self.subTest(kind):
                 self.assertEqual(event_text(kind, reason, detail), text)

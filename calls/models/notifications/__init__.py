@@ -1,7 +1,7 @@
-"""Models of what is told to others: webhooks to other systems, and alarms (docs/notifications.md).
+"""Models of notifications: webhooks to other systems, and alarms (docs/notifications.md).
 
 endpoint.py   WebhookEndpoint: an address that wants events
-outbox.py     OutgoingEvent, WebhookDelivery, DeliveryAttempt: what is sent, and to whom
-alarm.py      RaisedAlarm: an alarm, from raised to cleared, and who looks after it
+outbox.py     OutgoingEvent, WebhookDelivery, DeliveryAttempt: events, and their deliveries
+alarm.py      RaisedAlarm: an alarm, from raised to cleared, and the user in charge
 lease.py      JobLease: which process runs a periodic job
 """

@@ -27,6 +27,10 @@ class RaisedAlarm(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     snoozed_until = models.DateTimeField(null=True)
+    history = models.JSONField(
+        default=list, help_text="What users did about it: `at`, `user`, `action`, `until`."
+    )
+    mailed_at = models.DateTimeField(null=True, help_text="When a mail about it was sent.")
     detail = models.JSONField(default=dict)
 
     class Meta:

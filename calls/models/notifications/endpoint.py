@@ -15,6 +15,9 @@ class WebhookEndpoint(models.Model):
     url = models.URLField(max_length=2000)
     description = models.CharField(max_length=200, blank=True)
     secret = models.CharField(max_length=128, help_text='"whsec_" and the key in base64.')
+    previous_secret = models.CharField(
+        max_length=128, blank=True, help_text="Signs as well, until it is removed."
+    )
     event_types = models.JSONField(
         default=list, blank=True, help_text="Types of events that it wants; empty: all."
     )
