@@ -19,6 +19,8 @@ SEE, HEAR, EXPORT, LISTEN = (
     "calls.export_recording",
     "calls.listen_live",
 )
+READ_CANARIES = "calls.read_canaries"
+"""Instead of the others, for the account of `manage.py canary`: it can read nothing else."""
 
 HANDLE_ALARMS = "calls.change_raisedalarm"
 
@@ -40,6 +42,7 @@ TO_LISTEN: Needed = (SEE, LISTEN)
 TO_EXPORT: Needed = (SEE, HEAR, EXPORT)
 TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
 TO_HANDLE_ALARMS: Needed = (SEE, HANDLE_ALARMS)
+TO_READ_CANARIES: Needed = (READ_CANARIES,)
 
 
 def to_get_audio(*, is_live: bool, download: bool = False) -> Needed:
@@ -53,6 +56,11 @@ def missing(user: Any, needed: Sequence[str]) -> str:
     if not (user and user.is_authenticated):
         return needed[0]
     return next((permission for permission in needed if not user.has_perm(permission)), "")
+
+
+def is_for_canaries(user: Any) -> bool:
+    """Returns whether the user may read canary calls and no others."""
+    return bool(missing(user, TO_SEE)) and not missing(user, TO_READ_CANARIES)
 
 
 def require(user: Any, needed: Sequence[str]) -> None:
@@ -89,7 +97,21 @@ class MaySee(_Requires):
     needed = TO_SEE
 
 
+class MaySeeOrReadCanaries(MaySee):
+    """Required for lists and facts of calls; the view leaves out all other calls."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return super().has_permission(request, view) or is_for_canaries(request.user)
+
+
 class MayHear(_Requires):
     """Required for audio, to play and to download; live calls and downloads need more."""
 
     needed = TO_HEAR
+
+
+class MayHearOrReadCanaries(MayHear):
+    """Required for the audio of calls; the view leaves out all other calls."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return super().has_permission(request, view) or is_for_canaries(request.user)

@@ -8,6 +8,8 @@ from unicodedata import category, normalize
 from uuid import UUID
 
 STATES = [("live", "live"), ("ended", "ended"), ("interrupted", "interrupted")]
+CANARIES = [("hidden", "Hidden"), ("shown", "Shown"), ("only", "Only")]
+"""Whether a list has canary calls; the first is the default."""
 
 
 def matching(calls: Any, text: str) -> Any:

@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from calls.export.axis import Axis
+from calls.identity import is_canary
 from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
 
 
@@ -94,6 +95,9 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         allow_null=True,
         help_text="The call with the same connection id that began after this one had ended.",
     )
+    canary = serializers.SerializerMethodField(
+        help_text="Whether acsmedia has placed the call to test itself: docs/canary.md."
+    )
     participants = ParticipantSerializer(
         many=True,
         read_only=True,
@@ -115,10 +119,14 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "duration_seconds",
             "continued_from",
             "continued_in",
+            "canary",
             "participants",
             "subscriptions",
         ]
         read_only_fields = fields
+
+    def get_canary(self, call: Call) -> bool:
+        return is_canary(call.call_connection_id)
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_audio_started_at(self, call: Call) -> str | None:

@@ -79,8 +79,10 @@ class _Totals:
     journal_bytes: int = 0
 
     def add(self, stream: Stream) -> None:
-        for outcome in MESSAGE_OUTCOMES:
-            self.messages[outcome] += getattr(stream.tally, outcome)
+        """Adds a stream. Of a canary call only the bytes count: it is no call of people."""
+        if not stream.is_canary:
+            for outcome in MESSAGE_OUTCOMES:
+                self.messages[outcome] += getattr(stream.tally, outcome)
         self.journal_bytes += stream.journal.bytes_written
 
 
@@ -247,7 +249,7 @@ class Recorder:
             segments_sealed=sealer.segments_sealed if sealer else 0,
             seal_failures=dict(sealer.failures) if sealer else {},
             fsync_failures=self._running.syncer.failures if self._running else 0,
-            open_streams=len(self._streams),
+            open_streams=sum(not stream.is_canary for stream in self._streams),
             seal_lag_seconds=backlog.lag_seconds,
             spool_bytes=backlog.own_bytes,
             spool_files=backlog.own_files,
@@ -344,7 +346,7 @@ class Recorder:
         if self._running is None or not self._rate_meter.is_due(now):
             return None
         packets = self._totals.messages["audio"]
-        packets += sum(stream.tally.audio for stream in self._streams)
+        packets += sum(one.tally.audio for one in self._streams if not one.is_canary)
         lag = self._running.sealer.backlog.lag_seconds
         return {
             "packets_per_second": round(self._rate_meter.per_second(packets, now), 1),

@@ -11,12 +11,13 @@ from django.utils.html import format_html
 
 from calls.admin import display, recording
 from calls.admin.call_deletion import DeletionMixin
-from calls.admin.filters import KindFilter, SpanFilter, StateFilter
+from calls.admin.filters import CanaryFilter, KindFilter, SpanFilter, StateFilter
 from calls.admin.ledger import LedgerInline
 from calls.admin.participant import ParticipantInline
 from calls.admin.records import RecordAdmin, link_to_list
 from calls.admin.search import CallSearch
 from calls.admin.subscription import SubscriptionInline
+from calls.identity import is_canary
 from calls.models import Call, Segment, database_now
 
 
@@ -38,7 +39,7 @@ class CallAdmin(DeletionMixin, RecordAdmin):
     )
     ordering = ("-started_at", "-id")  # index call_newest_first
     list_display = ("started", "state_shown", "voices", "duration", "segments", "size", "gaps")
-    list_filter = (StateFilter, ("started_at", SpanFilter), KindFilter)
+    list_filter = (StateFilter, ("started_at", SpanFilter), KindFilter, CanaryFilter)
     inlines = (ParticipantInline, SubscriptionInline, LedgerInline)
     fieldsets = (
         (None, {"fields": ("state_shown", "started", "ended", "connection", "correlation", "id")}),
@@ -66,7 +67,7 @@ class CallAdmin(DeletionMixin, RecordAdmin):
 
     @admin.display(description="State")
     def state_shown(self, call: Call) -> str:
-        return display.state(call.state)
+        return display.state(call.state, is_canary=is_canary(call.call_connection_id))
 
     @admin.display(description="Participants")
     def voices(self, call: Any) -> str:

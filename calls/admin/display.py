@@ -51,10 +51,11 @@ def gaps(count: int, seconds: float) -> str:
     return format_html('<span class="calls-gaps">{} ({})</span>', count, clock(seconds))
 
 
-def state(name: str) -> str:
-    return format_html(
+def state(name: str, *, is_canary: bool = False) -> str:
+    shown = format_html(
         '<span class="calls-state calls-state-{}">{}</span>', name, CALL_STATES[name]
     )
+    return format_html("{} (canary)", shown) if is_canary else shown
 
 
 def identifier(text: str) -> str:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from calls.close_codes import GOOD_CLOSE_CODES
 from calls.identity import KINDS
 from calls.models import BROKEN, Participant, Subscription, database_now
+from calls.search import CANARIES
 from calls.times import midnight
 from calls.wording import CALL_STATES
 
@@ -42,6 +43,26 @@ class StateFilter(admin.SimpleListFilter):
         calls: Any = queryset
         in_state: QuerySet[Any] = calls.in_state(state, database_now())
         return in_state
+
+
+class CanaryFilter(admin.SimpleListFilter):
+    """Hides canary calls unless they are asked for."""
+
+    title = "canary calls"
+    parameter_name = "canaries"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> list[tuple[str, str]]:
+        return CANARIES[1:]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        default, *others = super().choices(changelist)
+        yield {**default, "display": CANARIES[0][1]}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        calls: Any = queryset
+        shown: QuerySet[Any] = calls.showing_canaries(self.value())
+        return shown
 
 
 class KindFilter(admin.SimpleListFilter):

@@ -10,7 +10,7 @@ from django_filters import rest_framework as filters
 
 from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, database_now
-from calls.search import STATES, matching, raw_id_parts
+from calls.search import CANARIES, STATES, matching, raw_id_parts
 
 
 class MomentField(filters.IsoDateTimeFilter.field_class):  # type: ignore[misc]
@@ -41,6 +41,11 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         help_text="A raw id, a phone number as people write it, or part of one of them: "
         f"{SHORTEST} characters or more.",
     )
+    canaries = filters.ChoiceFilter(
+        choices=CANARIES,
+        method="filter_canaries",
+        help_text="`hidden` (default): no canary calls; `shown`: with them; `only`: no others.",
+    )
     call_connection_id = filters.CharFilter("call_connection_id", help_text="Exact match.")
     correlation_id = filters.CharFilter("correlation_id", help_text="Exact match.")
     search = filters.CharFilter(
@@ -57,13 +62,23 @@ class CallFilters(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         """Rejects empty values that can mean nothing, which django-filter would ignore, and text
         that is too short to search for.
         """
-        for name in ("state", "started_after", "started_before"):
+        for name in ("state", "started_after", "started_before", "canaries"):
             if self.data.get(name) == "":
                 self.form.add_error(name, "This may not be empty.")
         for name in ("participant", "search"):
             if 0 < len(self.data.get(name, "")) < SHORTEST:
                 self.form.add_error(name, TOO_SHORT)
         return bool(super().is_valid())
+
+    def filter_queryset(self, queryset: CallQuerySet) -> CallQuerySet:
+        """Hides canary calls unless the request says otherwise."""
+        if not self.form.cleaned_data["canaries"]:
+            queryset = queryset.without_canaries()
+        filtered: CallQuerySet = super().filter_queryset(queryset)
+        return filtered
+
+    def filter_canaries(self, calls: CallQuerySet, _name: str, which: str) -> CallQuerySet:
+        return calls.showing_canaries(which)
 
     def filter_state(self, calls: CallQuerySet, _name: str, state: str) -> CallQuerySet:
         return calls.in_state(state, database_now())

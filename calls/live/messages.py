@@ -70,6 +70,7 @@ class CallData(TypedDict):
     duration_seconds: float
     continued_from: str | None
     continued_in: str | None
+    canary: bool
     participants: list[ParticipantData]
     subscriptions: list[SubscriptionData]
 

@@ -19,8 +19,8 @@ MAX_PROCESSES = 100
 
 
 def stored_live_calls(now: datetime | Now) -> list[CallData]:
-    """Returns the live calls, newest first. Raises `django.db.Error` if the database is
-    unreachable.
+    """Returns the live calls, newest first, with canary calls. Raises `django.db.Error` if the
+    database is unreachable.
     """
     calls = Call.objects.for_rest(now).live(now).order_by("-started_at", "-id")
     return [cast("CallData", dict(call)) for call in CallSerializer(calls, many=True).data]

@@ -57,6 +57,12 @@ class CallQuerySet(models.QuerySet["Call"]):
         """Leaves out canary calls: at most some hundreds, which a list skips while it reads."""
         return self.exclude(call_connection_id__startswith=CANARY_PREFIX)
 
+    def showing_canaries(self, which: str) -> Self:
+        """Selects the calls of a list: `which` is a value of `calls.search.CANARIES`."""
+        if which == "only":
+            return self.canaries()
+        return self if which == "shown" else self.without_canaries()
+
     def with_state(self, now: datetime | Now) -> Self:
         """Annotates `state` ("live", "ended", "interrupted") and `ended_at` (None while live).
 

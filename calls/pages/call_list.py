@@ -31,7 +31,7 @@ from calls.pages.csv_text import BYTE_ORDER_MARK, csv_text
 from calls.pages.decorators import page, permitted
 from calls.pages.zip_download import Selection
 from calls.permissions import TO_EXPORT, TO_EXPORT_LISTS, TO_SEE, missing
-from calls.search import STATES, matching
+from calls.search import CANARIES, STATES, matching
 from calls.serializers import CallSerializer
 from calls.times import iso_text, midnight
 
@@ -86,6 +86,9 @@ class CallSearchForm(forms.Form):
     )
     gaps = forms.BooleanField(required=False, label="Has gaps")
     alarms = forms.BooleanField(required=False, label="Had alarms")
+    canaries = forms.ChoiceField(
+        required=False, label="Canary calls", choices=[("", "Hidden"), *CANARIES[1:]]
+    )
 
     input_types: ClassVar[dict[str, str]] = {"q": "search", "since": "date", "until": "date"}
 
@@ -117,6 +120,7 @@ class CallSearchForm(forms.Form):
         """Returns the matching calls, newest first. Requires `is_valid()`."""
         criteria = self.cleaned_data
         calls = Call.objects.for_rest(database_now()).with_troubles()
+        calls = calls.showing_canaries(criteria["canaries"])
         if criteria["since"]:
             calls = calls.filter(started_at__gte=midnight(criteria["since"], self.zone))
         if criteria["until"]:

@@ -29,10 +29,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     date.
     """
     now = datetime.now(UTC)
-    calls = stored_live_calls(database_now())
+    stored, choice = stored_live_calls(database_now()), request.GET.get("canaries")
+    counted = [call for call in stored if not call["canary"]]
+    calls = stored if choice in {"shown", "only"} else counted
     context: dict[str, Any] = {
         "calls": calls,
-        "participant_count": sum(len(call["participants"]) for call in calls),
+        "call_count": len(counted),
+        "participant_count": sum(len(call["participants"]) for call in counted),
         "kinds": KINDS,
         "alarm_words": ALARMS,
         "alarm_severities": ALARM_SEVERITIES,

@@ -103,7 +103,8 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             self._log_refusal(str(error), is_unwritable=True)
             await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
         else:
-            self._recorder.note_handshake("accepted")
+            if not stream.is_canary:
+                self._recorder.note_handshake("accepted")
             log.info(
                 "stream opened", stream=stream.handshake.stream_id, call=stream.handshake.call_id
             )

@@ -1,4 +1,4 @@
-"""Refused handshakes: their reasons, and what the client is answered.
+"""Refused handshakes: their reasons, HTTP statuses and close codes.
 
     Refused
      ├── Unauthenticated   no credentials, or malformed ones

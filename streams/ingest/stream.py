@@ -139,6 +139,7 @@ class Stream:
         clock: Callable[[], int] = microseconds_now,
     ) -> None:
         self.handshake = handshake
+        self.is_canary = identity.is_canary(handshake.call_connection_id)
         self.journal = journal
         self.speakers: dict[str, Speaker] = {}
         self.metadata: list[Metadata] = []

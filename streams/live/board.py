@@ -228,6 +228,7 @@ def as_in_rest(call: LiveCall) -> CallData:
         ),
         "continued_from": first.continued_from or None,
         "continued_in": None,
+        "canary": identity.is_canary(first.call_connection_id),
         "participants": participants,
         "subscriptions": [facts for stream in call.streams for facts in _subscriptions(stream)],
     }

@@ -38,14 +38,21 @@ const context = { alarms, voices, kinds: {}, now: 100, clock: NOW };
 const ids = (choice) => chosen(calls, { ...everything, ...choice }, context).map((each) => each.id);
 
 test("the address bar holds the choice", () => {
-  const choice = { q: "+49 11", state: "silent", longer: 5, alarm: "stalled", sort: "longest" };
+  const choice = {
+    q: "+49 11",
+    state: "silent",
+    longer: 5,
+    alarm: "stalled",
+    canaries: "only",
+    sort: "longest",
+  };
   assert.deepEqual(read(written(choice)), choice);
   assert.equal(written(everything), "");
   assert.deepEqual(read(""), { ...everything });
 });
 
 test("unknown values are ignored", () => {
-  assert.deepEqual(read("?state=angry&longer=-3&sort=__proto__&x=1"), { ...everything });
+  assert.deepEqual(read("?state=angry&longer=-3&canaries=all&sort=__proto__&x=1"), { ...everything });
 });
 
 test("calls are found by number, by id, and by all words together", () => {
@@ -68,6 +75,15 @@ test("calls are found by state, duration and alarm", () => {
   assert.deepEqual(ids({ longer: 20 }), ["bob", "eve"]);
   assert.deepEqual(ids({ alarm: "no_audio" }), ["eve"]);
   assert.deepEqual(ids({ alarm: "stalled" }), []);
+});
+
+test("canary calls are hidden unless they are chosen", () => {
+  const listed = [...calls, { ...eve, id: "canary", canary: true }];
+  const found = (canaries) =>
+    chosen(listed, { ...everything, canaries }, context).map(({ id }) => id);
+  assert.deepEqual(found(""), ["ada", "bob", "eve"]);
+  assert.deepEqual(found("shown"), ["ada", "bob", "eve", "canary"]);
+  assert.deepEqual(found("only"), ["canary"]);
 });
 
 test("calls are sorted as chosen", () => {

@@ -315,6 +315,19 @@ class Stats(RecorderTestCase):
             after.journal_bytes, before.journal_bytes, "the counts and the close are records too"
         )
 
+    async def test_do_not_count_canary_calls(self) -> None:
+        self.recorder.start()
+        for connection_id, packets in (("canary-1", 0), ("one", 1)):
+            stream = self.recorder.open(connection_id, "", ACS)
+            for message in (metadata(), audio()):
+                stream.receive(message)
+            for stage in ("open", "closed"):
+                with self.subTest(connection_id, stage=stage):
+                    stats = self.recorder.stats()
+                    self.assertEqual(stats.packets, packets)
+                    self.assertEqual(stats.open_streams, packets if stage == "open" else 0)
+                self.recorder.close(stream, 1000)
+
     async def test_count_handshakes(self) -> None:
         for outcome in ("accepted", "refused", "refused"):
             self.recorder.note_handshake(outcome)

@@ -10,7 +10,7 @@ class AnsweredCall(models.Model):
     """One incoming call that a rule of ACS_ANSWER wants answered.
 
     The id is derived from the call's context, so an event that is repeated, or that two processes
-    get, is one row: who inserts it answers.
+    get, is one row. The process that inserts it answers.
     """
 
     class State(models.TextChoices):

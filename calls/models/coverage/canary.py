@@ -1,4 +1,4 @@
-"""The canary run: one synthetic call, and what came of it (docs/canary.md)."""
+"""The canary run: one synthetic call and its result (docs/canary.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models import Q
 
 class CanaryRunQuerySet(models.QuerySet["CanaryRun"]):
     def with_calls(self) -> Self:
-        """Selects runs whose call was not deleted yet. Index: canary_undeleted."""
+        """Selects runs with a call that was not deleted yet. Index: canary_undeleted."""
         return self.filter(deleted_at=None)
 
     def finished(self) -> Self:

@@ -24,6 +24,7 @@ def a_call(number: int = 1, *raw_ids: str, **members: Any) -> CallData:
         "audio_started_at": None,
         "continued_from": None,
         "continued_in": None,
+        "canary": False,
         "duration_seconds": 0.0,
         "participants": [a_participant(call_id, raw_id) for raw_id in raw_ids],
         "subscriptions": [],

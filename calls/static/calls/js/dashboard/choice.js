@@ -3,7 +3,14 @@
 import { label } from "../identity.js";
 import { numberParts } from "../phone-number.js";
 
-export const everything = Object.freeze({ q: "", state: "", longer: 0, alarm: "", sort: "newest" });
+export const everything = Object.freeze({
+  q: "",
+  state: "",
+  longer: 0,
+  alarm: "",
+  canaries: "",
+  sort: "newest",
+});
 const SORTS = ["newest", "longest", "identity", "state", "alarm"];
 const RANK = { speaking: 0, silent: 1, waiting: 2 };
 
@@ -18,6 +25,7 @@ export function read(search) {
       : "",
     longer: longer > 0 ? longer : 0,
     alarm: given.get("alarm") ?? "",
+    canaries: ["shown", "only"].includes(given.get("canaries")) ? given.get("canaries") : "",
     sort: SORTS.includes(given.get("sort")) ? given.get("sort") : "newest",
   };
 }
@@ -53,14 +61,21 @@ export function sinceOf(call, voices, now) {
   return times.length === 0 || times.includes(null) ? null : Math.max(...times);
 }
 
+/** Returns the calls without canary calls, with them ("shown"), or those alone ("only"). */
+export function withCanaries(calls, canaries) {
+  if (canaries === "shown") return calls;
+  return calls.filter((call) => Boolean(call.canary) === (canaries === "only"));
+}
+
 /**
  * Filters and sorts `calls`, which come newest first.
  * @param context active `alarms`, `voices` by participant, `kinds`, `now` of the voices, `clock` of
  *   the server (ms)
  */
 export function chosen(calls, choice, context) {
-  const facts = new Map(calls.map((call) => [call, factsOf(call, context)]));
-  const matching = calls.filter((call) => matches(call, facts.get(call), choice, context.clock));
+  const listed = withCanaries(calls, choice.canaries);
+  const facts = new Map(listed.map((call) => [call, factsOf(call, context)]));
+  const matching = listed.filter((call) => matches(call, facts.get(call), choice, context.clock));
   return choice.sort === "newest" ? matching : matching.sort(comparing(choice.sort, facts));
 }
 

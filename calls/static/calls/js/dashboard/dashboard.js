@@ -5,7 +5,7 @@ import { AlarmDrawer } from "./alarm-drawer.js";
 import { Alerts } from "./alerts/alerts.js";
 import { CallCards } from "./rows/call-card.js";
 import { ChoiceForm } from "./choice-form.js";
-import { chosen } from "./choice.js";
+import { chosen, withCanaries } from "./choice.js";
 import { counted } from "../format.js";
 import { LiveSocket } from "./live-socket.js";
 import { Painter } from "./rows/painter.js";
@@ -121,8 +121,9 @@ function show() {
   listening.show(calls);
   totals.show(state);
   showWaiting(waiting);
-  page.toggleAttribute("data-empty", state.calls.length === 0);
-  at("none-chosen").hidden = state.calls.length === 0 || wanted.length > 0;
+  const isEmpty = withCanaries(state.calls, form.choice.canaries).length === 0;
+  page.toggleAttribute("data-empty", isEmpty);
+  at("none-chosen").hidden = isEmpty || wanted.length > 0;
   list.toggleAttribute("data-unmatched", wanted.length === 0);
 }
 

@@ -1,14 +1,16 @@
 // Totals at the top of the page: its own counts, and figures that the recorders send once a second.
 
+import { withCanaries } from "./choice.js";
 import { participantCount } from "./state.js";
 
 const UNKNOWN = "–";
 
 export class Totals {
   show(state) {
-    const participants = participantCount(state);
-    this.#write("call-count", state.calls.length);
-    this.#write("call-word", state.calls.length === 1 ? "live call" : "live calls");
+    const calls = withCanaries(state.calls, "");
+    const participants = participantCount({ calls });
+    this.#write("call-count", calls.length);
+    this.#write("call-word", calls.length === 1 ? "live call" : "live calls");
     this.#write("participant-count", participants);
     this.#write("participant-word", participants === 1 ? "participant" : "participants");
   }

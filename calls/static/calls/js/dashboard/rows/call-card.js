@@ -137,6 +137,7 @@ export class CallCards {
     part(card, "id").textContent = shortId(call.call_connection_id || call.id);
     row.duration.title = `Started ${localText(call.started_at)}`;
     this.#fillParticipants(row, part(card, "participants"), call.participants);
+    part(card, "canary").hidden = !call.canary;
     part(card, "no-audio").hidden = call.participants.length > 0;
     if (isNew) this.painter.watch(row);
     else this.painter.refresh(row);
