@@ -24,11 +24,15 @@ ALARMS = {
     "store_away": "The audio store is unreachable",
     "database_away": "The database is unreachable",
     "acs_refused": "ACS is being refused: calls are not recorded",
+    "canary_failed": "Canary call failed: recording may be broken",
 }
 """Alarm name -> text, true while the alarm is active and afterwards."""
 
 ALARM_SEVERITIES = {
-    "critical": ("acs_refused", "not_written", "no_audio", "stalled", "disk_low"),
+    "critical": (
+        *("acs_refused", "not_written", "no_audio", "stalled", "disk_low"),
+        "canary_failed",
+    ),
     "major": (
         *("one_way", "dead_air", "wrong_rate", "odd_timestamp"),
         *("not_synced", "store_away", "database_away"),
@@ -45,6 +49,23 @@ def severity_of(alarm: str) -> str:
     ranked = (severity for severity, names in ALARM_SEVERITIES.items() if alarm in names)
     return next(ranked, "major")
 
+
+INSTALLATION_ALARMS = ("canary_failed",)
+"""Alarms of the whole installation: a job reports them, not a recording process."""
+
+CANARY_FAILURES = {
+    "refused": "the media socket refused it",
+    "unreachable": "the media socket did not answer",
+    "interrupted": "the media socket was closed before the end",
+    "not_in_rest": "it did not appear in REST in time",
+    "incomplete": "a part of its audio did not appear in REST in time",
+    "rest_failed": "REST did not answer as expected",
+    "audio_unreadable": "its audio could not be read",
+    "samples_differ": "its audio came back changed",
+    "shifted": "its audio came back at another time",
+    "stopped": "no canary call was placed in time",
+}
+"""Reason of a failed canary run -> text."""
 
 REFUSALS = {
     "no_header": "no token of ACS",

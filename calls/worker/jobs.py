@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
+from calls.canary import jobs as canary
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -21,4 +23,7 @@ class Job:
 
 MAX_SECONDS = 30.0
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (
+    Job("report_canary_alarm", 30.0, canary.report_alarm),
+    Job("delete_old_canaries", 600.0, canary.delete_old),
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 from unittest import skipUnless
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import connection
@@ -20,31 +20,18 @@ from calls.live.stored import stored_live_calls
 from calls.models import Call, CanaryRun, database_now
 from calls.pages.call_list import CallSearchForm
 from tests.calls.admin.pages import AdminPageTestCase
+from tests.calls.canary.rows import make_canary
 from tests.calls.client import RestTests
 from tests.calls.rows import (
-    ALICE,
     START,
     make_call,
     make_conversation,
-    make_participant,
-    make_segment,
     make_subscription,
-    noise,
     url_of,
 )
 from tests.people import person
 
 CALLS = "/api/v1/calls/"
-
-
-def make_canary(**values: Any) -> Call:
-    """Creates a canary call with its run, and a track of noise."""
-    run = CanaryRun.objects.create(
-        call_connection_id=f"canary-{uuid4()}", started_at=START, outcome="passed"
-    )
-    call = make_call(run.call_connection_id, **values)
-    make_segment(make_participant(call, ALICE), at=0.0, samples=noise(0.5))
-    return call
 
 
 class ListTests(TestCase):

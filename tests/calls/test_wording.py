@@ -9,6 +9,7 @@ from calls.wording import (
     ALARM_SEVERITIES,
     ALARMS,
     CALL_STATES,
+    INSTALLATION_ALARMS,
     close_text,
     event_text,
     gap_text,
@@ -20,7 +21,7 @@ from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 class Texts(TestCase):
     def test_exist_for_every_alarm_and_every_state(self) -> None:
-        self.assertEqual(set(ALARMS), {*STREAM_ALARMS, *PROCESS_ALARMS})
+        self.assertEqual(set(ALARMS), {*STREAM_ALARMS, *PROCESS_ALARMS, *INSTALLATION_ALARMS})
         ranked = [name for names in ALARM_SEVERITIES.values() for name in names]
         self.assertEqual(sorted(ranked), sorted(ALARMS), "each has one severity")
         self.assertEqual(list(CALL_STATES), [name for name, _label in STATES])
