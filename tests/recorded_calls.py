@@ -64,7 +64,7 @@ class Recording:
 
     server: Server
     rest: Rest
-    report: Report
+    reports: tuple[Report, ...]
     seen_live: LiveExport
 
 
@@ -77,13 +77,20 @@ class LiveExport:
 
 
 async def record(server: Server, rest: Rest) -> Recording:
-    """Plays all scripts at full speed, and at the same time one call in real time to watch."""
+    """Plays all scripts at full speed, but two in real time: one to watch, and the one whose
+    packets arrive late, because an arrival that contradicts the timestamps is a clock that steps.
+    """
     calls = tuple(PlannedCall(script, connection_id=name) for name, script in SCRIPTS.items())
+    fast = tuple(call for call in calls if call.script is not DISTURBED)
+    slow = tuple(call for call in calls if call.script is DISTURBED)
+    live = (PlannedCall(LIVE, connection_id="live"),)
     async with asyncio.TaskGroup() as tasks:
-        played = tasks.create_task(play(Plan(server.media_url, calls, speed=0)))
-        tasks.create_task(play(Plan(server.media_url, (PlannedCall(LIVE, connection_id="live"),))))
+        played = tasks.create_task(play(Plan(server.media_url, fast, speed=0)))
+        paced = tasks.create_task(play(Plan(server.media_url, slow)))
+        tasks.create_task(play(Plan(server.media_url, live)))
         watched = tasks.create_task(asyncio.to_thread(watch_live, rest))
-    return Recording(server, rest, played.result(), watched.result())
+    reports = (played.result(), paced.result())
+    return Recording(server, rest, reports, watched.result())
 
 
 def watch_live(rest: Rest) -> LiveExport:
@@ -105,15 +112,15 @@ class RecordedCalls(SimpleTestCase):
 
     def setUp(self) -> None:
         self.server, self.rest = self.recording.server, self.recording.rest
-        self.report = self.recording.report
+        self.played = [call for report in self.recording.reports for call in report.calls]
 
     def sent(self, name: str) -> CallReport:
-        [call] = [call for call in self.report.calls if call.connection_id == name]
+        [call] = [call for call in self.played if call.connection_id == name]
         return call
 
     def test_everything_was_accepted(self) -> None:
-        self.assertEqual([call.problem for call in self.report.calls], [""] * len(SCRIPTS))
-        self.assertTrue(self.report.complete)
+        self.assertEqual([call.problem for call in self.played], [""] * len(SCRIPTS))
+        self.assertTrue(all(report.complete for report in self.recording.reports))
 
     def test_a_spoken_call_is_returned_bit_for_bit(self) -> None:
         call = self.rest.over("spoken")
