@@ -25,6 +25,7 @@ from django.conf import settings
 from django.urls import path
 
 from acsmedia.monitoring import metrics, trials
+from acsmedia.refusals import Refusals
 from acsmedia.roles import MediaElsewhere, ProbesOnly
 from acsmedia.servers.daphne_abort import abort_broken_responses
 from acsmedia.servers.daphne_backpressure import limit_intake
@@ -66,10 +67,11 @@ class Application:
         self._recorder = recorder
         self._auth = auth
         # Typed Any because `path` is typed for views; URLRouter takes ASGI applications.
-        media: Any = MediaElsewhere()
+        refusals = Refusals(recorder)
+        media: Any = MediaElsewhere(refusals)
         if recorder:
             media = MediaConsumer.as_asgi(recorder=recorder, auth=auth)
-        unknown: Any = UnknownSocket(recorder)
+        unknown: Any = UnknownSocket(refusals)
         browsers = [
             path("ws/live", live_socket),
             path("ws/listen/<uuid:call_id>", listen_socket),
@@ -82,7 +84,7 @@ class Application:
                 path("<path:rest>", unknown),
             ]
         )
-        requests: Any = UpgradeRequired(http if pages else ProbesOnly(http), recorder)
+        requests: Any = UpgradeRequired(http if pages else ProbesOnly(http), refusals)
         self._router = ProtocolTypeRouter({"http": BodyLimit(requests), "websocket": sockets})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:

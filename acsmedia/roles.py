@@ -12,11 +12,11 @@ which may be a tmpfs, and a page would compete with sockets for the event loop o
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from acsmedia.monitoring.health import PATHS
-from streams.acs.auth import Reason, RefusalLog
+from acsmedia.refusals import Refusals
+from streams.acs.auth import Reason
 from streams.acs.consumer import refuse
 
 MISDIRECTED = 4421, 421
@@ -28,12 +28,12 @@ RECORDS_ONLY = b"This process records calls. Pages and REST are served by a proc
 class MediaElsewhere:
     """Refuses every media socket, before accept, and logs that the proxy has a wrong route."""
 
-    def __init__(self) -> None:
-        self._refusals = RefusalLog(time.monotonic)
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
-        self._refusals.write(Reason.WRONG_PROCESS, scope)
+        self._refusals.note(Reason.WRONG_PROCESS, scope)
         await refuse(scope, send, *MISDIRECTED)
 
 

@@ -6,12 +6,11 @@ tells its caller neither the address nor the reason.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from streams.acs.auth import Reason, RefusalLog
-from streams.acs.consumer import has_call_id, refuse
-from streams.recorder import Recorder
+from acsmedia.refusals import Refusals
+from streams.acs.auth import Reason
+from streams.acs.consumer import refuse
 
 MEDIA_PATH = "/ws/acs/media"
 
@@ -22,25 +21,11 @@ UPGRADE_REQUIRED = 426  # RFC 9110, section 15.5.22
 NOT_UPGRADED = b"This address takes WebSockets only. Does the proxy pass Upgrade and Connection?\n"
 
 
-class Refusals:
-    """Logs refusals and counts them in the recorder; None: this process has none."""
-
-    def __init__(self, recorder: Recorder | None) -> None:
-        self._recorder = recorder
-        self._log = RefusalLog(time.monotonic)
-
-    def note(self, reason: Reason, scope: dict[str, Any]) -> None:
-        self._log.write(reason, scope)
-        if self._recorder:
-            self._recorder.note_refusal(reason.name.lower(), from_acs=has_call_id(scope))
-            self._recorder.note_handshake("refused")
-
-
 class UnknownSocket:
-    """Refuses sockets of unknown addresses, before accept. `recorder`: None if there is none."""
+    """Refuses sockets of unknown addresses, before accept."""
 
-    def __init__(self, recorder: Recorder | None) -> None:
-        self._refusals = Refusals(recorder)
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
@@ -53,9 +38,9 @@ class UpgradeRequired:
     others on to `application`.
     """
 
-    def __init__(self, application: Any, recorder: Recorder | None) -> None:
+    def __init__(self, application: Any, refusals: Refusals) -> None:
         self._application = application
-        self._refusals = Refusals(recorder)
+        self._refusals = refusals
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))

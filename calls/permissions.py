@@ -23,6 +23,7 @@ READ_CANARIES = "calls.read_canaries"
 """Instead of the others, for the account of `manage.py canary`: it can read nothing else."""
 
 HANDLE_ALARMS = "calls.change_raisedalarm"
+SEE_REFUSALS = "calls.view_refusedhandshake"
 
 Needed = tuple[str, ...]
 """Permissions, of which a user needs all."""
@@ -33,6 +34,7 @@ _GROUPS = {
     LISTEN: "Listeners",
     EXPORT: "Exporters",
     HANDLE_ALARMS: "Listeners",
+    SEE_REFUSALS: "Viewers",
 }
 """The smallest group with the permission (calls/migrations/0008_groups.py and 0019)."""
 
@@ -41,6 +43,7 @@ TO_HEAR: Needed = (SEE, HEAR)
 TO_LISTEN: Needed = (SEE, LISTEN)
 TO_EXPORT: Needed = (SEE, HEAR, EXPORT)
 TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
+TO_SEE_REFUSALS: Needed = (SEE, SEE_REFUSALS)
 TO_HANDLE_ALARMS: Needed = (SEE, HANDLE_ALARMS)
 TO_READ_CANARIES: Needed = (READ_CANARIES,)
 
@@ -102,6 +105,12 @@ class MaySeeOrReadCanaries(MaySee):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return super().has_permission(request, view) or is_for_canaries(request.user)
+
+
+class MaySeeRefusals(_Requires):
+    """Required for refused handshakes: they have addresses of clients."""
+
+    needed = TO_SEE_REFUSALS
 
 
 class MayHear(_Requires):

@@ -224,6 +224,11 @@ def _listening_text(detail: dict[str, Any]) -> str:
     return f"{detail.get('user', 'Someone')} {did}"
 
 
+def refusal_text(reason: str) -> str:
+    """Describes the reason of a refused handshake; one of a later version by its name."""
+    return REFUSALS.get(reason, reason)
+
+
 def gap_text(reason: str) -> str:
     """Describes a gap by its reason."""
     return f"Audio missing: {_GAPS.get(reason, reason)}"

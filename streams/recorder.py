@@ -40,6 +40,7 @@ from streams.live.publisher import Publisher
 from streams.live.refusals import RefusalCounts
 from streams.live.requests import serve_requests
 from streams.log_limiter import LogLimiter
+from streams.refused import NOBODY, Origin, RefusedHandshakes
 from streams.sealing.process import SealerHandle
 from streams.sealing.sealer import Sealer
 from streams.stats import (
@@ -108,7 +109,7 @@ class Recorder:
         lookup: CallLookup | None = None,
         host_clocks: HostClocks | None = None,
     ) -> None:
-        self.process = str(uuid4())
+        self.process, self._refused = str(process := uuid4()), RefusedHandshakes(process)
         self.board, self.refusal_lines = Board(self.process, grace_seconds), LogLimiter()
         self._spool_folder, self._sealer_for = spool_folder, sealer
         self._segment_seconds, self._fsync_seconds = segment_seconds, fsync_seconds
@@ -133,6 +134,7 @@ class Recorder:
             folder = spool.claim(self._spool_folder)
             sealer = self._sealer_for(self._spool_folder, folder.path)
             sealer.refusals = lambda: self._refusals.last_hour(time.monotonic())
+            sealer.refused = self._refused
             self._running = Running(folder, Syncer(folder.path, self._fsync_seconds), sealer)
             self._running.syncer.start()
             self._running.sealer.start()
@@ -189,10 +191,11 @@ class Recorder:
     def note_handshake(self, outcome: HandshakeOutcome) -> None:
         self._totals.handshakes[outcome] += 1
 
-    def note_refusal(self, reason: str, *, from_acs: bool) -> None:
+    def note_refusal(self, reason: str, *, from_acs: bool, origin: Origin = NOBODY) -> None:
         """Counts a refused handshake by its reason (`calls.wording.REFUSALS`). One from ACS is a
         lost call: the ticker raises the alarm, also while no call is open.
         """
+        self._refused.add(reason, from_acs=from_acs, origin=origin, now=time.time())
         self._refusals.add(reason, from_acs=from_acs, now=time.monotonic())
         if from_acs and self._running:
             self._has_new_refusal = True

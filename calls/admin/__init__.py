@@ -11,6 +11,7 @@ deleted.
     recording.py      players and links to the export
     accounts/         users, groups and tokens
     overview/         health of the installation, failed jobs, storage and settings
+    coverage/         refused handshakes
     call.py           calls, with call_deletion.py; likewise participant.py, subscription.py,
                       segment.py and ledger.py
 """
@@ -22,8 +23,18 @@ from django.urls import reverse_lazy
 
 from calls.admin import call, ledger, participant, segment, subscription
 from calls.admin.accounts import tokens, users
+from calls.admin.coverage import refusal
 
-__all__ = ["call", "ledger", "participant", "segment", "subscription", "tokens", "users"]
+__all__ = [
+    "call",
+    "ledger",
+    "participant",
+    "refusal",
+    "segment",
+    "subscription",
+    "tokens",
+    "users",
+]
 
 admin.site.site_header = admin.site.site_title = "acsmedia"
 admin.site.index_title = "Records and accounts"

@@ -55,6 +55,14 @@ class CallPages(_Pages):
     max_page_size = 200
 
 
+class RefusalPages(_Pages):
+    """Newest first."""
+
+    ordering = ("-first_at", "-id")
+    page_size = 100
+    max_page_size = 1000
+
+
 class SegmentPages(_Pages):
     """In order of time, all tracks of the call together. The view annotates `begins`."""
 

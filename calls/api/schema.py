@@ -93,6 +93,11 @@ def _get(
     return extend_schema_view(get=documented)
 
 
+def listed(operation: str, row: Any, summary: str) -> Any:
+    """Describes a list that needs no id."""
+    return _get(operation, {200: row(many=True), **_ERRORS}, summary=summary)
+
+
 CALLS = _get(
     "calls", {200: RestCallSerializer(many=True), **_ERRORS}, summary="Calls, newest first"
 )

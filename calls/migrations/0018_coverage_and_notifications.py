@@ -211,8 +211,9 @@ class Migration(migrations.Migration):
                 ('count', models.PositiveIntegerField(default=1)),
             ],
             options={
-                'ordering': ['-last_at', '-id'],
-                'indexes': [models.Index(fields=['-last_at', '-id'], name='refusal_newest_first'), models.Index(fields=['call_connection_id'], name='refusal_of_connection')],
+                'ordering': ['-first_at', '-id'],
+                'default_permissions': ('view',),
+                'indexes': [models.Index(fields=['-first_at', '-id'], name='refusal_newest_first'), models.Index(fields=['last_at'], name='refusal_last_at'), models.Index(fields=['call_connection_id'], name='refusal_of_connection')],
             },
         ),
         migrations.CreateModel(

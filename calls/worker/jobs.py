@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from calls.canary import jobs as canary
+from calls.coverage import refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Job:
 MAX_SECONDS = 30.0
 
 JOBS: tuple[Job, ...] = (
+    # Every ten minutes, so that a flood cannot fill the disk meanwhile.
+    Job("refusals", 600.0, refusals.remove_old),
     Job("report_canary_alarm", 30.0, canary.report_alarm),
     Job("delete_old_canaries", 600.0, canary.delete_old),
 )

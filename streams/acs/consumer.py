@@ -24,12 +24,15 @@ from typing import Any
 import structlog
 from channels.consumer import AsyncConsumer
 
+from calls.lockout import client_of_socket
 from streams.acs import messages as protocol
 from streams.acs.auth import CONNECTION_ID, HandshakeAuth, Refused, canary_id_of
 from streams.ingest.packets import Malformed, UnsupportedAudio
 from streams.ingest.stream import NoMedia, Stream
 from streams.journal.files import JournalUnwritable
 from streams.recorder import Recorder
+from streams.refused import NOBODY, Origin
+from streams.stats import HandshakeOutcome
 
 log = structlog.get_logger(__name__)
 
@@ -88,18 +91,15 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             found = await self._recorder.find_call(connection_id, protocol.ACS)
             stream = self._recorder.open(connection_id, correlation_id, protocol.ACS, found)
         except Refused as refused:
-            from_acs = refused.is_signed or has_call_id(scope)
-            self._recorder.note_refusal(refused.reason.name.lower(), from_acs=from_acs)
-            self._recorder.note_handshake("refused")
+            reason = refused.reason.name.lower()
+            self._note_refusal(reason, "refused", scope, is_signed=refused.is_signed)
             await refuse(scope, send, refused.close_code, refused.status)
         except Malformed as malformed:
-            self._recorder.note_refusal("bad_handshake", from_acs=has_call_id(scope))
-            self._recorder.note_handshake("failed")
+            self._note_refusal("bad_handshake", "failed", scope)
             self._log_refusal(malformed.reason, is_unwritable=False)
             await refuse(scope, send, BAD_HANDSHAKE, HTTP_STATUS[BAD_HANDSHAKE])
         except JournalUnwritable as error:
-            self._recorder.note_refusal("not_recording", from_acs=has_call_id(scope))
-            self._recorder.note_handshake("failed")
+            self._note_refusal("not_recording", "failed", scope)
             self._log_refusal(str(error), is_unwritable=True)
             await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
         else:
@@ -110,6 +110,19 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             )
             return stream
         return None
+
+    def _note_refusal(
+        self,
+        reason: str,
+        outcome: HandshakeOutcome,
+        scope: dict[str, Any],
+        *,
+        is_signed: bool = False,
+    ) -> None:
+        from_acs = is_signed or has_call_id(scope)
+        origin = origin_of(scope) if from_acs else NOBODY
+        self._recorder.note_refusal(reason, from_acs=from_acs, origin=origin)
+        self._recorder.note_handshake(outcome)
 
     def _log_refusal(self, reason: str, *, is_unwritable: bool) -> None:
         """Logs a refused handshake, at most one of a kind in ten seconds: a full disk refuses all
@@ -158,6 +171,17 @@ def header(scope: dict[str, Any], name: bytes) -> str:
     """Returns the header's value, "" if absent. Raises `Malformed` if it is not fit for an id."""
     value = next((value for key, value in scope["headers"] if key.lower() == name), b"")
     return protocol.identifier(name.decode(), value.decode("latin-1").strip())
+
+
+def origin_of(scope: dict[str, Any]) -> Origin:
+    """Returns who was refused, for its row. An id that is not fit to be stored counts as absent."""
+    ids = []
+    for name in (CONNECTION_ID, CORRELATION_ID):
+        try:
+            ids.append(header(scope, name))
+        except Malformed:
+            ids.append("")
+    return Origin(client_of_socket(scope) or "", *ids)
 
 
 def has_call_id(scope: dict[str, Any]) -> bool:

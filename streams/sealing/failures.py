@@ -23,6 +23,8 @@ from django.db import Error as DatabaseError
 from calls.live.messages import Refusals
 from calls.models import FailedJournal, RecorderProcess
 from streams.journal.spool import JOURNALS, SET_ASIDE
+from streams.refused import RefusedSource
+from streams.refused_rows import write_refused
 from streams.stats import Backlog, SealStage
 
 log = structlog.get_logger(__name__)
@@ -105,6 +107,10 @@ class FailureLog:
             FailedJournal.objects.filter(id__in=requested.values()).update(retry_asked_at=None)
         return {path for stem in requested if (path := _prepare_retry(stem))}
 
+    def write_refused(self, source: RefusedSource) -> None:
+        """Writes rows of refused handshakes. Raises `django.db.Error`: they wait."""
+        write_refused(source, UUID(self._own.name))
+
     def _write_process(self, status: ProcessStatus, now: datetime) -> None:
         row = RecorderProcess(
             id=UUID(self._own.name),
@@ -186,6 +192,15 @@ class FailureLog:
         if sealed:
             FailedJournal.objects.filter(id__in=sealed).delete()
         return rows
+
+
+def write_last_refused(own: Path, source: RefusedSource) -> None:
+    """Writes the refused handshakes of the last seconds of a recorder, if the database answers."""
+    try:
+        write_refused(source, UUID(own.name))
+    except DatabaseError as error:
+        count = sum(row.count for row in source.unwritten())
+        log.warning("refusals not stored", count=count, error=type(error).__name__)
 
 
 def forget_process(own: Path) -> None:

@@ -4,8 +4,8 @@ As a thread it would share the interpreter with the event loop: each time a pack
 loop releases the lock, and waits up to 5 ms to get it back. A process also has a lower priority, so
 sockets come first when there is one core for all.
 
-    recorder ── stdin: a dot wakes, a line has new refusals, "!" means that the recorder is being
-                stopped in good order, the end of the pipe ends ──▶ sealer
+    recorder ── stdin: a dot wakes, a line has counts or rows of refused handshakes, "!" means that
+                the recorder is being stopped in good order, the end of the pipe ends ──▶ sealer
              ◀── stdout: a `SealerReport` in a line, twice a second ──
 
 The pipe closes with the recorder's process, however it died, so no sealer outlives its recorder
@@ -36,6 +36,7 @@ from msgspec import Struct
 
 from calls.live.messages import Refusals
 from streams.journal.backlog import backlog_of
+from streams.refused import ReceivedRows, RefusedSource, lines_of, rows_in
 from streams.sealing.backlog_watch import BacklogWatch
 from streams.stats import Backlog, SealStage
 
@@ -59,6 +60,8 @@ class SealerHandle(Protocol):
 
     refusals: Callable[[], Refusals]
     """Returns the refused handshakes of the last hour. Set by the recorder, called in a thread."""
+    refused: RefusedSource
+    """Rows of refused handshakes, which the sealer writes. Set by the recorder."""
 
     @property
     def backlog(self) -> Backlog: ...
@@ -78,11 +81,14 @@ class SealerHandle(Protocol):
 
 
 class SealerReport(Struct, frozen=True):
-    """Totals of a sealer since it started, and the backlog."""
+    """Totals of a sealer since it started, and the backlog. `refused_written`: the revision up to
+    which the rows of refused handshakes have been written.
+    """
 
     segments_sealed: int
     failures: dict[SealStage, int]
     backlog: Backlog
+    refused_written: int = 0
 
 
 def no_refusals() -> Refusals:
@@ -106,6 +112,8 @@ class SealerProcess:
         self._totals_before: Counter[str] = Counter()  # of sealers that have died
         self._report = SealerReport(0, {}, Backlog())
         self.refusals: Callable[[], Refusals] = no_refusals
+        self.refused: RefusedSource = ReceivedRows()
+        self._refused_sent = 0  # revision of the last row that the present child was sent
 
     @property
     def backlog(self) -> Backlog:
@@ -133,6 +141,7 @@ class SealerProcess:
         """Lets the current file finish, and kills the process after the timeout: that is harmless
         at any moment.
         """
+        self._send_refused()
         with self._lock:
             self._stopping.set()
             child = self._child
@@ -148,6 +157,15 @@ class SealerProcess:
         if self._thread.is_alive():
             self._thread.join()
         return True
+
+    def _send_refused(self) -> None:
+        """Sends rows of refused handshakes that the child has not been sent, until its pipe is
+        full.
+        """
+        for line, revision in lines_of(self.refused.unwritten(self._refused_sent)):
+            if not self._write(line):
+                return
+            self._refused_sent = revision
 
     def _write(self, message: bytes) -> bool:
         """Writes to the child; False if the pipe is full or the child has died. At most 4096 bytes:
@@ -188,13 +206,17 @@ class SealerProcess:
         """Reads the reports of a sealer until it ends, then adds its totals to those before it."""
         assert child.stdout, "it was asked for"
         told = no_refusals()
+        self._refused_sent = 0
         for line in child.stdout:
             if (refusals := self.refusals()) != told:
                 told = refusals if self._write(msgspec.json.encode(refusals) + b"\n") else told
+            self._send_refused()
             try:
                 self._report = msgspec.json.decode(line, type=SealerReport)
             except msgspec.DecodeError:
                 log.warning("sealer output unreadable")
+            else:
+                self.refused.confirm(self._report.refused_written)
         code = child.wait()
         with self._lock:
             for pipe in (child.stdin, child.stdout):
@@ -231,6 +253,7 @@ def main(spool_folder: Path, own: Path) -> int:
 
 def _seal(sealer: Sealer, spool_folder: Path, own: Path) -> int:
     from calls.worker.worker import Worker  # models, as above
+    from streams.sealing.failures import forget_process, write_last_refused
 
     sealer.start()
     worker = Worker()
@@ -240,13 +263,13 @@ def _seal(sealer: Sealer, spool_folder: Path, own: Path) -> int:
     inbox = Inbox(sealer)
     with suppress(BrokenPipeError):  # the recorder has gone
         while inbox.wait():
-            report = SealerReport(sealer.segments_sealed, sealer.failures, watch.backlog())
+            written = inbox.refused.written
+            report = SealerReport(sealer.segments_sealed, sealer.failures, watch.backlog(), written)
             os.write(sys.stdout.fileno(), msgspec.json.encode(report) + b"\n")
     worker.stop()
     is_done = sealer.stop(STOP_SECONDS)
+    write_last_refused(own, inbox.refused)
     if inbox.has_goodbye:
-        from streams.sealing.failures import forget_process  # models, as above
-
         forget_process(own)
     return 0 if is_done else 1
 
@@ -256,6 +279,7 @@ class Inbox:
 
     def __init__(self, sealer: SealerHandle) -> None:
         self._sealer = sealer
+        self._sealer.refused = self.refused = ReceivedRows()
         self._unread = b""
         self.has_goodbye = False
 
@@ -264,14 +288,27 @@ class Inbox:
         if not select.select([sys.stdin], [], [], REPORT_SECONDS)[0]:
             return True
         read = os.read(sys.stdin.fileno(), 65_536)
-        if b"." in read:
-            self._sealer.wake()
-        self.has_goodbye |= GOODBYE in read
-        *lines, self._unread = (self._unread + read.strip(b".!")).split(b"\n")
-        if lines:  # only the newest counts
-            refusals = msgspec.json.decode(lines[-1].strip(b".!"), type=Refusals)
-            self._sealer.refusals = lambda: refusals
+        *lines, rest = (self._unread + read).split(b"\n")
+        for line in lines:
+            self._take_line(self._take_signs(line))
+        self._unread = self._take_signs(rest)
         return bool(read)
+
+    def _take_signs(self, line: bytes) -> bytes:
+        """Obeys the dots and "!" before a line, and returns the line without them."""
+        content = line.lstrip(b"." + GOODBYE)
+        signs = line[: len(line) - len(content)]
+        if b"." in signs:
+            self._sealer.wake()
+        self.has_goodbye |= GOODBYE in signs
+        return content
+
+    def _take_line(self, line: bytes) -> None:
+        if line.startswith(b"["):
+            self.refused.receive(rows_in(line))
+        else:
+            refusals = msgspec.json.decode(line, type=Refusals)
+            self._sealer.refusals = lambda: refusals
 
 
 if __name__ == "__main__":

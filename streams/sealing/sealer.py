@@ -41,6 +41,7 @@ from calls.storage import StoreUnreachable, cause_of
 from calls.storage.sweeper import Sweeper
 from streams.journal import spool
 from streams.journal.backlog import WaitingCall, size_of, streams_in, waiting_calls
+from streams.refused import ReceivedRows, RefusedSource
 from streams.sealing import queries, rows, steps
 from streams.sealing.announcements import Heartbeat, JournalUpdate, OpenJournals
 from streams.sealing.backlog_watch import CHECK_SECONDS, BacklogWatch, pause_after
@@ -108,8 +109,8 @@ class Sealer:
         self.held: list[Path] = []  # folders of dead processes that are being sealed
         self._backlog_watch = BacklogWatch(spool_folder, own, self.held, clock)
         self.refusals: Callable[[], Refusals] = lambda: Refusals(from_acs={}, others={})
-        self.segments_sealed = 0
-        self.backlog = Backlog()
+        self.refused: RefusedSource = ReceivedRows()
+        self.segments_sealed, self.backlog = 0, Backlog()
         self.failures: dict[SealStage, int] = {"store": 0, "database": 0, "journal": 0}
 
     def start(self) -> None:
@@ -317,6 +318,7 @@ class Sealer:
         )
         for path in self._failure_log.sync(status, timezone.now()):
             self._retry_at.pop(path, None)
+        self._failure_log.write_refused(self.refused)
 
     def _read_open(self, name: str, updates: list[JournalUpdate]) -> None:
         if (update := self._open_journals.read(name)) is None:

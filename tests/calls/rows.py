@@ -26,6 +26,7 @@ from calls.models import (
     Participant,
     RaisedAlarm,
     RecorderProcess,
+    RefusedHandshake,
     Segment,
     Subscription,
 )
@@ -231,3 +232,19 @@ def make_failed(**values: Any) -> FailedJournal:
         "seen_at": now,
     }
     return FailedJournal.objects.create(**{**defaults, **values})
+
+
+def make_refusal(**values: Any) -> RefusedHandshake:
+    """Creates the row of a refused handshake of ACS, a minute after `START`."""
+    at = START + timedelta(minutes=1)
+    defaults = {
+        "id": uuid4(),
+        "process": uuid4(),
+        "first_at": at,
+        "last_at": at,
+        "reason": "expired",
+        "from_acs": True,
+        "address": "20.51.10.7",
+        "call_connection_id": "refused-connection",
+    }
+    return RefusedHandshake.objects.create(**{**defaults, **values})

@@ -32,6 +32,7 @@ from tests.calls.rows import (
     make_conversation,
     make_gap,
     make_participant,
+    make_refusal,
     make_segment,
     make_subscription,
     noise,
@@ -110,6 +111,7 @@ class Site:
         )
         yield Door("REST: segment of a live call", pattern, address.format(self.live_segment.pk))
         yield Door("REST: unknown path", "api/^v1/", "/api/v1/nothing", is_data=False)
+        yield Door("REST: refusals", "api/v1/refusals/", "/api/v1/refusals/")
         yield Door("schema", "api/schema/", "/api/schema/", is_data=False)
         yield Door("documentation of REST", "api/docs/", "/api/docs/", is_data=False)
 
@@ -170,6 +172,7 @@ def make_site() -> Site:
             "calls.subscription": make_subscription(ended).pk,
             "calls.segment": Segment.objects.filter(participant=alice)[0].pk,
             "calls.ledgerentry": gap.pk,
+            "calls.refusedhandshake": make_refusal().pk,
             "auth.user": boss.pk,
             "auth.group": Group.objects.get(name="Viewers").pk,
             "authtoken.tokenproxy": Token.objects.create(user=boss).user_id,

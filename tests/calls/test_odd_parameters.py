@@ -54,13 +54,17 @@ class OddParameterTests(TransactionTestCase):
             ],
             "/calls.csv": ["q", "since", "until", "state"],
             "/api/v1/calls/": ["started_after", "started_before", "search", "state", "cursor"],
+            "/api/v1/refusals/": ["from", "to", "reason", "from_acs", "cursor", "page_size"],
             url_of(call, "audio"): ["start", "end", "participant", "layout", "format"],
             url_of(call, "peaks"): ["points", "start", "end", "participant"],
             url_of(call, "segments/"): ["cursor", "page_size"],
             f"/calls/{call.pk}/": ["ledger", "part"],
             **{
                 f"/admin/calls/{model}/": search
-                for model in ("call", "segment", "ledgerentry", "participant", "subscription")
+                for model in (
+                    *("call", "segment", "ledgerentry", "participant", "subscription"),
+                    "refusedhandshake",
+                )
             },
         }
         for page, names in pages.items():

@@ -23,9 +23,13 @@ class RefusedHandshake(models.Model):
     count = models.PositiveIntegerField(default=1)
 
     class Meta:
-        ordering = ["-last_at", "-id"]
+        ordering = ["-first_at", "-id"]  # `last_at` changes while a list is read
+        default_permissions = ("view",)
         indexes = [
-            models.Index(fields=["-last_at", "-id"], name="refusal_newest_first"),
+            # Lists, and the job that removes old ones.
+            models.Index(fields=["-first_at", "-id"], name="refusal_newest_first"),
+            # The sums of a range of time.
+            models.Index(fields=["last_at"], name="refusal_last_at"),
             models.Index(fields=["call_connection_id"], name="refusal_of_connection"),
         ]
 

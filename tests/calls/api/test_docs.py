@@ -28,7 +28,8 @@ class SchemaTests(TestCase):
         call = "/api/v1/calls/{id}"
         below = [call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/")]
         self.assertCountEqual(
-            self.schema()["paths"], ["/api/v1/calls/", *below, "/api/v1/segments/{id}/audio"]
+            self.schema()["paths"],
+            ["/api/v1/calls/", *below, "/api/v1/segments/{id}/audio", "/api/v1/refusals/"],
         )
 
     def test_every_parameter_has_a_description(self) -> None:

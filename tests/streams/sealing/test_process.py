@@ -12,13 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import DEFAULT, patch
+from uuid import uuid4
 
 import msgspec
 from django.test import SimpleTestCase, TransactionTestCase, tag
 
 from calls.live.messages import Refusals
-from calls.models import RecorderProcess, Segment
+from calls.models import RecorderProcess, RefusedHandshake, Segment
 from streams.journal import spool
+from streams.refused import NOBODY, Origin, RefusedHandshakes, rows_in
 from streams.sealing.backlog_watch import BacklogWatch
 from streams.sealing.process import SealerProcess
 from streams.stats import Backlog
@@ -93,6 +95,38 @@ class Supervised(SimpleTestCase):
         lines = heard.read_bytes().split(b"\n")
         self.assertEqual(msgspec.json.decode(lines[0]), refused)
         self.assertEqual(lines[1:], [b".!"], "refusals are told once")
+
+    def test_rows_of_refusals_are_sent_until_they_are_written(self) -> None:
+        heard = self.folder / "heard"
+        body = f"file = open({str(heard)!r}, 'ab', 0)\nwhile True:\n report(1)\n{HEAR}"
+        sealer = SealerProcess(self.folder, self.folder / "own", child(body))
+        handshakes = RefusedHandshakes(uuid4())
+        handshakes.add("expired", from_acs=True, origin=Origin("10.0.0.1", "a.!"), now=1e9)
+        sealer.refused = handshakes
+        with self.assertLogs("streams.sealing.process", "ERROR"):
+            sealer.start()
+            self.addCleanup(sealer.stop, 5)
+            expect(lambda: heard.exists() and heard.read_bytes().count(b"\n") == 1)
+            first = sealer._child
+            assert first
+            first.kill()
+            expect(lambda: heard.read_bytes().count(b"\n") == 2)
+        one, two, _rest = heard.read_bytes().split(b"\n")
+        self.assertEqual(rows_in(one), rows_in(two))
+        self.assertEqual(rows_in(one), handshakes.unwritten())
+
+    def test_rows_that_are_written_are_confirmed(self) -> None:
+        told = REPORT.replace("}}", '},"refused_written":1}') % 1
+        sealer = SealerProcess(
+            *(self.folder, self.folder / "own"),
+            child(f"while True:\n print({told!r}, flush=True)\n if not woken(): break"),
+        )
+        handshakes = RefusedHandshakes(uuid4())
+        handshakes.add("expired", from_acs=True, origin=NOBODY, now=1e9)
+        sealer.refused = handshakes
+        sealer.start()
+        self.addCleanup(sealer.stop, 5)
+        expect(lambda: not handshakes.unwritten())
 
     def test_waking_a_child_that_does_not_read_does_not_block(self) -> None:
         sealer = self.start("time.sleep(60)")
@@ -210,6 +244,19 @@ class RealSealer(TransactionTestCase):
         expect(lambda: RecorderProcess.objects.filter(refusals__others__no_header=3).exists())
         sealer.stop(20)
         self.assertFalse(RecorderProcess.objects.exists())
+
+    def test_it_writes_the_refusals_of_the_last_moment(self) -> None:
+        sealer = self.start()
+        expect(RecorderProcess.objects.exists)  # the next report of refusals is 5 s away
+        handshakes = RefusedHandshakes(uuid4())
+        for number in range(200):
+            origin = Origin("10.0.0.1", f"connection.{number}!")
+            handshakes.add("expired", from_acs=True, origin=origin, now=1e9)
+        sealer.refused = handshakes
+        sealer.stop(20)
+        self.assertEqual(RefusedHandshake.objects.count(), 200)
+        row = RefusedHandshake.objects.get(call_connection_id="connection.7!")
+        self.assertEqual((row.reason, row.count), ("expired", 1))
 
     def test_a_recorder_that_dies_leaves_its_row(self) -> None:
         sealer = self.start()

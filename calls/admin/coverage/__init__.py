@@ -1,0 +1,1 @@
+"""The admin of what was expected and refused (calls/models/coverage/)."""

@@ -1,0 +1,45 @@
+"""Refused handshakes as rows: written by the processes that refuse, removed after a month."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from threading import Event
+
+from django.db import transaction
+from django.db.models import Q
+
+from calls.models import RefusedHandshake, database_now
+
+KEPT = timedelta(days=30)
+MOST_ROWS = 500_000
+"""A flood that names a call in each handshake makes up to 500 rows a minute and reason."""
+REMOVED_AT_ONCE = 5_000
+REMOVING_SECONDS = 15.0
+
+
+def store(rows: Sequence[RefusedHandshake]) -> None:
+    """Writes rows in one transaction. One that exists gets the new count and the new last time."""
+    with transaction.atomic():
+        RefusedHandshake.objects.bulk_create(
+            rows,
+            batch_size=500,
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=["last_at", "count"],
+        )
+
+
+def remove_old(stopping: Event) -> None:
+    """Removes rows older than `KEPT`, and the oldest ones beyond `MOST_ROWS`. A job."""
+    newest_first = RefusedHandshake.objects.order_by("-first_at", "-id")
+    old = Q(first_at__lt=database_now() - KEPT)
+    if beyond := newest_first.values_list("first_at", flat=True)[MOST_ROWS : MOST_ROWS + 1]:
+        old |= Q(first_at__lte=beyond[0])
+    until = time.monotonic() + REMOVING_SECONDS  # the rest in the next run
+    while time.monotonic() < until and not stopping.is_set():
+        ids = RefusedHandshake.objects.filter(old).order_by("first_at").values_list("id", flat=True)
+        removed, _ = RefusedHandshake.objects.filter(id__in=list(ids[:REMOVED_AT_ONCE])).delete()
+        if not removed:
+            return

@@ -1,0 +1,97 @@
+"""Refused handshakes from the real application to their rows, with and without a recorder."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from acsmedia import refusals
+from acsmedia.asgi import Application
+from acsmedia.refusals import RefusalWriter
+from calls.models import RefusedHandshake
+from streams.acs.auth import HandshakeAuth
+from streams.refused import NOBODY
+from streams.sealing import sealer
+from tests.streams.media_sockets import (
+    CONNECTION,
+    CORRELATION,
+    NAMED,
+    Headers,
+    MediaSocketTestCase,
+)
+from tests.streams.spools import database_away
+from tests.waiting import until
+
+SECRET = "0123456789abcdef-the-wrong-secret"
+
+
+class RefusalTestCase(MediaSocketTestCase):
+    async def refuse(self, headers: Headers = NAMED, query: str = f"token={SECRET}") -> None:
+        socket = self.socket(headers, path=f"/ws/acs/media?{query}")
+        socket.scope["client"] = ["20.51.10.7", 4711]
+        self.assertEqual((await socket.connect(timeout=10))[0], False)
+        await socket.wait(timeout=10)
+
+    async def row(self, count: int = 1) -> RefusedHandshake:
+        await until(lambda: RefusedHandshake.objects.filter(count=count).aexists())
+        return await RefusedHandshake.objects.aget()
+
+
+class WithARecorder(RefusalTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.application = Application(
+            self.recorder, HandshakeAuth("token", stream_token="the-right-secret")
+        )
+        self.enterContext(patch.object(sealer, "FAILURES_SECONDS", 0.0))
+
+    async def test_one_of_acs_becomes_a_row_with_its_call_and_no_secret(self) -> None:
+        await self.refuse()
+        await self.refuse()
+        row = await self.row(count=2)
+        self.assertEqual((row.reason, row.from_acs), ("wrong_stream_token", True))
+        self.assertEqual(row.address, "20.51.10.7")
+        self.assertEqual((row.call_connection_id, row.correlation_id), (CONNECTION, CORRELATION))
+        self.assertNotIn(SECRET, str(vars(row)))
+        assert self.recorder._running
+        self.assertEqual(str(row.process), self.recorder._running.folder.path.name)
+
+    async def test_a_stranger_becomes_a_number(self) -> None:
+        for _scan in range(20):
+            await self.refuse([], "")
+        row = await self.row(count=20)
+        self.assertEqual((row.reason, row.from_acs), ("no_stream_token", False))
+        self.assertEqual((row.address, row.call_connection_id), (None, ""))
+
+    async def test_ids_that_cannot_be_stored_are_left_out(self) -> None:
+        odd = [(b"x-ms-call-connection-id", b"a\x00b"), (b"x-ms-call-correlation-id", b"k" * 256)]
+        await self.refuse(odd)
+        row = await self.row()
+        self.assertEqual((row.call_connection_id, row.correlation_id), ("", "k" * 256))
+
+    async def test_a_wrong_path_becomes_a_row(self) -> None:
+        socket = self.socket(path="/ws/acs/media/")
+        await socket.connect(timeout=10)
+        row = await self.row()
+        self.assertEqual((row.reason, row.call_connection_id), ("wrong_path", CONNECTION))
+
+
+class WithoutARecorder(RefusalTestCase):
+    """A process of ROLE=web, to which a proxy sends the media socket by mistake."""
+
+    async def test_a_refusal_becomes_a_row_although_there_is_no_sealer(self) -> None:
+        self.application = Application(None, None)
+        with patch.object(refusals, "WRITE_SECONDS", 0.05):
+            await self.refuse()
+            row = await self.row()
+        self.assertEqual((row.reason, row.from_acs), ("wrong_process", True))
+        self.assertEqual((row.call_connection_id, row.address), (CONNECTION, "20.51.10.7"))
+
+    def test_refusals_wait_while_the_database_is_away(self) -> None:
+        writer = RefusalWriter()
+        writer.rows.add("wrong_process", from_acs=True, origin=NOBODY, now=1_800_000_000.0)
+        with database_away(), self.assertLogs("acsmedia.refusals", "WARNING") as logs:
+            writer.write()
+        self.assertIn("refusals delayed", logs.output[0])
+        writer.write()
+        writer.write()
+        self.assertEqual(RefusedHandshake.objects.get().count, 1)
