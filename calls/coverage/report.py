@@ -1,6 +1,6 @@
 """The coverage of a range of time: counts, seconds, reasons, bars per hour and day, and its calls.
 
-    report(start, end, zone, target=99.9)   what the page, REST and CSV show
+    report(start, end, zone, target=99.9)   sums for the page, REST and CSV
     calls_of(start, end, ...)               the rows behind it, newest first
 
 A call belongs to the range in which it started, with all of its seconds. Three queries for any
@@ -17,7 +17,8 @@ from typing import Any
 from django.db.models import Count, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
-from calls.models import CANARY, COUNTED, CallCoverage, MissingTime, RefusedHandshake
+from calls.identity import CANARY_PREFIX
+from calls.models import COUNTED, CallCoverage, MissingTime, RefusedHandshake
 from calls.times import from_microseconds, midnight
 
 BAR_SECONDS = 900
@@ -116,16 +117,7 @@ def report(start: datetime, end: datetime, zone: tzinfo, *, target: float) -> Re
     """Returns the coverage of the calls that started from `start` to before `end`; `zone` gives the
     bars their hours and days.
     """
-    is_short = end - start <= LONGEST_HOURS
-    hours = _bars(start, end, zone, _hour_of) if is_short else {}
-    days = _bars(start, end, zone, _day_of)
-    total = Bar(start, end)
-    sums_by_time = _sums_by_quarter(start, end) if is_short else _sums_by_day(start, end, zone)
-    for at, sums in sums_by_time:
-        _add(total, sums)
-        _add(days[_day_of(at, zone)], sums)
-        if is_short:
-            _add(hours[_hour_of(at, zone)], sums)
+    total, hours, days = _added_up(start, end, zone)
     return Report(
         start=start,
         end=end,
@@ -136,9 +128,24 @@ def report(start: datetime, end: datetime, zone: tzinfo, *, target: float) -> Re
         recorded_seconds=total.recorded_seconds,
         missing=_missing(start, end),
         refused_handshakes=_refused_handshakes(start, end),
-        hours=list(hours.values()),
-        days=list(days.values()),
+        hours=hours,
+        days=days,
     )
+
+
+def _added_up(start: datetime, end: datetime, zone: tzinfo) -> tuple[Bar, list[Bar], list[Bar]]:
+    """Returns the sums of the range, and those of its hours (if it is not long) and days."""
+    is_short = end - start <= LONGEST_HOURS
+    hours = _bars(start, end, zone, _hour_of) if is_short else {}
+    days = _bars(start, end, zone, _day_of)
+    total = Bar(start, end)
+    sums_by_time = _sums_by_quarter(start, end) if is_short else _sums_by_day(start, end, zone)
+    for at, sums in sums_by_time:
+        _add(total, sums)
+        _add(days[_day_of(at, zone)], sums)
+        if is_short:
+            _add(hours[_hour_of(at, zone)], sums)
+    return total, list(hours.values()), list(days.values())
 
 
 def calls_of(
@@ -270,7 +277,7 @@ def _missing(start: datetime, end: datetime) -> Seconds:
 def _refused_handshakes(start: datetime, end: datetime) -> dict[str, int]:
     refused = RefusedHandshake.objects.filter(
         last_at__gte=start, first_at__lt=end, from_acs=True
-    ).exclude(call_connection_id__startswith=CANARY)
+    ).exclude(call_connection_id__startswith=CANARY_PREFIX)
     return _largest_first(refused.order_by().values_list("reason").annotate(Sum("count")))
 
 

@@ -24,7 +24,6 @@ from calls.models.audio_objects import AudioBlob, DiscardedAudio
 from calls.models.call import Call, CallQuerySet
 from calls.models.coverage.answered import AnsweredCall
 from calls.models.coverage.call_coverage import (
-    CANARY,
     COUNTED,
     CallCoverage,
     FormerVerdict,
@@ -61,7 +60,6 @@ from calls.models.subscription import (
 __all__ = [
     "BROKEN",
     "BYTES_PER_SAMPLE",
-    "CANARY",
     "CLOCK_TOLERANCE",
     "COUNTED",
     "COUNTS",

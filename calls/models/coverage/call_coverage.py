@@ -1,4 +1,4 @@
-"""The coverage of a call: what was expected and what was recorded, compared."""
+"""The coverage of a call: expected time compared with recorded time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ def coverage_id_of(call_connection_id: str, correlation_id: str) -> UUID:
     return uuid5(identity.NAMESPACE, f"coverage-of-correlation:{correlation_id}")
 
 
-CANARY = "canary-"
-"""Connection ids of canary calls begin with it. They are never counted as calls."""
-
-COUNTED = ~models.Q(call_connection_id__startswith=CANARY)
+COUNTED = ~models.Q(call_connection_id__startswith=identity.CANARY_PREFIX)
+"""Selects coverage of all calls but canary calls, which are never counted."""
 
 
 class CallCoverage(models.Model):
