@@ -1,4 +1,5 @@
-"""`/metrics` for Prometheus. Each process reports only itself; Prometheus adds them up.
+"""`/metrics` for Prometheus. Each process reports only itself; Prometheus adds them up. Figures
+from the database (`stored_metrics`) are the same in each.
 
 The recorder's numbers are read at each scrape (`install`), so a packet updates no metric. The page
 is not public: with METRICS_TOKEN set, the scraper sends it as a bearer token; without it, only
@@ -25,6 +26,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from acsmedia.monitoring.stored_metrics import Read, StoredMetrics, canary_metrics
 from calls.live.sockets import open_sockets
 from calls.wording import REFUSALS
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
@@ -69,11 +71,13 @@ class BrowserCollector(Collector):
 class Exposition:
     """The metrics of one process: its own, and those of its recorder once it is installed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *stored: Read) -> None:
         self._registry = CollectorRegistry()
         self._recorder: RecorderCollector | None = None
         ProcessCollector(registry=self._registry)
         self._registry.register(BrowserCollector())
+        self._stored = StoredMetrics(*stored)
+        self._registry.register(self._stored)
 
     def install(self, stats: Callable[[], RecorderStats]) -> None:
         """Replaces the recorder. `stats` is called at each scrape, on the event loop: it must not
@@ -105,10 +109,11 @@ class Exposition:
             return HttpResponse(
                 "Set METRICS_TOKEN to allow other hosts.\n", status=403, content_type="text/plain"
             )
+        await self._stored.refresh()
         return HttpResponse(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
 
-_exposition = Exposition()  # one per process, like the process metrics
+_exposition = Exposition(canary_metrics)  # one per process, like the process metrics
 install = _exposition.install
 metrics = never_cache(require_safe(_exposition.answer))
 

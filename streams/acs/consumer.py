@@ -103,11 +103,7 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
             self._log_refusal(str(error), is_unwritable=True)
             await refuse(scope, send, NOT_RECORDING, HTTP_STATUS[NOT_RECORDING])
         else:
-            if not stream.is_canary:
-                self._recorder.note_handshake("accepted")
-            log.info(
-                "stream opened", stream=stream.handshake.stream_id, call=stream.handshake.call_id
-            )
+            self._note_accepted(stream)
             return stream
         return None
 
@@ -123,6 +119,11 @@ class MediaConsumer(AsyncConsumer):  # type: ignore[misc] # channels is untyped
         origin = origin_of(scope) if from_acs else NOBODY
         self._recorder.note_refusal(reason, from_acs=from_acs, origin=origin)
         self._recorder.note_handshake(outcome)
+
+    def _note_accepted(self, stream: Stream) -> None:
+        if not stream.is_canary:
+            self._recorder.note_handshake("accepted")
+        log.info("stream opened", stream=stream.handshake.stream_id, call=stream.handshake.call_id)
 
     def _log_refusal(self, reason: str, *, is_unwritable: bool) -> None:
         """Logs a refused handshake, at most one of a kind in ten seconds: a full disk refuses all

@@ -69,6 +69,8 @@ EXPECTED = {
 class AccessTests(SimpleTestCase):
     """Access is denied by default."""
 
+    databases = {"default"}
+
     def test_without_a_token_this_host_may_read(self) -> None:
         for address in ("127.0.0.1", "127.0.0.53", "::1"):
             with self.subTest(address):
