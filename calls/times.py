@@ -1,4 +1,4 @@
-"""Conversions between datetimes and counts since the epoch, and the time format of REST. PURE."""
+"""Conversions between datetimes and counts since the epoch, and times as text. PURE."""
 
 from __future__ import annotations
 
@@ -48,6 +48,21 @@ def iso_text(moment: datetime, zone: tzinfo = UTC) -> str:
 def stamp_text(moment: datetime, zone: tzinfo = UTC) -> str:
     """Returns a time in a zone for the name of a file: `20261123T183000+0900`, in UTC with `Z`."""
     return f"{moment.astimezone(zone):%Y%m%dT%H%M%S%z}".replace("+0000", "Z")
+
+
+def length_text(seconds: float) -> str:
+    """Returns seconds as 0.40 s, 5 s, 4 min 12 s, 3 h 05 min."""
+    if 0 < seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = whole // 60
+    return f"{minutes // 60:,} h {minutes % 60:02d} min"
 
 
 def iso_from_microseconds(microseconds: int) -> str:

@@ -148,6 +148,11 @@ _GAPS = {
     "recorder_stopped": "recorder stopped",
     "not_known": "reason not known",
 }
+REFUSED = "refused_"
+_MISSING = {
+    "never_streamed": "ACS never opened a media socket",
+    "not_sealed": "in a journal that is not sealed yet",
+}
 _DAMAGE = {
     "torn_tail": "Journal ends in the middle of a record",
     "damaged_record": "Damaged record in the journal",
@@ -232,6 +237,16 @@ def refusal_text(reason: str) -> str:
 def gap_text(reason: str) -> str:
     """Describes a gap by its reason."""
     return f"Audio missing: {_GAPS.get(reason, reason)}"
+
+
+def missing_text(reason: str) -> str:
+    """Describes the reason of time that was expected and not recorded: of a gap, of ACS, or of a
+    refused handshake (with `refused_` before it).
+    """
+    if reason.startswith(REFUSED):
+        refusal = reason.removeprefix(REFUSED)
+        return f"refused: {REFUSALS.get(refusal, refusal)}"
+    return _MISSING.get(reason) or STREAMING_DETAILS.get(reason) or _GAPS.get(reason, reason)
 
 
 def repeated_text(kind: str, reason: str, text: str, count: int, lengths: list[float]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 
 from calls import identity
+from calls.times import length_text as length_of
 
 register = template.Library()
 
@@ -62,6 +63,12 @@ def clock(seconds: float | None) -> str:
     if seconds < 1:
         return f"{seconds:.2f} s"
     return _clock_text(int(seconds))
+
+
+@register.filter
+def length_text(seconds: float | None) -> str:
+    """Formats seconds in words: 0.40 s, 5 s, 4 min 12 s, 3 h 05 min; "" for None."""
+    return "" if seconds is None else length_of(seconds)
 
 
 def _clock_text(seconds: int) -> str:

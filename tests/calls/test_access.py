@@ -24,8 +24,9 @@ from django.urls import URLPattern, URLResolver, get_resolver, path
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from calls.models import Call, RaisedAlarm, Segment, Subscription
+from calls.models import Call, CallCoverage, RaisedAlarm, Segment, Subscription
 from calls.routing import listen_socket, live_socket
+from tests.calls.pages.coverage.examples import make_coverage
 from tests.calls.rows import (
     make_alarm,
     make_call,
@@ -68,6 +69,7 @@ class Site:
     live: Call
     segment: Segment
     live_segment: Segment
+    never_recorded: CallCoverage
     alarm: RaisedAlarm
     rows: dict[str, Any]  # app.model -> primary key
 
@@ -91,6 +93,11 @@ class Site:
             door = f"alarms/{self.alarm.pk}/{action}"
             pattern = f"alarms/<uuid:pk>/{action}"
             yield Door(f"{action} an alarm", pattern, f"/{door}?minutes=5", "POST")
+        yield Door("coverage", "coverage/", "/coverage/")
+        yield Door("coverage: line of the dashboard", "coverage/line", "/coverage/line")
+        yield Door("coverage as CSV", "coverage.csv", "/coverage.csv")
+        never = f"/coverage/{self.never_recorded.pk}/"
+        yield Door("coverage of a call", "coverage/<uuid:pk>/", never)
         for name in ("login/", "password/", "password/changed/"):
             yield Door(name[:-1], name, f"/{name}", is_data=False)
         yield Door("logout", "logout/", "/logout/", "POST", is_data=False)
@@ -165,6 +172,7 @@ def make_site() -> Site:
         live,
         Segment.objects.filter(participant=alice)[0],
         make_segment(speaker, at=0, samples=noise(0.5)),
+        make_coverage(now, "missing", ("never_streamed", 0.0, 100.0)),
         make_alarm(call_id=live.pk),
         {
             "calls.call": ended.pk,

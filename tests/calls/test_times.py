@@ -14,6 +14,7 @@ from calls.times import (
     from_seconds,
     iso_from_microseconds,
     iso_text,
+    length_text,
     midnight,
     stamp_text,
     to_microseconds,
@@ -74,3 +75,20 @@ class Texts(TestCase):
 
     def test_microseconds_are_written_the_same_way(self) -> None:
         self.assertEqual(iso_from_microseconds(1_500_000), "1970-01-01T00:00:01.500000Z")
+
+    def test_lengths(self) -> None:
+        for seconds, text in (
+            (0.0, "0 s"),
+            (0.04, "0.04 s"),
+            (0.4, "0.40 s"),
+            (5.0, "5 s"),
+            (5.25, "5.2 s"),
+            (59.4, "59 s"),
+            (59.6, "1 min 00 s"),
+            (252, "4 min 12 s"),
+            (3599.6, "1 h 00 min"),
+            (11_100, "3 h 05 min"),
+            (3_600_000, "1,000 h 00 min"),
+        ):
+            with self.subTest(seconds):
+                self.assertEqual(length_text(seconds), text)

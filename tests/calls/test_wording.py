@@ -13,6 +13,7 @@ from calls.wording import (
     close_text,
     event_text,
     gap_text,
+    missing_text,
     repeated_text,
     severity_of,
 )
@@ -30,6 +31,18 @@ class Texts(TestCase):
         for name, severity in (("stalled", "critical"), ("too_low", "minor"), ("new", "major")):
             with self.subTest(name):
                 self.assertEqual(severity_of(name), severity)
+
+    def test_of_missing_time_are_those_of_gaps_of_acs_and_of_refusals(self) -> None:
+        for reason, text in (
+            ("not_connected", "no socket open"),
+            ("never_streamed", "ACS never opened a media socket"),
+            ("streamConnectionInterrupted", "ACS lost its connection"),
+            ("refused_wrong_stream_token", "refused: wrong stream token in the address"),
+            ("refused_later", "refused: later"),
+            ("of a later version", "of a later version"),
+        ):
+            with self.subTest(reason):
+                self.assertEqual(missing_text(reason), text)
 
     def test_of_events_include_their_details(self) -> None:
         for kind, reason, detail, text in (

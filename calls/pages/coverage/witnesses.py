@@ -1,0 +1,175 @@
+"""Witnesses of one call: events of ACS, statements of other systems, our own sockets, and refused
+handshakes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from calls.coverage.acs_events import CallHistory, Event, history_of
+from calls.models import (
+    Call,
+    CallCoverage,
+    CallEvent,
+    ExpectedCall,
+    RefusedHandshake,
+    Subscription,
+    coverage_id_of,
+)
+from calls.times import length_text
+from calls.wording import REFUSALS, STREAMING_DETAILS, close_text
+
+MAX_EVENTS = 5_000
+"""Most events of a call that are read; a call has some dozens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A time that a witness names; `is_fault`: something did not work then."""
+
+    started_at: datetime
+    ended_at: datetime | None
+    text: str
+    is_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One witness. `kind`: "events", "statement", "sockets" or "refusals"."""
+
+    kind: str
+    name: str
+    observations: list[Observation]
+    participants: int | None = None
+
+    @property
+    def started_at(self) -> datetime:
+        return min(each.started_at for each in self.observations)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """The end that it states; None if it knows none."""
+        ends = [each.ended_at for each in self.observations]
+        return None if None in ends else max(end for end in ends if end)
+
+
+def history(call_connection_id: str, correlation_id: str) -> CallHistory:
+    """Returns what the events of ACS say about a call."""
+    events = CallEvent.objects.of_call(call_connection_id, correlation_id)
+    return history_of(
+        Event(each.type, each.occurred_at, each.received_at, each.sequence_number, each.data)
+        for each in events[:MAX_EVENTS]
+    )
+
+
+def witnesses_of(
+    call_connection_id: str, correlation_id: str, told: CallHistory, call: Call | None = None
+) -> list[Witness]:
+    """Returns the witnesses that say something; `told`: the `history` of the call."""
+    found = [
+        _acs(told),
+        *_statements(call_connection_id, correlation_id),
+        _sockets(call),
+        _refusals(refusals_of(call_connection_id, correlation_id)),
+    ]
+    return [witness for witness in found if witness.observations]
+
+
+def coverage_of(call: Call) -> QuerySet[CallCoverage]:
+    """Selects the coverage of a recorded call, which continued calls have in common."""
+    own = Q(call_id=call.pk)
+    if call.call_connection_id or call.correlation_id:
+        own |= Q(pk=coverage_id_of(call.call_connection_id, call.correlation_id))
+    return CallCoverage.objects.filter(own)
+
+
+def refusals_of(call_connection_id: str, correlation_id: str) -> list[RefusedHandshake]:
+    """Returns the refused handshakes of a call, the oldest first."""
+    own = Q(pk__in=[])
+    if call_connection_id:
+        own |= Q(call_connection_id=call_connection_id)
+    if correlation_id:
+        own |= Q(call_connection_id="", correlation_id=correlation_id)
+    return list(RefusedHandshake.objects.filter(own).order_by("first_at", "id"))
+
+
+def _acs(told: CallHistory) -> Witness:
+    observations = []
+    if started := told.connected_at or told.disconnected_at:
+        observations.append(
+            Observation(started, told.disconnected_at, "The call, by the events of ACS")
+        )
+    observations += [Observation(*span[:2], "ACS streams") for span in told.streaming]
+    observations += [
+        Observation(*span[:2], STREAMING_DETAILS.get(span.reason, span.reason), is_fault=True)
+        for span in told.interruptions
+    ]
+    present = sum(bool(each.present) for each in told.participants)
+    return Witness("events", "Events of ACS", observations, present or None)
+
+
+def _statements(call_connection_id: str, correlation_id: str) -> list[Witness]:
+    own = Q(pk__in=[])
+    if call_connection_id:
+        own |= Q(call_connection_id=call_connection_id)
+    if correlation_id:
+        own |= Q(call_connection_id="", correlation_id=correlation_id)
+    return [
+        Witness(
+            "statement",
+            f"Statement: {each.source}",
+            [Observation(each.started_at, each.ended_at, f"The call, by {each.source}")],
+            each.participants,
+        )
+        for each in ExpectedCall.objects.filter(own).order_by("started_at", "id")
+    ]
+
+
+def _sockets(call: Call | None) -> Witness:
+    sockets = Subscription.objects.filter(call=call) if call else Subscription.objects.none()
+    observations = [
+        Observation(
+            each.connected_at,
+            each.disconnected_at,
+            f"Socket, {close_text(each.close_code)}" if each.disconnected_at else "Socket, open",
+        )
+        for each in sockets.order_by("connected_at", "id")
+    ]
+    return Witness(
+        "sockets", "Our sockets", observations, call.participants.count() if call else None
+    )
+
+
+def _refusals(refused: list[RefusedHandshake]) -> Witness:
+    observations = [
+        Observation(
+            each.first_at,
+            each.last_at,
+            f"Refused {each.count} times: {REFUSALS.get(each.reason, each.reason)}"
+            if each.count > 1
+            else f"Refused: {REFUSALS.get(each.reason, each.reason)}",
+            is_fault=True,
+        )
+        for each in refused
+    ]
+    return Witness("refusals", "Refused handshakes", observations)
+
+
+def differences(coverage: CallCoverage) -> list[str]:
+    """Returns what differs between expected and recorded, apart from missing time."""
+    found = []
+    expected, recorded = coverage.participants_expected, coverage.participants_recorded
+    if expected is not None and recorded < expected:
+        found.append(f"{recorded} of {expected} participants recorded")
+    if coverage.more_than_four:
+        found.append(
+            "More than four participants: ACS sends the four most dominant speakers, so a voice"
+            " may be missing by design"
+        )
+    if coverage.recorded_seconds > coverage.expected_seconds > 0:
+        longer = coverage.recorded_seconds - coverage.expected_seconds
+        found.append(f"Recorded {length_text(longer)} more than expected")
+    return found
