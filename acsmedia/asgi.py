@@ -38,6 +38,8 @@ from acsmedia.wrong_addresses import UnknownSocket, UpgradeRequired
 from calls.routing import listen_socket, live_socket
 from streams.acs.auth import HandshakeAuth
 from streams.acs.consumer import MediaConsumer
+from streams.acs.webhooks.authentication import callback_auth, grid_auth
+from streams.acs.webhooks.views import callback_webhook, grid_webhook
 from streams.call_lookup import CallLookup, find_calls
 from streams.checks import require_valid_settings
 from streams.ingest.disk_quota import DiskQuota
@@ -134,6 +136,8 @@ def build() -> Application:
     auth = HandshakeAuth.from_settings() if records else None
     if auth:
         trials.keys.install(auth.check_keys)
+    callback_webhook.install(callback_auth(auth.keys if auth else None))
+    grid_webhook.install(grid_auth())
     return Application(recorder, auth, pages=settings.ROLE != "ingest")
 
 

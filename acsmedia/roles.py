@@ -1,6 +1,6 @@
 """Requests that a process does not serve, by its role: the variable `ROLE`.
 
-| `ROLE` | recorder, sealer, media socket | pages, REST, sockets of browsers | probes |
+| `ROLE` | recorder, sealer, media socket | pages, REST, webhooks, sockets of browsers | probes |
 | --- | --- | --- | --- |
 | `all` | yes | yes | yes |
 | `ingest` | yes | no | yes |

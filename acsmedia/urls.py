@@ -20,6 +20,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     # Pages that are not ours (admin, API) name no icon, and browsers then ask for this one.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("calls/icon.svg"))),
+    path("webhooks/acs/", include("streams.acs.webhooks.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),

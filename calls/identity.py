@@ -114,6 +114,13 @@ def entry_id_of(owner_id: UUID, kind: str, position: int) -> UUID:
     return uuid5(owner_id, f"{kind}:{position}")
 
 
+def event_row_id(source: str, event_id: str) -> UUID:
+    """Returns the id of an event of ACS: source and id together identify it (CloudEvents 1.0,
+    section 3.1).
+    """
+    return uuid5(NAMESPACE, f"event:{source}\n{event_id}")
+
+
 def kind_of(raw_id: str) -> str:
     """Returns the key of `KINDS` for a `participantRawID` (ACS identifier formats, "Raw ID" in the
     identity reference).

@@ -12,6 +12,9 @@
 | acsmedia.E008 | `AUDIO_STORE=azure` without container name or connection string |
 | acsmedia.E009 | `REDIS_URL` has a scheme that the channel layer does not support |
 | acsmedia.E010 | `ACS_STREAM_TOKEN_PREVIOUS` without `ACS_STREAM_TOKEN` |
+| acsmedia.E011 | `ACS_EVENTS_TENANT` without `ACS_EVENTS_AUDIENCE`, or the other way round |
+| acsmedia.E012 | `ACS_EVENTS_TENANT` is not a GUID: tokens name their issuer by it |
+| acsmedia.E013 | `ACS_EVENTS_TOKEN` is too short |
 | acsmedia.W001 | `ACS_STREAM_TOKEN` is short; with `ACS_AUTH=jwt` it is a second protection |
 | acsmedia.W002 | Postgres with the in-memory channel layer: no process sees another's calls |
 | acsmedia.W003 | SQLite with Redis: SQLite allows one writer, so several processes will wait |
@@ -19,13 +22,15 @@
 | acsmedia.W005 | `INSECURE_HTTP` without `DEBUG`: passwords and audio are not encrypted |
 | acsmedia.W006 | `ROLE` is ingest or web without `REDIS_URL`: no page shows a live call |
 
-A process of `ROLE=web` records nothing, so the settings of the media socket and the spool are not
+A process of `ROLE=ingest` takes no events, so their settings are not checked there. One of
+`ROLE=web` records nothing, so the settings of the media socket and the spool are not
 checked there.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +96,27 @@ def _check_previous_token() -> list[CheckMessage]:
         text = f"ACS_STREAM_TOKEN_PREVIOUS has fewer than {MIN_SECRET_LENGTH} characters."
         return [Advice(text, id="acsmedia.W001")]
     return []
+
+
+def check_events(**_: Any) -> list[CheckMessage]:
+    """Checks the authentication of Event Grid at the webhook."""
+    if settings.ROLE == "ingest":
+        return []
+    found: list[CheckMessage] = []
+    tenant, audience = settings.ACS_EVENTS_TENANT, settings.ACS_EVENTS_AUDIENCE
+    if bool(tenant) != bool(audience):
+        missing, given = "ACS_EVENTS_TENANT", "ACS_EVENTS_AUDIENCE"
+        if tenant:
+            missing, given = given, missing
+        text = f"{given} is set without {missing}: tokens of Entra ID cannot be checked."
+        found.append(Error(text, hint="Set both, or none.", id="acsmedia.E011"))
+    if tenant and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", tenant):
+        hint = "It is the directory (tenant) id, a GUID. Domain names are not accepted."
+        found.append(Error("ACS_EVENTS_TENANT is not a GUID.", hint=hint, id="acsmedia.E012"))
+    if 0 < len(settings.ACS_EVENTS_TOKEN) < MIN_SECRET_LENGTH:
+        text = f"ACS_EVENTS_TOKEN has fewer than {MIN_SECRET_LENGTH} characters."
+        found.append(Error(text, hint="Anyone could guess it.", id="acsmedia.E013"))
+    return found
 
 
 def check_data_dir(**_: Any) -> list[CheckMessage]:
@@ -171,6 +197,7 @@ def check_transport(**_: Any) -> list[CheckMessage]:
 
 _CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_auth,
+    check_events,
     check_data_dir,
     check_audio_store,
     check_processes,

@@ -24,6 +24,8 @@ from django.template.loader import render_to_string
 
 from acsmedia.monitoring import database_watch
 from calls.http.errors import RETRY_AFTER_SECONDS, database_unavailable
+from streams.acs.refusals import WebhookReason
+from streams.acs.webhooks.counts import counts
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +88,12 @@ def needs_database(request: HttpRequest) -> bool:
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """Returns 503: JSON for REST, a page for browsers, rendered without the user's database row."""
+    """Returns 503: JSON for REST and for webhooks, whose sender repeats them; for browsers a page,
+    rendered without the user's database row.
+    """
+    if request.path_info.startswith("/webhooks/"):
+        counts.note_refused(WebhookReason.DATABASE_UNREACHABLE)
+        return database_unavailable()
     if request.path_info.startswith("/api/"):
         return database_unavailable()
     page = render_to_string("pages/database_unavailable.html", {"seconds": RETRY_AFTER_SECONDS})

@@ -29,6 +29,7 @@ from prometheus_client.registry import Collector
 from acsmedia.monitoring.stored_metrics import Read, StoredMetrics, canary_metrics
 from calls.live.sockets import open_sockets
 from calls.wording import REFUSALS
+from streams.acs.webhooks.counts import REASONS, counts
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 from streams.stats import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, RecorderStats
 
@@ -68,6 +69,23 @@ class BrowserCollector(Collector):
         )
 
 
+class EventCollector(Collector):
+    """Events of ACS at the webhooks, in every process that serves pages."""
+
+    def collect(self) -> Iterator[Metric]:
+        received = CounterMetricFamily(
+            "acsmedia_events_received",
+            "Events of ACS that were stored, repetitions included.",
+            labels=["source", "type"],
+        )
+        for (source, name), count in sorted(counts.received.items()):
+            received.add_metric([source, name], count)
+        yield received
+        yield _counter_by(
+            "reason", "events_refused", "Refused requests with events.", REASONS, counts.refused
+        )
+
+
 class Exposition:
     """The metrics of one process: its own, and those of its recorder once it is installed."""
 
@@ -78,6 +96,7 @@ class Exposition:
         self._registry.register(BrowserCollector())
         self._stored = StoredMetrics(*stored)
         self._registry.register(self._stored)
+        self._registry.register(EventCollector())
 
     def install(self, stats: Callable[[], RecorderStats]) -> None:
         """Replaces the recorder. `stats` is called at each scrape, on the event loop: it must not

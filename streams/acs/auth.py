@@ -9,25 +9,29 @@ nobody hides a call by its id.
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
-from urllib.parse import unquote_to_bytes
 
-import jwt
 import structlog
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from calls.canary import token as canary_token
 from calls.identity import is_canary
 from calls.lockout import client_of_socket
+from streams.acs.bearer import ISSUER, bearer_token, check_claims, has_token, key_id_of
 from streams.acs.jwks import KeySet, KeysUnavailable, UnknownKey, from_url
-from streams.acs.refusals import Forbidden, Reason, Refused, Unauthenticated, Undecided
+from streams.acs.refusals import (
+    Forbidden,
+    Reason,
+    Refused,
+    Unauthenticated,
+    Undecided,
+    WebhookReason,
+)
 from streams.acs.stored_keys import StoredKeys
 from streams.checks import check_auth
 from streams.ingest.loop_limiter import LoopLimiter, Overloaded
@@ -44,16 +48,7 @@ __all__ = [
     "Undecided",
 ]
 
-ISSUER = "https://acscallautomation.communication.azure.com"
-ALGORITHM = "RS256"
 CONNECTION_ID = b"x-ms-call-connection-id"
-LEEWAY_SECONDS = 60.0
-"""Allowed difference between our clock and Microsoft's."""
-
-MAX_HEADER_BYTES = 16 * 1024
-"""Longest Authorization header that is parsed. ACS's tokens have about 1 kB."""
-
-MAX_QUERY_BYTES = 8 * 1024
 MAX_WAITING = 1000
 """Handshakes queued at once; further ones are refused."""
 
@@ -117,6 +112,11 @@ class HandshakeAuth:
             keys=keys,
         )
 
+    @property
+    def keys(self) -> KeySet | None:
+        """The keys of ACS, which the webhook of callbacks shares; None unless mode "jwt"."""
+        return self._keys
+
     async def warm(self) -> None:
         """Fetches the keys before the first call, which would otherwise wait for them. Never
         raises.
@@ -168,7 +168,8 @@ class HandshakeAuth:
             if key_id:
                 assert self._keys is not None, "mode jwt has a key set"
                 key = await self._keys.find(key_id)
-                check_claims(bearer_token(scope.get("headers", ())), key, self._audience)
+                token = bearer_token(scope.get("headers", ()))
+                check_claims(token, key, audience=self._audience, issuers=[ISSUER])
         except Overloaded:
             raise Undecided(Reason.OVERLOADED) from None
         except UnknownKey:
@@ -186,18 +187,11 @@ class HandshakeAuth:
 def check_stream_token(query_string: bytes, *expected: bytes) -> None:
     """Raises `Refused` unless the query string contains `token` exactly once, with one of the
     `expected` values.
-
-    A plus sign is taken literally, so that a base64 secret can be pasted into the URL unescaped.
     """
-    if len(query_string) > MAX_QUERY_BYTES:
-        raise Forbidden(Reason.QUERY_TOO_LONG)
-    pairs = (pair.partition(b"=") for pair in query_string.split(b"&"))
-    tokens = [unquote_to_bytes(value) for name, _, value in pairs if name == b"token"]
-    if not tokens:
+    is_right = has_token(query_string, *expected)
+    if is_right is None:
         raise Unauthenticated(Reason.NO_STREAM_TOKEN)
-    # all of them, in the same time whichever it is
-    matches = [hmac.compare_digest(tokens[0], value) for value in expected]
-    if len(tokens) > 1 or not any(matches):
+    if not is_right:
         raise Forbidden(Reason.WRONG_STREAM_TOKEN)
 
 
@@ -220,79 +214,6 @@ def check_canary_token(headers: Any, canary_id: str) -> None:
         raise Forbidden(Reason.WRONG_CANARY_TOKEN)
 
 
-def bearer_token(headers: Any) -> str:
-    """Returns the token of `Authorization: Bearer …` from ASGI headers (pairs of bytes, lower-case
-    names).
-
-    Raises `Unauthenticated`.
-    """
-    values = [value for name, value in headers if name == b"authorization"]
-    if not values:
-        raise Unauthenticated(Reason.NO_HEADER)
-    if len(values) > 1:
-        raise Unauthenticated(Reason.SEVERAL_HEADERS)
-    if len(values[0]) > MAX_HEADER_BYTES:
-        raise Unauthenticated(Reason.HEADER_TOO_LONG)
-    scheme, _, token = values[0].strip().partition(b" ")
-    if scheme.lower() != b"bearer" or not token.strip():
-        raise Unauthenticated(Reason.NOT_BEARER)
-    try:
-        text: str = token.strip().decode("ascii")
-    except UnicodeDecodeError:
-        raise Unauthenticated(Reason.MALFORMED) from None
-    return text
-
-
-def key_id_of(token: str) -> str:
-    """Returns the id of the signing key named in the token's header; nothing is verified yet.
-
-    Raises `Refused` for a malformed token, another algorithm or a missing key id.
-    """
-    try:
-        header = jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, ValueError):
-        raise Unauthenticated(Reason.MALFORMED) from None
-    if header.get("alg") != ALGORITHM:  # before any key lookup: "none" and HS256 end here
-        raise Forbidden(Reason.WRONG_ALGORITHM)
-    key_id: str = header.get("kid", "")
-    if not key_id:
-        raise Forbidden(Reason.NO_KEY_ID)
-    return key_id
-
-
-# The first match counts: subclasses come before their base class.
-_REASONS: tuple[tuple[type[Exception], type[Refused], Reason], ...] = (
-    (jwt.InvalidSignatureError, Forbidden, Reason.WRONG_SIGNATURE),
-    (jwt.ExpiredSignatureError, Forbidden, Reason.EXPIRED),
-    (jwt.ImmatureSignatureError, Forbidden, Reason.NOT_YET_VALID),
-    (jwt.MissingRequiredClaimError, Forbidden, Reason.MISSING_CLAIM),
-    (jwt.InvalidIssuerError, Forbidden, Reason.WRONG_ISSUER),
-    (jwt.InvalidAudienceError, Forbidden, Reason.WRONG_AUDIENCE),
-    (jwt.InvalidAlgorithmError, Forbidden, Reason.WRONG_ALGORITHM),
-    (Exception, Unauthenticated, Reason.MALFORMED),
-)
-
-
-def check_claims(token: str, key: RSAPublicKey, audience: str) -> None:
-    """Raises `Refused` unless `key` signed the token, for us, by ACS, and it is valid now."""
-    try:
-        jwt.decode(
-            token,
-            key,
-            algorithms=[ALGORITHM],
-            # a GUID is the same in either case; portals show both
-            audience=[audience, audience.lower()],
-            issuer=ISSUER,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", "iss", "aud"]},
-        )
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
-        refused, reason = next(
-            (refused, reason) for kind, refused, reason in _REASONS if isinstance(error, kind)
-        )
-        raise refused(reason) from None
-
-
 class RefusalLog:
     """Logs refusals with the address of the client, at most one line per reason and ten seconds;
     `more` counts the suppressed ones.
@@ -301,7 +222,7 @@ class RefusalLog:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._limiter = LogLimiter(clock)
 
-    def write(self, reason: Reason, scope: Mapping[str, Any]) -> None:
+    def write(self, reason: Reason | WebhookReason, scope: Mapping[str, Any]) -> None:
         more = self._limiter.take(reason.value)
         if more is not None:
             address = client_of_socket(scope) or ""

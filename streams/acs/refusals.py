@@ -1,4 +1,4 @@
-"""Refused handshakes: their reasons, HTTP statuses and close codes.
+"""Refused handshakes and webhooks: their reasons, HTTP statuses and close codes.
 
     Refused
      ├── Unauthenticated   no credentials, or malformed ones
@@ -46,6 +46,17 @@ class Reason(StrEnum):
     NOT_UPGRADED = "not a WebSocket handshake"
 
 
+class WebhookReason(StrEnum):
+    """Reason of a refused request to a webhook, beside those of `Reason`."""
+
+    CLOSED = "no credentials are configured"
+    NO_EVENTS_TOKEN = "no credentials of Event Grid"  # noqa: S105
+    WRONG_EVENTS_TOKEN = "wrong token of Event Grid"  # noqa: S105
+    TOO_LARGE = "body too large"
+    MALFORMED_BODY = "malformed body"
+    DATABASE_UNREACHABLE = "database unreachable"
+
+
 SIGNED = frozenset(
     {
         *(Reason.EXPIRED, Reason.NOT_YET_VALID, Reason.MISSING_CLAIM),
@@ -56,12 +67,12 @@ SIGNED = frozenset(
 
 
 class Refused(Exception):
-    """The socket must not be accepted."""
+    """The socket or request must not be accepted."""
 
     status: ClassVar[int]
     close_code: ClassVar[int]
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason | WebhookReason) -> None:
         super().__init__(reason.value)
         self.reason = reason
 

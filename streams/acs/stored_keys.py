@@ -34,9 +34,14 @@ class StoredKeys:
     """The key set of `url` in a file of `folder`; several processes may share it."""
 
     def __init__(
-        self, folder: Path, url: str, *, wall_clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        url: str,
+        *,
+        name: str = NAME,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._path = folder / NAME
+        self._path = folder / name
         self._url = url
         self._wall_clock = wall_clock
 
@@ -67,7 +72,7 @@ class StoredKeys:
             "fetched_at": self._wall_clock(),
             "document": document.decode(errors="replace"),
         }
-        partial = self._path.with_name(f".{NAME}.{os.getpid()}.partial")
+        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         try:
             with open(partial, "w", opener=_private) as file:
                 json.dump(saved, file)

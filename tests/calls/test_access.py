@@ -80,6 +80,10 @@ class Site:
         for name in ("healthz", "readyz", "metrics", "favicon.ico"):
             # `metrics` is open to this host, whoever asks.
             yield Door(f"/{name}", name, f"/{name}", is_data=False)
+        for name in ("callbacks", "events"):
+            # Tokens of ACS and of Event Grid open them, and no account.
+            address = f"webhooks/acs/{name}"
+            yield Door(f"/{address}", address, f"/{address}", "POST")
 
     def _pages(self) -> Iterator[Door]:
         one = f"calls/{self.ended.pk}/"

@@ -24,6 +24,9 @@ VALID: dict[str, Any] = {
     "ACS_JWKS_URL": "https://acscallautomation.communication.azure.com/calling/keys",
     "ACS_STREAM_TOKEN": "",
     "ACS_STREAM_TOKEN_PREVIOUS": "",
+    "ACS_EVENTS_TOKEN": "",
+    "ACS_EVENTS_TENANT": "",
+    "ACS_EVENTS_AUDIENCE": "",
     "AUDIO_STORE": "files",
     "REDIS_URL": "",
     "METRICS_TOKEN": "",
@@ -57,6 +60,37 @@ class ChecksCase(SimpleTestCase):
 
     def assert_nothing(self, **values: Any) -> None:
         self.assertEqual(found(**values), [])
+
+
+class EventTests(ChecksCase):
+    TENANT = "72F988bf-86f1-41af-91ab-2d7cd011db47"
+
+    def test_a_tenant_without_an_audience_is_an_error(self) -> None:
+        self.assert_found("E011", "without ACS_EVENTS_AUDIENCE", ACS_EVENTS_TENANT=self.TENANT)
+        self.assert_found("E011", "without ACS_EVENTS_TENANT", ACS_EVENTS_AUDIENCE="api://app")
+
+    def test_a_tenant_that_is_no_guid_is_an_error(self) -> None:
+        for tenant in ("contoso.com", f"{self.TENANT}/x", f"{self.TENANT}\n"):
+            with self.subTest(tenant):
+                self.assert_found(
+                    *("E012", "ACS_EVENTS_TENANT"),
+                    ACS_EVENTS_TENANT=tenant,
+                    ACS_EVENTS_AUDIENCE="api://app",
+                )
+
+    def test_a_short_token_is_an_error(self) -> None:
+        self.assert_found("E013", "ACS_EVENTS_TOKEN", ACS_EVENTS_TOKEN="x" * 15)
+
+    def test_complete_settings_pass(self) -> None:
+        self.assert_nothing(
+            ACS_EVENTS_TENANT=self.TENANT,
+            ACS_EVENTS_AUDIENCE="api://app",
+            ACS_EVENTS_TOKEN="x" * 16,
+        )
+
+    def test_are_not_checked_where_no_events_come(self) -> None:
+        wrong = {"ACS_EVENTS_TOKEN": "short", "REDIS_URL": "redis://here", "DATABASES": POSTGRES}
+        self.assert_nothing(ROLE="ingest", **wrong)
 
 
 class AccessTests(ChecksCase):

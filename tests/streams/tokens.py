@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
-from streams.acs.auth import ISSUER
+from streams.acs.bearer import ISSUER
 
 AUDIENCE = "3d20e1de-58ee-4f09-ae4b-1a7d3d1c0a11"
 KEY_ID = "key-1"

@@ -36,16 +36,23 @@ def groups() -> dict[str, list[Setting]]:
             _measure("ALARM_SILENCE_DBFS", "dBFS", "silence threshold"),
             _measure("ALARM_LOW_DBFS", "dBFS", "low-speech threshold"),
         ],
-        "ACS and metrics": [
-            _text("ACS_AUTH", "authentication of ACS"),
-            _text("ACS_RESOURCE_ID", "audience of its tokens"),
-            _text("ACS_JWKS_URL", "address of its keys"),
-            _secret("ACS_STREAM_TOKEN", "secret in the address of the media socket"),
-            _secret("METRICS_TOKEN", "token for /metrics; without one only this host can read it"),
-        ],
+        "ACS and metrics": _acs(),
         "Users and REST": _user_access(),
         "Storage and services": _services(),
     }
+
+
+def _acs() -> list[Setting]:
+    return [
+        _text("ACS_AUTH", "authentication of ACS"),
+        _text("ACS_RESOURCE_ID", "audience of its tokens"),
+        _text("ACS_JWKS_URL", "address of its keys"),
+        _secret("ACS_STREAM_TOKEN", "secret in the address of the media socket"),
+        _secret("ACS_EVENTS_TOKEN", "secret in the address for Event Grid"),
+        _text("ACS_EVENTS_TENANT", "tenant that issues tokens for Event Grid"),
+        _text("ACS_EVENTS_AUDIENCE", "audience of these tokens"),
+        _secret("METRICS_TOKEN", "token for /metrics; without one only this host can read it"),
+    ]
 
 
 def _user_access() -> list[Setting]:

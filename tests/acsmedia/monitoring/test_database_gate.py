@@ -19,6 +19,7 @@ from django.urls import path
 from acsmedia.monitoring import database_gate as gate
 from acsmedia.monitoring import database_watch
 from acsmedia.monitoring.database_gate import DatabaseGate
+from streams.acs.webhooks.counts import EventCounts
 
 released = Event()
 
@@ -77,6 +78,14 @@ class DatabaseGateTests(SimpleTestCase):
             json.loads(response.content), {"detail": "The database is unreachable. Try again."}
         )
         self.assertEqual(self.passed, [])
+
+    async def test_refuses_webhooks_with_json_and_counts_them(self) -> None:
+        counts = EventCounts()
+        with patch.object(gate, "counts", counts):
+            response = await self.get("/webhooks/acs/callbacks", "timeout")
+        self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
+        self.assertEqual(response["Content-Type"], "application/json")
+        self.assertEqual(counts.refused["database_unreachable"], 1)
 
     async def test_refuses_browsers_with_a_page_that_says_that_recording_continues(self) -> None:
         response = await self.get("/", "timeout")

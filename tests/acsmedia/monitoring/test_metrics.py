@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from asgiref.sync import async_to_sync
 from django.test import AsyncRequestFactory, SimpleTestCase, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from acsmedia.monitoring import metrics as metrics_module
 from acsmedia.monitoring.metrics import Exposition, RecorderStats, metrics
 from calls.wording import REFUSALS
+from streams.acs.refusals import Reason, WebhookReason
+from streams.acs.webhooks.counts import REASONS, SOURCES, EventCounts
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 
 TOKEN = "a-token-of-prometheus"
@@ -60,6 +65,8 @@ EXPECTED = {
     "acsmedia_fsync_failures_total": 8,
     "acsmedia_live_dashboards": 0,
     "acsmedia_listeners": 0,
+    **{f"acsmedia_events_received_total[{source}][other]": 0 for source in SOURCES},
+    **{f"acsmedia_events_refused_total[{reason}]": 0 for reason in REASONS},
     **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
     "acsmedia_alarms[stalled]": 3,
     "acsmedia_alarms[disk_low]": 1,
@@ -134,6 +141,8 @@ class RecorderMetricsTests(SimpleTestCase):
     """The stats of the recorder as Prometheus reads them."""
 
     def setUp(self) -> None:
+        self.events = EventCounts()
+        self.enterContext(patch.object(metrics_module, "counts", self.events))
         self.exposition = Exposition()
 
     async def scrape(self) -> dict[str, float]:
@@ -159,6 +168,24 @@ class RecorderMetricsTests(SimpleTestCase):
             EXPECTED,
         )
 
+    async def test_events_are_counted_by_source_and_known_type(self) -> None:
+        self.events.note_received("callback", ["CallConnected", "CallConnected", "X" * 99])
+        self.events.note_received("event_grid", ["IncomingCall"])
+        self.events.note_refused(WebhookReason.CLOSED)
+        self.events.note_refused(Reason.EXPIRED)
+        shown = {name: value for name, value in (await self.scrape()).items() if value}
+        counted = {name: value for name, value in shown.items() if "_events_" in name}
+        self.assertEqual(
+            counted,
+            {
+                "acsmedia_events_received_total[callback][CallConnected]": 2,
+                "acsmedia_events_received_total[callback][other]": 1,
+                "acsmedia_events_received_total[event_grid][IncomingCall]": 1,
+                "acsmedia_events_refused_total[closed]": 1,
+                "acsmedia_events_refused_total[expired]": 1,
+            },
+        )
+
     async def test_stats_are_read_once_per_scrape_and_not_before(self) -> None:
         reads: list[int] = []
 
@@ -178,6 +205,7 @@ class RecorderMetricsTests(SimpleTestCase):
 
     async def test_a_process_without_a_recorder_has_the_numbers_of_its_browsers(self) -> None:
         shown = {name for name in await self.scrape() if name.startswith("acsmedia_")}
+        shown = {name for name in shown if "_events_" not in name}
         self.assertEqual(shown, {"acsmedia_live_dashboards", "acsmedia_listeners"})
 
     async def test_the_process_itself_is_exposed(self) -> None:

@@ -19,15 +19,8 @@ from django.test import tag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.acs.auth import (
-    LEEWAY_SECONDS,
-    MAX_HEADER_BYTES,
-    HandshakeAuth,
-    Reason,
-    Refused,
-    Unauthenticated,
-    Undecided,
-)
+from streams.acs.auth import HandshakeAuth, Reason, Refused, Unauthenticated, Undecided
+from streams.acs.bearer import LEEWAY_SECONDS, MAX_HEADER_BYTES
 from streams.acs.jwks import KeySet, from_url
 from tests.streams.handshakes import SECRET, HandshakeCase
 from tests.streams.tokens import (

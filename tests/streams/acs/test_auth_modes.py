@@ -10,7 +10,8 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.acs.auth import MAX_QUERY_BYTES, HandshakeAuth, Reason, Refused, Unauthenticated
+from streams.acs.auth import HandshakeAuth, Reason, Refused, Unauthenticated
+from streams.acs.bearer import MAX_QUERY_BYTES
 from streams.acs.jwks import KeySet
 from tests.streams.handshakes import SECRET, HandshakeCase
 from tests.streams.tokens import AUDIENCE, key_server, key_set, scope, token
