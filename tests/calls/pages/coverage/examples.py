@@ -27,7 +27,7 @@ def make_coverage(
     row = CallCoverage.objects.create(
         id=coverage_id_of(connection, ""),
         call_connection_id=connection,
-        call_id=call and call.pk,
+        call_id=call.pk if call else None,
         started_at=at,
         ended_at=at + timedelta(seconds=seconds),
         verdict=verdict,

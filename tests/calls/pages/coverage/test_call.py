@@ -164,6 +164,7 @@ class Witnesses(TestCase):
 
     def test_coverage_is_found_by_the_call_and_for_its_continuations(self) -> None:
         row = make_recorded(START)
+        assert row.call_id
         first = Call.objects.get(pk=row.call_id)
         later = Call.objects.create(
             id=uuid4(), call_connection_id=first.call_connection_id, started_at=START

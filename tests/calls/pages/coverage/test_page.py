@@ -13,6 +13,7 @@ from django.utils.html import strip_tags
 
 from calls.models import CallCoverage, CallEvent, RefusedHandshake
 from calls.pages.coverage import page as module
+from calls.pages.coverage.rows import Wanted
 from tests.calls.pages.coverage.examples import make_coverage, make_recorded
 from tests.people import person
 
@@ -209,7 +210,7 @@ class Csv(TestCase):
     def test_it_has_the_rows_of_the_page(self) -> None:
         bad = make_recorded(DAY, "partial", ("not_received", 61.5, 1.25), participants_expected=3)
         make_coverage(DAY, "missing", ("never_streamed", 0.0, 100.0))
-        wanted = module.Wanted(DAY, DAY + HOUR, "partial")
+        wanted = Wanted(DAY, DAY + HOUR, "partial")
         header, row = b"".join(module._lines(wanted, UTC)).decode().splitlines()
         self.assertTrue(header.endswith("participants_recorded,refused,more_than_four"))
         self.assertEqual(
@@ -231,5 +232,5 @@ class Csv(TestCase):
     def test_coverage_of_a_deleted_call_names_no_recording(self) -> None:
         row = make_coverage(DAY, "complete")
         CallCoverage.objects.filter(pk=row.pk).update(call_id=uuid4())
-        lines = b"".join(module._lines(module.Wanted(DAY, DAY + HOUR), UTC)).decode().splitlines()
+        lines = b"".join(module._lines(Wanted(DAY, DAY + HOUR), UTC)).decode().splitlines()
         self.assertTrue(lines[1].startswith(f",{row.call_connection_id},"))
