@@ -25,6 +25,8 @@ READ_CANARIES = "calls.read_canaries"
 HANDLE_ALARMS = "calls.change_raisedalarm"
 SEE_REFUSALS = "calls.view_refusedhandshake"
 
+NAME = "calls.change_participant"
+
 Needed = tuple[str, ...]
 """Permissions, of which a user needs all."""
 
@@ -35,6 +37,7 @@ _GROUPS = {
     EXPORT: "Exporters",
     HANDLE_ALARMS: "Listeners",
     SEE_REFUSALS: "Viewers",
+    NAME: "Administrators",
 }
 """The smallest group with the permission (calls/migrations/0008_groups.py and 0019)."""
 
@@ -44,6 +47,7 @@ TO_LISTEN: Needed = (SEE, LISTEN)
 TO_EXPORT: Needed = (SEE, HEAR, EXPORT)
 TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
 TO_SEE_REFUSALS: Needed = (SEE, SEE_REFUSALS)
+TO_NAME: Needed = (SEE, NAME)
 TO_HANDLE_ALARMS: Needed = (SEE, HANDLE_ALARMS)
 TO_READ_CANARIES: Needed = (READ_CANARIES,)
 
@@ -111,6 +115,12 @@ class MaySeeRefusals(_Requires):
     """Required for refused handshakes: they have addresses of clients."""
 
     needed = TO_SEE_REFUSALS
+
+
+class MayName(_Requires):
+    """Required for naming participants."""
+
+    needed = TO_NAME
 
 
 class MayHear(_Requires):

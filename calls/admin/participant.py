@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -14,6 +17,8 @@ from calls.admin.ledger import LedgerInline
 from calls.admin.records import RecordAdmin, RecordInline, link_in_short, link_to, link_to_list
 from calls.admin.search import CALL_COLUMNS, PARTICIPANT_COLUMNS, PartColumns, TermSearch
 from calls.models import Call, LedgerEntry, Participant, Segment
+from calls.models.naming import note_naming, valid_name
+from calls.permissions import TO_NAME, missing
 
 
 class TrackColumns:
@@ -74,6 +79,26 @@ class ParticipantInline(TrackColumns, RecordInline):
         return super().get_queryset(request).with_recording()  # type: ignore[no-any-return, attr-defined]
 
 
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Participant]
+else:
+    _ModelForm = forms.ModelForm
+
+
+class NameForm(_ModelForm):
+    """The display name; nothing else of a participant can be changed."""
+
+    class Meta:
+        model = Participant
+        fields = ("display_name",)
+        help_texts: ClassVar = {
+            "display_name": "Events of ACS never replace it. Empty: they may give another one."
+        }
+
+    def clean_display_name(self) -> str:
+        return valid_name(self.cleaned_data["display_name"])
+
+
 @admin.register(Participant)
 class ParticipantAdmin(TrackColumns, RecordAdmin):
     search = TermSearch(
@@ -120,6 +145,21 @@ class ParticipantAdmin(TrackColumns, RecordAdmin):
         ),
         ("Export", {"fields": ("export",)}),
     )
+
+    form = NameForm
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not missing(request.user, TO_NAME)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [name for name in flatten_fieldsets(self.fieldsets) if name != "display_name"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        Participant.objects.filter(pk=obj.pk).name_by_person(obj.display_name)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        """Notes who has named the participant, without name and number, unlike Django."""
+        return note_naming(request.user, obj.pk)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).with_recording()  # type: ignore[no-any-return, attr-defined]

@@ -98,6 +98,17 @@ def listed(operation: str, row: Any, summary: str) -> Any:
     return _get(operation, {200: row(many=True), **_ERRORS}, summary=summary)
 
 
+def changed(operation: str, body: Any, row: Any, summary: str) -> Any:
+    """Describes a change of an object by PATCH."""
+    documented = extend_schema(
+        operation_id=operation,
+        request=body,
+        responses={200: row, **_ERRORS, **_NOT_FOUND},
+        summary=summary,
+    )
+    return extend_schema_view(patch=documented)
+
+
 CALLS = _get(
     "calls", {200: RestCallSerializer(many=True), **_ERRORS}, summary="Calls, newest first"
 )

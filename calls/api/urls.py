@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from calls.api import docs, refusals, views
+from calls.api import docs, naming, views
+from calls.api.history import refusals
 from calls.http.responses import asynchronous
 
 app_name = "api"
@@ -27,13 +28,19 @@ urlpatterns = [
         asynchronous(views.SegmentAudio.as_view()),
         name="segment-audio",
     ),
+    path(
+        "v1/calls/<uuid:pk>/participants/<uuid:participant>/",
+        naming.ParticipantName.as_view(),
+        name="participant",
+    ),
     path("v1/refusals/", refusals.RefusalList.as_view(), name="refusal-list"),
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
     # All other paths, except the above without their slash: CommonMiddleware redirects those only
     # if they match nothing.
     re_path(
-        r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/segments\Z|refusals\Z)",
+        r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/segments\Z"
+        r"|calls/[^/]+/participants/[^/]+\Z|refusals\Z)",
         views.UnknownPath.as_view(),
     ),
 ]

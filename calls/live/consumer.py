@@ -44,7 +44,7 @@ from calls.live.sockets import (
     Work,
     set_within,
 )
-from calls.live.stored import recorder_state, stored_live_calls
+from calls.live.stored import recent_names, recorder_state, stored_live_calls
 from calls.live.view import LiveView
 from calls.models import SILENT_AFTER, database_now
 from calls.permissions import TO_SEE, missing
@@ -177,6 +177,8 @@ class LiveSocket(BrowserSocket):
                 unreachable = True
             if snapshot_due:
                 self._request_snapshot()
+            if not unreachable:
+                await self._update_names()
             await self._update_recorders(now, unreachable=unreachable)
             snapshot_due = await set_within(CHECK_SECONDS, self._news_missed)
 
@@ -199,6 +201,15 @@ class LiveSocket(BrowserSocket):
             query.cancel()
         self._outbox.put(self._view.reconcile(stored, steady_now()))
         self._outbox_filled.set()
+
+    async def _update_names(self) -> None:
+        try:
+            names = await _database.run(recent_names)
+        except DatabaseError:  # the next check finds it unreachable, and then reads all calls
+            return
+        if changes := self._view.rename(names):
+            self._outbox.put(changes)
+            self._outbox_filled.set()
 
     async def _update_recorders(self, now: datetime, *, unreachable: bool) -> None:
         if unreachable:  # until the recorders have reported again, all of them look dead

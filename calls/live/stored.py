@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from django.conf import settings
 from django.db.models.functions import Now
 
 from calls.live.messages import CallData, RecorderState
-from calls.models import Call, RecorderProcess
+from calls.models import Call, Participant, RecorderProcess, database_now
 from calls.serializers import CallSerializer
 from calls.times import iso_text
 
 MAX_PROCESSES = 100
+NAMED_WITHIN = timedelta(seconds=20)
+"""Several times the interval at which dashboards ask: a transaction may commit late."""
+MAX_NAMES = 1_000
 
 
 def stored_live_calls(now: datetime | Now) -> list[CallData]:
@@ -24,6 +27,17 @@ def stored_live_calls(now: datetime | Now) -> list[CallData]:
     """
     calls = Call.objects.for_rest(now).live(now).order_by("-started_at", "-id")
     return [cast("CallData", dict(call)) for call in CallSerializer(calls, many=True).data]
+
+
+def recent_names() -> list[tuple[str, str, str]]:
+    """Returns call, participant and name of participants that were named in the last
+    `NAMED_WITHIN`, for `LiveView.rename`. Raises `django.db.Error` if the database is unreachable.
+    """
+    named = Participant.objects.filter(named_at__gt=database_now() - NAMED_WITHIN).order_by(
+        "named_at"
+    )
+    rows = named.values_list("call_id", "id", "display_name")[:MAX_NAMES]
+    return [(str(call), str(participant), name) for call, participant, name in rows]
 
 
 def recorder_state(now: datetime) -> RecorderState:

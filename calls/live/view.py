@@ -12,14 +12,15 @@ live in the database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from calls import identity
 from calls.live.alarms import LiveAlarms
 from calls.live.listeners import LiveListeners
-from calls.live.messages import HELD_FOR, BrowserMessage, CallData, News
+from calls.live.messages import HELD_FOR, BrowserMessage, CallData, News, ParticipantData
 from calls.live.totals import LiveTotals
 from calls.times import iso_text
 
@@ -55,6 +56,8 @@ class LiveView:
         self._reports: dict[str, dict[str, _Report]] = {}  # by call id and process
         self._stored: dict[str, CallData] = {}  # live in the database
         self._shown: dict[str, CallData] = {}
+        # By call and participant: names given since the call was read from the database.
+        self._names: dict[str, dict[str, str]] = {}
         self._ended: dict[str, datetime] = {}  # when calls ended, for ENDED_FOR
         self._alarms = LiveAlarms()
         self._listeners = LiveListeners()
@@ -102,9 +105,20 @@ class LiveView:
         """Takes in all live calls of the database; ends the calls that nobody holds any more."""
         changes = self.expire(now)
         self._stored = {call["id"]: call for call in stored if call["id"] not in self._ended}
+        for call_id in self._stored:
+            self._names.pop(call_id, None)
         for call_id in list(self._stored | self._reports | self._shown):
             stays = call_id in self._stored or self._is_held(call_id, now)
             changes += self._refresh(call_id) if stays else self._end(call_id, now)
+        return changes
+
+    def rename(self, names: Iterable[tuple[str, str, str]]) -> list[BrowserMessage]:
+        """Takes in names of participants: call, participant, name. Recorders do not know them."""
+        changes: list[BrowserMessage] = []
+        for call_id, participant_id, name in names:
+            if call_id in self._shown:
+                self._names.setdefault(call_id, {})[participant_id] = name
+                changes += self._refresh(call_id)
         return changes
 
     def needs_database(self, now: datetime) -> bool:
@@ -135,6 +149,7 @@ class LiveView:
         if call_id in self._stored:
             calls.insert(0, self._stored[call_id])
         call: CallData = {**_merge_all(calls), "state": "live", "ended_at": None}
+        call["participants"] = _named(call, self._names.get(call_id, {}))
         before = self._shown.get(call_id)
         self._shown[call_id] = call
         if before is None:
@@ -146,9 +161,11 @@ class LiveView:
         reports = self._reports.pop(call_id, {}).values()
         self._stored.pop(call_id, None)
         self._ended[call_id] = now
+        names = self._names.pop(call_id, {})
         if (shown := self._shown.pop(call_id, None)) is None:
             return []  # it came and went unseen
         call = _merge_all([shown, *(report.call for report in reports)])
+        call["participants"] = _named(call, names)
         if endings := [report.call for report in reports if not report.is_held]:
             last = max(endings, key=_ending)
             call |= {"state": last["state"], "ended_at": last["ended_at"]}
@@ -204,6 +221,17 @@ def _merge_members(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
         else:  # seconds and counts grow, and any text is more than none
             merged[name] = max(one, other)
     return merged
+
+
+def _named(call: CallData, names: Mapping[str, str]) -> list[ParticipantData]:
+    """Returns the participants with these names by id, and with labels that follow their names."""
+    participants = []
+    for participant in call.get("participants", []):
+        name = names.get(participant["id"], participant["display_name"])
+        label = name or identity.label_of(participant["raw_id"])
+        named: ParticipantData = {**participant, "display_name": name, "label": label}
+        participants.append(named)
+    return participants
 
 
 def _ending(call: CallData) -> tuple[bool, tuple[datetime, str], str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Count, F, Max, Q, Sum
@@ -12,9 +14,47 @@ from calls import identity
 from calls.models.aggregates import SECONDS, total_of
 from calls.models.ledger import LedgerEntry
 from calls.models.segment import Segment
+from calls.models.subscription import database_now
+
+
+class NameSource(models.TextChoices):
+    """Who has given a participant its display name. One given by a person is never replaced by
+    events. "" also for rows of older versions, which had no names.
+    """
+
+    NOBODY = "", "Nobody"
+    EVENT = "event", "Event of ACS"
+    PERSON = "person", "Person"
 
 
 class ParticipantQuerySet(models.QuerySet["Participant"]):
+    def name_by_person(self, display_name: str) -> int:
+        """Names the selected participants as a person wishes; "" lets events name them again.
+        Returns how many have changed.
+        """
+        source = NameSource.PERSON if display_name else NameSource.NOBODY
+        return self.set_name(display_name, source)
+
+    def name_by_event(self, display_name: str) -> int:
+        """Names the selected participants as an event says, unless a person has named them.
+        Returns how many have changed.
+        """
+        unnamed = self.exclude(name_source=NameSource.PERSON)
+        return unnamed.set_name(display_name, NameSource.EVENT) if display_name else 0
+
+    def name_by_events(self, call_id: UUID, names: Mapping[str, str]) -> int:
+        """Names participants of a call by their raw ids, like `name_by_event`."""
+        return sum(
+            self.filter(call=call_id, raw_id=raw_id).name_by_event(name)
+            for raw_id, name in names.items()
+        )
+
+    def set_name(self, display_name: str, source: NameSource) -> int:
+        changed = self.exclude(display_name=display_name, name_source=source)
+        return changed.update(
+            display_name=display_name, name_source=source, named_at=database_now()
+        )
+
     def with_recording(self) -> Self:
         """Annotates `segment_count`, `stored_bytes`, `recorded_seconds`, `gap_count` and
         `gap_seconds` of the track.
@@ -56,6 +96,17 @@ class Participant(models.Model):
     raw_id = models.CharField(max_length=identity.RAW_ID_MAX_LENGTH, blank=True)
     kind = models.CharField(max_length=16, choices=list(identity.KINDS.items()))
     display_name = models.CharField(max_length=256, blank=True)
+    name_source = models.CharField(
+        max_length=16,
+        choices=NameSource.choices,
+        default=NameSource.NOBODY,
+        db_default="",
+        blank=True,
+        editable=False,
+    )
+    named_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the display name was last changed."
+    )
     heard_at = models.DateTimeField(
         null=True, blank=True, help_text="First sealed moment of the track."
     )
@@ -81,6 +132,12 @@ class Participant(models.Model):
             models.Index(fields=["raw_id"], name="participant_raw_id"),
             # Admin filter by kind.
             models.Index(fields=["kind"], name="participant_kind"),
+            # Open dashboards: names that were changed just now.
+            models.Index(
+                fields=["named_at"],
+                name="participant_named",
+                condition=Q(named_at__isnull=False),
+            ),
             # Admin list: newest first.
             models.Index(fields=["-heard_at"], name="participant_newest_first"),
         ]

@@ -122,6 +122,9 @@ class Site:
         )
         yield Door("REST: segment of a live call", pattern, address.format(self.live_segment.pk))
         yield Door("REST: unknown path", "api/^v1/", "/api/v1/nothing", is_data=False)
+        name = f"participants/{self.rows['calls.participant']}/"
+        pattern = v1 + "participants/<uuid:participant>/"
+        yield Door("REST: name a participant", pattern, url_of(self.ended, name), "PATCH")
         yield Door("REST: refusals", "api/v1/refusals/", "/api/v1/refusals/")
         yield Door("schema", "api/schema/", "/api/schema/", is_data=False)
         yield Door("documentation of REST", "api/docs/", "/api/docs/", is_data=False)
@@ -219,7 +222,13 @@ def answer_of(client: Client, door: Door) -> str:
     """Returns the status; for a redirect whether it leads to the login."""
     address, _, query = door.address.partition("?")
     values = dict(pair.split("=") for pair in query.split("&") if pair)
-    response = client.get(address, values) if door.method == "GET" else client.post(address, values)
+    if door.method == "PATCH":
+        body = {"display_name": "Alice"}
+        response = client.patch(address, body, content_type="application/json")
+    elif door.method == "POST":
+        response = client.post(address, values)
+    else:
+        response = client.get(address, values)
     if response.streaming:
         response.close()
     if response.status_code not in {301, 302}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from django.test import Client, TestCase
@@ -27,6 +28,7 @@ class SchemaTests(TestCase):
     def test_it_has_exactly_the_addresses_of_rest(self) -> None:
         call = "/api/v1/calls/{id}"
         below = [call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/")]
+        below.append(call + "/participants/{participant}/")
         self.assertCountEqual(
             self.schema()["paths"],
             ["/api/v1/calls/", *below, "/api/v1/segments/{id}/audio", "/api/v1/refusals/"],
@@ -34,7 +36,8 @@ class SchemaTests(TestCase):
 
     def test_every_parameter_has_a_description(self) -> None:
         for path, operations in self.schema()["paths"].items():
-            for parameter in operations["get"]["parameters"]:
+            described = [each.get("parameters", ()) for each in operations.values()]
+            for parameter in chain.from_iterable(described):
                 with self.subTest(path, parameter=parameter["name"]):
                     self.assertTrue(parameter["in"] == "path" or parameter.get("description"))
 

@@ -23,12 +23,12 @@ from django.utils import timezone
 from calls.live import channel, consumer
 from calls.live.messages import NO_RECORDERS, CallData
 from calls.live.sockets import open_sockets
-from calls.live.stored import recorder_state
-from calls.models import SILENT_AFTER
+from calls.live.stored import recent_names, recorder_state
+from calls.models import SILENT_AFTER, Participant
 from calls.routing import live_socket
 from calls.times import iso_text
 from tests.calls.live.examples import AGENT, CUSTOMER, a_call, an_alarm, ended, news
-from tests.calls.rows import make_process
+from tests.calls.rows import make_call, make_participant, make_process
 from tests.people import person
 
 ORIGIN = b"http://testserver"
@@ -199,6 +199,20 @@ class Messages(LiveSocketTestCase):
             async with asyncio.timeout(10):
                 self.assertEqual(await next_message(), {"type": "live.asked"})
 
+    async def test_name_participants_of_open_calls(self) -> None:
+        call = await sync_to_async(make_call)()
+        alice = await sync_to_async(make_participant)(call, CUSTOMER)
+        live = a_call(call.id.int, CUSTOMER)
+        with mock.patch.object(consumer, "CHECK_SECONDS", 0.05):
+            async with self.connected() as socket:
+                await self.receive(socket, "snapshot")
+                await channel.publish(news(calls=[live]))
+                await self.receive(socket, "call.started")
+                named = Participant.objects.filter(pk=alice.pk)
+                await sync_to_async(named.name_by_person)("Alice")
+                message = await self.receive(socket, "call.updated")
+        self.assertEqual(message["call"]["participants"][0]["label"], "Alice")
+
     async def test_of_an_unknown_type_are_ignored(self) -> None:
         async with self.connected() as socket:
             await self.receive(socket, "snapshot")
@@ -300,6 +314,8 @@ class Outages(LiveSocketTestCase):
         async def hang(work: object, *_arguments: object) -> Any:
             if work is recorder_state:
                 return NO_RECORDERS
+            if work is recent_names:
+                return []
             await answer.wait()
             return [a_call(3)]
 

@@ -73,6 +73,49 @@ class OneProcess(SimpleTestCase):
         self.assertEqual(ids, ["connection-3", "connection-2", "connection-1"])
 
 
+class Names(SimpleTestCase):
+    """Recorders do not know the names of participants."""
+
+    def setUp(self) -> None:
+        self.view = LiveView()
+        self.call = a_call(1, CUSTOMER, AGENT)
+        self.alice, self.bob = self.call["participants"]
+
+    def name(self, name: str) -> list[BrowserMessage]:
+        return self.view.rename([(self.call["id"], self.alice["id"], name)])
+
+    def names(self) -> list[tuple[str, str]]:
+        [call] = self.view.snapshot()["calls"]
+        return [(one["display_name"], one["label"]) for one in call["participants"]]
+
+    def test_of_an_open_call_are_shown_and_stay_over_the_news(self) -> None:
+        self.view.apply(news(calls=[self.call]), NOW)
+        [message] = self.name("Alice")
+        self.assertEqual(message["type"], "call.updated")
+        self.assertEqual(self.name("Alice"), [])
+        self.assertEqual(self.view.apply(news(calls=[self.call]), SOON), [])
+        self.assertEqual(self.names(), [("Alice", "Alice"), ("", self.bob["label"])])
+        [message] = self.name("")
+        self.assertEqual(self.names()[0], ("", self.alice["label"]))
+
+    def test_of_the_database_replace_those_that_were_told(self) -> None:
+        self.view.apply(news(calls=[self.call]), NOW)
+        self.name("Alice")
+        stored = a_call(1, CUSTOMER, AGENT)
+        stored["participants"][0] |= {"display_name": "Alicia", "label": "Alicia"}
+        self.view.reconcile([stored], SOON)
+        self.assertEqual(self.names()[0], ("Alicia", "Alicia"))
+        self.name("Alice")
+        self.assertEqual(self.names()[0], ("Alice", "Alice"))
+
+    def test_are_in_the_end_of_a_call_and_forgotten_with_it(self) -> None:
+        self.view.apply(news(calls=[self.call]), NOW)
+        self.name("Alice")
+        (message,) = self.view.apply(news(ended=[ended(self.call)]), SOON)
+        self.assertEqual(message["call"]["participants"][0]["label"], "Alice")
+        self.assertEqual((self.name("Alice"), self.view._names), ([], {}))
+
+
 class Alarms(SimpleTestCase):
     """Their order among the messages of calls; the rest is in test_alarms."""
 

@@ -1,0 +1,1 @@
+"""Addresses of what has happened: events of a call, refused handshakes."""

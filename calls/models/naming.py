@@ -1,0 +1,39 @@
+"""Display names that people give to participants: which are valid, and who gave them."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+from uuid import UUID
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+
+from calls.models import Participant
+
+
+def valid_name(name: str) -> str:
+    """Returns the name. Raises Django's `ValidationError` for one that cannot be stored, or not be
+    shown in a line.
+
+    Marks of writing direction are kept: pages isolate names.
+    """
+    if any(unicodedata.category(one) in {"Cc", "Cs"} for one in name):
+        raise ValidationError("Control characters are not allowed.")
+    return name
+
+
+def note_naming(user: Any, participant_id: UUID) -> LogEntry:
+    """Notes in the admin's history who has named a participant, without the name or the number:
+    the history outlives the call.
+    """
+    entry: LogEntry = LogEntry.objects.create(
+        user=user,
+        content_type=ContentType.objects.get_for_model(Participant),
+        object_id=str(participant_id),
+        object_repr=str(participant_id),
+        action_flag=CHANGE,
+        change_message='[{"changed": {"fields": ["Display name"]}}]',
+    )
+    return entry
