@@ -88,6 +88,10 @@ class Migration(migrations.Migration):
                 ('is_enabled', models.BooleanField(default=True, verbose_name='enabled')),
                 ('disabled_reason', models.CharField(blank=True, max_length=200)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('failures', models.PositiveIntegerField(default=0, editable=False, help_text='Attempts without an answer since the last one.')),
+                ('failing_since', models.DateTimeField(editable=False, null=True)),
+                ('paused_until', models.DateTimeField(editable=False, null=True)),
+                ('claimed_until', models.DateTimeField(editable=False, help_text='A process delivers to it: one at a time.', null=True)),
             ],
             options={
                 'ordering': ['id'],
@@ -188,12 +192,35 @@ class Migration(migrations.Migration):
                 ('type', models.CharField(max_length=64)),
                 ('occurred_at', models.DateTimeField()),
                 ('created_at', models.DateTimeField()),
+                ('call_id', models.UUIDField(help_text='The call that it describes: they are deleted together.', null=True)),
                 ('data', models.JSONField()),
             ],
             options={
                 'ordering': ['-created_at', '-id'],
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['-created_at', '-id'], name='outgoing_newest_first')],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='outgoing_newest_first'), models.Index(fields=['call_id'], name='outgoing_of_call')],
+            },
+        ),
+        migrations.CreateModel(
+            name='AwaitedEnd',
+            fields=[
+                ('call_id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ('told_at', models.DateTimeField(help_text='When an end was told that may change: nobody has ended its socket.', null=True)),
+            ],
+            options={
+                'ordering': ['call_id'],
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
+            name='SentDigest',
+            fields=[
+                ('day', models.DateField(primary_key=True, serialize=False)),
+                ('sent_at', models.DateTimeField()),
+            ],
+            options={
+                'ordering': ['-day'],
+                'default_permissions': (),
             },
         ),
         migrations.CreateModel(
@@ -223,6 +250,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('waiting', 'Waiting'), ('delivered', 'Delivered'), ('given_up', 'Given up')], default='waiting', max_length=16)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('next_attempt_at', models.DateTimeField(null=True)),
+                ('give_up_at', models.DateTimeField(null=True)),
                 ('finished_at', models.DateTimeField(null=True)),
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='calls.outgoingevent')),
                 ('endpoint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='calls.webhookendpoint')),

@@ -36,11 +36,14 @@ from calls.models.coverage.expected import ExpectedCall
 from calls.models.coverage.refusal import RefusedHandshake
 from calls.models.ledger import LedgerEntry
 from calls.models.notifications.alarm import RaisedAlarm
+from calls.models.notifications.digest import SentDigest
 from calls.models.notifications.endpoint import WebhookEndpoint
 from calls.models.notifications.lease import JobLease
 from calls.models.notifications.outbox import (
+    AwaitedEnd,
     DeliveryAttempt,
     EventType,
+    NewEvent,
     OutgoingEvent,
     WebhookDelivery,
 )
@@ -67,6 +70,7 @@ __all__ = [
     "SILENT_AFTER",
     "AnsweredCall",
     "AudioBlob",
+    "AwaitedEnd",
     "Call",
     "CallCoverage",
     "CallEvent",
@@ -81,6 +85,7 @@ __all__ = [
     "JobLease",
     "LedgerEntry",
     "MissingTime",
+    "NewEvent",
     "OutgoingEvent",
     "Participant",
     "ParticipantQuerySet",
@@ -89,6 +94,7 @@ __all__ = [
     "RefusedHandshake",
     "Segment",
     "SegmentQuerySet",
+    "SentDigest",
     "Subscription",
     "SubscriptionQuerySet",
     "WebhookDelivery",

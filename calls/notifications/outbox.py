@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from calls.models import EventType, OutgoingEvent
+from calls.models import EventType, NewEvent, OutgoingEvent
 
 CALL_STARTED = EventType.CALL_STARTED.value
 CALL_ENDED = EventType.CALL_ENDED.value
@@ -18,10 +19,17 @@ ALARM_CLEARED = EventType.ALARM_CLEARED.value
 TEST = EventType.TEST.value
 
 
-def add(event_type: str, occurred_at: datetime, data: dict[str, Any], *, key: str) -> None:
+def add(
+    event_type: str,
+    occurred_at: datetime,
+    data: dict[str, Any],
+    *,
+    key: str,
+    call_id: UUID | None = None,
+) -> None:
     """Writes an event for other systems. Call it in the transaction of the fact.
 
     `data` is JSON; `key` names the fact: the same type and key are the same event, so repeating it
-    is harmless.
+    is harmless. `call_id`: the call that `data` describes; deleting the call deletes the event.
     """
-    OutgoingEvent.objects.add(event_type, occurred_at, data, key)
+    OutgoingEvent.objects.add(NewEvent(event_type, occurred_at, data, key, call_id))

@@ -21,8 +21,21 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from calls.models import Call, DiscardedAudio, LedgerEntry, Participant, Segment, Subscription
+from calls.identity import is_canary
+from calls.models import (
+    AwaitedEnd,
+    Call,
+    DiscardedAudio,
+    EventType,
+    LedgerEntry,
+    NewEvent,
+    OutgoingEvent,
+    Participant,
+    Segment,
+    Subscription,
+)
 from calls.storage import audio_store
 
 log = structlog.get_logger(__name__)
@@ -96,7 +109,8 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
     """
     with transaction.atomic():
         # The lock stops a late sealer from adding rows to a call that is being deleted.
-        if not list(Call.objects.select_for_update().filter(pk=call_id).values_list("pk")):
+        call = Call.objects.select_for_update().filter(pk=call_id).first()
+        if call is None:
             return
         if live_among([call_id], now):
             raise StillLive("the call is live: it can be deleted once a recorder has ended it")
@@ -105,7 +119,28 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
         segments = _discard_segments(call_id)
         LedgerEntry.objects.filter(call=call_id).delete()
         Call.objects.filter(pk=call_id).delete()  # cascades to participants and subscriptions
+        _tell(call)
     log.info("call deleted", call=str(call_id), segments=segments)
+
+
+def _tell(call: Call) -> None:
+    """Adds the event of the deletion, and removes all others about the call: they name its
+    participants.
+    """
+    AwaitedEnd.objects.filter(call_id=call.pk).delete()
+    OutgoingEvent.objects.filter(call_id=call.pk).delete()
+    if is_canary(call.call_connection_id):
+        return
+    deleted_at = timezone.now()
+    data = {
+        "id": str(call.pk),
+        "call_connection_id": call.call_connection_id,
+        "correlation_id": call.correlation_id,
+        "started_at": call.started_at.isoformat(),
+        "deleted_at": deleted_at.isoformat(),
+    }
+    key = f"{call.pk}:{deleted_at.isoformat()}"  # audio that is sealed later makes it a call again
+    OutgoingEvent.objects.add(NewEvent(EventType.CALL_DELETED.value, deleted_at, data, key))
 
 
 def sweep(seconds: float | None = None, stopping: Event | None = None) -> int:

@@ -8,6 +8,9 @@ from threading import Event
 
 from calls.canary import jobs as canary
 from calls.coverage import refusals
+from calls.notifications import call_events
+from calls.notifications.webhooks import delivery
+from calls.notifications.webhooks.threads import Deliverer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +32,7 @@ JOBS: tuple[Job, ...] = (
     Job("refusals", 600.0, refusals.remove_old),
     Job("report_canary_alarm", 30.0, canary.report_alarm),
     Job("delete_old_canaries", 600.0, canary.delete_old),
+    Job("webhooks", 1.0, Deliverer().run),
+    Job("tell_ends", 5.0, call_events.add_ended),
+    Job("remove_old_notifications", 3600.0, delivery.remove_old),
 )

@@ -24,6 +24,7 @@ from django.db.models.functions import Now
 from calls import identity
 from calls.models import Call, LedgerEntry, Segment, Subscription, database_now
 from calls.models.continuations import create_and_lock
+from calls.notifications.call_events import of_new_calls
 from calls.times import from_microseconds, from_sample
 from streams.journal.records import Handshake
 from streams.sealing import gaps, ledger, participants, queries
@@ -140,7 +141,7 @@ def announce(announcements: Iterable[Announcement]) -> None:
     and closing are left unchanged.
     """
     announcements = list(announcements)
-    with transaction.atomic():
+    with transaction.atomic(), of_new_calls(one.handshake.call_id for one in announcements):
         rows, _ = _lock_and_number(announcements, announced=True)
         for row in rows:
             row.seen_at = database_now()
@@ -168,7 +169,7 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
     assert len({one.call_id for one in additions}) == len(additions), (
         "a file's rows build on those of the file before it"
     )
-    with transaction.atomic():
+    with transaction.atomic(), of_new_calls(one.handshake.call_id for one in additions):
         subscriptions, sockets = _lock_and_number(additions, announced=False)
         others = queries.reconnects_among(subscriptions, sockets)
         used = _check_overlaps([one for one in additions if one.handshake.call_id in others])

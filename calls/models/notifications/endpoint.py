@@ -24,6 +24,16 @@ class WebhookEndpoint(models.Model):
     is_enabled = models.BooleanField("enabled", default=True)
     disabled_reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Kept by calls/notifications/delivery.py. While an endpoint does not answer, one delivery tries
+    # it now and then, and all others wait.
+    failures = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Attempts without an answer since the last one."
+    )
+    failing_since = models.DateTimeField(null=True, editable=False)
+    paused_until = models.DateTimeField(null=True, editable=False)
+    claimed_until = models.DateTimeField(
+        null=True, editable=False, help_text="A process delivers to it: one at a time."
+    )
 
     class Meta:
         ordering = ["id"]

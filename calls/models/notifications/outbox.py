@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from django.db import models
+from django.db.models.functions import Now
 
 from calls import identity
 from calls.models.notifications.endpoint import WebhookEndpoint
 from calls.models.subscription import database_now
+
+DELIVERED_FOR = timedelta(days=3)
+"""Time for which a delivery is tried."""
 
 
 class EventType(models.TextChoices):
@@ -27,29 +32,58 @@ class EventType(models.TextChoices):
     TEST = "test", "Test, sent by a button in the admin"
 
 
-class OutgoingEventQuerySet(models.QuerySet["OutgoingEvent"]):
-    def add(self, event_type: str, occurred_at: datetime, data: dict[str, Any], key: str) -> None:
-        """Writes an event, and a delivery for each enabled endpoint that wants its type.
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to write. `key` names the fact: the same type and key are the same event. `data` is
+    JSON; `call_id`: the call that it describes, with which the event is deleted.
+    """
 
-        Does nothing if an event of this type and key exists. The endpoints are those of now: one
-        that is added or enabled later does not get the event.
+    type: str
+    occurred_at: datetime
+    data: dict[str, Any]
+    key: str
+    call_id: UUID | None = None
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(identity.NAMESPACE, f"outgoing:{self.type}:{self.key}")
+
+    def as_row(self, now: datetime | Now) -> OutgoingEvent:
+        return OutgoingEvent(
+            id=self.id,
+            type=self.type,
+            occurred_at=self.occurred_at,
+            created_at=now,
+            call_id=self.call_id,
+            data=self.data,
+        )
+
+
+class OutgoingEventQuerySet(models.QuerySet["OutgoingEvent"]):
+    def add(self, *new_events: NewEvent) -> None:
+        """Writes events, each with a delivery for every enabled endpoint that wants its type.
+
+        Leaves out those that exist. An endpoint that is added or enabled later does not get them.
         """
-        event_id = uuid5(identity.NAMESPACE, f"outgoing:{event_type}:{key}")
-        if self.filter(id=event_id).exists():
+        ids = [event.id for event in new_events]
+        known = set(self.filter(pk__in=ids).values_list("pk", flat=True))
+        missing = [event for event in new_events if event.id not in known]
+        if not missing:
             return
         now = database_now()
-        event = self.model(
-            id=event_id, type=event_type, occurred_at=occurred_at, created_at=now, data=data
-        )
-        self.bulk_create([event], ignore_conflicts=True)
-        WebhookDelivery.objects.bulk_create(
-            [
-                WebhookDelivery(endpoint=endpoint, event_id=event_id, next_attempt_at=now)
-                for endpoint in WebhookEndpoint.objects.filter(is_enabled=True)
-                if endpoint.wants(event_type)
-            ],
-            ignore_conflicts=True,
-        )
+        self.bulk_create([event.as_row(now) for event in missing], ignore_conflicts=True)
+        deliveries = [
+            WebhookDelivery(
+                endpoint=endpoint,
+                event_id=event.id,
+                next_attempt_at=now,
+                give_up_at=now + DELIVERED_FOR,
+            )
+            for endpoint in WebhookEndpoint.objects.filter(is_enabled=True)
+            for event in missing
+            if endpoint.wants(event.type)
+        ]
+        WebhookDelivery.objects.bulk_create(deliveries, ignore_conflicts=True)
 
 
 class OutgoingEvent(models.Model):
@@ -59,6 +93,9 @@ class OutgoingEvent(models.Model):
     type = models.CharField(max_length=64)
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
+    call_id = models.UUIDField(
+        null=True, help_text="The call that it describes: they are deleted together."
+    )
     data = models.JSONField()
 
     objects = OutgoingEventQuerySet.as_manager()
@@ -66,7 +103,11 @@ class OutgoingEvent(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["-created_at", "-id"], name="outgoing_newest_first")]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="outgoing_newest_first"),
+            # Deletion of a call.
+            models.Index(fields=["call_id"], name="outgoing_of_call"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
@@ -88,6 +129,7 @@ class WebhookDelivery(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
+    give_up_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -108,6 +150,25 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_id} to {self.endpoint_id}: {self.status}"
+
+
+class AwaitedEnd(models.Model):
+    """A call whose start was told to others, and whose end was not yet, or may change.
+
+    Few rows: calls that were live a moment ago. So an upgrade tells nothing of earlier calls.
+    """
+
+    call_id = models.UUIDField(primary_key=True, editable=False)
+    told_at = models.DateTimeField(
+        null=True, help_text="When an end was told that may change: nobody has ended its socket."
+    )
+
+    class Meta:
+        ordering = ["call_id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.call_id)
 
 
 class DeliveryAttempt(models.Model):

@@ -1,0 +1,19 @@
+"""The digest: a mail that sums up the alarms of a day."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class SentDigest(models.Model):
+    """A day whose digest has been sent, so that it is sent once."""
+
+    day = models.DateField(primary_key=True)
+    sent_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-day"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.day)
