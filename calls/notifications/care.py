@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from django.contrib.auth.models import User
@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 
 MAX_HISTORY = 100
 """Actions that an alarm keeps, the newest."""
+
+
+MAX_ACTIVE = 1_000
 
 
 class AlreadyCleared(Exception):
@@ -43,6 +46,24 @@ def release(alarm: RaisedAlarm, user: User) -> RaisedAlarm:
     return _apply(alarm, user, "released", changes, until=None)
 
 
+def active() -> list[dict[str, Any]]:
+    """Returns the active alarms as JSON for pages, the newest first: as on the live socket, with
+    `state_of`. `is_of_job`: a job has raised it, so the live socket does not have it.
+    """
+    rows = RaisedAlarm.objects.filter(cleared_at=None).select_related("acknowledged_by")
+    return [
+        {
+            "alarm": row.name,
+            "call": row.call_id and str(row.call_id),
+            "participant": row.participant_id and str(row.participant_id),
+            "since": row.raised_at.isoformat(),
+            "is_of_job": not _is_process(row.origin),
+            **state_of(row),
+        }
+        for row in rows[:MAX_ACTIVE]
+    ]
+
+
 def state_of(alarm: RaisedAlarm) -> dict[str, Any]:
     """Returns the user in charge of the alarm, and its snooze, as JSON for pages."""
     user = alarm.acknowledged_by
@@ -52,6 +73,15 @@ def state_of(alarm: RaisedAlarm) -> dict[str, Any]:
         "acknowledged_by": user and user.get_username(),
         "snoozed_until": alarm.snoozed_until and alarm.snoozed_until.isoformat(),
     }
+
+
+def _is_process(origin: str) -> bool:
+    """Whether an origin of alarms is the id of a recording process."""
+    try:
+        UUID(origin)
+    except ValueError:
+        return False
+    return True
 
 
 def _apply(

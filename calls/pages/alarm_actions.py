@@ -1,4 +1,4 @@
-"""Actions of the dashboard on an alarm: acknowledge, snooze, release. They answer JSON."""
+"""Active alarms for the dashboard, and its actions on one: acknowledge, snooze, release. JSON."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST
 
 from calls.models import RaisedAlarm
 from calls.notifications import care
-from calls.pages.decorators import View, permitted
-from calls.permissions import TO_HANDLE_ALARMS
+from calls.pages.decorators import View, page, permitted
+from calls.permissions import TO_HANDLE_ALARMS, TO_SEE
 
 MAX_SNOOZE_MINUTES = 7 * 24 * 60
 
@@ -56,6 +56,12 @@ def _snooze(alarm: RaisedAlarm, user: User, fields: QueryDict) -> RaisedAlarm:
         raise forms.ValidationError(form.errors)
     until = timezone.now() + timedelta(minutes=form.cleaned_data["minutes"])
     return care.snooze(alarm, user, until)
+
+
+@page(TO_SEE)
+def active_alarms(_request: HttpRequest) -> JsonResponse:
+    """Returns who looks after the active alarms. Dashboards ask for it while there are any."""
+    return JsonResponse({"alarms": care.active()})
 
 
 acknowledge = _action(lambda alarm, user, _fields: care.acknowledge(alarm, user))

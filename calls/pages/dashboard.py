@@ -19,7 +19,7 @@ from calls.identity import KINDS
 from calls.live.stored import stored_live_calls
 from calls.models import database_now
 from calls.pages.decorators import page
-from calls.permissions import TO_LISTEN, TO_SEE, TO_SEE_REFUSALS, missing
+from calls.permissions import TO_HANDLE_ALARMS, TO_LISTEN, TO_SEE, TO_SEE_REFUSALS, missing
 from calls.wording import ALARM_SEVERITIES, ALARMS, REFUSALS
 
 
@@ -47,6 +47,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "refusal_words": REFUSALS,
         "now": now.isoformat(),
         "may_listen": not missing(request.user, TO_LISTEN),
+        "may_handle_alarms": not missing(request.user, TO_HANDLE_ALARMS),
         "may_list_refusals": may_list_refusals(request.user),
     }
     return render(request, "calls/dashboard.html", context)

@@ -15,6 +15,7 @@ urlpatterns = [
     path("calls.zip", zip_download.call_zip, name="calls-zip"),
     path("calls/<uuid:pk>/", call_page.call_page, name="call"),
     path("calls/<uuid:pk>/timeline", call_page.call_timeline, name="call-timeline"),
+    path("alarms/", alarm_actions.active_alarms, name="alarms"),
     path("alarms/<uuid:pk>/acknowledge", alarm_actions.acknowledge, name="alarm-acknowledge"),
     path("alarms/<uuid:pk>/snooze", alarm_actions.snooze, name="alarm-snooze"),
     path("alarms/<uuid:pk>/release", alarm_actions.release, name="alarm-release"),

@@ -97,6 +97,7 @@ class Site:
             door = f"alarms/{self.alarm.pk}/{action}"
             pattern = f"alarms/<uuid:pk>/{action}"
             yield Door(f"{action} an alarm", pattern, f"/{door}?minutes=5", "POST")
+        yield Door("active alarms", "alarms/", "/alarms/")
         yield Door("coverage", "coverage/", "/coverage/")
         yield Door("coverage: line of the dashboard", "coverage/line", "/coverage/line")
         yield Door("coverage as CSV", "coverage.csv", "/coverage.csv")

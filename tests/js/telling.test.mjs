@@ -42,6 +42,13 @@ test("alarms of other calls and participants are others", () => {
   assert.deepEqual(untold(told, [alarm(), ...others]).fresh, others);
 });
 
+test("an alarm is told again when its snooze is over", () => {
+  const { told } = untold([], [alarm()]);
+  assert.deepEqual(untold(told, [alarm({ care: { until: null } })]).fresh, []);
+  const snoozed = alarm({ care: { until: "2026-11-23T10:15:00Z" } });
+  assert.deepEqual(untold(told, [snoozed]).fresh, [snoozed]);
+});
+
 test("the memory of told alarms is bounded", () => {
   const many = Array.from({ length: 1_500 }, (_, index) => alarm({ call: String(index) }));
   const { told } = untold([], many);

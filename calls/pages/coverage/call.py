@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from calls.identity import label_of
 from calls.models import Call, CallCoverage
 from calls.pages.coverage.rows import VERDICTS, reasons_of
 from calls.pages.coverage.witnesses import (
@@ -38,7 +39,7 @@ def coverage_call(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         "told": told,
         "notes": told.notes,
-        "people": [each.display_name or each.raw_id for each in told.participants],
+        "people": [each.display_name or label_of(each.raw_id) for each in told.participants],
         "ids": [
             ("Call connection id", found.call_connection_id),
             ("Correlation id", found.correlation_id),

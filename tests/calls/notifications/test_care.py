@@ -80,3 +80,21 @@ class Care(TestCase):
         row = care.release(make_alarm(history=old), self.olga)
         self.assertEqual(len(row.history), care.MAX_HISTORY)
         self.assertEqual(row.history[-1]["action"], "released")
+
+
+class Active(TestCase):
+    def test_lists_active_alarms_with_who_looks_after_them_in_one_query(self) -> None:
+        olga = User.objects.create_user("olga")
+        call = make_call()
+        of_process = make_alarm(call_id=call.pk, origin=str(uuid4()))
+        of_job = make_alarm("acs_refused", origin="canary")
+        make_alarm("dead_air", cleared_at=timezone.now())
+        care.acknowledge(of_process, olga)
+        with self.assertNumQueries(1):
+            found = {row["id"]: row for row in care.active()}
+        self.assertEqual(found.keys(), {str(of_process.id), str(of_job.id)})
+        mine, other = found[str(of_process.id)], found[str(of_job.id)]
+        self.assertEqual((mine["alarm"], mine["call"]), ("stalled", str(call.pk)))
+        self.assertEqual(mine["acknowledged_by"], "olga")
+        self.assertEqual((mine["is_of_job"], other["is_of_job"]), (False, True))
+        self.assertIsNone(other["call"])

@@ -3,6 +3,7 @@
 
 import { alarmKey, announcement, described, ranked, severityOf } from "./alarms.js";
 import { AlarmRows } from "./alarm-rows.js";
+import { isSnoozed } from "./care/cared.js";
 import { clock, counted } from "../format.js";
 import { Reading } from "./rows/reading.js";
 import { arrange } from "./rows/row-order.js";
@@ -49,7 +50,7 @@ export class AlarmDrawer {
 
   /** Shows these alarms; `calls` are the live ones. */
   show(alarms, calls) {
-    if (alarms !== this.#alarms) {
+    if (JSON.stringify(alarms) !== JSON.stringify(this.#alarms)) {
       this.#alarms = alarms;
       this.#timer ??= setTimeout(() => this.#announce(), ANNOUNCED_AFTER_MS);
       this.#calls = [...calls, ...this.#known];
@@ -99,9 +100,13 @@ export class AlarmDrawer {
   }
 
   #showBar() {
-    const [first] = ranked(this.#alarms, this.names.severities);
-    write("alarm-count", String(this.#alarms.length));
-    write("alarm-word", this.#alarms.length === 1 ? "alarm" : "alarms");
+    const now = this.serverNow();
+    const loud = this.#alarms.filter((alarm) => !isSnoozed(alarm, now));
+    const [first] = ranked(loud, this.names.severities);
+    const snoozed = this.#alarms.length - loud.length;
+    write("alarm-count", String(loud.length));
+    write("alarm-word", loud.length === 1 ? "alarm" : "alarms");
+    write("alarm-snoozed", snoozed ? `+ ${snoozed} snoozed` : "");
     const severity = first ? severityOf(first, this.names.severities) : "none";
     if (at("alarms-toggle").dataset.severity !== severity)
       at("alarms-toggle").dataset.severity = severity;
@@ -113,7 +118,8 @@ export class AlarmDrawer {
 
   #showRows() {
     if (!this.isOpen) return;
-    const order = ranked(this.#alarms, this.names.severities).map(alarmKey);
+    const isLast = (alarm) => isSnoozed(alarm, this.serverNow());
+    const order = ranked(this.#alarms, this.names.severities, isLast).map(alarmKey);
     const alarms = new Map(this.#alarms.map((alarm) => [alarmKey(alarm), alarm]));
     const isHeld = this.reading.isOn && !this.#isRequested;
     const { ids, waiting } = arrange(this.rows.shown, order, isHeld);

@@ -1,6 +1,7 @@
 // Rows of the alarms drawer. Names from the wire become text, never markup.
 
 import { alarmKey, described, severityOf } from "./alarms.js";
+import { careText, isSnoozed } from "./care/cared.js";
 import { clock } from "../format.js";
 import { localiseTimes } from "../local-time.js";
 import { place } from "./placing.js";
@@ -9,10 +10,20 @@ const SEVERITY_WORDS = { critical: "Critical", major: "Major", minor: "Minor" };
 
 export class AlarmRows {
   #rows = new Map(); // by the key of the alarm
+  #cared = new WeakMap(); // row -> alarm
 
   /** @param list parent of the rows @param names texts, severities and `callUrl` */
   constructor(list, template, names) {
     Object.assign(this, { list, template, names });
+    list.addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-do]");
+      if (button && button.dataset.do !== "listen") void this.#act(button, button.dataset.do);
+    });
+    list.addEventListener("change", (event) => {
+      const minutes = event.target.value;
+      event.target.value = "";
+      if (minutes) void this.#act(event.target, "snooze", { minutes });
+    });
   }
 
   /** Keys of the rows in their order. */
@@ -41,6 +52,7 @@ export class AlarmRows {
   tick(now) {
     for (const row of this.#rows.values()) {
       if (row.hasAttribute("data-over")) continue;
+      this.#showCare(row, now);
       const since = Date.parse(part(row, "since").dateTime);
       part(row, "lasts").textContent = clock((now - since) / 1000);
     }
@@ -52,8 +64,36 @@ export class AlarmRows {
     return row;
   }
 
+  async #act(control, action, fields) {
+    const row = control.closest("[data-alarm]");
+    const { care } = this.#cared.get(row);
+    if (!care) return;
+    part(row, "care").textContent = "saving…";
+    const problem = await this.names.act(action, care.ids, fields);
+    if (problem) part(row, "care").textContent = problem;
+    else if (control.hidden) row.querySelector("[data-do]:not([hidden])")?.focus();
+  }
+
+  /** Shows who looks after the alarm. @param now the time of the server, in ms */
+  #showCare(row, now) {
+    const alarm = this.#cared.get(row);
+    const text = careText(alarm, now);
+    const key = `${alarm.care?.ids ?? ""} ${text}`;
+    if (row.dataset.care === key) return; // an error stays until the next change
+    row.dataset.care = key;
+    part(row, "care").textContent = text;
+    row.toggleAttribute("data-snoozed", isSnoozed(alarm, now));
+    for (const control of row.querySelectorAll(".care-button")) {
+      const isUndo = control.dataset.do === "release";
+      control.hidden = !alarm.care || (isUndo && text === "");
+    }
+    const acknowledge = row.querySelector("[data-do=acknowledge]");
+    if (acknowledge && alarm.care?.by) acknowledge.hidden = true;
+  }
+
   #fill(row, alarm, calls, liveIds) {
     const { text, call, participant } = described(alarm, calls, this.names);
+    this.#cared.set(row, alarm);
     const severity = severityOf(alarm, this.names.severities);
     row.dataset.severity = severity;
     part(row, "severity").textContent = SEVERITY_WORDS[severity];

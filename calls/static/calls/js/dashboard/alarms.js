@@ -31,9 +31,13 @@ export function severityOf({ alarm }, severities) {
   return SEVERITIES.find((severity) => severities[severity]?.includes(alarm)) ?? UNKNOWN_SEVERITY;
 }
 
-/** Returns the alarms, the most severe first, and of these the newest. */
-export function ranked(alarms, severities) {
-  const rank = (alarm) => SEVERITIES.indexOf(severityOf(alarm, severities));
+/**
+ * Returns the alarms, the most severe first, and of these the newest.
+ * @param isLast whether an alarm comes after all others
+ */
+export function ranked(alarms, severities, isLast = () => false) {
+  const rank = (alarm) =>
+    SEVERITIES.indexOf(severityOf(alarm, severities)) + (isLast(alarm) ? SEVERITIES.length : 0);
   return [...alarms].sort(
     (first, second) =>
       rank(first) - rank(second) ||

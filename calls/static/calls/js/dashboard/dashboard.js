@@ -3,6 +3,7 @@
 
 import { AlarmDrawer } from "./alarm-drawer.js";
 import { Alerts } from "./alerts/alerts.js";
+import { Care } from "./care/care.js";
 import { CallCards } from "./rows/call-card.js";
 import { ChoiceForm } from "./choice-form.js";
 import { chosen, withCanaries } from "./choice.js";
@@ -45,10 +46,12 @@ const alarms = new AlarmDrawer(
     ...names,
     callUrl: list.dataset.callUrl,
     detailOf: (alarm) => recorders.detailOf(alarm),
+    act: (...decision) => care.act(...decision),
   },
   serverNow,
 );
-const alerts = new Alerts(names, () => alarms.open());
+const care = new Care(page.dataset.alarms, () => show());
+const alerts = new Alerts(names, serverNow, () => alarms.open());
 const totals = new Totals();
 const listening = new RowListening(page, at("listening"), names.kinds);
 const reading = new Reading(list, () => show());
@@ -65,7 +68,7 @@ function receive(message) {
   if (message.type === "totals") return totals.update(message);
   if (message.type === "recorders") {
     recorders.show(message);
-    return alarms.show(state.alarms, state.calls);
+    return alarms.show(care.of(state.alarms), state.calls);
   }
   if (message.type === "minutes") {
     const now = performance.now();
@@ -116,8 +119,9 @@ function show() {
   const { ids, waiting } = arrange(cards.shown, wanted, isHeld || isUnmatched);
   isRequested = false;
   cards.show(ids, calls, state);
-  alarms.show(state.alarms, state.calls);
-  alerts.show(state.alarms, state.calls);
+  const cared = care.of(state.alarms);
+  alarms.show(cared, state.calls);
+  alerts.show(cared, state.calls);
   listening.show(calls);
   totals.show(state);
   showWaiting(waiting);
@@ -150,6 +154,7 @@ function everySecond() {
   painter.everySecond();
   cards.removeEnded(performance.now(), reading.isAlwaysOn && !document.hidden);
   alarms.everySecond();
+  alerts.show(care.of(state.alarms), state.calls); // a snooze may be over
   reading.update();
   if (form.dependsOnTime && !reading.isOn) show();
 }

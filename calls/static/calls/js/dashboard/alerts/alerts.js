@@ -2,6 +2,7 @@
 // the number of alarms in the tab. The two buttons are in the bar at the bottom of the dashboard.
 
 import { alarmKey } from "../alarms.js";
+import { isSnoozed } from "../care/cared.js";
 import { Sound } from "./sound.js";
 import { TONES, iconWith, mayRing, notificationOf, titleWith, untold, worst } from "./telling.js";
 
@@ -33,9 +34,13 @@ export class Alerts {
   #icon = document.querySelector("link[rel=icon]");
   #plain = this.#icon.href;
 
-  /** @param names texts and severities @param opened called when a notification is clicked */
-  constructor(names, opened) {
-    Object.assign(this, { names, opened });
+  /**
+   * @param names texts and severities
+   * @param serverNow the time of the server, in ms
+   * @param opened called when a notification is clicked
+   */
+  constructor(names, serverNow, opened) {
+    Object.assign(this, { names, serverNow, opened });
     at("alert-notify").addEventListener("click", () => void this.#toggleNotify());
     at("alert-sound").addEventListener("click", () => void this.#toggleSound());
     at("alert-problem-close").addEventListener("click", () => this.#complain(""));
@@ -45,8 +50,13 @@ export class Alerts {
     this.#showButtons();
   }
 
-  /** To be called with the active alarms and the live calls whenever they change. */
-  show(alarms, calls) {
+  /**
+   * To be called with the active alarms and the live calls whenever they change, and now and then:
+   * an alarm whose snooze is over is told again.
+   */
+  show(all, calls) {
+    const now = this.serverNow();
+    const alarms = all.filter((alarm) => !isSnoozed(alarm, now));
     this.#alarms = alarms;
     this.#calls = calls;
     this.#showTab();

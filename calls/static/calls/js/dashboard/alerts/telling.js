@@ -98,6 +98,7 @@ function joined(...texts) {
   return [...new Set(texts.filter(Boolean))].join(" · ");
 }
 
+/** Identifies an alarm, each time it is raised, and again after it was snoozed. */
 function occurrence(alarm) {
-  return `${alarmKey(alarm)} ${alarm.since}`;
+  return `${alarmKey(alarm)} ${alarm.since} ${alarm.care?.until ?? ""}`;
 }
