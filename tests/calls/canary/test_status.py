@@ -38,7 +38,9 @@ class AlarmTests(TestCase):
     def alarm(self, minute: float) -> tuple[float, str] | None:
         """Returns since which minute the alarm is active, and its reason."""
         alarm = active_alarm(NOON + minutes(minute))
-        return alarm and ((alarm.since - NOON) / minutes(1), alarm.detail["reason"])
+        if alarm is None:
+            return None
+        return (alarm.since - NOON) / minutes(1), alarm.detail["reason"]
 
     def test_there_is_none_without_canaries(self) -> None:
         self.assertIsNone(self.alarm(0))

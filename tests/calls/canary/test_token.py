@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import jwt
 from django.conf import settings
@@ -14,7 +15,7 @@ CALL = "canary-1"
 
 
 class TokenTests(SimpleTestCase):
-    def signed(self, key: bytes | None = None, **changed: object) -> str:
+    def signed(self, key: bytes | None = None, /, **changed: Any) -> str:
         now = int(time.time())
         claims = {"aud": PURPOSE, "sub": CALL, "iat": now, "exp": now + 60, **changed}
         present = {name: value for name, value in claims.items() if value is not None}
