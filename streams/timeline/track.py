@@ -107,12 +107,8 @@ class Track(Struct):
         is_silent = not pcm.strip(b"\0")
         if self.newest_us is None or place_us < self.newest_us - LOOK_AHEAD_US:
             self.duplicate += 1
-        elif repeats > 1 or is_silent or self.remembered.has_another_at(timestamp_us, pcm):
-            if (
-                repeats == 2
-                and not is_silent
-                and not self.remembered.has_another_at(timestamp_us, pcm)
-            ):
+        elif (is_shared := self._shares_place(timestamp_us, pcm)) or repeats > 1 or is_silent:
+            if repeats == 2 and not is_silent and not is_shared:
                 self.duplicate -= 1
                 self.insert(place_us, pcm, maybe_duplicate=True)
             self.insert(place_us, pcm, maybe_duplicate=True)
@@ -304,6 +300,18 @@ class Track(Struct):
     def reach(self) -> int:
         """Samples by which a packet may lie ahead of contiguous audio without a gap."""
         return TOLERANCE_US * self.sample_rate // 1_000_000
+
+    def _shares_place(self, timestamp_us: int, pcm: bytes) -> bool:
+        """Whether other audio has the same timestamp as a packet and, if that is still queued, the
+        same place: a clock that has stepped gives its timestamps a second time.
+        """
+        place_us = timestamp_us + self.shift_us
+        first = bisect_left(self.waiting, place_us, key=place_of)
+        near = self.waiting[first : first + SHORTCUT_PACKETS]
+        at_place = [one.pcm for one in near if one.place_us == place_us]
+        if pcm in at_place:
+            return any(other != pcm for other in at_place)
+        return self.remembered.has_another_at(timestamp_us, pcm)
 
     def _begin_at(self, place_us: int) -> None:
         """Places the packets without timestamp before the first one, which has this place."""

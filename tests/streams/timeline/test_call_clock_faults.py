@@ -79,6 +79,15 @@ class BesideOtherFaults(TestCase):
             with self.subTest(step_us=step_us):
                 self.assertEqual((audio_of(taken), taken.duplicate), (pcm_of(spoken), 1))
 
+    def test_a_duplicate_with_the_timestamp_of_audio_before_a_step_back_is_dropped(self) -> None:
+        for step_us in (2 * SECOND, 5 * SECOND):
+            spoken = arrived(speech(500))
+            spoken = spoken[:100] + spoken[102:]  # 40 ms are missing: too little for a gap
+            wrong = stepped(spoken, -step_us, 300)
+            taken = play([*wrong[:380], replace(wrong[320]), *wrong[380:]])
+            with self.subTest(step_us=step_us):
+                self.assertEqual((audio_of(taken), taken.duplicate), (pcm_of(spoken), 1))
+
     def test_a_packet_out_of_order_does_not_take_part_in_a_step_back(self) -> None:
         for has_arrivals in (True, False):
             spoken = arrived(speech(300)) if has_arrivals else speech(300)
