@@ -8,9 +8,9 @@ first speaks in it becomes a row when it is sealed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -21,7 +21,7 @@ from msgspec import structs
 from calls.models import database_now
 from streams.journal.backlog import size_of, stream_of
 from streams.journal.records import Handshake, Metadata, Record, Voice, parse
-from streams.sealing import rows
+from streams.sealing import queries, rows
 from streams.sealing.digest import StreamState, digest_of, handshake_in
 from streams.sealing.rows import Announcement
 
@@ -150,3 +150,15 @@ class Heartbeat:
 def open_names(folder: Path) -> list[str]:
     """Returns the names of the open journals in a folder, in order."""
     return sorted(name for name in os.listdir(folder) if name.endswith(".open"))  # noqa: PTH208
+
+
+def connected_at(update: JournalUpdate) -> int:
+    return update.announcement.handshake.connected_at_us if update.announcement else 0
+
+
+def announce(updates: Sequence[JournalUpdate]) -> None:
+    announced = [update.announcement for update in updates if update.announcement]
+    handshakes = queries.decided([one.handshake for one in announced])
+    rows.announce(
+        [replace(one, handshake=of) for one, of in zip(announced, handshakes, strict=True)]
+    )

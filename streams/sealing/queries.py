@@ -125,6 +125,7 @@ class Socket(NamedTuple):
     stream_id: UUID
     position: int | None
     connected_at: datetime
+    disconnected_at: datetime | None = None
 
 
 def sockets_of(call_ids: Collection[str]) -> list[Socket]:
@@ -187,8 +188,32 @@ def connected_before(one: Handshake, other: Handshake) -> bool:
     positions = _positions([one.stream_id, other.stream_id])
     first, second = positions.get(one.stream_id), positions.get(other.stream_id)
     if first is None or second is None or first == second:
-        return one.connected_at_us < other.connected_at_us
+        return ahead_us < 0
     return first < second
+
+
+def unended_before(handshake: Handshake, sockets: Iterable[Socket]) -> set[str]:
+    """Returns those of the sockets that connected before this one to the same call, by their
+    positions or else by the clock, and have no end yet.
+    """
+    first: dict[UUID, Socket] = {}
+    rows = [one for one in sockets if one.call_id == UUID(handshake.call_id)]
+    for row in sorted(rows, key=lambda row: row.connected_at):
+        first.setdefault(row.stream_id, row)
+    own = first.pop(UUID(handshake.stream_id), None)
+    position, connected_at = own and own.position, from_microseconds(handshake.connected_at_us)
+    before = {
+        other.stream_id
+        for other in first.values()
+        if (
+            other.connected_at < connected_at
+            if position is None or other.position is None
+            else (other.position, other.connected_at) < (position, connected_at)
+        )
+    }
+    return {
+        str(row.stream_id) for row in rows if row.stream_id in before and not row.disconnected_at
+    }
 
 
 def _positions(stream_ids: Collection[str]) -> dict[str, int]:

@@ -26,7 +26,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -42,7 +41,7 @@ from calls.storage.sweeper import Sweeper
 from streams.journal import spool
 from streams.journal.backlog import WaitingCall, size_of, streams_in, waiting_calls
 from streams.refused import ReceivedRows, RefusedSource
-from streams.sealing import queries, rows, steps
+from streams.sealing import announcements, steps
 from streams.sealing.announcements import Heartbeat, JournalUpdate, OpenJournals
 from streams.sealing.backlog_watch import CHECK_SECONDS, BacklogWatch, pause_after
 from streams.sealing.failures import FailureLog, ProcessStatus
@@ -76,6 +75,8 @@ waits for the next round.
 BATCH_FILES = 20
 BATCH_BYTES = 16 * 1024 * 1024
 """Bounds of one batch; at this size the rows of a file cost a tenth of their cost alone."""
+WAIT_SECONDS = 60.0
+"""How long a socket waits for the one before it: the process that seals that one may hang."""
 BATCH_SECONDS = 2.0
 """When storing takes longer, the audio stored so far becomes rows before more is stored."""
 
@@ -99,6 +100,7 @@ class Sealer:
         self._open_journals = OpenJournals(own)
         self._retry_at: dict[Path, float] = {}  # files that failed by their own fault
         self._failed_files: set[Path] = set()  # in this round
+        self._waits_until: dict[Path, float] = {}  # files whose socket waits for an earlier one
         self._has_more = False  # the round ended with files left to seal
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
@@ -144,6 +146,8 @@ class Sealer:
         if self._is_due("axes", AXES_SECONDS):
             self._guarded("journal", partial(steps.remove_axes, self._spool, AXIS_SECONDS))
         self._guarded("journal", self._measure_backlog)
+        if self._failed_this_round:
+            self._waits_until.clear()  # others cannot seal either
         return not self._failed_this_round
 
     def _run(self) -> None:
@@ -228,9 +232,9 @@ class Sealer:
 
         Files that are not in the result were not tried, because the others took too long.
         """
-        prepared = self._all_or_each(
-            files, partial(steps.prepare, spool_folder=self._spool), self._postpone
-        )
+        prepare = partial(steps.prepare, spool_folder=self._spool)
+        prepared = self._all_or_each(files, prepare, self._postpone)
+        prepared = [file for file in prepared if not self._must_wait(file)]
         outcomes = {file: False for file in files if file not in prepared}
         until = self._clock() + BATCH_SECONDS
         for file in prepared:
@@ -247,6 +251,13 @@ class Sealer:
         self.segments_sealed += sum(file.segments for file in finished)
         self._housekeeping()
         return outcomes
+
+    def _must_wait(self, file: SealJob) -> bool:
+        if file.follows_unsealed:
+            until = self._waits_until.setdefault(file.path, self._clock() + WAIT_SECONDS)
+            return self._clock() < until
+        self._waits_until.pop(file.path, None)
+        return False
 
     def _all_or_each(
         self,
@@ -297,10 +308,11 @@ class Sealer:
         updates: list[JournalUpdate] = []
         for name in self._open_journals.grown():
             self._guarded("journal", partial(self._read_open, name, updates))
-        updates.sort(key=connected_at)
+        updates.sort(key=announcements.connected_at)
         for start in range(0, len(updates), BATCH_FILES):
             if not self._failed_this_round["database"]:
-                for update in self._all_or_each(updates[start : start + BATCH_FILES], announce):
+                batch = updates[start : start + BATCH_FILES]
+                for update in self._all_or_each(batch, announcements.announce):
                     self._open_journals.keep(update)
         if not self._failed_this_round["database"]:
             self._guarded("database", self._heartbeat.beat)
@@ -380,18 +392,6 @@ def is_unreachable(error: Exception) -> bool:
     """Whether the database is unreachable, rather than rejecting these rows."""
     return isinstance(error, DatabaseError) and not isinstance(
         error, DataError | IntegrityError | OverlapFound
-    )
-
-
-def connected_at(update: JournalUpdate) -> int:
-    return update.announcement.handshake.connected_at_us if update.announcement else 0
-
-
-def announce(updates: Sequence[JournalUpdate]) -> None:
-    announced = [update.announcement for update in updates if update.announcement]
-    handshakes = queries.decided([one.handshake for one in announced])
-    rows.announce(
-        [replace(one, handshake=of) for one, of in zip(announced, handshakes, strict=True)]
     )
 
 

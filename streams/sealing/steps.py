@@ -75,7 +75,8 @@ class UnreadableJournal(Exception):
 @dataclass(slots=True, eq=False)
 class SealJob:
     """One journal file, and the results of the steps so far. `is_last`: no other file of its socket
-    follows.
+    follows. `follows_unsealed`: it is the first one of its socket, and should continue the axis of
+    an earlier socket that has ended, but is not sealed.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class SealJob:
     state: StreamState = field(default_factory=StreamState)
     is_sealed: bool = False  # its segments are rows
     has_company: bool = False  # its call has other sockets
+    follows_unsealed: bool = False
     addition: Addition | None = None
 
     @property
@@ -136,6 +138,17 @@ def prepare(files: Sequence[SealJob], spool_folder: Path) -> None:
         if file.handshake:
             file.is_sealed = (file.handshake.stream_id, file.handshake.sequence) in sealed
             file.has_company = file.handshake.call_id in others
+    _note_unsealed((file for file in files if file.has_company), spool_folder)
+
+
+def _note_unsealed(files: Iterable[SealJob], spool_folder: Path) -> None:
+    """Notes which files follow a socket of their call that has ended, but is not sealed."""
+    known = [(file, file.handshake) for file in files if file.handshake and not file.is_sealed]
+    first = [(file, opening) for file, opening in known if opening.sequence == 0]
+    sockets = queries.sockets_of({opening.call_id for _, opening in first}) if first else ()
+    for file, opening in first:
+        earlier = queries.unended_before(opening, sockets)
+        file.follows_unsealed = any(_waits_to_be_sealed(one, spool_folder) for one in earlier)
 
 
 def store_audio(file: SealJob) -> None:
@@ -232,6 +245,17 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
             for raw_id, track in left.timeline.tracks.items()
         }
     return True
+
+
+def _waits_to_be_sealed(stream_id: str, spool_folder: Path) -> bool:
+    """Whether files of a socket that has ended are in the spool. If its process lives, one that is
+    being written shows that it is open.
+    """
+    paths = [
+        path for path in spool_folder.glob(f"*/{stream_id}.*") if path.suffix in spool.JOURNALS
+    ]
+    is_open = any(path.suffix == ".open" and spool.is_owned(path.parent) for path in paths)
+    return bool(paths) and not is_open
 
 
 def _read_state(path: Path) -> StreamState | None:

@@ -9,9 +9,11 @@ than an hour are removed, as the sealer does.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from fcntl import LOCK_EX, flock
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -24,7 +26,7 @@ from django.db import OperationalError, connection, transaction
 from calls.storage import AudioStorage, StoreUnreachable, audio_store
 from streams.journal.backlog import WaitingCall, streams_in, waiting_calls
 from streams.journal.records import Handshake
-from streams.journal.spool import AXES, JOURNALS
+from streams.journal.spool import AXES, JOURNALS, LOCK
 from streams.sealing import steps
 from streams.sealing.digest import SubscriptionFacts
 from streams.sealing.rows import Announcement, OverlapFound
@@ -74,13 +76,13 @@ def sealed(recorder: Recorder) -> Stored:
     store.held.clear()
     store.is_away = False
     with transaction.atomic():
-        sealer = Sealers(recorder, store)
-        for event in recorder.run():
-            if event.kind == "open":
-                announce(recorder.recordings[event.socket].stream.handshake)
-            else:
-                sealer.work()
-        sealer.finish()
+        with closing(Sealers(recorder, store)) as sealer:
+            for event in recorder.run():
+                if event.kind == "open":
+                    announce(recorder.recordings[event.socket].stream.handshake)
+                else:
+                    sealer.work()
+            sealer.finish()
         stored = rows.stored_rows()
         stored.faults += [("state", text) for text in rows.faults_of_state(recorder)]
         stored.faults += [("export", text) for text in rows.faults_of_export(stored)]
@@ -105,6 +107,7 @@ class Sealers:
         self._random = Random(f"sealing {plan.seed} {[one.seed for one in plan.of('sealing')]}")
         self._is_live = self._random.random() < 0.5
         self._axes_until_us = 0
+        self._locks: dict[int, int] = {}  # of the folders of living processes
 
     def work(self) -> None:
         """Seals while the call goes on, in half of the calls."""
@@ -128,6 +131,24 @@ class Sealers:
             self._pass(self._without_trouble)
         raise AssertionError(f"never sealed: {[path.name for path in self._files()]}")
 
+    def close(self) -> None:
+        """All processes end."""
+        for lock in self._locks.values():
+            os.close(lock)
+        self._locks.clear()
+
+    def _lock_folders(self) -> None:
+        """Holds the locks of the processes that live."""
+        recorder = self._recorder
+        for process in {one.socket.process for one in recorder.recordings.values()}:
+            if process in recorder.dead:
+                if process in self._locks:
+                    os.close(self._locks.pop(process))
+            elif process not in self._locks:
+                path = recorder.folder(process) / LOCK
+                lock = self._locks[process] = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                flock(lock, LOCK_EX)
+
     def _remove_axes(self) -> None:
         """Removes the axes of closed sockets an hour after the last one, or when they are lost."""
         axes = self._recorder.spool / AXES
@@ -143,6 +164,7 @@ class Sealers:
     def _pass(self, seal: Callable[[SealJob], bool]) -> None:
         """One process seals its own files and those of dead processes."""
         recorder = self._recorder
+        self._lock_folders()
         alive = [
             process
             for process in {one.socket.process for one in recorder.recordings.values()}
@@ -171,7 +193,7 @@ class Sealers:
                 step()
         except OverlapFound:
             return False
-        return True
+        return not job.follows_unsealed
 
     def _with_trouble(self, job: SealJob) -> bool:
         fails_at = self._random.choice((0, 1, 2, 3, 3, 4, 4))
@@ -187,11 +209,13 @@ class Sealers:
             return False
         finally:
             self._store.is_away = False
-        return True
+        return not job.follows_unsealed
 
     def _steps(self, job: SealJob) -> Iterator[Callable[[], object]]:
         spool = self._recorder.spool
         yield lambda: steps.prepare([job], spool)
+        if job.follows_unsealed:  # it waits, as long as it takes: here no process hangs
+            return
         yield lambda: steps.store_audio(job)
         if job.addition:
             yield lambda: self._write([job])
