@@ -65,7 +65,7 @@ class RefusalWriter:
                 self._thread.start()
 
     def write(self) -> None:
-        """Writes what waits; an error of the database is logged, and the rows wait."""
+        """Writes the waiting rows. An error of the database is logged, and they wait on."""
         try:
             write_refused(self.rows, self._process)
         except DatabaseError as error:

@@ -252,6 +252,10 @@ class ManifestGapSerializer(serializers.Serializer[Any]):
     start = serializers.FloatField(allow_null=True, help_text="Seconds from `audio_started_at`.")
     end = serializers.FloatField(allow_null=True)
     reason = serializers.CharField()
+    cause = serializers.CharField(
+        allow_null=True, help_text="Why ACS did not stream, if its events say so."
+    )
+    text = serializers.CharField(help_text="Reason and cause in words.")
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
 

@@ -141,6 +141,7 @@ ACS_EVENTS = {
 }
 """Type of an ACS event -> text. The events that are notes on a call's page."""
 
+MISSING = "Audio missing: "
 _GAPS = {
     "not_received": "not received",
     "not_connected": "no socket open",
@@ -195,7 +196,7 @@ def event_text(kind: str, reason: str, detail: dict[str, Any]) -> str:
     """
     match kind:
         case "gap":
-            return gap_text(reason)
+            return gap_text(reason, detail.get("cause", ""))
         case "dtmf":
             return f"DTMF {detail.get('tone', '?')} (keypad)"
         case "reconnect" | "recovered":
@@ -234,9 +235,12 @@ def refusal_text(reason: str) -> str:
     return REFUSALS.get(reason, reason)
 
 
-def gap_text(reason: str) -> str:
-    """Describes a gap by its reason."""
-    return f"Audio missing: {_GAPS.get(reason, reason)}"
+def gap_text(reason: str, cause: str = "") -> str:
+    """Describes a gap by its reason; `cause`: why ACS did not stream, a key of
+    STREAMING_DETAILS.
+    """
+    because = f" ({STREAMING_DETAILS.get(cause, cause)})" if cause else ""
+    return f"{MISSING}{_GAPS.get(reason, reason)}{because}"
 
 
 def missing_text(reason: str) -> str:
@@ -252,7 +256,8 @@ def missing_text(reason: str) -> str:
 def repeated_text(kind: str, reason: str, text: str, count: int, lengths: list[float]) -> str:
     """Describes `count` events that repeat, of which `text` describes one; `lengths` in seconds."""
     if kind == "gap" and lengths:
-        return f"{count} gaps of {lengths_text(lengths)}: {_GAPS.get(reason, reason)}"
+        why = text.removeprefix(MISSING)
+        return f"{count} gaps of {lengths_text(lengths)}: {why}"
     return f"{text}, {count} times"
 
 

@@ -20,7 +20,7 @@ MOST = 2**31 - 1
 
 
 def write_refused(source: RefusedSource, process: UUID) -> None:
-    """Writes what waits in `source`, and confirms it. Raises `django.db.Error` if the database is
+    """Writes the rows of `source`, and confirms them. Raises `django.db.Error` if the database is
     unreachable: then everything waits.
     """
     rows = source.unwritten()

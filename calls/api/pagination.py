@@ -15,7 +15,7 @@ PARAMETERS = ("cursor", "page_size")
 WRONG_CURSOR = {"cursor": ["Not a cursor of this list: take it from next or previous."]}
 
 
-class _Pages(CursorPagination):
+class Pages(CursorPagination):
     page_size_query_param = "page_size"
 
     def get_page_size(self, request: Request) -> int:
@@ -47,7 +47,7 @@ class _Pages(CursorPagination):
         return page
 
 
-class CallPages(_Pages):
+class CallPages(Pages):
     """Newest first."""
 
     ordering = ("-started_at", "-id")
@@ -55,7 +55,7 @@ class CallPages(_Pages):
     max_page_size = 200
 
 
-class RefusalPages(_Pages):
+class RefusalPages(Pages):
     """Newest first."""
 
     ordering = ("-first_at", "-id")
@@ -63,7 +63,7 @@ class RefusalPages(_Pages):
     max_page_size = 1000
 
 
-class SegmentPages(_Pages):
+class SegmentPages(Pages):
     """In order of time, all tracks of the call together. The view annotates `begins`."""
 
     ordering = ("begins", "id")

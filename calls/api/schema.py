@@ -93,9 +93,15 @@ def _get(
     return extend_schema_view(get=documented)
 
 
-def listed(operation: str, row: Any, summary: str) -> Any:
-    """Describes a list that needs no id."""
-    return _get(operation, {200: row(many=True), **_ERRORS}, summary=summary)
+_KIND = OpenApiParameter(
+    "kind", str, description="Kinds of events, separated by commas; default: all."
+)
+
+
+def listed(operation: str, row: Any, summary: str, *, is_of_call: bool = False) -> Any:
+    """Describes a list; `is_of_call`: of the events of a call."""
+    responses = {200: row(many=True), **_ERRORS, **(_NOT_FOUND if is_of_call else {})}
+    return _get(operation, responses, [_KIND] if is_of_call else None, summary)
 
 
 def changed(operation: str, body: Any, row: Any, summary: str) -> Any:

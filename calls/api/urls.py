@@ -7,7 +7,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from calls.api import docs, naming, views
-from calls.api.history import refusals
+from calls.api.history import call_events, refusals
 from calls.http.responses import asynchronous
 
 app_name = "api"
@@ -28,6 +28,7 @@ urlpatterns = [
         asynchronous(views.SegmentAudio.as_view()),
         name="segment-audio",
     ),
+    path("v1/calls/<uuid:pk>/events/", call_events.CallEventList.as_view(), name="call-events"),
     path(
         "v1/calls/<uuid:pk>/participants/<uuid:participant>/",
         naming.ParticipantName.as_view(),
@@ -39,7 +40,7 @@ urlpatterns = [
     # All other paths, except the above without their slash: CommonMiddleware redirects those only
     # if they match nothing.
     re_path(
-        r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/segments\Z"
+        r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/(?:segments|events)\Z"
         r"|calls/[^/]+/participants/[^/]+\Z|refusals\Z)",
         views.UnknownPath.as_view(),
     ),

@@ -29,6 +29,7 @@ from calls.api.parameters import (
     validated,
 )
 from calls.api.sending import not_modified, send
+from calls.coverage.history import causes
 from calls.export import manifest
 from calls.export.export import Export
 from calls.export.file_names import call_file_name, segment_file_name
@@ -164,7 +165,8 @@ class CallManifest(Resource):
         validated(request, NoParameters)
         now = timezone.now()
         call = get_object_or_404(Call.objects.for_rest(database_now()), pk=pk)
-        chunks = manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now)
+        cause = causes(call.call_connection_id, call.correlation_id)
+        chunks = manifest.chunks(dict(CallSerializer(call).data), axis_if_any(call.pk), now, cause)
         return Streamed(Body(chunks), TO_SEE, content_type="application/json")
 
 

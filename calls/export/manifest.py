@@ -7,7 +7,7 @@ one page at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,13 +18,17 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from calls.export.axis import Axis
 from calls.models import LedgerEntry, Segment
+from calls.wording import gap_text
+
+Cause = Callable[[datetime, datetime | None], str]
+"""Why ACS did not stream in a time, by its events; "" if they do not say."""
 
 PAGE = 1000
 """Rows that are read and serialized at a time."""
 
 
 def chunks(
-    call: dict[str, Any], axis: Axis | None, generated_at: datetime
+    call: dict[str, Any], axis: Axis | None, generated_at: datetime, cause: Cause
 ) -> Generator[bytes, None, None]:
     """Yields the JSON document. `call` is a call as in REST; `axis` is None if nothing is
     sealed.
@@ -37,7 +41,7 @@ def chunks(
         if axis:
             yield from _items(map(counts.add_segment, _segments(pk, axis)))
         yield b'], "gaps": ['
-        yield from _items(map(counts.add_gap, _gaps(pk, axis)))
+        yield from _items(map(counts.add_gap, _gaps(pk, axis, cause)))
         damage = list(_damage(pk))
         yield f'], "damage": {_json(damage)}, "counts": {_json(vars(counts))}}}'.encode()
     yield b"]}"
@@ -101,7 +105,7 @@ def _segments(participant_id: UUID, axis: Axis) -> Iterator[dict[str, Any]]:
         page = list(rows.filter(start_sample__gt=page[-1].start_sample)[:PAGE])
 
 
-def _gaps(participant_id: UUID, axis: Axis | None) -> Iterator[dict[str, Any]]:
+def _gaps(participant_id: UUID, axis: Axis | None, cause: Cause) -> Iterator[dict[str, Any]]:
     rows = LedgerEntry.objects.filter(
         participant=participant_id, kind=LedgerEntry.Kind.GAP
     ).order_by("started_at", "id")
@@ -114,7 +118,9 @@ def _gaps(participant_id: UUID, axis: Axis | None) -> Iterator[dict[str, Any]]:
                 start = round(axis.seconds(first, rate), 6)
                 end = round(axis.seconds(first + count, rate), 6)
             times = {"started_at": row.started_at, "ended_at": row.ended_at}
-            yield {"start": start, "end": end, "reason": row.reason, **times}
+            of_acs = cause(row.started_at, row.ended_at)
+            words = {"cause": of_acs or None, "text": gap_text(row.reason, of_acs)}
+            yield {"start": start, "end": end, "reason": row.reason, **words, **times}
         begin += PAGE
 
 

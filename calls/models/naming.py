@@ -1,4 +1,4 @@
-"""Display names that people give to participants: which are valid, and who gave them."""
+"""Display names given by people: validation, and an entry in the admin's history."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def valid_name(name: str) -> str:
 
 
 def note_naming(user: Any, participant_id: UUID) -> LogEntry:
-    """Notes in the admin's history who has named a participant, without the name or the number:
-    the history outlives the call.
+    """Adds an entry to the admin's history, without the name and the number: it outlives the
+    call.
     """
     entry: LogEntry = LogEntry.objects.create(
         user=user,

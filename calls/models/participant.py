@@ -18,8 +18,8 @@ from calls.models.subscription import database_now
 
 
 class NameSource(models.TextChoices):
-    """Who has given a participant its display name. One given by a person is never replaced by
-    events. "" also for rows of older versions, which had no names.
+    """The source of a display name. A name given by a person is never replaced by events. ""
+    also for rows of older versions, which had no names.
     """
 
     NOBODY = "", "Nobody"

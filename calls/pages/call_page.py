@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from calls.coverage.history import causes
 from calls.export.formats import FORMATS, Format
 from calls.models import Call, LedgerEntry, Segment, database_now
 from calls.pages.decorators import page
@@ -18,7 +19,7 @@ from calls.pages.events import Event, folded
 from calls.pages.timeline import seconds_after, timeline_of
 from calls.permissions import LISTEN, TO_LISTEN, TO_SEE, missing, to_get_audio
 from calls.serializers import CallSerializer
-from calls.wording import close_text, event_text
+from calls.wording import close_text, event_text, gap_text
 
 LINES = 100
 """Lines of events shown at first; "Show more" leads to all of them."""
@@ -86,11 +87,14 @@ def _events(call: Any, participants: list[dict[str, Any]], *, is_begun: bool) ->
         "kind", "reason", "detail", "started_at", "ended_at", "participant_id"
     )
     shown = list(entries[: MAX_ENTRIES + 1])
+    cause = causes(call.call_connection_id, call.correlation_id)
     lines = folded(
         Event(
             kind=kind,
             reason=reason,
-            text=event_text(kind, reason, detail),
+            text=gap_text(reason, cause(started_at, ended_at))
+            if kind == LedgerEntry.Kind.GAP
+            else event_text(kind, reason, detail),
             at=max(0.0, seconds_after(zero, started_at)),
             started_at=started_at,
             seconds=(ended_at - started_at).total_seconds() if ended_at else None,

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from calls.coverage.history import causes
 from calls.export.axis import Axis
 from calls.export.queries import axis_if_any
 from calls.models import Call, LedgerEntry, Participant, Segment
@@ -28,7 +29,7 @@ def timeline_of(call: Any) -> dict[str, Any]:
     """Returns `call, state, audio_started_at, duration_seconds, tracks, marks` of a call from
     `Call.objects.with_state`.
 
-    Five queries: extent, participants, segments, gaps, marks.
+    Six queries: extent, participants, segments, gaps, marks; with gaps, the events of ACS.
     """
     axis = axis_if_any(call.pk)
     participants = list(Participant.objects.filter(call=call))
@@ -84,6 +85,7 @@ def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
     Positions come from the samples of a gap (`streams.sealing.ledger.gap_entry`).
     """
     gaps: dict[UUID | None, list[dict[str, Any]]] = {}
+    cause = causes(call.call_connection_id, call.correlation_id)
     for entry in LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.GAP):
         start, count, rate = entry.start_sample, entry.sample_count, entry.sample_rate
         assert start is not None, "a gap has a place"
@@ -93,7 +95,7 @@ def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
             "start": round(axis.seconds(start, rate), 6),
             "end": round(axis.seconds(start + count, rate), 6),
             "reason": entry.reason,
-            "label": gap_text(entry.reason),
+            "label": gap_text(entry.reason, cause(entry.started_at, entry.ended_at)),
         }
         gaps.setdefault(entry.participant_id, []).append(gap)
     return gaps

@@ -28,6 +28,7 @@ from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 from zipstream import ZipStream
 
+from calls.coverage.history import causes
 from calls.export import manifest
 from calls.export.errors import ExportError, StoreUnavailable
 from calls.export.export import Export
@@ -140,7 +141,8 @@ def _manifest(
     archive: ZipStream, line: Line, call: Call, name: str
 ) -> Generator[bytes, None, None]:
     facts, axis = dict(CallSerializer(call).data), axis_if_any(call.pk)
-    archive.add(manifest.chunks(facts, axis, timezone.now()), name)
+    cause = causes(call.call_connection_id, call.correlation_id)
+    archive.add(manifest.chunks(facts, axis, timezone.now(), cause), name)
     line.manifest = name
     yield from archive.all_files()
 

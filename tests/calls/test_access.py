@@ -111,7 +111,7 @@ class Site:
         v1 = "api/v1/calls/<uuid:pk>/"
         audio = url_of(self.ended, "audio")
         yield Door("REST: calls", "api/v1/calls/", "/api/v1/calls/")
-        for rest in ("", "segments/", "manifest", "peaks"):
+        for rest in ("", "segments/", "events/", "manifest", "peaks"):
             yield Door(f"REST: call {rest}".strip(), v1 + rest, url_of(self.ended, rest))
         yield Door("REST: audio", v1 + "audio", audio)
         yield Door("REST: audio, download", v1 + "audio", f"{audio}?download=1")

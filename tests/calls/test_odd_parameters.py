@@ -57,6 +57,7 @@ class OddParameterTests(TransactionTestCase):
             "/api/v1/refusals/": ["from", "to", "reason", "from_acs", "cursor", "page_size"],
             url_of(call, "audio"): ["start", "end", "participant", "layout", "format"],
             url_of(call, "peaks"): ["points", "start", "end", "participant"],
+            url_of(call, "events/"): ["cursor", "page_size", "kind"],
             url_of(call, "segments/"): ["cursor", "page_size"],
             f"/calls/{call.pk}/": ["ledger", "part"],
             **{

@@ -1,1 +1,1 @@
-"""Addresses of what has happened: events of a call, refused handshakes."""
+"""Addresses of events of a call and of refused handshakes."""

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from calls.coverage.history import history
 from calls.identity import label_of
 from calls.models import Call, CallCoverage
 from calls.pages.coverage.rows import VERDICTS, reasons_of
@@ -17,7 +18,6 @@ from calls.pages.coverage.witnesses import (
     Witness,
     coverage_of,
     differences,
-    history,
     witnesses_of,
 )
 from calls.pages.decorators import page

@@ -9,11 +9,10 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from calls.coverage.acs_events import CallHistory, Event, history_of
+from calls.coverage.acs_events import CallHistory
 from calls.models import (
     Call,
     CallCoverage,
-    CallEvent,
     ExpectedCall,
     RefusedHandshake,
     Subscription,
@@ -21,9 +20,6 @@ from calls.models import (
 )
 from calls.times import length_text
 from calls.wording import REFUSALS, STREAMING_DETAILS, close_text
-
-MAX_EVENTS = 5_000
-"""Most events of a call that are read; a call has some dozens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +50,6 @@ class Witness:
         """The end that it states; None if it knows none."""
         ends = [each.ended_at for each in self.observations]
         return None if None in ends else max(end for end in ends if end)
-
-
-def history(call_connection_id: str, correlation_id: str) -> CallHistory:
-    """Returns what the events of ACS say about a call."""
-    events = CallEvent.objects.of_call(call_connection_id, correlation_id)
-    return history_of(
-        Event(each.type, each.occurred_at, each.received_at, each.sequence_number, each.data)
-        for each in events[:MAX_EVENTS]
-    )
 
 
 def witnesses_of(

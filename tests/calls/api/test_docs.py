@@ -27,7 +27,9 @@ class SchemaTests(TestCase):
 
     def test_it_has_exactly_the_addresses_of_rest(self) -> None:
         call = "/api/v1/calls/{id}"
-        below = [call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/")]
+        below = [
+            call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/", "/events/")
+        ]
         below.append(call + "/participants/{participant}/")
         self.assertCountEqual(
             self.schema()["paths"],

@@ -9,6 +9,7 @@ from uuid import uuid4
 from django.test import TestCase
 from django.utils.html import strip_tags
 
+from calls.coverage.history import history
 from calls.models import (
     Call,
     CallCoverage,
@@ -17,7 +18,7 @@ from calls.models import (
     FormerVerdict,
     RefusedHandshake,
 )
-from calls.pages.coverage.witnesses import coverage_of, history, witnesses_of
+from calls.pages.coverage.witnesses import coverage_of, witnesses_of
 from tests.calls.pages.coverage.examples import make_coverage, make_recorded
 from tests.calls.rows import START, make_call, make_participant, make_subscription
 from tests.people import person
