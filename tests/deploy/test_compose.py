@@ -102,7 +102,9 @@ class ComposeTests(TestCase):
         self.assertLessEqual(set(self.required), set(example))
         self.assertEqual(
             {
-                **{"SITE": "tls", "MINIO": "1", "S3_ACCESS_KEY_ID": "acsmedia"},
+                "SITE": "tls",
+                "MINIO": "1",
+                "S3_ACCESS_KEY_ID": "acsmedia",
                 "COMPOSE_PROFILES": "canary",
             },
             {name: value for name, value in example.items() if value},
