@@ -25,13 +25,14 @@ ALARMS = {
     "database_away": "The database is unreachable",
     "acs_refused": "ACS is being refused: calls are not recorded",
     "canary_failed": "Canary call failed: recording may be broken",
+    "calls_missing": "Calls were not recorded",
 }
 """Alarm name -> text, true while the alarm is active and afterwards."""
 
 ALARM_SEVERITIES = {
     "critical": (
         *("acs_refused", "not_written", "no_audio", "stalled", "disk_low"),
-        "canary_failed",
+        *("canary_failed", "calls_missing"),
     ),
     "major": (
         *("one_way", "dead_air", "wrong_rate", "odd_timestamp"),
@@ -50,7 +51,7 @@ def severity_of(alarm: str) -> str:
     return next(ranked, "major")
 
 
-INSTALLATION_ALARMS = ("canary_failed",)
+INSTALLATION_ALARMS = ("canary_failed", "calls_missing")
 """Alarms of the whole installation: a job reports them, not a recording process."""
 
 CANARY_FAILURES = {
@@ -250,6 +251,8 @@ def missing_text(reason: str) -> str:
     if reason.startswith(REFUSED):
         refusal = reason.removeprefix(REFUSED)
         return f"refused: {REFUSALS.get(refusal, refusal)}"
+    if reason.isdigit():  # a code of ACS
+        return f"ACS could not stream ({reason})"
     return _MISSING.get(reason) or STREAMING_DETAILS.get(reason) or _GAPS.get(reason, reason)
 
 

@@ -32,7 +32,7 @@ from coverage.exceptions import NoDataError
 ROOT = Path(__file__).resolve().parent.parent
 
 SHARED = {
-    "calls/coverage/witnesses.py": ("tests.calls.coverage.test_missing_time",),
+    "calls/coverage/judging/witnesses.py": ("tests.calls.coverage.judging.test_missing_time",),
     "calls/export/rendering.py": ("tests.calls.export.test_plan",),
     "streams/ingest/packets.py": ("tests.streams.acs.test_messages",),
     "streams/journal/records.py": (

@@ -1,9 +1,13 @@
 """Coverage: whether every call was recorded, by witnesses besides our own journals.
 
-acs_events.py       the history of a call by the events of ACS
-witnesses.py        statements of the witnesses, as plain data
-missing_time.py     expected time that was not recorded, with reasons
-reconciliation.py   the verdict
-spans.py            sets of times
-report.py           sums, bars and rows of a range of time
+acs_events.py    the history of a call by the events of ACS
+due.py           marks calls to be judged, in the transaction of a witness
+runner.py        the job that judges them
+loading.py       reads the witnesses of a call
+judging/         the verdict, as pure functions
+verdicts.py      verdicts as rows, and the events about them for other systems
+older_calls.py   calls recorded before there was coverage
+alarm.py         the alarm that calls were not recorded
+refusals.py      refused handshakes as rows
+report.py        sums, bars and rows of a range of time
 """

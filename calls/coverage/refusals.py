@@ -10,12 +10,19 @@ from threading import Event
 from django.db import transaction
 from django.db.models import Q
 
+from calls.coverage import due
 from calls.models import RefusedHandshake, database_now
 
 KEPT = timedelta(days=30)
 MOST_ROWS = 500_000
 """A flood that names a call in each handshake makes up to 500 rows a minute and reason."""
 REMOVED_AT_ONCE = 5_000
+
+SIGNED = ("expired", "not_yet_valid", "missing_claim", "wrong_issuer", "wrong_audience")
+"""Refusals of a token that Microsoft has signed: they prove a call. Anybody can cause the others,
+with the id of a call that never was.
+"""
+
 REMOVING_SECONDS = 15.0
 
 
@@ -29,6 +36,12 @@ def store(rows: Sequence[RefusedHandshake]) -> None:
             unique_fields=["id"],
             update_fields=["last_at", "count"],
         )
+        due.mark(_key_of(row) for row in rows if row.reason in SIGNED)
+        due.mark_known(_key_of(row) for row in rows if row.reason not in SIGNED)
+
+
+def _key_of(row: RefusedHandshake) -> due.CallKey:
+    return due.CallKey(row.call_connection_id, "", row.first_at)
 
 
 def remove_old(stopping: Event) -> None:

@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 ('due_at', models.DateTimeField(help_text='When it runs next.', null=True)),
                 ('ran_at', models.DateTimeField(null=True)),
                 ('last_error', models.CharField(blank=True, max_length=200)),
+                ('position', models.JSONField(default=dict, help_text='Where a long job goes on.')),
             ],
             options={
                 'ordering': ['name'],
@@ -116,7 +117,8 @@ class Migration(migrations.Migration):
                 ('more_than_four', models.BooleanField(db_default=False, default=False, help_text='Unmixed audio has at most four voices at a time: one may be missing by design.')),
                 ('facts', models.JSONField(default=dict, help_text='What each witness says, and what differs: times, participants.')),
                 ('due_at', models.DateTimeField(help_text='When to judge it next; null: not needed.', null=True)),
-                ('judged_at', models.DateTimeField(null=True)),
+                ('judged_at', models.DateTimeField(help_text='When this verdict was reached.', null=True)),
+                ('notify', models.BooleanField(db_default=True, default=True, help_text='Tell other systems of its verdicts: not of calls older than the coverage.')),
                 ('told_end_at', models.DateTimeField(help_text='When call.ended was sent out.', null=True)),
             ],
             options={
@@ -125,6 +127,17 @@ class Migration(migrations.Migration):
                 'ordering': ['-started_at', '-id'],
                 'default_permissions': ('view',),
                 'indexes': [models.Index(fields=['-started_at', '-id'], name='coverage_newest_first'), models.Index(condition=models.Q(('call_connection_id__startswith', 'canary-'), _negated=True), fields=['started_at'], include=('verdict', 'expected_seconds', 'recorded_seconds', 'is_refused', 'more_than_four'), name='coverage_sums'), models.Index(condition=models.Q(('verdict', 'complete'), _negated=True), fields=['-started_at', '-id'], name='coverage_faults'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='coverage_due'), models.Index(fields=['call_id'], name='coverage_of_call'), models.Index(fields=['correlation_id'], name='coverage_of_correlation')],
+            },
+        ),
+        migrations.CreateModel(
+            name='MissingTotal',
+            fields=[
+                ('reason', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('seconds', models.FloatField(default=0.0)),
+            ],
+            options={
+                'ordering': ['reason'],
+                'default_permissions': (),
             },
         ),
         migrations.CreateModel(

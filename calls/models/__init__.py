@@ -28,6 +28,7 @@ from calls.models.coverage.call_coverage import (
     CallCoverage,
     FormerVerdict,
     MissingTime,
+    MissingTotal,
     coverage_id_of,
 )
 from calls.models.coverage.canary import CanaryRun
@@ -85,6 +86,7 @@ __all__ = [
     "JobLease",
     "LedgerEntry",
     "MissingTime",
+    "MissingTotal",
     "NewEvent",
     "OutgoingEvent",
     "Participant",

@@ -27,6 +27,8 @@ from calls.identity import is_canary
 from calls.models import (
     AwaitedEnd,
     Call,
+    CallCoverage,
+    CallEvent,
     DiscardedAudio,
     EventType,
     LedgerEntry,
@@ -35,6 +37,7 @@ from calls.models import (
     Participant,
     Segment,
     Subscription,
+    coverage_id_of,
 )
 from calls.storage import audio_store
 
@@ -118,6 +121,7 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
             list(children.select_for_update().filter(call=call_id).order_by("pk").values_list("pk"))
         segments = _discard_segments(call_id)
         LedgerEntry.objects.filter(call=call_id).delete()
+        _forget(call)
         Call.objects.filter(pk=call_id).delete()  # cascades to participants and subscriptions
         _tell(call)
     log.info("call deleted", call=str(call_id), segments=segments)
@@ -141,6 +145,19 @@ def _tell(call: Call) -> None:
     }
     key = f"{call.pk}:{deleted_at.isoformat()}"  # audio that is sealed later makes it a call again
     OutgoingEvent.objects.add(NewEvent(EventType.CALL_DELETED.value, deleted_at, data, key))
+
+
+def _forget(call: Call) -> None:
+    """Deletes the events of ACS about a call, which name people, with its last recording. The
+    coverage of the call stays: numbers and times.
+    """
+    ids = (call.call_connection_id, call.correlation_id)
+    # One that is not judged yet never will be: from now on its recording counts as deleted.
+    unjudged = CallCoverage.objects.filter(id=coverage_id_of(*ids, call.pk), judged_at=None)
+    unjudged.update(facts={"recordings": 1})
+    others = Call.objects.filter(call_connection_id=ids[0]).exclude(pk=call.pk)
+    if not (ids[0] and others.exists()):
+        CallEvent.objects.of_call(*ids).delete()
 
 
 def sweep(seconds: float | None = None, stopping: Event | None = None) -> int:

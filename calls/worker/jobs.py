@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from calls.canary import jobs as canary
-from calls.coverage import refusals
+from calls.coverage import refusals, runner
 from calls.notifications import call_events
 from calls.notifications.webhooks import delivery
 from calls.notifications.webhooks.threads import Deliverer
@@ -28,6 +28,7 @@ class Job:
 MAX_SECONDS = 30.0
 
 JOBS: tuple[Job, ...] = (
+    Job("coverage", 5.0, runner.run),
     # Every ten minutes, so that a flood cannot fill the disk meanwhile.
     Job("refusals", 600.0, refusals.remove_old),
     Job("report_canary_alarm", 30.0, canary.report_alarm),

@@ -1,13 +1,14 @@
 """Ledger entries for the facts of a journal file besides its audio. Ids are derived, so an entry is
-written once.
+written once. `mark_calls` lets coverage know that a call has ended, or that audio has come late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from calls import identity
+from calls.coverage import due
 from calls.models import LedgerEntry
 from calls.times import from_microseconds, from_sample
 from streams.sealing.digest import Digest
@@ -111,3 +112,18 @@ def alarm_entries(digest: Digest) -> Iterator[LedgerEntry]:
             started_at=from_microseconds(alarm.since_us),
             ended_at=None if alarm.until_us is None else from_microseconds(alarm.until_us),
         )
+
+
+def mark_calls(digests: Sequence[Digest]) -> None:
+    """Marks the calls of sockets that are over, to be judged. Other files concern only calls that
+    were judged before: then audio has come late. Call it in the transaction of the rows.
+    """
+    due.mark(_key_of(one) for one in digests if one.ending)
+    due.mark_judged(_key_of(one) for one in digests if not one.ending)
+
+
+def _key_of(digest: Digest) -> due.CallKey:
+    handshake = digest.handshake
+    ids = (handshake.call_connection_id, handshake.correlation_id)
+    at = from_microseconds(handshake.connected_at_us)
+    return due.CallKey(*ids, at, UUID(handshake.call_id))

@@ -188,6 +188,7 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
             _leave(one)
         entries = [entry for one in additions for entry in _entries(one, others)]
         _write_entries(entries)
+        ledger.mark_calls([one.digest for one in additions])
 
 
 def _write_entries(entries: Sequence[LedgerEntry]) -> None:

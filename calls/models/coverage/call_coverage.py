@@ -9,13 +9,19 @@ from django.db import models
 from calls import identity
 
 
-def coverage_id_of(call_connection_id: str, correlation_id: str) -> UUID:
+def coverage_id_of(
+    call_connection_id: str, correlation_id: str, call_id: UUID | None = None
+) -> UUID:
     """Returns the id of the coverage of a call connection. Without a connection id it is that of
-    the correlation id, and is joined to the connection's once a witness names both.
+    the correlation id, and is joined to the connection's once a witness names both. A recording
+    with neither is a call by itself.
     """
     if call_connection_id:
         return uuid5(identity.NAMESPACE, f"coverage:{call_connection_id}")
-    return uuid5(identity.NAMESPACE, f"coverage-of-correlation:{correlation_id}")
+    if correlation_id:
+        return uuid5(identity.NAMESPACE, f"coverage-of-correlation:{correlation_id}")
+    assert call_id, "a witness names the call"
+    return uuid5(call_id, "coverage")
 
 
 COUNTED = ~models.Q(call_connection_id__startswith=identity.CANARY_PREFIX)
@@ -60,7 +66,12 @@ class CallCoverage(models.Model):
         default=dict, help_text="What each witness says, and what differs: times, participants."
     )
     due_at = models.DateTimeField(null=True, help_text="When to judge it next; null: not needed.")
-    judged_at = models.DateTimeField(null=True)
+    judged_at = models.DateTimeField(null=True, help_text="When this verdict was reached.")
+    notify = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Tell other systems of its verdicts: not of calls older than the coverage.",
+    )
     told_end_at = models.DateTimeField(null=True, help_text="When call.ended was sent out.")
 
     class Meta:
@@ -113,6 +124,22 @@ class MissingTime(models.Model):
         ordering = ["started_at", "id"]
         default_permissions = ()
         indexes = [models.Index(fields=["started_at"], name="missing_time_started")]
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.seconds:.1f} s"
+
+
+class MissingTotal(models.Model):
+    """All missing seconds of one reason that were ever found, for a counter that never goes down: a
+    verdict that is replaced by a better one subtracts nothing.
+    """
+
+    reason = models.CharField(max_length=64, primary_key=True)
+    seconds = models.FloatField(default=0.0)
+
+    class Meta:
+        ordering = ["reason"]
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.reason} {self.seconds:.1f} s"

@@ -14,6 +14,7 @@ class JobLease(models.Model):
     due_at = models.DateTimeField(null=True, help_text="When it runs next.")
     ran_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=200, blank=True)
+    position = models.JSONField(default=dict, help_text="Where a long job goes on.")
 
     class Meta:
         ordering = ["name"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db import transaction
+
+from calls.coverage import due
 from calls.identity import event_row_id
 from calls.models import CallEvent
 from streams.acs.webhooks.parsing import ReceivedEvent
@@ -34,4 +37,8 @@ def store(source: CallEvent.Source, events: Iterable[ReceivedEvent], received_at
         )
         for event in events
     ]
-    CallEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+    with transaction.atomic():
+        CallEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
+        due.mark(
+            due.CallKey(row.call_connection_id, row.correlation_id, row.occurred_at) for row in rows
+        )

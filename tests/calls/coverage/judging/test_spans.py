@@ -8,7 +8,15 @@ from unittest import TestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.coverage.spans import Span, difference, intersection, length, overlap, union, widened
+from calls.coverage.judging.spans import (
+    Span,
+    difference,
+    intersection,
+    length,
+    overlap,
+    union,
+    widened,
+)
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=6)
 

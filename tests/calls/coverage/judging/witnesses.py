@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from calls.coverage.spans import Span
-from calls.coverage.witnesses import (
+from calls.coverage.judging.spans import Span
+from calls.coverage.judging.witnesses import (
     Events,
     Gap,
     Interruption,

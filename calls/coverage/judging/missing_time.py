@@ -13,8 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from calls.coverage.spans import Span, difference, intersection, length, overlap, union, widened
-from calls.coverage.witnesses import Events, Refusal, Socket, Track
+from calls.coverage.judging.spans import (
+    Span,
+    difference,
+    intersection,
+    length,
+    overlap,
+    union,
+    widened,
+)
+from calls.coverage.judging.witnesses import Events, Refusal, Socket, Track
 
 SECOND_US = 1_000_000
 

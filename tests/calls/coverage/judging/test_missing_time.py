@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from unittest import TestCase
 
-from calls.coverage.missing_time import Found, Recording, missing_time, more_than_four
-from tests.calls.coverage.witnesses import (
+from calls.coverage.judging.missing_time import Found, Recording, missing_time, more_than_four
+from tests.calls.coverage.judging.witnesses import (
     ALICE,
     BOB,
     SECOND,

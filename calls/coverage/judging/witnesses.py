@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from calls.coverage.spans import Span
+from calls.coverage.judging.spans import Span
 
 
 class Presence(NamedTuple):

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from calls.coverage.missing_time import (
+from calls.coverage.judging.missing_time import (
     MOST_VOICES,
     REFUSED,
     SECOND_US,
@@ -27,8 +27,8 @@ from calls.coverage.missing_time import (
     missing_time,
     more_than_four,
 )
-from calls.coverage.spans import Span, overlap
-from calls.coverage.witnesses import Events, Refusal, Socket, Statement, Track, Witnesses
+from calls.coverage.judging.spans import Span, overlap
+from calls.coverage.judging.witnesses import Events, Refusal, Socket, Statement, Track, Witnesses
 
 SAME_CLOCK_US = 2 * SECOND_US
 TOLERANCE_US = 3 * SECOND_US
@@ -110,7 +110,8 @@ def reconcile(witnesses: Witnesses) -> Judgement | None:
         refusals=refusals,
         events=witnesses.events,
     )
-    if stated[0] == stated[1] and not (witnesses.tracks or _has_failed(witnesses)):
+    is_proven = witnesses.tracks or witnesses.statements or _has_failed(witnesses)
+    if stated[0] == stated[1] and not is_proven:
         return None  # an end without a beginning: it was never connected
     return _judgement(witnesses, recording, own, basis, (ahead_us, shift_us))
 
@@ -233,9 +234,11 @@ def _verdict(witnesses: Witnesses, recording: Recording, found: Found, basis: Ba
         if basis is Basis.JOURNAL and witnesses.has_neighbours:
             return "unexpected"
         return "partial" if found.missing else "complete"
-    if _has_failed(witnesses):
+    length_us = recording.expected[1] - recording.expected[0]
+    is_endless = basis is Basis.STATEMENTS and length_us == 0  # of no known length
+    if _has_failed(witnesses) or is_endless:
         return "missing"
-    is_short = recording.expected[1] - recording.expected[0] <= recording.tolerance_us
+    is_short = length_us <= recording.tolerance_us
     return "complete" if is_short or not found.missing else "missing"
 
 

@@ -10,10 +10,10 @@ from unittest import TestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.coverage.reconciliation import Basis, Judgement, reconcile
-from calls.coverage.spans import overlap
-from calls.coverage.witnesses import Events, Gap, Track, Witnesses
-from tests.calls.coverage.witnesses import (
+from calls.coverage.judging.reconciliation import Basis, Judgement, reconcile
+from calls.coverage.judging.spans import overlap
+from calls.coverage.judging.witnesses import Events, Gap, Track, Witnesses
+from tests.calls.coverage.judging.witnesses import (
     ALICE,
     BOB,
     SECOND,
@@ -138,7 +138,12 @@ class ExpectedTime(TestCase):
     def test_a_statement_without_an_end_lasts_as_long_as_the_recording(self) -> None:
         found = judged(call(statements=statement(0, None), **RECORDED))
         self.assertEqual((found.end_us, found.verdict), (us(60), "complete"))
-        self.assertIsNone(reconcile(call(statements=statement(0, None))))
+
+    def test_a_stated_call_of_no_known_length_is_missing(self) -> None:
+        found = judged(call(statements=statement(0, None)))
+        self.assertEqual((found.verdict, found.expected_us), ("missing", 0))
+        short = judged(call(statements=statement(0, 8)))
+        self.assertEqual((short.verdict, short.expected_us), ("complete", 0))
 
     def test_an_end_before_the_beginning_is_no_time(self) -> None:
         self.assertEqual(

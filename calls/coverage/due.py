@@ -1,0 +1,100 @@
+"""Marks calls to be judged. Call it in the transaction that writes a witness.
+
+So no witness is overlooked, however late it is committed: the row of the call is locked until then,
+and the job that judges waits for the lock before it reads the witnesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Case, F, Q, Value, When
+
+from calls.identity import is_canary
+from calls.models import CallCoverage, coverage_id_of, database_now
+
+AGAIN = timedelta(seconds=5)
+"""From something late until the call is judged again: what comes with it is read with it."""
+
+
+class CallKey(NamedTuple):
+    """The names of a call by one witness, and the time of the witness. `call_id` is needed only for
+    a recording without ids of ACS.
+    """
+
+    call_connection_id: str
+    correlation_id: str
+    at: datetime
+    call_id: UUID | None = None
+
+    @property
+    def coverage_id(self) -> UUID:
+        return coverage_id_of(self.call_connection_id, self.correlation_id, self.call_id)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it names a call, and no canary call."""
+        names = (self.call_connection_id, self.correlation_id, self.call_id)
+        return any(names) and not is_canary(self.call_connection_id)
+
+
+def mark(keys: Iterable[CallKey]) -> None:
+    """Marks calls to be judged: `COVERAGE_DELAY_SECONDS` from now, or at once if they have been
+    judged before. Creates the rows that are missing. Two or three statements for any number.
+    """
+    wanted = {key.coverage_id: key for key in keys if key.is_counted}
+    if not wanted:
+        return
+    rows = [_new_row(wanted[coverage_id]) for coverage_id in sorted(wanted)]
+    CallCoverage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    if len(wanted) > 1:  # locked in the same order everywhere
+        locked = CallCoverage.objects.select_for_update(no_key=True).filter(id__in=wanted)
+        list(locked.order_by("id").values_list("id"))
+    _set_due(Q(id__in=wanted))
+
+
+def mark_known(keys: Iterable[CallKey]) -> None:
+    """Marks the calls that another witness has named, and creates no row."""
+    if ids := {key.coverage_id for key in keys if key.is_counted}:
+        _set_due(Q(id__in=ids))
+
+
+def mark_judged(keys: Iterable[CallKey]) -> None:
+    """Marks the calls that have been judged before: something of them has come late."""
+    if ids := {key.coverage_id for key in keys if key.is_counted}:
+        _set_due(Q(id__in=ids, judged_at__isnull=False))
+
+
+def mark_range(start: datetime, end: datetime) -> None:
+    """Marks the judged calls that started in a range of time: there are witnesses of others now.
+    Index: coverage_newest_first.
+    """
+    _set_due(Q(started_at__gte=start, started_at__lte=end, judged_at__isnull=False))
+
+
+def _set_due(condition: Q) -> None:
+    # Unconditional in what the job writes: an update that skipped a locked row by its former
+    # `due_at` would be lost.
+    first = database_now() + timedelta(seconds=settings.COVERAGE_DELAY_SECONDS)
+    again = database_now() + min(AGAIN, timedelta(seconds=settings.COVERAGE_DELAY_SECONDS))
+    due_at = Case(When(judged_at=None, then=first), default=again)
+    CallCoverage.objects.filter(condition).update(
+        due_at=Case(When(Q(due_at=None) | Q(due_at__gt=due_at), then=due_at), default=F("due_at")),
+        notify=Case(When(judged_at=None, then=Value(value=True)), default=F("notify")),
+    )
+
+
+def _new_row(key: CallKey) -> CallCoverage:
+    delay = timedelta(seconds=settings.COVERAGE_DELAY_SECONDS)
+    return CallCoverage(
+        id=key.coverage_id,
+        call_connection_id=key.call_connection_id,
+        correlation_id=key.correlation_id,
+        call_id=None if key.call_connection_id or key.correlation_id else key.call_id,
+        started_at=key.at,
+        due_at=database_now() + delay,
+    )
