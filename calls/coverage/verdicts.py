@@ -251,7 +251,8 @@ def _notify(
     number = FormerVerdict.objects.filter(coverage=row).count()
     assert row.judged_at, "it has been judged"
     data = payload_of(row, by_reason(spans))
-    outbox.add(event_type, row.judged_at, data, key=f"{row.id}:{number}")
+    key = f"{row.id}:{number}"
+    outbox.add(event_type, row.judged_at, data, key=key, call_id=row.call_id)
     return event_type
 
 

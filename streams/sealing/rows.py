@@ -186,8 +186,7 @@ def write(additions: Iterable[Addition], now: datetime) -> None:
         Segment.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT)
         for one in additions:
             _leave(one)
-        entries = [entry for one in additions for entry in _entries(one, others)]
-        _write_entries(entries)
+        _write_entries([entry for one in additions for entry in _entries(one, others)])
         ledger.mark_calls([one.digest for one in additions])
 
 

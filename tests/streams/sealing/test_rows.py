@@ -228,7 +228,7 @@ class Batches(TestCase):
         with CaptureQueriesContext(connection) as of_many:
             rows.write(self.additions(1)[1:], NOW)
         self.assertEqual(len(of_one), len(of_many))
-        self.assertLessEqual(len(of_many), 10)
+        self.assertLessEqual(len(of_many), 11)
 
     def test_are_written_all_or_none(self) -> None:
         rows.write(self.additions(0), NOW)
