@@ -135,6 +135,7 @@ class Recorder:
             sealer = self._sealer_for(self._spool_folder, folder.path)
             sealer.refusals = lambda: self._refusals.last_hour(time.monotonic())
             sealer.refused = self._refused
+            sealer.alarms = lambda: self._alarm_monitor.on
             self._running = Running(folder, Syncer(folder.path, self._fsync_seconds), sealer)
             self._running.syncer.start()
             self._running.sealer.start()

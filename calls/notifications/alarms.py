@@ -6,9 +6,9 @@ that it does not contain any more is cleared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -16,9 +16,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from calls import identity
-from calls.models import RaisedAlarm
+from calls.identity import CANARY_PREFIX
+from calls.models import Call, RaisedAlarm
 from calls.notifications import outbox
+from calls.search import uuid_in
 from calls.wording import ALARMS, severity_of
+
+LOST_AFTER = timedelta(minutes=2)
+"""Recorders report every five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,10 @@ def report(origin: str, alarms: Sequence[ActiveAlarm]) -> None:
         active = RaisedAlarm.objects.select_for_update().filter(origin=origin, cleared_at=None)
         before = {row.id: row for row in active}
         wanted = {alarm_id_of(origin, alarm): alarm for alarm in alarms}
+        canaries = _canaries_among(wanted[new] for new in wanted.keys() - before.keys())
         for alarm_id, alarm in wanted.items():
+            if alarm.call_id in canaries:
+                continue
             if alarm_id not in before:
                 _raise(alarm_id, origin, alarm, now)
             elif before[alarm_id].detail != alarm.detail:
@@ -52,6 +60,27 @@ def report(origin: str, alarms: Sequence[ActiveAlarm]) -> None:
         RaisedAlarm.objects.filter(id__in=before.keys() & wanted.keys()).update(seen_at=now)
         for alarm_id in before.keys() - wanted.keys():
             _clear(before[alarm_id], now)
+
+
+def clear_all(origin: str, ended: str) -> None:
+    """Clears the alarms of an origin that reports no more; `ended`: why, for `detail`. Raises
+    `django.db.Error`.
+    """
+    with transaction.atomic():
+        active = RaisedAlarm.objects.select_for_update().filter(origin=origin, cleared_at=None)
+        for row in active:
+            row.detail = {**row.detail, "ended": ended}
+            _clear(row, timezone.now())
+
+
+def clear_lost(now: datetime) -> None:
+    """Clears the alarms of processes that have not reported for `LOST_AFTER`. Raises
+    `django.db.Error`.
+    """
+    silent = RaisedAlarm.objects.filter(cleared_at=None, seen_at__lt=now - LOST_AFTER)
+    for origin in set(silent.order_by().values_list("origin", flat=True)):
+        if uuid_in(origin):  # not a job, which reports when it runs
+            clear_all(origin, "process_lost")
 
 
 def alarm_id_of(origin: str, alarm: ActiveAlarm) -> UUID:
@@ -75,6 +104,15 @@ def payload_of(row: RaisedAlarm) -> dict[str, Any]:
     }
 
 
+def _canaries_among(alarms: Iterable[ActiveAlarm]) -> set[UUID]:
+    """Returns the canary calls of alarms: they have an alarm of their own (calls/canary/)."""
+    call_ids = {alarm.call_id for alarm in alarms if alarm.call_id}
+    if not call_ids:
+        return set()
+    canaries = Call.objects.filter(pk__in=call_ids, call_connection_id__startswith=CANARY_PREFIX)
+    return set(canaries.values_list("pk", flat=True))
+
+
 def _raise(alarm_id: UUID, origin: str, alarm: ActiveAlarm, now: datetime) -> None:
     """Inserts the row. One that was cleared becomes active again: its origin had been silent."""
     row = RaisedAlarm(
@@ -96,6 +134,6 @@ def _raise(alarm_id: UUID, origin: str, alarm: ActiveAlarm, now: datetime) -> No
 
 def _clear(row: RaisedAlarm, now: datetime) -> None:
     row.cleared_at = max(now, row.raised_at)
-    RaisedAlarm.objects.filter(id=row.id).update(cleared_at=row.cleared_at)
+    row.save(update_fields=["cleared_at", "detail"])
     key = f"{row.id}:{now.isoformat()}"
     outbox.add(outbox.ALARM_CLEARED, row.cleared_at, payload_of(row), key=key)

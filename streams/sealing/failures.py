@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,8 +20,10 @@ from uuid import UUID, uuid5
 import structlog
 from django.db import Error as DatabaseError
 
-from calls.live.messages import Refusals
+from calls.live.messages import AlarmNews, Refusals
 from calls.models import FailedJournal, RecorderProcess
+from calls.notifications import alarms
+from calls.notifications.alarms import ActiveAlarm
 from streams.journal.spool import JOURNALS, SET_ASIDE
 from streams.refused import RefusedSource
 from streams.refused_rows import write_refused
@@ -35,6 +37,8 @@ MAX_NOTED = 1_000
 """Failed files that one process remembers; with more than that something is wrong with all of
 them, and a thousand show it.
 """
+OUTAGE = timedelta(seconds=30)
+"""Time between two reports of this process after which the database counts as having been away."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 """Age at which the row of a process without a heartbeat is deleted."""
 
@@ -74,6 +78,8 @@ class FailureLog:
         self._failures: dict[Path, _Failure] = {}
         self._began = began
         self._searched_at: datetime | None = None
+        self._reported_at: datetime | None = None
+        self._steady_since = began
         # Folders that had rows: a folder is removed once it is sealed, its rows are still there.
         self._folders_with_rows: set[str] = set()
 
@@ -107,9 +113,27 @@ class FailureLog:
             FailedJournal.objects.filter(id__in=requested.values()).update(retry_asked_at=None)
         return {path for stem in requested if (path := _prepare_retry(stem))}
 
-    def write_refused(self, source: RefusedSource) -> None:
-        """Writes rows of refused handshakes. Raises `django.db.Error`: they wait."""
-        write_refused(source, UUID(self._own.name))
+    def write_news(
+        self, refused: RefusedSource, active: Sequence[AlarmNews] | None, now: datetime
+    ) -> None:
+        """Writes rows of refused handshakes, and of alarms. Raises `django.db.Error`: they wait."""
+        write_refused(refused, UUID(self._own.name))
+        self.report_alarms(active, now)
+
+    def report_alarms(self, active: Sequence[AlarmNews] | None, now: datetime) -> None:
+        """Writes the active alarms of this process, and clears alarms of processes that are gone.
+
+        Does nothing while they are not known. Raises `django.db.Error`.
+        """
+        if active is not None:
+            alarms.report(self._own.name, [_alarm_of(news) for news in active])
+        # After an outage of the database, processes that live look as if they were gone, until they
+        # have reported again.
+        if self._reported_at is None or abs(now - self._reported_at) > OUTAGE:
+            self._steady_since = now
+        self._reported_at = now
+        if abs(now - self._steady_since) >= alarms.LOST_AFTER:
+            alarms.clear_lost(now)
 
     def _write_process(self, status: ProcessStatus, now: datetime) -> None:
         row = RecorderProcess(
@@ -204,11 +228,21 @@ def write_last_refused(own: Path, source: RefusedSource) -> None:
 
 
 def forget_process(own: Path) -> None:
-    """Deletes the row of a process that is stopped in good order."""
+    """Deletes the row of a process that is stopped in good order, and clears its alarms."""
     try:
+        alarms.clear_all(own.name, "process_stopped")
         RecorderProcess.objects.filter(id=UUID(own.name)).delete()
     except DatabaseError as error:  # it will be deleted with the rows of dead processes
         log.info("process row not deleted", error=type(error).__name__)
+
+
+def _alarm_of(news: AlarmNews) -> ActiveAlarm:
+    return ActiveAlarm(
+        news["alarm"],
+        UUID(news["call"]) if news["call"] else None,
+        UUID(news["participant"]) if news["participant"] else None,
+        datetime.fromisoformat(news["since"]),
+    )
 
 
 def _file_of(stem: Path) -> Path | None:

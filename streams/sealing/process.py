@@ -4,8 +4,9 @@ As a thread it would share the interpreter with the event loop: each time a pack
 loop releases the lock, and waits up to 5 ms to get it back. A process also has a lower priority, so
 sockets come first when there is one core for all.
 
-    recorder ── stdin: a dot wakes, a line has counts or rows of refused handshakes, "!" means that
-                the recorder is being stopped in good order, the end of the pipe ends ──▶ sealer
+    recorder ── stdin: a dot wakes, a line has counts or rows of refused handshakes, or active
+                alarms, "!" means that the recorder is being stopped in good order, the end of the
+                pipe ends ──▶ sealer
              ◀── stdout: a `SealerReport` in a line, twice a second ──
 
 The pipe closes with the recorder's process, however it died, so no sealer outlives its recorder
@@ -34,7 +35,9 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from calls.live.messages import Refusals
+from calls.live.messages import AlarmNews, Refusals
+from streams import alarm_lines
+from streams.alarm_lines import AlarmSource, ReceivedAlarms
 from streams.journal.backlog import backlog_of
 from streams.refused import ReceivedRows, RefusedSource, lines_of, rows_in
 from streams.sealing.backlog_watch import BacklogWatch
@@ -62,6 +65,8 @@ class SealerHandle(Protocol):
     """Returns the refused handshakes of the last hour. Set by the recorder, called in a thread."""
     refused: RefusedSource
     """Rows of refused handshakes, which the sealer writes. Set by the recorder."""
+    alarms: AlarmSource
+    """The active alarms, which the sealer writes. Set by the recorder."""
 
     @property
     def backlog(self) -> Backlog: ...
@@ -113,6 +118,7 @@ class SealerProcess:
         self._report = SealerReport(0, {}, Backlog())
         self.refusals: Callable[[], Refusals] = no_refusals
         self.refused: RefusedSource = ReceivedRows()
+        self.alarms: AlarmSource = lambda: None
         self._refused_sent = 0  # revision of the last row that the present child was sent
 
     @property
@@ -167,6 +173,10 @@ class SealerProcess:
                 return
             self._refused_sent = revision
 
+    def _send_alarms(self, alarms: Sequence[AlarmNews]) -> bool:
+        """Sends a report of all active alarms; False if the pipe is full."""
+        return all(self._write(line) for line in alarm_lines.lines_of(alarms))
+
     def _write(self, message: bytes) -> bool:
         """Writes to the child; False if the pipe is full or the child has died. At most 4096 bytes:
         then all or nothing is written.
@@ -206,11 +216,14 @@ class SealerProcess:
         """Reads the reports of a sealer until it ends, then adds its totals to those before it."""
         assert child.stdout, "it was asked for"
         told = no_refusals()
+        active: list[AlarmNews] | None = None
         self._refused_sent = 0
         for line in child.stdout:
             if (refusals := self.refusals()) != told:
                 told = refusals if self._write(msgspec.json.encode(refusals) + b"\n") else told
             self._send_refused()
+            if (alarms := self.alarms()) != active and alarms is not None:
+                active = alarms if self._send_alarms(alarms) else active
             try:
                 self._report = msgspec.json.decode(line, type=SealerReport)
             except msgspec.DecodeError:
@@ -280,6 +293,8 @@ class Inbox:
     def __init__(self, sealer: SealerHandle) -> None:
         self._sealer = sealer
         self._sealer.refused = self.refused = ReceivedRows()
+        self._alarms = ReceivedAlarms()
+        self._sealer.alarms = lambda: self._alarms.alarms
         self._unread = b""
         self.has_goodbye = False
 
@@ -306,6 +321,8 @@ class Inbox:
     def _take_line(self, line: bytes) -> None:
         if line.startswith(b"["):
             self.refused.receive(rows_in(line))
+        elif line.startswith(alarm_lines.MARK):
+            self._alarms.receive(line)
         else:
             refusals = msgspec.json.decode(line, type=Refusals)
             self._sealer.refusals = lambda: refusals

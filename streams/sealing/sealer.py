@@ -35,7 +35,7 @@ from django.db import DataError, IntegrityError, connections
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
-from calls.live.messages import Refusals
+from calls.live.messages import AlarmNews, Refusals
 from calls.storage import StoreUnreachable, cause_of
 from calls.storage.sweeper import Sweeper
 from streams.journal import spool
@@ -101,17 +101,17 @@ class Sealer:
         self._retry_at: dict[Path, float] = {}  # files that failed by their own fault
         self._failed_files: set[Path] = set()  # in this round
         self._waits_until: dict[Path, float] = {}  # files whose socket waits for an earlier one
-        self._has_more = False  # the round ended with files left to seal
+        self._has_more, self._last_error = False, ""  # the round ended with files left to seal
         self._backoff_seconds = ROUND_SECONDS
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
         self._failed_this_round: Counter[SealStage] = Counter()
         self._failure_log = FailureLog(spool_folder, own, timezone.now())
-        self._last_error = ""
         self.held: list[Path] = []  # folders of dead processes that are being sealed
         self._backlog_watch = BacklogWatch(spool_folder, own, self.held, clock)
         self.refusals: Callable[[], Refusals] = lambda: Refusals(from_acs={}, others={})
         self.refused: RefusedSource = ReceivedRows()
+        self.alarms: Callable[[], list[AlarmNews] | None] = lambda: None
         self.segments_sealed, self.backlog = 0, Backlog()
         self.failures: dict[SealStage, int] = {"store": 0, "database": 0, "journal": 0}
 
@@ -330,7 +330,7 @@ class Sealer:
         )
         for path in self._failure_log.sync(status, timezone.now()):
             self._retry_at.pop(path, None)
-        self._failure_log.write_refused(self.refused)
+        self._failure_log.write_news(self.refused, self.alarms(), timezone.now())
 
     def _read_open(self, name: str, updates: list[JournalUpdate]) -> None:
         if (update := self._open_journals.read(name)) is None:

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class SentDigest(models.Model):
-    """A day whose digest has been sent, so that it is sent once."""
+    """A day with a digest that has been sent, so that it is sent once."""
 
     day = models.DateField(primary_key=True)
     sent_at = models.DateTimeField()

@@ -63,7 +63,7 @@ class OutgoingEventQuerySet(models.QuerySet["OutgoingEvent"]):
     def add(self, *new_events: NewEvent) -> None:
         """Writes events, each with a delivery for every enabled endpoint that wants its type.
 
-        Leaves out those that exist. An endpoint that is added or enabled later does not get them.
+        Leaves out events that exist. An endpoint that is added or enabled later does not get them.
         """
         ids = [event.id for event in new_events]
         known = set(self.filter(pk__in=ids).values_list("pk", flat=True))
@@ -153,7 +153,7 @@ class WebhookDelivery(models.Model):
 
 
 class AwaitedEnd(models.Model):
-    """A call whose start was told to others, and whose end was not yet, or may change.
+    """A call with a start that was told to others, and an end that was not yet, or may change.
 
     Few rows: calls that were live a moment ago. So an upgrade tells nothing of earlier calls.
     """
@@ -172,7 +172,7 @@ class AwaitedEnd(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One request to an endpoint, and what came of it."""
+    """One request to an endpoint, and its outcome."""
 
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="history")
     started_at = models.DateTimeField()

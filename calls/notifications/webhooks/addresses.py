@@ -1,4 +1,4 @@
-"""Addresses that a webhook may not reach: those inside this network. PURE.
+"""Addresses inside this network, which a webhook may not reach. PURE.
 
 Otherwise anybody who may add an endpoint could let the server send requests to services that only
 it can reach, such as databases and the metadata service of a cloud (SSRF).

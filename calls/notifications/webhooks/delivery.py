@@ -1,6 +1,6 @@
-"""Deliveries of events: which one is due, one attempt, and what comes of it.
+"""Deliveries of events: the next one that is due, one attempt, and its outcome.
 
-| answer | what follows |
+| answer | outcome |
 | --- | --- |
 | 2xx | delivered |
 | 410 | the endpoint is disabled, and its waiting deliveries are given up |

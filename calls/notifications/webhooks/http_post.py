@@ -70,7 +70,7 @@ def check_url(url: str) -> SplitResult:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Sends a request and returns the answer, whatever its status. Raises `DeliveryError`."""
+    """Sends a request and returns the answer of any status. Raises `DeliveryError`."""
     parts = check_url(url)
     deadline = time.monotonic() + TOTAL_SECONDS
     target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"

@@ -12,7 +12,8 @@ from django.test import TestCase
 
 from calls.models import OutgoingEvent, RaisedAlarm
 from calls.notifications import outbox
-from calls.notifications.alarms import ActiveAlarm, report
+from calls.notifications.alarms import ActiveAlarm, clear_all, report
+from tests.calls.rows import make_call
 
 SINCE = datetime(2026, 11, 30, 12, tzinfo=UTC)
 CALL = UUID("11111111-1111-4111-8111-111111111111")
@@ -101,3 +102,24 @@ class Reports(TestCase):
         with failing, self.assertRaises(DatabaseError):
             report("process-1", [DISK])
         self.assertFalse(RaisedAlarm.objects.exists())
+
+    def test_of_canary_calls_are_left_out(self) -> None:
+        canary, call = make_call("canary-1"), make_call("connection-1")
+        since = SINCE
+        report("process-1", [ActiveAlarm("stalled", one.pk, None, since) for one in (canary, call)])
+        self.assertEqual(RaisedAlarm.objects.get().call_id, call.pk)
+        self.assertEqual(told(), [("alarm.raised", "stalled")])
+
+
+class Endings(TestCase):
+    def test_of_a_process_clear_its_alarms_and_say_why(self) -> None:
+        report("process-1", [DISK, STALLED])
+        report("process-2", [DISK])
+        clear_all("process-1", "process_stopped")
+        cleared = RaisedAlarm.objects.filter(origin="process-1").exclude(cleared_at=None)
+        self.assertEqual({row.detail["ended"] for row in cleared}, {"process_stopped"})
+        self.assertEqual(cleared.get(name="disk_low").detail["free_bytes"], 1)
+        self.assertEqual(RaisedAlarm.objects.get(cleared_at=None).origin, "process-2")
+        event = OutgoingEvent.objects.filter(type="alarm.cleared").first()
+        assert event, "it is told"
+        self.assertEqual(event.data["detail"]["ended"], "process_stopped")

@@ -10,10 +10,12 @@ from unittest import IsolatedAsyncioTestCase
 
 from calls.live.messages import News
 from streams.acs.messages import ACS
+from streams.alarm_lines import AlarmSource
 from streams.ingest.packets import AudioData, AudioMetadata, DtmfData, Malformed, Message, Sender
 from streams.ingest.stream import Stream
 from streams.journal.records import Audio, Closed, Counts, Dtmf, Handshake, Metadata, Record, Voice
 from streams.recorder import Recorder
+from streams.refused import ReceivedRows, RefusedSource
 from streams.sealing.process import no_refusals
 from streams.stats import Backlog, SealStage
 from tests.streams.streams import ALICE, PACKET, START_US, audio, dtmf, metadata, read
@@ -50,6 +52,8 @@ class IdleSealer:
     def __init__(self, _spool: Path, _own: Path) -> None:
         self.failures: dict[SealStage, int] = {}
         self.refusals = no_refusals
+        self.refused: RefusedSource = ReceivedRows()
+        self.alarms: AlarmSource = lambda: None
 
     def start(self) -> None: ...
 

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 from django.utils import timezone
 
-from calls.live.messages import NO_RECORDERS, Refusals
-from calls.models import FailedJournal, RecorderProcess, Segment
+from calls.live.messages import NO_RECORDERS, AlarmNews, Refusals
+from calls.models import FailedJournal, RaisedAlarm, RecorderProcess, Segment
 from streams.journal import spool
 from streams.sealing import steps
 from streams.sealing.failures import CHECK_SECONDS, FailureLog, ProcessStatus, forget_process
 from streams.sealing.sealer import FAILURES_SECONDS, LONGEST_BACKOFF_SECONDS
 from streams.stats import Backlog
+from tests.calls.rows import make_alarm
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
 from tests.streams.spools import SpoolTest, database_away
+from tests.streams.test_alarm_lines import some_alarms
 
 
 class ProcessRow(SpoolTest):
@@ -223,3 +226,49 @@ class SetAside(SpoolTest):
         self.rounds()
         self.assertEqual(self.rows(), [])
         self.assertGreater(Segment.objects.count(), 0)
+
+
+class ActiveAlarms(SpoolTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.began = timezone.now()
+        self.failure_log = FailureLog(self.spool, self.new_process().folder, self.began)
+
+    def active(self) -> set[str]:
+        return set(RaisedAlarm.objects.filter(cleared_at=None).values_list("origin", flat=True))
+
+    def report(self, seconds: float, alarms: list[AlarmNews] | None) -> None:
+        self.failure_log.report_alarms(alarms, self.began + timedelta(seconds=seconds))
+
+    def test_are_written_once_they_are_known(self) -> None:
+        self.report(0, None)
+        self.assertEqual(self.active(), set())
+        self.report(5, some_alarms(2))
+        (origin,) = self.active()
+        self.report(10, None)
+        self.assertEqual(self.active(), {origin}, "a new sealer does not know them yet")
+        self.report(15, [])
+        self.assertEqual(self.active(), set())
+
+    def test_of_a_process_that_died_are_cleared_and_say_so(self) -> None:
+        lost, job = str(uuid4()), "coverage"
+        for origin in (lost, job):
+            seen = self.began - timedelta(hours=1)
+            make_alarm(origin=origin, raised_at=seen, seen_at=seen)
+        for seconds in range(0, 116, 5):
+            self.report(seconds, [])
+        self.assertEqual(self.active(), {lost, job}, "it may have been the database")
+        self.report(120, [])
+        self.assertEqual(self.active(), {job})
+        self.assertEqual(RaisedAlarm.objects.get(origin=lost).detail, {"ended": "process_lost"})
+
+    def test_of_others_are_kept_after_an_outage_of_the_database(self) -> None:
+        for seconds in range(0, 301, 5):
+            self.report(seconds, [])
+        other = str(uuid4())
+        make_alarm(origin=other, seen_at=self.began + timedelta(seconds=300))
+        for seconds in range(900, 1016, 5):  # ten minutes later the database is back
+            self.report(seconds, [])
+        self.assertEqual(self.active(), {other})
+        self.report(1020, [])
+        self.assertEqual(self.active(), set())

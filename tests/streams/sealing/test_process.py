@@ -18,7 +18,8 @@ import msgspec
 from django.test import SimpleTestCase, TransactionTestCase, tag
 
 from calls.live.messages import Refusals
-from calls.models import RecorderProcess, RefusedHandshake, Segment
+from calls.models import RaisedAlarm, RecorderProcess, RefusedHandshake, Segment
+from streams.alarm_lines import lines_of
 from streams.journal import spool
 from streams.refused import NOBODY, Origin, RefusedHandshakes, rows_in
 from streams.sealing.backlog_watch import BacklogWatch
@@ -27,6 +28,7 @@ from streams.stats import Backlog
 from tests.servers import database_url_of_the_test
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
+from tests.streams.test_alarm_lines import some_alarms
 from tests.waiting import wait_until
 
 REPORT = (
@@ -127,6 +129,23 @@ class Supervised(SimpleTestCase):
         sealer.start()
         self.addCleanup(sealer.stop, 5)
         expect(lambda: not handshakes.unwritten())
+
+    def test_it_is_sent_the_alarms_when_they_change_and_again_after_a_restart(self) -> None:
+        heard = self.folder / "heard"
+        body = f"file = open({str(heard)!r}, 'ab', 0)\nwhile True:\n report(1)\n{HEAR}"
+        sealer = SealerProcess(self.folder, self.folder / "own", child(body))
+        active = some_alarms(1)
+        sealer.alarms = lambda: active
+        with self.assertLogs("streams.sealing.process", "ERROR"):
+            sealer.start()
+            self.addCleanup(sealer.stop, 5)
+            expect(lambda: heard.exists() and heard.read_bytes() == b"".join(lines_of(active)))
+            assert sealer._child
+            sealer._child.kill()
+            expect(lambda: heard.read_bytes().count(b"\n") == 2)
+        active = some_alarms(30)
+        sealer.wake()  # the child reports after it has read
+        expect(lambda: heard.read_bytes().endswith(b"".join(lines_of(active))))
 
     def test_waking_a_child_that_does_not_read_does_not_block(self) -> None:
         sealer = self.start("time.sleep(60)")
@@ -244,6 +263,21 @@ class RealSealer(TransactionTestCase):
         expect(lambda: RecorderProcess.objects.filter(refusals__others__no_header=3).exists())
         sealer.stop(20)
         self.assertFalse(RecorderProcess.objects.exists())
+
+    def test_alarms_become_rows_and_are_cleared_when_it_is_stopped(self) -> None:
+        sealer = SealerProcess(self.spool, self.own.path)
+        active = some_alarms(50)
+        sealer.alarms = lambda: active
+        sealer.start()
+        self.addCleanup(sealer.stop, 20)
+        expect(lambda: RaisedAlarm.objects.filter(cleared_at=None).count() == 50)
+        active = active[:1]
+        expect(lambda: RaisedAlarm.objects.filter(cleared_at=None).count() == 1)
+        self.assertEqual(RaisedAlarm.objects.get(cleared_at=None).origin, self.own.path.name)
+        sealer.stop(20)
+        stopped = RaisedAlarm.objects.get(detail__ended="process_stopped")
+        self.assertEqual(str(stopped.call_id), active[0]["call"])
+        self.assertFalse(RaisedAlarm.objects.filter(cleared_at=None).exists())
 
     def test_it_writes_the_refusals_of_the_last_moment(self) -> None:
         sealer = self.start()
