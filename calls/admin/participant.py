@@ -151,6 +151,10 @@ class ParticipantAdmin(TrackColumns, RecordAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not missing(request.user, TO_NAME)
 
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """Leaves the events out when the name is saved: the page does not send their forms."""
+        return () if request.method == "POST" else super().get_inlines(request, obj)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [name for name in flatten_fieldsets(self.fieldsets) if name != "display_name"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from calls.identity import label_of
@@ -23,6 +23,7 @@ MAX_TEXT = 500
 
 MAX_REASON = 64
 MAX_NAME = 256
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 MAX_SECONDS = 365 * 86_400.0
 """Longest call. A larger number is no duration, and a date that it leads to may not exist."""
 
@@ -184,7 +185,8 @@ def _connected_at(events: Sequence[Event]) -> datetime | None:
     for event in events:
         seconds = event.data.get("durationOfCall")
         if event.type == "CallEnded" and isinstance(seconds, int | float) and seconds >= 0:
-            return event.occurred_at - timedelta(seconds=min(seconds, MAX_SECONDS))
+            since_year_1 = (event.occurred_at - EARLIEST).total_seconds()
+            return event.occurred_at - timedelta(seconds=min(seconds, MAX_SECONDS, since_year_1))
     return None
 
 

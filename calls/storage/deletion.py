@@ -157,7 +157,10 @@ def _forget(call: Call) -> None:
     unjudged.update(facts={"recordings": 1})
     others = Call.objects.filter(call_connection_id=ids[0]).exclude(pk=call.pk)
     if not (ids[0] and others.exists()):
-        CallEvent.objects.of_call(*ids).delete()
+        # Not in one statement: SQLite would delete the events that lead to others before these.
+        events = list(CallEvent.objects.of_call(*ids).values_list("pk", flat=True))
+        for start in range(0, len(events), ROWS_PER_BATCH):
+            CallEvent.objects.filter(pk__in=events[start : start + ROWS_PER_BATCH]).delete()
 
 
 def sweep(seconds: float | None = None, stopping: Event | None = None) -> int:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client, TestCase
 from django.urls import reverse
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis.extra.django import TestCase as HypothesisTestCase
 from rest_framework.authtoken.models import Token
 
 from calls.models import Participant
-from tests.calls.rows import ALICE, make_call, make_participant, url_of
+from tests.calls.rows import ALICE, make_call, make_gap, make_participant, url_of
 from tests.people import person
 
 
@@ -148,6 +149,13 @@ class InTheAdmin(NamingTestCase):
         self.assertEqual((self.alice.raw_id, self.alice.kind), (ALICE, "phone"))
         entry = LogEntry.objects.get()
         self.assertNotIn("Alice", entry.object_repr + entry.change_message)
+
+    def test_administrators_who_see_the_events_can_change_it(self) -> None:
+        make_gap(self.alice, at=1, seconds=1)
+        self.client.force_login(User.objects.create_superuser("boss"))
+        self.assertContains(self.client.get(self.page), "not_received")
+        self.assertEqual(self.client.post(self.page, {"display_name": "Alice"}).status_code, 302)
+        self.assertEqual(self.name(), ("Alice", "person"))
 
     def test_control_characters_are_refused(self) -> None:
         page = self.client.post(self.page, {"display_name": "a\x07b"})

@@ -182,6 +182,11 @@ class Ends(TestCase):
         endless = event("CallEnded", 31, durationOfCall=1e300)
         self.assertEqual(history_of([endless]).connected_at, at(31) - timedelta(days=365))
 
+    def test_near_the_year_1_do_not_lead_out_of_it(self) -> None:
+        first = datetime(1, 1, 2, tzinfo=UTC)
+        ended = event("CallEnded", 0, durationOfCall=1e300)._replace(occurred_at=first)
+        self.assertEqual(history_of([ended]).connected_at, datetime(1, 1, 1, tzinfo=UTC))
+
     def test_are_the_last_of_several(self) -> None:
         history = history_of([event("CallDisconnected", 9), event("CallDisconnected", 12)])
         self.assertEqual(history.disconnected_at, at(12))
