@@ -11,9 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from calls.coverage.history import causes
+from calls.coverage.acs_events import CallHistory
+from calls.coverage.causes import cause_of
 from calls.export.formats import FORMATS, Format
 from calls.models import Call, LedgerEntry, Segment, database_now
+from calls.pages.coverage.axis import events_of, with_witnesses
+from calls.pages.coverage.call import coverage_context
 from calls.pages.decorators import page
 from calls.pages.events import Event, folded
 from calls.pages.timeline import seconds_after, timeline_of
@@ -40,23 +43,21 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     call = dict(CallSerializer(row).data)
     is_live = call["state"] == "live"
     participants = _with_sizes(row, call["participants"])
+    covered = coverage_context(row)
     context = {
+        **covered,
         "call": call,
         "row": row,
         "participants": participants,
         "subscriptions": [
             {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],
-        **_events(row, participants, is_begun=request.GET.get("ledger") != "all"),
+        **_events(row, participants, covered["told"], request),
         "active_alarms": _active_alarms(row) if is_live else [],
         "listeners": _listeners(row, now) if is_live else [],
         "formats": list(FORMATS.values()),
         "track_formats": _track_formats(participants),
-        "ids": [
-            ("Call connection id", call["call_connection_id"]),
-            ("Correlation id", call["correlation_id"]),
-            ("acsmedia id", call["id"]),
-        ],
+        "ids": _ids(call),
         **_rights(request.user, is_live=is_live),
     }
     is_part = request.GET.get("part") == "facts"
@@ -66,7 +67,16 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @page(TO_SEE)
 def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
-    return JsonResponse(timeline_of(_call_of(Call.objects.with_state(database_now()), pk)))
+    call = _call_of(Call.objects.with_state(database_now()), pk)
+    return JsonResponse(with_witnesses(timeline_of(call), call))
+
+
+def _ids(call: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("Call connection id", call["call_connection_id"]),
+        ("Correlation id", call["correlation_id"]),
+        ("acsmedia id", call["id"]),
+    ]
 
 
 def _rights(user: Any, *, is_live: bool) -> dict[str, Any]:
@@ -79,20 +89,37 @@ def _rights(user: Any, *, is_live: bool) -> dict[str, Any]:
     }
 
 
-def _events(call: Any, participants: list[dict[str, Any]], *, is_begun: bool) -> dict[str, Any]:
-    """Context of the panel "Events"; `is_begun`: only the first lines are wanted."""
-    labels = {str(each["id"]): each["label"] for each in participants}
+def _events(
+    call: Any, participants: list[dict[str, Any]], told: CallHistory, request: HttpRequest
+) -> dict[str, Any]:
+    """Context of the panel "Events": those of the ledger, and those that ACS has `told`."""
+    is_begun = request.GET.get("ledger") != "all"
     zero = call.audio_started_at or call.started_at
+    kept = _ledger_events(call, participants, told, zero)
+    events = [*kept[:MAX_ENTRIES], *events_of(told, call, zero)]
+    lines = folded(sorted(events, key=lambda event: event.started_at))
+    return {
+        "lines": lines[:LINES] if is_begun else lines,
+        "has_more_lines": is_begun and len(lines) > LINES,
+        "has_more_entries": len(kept) > MAX_ENTRIES,
+        "most_entries": MAX_ENTRIES,
+        "is_begun": is_begun,
+    }
+
+
+def _ledger_events(
+    call: Call, participants: list[dict[str, Any]], told: CallHistory, zero: datetime
+) -> list[Event]:
+    """Returns the events of the ledger, one more than `MAX_ENTRIES` if there are more."""
+    labels = {str(each["id"]): each["label"] for each in participants}
     entries = LedgerEntry.objects.filter(call=call).values_list(
         "kind", "reason", "detail", "started_at", "ended_at", "participant_id"
     )
-    shown = list(entries[: MAX_ENTRIES + 1])
-    cause = causes(call.call_connection_id, call.correlation_id)
-    lines = folded(
+    return [
         Event(
             kind=kind,
             reason=reason,
-            text=gap_text(reason, cause(started_at, ended_at))
+            text=gap_text(reason, cause_of(told.interruptions, started_at, ended_at))
             if kind == LedgerEntry.Kind.GAP
             else event_text(kind, reason, detail),
             at=max(0.0, seconds_after(zero, started_at)),
@@ -100,15 +127,8 @@ def _events(call: Any, participants: list[dict[str, Any]], *, is_begun: bool) ->
             seconds=(ended_at - started_at).total_seconds() if ended_at else None,
             participant=labels.get(str(participant_id), ""),
         )
-        for kind, reason, detail, started_at, ended_at, participant_id in shown[:MAX_ENTRIES]
-    )
-    return {
-        "lines": lines[:LINES] if is_begun else lines,
-        "has_more_lines": is_begun and len(lines) > LINES,
-        "has_more_entries": len(shown) > MAX_ENTRIES,
-        "most_entries": MAX_ENTRIES,
-        "is_begun": is_begun,
-    }
+        for kind, reason, detail, started_at, ended_at, participant_id in entries[: MAX_ENTRIES + 1]
+    ]
 
 
 def _call_of(calls: QuerySet[Call], pk: UUID) -> Any:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import faint_borders, small_targets, violations
 from tests.browser.server import BrowserTestCase
+from tests.calls.pages.coverage.examples import make_coverage, make_recorded
 from tests.calls.rows import START, make_conversation, make_gap
 
 Ready = Callable[[Page], object]
@@ -114,6 +115,16 @@ class EveryPage(BrowserTestCase):
             address,
             lambda page: expect(page.locator("call-lanes[data-state=shown]")).to_be_attached(),
         )
+
+    def test_coverage(self) -> None:
+        make_recorded(START, "partial", ("not_received", 1.0, 5.0), more_than_four=True)
+        row = make_coverage(START, "missing", ("never_streamed", 0.0, 100.0), is_refused=True)
+        make_recorded(START)
+        days = "?since=2026-03-01&until=2026-03-03"
+        self.check(f"/coverage/{days}", lambda page: page.locator("summary").click())
+        self.check("/coverage/")
+        self.check(f"/coverage/{days}&show=unexpected")
+        self.check(f"/coverage/{row.pk}/")
 
     def test_page_not_found(self) -> None:
         self.check("/nowhere/")

@@ -13,6 +13,7 @@ import { fragmentOf, nextPlace, placeIn, rangeOf } from "./place.js";
 import { Player } from "./player.js";
 import { trackPointer } from "./pointer.js";
 import { showRange } from "./range-bar.js";
+import { WitnessLanes } from "./witnesses.js";
 
 const REST_MS = 120; // tiles are fetched after the view has not moved for this long
 const RELOAD_MS = 3_000;
@@ -38,6 +39,7 @@ class CallLanes extends HTMLElement {
         this.#showMessage(`The waveform could not be loaded: ${error.message}.`, true),
     });
     this.marks = new Marks(this.part("marks"), this.part("mark-template"), ({ at }) => this.go(at));
+    this.witnesses = new WitnessLanes(this.part("witnesses"), this.part("witness-template"));
     this.#isFollowing = this.dataset.live === "true";
     this.#addListeners();
     void this.#load();
@@ -123,7 +125,9 @@ class CallLanes extends HTMLElement {
     const elements = this.#lanes.map((lane) => lane.element);
     if (elements.some((element, index) => column.children[index] !== element))
       column.replaceChildren(...elements);
-    for (const lane of this.#lanes) this.sizes.observe(lane.canvas);
+    const canvases = this.witnesses.show(this.#timeline.witnesses);
+    for (const canvas of [...this.#lanes.map((lane) => lane.canvas), ...canvases])
+      this.sizes.observe(canvas);
   }
 
   // --- commands ---
@@ -275,6 +279,7 @@ class CallLanes extends HTMLElement {
   #hover(event) {
     const lane = this.#lanes.find((each) => each.canvas === event.target);
     if (lane) lane.canvas.title = tooltipOf(lane.track, this.#secondsOf(event), this.#perPixel());
+    else this.witnesses.hover(event.target, this.#secondsOf(event), this.#perPixel());
   }
 
   #wheel(event) {
@@ -356,6 +361,7 @@ class CallLanes extends HTMLElement {
       return { track: lane.track, overview: peaks[0] };
     });
     drawOverview(this.part("overview"), this.duration, this.#view, tracks, palette);
+    this.witnesses.draw(this.#view, palette);
     this.#paintPosition();
     this.marks.place(this.#view, this.part("ruler").clientWidth);
   }

@@ -3,9 +3,11 @@
 
 import { offset, pixelsAt, ticks } from "./axis.js";
 import { gapMarks, gapText } from "./gaps.js";
+import { spansAt, stateMarks } from "./states.js";
 import { columns, united } from "./tiles.js";
 
 const HATCH_PIXELS = 7;
+const STATE_PIXELS = 4; // muted, on hold: at the upper edge of a lane
 const STRIP_PIXELS = 5; // of narrow gaps, at the lower edge of a lane
 
 /** Fits the canvas to its box; returns its cleared context, scaled to CSS pixels, and its size. */
@@ -31,18 +33,24 @@ export function colours(element) {
     gap: of("--hot"),
     ink: of("--ink-soft"),
     line: of("--line"),
-    mute: of("--ink-soft"),
+    silent: of("--ink-soft"),
+    mute: of("--control"),
+    hold: of("--warm"),
   };
 }
 
 /**
  * Draws one track: gaps hatched, silence as a thin line, nothing where the participant was not
- * there.
+ * there; a line at the upper edge where they were muted or on hold.
  */
 export function drawLane(canvas, view, track, [overview, tiles], palette, isAudible) {
   const { pen, width, height, ratio } = prepared(canvas);
   const middle = height / 2;
   drawGaps(pen, gapMarks(view, width, track.gaps), { top: 0, height }, palette.gap);
+  for (const { kind, from, to } of stateMarks(view, width, track.states)) {
+    pen.fillStyle = palette[kind];
+    pen.fillRect(from, 0, to - from, STATE_PIXELS);
+  }
   pen.fillStyle = palette.silence;
   for (const [start, end] of track.recorded) {
     const from = Math.max(0, pixelsAt(view, width, start));
@@ -53,7 +61,7 @@ export function drawLane(canvas, view, track, [overview, tiles], palette, isAudi
   const pixels = Math.round(width * ratio);
   let found = columns(view, pixels, overview);
   for (const tile of tiles) found = united(found, columns(view, pixels, tile));
-  pen.fillStyle = isAudible ? palette.wave : palette.mute;
+  pen.fillStyle = isAudible ? palette.wave : palette.silent;
   for (let pixel = 0; pixel < pixels; pixel += 1) {
     const [low, high] = [found[2 * pixel], found[2 * pixel + 1]];
     if (Number.isNaN(low) || high - low < 1 / 256) continue;
@@ -121,7 +129,8 @@ export function drawOverview(canvas, duration, view, tracks, palette) {
  */
 export function tooltipOf(track, seconds, perPixel) {
   const gaps = gapText(track.gaps, seconds, perPixel);
-  return gaps ? `${offset(seconds, 1)} · ${gaps}` : offset(seconds, 1);
+  const states = spansAt(track.states, seconds, perPixel);
+  return [offset(seconds, 1), gaps, states].filter(Boolean).join(" · ");
 }
 
 /** Scales by the square root, so that quiet speech stays visible. */
