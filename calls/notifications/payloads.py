@@ -1,9 +1,9 @@
-"""The `data` of events about calls: the call as in REST, with links."""
+"""The `data` of events about calls: the call as in REST, with links; details of alarms."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from rest_framework.renderers import JSONRenderer
 
 from calls.models import Call, database_now
 from calls.serializers import CallSerializer
+from calls.wording import refusal_text
 
 
 def call_payloads(call_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
@@ -39,3 +40,17 @@ def _as_json(call: Call) -> dict[str, Any]:
     """Returns the JSON of REST: ids and times as text."""
     data: dict[str, Any] = json.loads(JSONRenderer().render(CallSerializer(call).data))
     return data
+
+
+def refusal_detail(counts: Mapping[str, int]) -> dict[str, Any]:
+    """Returns the `detail` of the alarm that ACS is being refused: reasons, the most frequent
+    first, and the address of the list of refused handshakes.
+    """
+    reasons = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    words = [f"{refusal_text(reason)} ({count})" for reason, count in reasons]
+    root = f"{settings.PUBLIC_URL}{get_script_prefix()}"
+    return {
+        "reasons": dict(reasons),
+        "text": ", ".join(words),
+        "list": f"{root}admin/calls/refusedhandshake/?from_acs__exact=1",
+    }

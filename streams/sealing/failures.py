@@ -24,6 +24,7 @@ from calls.live.messages import AlarmNews, Refusals
 from calls.models import FailedJournal, RecorderProcess
 from calls.notifications import alarms
 from calls.notifications.alarms import ActiveAlarm
+from calls.notifications.payloads import refusal_detail
 from streams.journal.spool import JOURNALS, SET_ASIDE
 from streams.refused import RefusedSource
 from streams.refused_rows import write_refused
@@ -80,6 +81,7 @@ class FailureLog:
         self._searched_at: datetime | None = None
         self._reported_at: datetime | None = None
         self._steady_since = began
+        self._refused: Mapping[str, int] = {}  # handshakes of ACS in the last hour, by reason
         # Folders that had rows: a folder is removed once it is sealed, its rows are still there.
         self._folders_with_rows: set[str] = set()
 
@@ -97,6 +99,7 @@ class FailureLog:
         Raises `django.db.Error`.
         """
         self._write_process(status, now)
+        self._refused = status.refusals["from_acs"]
         # not within the interval before or after it: the clock may have been set back
         if self._searched_at is None or abs(now - self._searched_at) >= CHECK_SECONDS:
             self._searched_at = now
@@ -126,7 +129,7 @@ class FailureLog:
         Does nothing while they are not known. Raises `django.db.Error`.
         """
         if active is not None:
-            alarms.report(self._own.name, [_alarm_of(news) for news in active])
+            alarms.report(self._own.name, [_alarm_of(news, self._refused) for news in active])
         # After an outage of the database, processes that live look as if they were gone, until they
         # have reported again.
         if self._reported_at is None or abs(now - self._reported_at) > OUTAGE:
@@ -236,12 +239,14 @@ def forget_process(own: Path) -> None:
         log.info("process row not deleted", error=type(error).__name__)
 
 
-def _alarm_of(news: AlarmNews) -> ActiveAlarm:
+def _alarm_of(news: AlarmNews, refused: Mapping[str, int]) -> ActiveAlarm:
+    detail = refusal_detail(refused) if news["alarm"] == "acs_refused" else {}
     return ActiveAlarm(
         news["alarm"],
         UUID(news["call"]) if news["call"] else None,
         UUID(news["participant"]) if news["participant"] else None,
         datetime.fromisoformat(news["since"]),
+        detail,
     )
 
 

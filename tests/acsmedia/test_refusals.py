@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from unittest.mock import patch
 
 from acsmedia import refusals
 from acsmedia.asgi import Application
 from acsmedia.refusals import RefusalWriter
-from calls.models import RefusedHandshake
+from calls.models import RaisedAlarm, RefusedHandshake
 from streams.acs.auth import HandshakeAuth
 from streams.refused import NOBODY
 from streams.sealing import sealer
@@ -87,11 +88,28 @@ class WithoutARecorder(RefusalTestCase):
         self.assertEqual((row.call_connection_id, row.address), (CONNECTION, "20.51.10.7"))
 
     def test_refusals_wait_while_the_database_is_away(self) -> None:
-        writer = RefusalWriter()
-        writer.rows.add("wrong_process", from_acs=True, origin=NOBODY, now=1_800_000_000.0)
+        writer, now = RefusalWriter(), time.monotonic()
+        writer.add("wrong_process", from_acs=True, origin=NOBODY)
         with database_away(), self.assertLogs("acsmedia.refusals", "WARNING") as logs:
-            writer.write()
+            writer.write(now)
         self.assertIn("refusals delayed", logs.output[0])
-        writer.write()
-        writer.write()
+        writer.write(now)
+        writer.write(now)
         self.assertEqual(RefusedHandshake.objects.get().count, 1)
+
+    def test_the_alarm_lasts_until_a_minute_after_the_last_one_of_acs(self) -> None:
+        writer, now = RefusalWriter(), time.monotonic()
+        writer.add("wrong_path", from_acs=False, origin=NOBODY)
+        writer.write(now)
+        self.assertFalse(RaisedAlarm.objects.exists(), "strangers raise none")
+        writer.add("wrong_process", from_acs=True, origin=NOBODY)
+        for seconds in (1, 30, 59):
+            writer.write(now + seconds)
+            alarm = RaisedAlarm.objects.get()
+            self.assertEqual((alarm.name, alarm.cleared_at), ("acs_refused", None))
+        self.assertEqual(alarm.detail["reasons"], {"wrong_process": 1})
+        writer.write(now + 62)
+        alarm.refresh_from_db()
+        self.assertIsNotNone(alarm.cleared_at)
+        writer.write(now + 70)
+        self.assertEqual(RaisedAlarm.objects.count(), 1)

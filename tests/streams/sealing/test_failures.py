@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from calls.live.messages import NO_RECORDERS, AlarmNews, Refusals
@@ -249,6 +250,18 @@ class ActiveAlarms(SpoolTest):
         self.assertEqual(self.active(), {origin}, "a new sealer does not know them yet")
         self.report(15, [])
         self.assertEqual(self.active(), set())
+
+    def test_that_acs_is_refused_names_the_reasons_and_leads_to_the_list(self) -> None:
+        refused = Refusals(from_acs={"expired": 2, "wrong_audience": 7}, others={"no_header": 9})
+        self.failure_log.sync(ProcessStatus(0, 0, {}, Backlog(), "", refused), self.began)
+        [alarm] = some_alarms(1)
+        self.report(5, [{**alarm, "alarm": "acs_refused"}])
+        detail = RaisedAlarm.objects.get().detail
+        self.assertEqual(detail["reasons"], {"wrong_audience": 7, "expired": 2})
+        self.assertTrue(detail["text"].startswith("token for another resource: check ACS_RESOURCE"))
+        self.assertTrue(detail["list"].endswith("/admin/calls/refusedhandshake/?from_acs__exact=1"))
+        self.client.force_login(User.objects.create_superuser("boss"))
+        self.assertEqual(self.client.get(detail["list"]).status_code, 200)
 
     def test_of_a_process_that_died_are_cleared_and_say_so(self) -> None:
         lost, job = str(uuid4()), "coverage"
