@@ -63,6 +63,16 @@ def identifier(text: str) -> str:
     return format_html('<bdi class="calls-identifier">{}</bdi>', text) if text else NOTHING
 
 
+def sentence(text: str, *values: object) -> str:
+    """Puts values, which may be HTML of this module, into a text."""
+    return format_html(text, *values)
+
+
+def lines(rows: Iterable[tuple[object, object]]) -> str:
+    """Shows one line per row: a time and a text."""
+    return format_html_join("", "<div>{} {}</div>", rows) or NOTHING
+
+
 def isolated(text: object) -> SafeString:
     """Isolates untrusted text, so that direction overrides of Unicode end with it."""
     return format_html('<bdi class="calls-name">{}</bdi>', text)

@@ -24,7 +24,16 @@ from django.urls import URLPattern, URLResolver, get_resolver, path
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from calls.models import Call, CallCoverage, RaisedAlarm, Segment, Subscription
+from calls.models import (
+    Call,
+    CallCoverage,
+    NewEvent,
+    OutgoingEvent,
+    RaisedAlarm,
+    Segment,
+    Subscription,
+    WebhookEndpoint,
+)
 from calls.routing import listen_socket, live_socket
 from tests.calls.pages.coverage.examples import make_coverage
 from tests.calls.rows import (
@@ -152,6 +161,10 @@ class Site:
                 named = view[:-1] or "short address"
                 address = f"/{base}{pk}/{view}"
                 yield Door(f"{of}, {named}", f"{base}{one}{view}", address, is_data=bool(view))
+        pattern, pk = "admin/calls/webhookendpoint/{}/test/", self.rows["calls.webhookendpoint"]
+        test, address = pattern.format("<int:pk>"), f"/{pattern.format(pk)}"
+        name = "admin: calls.webhookendpoint, test"
+        yield Door(name, test, address, "POST", is_data=False)
         pk = self.rows["auth.user"]
         pattern = "admin/auth/user/<id>/password/"
         yield Door("admin: auth.user, password", pattern, f"/admin/auth/user/{pk}/password/")
@@ -189,6 +202,7 @@ def make_site() -> Site:
             "calls.segment": Segment.objects.filter(participant=alice)[0].pk,
             "calls.ledgerentry": gap.pk,
             "calls.refusedhandshake": make_refusal().pk,
+            **make_notifications(),
             "auth.user": boss.pk,
             "auth.group": Group.objects.get(name="Viewers").pk,
             "authtoken.tokenproxy": Token.objects.create(user=boss).user_id,
@@ -197,6 +211,18 @@ def make_site() -> Site:
             "axes.accessfailurelog": AccessFailureLog.objects.create().pk,
         },
     )
+
+
+def make_notifications() -> dict[str, Any]:
+    """Creates an endpoint that no request reaches, an event and its delivery, and an alarm."""
+    endpoint = WebhookEndpoint.objects.create(url="https://127.0.0.1/", secret="whsec_c2VjcmV0")
+    OutgoingEvent.objects.add(NewEvent("call.ended", timezone.now(), {}, "1"))
+    return {
+        "calls.webhookendpoint": endpoint.pk,
+        "calls.outgoingevent": OutgoingEvent.objects.get().pk,
+        "calls.webhookdelivery": endpoint.deliveries.get().pk,
+        "calls.raisedalarm": make_alarm().pk,
+    }
 
 
 def keep_live(call: Call) -> None:

@@ -155,6 +155,11 @@ def send_again(delivery_ids: Sequence[int]) -> int:
 def enable(endpoint: WebhookEndpoint) -> None:
     """Clears the reason and the pause of an endpoint; the caller saves it."""
     endpoint.is_enabled, endpoint.disabled_reason = True, ""
+    end_pause(endpoint)
+
+
+def end_pause(endpoint: WebhookEndpoint) -> None:
+    """Lets it be tried at once; the caller saves it."""
     endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
 
 
