@@ -68,6 +68,14 @@ CANARY_FAILURES = {
 }
 """Reason of a failed canary run -> text."""
 
+ANSWER_FAILURES = {
+    "unreachable": "Call Automation did not answer",
+    "service_error": "Call Automation had an error, or too many requests",
+    "credentials": "Call Automation refused the key: check ACS_CONNECTION_STRING",
+    "rejected": "Call Automation refused the request: the call may ring no more",
+}
+"""Reason of an incoming call that was not answered -> text."""
+
 REFUSALS = {
     "no_header": "no token of ACS",
     "several_headers": "several tokens of ACS",

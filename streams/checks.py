@@ -15,12 +15,18 @@
 | acsmedia.E011 | `ACS_EVENTS_TENANT` without `ACS_EVENTS_AUDIENCE`, or the other way round |
 | acsmedia.E012 | `ACS_EVENTS_TENANT` is not a GUID: tokens name their issuer by it |
 | acsmedia.E013 | `ACS_EVENTS_TOKEN` is too short |
+| acsmedia.E014 | `ACS_ANSWER` without `ACS_CONNECTION_STRING` |
+| acsmedia.E015 | `ACS_CONNECTION_STRING` is not one |
+| acsmedia.E016 | calls are to be answered, and `PUBLIC_URL` is no https address |
+| acsmedia.E017 | calls are to be answered, and the SDK of Call Automation is not installed |
 | acsmedia.W001 | `ACS_STREAM_TOKEN` is short; with `ACS_AUTH=jwt` it is a second protection |
 | acsmedia.W002 | Postgres with the in-memory channel layer: no process sees another's calls |
 | acsmedia.W003 | SQLite with Redis: SQLite allows one writer, so several processes will wait |
 | acsmedia.W004 | `METRICS_TOKEN` is short |
 | acsmedia.W005 | `INSECURE_HTTP` without `DEBUG`: passwords and audio are not encrypted |
 | acsmedia.W006 | `ROLE` is ingest or web without `REDIS_URL`: no page shows a live call |
+| acsmedia.W007 | `ACS_CONNECTION_STRING` without `ACS_ANSWER`: no call is answered |
+| acsmedia.W008 | calls are to be answered, and the address of Event Grid is closed |
 
 A process of `ROLE=ingest` takes no events, so their settings are not checked there. One of
 `ROLE=web` records nothing, so the settings of the media socket and the spool are not
@@ -33,6 +39,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -119,6 +126,45 @@ def check_events(**_: Any) -> list[CheckMessage]:
     return found
 
 
+def check_answering(**_: Any) -> list[CheckMessage]:
+    """Checks the settings with which acsmedia answers calls itself."""
+    text, rules = settings.ACS_CONNECTION_STRING, settings.ACS_ANSWER
+    if settings.ROLE == "ingest" or not (text or rules):
+        return []
+    if not text:
+        return [Error("ACS_ANSWER needs ACS_CONNECTION_STRING.", id="acsmedia.E014")]
+    found: list[CheckMessage] = []
+    parts = {part.partition("=")[0].lower() for part in text.split(";") if "=" in part}
+    if not {"endpoint", "accesskey"} <= parts:
+        hint = "It is endpoint=https://…;accesskey=…, in the portal under Keys."
+        wrong = "ACS_CONNECTION_STRING is not a connection string."
+        found.append(Error(wrong, hint=hint, id="acsmedia.E015"))
+    if not rules:
+        hint = "Set ACS_ANSWER, or remove ACS_CONNECTION_STRING."
+        text = "Without ACS_ANSWER no call is answered."
+        found.append(Advice(text, hint=hint, id="acsmedia.W007"))
+        return found
+    if not settings.PUBLIC_URL.startswith("https://") and not settings.DEBUG:
+        wrong = "Answering calls needs PUBLIC_URL, an https address: ACS connects to it."
+        found.append(Error(wrong, id="acsmedia.E016"))
+    if not _has_sdk():
+        hint = "pip install --requirement requirements-answer.txt"
+        wrong = "Answering calls needs the package azure-communication-callautomation."
+        found.append(Error(wrong, hint=hint, id="acsmedia.E017"))
+    if not (settings.ACS_EVENTS_TOKEN or settings.ACS_EVENTS_TENANT):
+        wrong = "No IncomingCall can come in: Event Grid's address is closed."
+        hint = "Set ACS_EVENTS_TOKEN, or ACS_EVENTS_TENANT and ACS_EVENTS_AUDIENCE."
+        found.append(Advice(wrong, hint=hint, id="acsmedia.W008"))
+    return found
+
+
+def _has_sdk() -> bool:
+    try:
+        return find_spec("azure.communication.callautomation") is not None
+    except ModuleNotFoundError:  # of a parent package
+        return False
+
+
 def check_data_dir(**_: Any) -> list[CheckMessage]:
     """Checks whether DATA_DIR, or the nearest existing folder above it, is writable."""
     if settings.ROLE == "web":
@@ -198,6 +244,7 @@ def check_transport(**_: Any) -> list[CheckMessage]:
 _CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_auth,
     check_events,
+    check_answering,
     check_data_dir,
     check_audio_store,
     check_processes,

@@ -29,6 +29,7 @@ from prometheus_client.registry import Collector
 from acsmedia.monitoring.stored_metrics import Read, StoredMetrics, canary_metrics
 from calls.live.sockets import open_sockets
 from calls.wording import REFUSALS
+from streams.acs.answering.counts import OUTCOMES, answer_counts
 from streams.acs.webhooks.counts import REASONS, counts
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
 from streams.stats import HANDSHAKE_OUTCOMES, MESSAGE_OUTCOMES, SEAL_STAGES, RecorderStats
@@ -83,6 +84,13 @@ class EventCollector(Collector):
         yield received
         yield _counter_by(
             "reason", "events_refused", "Refused requests with events.", REASONS, counts.refused
+        )
+        yield _counter_by(
+            "outcome",
+            "incoming_calls",
+            "Incoming calls that a rule wanted answered: answered, or why not.",
+            OUTCOMES,
+            answer_counts.outcomes,
         )
 
 

@@ -115,7 +115,7 @@ class Dependencies(TestCase):
         listed = set(re.findall(r"^\| ([\w-]+) \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE))
         required = {
             name
-            for file in ("requirements.txt", "requirements-dev.txt")
+            for file in ("requirements.txt", "requirements-dev.txt", "requirements-answer.txt")
             for name in re.findall(
                 r"^([\w-]+)(?:\[[\w,-]+\])?==", text_of(ROOT / file), re.MULTILINE
             )

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from unittest import skipIf
+from typing import Any, ClassVar
+from unittest import mock, skipIf
 
 from django.core.checks import CheckMessage, run_checks
 from django.core.exceptions import ImproperlyConfigured
@@ -91,6 +91,53 @@ class EventTests(ChecksCase):
     def test_are_not_checked_where_no_events_come(self) -> None:
         wrong = {"ACS_EVENTS_TOKEN": "short", "REDIS_URL": "redis://here", "DATABASES": POSTGRES}
         self.assert_nothing(ROLE="ingest", **wrong)
+
+
+class AnsweringTests(ChecksCase):
+    SETTINGS: ClassVar[dict[str, Any]] = {
+        "ACS_CONNECTION_STRING": "endpoint=https://x.communication.azure.com/;accesskey=eA==",
+        "ACS_ANSWER": ["+1555*"],
+        "PUBLIC_URL": "https://calls.example.com",
+        "ACS_EVENTS_TOKEN": "x" * 16,
+    }
+
+    def setUp(self) -> None:
+        self.has_sdk = self.enterContext(mock.patch.object(checks, "_has_sdk", return_value=True))
+
+    def test_complete_settings_pass(self) -> None:
+        self.assert_nothing(**self.SETTINGS)
+
+    def test_half_of_the_settings_is_reported(self) -> None:
+        for identity, text, changed in (
+            ("E014", "ACS_CONNECTION_STRING", {"ACS_CONNECTION_STRING": ""}),
+            ("E015", "ACS_CONNECTION_STRING", {"ACS_CONNECTION_STRING": "https://x"}),
+            ("E015", "ACS_CONNECTION_STRING", {"ACS_CONNECTION_STRING": "endpoint=https://x"}),
+            ("E016", "PUBLIC_URL", {"PUBLIC_URL": ""}),
+            ("E016", "PUBLIC_URL", {"PUBLIC_URL": "http://calls.example.com"}),
+            ("W007", "ACS_ANSWER", {"ACS_ANSWER": []}),
+            ("W008", "IncomingCall", {"ACS_EVENTS_TOKEN": ""}),
+        ):
+            with self.subTest(identity, **changed):
+                self.assert_found(identity, text, **{**self.SETTINGS, **changed})
+
+    def test_the_optional_package_is_required(self) -> None:
+        self.has_sdk.return_value = False
+        self.assert_found("E017", "azure-communication-callautomation", **self.SETTINGS)
+
+    def test_are_not_checked_where_no_events_come(self) -> None:
+        wrong = {**self.SETTINGS, "PUBLIC_URL": "", "REDIS_URL": "redis://here"}
+        self.assert_nothing(ROLE="ingest", DATABASES=POSTGRES, **wrong)
+
+
+class SdkTests(SimpleTestCase):
+    def test_a_package_is_found_or_not(self) -> None:
+        for error, spec, expected in (
+            (None, object(), True),
+            (None, None, False),
+            (ModuleNotFoundError, None, False),
+        ):
+            with mock.patch.object(checks, "find_spec", side_effect=error, return_value=spec):
+                self.assertEqual(checks._has_sdk(), expected)
 
 
 class AccessTests(ChecksCase):

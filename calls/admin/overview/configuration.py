@@ -49,6 +49,8 @@ def _acs() -> list[Setting]:
         _text("ACS_JWKS_URL", "address of its keys"),
         _secret("ACS_STREAM_TOKEN", "secret in the address of the media socket"),
         _secret("ACS_EVENTS_TOKEN", "secret in the address for Event Grid"),
+        _secret("ACS_CONNECTION_STRING", "to answer calls"),
+        Setting("ACS_ANSWER", ", ".join(settings.ACS_ANSWER) or "none", "calls that are answered"),
         _text("ACS_EVENTS_TENANT", "tenant that issues tokens for Event Grid"),
         _text("ACS_EVENTS_AUDIENCE", "audience of these tokens"),
         _secret("METRICS_TOKEN", "token for /metrics; without one only this host can read it"),

@@ -6,7 +6,7 @@
 | 400 | malformed; the text names the field |
 | 401, 403 | credentials are missing or wrong, or none are configured |
 | 413 | the body is larger than 1 MiB |
-| 503 | the database or the key server is unreachable: ACS sends them again |
+| 503 | the database or the key server is unreachable, or a call not answered yet: sent again |
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from calls.http.errors import RETRY_AFTER_SECONDS, database_unavailable
+from calls.identity import event_row_id
 from calls.lockout import client_address
 from calls.models import CallEvent
+from streams.acs.answering.answerer import answerer, wanted
 from streams.acs.refusals import Reason, Refused, WebhookReason
 from streams.acs.webhooks.authentication import Authentication, Closed, callback_auth, grid_auth
 from streams.acs.webhooks.counts import counts
@@ -73,22 +75,37 @@ class Webhook:
         if len(body) > MAX_BODY_BYTES:
             return self._reject(WebhookReason.TOO_LARGE, "The body is larger than 1 MiB.", 413)
         try:
-            batch = await sync_to_async(self._store)(body)
+            batch, is_decided = await sync_to_async(self._store)(body)
         except Malformed as error:
             return self._reject(WebhookReason.MALFORMED_BODY, str(error), 400)
         except (OperationalError, InterfaceError):
             self._note(WebhookReason.DATABASE_UNREACHABLE)
             return database_unavailable()
+        if not is_decided:  # Event Grid sends the event again, while the call still rings
+            return HttpResponse(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
         if batch.validation_code:
             return JsonResponse({"validationResponse": batch.validation_code})
         return HttpResponse(status=200)
 
-    def _store(self, body: bytes) -> Batch:
-        """Parses and commits the events of a request. It blocks, so it runs in a thread."""
+    def _store(self, body: bytes) -> tuple[Batch, bool]:
+        """Parses and commits the events of a request, and answers incoming calls that a rule wants
+        answered; False if some are not decided yet. It blocks, so it runs in a thread.
+        """
         batch = parse(body)
         store(self._source, batch.events, timezone.now())
         counts.note_received(self._source.value, [event.type for event in batch.events])
-        return batch
+        return batch, self._answer(batch)
+
+    def _answer(self, batch: Batch) -> bool:
+        if self._source is not Source.EVENT_GRID:
+            return True
+        incoming = wanted(
+            [
+                (event_row_id(event.source, event.event_id), event.type, event.data)
+                for event in batch.events
+            ]
+        )
+        return answerer.answer_all(incoming) if incoming else True
 
     def _note(self, reason: Reason | WebhookReason, address: str = "") -> None:
         """Counts a refused request, and logs it: one line per reason and ten seconds."""

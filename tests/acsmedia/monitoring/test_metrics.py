@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from acsmedia.monitoring import metrics as metrics_module
 from acsmedia.monitoring.metrics import Exposition, RecorderStats, metrics
 from calls.wording import REFUSALS
+from streams.acs.answering.counts import OUTCOMES
 from streams.acs.refusals import Reason, WebhookReason
 from streams.acs.webhooks.counts import REASONS, SOURCES, EventCounts
 from streams.live.alarm_rules import PROCESS_ALARMS, STREAM_ALARMS
@@ -67,6 +68,7 @@ EXPECTED = {
     "acsmedia_listeners": 0,
     **{f"acsmedia_events_received_total[{source}][other]": 0 for source in SOURCES},
     **{f"acsmedia_events_refused_total[{reason}]": 0 for reason in REASONS},
+    **{f"acsmedia_incoming_calls_total[{outcome}]": 0 for outcome in OUTCOMES},
     **{f"acsmedia_alarms[{name}]": 0 for name in (*STREAM_ALARMS, *PROCESS_ALARMS)},
     "acsmedia_alarms[stalled]": 3,
     "acsmedia_alarms[disk_low]": 1,
@@ -205,7 +207,7 @@ class RecorderMetricsTests(SimpleTestCase):
 
     async def test_a_process_without_a_recorder_has_the_numbers_of_its_browsers(self) -> None:
         shown = {name for name in await self.scrape() if name.startswith("acsmedia_")}
-        shown = {name for name in shown if "_events_" not in name}
+        shown = {name for name in shown if "_events_" not in name and "_incoming_" not in name}
         self.assertEqual(shown, {"acsmedia_live_dashboards", "acsmedia_listeners"})
 
     async def test_the_process_itself_is_exposed(self) -> None:

@@ -1,0 +1,215 @@
+"""Incoming calls from events to answers: each once, also in two processes, with retries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, Lock
+from typing import Any
+from unittest import mock
+from uuid import uuid4
+
+from channels.db import database_sync_to_async
+from django.test import AsyncClient, TransactionTestCase, override_settings
+from django.utils import timezone
+
+from calls.models import AnsweredCall, CallEvent
+from streams.acs.answering.answerer import CLAIM, RINGS_FOR, Answerer, Incoming, wanted
+from streams.acs.answering.call_automation import TryAgain, Unanswerable
+from streams.acs.answering.counts import AnswerCounts
+from streams.acs.webhooks import views
+from streams.acs.webhooks.authentication import GridAuth
+from streams.acs.webhooks.views import grid_webhook
+from tests.streams.acs.webhooks.samples import body_of, incoming_call
+
+ACCOUNT = "28:orgid:cd7b1f8e-f5f8-4f2c-8a2b-5a1f6e4b9f10"
+ANSWERING = {
+    "ACS_CONNECTION_STRING": "endpoint=https://x/;accesskey=eA==",
+    "ACS_ANSWER": ["28:orgid:*"],
+}
+SECRET = "a secret of 16+/= characters"
+EVENTS = "/webhooks/acs/events?token=a%20secret%20of%2016%2B%2F%3D%20characters"
+
+
+class FakeAnswers:
+    """Answers calls; `failures` are raised first, in this order."""
+
+    def __init__(self, *failures: Exception, before: Callable[[], Any] = lambda: None) -> None:
+        self.failures, self.before = [*failures], before
+        self.contexts: list[str] = []
+        self._lock = Lock()
+
+    def answer(self, context: str) -> str:
+        self.before()
+        with self._lock:
+            self.contexts.append(context)
+            if self.failures:
+                raise self.failures.pop(0)
+            return f"connection of {context}"
+
+
+class AnswererTestCase(TransactionTestCase):
+    def answerer(self, answers: FakeAnswers) -> Answerer:
+        """Returns an answerer as another process would have it."""
+        self.counts = AnswerCounts()
+        self.slept: list[float] = []
+        return Answerer(lambda: answers, counts=self.counts, sleep=self.slept.append)
+
+    def call(self, context: str = "context") -> Incoming:
+        return Incoming(uuid4(), context, "correlation")
+
+    def counted(self) -> dict[str, int]:
+        return {name: count for name, count in self.counts.outcomes.items() if count}
+
+
+class AnswererTests(AnswererTestCase):
+    def test_a_call_is_answered_and_its_connection_is_known(self) -> None:
+        answers = FakeAnswers()
+        call = self.call()
+        self.assertTrue(self.answerer(answers).answer_all([call]))
+        row = AnsweredCall.objects.get()
+        self.assertEqual((row.pk, row.event_id), (call.id, call.event_id))
+        self.assertEqual((row.state, row.reason), ("answered", ""))
+        self.assertEqual(row.call_connection_id, "connection of context")
+        self.assertEqual(self.counted(), {"answered": 1})
+
+    def test_a_repeated_event_answers_once(self) -> None:
+        answers = FakeAnswers()
+        answerer = self.answerer(answers)
+        for _ in range(3):
+            self.assertTrue(answerer.answer_all([self.call()]))
+        self.assertTrue(self.answerer(answers).answer_all([self.call()]), "by another process")
+        self.assertEqual(answers.contexts, ["context"])
+
+    def test_two_processes_at_once_answer_once(self) -> None:
+        answers = FakeAnswers()
+        together = Barrier(4)
+        answerers = [self.answerer(answers) for _ in range(4)]
+
+        def answer(one: Answerer) -> bool:
+            together.wait(10)
+            return one.answer_all([self.call()])
+
+        with ThreadPoolExecutor(4) as threads:
+            decided = [*threads.map(answer, answerers)]
+        self.assertEqual(answers.contexts, ["context"])
+        self.assertIn(True, decided)
+
+    def test_a_call_that_another_process_attempts_is_not_decided(self) -> None:
+        def meanwhile() -> None:
+            self.assertFalse(other.answer_all([self.call()]))
+
+        other_answers = FakeAnswers()
+        other = self.answerer(other_answers)
+        self.assertTrue(self.answerer(FakeAnswers(before=meanwhile)).answer_all([self.call()]))
+        self.assertEqual(other_answers.contexts, [])
+        self.assertTrue(other.answer_all([self.call()]), "it has been answered")
+
+    def test_a_process_that_died_is_followed_by_another(self) -> None:
+        class Died(BaseException):
+            pass
+
+        with self.assertRaises(Died):
+            self.answerer(FakeAnswers(Died())).answer_all([self.call()])  # type: ignore[arg-type]
+        answers = FakeAnswers()
+        self.assertFalse(self.answerer(answers).answer_all([self.call()]))
+        AnsweredCall.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+        self.assertTrue(self.answerer(answers).answer_all([self.call()]))
+        self.assertEqual(answers.contexts, ["context"])
+        self.assertGreater(CLAIM, timedelta(seconds=20))
+
+    def test_temporary_failures_are_tried_again_soon(self) -> None:
+        again = TryAgain("service_error", "HTTP 503")
+        answers = FakeAnswers(again, again)
+        self.assertTrue(self.answerer(answers).answer_all([self.call()]))
+        self.assertEqual((len(answers.contexts), self.slept), (3, [0.0, 0.5, 1.5]))
+        self.assertEqual(self.counted(), {"answered": 1})
+
+    def test_after_that_the_event_is_to_be_sent_again_while_the_call_rings(self) -> None:
+        answers = FakeAnswers(*[TryAgain("unreachable", "ServiceRequestError")] * 6)
+        answerer = self.answerer(answers)
+        self.assertFalse(answerer.answer_all([self.call()]))
+        self.assertEqual(AnsweredCall.objects.get().state, "waiting")
+        AnsweredCall.objects.update(received_at=timezone.now() - RINGS_FOR)
+        with self.assertLogs("streams.acs.answering.answerer", "ERROR"):
+            self.assertTrue(answerer.answer_all([self.call()]))
+        row = AnsweredCall.objects.get()
+        self.assertEqual((row.state, row.reason), ("failed", "unreachable"))
+        self.assertEqual(self.counted(), {"unreachable": 1})
+
+    def test_a_refusal_is_final_and_logged_without_names(self) -> None:
+        answers = FakeAnswers(Unanswerable("rejected", "HTTP 404"))
+        with self.assertLogs("streams.acs.answering.answerer", "ERROR") as logged:
+            self.assertTrue(self.answerer(answers).answer_all([self.call("secret-context")]))
+        self.assertEqual(len(answers.contexts), 1)
+        self.assertEqual(AnsweredCall.objects.get().reason, "rejected")
+        self.assertNotIn("secret-context", logged.output[0])
+
+    def test_several_calls_are_answered_side_by_side(self) -> None:
+        together = Barrier(3)
+        answers = FakeAnswers(before=lambda: together.wait(10))
+        calls = [self.call(f"context {number}") for number in range(3)]
+        self.assertTrue(self.answerer(answers).answer_all(calls))
+        self.assertCountEqual(answers.contexts, [call.context for call in calls])
+
+
+class WantedTests(TransactionTestCase):
+    def found(self, *, name: str = "IncomingCall", **data: Any) -> int:
+        whole = {"incomingCallContext": "context", "to": {"rawId": ACCOUNT}, **data}
+        return len(wanted([(uuid4(), name, whole)]))
+
+    def test_only_observed_by_default(self) -> None:
+        self.assertEqual(self.found(), 0)
+        for name, value in ANSWERING.items():
+            with override_settings(**{**ANSWERING, name: type(value)()}):
+                self.assertEqual(self.found(), 0)
+
+    @override_settings(**ANSWERING)
+    def test_incoming_calls_that_a_rule_names(self) -> None:
+        self.assertEqual(self.found(), 1)
+        self.assertEqual(self.found(name="CallStarted"), 0)
+        self.assertEqual(self.found(to={"rawId": "4:+15551234567"}), 0)
+        for context in (None, "", 7):
+            self.assertEqual(self.found(incomingCallContext=context), 0)
+
+
+@override_settings(ACS_EVENTS_TOKEN=SECRET, **ANSWERING)
+class WebhookTests(AnswererTestCase):
+    """Teams Phone Extensibility: the resource account is called, Event Grid sends nothing more."""
+
+    def setUp(self) -> None:
+        grid_webhook.install(GridAuth(token=SECRET))
+        self.addCleanup(grid_webhook.install, None)
+
+    async def send(self, answers: FakeAnswers, to: str = ACCOUNT) -> int:
+        event = incoming_call()
+        event["data"]["to"] = {"kind": "unknown", "rawId": to}
+        with mock.patch.object(views, "answerer", self.answerer(answers)):
+            response = await AsyncClient().post(
+                EVENTS, body_of(event), content_type="application/json"
+            )
+        return response.status_code
+
+    async def test_the_call_of_a_resource_account_is_answered_once(self) -> None:
+        answers = FakeAnswers()
+        for _ in range(2):
+            self.assertEqual(await self.send(answers), 200)
+        self.assertEqual(answers.contexts, [incoming_call()["data"]["incomingCallContext"]])
+        row = await AnsweredCall.objects.aget()
+        self.assertEqual(row.event_id, (await CallEvent.objects.aget()).pk)
+        self.assertEqual(row.correlation_id, incoming_call()["data"]["correlationId"])
+
+    async def test_other_calls_are_only_observed(self) -> None:
+        answers = FakeAnswers()
+        self.assertEqual(await self.send(answers, "4:+15551234567"), 200)
+        self.assertEqual(answers.contexts, [])
+        self.assertEqual(await CallEvent.objects.acount(), 1)
+
+    async def test_a_call_that_was_not_answered_yet_is_asked_for_again(self) -> None:
+        answers = FakeAnswers(*[TryAgain("unreachable", "")] * 3)
+        self.assertEqual(await self.send(answers), 503)
+        self.assertEqual(await CallEvent.objects.acount(), 1, "the event is stored")
+        self.assertEqual(await self.send(answers), 200)
+        self.assertEqual((await AnsweredCall.objects.aget()).state, "answered")
+        self.assertEqual(await database_sync_to_async(AnsweredCall.objects.count)(), 1)
