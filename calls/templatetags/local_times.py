@@ -34,7 +34,10 @@ def local_time(
     show it with the focus of their row.
     """
     moment = datetime.fromisoformat(when) if isinstance(when, str) else when
-    text = f"{moment.astimezone(zone.info):{STYLES[style]}}"
+    try:
+        shown, is_local = moment.astimezone(zone.info), zone.is_known
+    except OverflowError:  # within a day of the first or last year
+        shown, is_local = moment.astimezone(UTC), False
     return format_html(
         '<time class="local" data-style="{}" datetime="{}" title="{} UTC"{}{}>{}{}</time>',
         style,
@@ -42,6 +45,6 @@ def local_time(
         f"{moment.astimezone(UTC):{STYLES['datetime']}}",
         format_html(' id="{}"', id) if id else "",
         format_html(' tabindex="{}"', 0) if is_focusable else "",
-        text,
-        "" if zone.is_known else " UTC",
+        f"{shown:{STYLES[style]}}",
+        "" if is_local else " UTC",
     )

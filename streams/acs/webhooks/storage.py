@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 
@@ -13,6 +13,9 @@ from calls.models import CallEvent
 from streams.acs.webhooks.parsing import ReceivedEvent
 
 ROWS_PER_STATEMENT = 500
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)
+"""How far the clock of a sender may be ahead."""
 
 
 def store(source: CallEvent.Source, events: Iterable[ReceivedEvent], received_at: datetime) -> None:
@@ -30,7 +33,7 @@ def store(source: CallEvent.Source, events: Iterable[ReceivedEvent], received_at
             call_connection_id=event.call_connection_id,
             correlation_id=event.correlation_id,
             server_call_id=event.server_call_id,
-            occurred_at=event.occurred_at,
+            occurred_at=plausible(event.occurred_at, received_at),
             received_at=received_at,
             sequence_number=event.sequence_number,
             data=event.data,
@@ -42,3 +45,10 @@ def store(source: CallEvent.Source, events: Iterable[ReceivedEvent], received_at
         due.mark(
             due.CallKey(row.call_connection_id, row.correlation_id, row.occurred_at) for row in rows
         )
+
+
+def plausible(occurred_at: datetime, received_at: datetime) -> datetime:
+    """Returns the time of an event; the time of its arrival instead of one that cannot be: it
+    would make a call of centuries. .NET writes a time that is not set as the year 1.
+    """
+    return occurred_at if EARLIEST <= occurred_at <= received_at + AHEAD else received_at

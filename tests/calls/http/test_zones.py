@@ -55,3 +55,8 @@ class Times(SimpleTestCase):
 
     def test_of_an_unknown_zone_are_marked_as_utc(self) -> None:
         self.assertIn(">2026-03-02 22:30:00 UTC<", local_time(NIGHT, zone_of(None)))
+
+    def test_at_the_ends_of_the_calendar_are_shown_in_utc(self) -> None:
+        first, last = datetime(1, 1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 20, tzinfo=UTC)
+        for moment, zone in ((first, "America/New_York"), (last, "Pacific/Kiritimati")):
+            self.assertIn(f"{moment:%H:%M:%S} UTC<", local_time(moment, zone_of(zone)))
