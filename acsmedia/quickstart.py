@@ -53,6 +53,8 @@ def main(arguments: list[str]) -> int:
     if action not in {"run", "demo", "manage"}:
         sys.stderr.write("usage: python -m acsmedia.quickstart run|demo|manage [argument ...]\n")
         return 2
+    if action == "demo":
+        _set("COVERAGE_DELAY_SECONDS", "15")  # so that its calls are judged while somebody looks
     try:
         prepare_environment()
         if action == "manage":
@@ -226,6 +228,7 @@ def greeting(host: str, port: int, password: str, *, demo: bool) -> str:
         f"acsmedia is running over plain HTTP, with all data in {os.environ['DATA_DIR']}",
         "",
         f"  dashboard     {url}/",
+        f"  coverage      {url}/coverage/",
         f"  user          {OPERATOR}",
         f"  password      {password}",
         f"  admin         {url}/admin/",

@@ -21,6 +21,13 @@ from calls.models import (
 from calls.times import length_text
 from calls.wording import REFUSALS, STREAMING_DETAILS, close_text
 
+_DIFFERENCES = (
+    ("longer_seconds", "The recording is {} than the call", "longer", "shorter"),
+    ("clock_ahead_seconds", "The clock of the recorder was {} ACS", "ahead of", "behind"),
+    ("moved_seconds", "By its own clock, the best witness had it {}", "earlier", "later"),
+)
+"""Name in `CallCoverage.facts`, text, and words for more and less than 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -156,7 +163,8 @@ def differences(coverage: CallCoverage) -> list[str]:
             "More than four participants: ACS sends the four most dominant speakers, so a voice"
             " may be missing by design"
         )
-    if coverage.recorded_seconds > coverage.expected_seconds > 0:
-        longer = coverage.recorded_seconds - coverage.expected_seconds
-        found.append(f"Recorded {length_text(longer)} more than expected")
+    for name, text, more, less in _DIFFERENCES:
+        if seconds := float(coverage.facts.get(name) or 0.0):
+            length = length_text(abs(seconds))
+            found.append(text.format(f"{length} {more if seconds > 0 else less}"))
     return found

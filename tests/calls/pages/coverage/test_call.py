@@ -18,7 +18,7 @@ from calls.models import (
     FormerVerdict,
     RefusedHandshake,
 )
-from calls.pages.coverage.witnesses import coverage_of, witnesses_of
+from calls.pages.coverage.witnesses import coverage_of, differences, witnesses_of
 from tests.calls.pages.coverage.examples import make_coverage, make_recorded
 from tests.calls.rows import START, make_call, make_participant, make_subscription
 from tests.people import person
@@ -173,3 +173,23 @@ class Witnesses(TestCase):
         for call in (first, later):
             self.assertEqual(coverage_of(call).get(), row)
         self.assertFalse(coverage_of(make_call(call_connection_id="", correlation_id="")).exists())
+
+
+class Differences(TestCase):
+    def of(self, **facts: float) -> list[str]:
+        return differences(CallCoverage(facts=facts))
+
+    def test_are_said_in_words(self) -> None:
+        self.assertEqual(self.of(), [])
+        for facts, text in (
+            ({"longer_seconds": 12.0}, "The recording is 12 s longer than the call"),
+            ({"longer_seconds": -12.0}, "The recording is 12 s shorter than the call"),
+            ({"clock_ahead_seconds": 5.0}, "The clock of the recorder was 5 s ahead of ACS"),
+            ({"clock_ahead_seconds": -5.0}, "The clock of the recorder was 5 s behind ACS"),
+            (
+                {"moved_seconds": 60.0},
+                "By its own clock, the best witness had it 1 min 00 s earlier",
+            ),
+        ):
+            with self.subTest(text):
+                self.assertEqual(self.of(**facts), [text])
