@@ -11,7 +11,7 @@ deleted.
     recording.py      players and links to the export
     accounts/         users, groups and tokens
     overview/         health of the installation, failed jobs, storage and settings
-    coverage/         refused handshakes
+    coverage/         refused handshakes, events of ACS
     notifications/    webhook endpoints, events, deliveries, alarms
     call.py           calls, with call_deletion.py; likewise participant.py, subscription.py,
                       segment.py and ledger.py
@@ -24,12 +24,13 @@ from django.urls import reverse_lazy
 
 from calls.admin import call, ledger, participant, segment, subscription
 from calls.admin.accounts import tokens, users
-from calls.admin.coverage import refusal
+from calls.admin.coverage import event, refusal
 from calls.admin.notifications import endpoint, records
 
 __all__ = [
     "call",
     "endpoint",
+    "event",
     "ledger",
     "participant",
     "records",

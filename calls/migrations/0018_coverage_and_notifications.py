@@ -154,12 +154,13 @@ class Migration(migrations.Migration):
                 ('received_at', models.DateTimeField(help_text='By the clock of this installation.')),
                 ('sequence_number', models.BigIntegerField(help_text='Of ParticipantsUpdated: their true order.', null=True)),
                 ('data', models.JSONField(default=dict, help_text="The event's `data`, as it was sent.")),
+                ('has_call', models.BooleanField(editable=False, help_text='Whether its call is recorded; asked when the event is old.', null=True)),
             ],
             options={
                 'verbose_name': 'ACS event',
                 'verbose_name_plural': 'ACS events',
                 'ordering': ['occurred_at', 'received_at', 'id'],
-                'indexes': [models.Index(fields=['call_connection_id'], name='event_of_connection'), models.Index(fields=['correlation_id'], name='event_of_correlation'), models.Index(fields=['server_call_id'], name='event_of_server_call'), models.Index(fields=['-received_at', '-id'], name='event_newest_first')],
+                'indexes': [models.Index(fields=['call_connection_id', 'type'], name='event_of_connection'), models.Index(fields=['correlation_id', 'type'], name='event_of_correlation'), models.Index(fields=['server_call_id'], name='event_of_server_call'), models.Index(fields=['-received_at', '-id'], name='event_newest_first'), models.Index(fields=['type', '-received_at'], name='event_of_type'), models.Index(condition=models.Q(('has_call', None)), fields=['received_at'], name='event_unasked')],
             },
         ),
         migrations.CreateModel(

@@ -35,6 +35,7 @@ from calls.models import (
     WebhookEndpoint,
 )
 from calls.routing import listen_socket, live_socket
+from tests.calls.coverage.events import make_event
 from tests.calls.pages.coverage.examples import make_coverage
 from tests.calls.rows import (
     make_alarm,
@@ -203,6 +204,7 @@ def make_site() -> Site:
             "calls.ledgerentry": gap.pk,
             "calls.refusedhandshake": make_refusal().pk,
             **make_notifications(),
+            "calls.callevent": make_event().pk,
             "auth.user": boss.pk,
             "auth.group": Group.objects.get(name="Viewers").pk,
             "authtoken.tokenproxy": Token.objects.create(user=boss).user_id,

@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 
 
 class CallEventQuerySet(models.QuerySet["CallEvent"]):
+    def ends_of(self, call_connection_id: str | OuterRef, correlation_id: str | OuterRef) -> Self:
+        """Selects the events that say that a call has ended. Indexes: event_of_connection,
+        event_of_correlation.
+
+        Event Grid names the correlation id only: its call has ended for all connections.
+        """
+        callback = Q(call_connection_id=call_connection_id, type="CallDisconnected")
+        grid = Q(correlation_id=correlation_id, type="CallEnded")
+        named = callback & Q(call_connection_id__gt="") | grid & Q(correlation_id__gt="")
+        return self.filter(named).order_by()
+
     def of_call(self, call_connection_id: str, correlation_id: str) -> Self:
         """Selects the events of one call connection, in the order of `Meta.ordering`.
 
@@ -52,6 +63,11 @@ class CallEvent(models.Model):
         null=True, help_text="Of ParticipantsUpdated: their true order."
     )
     data = models.JSONField(default=dict, help_text="The event's `data`, as it was sent.")
+    has_call = models.BooleanField(
+        null=True,
+        editable=False,
+        help_text="Whether its call is recorded; asked when the event is old.",
+    )
 
     objects = CallEventQuerySet.as_manager()
 
@@ -60,12 +76,16 @@ class CallEvent(models.Model):
         verbose_name = "ACS event"
         verbose_name_plural = "ACS events"
         indexes = [
-            # Events of a call: its page, its coverage.
-            models.Index(fields=["call_connection_id"], name="event_of_connection"),
-            models.Index(fields=["correlation_id"], name="event_of_correlation"),
+            # Events of a call: its page, its coverage; with the type: whether it has ended.
+            models.Index(fields=["call_connection_id", "type"], name="event_of_connection"),
+            models.Index(fields=["correlation_id", "type"], name="event_of_correlation"),
             models.Index(fields=["server_call_id"], name="event_of_server_call"),
             # Admin list, and the events that coverage has not read yet.
             models.Index(fields=["-received_at", "-id"], name="event_newest_first"),
+            # Admin filter by type.
+            models.Index(fields=["type", "-received_at"], name="event_of_type"),
+            # Events without a call, to be deleted: each event is asked once.
+            models.Index(fields=["received_at"], name="event_unasked", condition=Q(has_call=None)),
         ]
 
     def __str__(self) -> str:
