@@ -13,6 +13,10 @@ from acsmedia.environment import each, env
 ACS_EVENTS_TOKEN = env.str("ACS_EVENTS_TOKEN", "")  # the secret in ?token=
 ACS_EVENTS_TENANT = env.str("ACS_EVENTS_TENANT", "")  # of Entra ID: issuer of its bearer tokens
 ACS_EVENTS_AUDIENCE = env.str("ACS_EVENTS_AUDIENCE", "")  # application id that the tokens are for
+# events of calls that were never recorded; the others are deleted with their call
+EVENTS_WITHOUT_CALL_DAYS = env.float(
+    "EVENTS_WITHOUT_CALL_DAYS", 30.0, validate=validate.Range(1, 3650)
+)
 
 # --- answering calls (streams/acs/answering/) -----------------------------------------------------
 ACS_CONNECTION_STRING = env.str("ACS_CONNECTION_STRING", "")  # endpoint=…;accesskey=…

@@ -229,11 +229,11 @@ class Recorder:
         return self.board.tick(now, self._alarms(now, now_us), self._rate_and_lag(now), listeners)
 
     def accept_request(self, message: dict[str, Any]) -> None:
-        """Applies a request from another process: to listen to a call, or to repeat the state at
-        the next tick.
-        """
+        """Applies a request from another process: `streams.live.requests`."""
         if "wish" in message:
             self._audio_tap.accept(message["wish"], time.monotonic())
+        elif "ends" in message:
+            self.board.end(message["ends"])
         else:
             self._audio_tap.repeat()
             self._alarm_monitor.repeat()
@@ -342,7 +342,8 @@ class Recorder:
                 refused_from_acs=self._refusals.from_acs,
             )
             self._has_new_refusal = False
-            self._alarm_monitor.evaluate(self._streams, seen, now, now_us)
+            going_on = [one for one in self._streams if one.handshake.call_id in self.board]
+            self._alarm_monitor.evaluate(going_on, seen, now, now_us)
         return self._alarm_monitor.news(now)
 
     def _rate_and_lag(self, now: float) -> Totals | None:
@@ -367,10 +368,9 @@ class Recorder:
 
     @property
     def _has_work(self) -> bool:
-        """Whether the board has a call, an alarm is active or one may have to be raised."""
-        return bool(
-            self.board or (self._running and (self._alarm_monitor.on or self._has_new_refusal))
-        )
+        """Whether a stream is open, a call is shown, or an alarm is active or may be raised."""
+        alarms = self._running and (self._alarm_monitor.on or self._has_new_refusal)
+        return bool(self._streams or self.board or alarms)
 
     def _ticker_ended(self, ticker: asyncio.Task[None]) -> None:
         """Logs a failed ticker and starts another: without it rotation and levels would stop

@@ -1,6 +1,7 @@
 """Coverage: whether every call was recorded, by witnesses besides our own journals.
 
 acs_events.py    the history of a call by the events of ACS
+stored_events/   names of participants from events, and how long events are kept
 due.py           marks calls to be judged, in the transaction of a witness
 runner.py        the job that judges them
 loading.py       reads the witnesses of a call

@@ -19,7 +19,7 @@ import structlog
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
-from calls.live.messages import News
+from calls.live.messages import News, ReportedEnd
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ RECORDERS = "recorders"
 (calls/listen/consumer.py), and `ask`.
 """
 
-NEWS, ASKED = "live.news", "live.asked"
+NEWS, ASKED, ENDS = "live.news", "live.asked", "live.reported_ends"
 """Types of messages. A receiver ignores others: processes of a later version may send them."""
 
 LAYER_ERRORS = (RedisError, OSError)
@@ -77,6 +77,15 @@ async def ask() -> None:
     """
     async with asyncio.timeout(ASK_SECONDS):
         await send(RECORDERS, {"type": ASKED})
+
+
+async def report_ends(ends: list[ReportedEnd]) -> None:
+    """Tells every recording process of calls that have ended, as ACS says.
+
+    Raises `LAYER_ERRORS`.
+    """
+    async with asyncio.timeout(ASK_SECONDS):
+        await send(RECORDERS, {"type": ENDS, "ends": ends})
 
 
 async def probe() -> None:

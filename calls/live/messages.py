@@ -145,6 +145,16 @@ class News(TypedDict):
     number: NotRequired[int]
 
 
+class ReportedEnd(TypedDict):
+    """The end of a call that ACS has reported, for the process that records it. One of the ids is
+    "". `at`: ISO 8601.
+    """
+
+    call_connection_id: str
+    correlation_id: str
+    at: str
+
+
 REPEAT_SECONDS = 5.0
 """Longest interval between two repetitions of a call by a process that holds it."""
 

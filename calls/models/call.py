@@ -22,6 +22,7 @@ from django.db.models import (
     OuterRef,
     Prefetch,
     Q,
+    QuerySet,
     Subquery,
     Sum,
     Value,
@@ -67,30 +68,29 @@ class CallQuerySet(models.QuerySet["Call"]):
         """Annotates `state` ("live", "ended", "interrupted") and `ended_at` (None while live).
 
         `now`: `database_now()`. The socket that connected last decides, because it has replaced the
-        others.
+        others. An event of ACS ends a call at once; a socket that was open then was not broken.
         """
         of_call = Subscription.objects.filter(call=OuterRef("pk"))
-        last = of_call.latest_first()
-        return self.annotate(
+        last = of_call.latest_first().with_call_end()
+        described = self.annotate(
             _live=Exists(of_call.live(now)),
-            _last_end=Subquery(
-                last.values("end")[:1],  # type: ignore[misc]  # annotated
-                output_field=DateTimeField(),
-            ),
+            _last_end=_moment(last, "call_end"),
             _last_code=Subquery(last.values("close_code")[:1]),
-        ).annotate(
-            state=Case(
-                When(_live=True, then=Value("live")),
-                When(_last_code__in=GOOD_CLOSE_CODES, then=Value("ended")),
-                default=Value("interrupted"),
-                output_field=CharField(),
-            ),
-            ended_at=Case(
-                When(_live=True, then=None),
-                default=Coalesce("_last_end", "started_at"),
-                output_field=DateTimeField(),
-            ),
+            _reported_end=_moment(last, "reported_end"),
         )
+        state = Case(
+            When(_live=True, then=Value("live")),
+            When(_last_code__in=GOOD_CLOSE_CODES, then=Value("ended")),
+            When(_reported_end__isnull=False, then=Value("ended")),
+            default=Value("interrupted"),
+            output_field=CharField(),
+        )
+        ended_at = Case(
+            When(_live=True, then=None),
+            default=Coalesce("_last_end", "started_at"),
+            output_field=DateTimeField(),
+        )
+        return described.annotate(state=state, ended_at=ended_at)
 
     def in_state(self, state: str, now: datetime | Now) -> Self:
         """Selects calls in `state`; needs `with_state`.
@@ -304,6 +304,11 @@ class Call(models.Model):
     def get_absolute_url(self) -> str:
         """Returns the address of the call's page, which the admin links to."""
         return reverse("call", args=[self.pk])
+
+
+def _moment(sockets: QuerySet[Any], name: str) -> Subquery:
+    """Returns a time of the first of these sockets."""
+    return Subquery(sockets.values(name)[:1], output_field=DateTimeField())
 
 
 def _each(parts: Parts) -> list[tuple[str, str]]:

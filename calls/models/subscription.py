@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import connection, models
-from django.db.models import Count, F, Q
+from django.db.models import (
+    Case,
+    Count,
+    DateTimeField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce, Least, Now
 from django.utils import timezone
 
 from calls.close_codes import GOOD_CLOSE_CODES
 from calls.models.aggregates import total_of
+from calls.models.coverage.event import CallEvent
 from calls.models.segment import Segment
 
 BROKEN = ~Q(close_code__in=GOOD_CLOSE_CODES)
@@ -29,6 +41,11 @@ sealer renews `seen_at` every 5 s while the database answers.
 
 LOST = timedelta(days=1)
 """A socket that nobody has ended, and nobody has vouched for this long: its host is lost."""
+
+END_TOLERANCE = timedelta(seconds=5)
+"""A socket that breaks so shortly before ACS reports the end of the call was closed by it: the two
+moments are of different clocks.
+"""
 
 CLOCK_TOLERANCE = timedelta(seconds=30)
 """How far the clocks of two hosts may differ. A moment that is further in the future was written
@@ -50,11 +67,36 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(_open_since(now, HEARTBEAT_TIMEOUT))
 
     def live(self, now: datetime | Now) -> Self:
-        """Selects sockets that are open, or were within the grace time. Indexes: subscription_open,
-        subscription_closed.
+        """Selects sockets that are open, or were within the grace time, of calls that have not
+        ended since they connected, as ACS says. Indexes: subscription_open, subscription_closed.
         """
         closed = Q(disconnected_at__gt=now - _grace(), disconnected_at__lt=now + CLOCK_TOLERANCE)
-        return self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, _grace())) | closed)
+        recent = self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, _grace())) | closed)
+        return recent.exclude(Exists(_reported_ends()))
+
+    def with_call_end(self) -> Self:
+        """Annotates `reported_end`, when ACS says that the call has ended while this socket was
+        open, None otherwise; and `call_end`, that moment or the end of the socket, whichever was
+        earlier. Needs `latest_first`.
+        """
+        ends = _reported_ends().filter(
+            Q(occurred_at__lte=OuterRef("disconnected_at") + END_TOLERANCE)
+            | Q(occurred_at__lte=OuterRef("open_until"))
+        )
+        reported = Subquery(ends.order_by("occurred_at").values("occurred_at")[:1])
+        still_open = When(disconnected_at=None, then=F("seen_at") + HEARTBEAT_TIMEOUT)
+        known = Coalesce("reported_end", "end")
+        return (
+            self.annotate(open_until=Case(still_open, default=None, output_field=DateTimeField()))
+            .annotate(reported_end=reported)
+            .annotate(
+                call_end=Case(
+                    When(disconnected_at=None, then=known),
+                    default=Least("end", known),
+                    output_field=DateTimeField(),
+                )
+            )
+        )
 
     def unfinished(self, now: datetime | Now) -> Self:
         """Selects sockets that no recorder has ended: one may still write rows, however late its
@@ -92,6 +134,16 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def with_segment_count(self) -> Self:
         count = total_of(Segment.objects.all(), "subscription", Count("*"))
         return self.annotate(segment_count=Coalesce(count, 0))
+
+
+def _reported_ends() -> QuerySet[CallEvent]:
+    """Returns the ends that ACS has reported of a socket's call since it connected: a subquery.
+
+    An event cannot have happened after it was received, whatever the sender's clock says.
+    """
+    named = OuterRef("call__call_connection_id"), OuterRef("call__correlation_id")
+    since = OuterRef("connected_at")
+    return CallEvent.objects.ends_of(*named).filter(occurred_at__gte=since, received_at__gte=since)
 
 
 def _grace() -> timedelta:

@@ -127,6 +127,21 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
     log.info("call deleted", call=str(call_id), segments=segments)
 
 
+def _delete_events(call: Call) -> None:
+    """Deletes the events of ACS that are about no other call: they contain names and numbers."""
+    others = Call.objects.exclude(pk=call.pk)
+    connection_id, correlation_id = call.call_connection_id, call.correlation_id
+    if connection_id and others.filter(call_connection_id=connection_id).exists():
+        return
+    if correlation_id and others.filter(correlation_id=correlation_id).exists():
+        correlation_id = ""  # the events that name it alone are of both calls
+    found = CallEvent.objects.of_call(connection_id, correlation_id).order_by()
+    # The rows first: SQLite would look for the ids of a call among rows that are deleted already.
+    ids = list(found.values_list("pk", flat=True))
+    for start in range(0, len(ids), ROWS_PER_BATCH):
+        CallEvent.objects.filter(pk__in=ids[start : start + ROWS_PER_BATCH]).delete()
+
+
 def _tell(call: Call) -> None:
     """Adds the event of the deletion, and removes all others about the call: they name its
     participants.
@@ -155,12 +170,7 @@ def _forget(call: Call) -> None:
     # One that is not judged yet never will be: from now on its recording counts as deleted.
     unjudged = CallCoverage.objects.filter(id=coverage_id_of(*ids, call.pk), judged_at=None)
     unjudged.update(facts={"recordings": 1})
-    others = Call.objects.filter(call_connection_id=ids[0]).exclude(pk=call.pk)
-    if not (ids[0] and others.exists()):
-        # Not in one statement: SQLite would delete the events that lead to others before these.
-        events = list(CallEvent.objects.of_call(*ids).values_list("pk", flat=True))
-        for start in range(0, len(events), ROWS_PER_BATCH):
-            CallEvent.objects.filter(pk__in=events[start : start + ROWS_PER_BATCH]).delete()
+    _delete_events(call)
 
 
 def sweep(seconds: float | None = None, stopping: Event | None = None) -> int:

@@ -8,6 +8,7 @@ from threading import Event
 
 from calls.canary import jobs as canary
 from calls.coverage import refusals, runner
+from calls.coverage.stored_events import retention
 from calls.notifications import call_events
 from calls.notifications.webhooks import delivery
 from calls.notifications.webhooks.threads import Deliverer
@@ -31,6 +32,7 @@ JOBS: tuple[Job, ...] = (
     Job("coverage", 5.0, runner.run),
     # Every ten minutes, so that a flood cannot fill the disk meanwhile.
     Job("refusals", 600.0, refusals.remove_old),
+    Job("remove_old_events", 3600.0, retention.remove_old),
     Job("report_canary_alarm", 30.0, canary.report_alarm),
     Job("delete_old_canaries", 600.0, canary.delete_old),
     Job("webhooks", 1.0, Deliverer().run),

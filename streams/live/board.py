@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from calls import identity
@@ -21,10 +22,11 @@ from calls.live.messages import (
     CountsData,
     News,
     ParticipantData,
+    ReportedEnd,
     SubscriptionData,
     Totals,
 )
-from calls.times import iso_from_microseconds
+from calls.times import iso_from_microseconds, to_microseconds
 from streams.ingest.stream import Speaker, Stream
 from streams.journal.records import Counts, Metadata
 from streams.live.alarm_rules import FULL_SCALE_DBFS
@@ -33,16 +35,40 @@ QUIET_TICKS = 4
 """Ticks without a packet after which a voice is shown as silent: shorter stalls are not shown."""
 
 
+END_TOLERANCE_US = 5_000_000
+"""As `calls.models.subscription.END_TOLERANCE`."""
+
+
 @dataclass(slots=True)
 class LiveCall:
-    """A call with at least one socket here, or whose last one closed within the grace time."""
+    """A call with at least one socket here, or whose last one closed within the grace time.
+
+    `reported_end_us`: when it ended, as ACS says.
+    """
 
     streams: list[Stream] = field(default_factory=list)
     published_at: float = float("-inf")
+    reported_end_us: int | None = None
 
     @property
     def is_open(self) -> bool:
         return any(stream.closed is None for stream in self.streams)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ACS has reported its end, and no socket has connected since."""
+        end_us = self.reported_end_us
+        return end_us is not None and all(
+            stream.handshake.connected_at_us <= end_us for stream in self.streams
+        )
+
+    @property
+    def ended_us(self) -> int | None:
+        """Returns the end of the call in microseconds since the epoch; None while it is live."""
+        ends = [self.last_close_us] if not self.is_open else []
+        if self.is_over and self.reported_end_us is not None:
+            ends.append(self.reported_end_us)
+        return min(ends, default=None)
 
     @property
     def last_close_us(self) -> int:
@@ -58,11 +84,18 @@ class LiveCall:
         """The state in the form of REST: live, ended or interrupted. The socket that was opened
         last decides, not one that it has replaced and that was closed later.
         """
-        if self.is_open:
+        if self.is_open and not self.is_over:
             return "live"
         closed = self.streams[-1].closed
-        assert closed, "no socket is open"
-        return "ended" if closed.code in GOOD_CLOSE_CODES else "interrupted"
+        assert closed or self.is_over, "no socket is open"
+        if closed is None or closed.code in GOOD_CLOSE_CODES:
+            return "ended"
+        is_explained = (
+            self.is_over
+            and self.reported_end_us is not None
+            and closed.at_us + END_TOLERANCE_US >= self.reported_end_us
+        )
+        return "ended" if is_explained else "interrupted"
 
     def participants(self) -> list[ParticipantData]:
         """Returns participants in the form of REST, in the order of their first packet; a voice on
@@ -100,6 +133,21 @@ class Board:
 
     def add(self, stream: Stream) -> None:
         self._calls.setdefault(stream.handshake.call_id, LiveCall()).streams.append(stream)
+
+    def end(self, ends: Iterable[ReportedEnd]) -> None:
+        """Notes ends that ACS has reported; the calls leave the board at the next tick."""
+        ends = list(ends)
+        by_connection = {one["call_connection_id"]: one["at"] for one in ends}
+        by_correlation = {one["correlation_id"]: one["at"] for one in ends}
+        by_connection.pop("", None)
+        by_correlation.pop("", None)
+        for call in self._calls.values():
+            ids = call.streams[0].handshake
+            at = by_connection.get(ids.call_connection_id, "")
+            at = max(at, by_correlation.get(ids.correlation_id, ""))
+            if at:
+                end_us = to_microseconds(datetime.fromisoformat(at))
+                call.reported_end_us = max(end_us, call.reported_end_us or end_us)
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -139,7 +187,8 @@ class Board:
         """
         minutes = dict[str, str]()
         for call_id, call in list(self._calls.items()):
-            if not call.is_open and call.closed_for_us >= self._grace_us:
+            is_closed = not call.is_open and call.closed_for_us >= self._grace_us
+            if is_closed or call.is_over:
                 del self._calls[call_id]
                 news["ended"].append(as_in_rest(call))
             elif now - call.published_at >= REPEAT_SECONDS or any(
@@ -221,7 +270,7 @@ def as_in_rest(call: LiveCall) -> CallData:
         "correlation_id": first.correlation_id,
         "state": call.state,
         "started_at": iso_from_microseconds(first.connected_at_us),
-        "ended_at": None if call.is_open else iso_from_microseconds(call.last_close_us),
+        "ended_at": None if call.ended_us is None else iso_from_microseconds(call.ended_us),
         "audio_started_at": None,
         "duration_seconds": max(
             (participant["recorded_seconds"] for participant in participants), default=0.0

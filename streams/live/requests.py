@@ -1,4 +1,6 @@
-"""Requests from other processes: start a tap on a call, or repeat the state now."""
+"""Requests from other processes: start a tap on a call, repeat the state now, or end a call on the
+board because ACS has reported its end.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from calls.live import channel
 log = structlog.get_logger(__name__)
 
 REJOIN_SECONDS = 1.0
-TYPES = (channel.ASKED, messages.REQUEST)
+TYPES = (channel.ASKED, channel.ENDS, messages.REQUEST)
 
 
 async def serve_requests(accept: Callable[[dict[str, Any]], None]) -> None:

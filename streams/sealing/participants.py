@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F
 
 from calls import identity
+from calls.coverage.stored_events.names import name_participants
 from calls.models import Participant, Segment
 from streams.journal.records import Handshake
 
@@ -49,6 +52,7 @@ def add_missing(heard: Mapping[Voice, Heard]) -> None:
     Participant.objects.bulk_create(
         _rows(heard), ignore_conflicts=True, batch_size=ROWS_PER_STATEMENT
     )
+    _name_after_commit(call_id for call_id, _, _ in heard)
 
 
 def write(heard: Mapping[Voice, Heard]) -> None:
@@ -78,6 +82,7 @@ def write(heard: Mapping[Voice, Heard]) -> None:
         update_fields=["heard_at", "heard_until", "voice"],
         batch_size=ROWS_PER_STATEMENT,
     )
+    _name_after_commit(call_id for call_id, one, _ in heard if one not in known)
 
 
 def correct(participant_ids: Iterable[UUID]) -> None:
@@ -89,6 +94,15 @@ def correct(participant_ids: Iterable[UUID]) -> None:
         Participant.objects.filter(id=participant_id).update(
             heard_at=first and first.started_at, heard_until=last and last.ended_at
         )
+
+
+def _name_after_commit(call_ids: Iterable[UUID]) -> None:
+    """Names new participants as events say, once a process that stores an event can see them.
+
+    Django logs an error, and the rows stay: a name is no reason to seal a journal again.
+    """
+    if new := set(call_ids):
+        transaction.on_commit(partial(name_participants, new), robust=True)
 
 
 def _rows(heard: Mapping[Voice, Heard]) -> list[Participant]:

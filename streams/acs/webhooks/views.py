@@ -11,7 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -29,6 +30,7 @@ from streams.acs.answering.answerer import answerer, wanted
 from streams.acs.refusals import Reason, Refused, WebhookReason
 from streams.acs.webhooks.authentication import Authentication, Closed, callback_auth, grid_auth
 from streams.acs.webhooks.counts import counts
+from streams.acs.webhooks.effects import apply_names, report, reported_ends
 from streams.acs.webhooks.parsing import Batch, Malformed, parse
 from streams.acs.webhooks.storage import store
 from streams.log_limiter import LogLimiter
@@ -41,7 +43,6 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_ORIGIN = 256
 
 Source = CallEvent.Source
-View = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
 class Webhook:
@@ -75,24 +76,27 @@ class Webhook:
         if len(body) > MAX_BODY_BYTES:
             return self._reject(WebhookReason.TOO_LARGE, "The body is larger than 1 MiB.", 413)
         try:
-            batch, is_decided = await sync_to_async(self._store)(body)
+            received_at = timezone.now()
+            batch, is_decided = await sync_to_async(self._store)(body, received_at)
         except Malformed as error:
             return self._reject(WebhookReason.MALFORMED_BODY, str(error), 400)
         except (OperationalError, InterfaceError):
             self._note(WebhookReason.DATABASE_UNREACHABLE)
             return database_unavailable()
+        await report(reported_ends(batch.events, received_at))
         if not is_decided:  # Event Grid sends the event again, while the call still rings
             return HttpResponse(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
         if batch.validation_code:
             return JsonResponse({"validationResponse": batch.validation_code})
         return HttpResponse(status=200)
 
-    def _store(self, body: bytes) -> tuple[Batch, bool]:
+    def _store(self, body: bytes, received_at: datetime) -> tuple[Batch, bool]:
         """Parses and commits the events of a request, and answers incoming calls that a rule wants
         answered; False if some are not decided yet. It blocks, so it runs in a thread.
         """
         batch = parse(body)
-        store(self._source, batch.events, timezone.now())
+        store(self._source, batch.events, received_at)
+        apply_names(batch.events, received_at)
         counts.note_received(self._source.value, [event.type for event in batch.events])
         return batch, self._answer(batch)
 

@@ -16,6 +16,7 @@ from calls.live.messages import (
     ParticipantData,
     SubscriptionData,
 )
+from calls.times import iso_from_microseconds
 from streams.ingest.stream import Stream
 from streams.live.board import QUIET_TICKS, Board, is_worth_publishing
 from tests.streams.streams import (
@@ -283,6 +284,67 @@ class Call(BoardTestCase):
         self.tick(after=GRACE_SECONDS)
         self.stream()
         self.assertEqual([call["state"] for call in self.calls()], ["live"])
+
+    def report_end(self, after: float = 0.0, connection: str = "connection", **ids: str) -> None:
+        """Reports that the call has ended, so many seconds after now."""
+        at = iso_from_microseconds(self.clock.now + round(after * 1_000_000))
+        ids = {"call_connection_id": connection, "correlation_id": "", **ids}
+        self.board.end([{**ids, "at": at}])  # type: ignore[typeddict-item]
+
+    def test_ends_at_once_when_acs_reports_its_end(self) -> None:
+        close(self.stream())
+        self.clock.now += 1_000_000
+        self.report_end()
+        [call] = self.tick()["ended"]
+        self.assertEqual(call["state"], "ended")
+        self.assertEqual(call["ended_at"], call["subscriptions"][0]["disconnected_at"])
+        self.assertFalse(self.board)
+
+    def test_ends_at_its_reported_end_although_its_socket_is_open(self) -> None:
+        self.stream()
+        self.clock.now += 1_000_000
+        self.report_end()
+        reported = iso_from_microseconds(self.clock.now)
+        [call] = self.tick()["ended"]
+        self.assertEqual((call["state"], call["ended_at"]), ("ended", reported))
+        self.assertEqual(self.tick(after=60)["calls"], [], "it does not come back")
+
+    def test_ends_at_its_reported_end_although_its_socket_closes_later(self) -> None:
+        stream = self.stream()
+        self.report_end()
+        reported = iso_from_microseconds(self.clock.now)
+        self.clock.now += 1_000_000
+        close(stream, 1006)
+        [call] = self.tick()["ended"]
+        self.assertEqual((call["state"], call["ended_at"]), ("ended", reported))
+
+    def test_is_ended_if_its_socket_broke_just_before_its_reported_end(self) -> None:
+        for number, (seconds, state) in enumerate(((4.9, "ended"), (5.1, "interrupted"))):
+            with self.subTest(seconds):
+                stream = self.stream(f"connection-{number}")
+                close(stream, 1006)
+                self.report_end(seconds, f"connection-{number}")
+                [call] = self.tick()["ended"]
+                self.assertEqual(call["state"], state)
+
+    def test_goes_on_if_a_socket_has_connected_since_its_reported_end(self) -> None:
+        self.stream()
+        later = self.clock.now + 2_000_000
+        self.stream(connected_at_us=later)
+        self.report_end(1.0)
+        self.assertEqual([call["state"] for call in self.calls()], ["live"])
+        self.report_end(3.0)
+        self.report_end(1.0)
+        self.assertEqual(len(self.tick()["ended"]), 1)
+
+    def test_is_ended_by_its_correlation_id_and_by_no_other_or_missing_one(self) -> None:
+        stream = self.stream()
+        correlation = stream.handshake.correlation_id
+        self.report_end(connection="", correlation_id="")
+        self.report_end(connection="another", correlation_id="another")
+        self.assertEqual(len(self.calls()), 1)
+        self.report_end(connection="", correlation_id=correlation)
+        self.assertEqual(len(self.tick()["ended"]), 1)
 
     def test_without_grace_ends_at_once(self) -> None:
         self.board = Board("process", 0)
