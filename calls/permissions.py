@@ -23,6 +23,9 @@ READ_CANARIES = "calls.read_canaries"
 """Instead of the others, for the account of `manage.py canary`: it can read nothing else."""
 
 HANDLE_ALARMS = "calls.change_raisedalarm"
+STATE = "calls.add_expectedcall"
+"""For the account of another system, which needs no other permission."""
+
 SEE_REFUSALS = "calls.view_refusedhandshake"
 
 NAME = "calls.change_participant"
@@ -37,6 +40,7 @@ _GROUPS = {
     EXPORT: "Exporters",
     HANDLE_ALARMS: "Listeners",
     SEE_REFUSALS: "Viewers",
+    STATE: "Administrators",
     NAME: "Administrators",
 }
 """The smallest group with the permission (calls/migrations/0008_groups.py and 0019)."""
@@ -47,6 +51,7 @@ TO_LISTEN: Needed = (SEE, LISTEN)
 TO_EXPORT: Needed = (SEE, HEAR, EXPORT)
 TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
 TO_SEE_REFUSALS: Needed = (SEE, SEE_REFUSALS)
+TO_STATE: Needed = (STATE,)
 TO_NAME: Needed = (SEE, NAME)
 TO_HANDLE_ALARMS: Needed = (SEE, HANDLE_ALARMS)
 TO_READ_CANARIES: Needed = (READ_CANARIES,)
@@ -115,6 +120,12 @@ class MaySeeRefusals(_Requires):
     """Required for refused handshakes: they have addresses of clients."""
 
     needed = TO_SEE_REFUSALS
+
+
+class MayState(_Requires):
+    """Required for saying that a call took place."""
+
+    needed = TO_STATE
 
 
 class MayName(_Requires):

@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from calls.export.axis import Axis
 from calls.identity import is_canary
-from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.models import Call, CallCoverage, LedgerEntry, Participant, Segment, Subscription
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -161,16 +161,22 @@ class ActiveAlarmSerializer(serializers.Serializer[Any]):
 
 
 class RestCallSerializer(CallSerializer):
-    """A call of `for_rest` and `with_active_alarms`, for REST only: on the live socket alarms are
-    messages of their own.
+    """A call of `for_rest`, `with_verdict` and `with_active_alarms`, for REST only: on the live
+    socket alarms are messages of their own, and a live call has no verdict.
     """
 
     alarms = serializers.SerializerMethodField(
         help_text="Active alarms, oldest first; [] once the call has ended."
     )
 
+    verdict = serializers.ChoiceField(
+        choices=CallCoverage.Verdict.choices,
+        read_only=True,
+        help_text="Whether all of it was recorded: docs/coverage.md.",
+    )
+
     class Meta(CallSerializer.Meta):
-        fields = [*CallSerializer.Meta.fields, "alarms"]
+        fields = [*CallSerializer.Meta.fields, "verdict", "alarms"]
         read_only_fields = fields
 
     @extend_schema_field(ActiveAlarmSerializer(many=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -78,10 +78,17 @@ class NoParameters(serializers.Serializer[Any]):
     pass
 
 
-def validated(request: Request, parameters: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-    """Returns the validated values. Raises `ValidationError`, which names the parameter."""
+def validated(
+    request: Request,
+    parameters: type[serializers.Serializer[Any]],
+    besides: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Returns the validated values. Raises `ValidationError`, which names the parameter.
+
+    `besides`: parameters that others validate, such as those of pages.
+    """
     query = parameters(data=request.query_params.dict())
-    reject_unknown(request, query.fields)
+    reject_unknown(request, [*query.fields, *besides])
     query.is_valid(raise_exception=True)
     values: dict[str, Any] = query.validated_data
     return values

@@ -115,6 +115,13 @@ def changed(operation: str, body: Any, row: Any, summary: str) -> Any:
     return extend_schema_view(patch=documented)
 
 
+def described(operation: str, row: Any, parameters: list[Any], summary: str) -> Any:
+    """Describes a GET with query parameters."""
+    return _get(operation, {200: row, **_ERRORS}, parameters, summary)
+
+
+ERRORS = _ERRORS
+
 CALLS = _get(
     "calls", {200: RestCallSerializer(many=True), **_ERRORS}, summary="Calls, newest first"
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from calls.api import docs, naming, views
-from calls.api.history import call_events, refusals
+from calls.api.history import call_events, coverage, expected_calls, refusals
 from calls.http.responses import asynchronous
 
 app_name = "api"
@@ -34,6 +34,9 @@ urlpatterns = [
         naming.ParticipantName.as_view(),
         name="participant",
     ),
+    path("v1/coverage/", coverage.Coverage.as_view(), name="coverage"),
+    path("v1/coverage/calls/", coverage.CoverageCalls.as_view(), name="coverage-calls"),
+    path("v1/expected-calls/", expected_calls.ExpectedCalls.as_view(), name="expected-calls"),
     path("v1/refusals/", refusals.RefusalList.as_view(), name="refusal-list"),
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
@@ -41,7 +44,7 @@ urlpatterns = [
     # if they match nothing.
     re_path(
         r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/(?:segments|events)\Z"
-        r"|calls/[^/]+/participants/[^/]+\Z|refusals\Z)",
+        r"|calls/[^/]+/participants/[^/]+\Z|coverage\Z|coverage/calls\Z|expected-calls\Z|refusals\Z)",
         views.UnknownPath.as_view(),
     ),
 ]

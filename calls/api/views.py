@@ -205,7 +205,7 @@ class CallPeaks(Resource):
 
 def _calls(request: Request) -> QuerySet[Call]:
     now = database_now()
-    calls: QuerySet[Call] = _readable(request).for_rest(now).with_active_alarms(now)
+    calls: QuerySet[Call] = _readable(request).for_rest(now).with_verdict().with_active_alarms(now)
     return calls
 
 

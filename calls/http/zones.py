@@ -29,7 +29,7 @@ class ViewerZone:
 def viewer_zone(request: HttpRequest) -> ViewerZone:
     """Returns the zone of the browser; UTC if it has named none, or one that is unknown here."""
     name = request.COOKIES.get(COOKIE, "")
-    info = _zone_named(name)
+    info = zone_named(name)
     return ViewerZone(name if info else "UTC", info or UTC, is_known=bool(name))
 
 
@@ -38,7 +38,8 @@ def for_templates(request: HttpRequest) -> dict[str, Any]:
     return {"zone": viewer_zone(request)}
 
 
-def _zone_named(name: str) -> ZoneInfo | None:
+def zone_named(name: str) -> ZoneInfo | None:
+    """Returns the zone with the name, None if it is unknown here."""
     if not 0 < len(name) <= LONGEST_NAME:
         return None
     try:

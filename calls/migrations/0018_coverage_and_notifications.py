@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'coverage of calls',
                 'ordering': ['-started_at', '-id'],
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['-started_at', '-id'], name='coverage_newest_first'), models.Index(condition=models.Q(('call_connection_id__startswith', 'canary-'), _negated=True), fields=['started_at'], include=('verdict', 'expected_seconds', 'recorded_seconds', 'is_refused', 'more_than_four'), name='coverage_sums'), models.Index(condition=models.Q(('verdict', 'complete'), _negated=True), fields=['-started_at', '-id'], name='coverage_faults'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='coverage_due'), models.Index(fields=['call_id'], name='coverage_of_call'), models.Index(fields=['correlation_id'], name='coverage_of_correlation')],
+                'indexes': [models.Index(fields=['-started_at', '-id'], name='coverage_newest_first'), models.Index(condition=models.Q(('call_connection_id__startswith', 'canary-'), _negated=True), fields=['started_at'], include=('verdict', 'expected_seconds', 'recorded_seconds', 'is_refused', 'more_than_four'), name='coverage_sums'), models.Index(condition=models.Q(('verdict', 'complete'), _negated=True), fields=['-started_at', '-id'], name='coverage_faults'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='coverage_due'), models.Index(fields=['call_id'], name='coverage_of_call'), models.Index(fields=['call_connection_id'], name='coverage_of_connection'), models.Index(fields=['correlation_id'], name='coverage_of_correlation')],
             },
         ),
         migrations.CreateModel(

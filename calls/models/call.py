@@ -35,6 +35,7 @@ from calls.close_codes import GOOD_CLOSE_CODES
 from calls.identity import CANARY_PREFIX
 from calls.lookups import is_common
 from calls.models.aggregates import missing_seconds, total_of
+from calls.models.coverage.call_coverage import CallCoverage
 from calls.models.coverage.canary import CanaryRun
 from calls.models.ledger import LedgerEntry
 from calls.models.participant import Participant
@@ -180,6 +181,20 @@ class CallQuerySet(models.QuerySet["Call"]):
             continued_in=Subquery(others.filter(pk=OuterRef("continued_in_id"))),
         )
 
+    def with_verdict(self) -> Self:
+        """Annotates `verdict`, that of the coverage; "unknown" until the call is judged. Indexes:
+        coverage_of_connection, coverage_of_call.
+        """
+        rows = CallCoverage.objects.order_by().values("verdict")
+        named = rows.filter(call_connection_id=OuterRef("call_connection_id"))
+        return self.annotate(
+            verdict=Coalesce(
+                Subquery(named.exclude(call_connection_id="")[:1]),
+                Subquery(rows.filter(call_id=OuterRef("pk"))[:1]),
+                Value("unknown"),
+            )
+        )
+
     def with_active_alarms(self, now: datetime | Now) -> Self:
         """Loads the active alarms of live calls as the list `active_alarms`, oldest first."""
         # Of live calls only: a host that was lost leaves alarms without an end.
@@ -252,6 +267,7 @@ class Call(models.Model):
         gap_seconds: float
         alarm_count: int
         active_alarm_count: int
+        verdict: str
         active_alarms: list[LedgerEntry]
         tracks: list[Participant]
         sockets: list[Subscription]

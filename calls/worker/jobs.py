@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from threading import Event
 
 from calls.canary import jobs as canary
-from calls.coverage import refusals, runner
+from calls.coverage import refusals
+from calls.coverage.job import runner
 from calls.coverage.stored_events import retention
 from calls.notifications import call_events
 from calls.notifications.webhooks import delivery

@@ -136,6 +136,10 @@ class Site:
         name = f"participants/{self.rows['calls.participant']}/"
         pattern = v1 + "participants/<uuid:participant>/"
         yield Door("REST: name a participant", pattern, url_of(self.ended, name), "PATCH")
+        yield Door("REST: coverage", "api/v1/coverage/", "/api/v1/coverage/")
+        yield Door("REST: coverage of calls", "api/v1/coverage/calls/", "/api/v1/coverage/calls/")
+        expected = "api/v1/expected-calls/"
+        yield Door("REST: expected call", expected, f"/{expected}", "POST", is_data=False)
         yield Door("REST: refusals", "api/v1/refusals/", "/api/v1/refusals/")
         yield Door("schema", "api/schema/", "/api/schema/", is_data=False)
         yield Door("documentation of REST", "api/docs/", "/api/docs/", is_data=False)

@@ -1,1 +1,1 @@
-"""Addresses of events of a call and of refused handshakes."""
+"""Addresses of events of a call, of its coverage, of expected calls and of refused handshakes."""

@@ -104,6 +104,7 @@ class CallCoverage(models.Model):
             ),
             # Verdicts in lists of calls.
             models.Index(fields=["call_id"], name="coverage_of_call"),
+            models.Index(fields=["call_connection_id"], name="coverage_of_connection"),
             models.Index(fields=["correlation_id"], name="coverage_of_correlation"),
         ]
 

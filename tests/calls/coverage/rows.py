@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from calls.coverage import due
-from calls.coverage.runner import judge
+from calls.coverage.job.runner import judge
 from calls.models import Call, CallCoverage, CallEvent, ExpectedCall, coverage_id_of
 from tests.calls.rows import ALICE, START, make_call, make_participant, make_subscription
 

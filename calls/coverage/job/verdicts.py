@@ -12,9 +12,9 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F
 
+from calls.coverage.job.loading import Loaded
 from calls.coverage.judging.missing_time import Missing
 from calls.coverage.judging.reconciliation import Judgement
-from calls.coverage.loading import Loaded
 from calls.models import (
     CallCoverage,
     ExpectedCall,

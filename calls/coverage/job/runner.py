@@ -19,10 +19,11 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from calls.coverage import alarm, due, verdicts
+from calls.coverage import due
+from calls.coverage.job import alarm, verdicts
+from calls.coverage.job.loading import Loaded, connection_of, load
+from calls.coverage.job.older_calls import add_older_calls
 from calls.coverage.judging.reconciliation import reconcile
-from calls.coverage.loading import Loaded, connection_of, load
-from calls.coverage.older_calls import add_older_calls
 from calls.models import HEARTBEAT_TIMEOUT, CallCoverage, FormerVerdict, database_now
 
 log = structlog.get_logger(__name__)

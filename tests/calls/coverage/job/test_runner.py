@@ -11,8 +11,9 @@ from django.db import OperationalError
 from django.test import TestCase
 from django.utils import timezone
 
-from calls.coverage import due, runner
-from calls.coverage.runner import LIVE_CHECK, PATIENCE, UNSEALED_CHECK
+from calls.coverage import due
+from calls.coverage.job import runner
+from calls.coverage.job.runner import LIVE_CHECK, PATIENCE, UNSEALED_CHECK
 from calls.models import (
     Call,
     CallCoverage,
