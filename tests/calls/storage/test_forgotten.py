@@ -14,7 +14,7 @@ from django.test import TestCase, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from calls.coverage import runner
+from calls.coverage.job import runner
 from calls.models import (
     CallCoverage,
     CallEvent,
