@@ -13,7 +13,7 @@ from django.urls import reverse
 from calls.coverage.history import history
 from calls.identity import label_of
 from calls.models import Call, CallCoverage
-from calls.pages.coverage.rows import VERDICTS, reasons_of
+from calls.pages.coverage.rows import VERDICTS, reasons_of, recordings_of
 from calls.pages.coverage.witnesses import (
     Witness,
     coverage_of,
@@ -33,8 +33,8 @@ def coverage_call(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = CallCoverage.objects.prefetch_related("missing", "former").filter(pk=pk).first()
     if found is None:
         raise Http404("No call has this id.")
-    if found.call_id and Call.objects.filter(pk=found.call_id).exists():
-        return redirect(reverse("call", args=[found.call_id]) + "#coverage-title")
+    if call := recordings_of([found]).get(found.pk):
+        return redirect(reverse("call", args=[call.pk]) + "#coverage-title")
     told = history(found.call_connection_id, found.correlation_id)
     context = {
         "told": told,

@@ -149,9 +149,23 @@ def all_rows(wanted: Wanted, size: int) -> Generator[list[Row], None, None]:
 
 def rows_of(found: Sequence[CallCoverage]) -> list[Row]:
     """Returns rows with their recordings: two more queries for any number of calls."""
-    ids = {coverage.call_id for coverage in found if coverage.call_id}
-    calls = Call.objects.with_audio_extent().prefetch_related("participants").in_bulk(ids)
-    return [_row(coverage, calls.get(coverage.call_id)) for coverage in found]
+    recordings = recordings_of(found)
+    return [_row(coverage, recordings.get(coverage.pk)) for coverage in found]
+
+
+def recordings_of(found: Sequence[CallCoverage]) -> dict[UUID, Call]:
+    """Returns the recordings by the id of their coverage, which names them only once it is judged:
+    until then they have the call connection id in common.
+    """
+    ids = {each.call_id for each in found if each.call_id}
+    names = {each.call_connection_id for each in found if not each.call_id} - {""}
+    own = Q(pk__in=ids) | Q(call_connection_id__in=names, continuation=0)
+    calls = Call.objects.filter(own).with_audio_extent().prefetch_related("participants")
+    known: dict[UUID | str, Call] = {}
+    for call in calls:
+        known |= {call.pk: call, call.call_connection_id: call}
+    recordings = {each.pk: known.get(each.call_id or each.call_connection_id) for each in found}
+    return {pk: call for pk, call in recordings.items() if call}
 
 
 def faults_of(wanted: Wanted) -> list[Fault]:

@@ -115,6 +115,19 @@ class NeverRecorded(TestCase):
             self.client.get(f"/coverage/{row.pk}/"), f"/calls/{row.call_id}/#coverage-title"
         )
 
+    def test_a_call_that_is_not_judged_yet_is_found_by_its_connection(self) -> None:
+        row = make_recorded(START, "unknown")
+        call_id = row.call_id
+        CallCoverage.objects.filter(pk=row.pk).update(call_id=None)
+        self.assertRedirects(
+            self.client.get(f"/coverage/{row.pk}/"), f"/calls/{call_id}/#coverage-title"
+        )
+        page = self.client.get("/coverage/?since=2026-03-02&until=2026-03-02").content.decode()
+        self.assertIn(f'href="/calls/{call_id}/"', page)
+        self.assertIn(f'href="/coverage/{self.row.pk}/"', page)
+        CallCoverage.objects.filter(pk=self.row.pk).update(verdict="unknown")
+        self.assertIn("There is no recording yet.", self.words())
+
     def test_a_call_that_was_deleted_is_still_here(self) -> None:
         CallCoverage.objects.filter(pk=self.row.pk).update(call_id=uuid4())
         self.assertIn("Its recording has been deleted.", self.words())

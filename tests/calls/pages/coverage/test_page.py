@@ -65,7 +65,7 @@ class Page(CoverageTestCase):
         page = self.get()
         self.assertEqual(page.count('class="bar-complete" x='), 1)
         self.assertEqual(page.count('class="bar-partial" x='), 1)
-        self.assertIn("02:00 to 03:00: 1 call, 1 partly recorded", self.words())
+        self.assertIn("02:00 to 03:00: 1 call · 1 partly recorded", self.words())
         (link,) = re.findall(r'href="(\?[^"]*02%3A00[^"]*)#rows" tabindex', page)
         rows = strip_tags(
             self.client.get("/coverage/" + link.replace("&amp;", "&")).content.decode()
