@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_network
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from environs import FileAwareEnv, ValidationError, validate
 
@@ -29,3 +30,11 @@ def each_network(items: list[str]) -> None:
         except ValueError:
             text = "use addresses or networks such as 10.0.0.0/8, separated by commas."
             raise ValidationError(text) from None
+
+
+def zone_name(name: str) -> None:
+    """Validates the name of a time zone; raises `ValidationError`."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValidationError("use a time zone such as Europe/Berlin.") from None

@@ -4,9 +4,11 @@ webhooks, mail and canary calls. `acsmedia.settings` includes them.
 
 from __future__ import annotations
 
+from typing import Any
+
 from environs import validate
 
-from acsmedia.environment import each, env
+from acsmedia.environment import each, env, zone_name
 
 # --- events of ACS (streams/acs/webhooks/) --------------------------------------------------------
 # Event Grid does not sign its requests. It sends one of these, or its address is closed.
@@ -39,3 +41,41 @@ COVERAGE_DELAY_SECONDS = env.float(
 
 # --- webhooks to other systems (calls/notifications/) ---------------------------------------------
 WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
+
+
+# --- mail (calls/notifications/mail.py) -----------------------------------------------------------
+def _addresses(variable: str) -> list[str]:
+    check = each(r"\s*[^@\s]+@[^@\s]+\s*\Z", error="use mail addresses, separated by commas.")
+    listed: list[str] = env.list(variable, default=[], validate=check)
+    return [address.strip() for address in listed]
+
+
+_NO_MAIL: dict[str, Any] = {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+
+EMAIL_URL = env.str(  # such as submission://user:password@host
+    "EMAIL_URL",
+    "",
+    validate=validate.Regexp(
+        r"((smtp|submission)://[^/]+.*|console:.*|file:.+|dummy:.*|memory:.*)?\Z",
+        error="use an address such as submission://user:password@mail.example.com.",
+    ),
+)
+_mail: dict[str, Any] = env.dj_email_url("EMAIL_URL") if EMAIL_URL else _NO_MAIL
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = _mail.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _mail.get("EMAIL_FILE_PATH") or None
+EMAIL_TIMEOUT = _mail.get("EMAIL_TIMEOUT") or 10  # seconds
+MAIL_FROM = env.str("MAIL_FROM", "")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL_FROM or "acsmedia@localhost"
+
+ALARM_MAIL_CRITICAL = _addresses("ALARM_MAIL_CRITICAL")
+ALARM_MAIL_MAJOR = _addresses("ALARM_MAIL_MAJOR")
+ALARM_MAIL_MINOR = _addresses("ALARM_MAIL_MINOR")
+DIGEST_MAIL = _addresses("DIGEST_MAIL")
+DIGEST_HOUR = env.int("DIGEST_HOUR", 7, validate=validate.Range(0, 23))
+DIGEST_ZONE = env.str("DIGEST_ZONE", "UTC", validate=zone_name)

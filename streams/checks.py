@@ -19,6 +19,7 @@
 | acsmedia.E015 | `ACS_CONNECTION_STRING` is not one |
 | acsmedia.E016 | calls are to be answered, and `PUBLIC_URL` is no https address |
 | acsmedia.E017 | calls are to be answered, and the SDK of Call Automation is not installed |
+| acsmedia.E018 | addresses for mails without `EMAIL_URL` or `MAIL_FROM` |
 | acsmedia.W001 | `ACS_STREAM_TOKEN` is short; with `ACS_AUTH=jwt` it is a second protection |
 | acsmedia.W002 | Postgres with the in-memory channel layer: no process sees another's calls |
 | acsmedia.W003 | SQLite with Redis: SQLite allows one writer, so several processes will wait |
@@ -241,6 +242,18 @@ def check_transport(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def check_mail(**_: Any) -> list[CheckMessage]:
+    """Checks that mails can be sent, if there are addresses."""
+    names = "ALARM_MAIL_CRITICAL", "ALARM_MAIL_MAJOR", "ALARM_MAIL_MINOR", "DIGEST_MAIL"
+    used = [name for name in names if getattr(settings, name)]
+    missing = [name for name in ("EMAIL_URL", "MAIL_FROM") if not getattr(settings, name)]
+    if not used or not missing:
+        return []
+    text = f"{', '.join(used)} without {' and '.join(missing)}: no mail can be sent."
+    hint = "EMAIL_URL=submission://user:password@mail.example.com, MAIL_FROM=acsmedia@example.com"
+    return [Error(text, hint=hint, id="acsmedia.E018")]
+
+
 _CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_auth,
     check_events,
@@ -250,6 +263,7 @@ _CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_processes,
     check_metrics,
     check_transport,
+    check_mail,
 )
 for _check in _CHECKS:
     register(_check, TAG)

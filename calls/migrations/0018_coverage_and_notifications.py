@@ -230,7 +230,8 @@ class Migration(migrations.Migration):
             name='SentDigest',
             fields=[
                 ('day', models.DateField(primary_key=True, serialize=False)),
-                ('sent_at', models.DateTimeField()),
+                ('claimed_at', models.DateTimeField(help_text='When a process began to send it.')),
+                ('sent_at', models.DateTimeField(null=True)),
             ],
             options={
                 'ordering': ['-day'],
@@ -320,6 +321,7 @@ class Migration(migrations.Migration):
                 ('acknowledged_at', models.DateTimeField(null=True)),
                 ('snoozed_until', models.DateTimeField(null=True)),
                 ('history', models.JSONField(default=list, help_text='What users did about it: `at`, `user`, `action`, `until`.')),
+                ('mail_claimed_at', models.DateTimeField(help_text='When a process began to send a mail about it.', null=True)),
                 ('mailed_at', models.DateTimeField(help_text='When a mail about it was sent.', null=True)),
                 ('detail', models.JSONField(default=dict)),
                 ('acknowledged_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),

@@ -275,6 +275,18 @@ class TransportTests(ChecksCase):
         self.assert_nothing(INSECURE_HTTP=True, DEBUG=True)
 
 
+class MailTests(ChecksCase):
+    def test_addresses_need_a_mail_server_and_a_sender(self) -> None:
+        server, sender = {"EMAIL_URL": "smtp://localhost"}, {"MAIL_FROM": "acsmedia@example.com"}
+        for name in ("ALARM_MAIL_CRITICAL", "ALARM_MAIL_MAJOR", "ALARM_MAIL_MINOR", "DIGEST_MAIL"):
+            with self.subTest(name):
+                addresses = {name: ["olga@example.com"]}
+                self.assert_found("E018", f"{name} without EMAIL_URL and MAIL_FROM", **addresses)
+                self.assert_found("E018", "without MAIL_FROM", **addresses, **server)
+                self.assert_nothing(**addresses, **server, **sender)
+        self.assert_nothing()
+
+
 class RequireValidSettings(ChecksCase):
     """Servers start without `manage.py check`, so they run the checks themselves."""
 

@@ -37,6 +37,7 @@ def groups() -> dict[str, list[Setting]]:
             _measure("ALARM_LOW_DBFS", "dBFS", "low-speech threshold"),
         ],
         "ACS and metrics": _acs(),
+        "Notifications": _notifications(),
         "Users and REST": _user_access(),
         "Storage and services": _services(),
     }
@@ -54,6 +55,29 @@ def _acs() -> list[Setting]:
         _text("ACS_EVENTS_TENANT", "tenant that issues tokens for Event Grid"),
         _text("ACS_EVENTS_AUDIENCE", "audience of these tokens"),
         _secret("METRICS_TOKEN", "token for /metrics; without one only this host can read it"),
+    ]
+
+
+def _notifications() -> list[Setting]:
+    lists = {
+        "ALARM_MAIL_CRITICAL": "mails about critical alarms",
+        "ALARM_MAIL_MAJOR": "mails about major alarms",
+        "ALARM_MAIL_MINOR": "mails about minor alarms",
+        "DIGEST_MAIL": f"digest at {settings.DIGEST_HOUR} h, {settings.DIGEST_ZONE}",
+    }
+    return [
+        _text("PUBLIC_URL", "address of the site in links"),
+        _secret("EMAIL_URL", "mail server"),
+        _text("MAIL_FROM", "sender of mails"),
+        *(
+            Setting(name, ", ".join(getattr(settings, name)) or "none", meaning)
+            for name, meaning in lists.items()
+        ),
+        Setting(
+            "WEBHOOKS_TO_PRIVATE_ADDRESSES",
+            _yes_or_no(settings.WEBHOOKS_TO_PRIVATE_ADDRESSES),
+            "webhooks may reach addresses of the own network",
+        ),
     ]
 
 

@@ -30,6 +30,9 @@ class RaisedAlarm(models.Model):
     history = models.JSONField(
         default=list, help_text="What users did about it: `at`, `user`, `action`, `until`."
     )
+    mail_claimed_at = models.DateTimeField(
+        null=True, help_text="When a process began to send a mail about it."
+    )
     mailed_at = models.DateTimeField(null=True, help_text="When a mail about it was sent.")
     detail = models.JSONField(default=dict)
 

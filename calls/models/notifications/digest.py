@@ -9,7 +9,8 @@ class SentDigest(models.Model):
     """A day with a digest that has been sent, so that it is sent once."""
 
     day = models.DateField(primary_key=True)
-    sent_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(help_text="When a process began to send it.")
+    sent_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-day"]
