@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import TestCase
 from urllib.error import HTTPError
+from urllib.parse import quote
 from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
 from django.test import tag
@@ -25,11 +26,14 @@ from websockets.exceptions import InvalidStatus
 from tests import machine
 from tests.front_door import FrontDoor
 from tests.servers import STREAM_TOKEN, Server, answers, free_port, migrated_database
+from tests.streams.acs.webhooks.samples import grid_event
 from tests.waiting import PATIENCE_SECONDS
 
 SEALED_SECONDS = 30.0
 HANDSHAKE_SECONDS = 6.0
 """`proxy_read_timeout` of media sockets in deploy/nginx/locations.conf."""
+
+EVENTS_TOKEN = "a secret of Event Grid"
 
 METADATA = {
     "kind": "AudioMetadata",
@@ -66,6 +70,7 @@ class NginxTests(TestCase):
             "STATIC_ROOT": str(folder / "static"),
             "AUDIO_STORE": "database",
             "RECONNECT_GRACE_SECONDS": "0",
+            "ACS_EVENTS_TOKEN": EVENTS_TOKEN,
         }
         cls.web = Server("daphne", environment={**shared, "ROLE": "web"})
         cls.web.manage("collectstatic", "--noinput", "--verbosity", "0")
@@ -215,6 +220,39 @@ class NginxTests(TestCase):
         self.assertIn("/ws/acs/media", self.door.log + refused_log)
         for log in (self.door.log, refused_log, self.ingest.log, self.web.log):
             self.assertNotIn(STREAM_TOKEN, log)
+
+    def report(self, door: FrontDoor, query: str, size: int = 0) -> int:
+        """Sends an event of Event Grid, with spaces up to `size` bytes; returns the status."""
+        body = json.dumps([grid_event("CallStarted")]).encode()
+        request = Request(
+            f"https://localhost:{door.https}/webhooks/acs/events?{query}",
+            body.ljust(size),
+            {"Content-Type": "application/json"},
+        )
+        opener = build_opener(HTTPSHandler(context=door.trust))
+        try:
+            with opener.open(request) as answer:
+                status: int = answer.status
+                return status
+        except HTTPError as error:
+            with error:
+                return error.code
+
+    def test_events_reach_web_and_their_secret_no_log(self) -> None:
+        secret = f"token={quote(EVENTS_TOKEN)}"
+        self.assertEqual(self.report(self.door, secret), 200)
+        self.assertEqual(self.report(self.door, secret, 1024 * 1024), 200)
+        self.assertEqual(self.report(self.door, secret, 1024 * 1024 + 1), 413)
+        self.assertEqual(self.report(self.door, "token=a-guess"), 403)
+        self.assertEqual(self.report(self.door, ""), 401)
+        self.assertFalse(answers(self.ingest.port, "/webhooks/acs/events"))
+        with FrontDoor("tls", web=free_port(), ingest=free_port()) as door:  # no process behind it
+            self.assertEqual(self.report(door, secret), 502)
+            refused_log = door.log
+        self.assertIn("/webhooks/acs/events", self.door.log + refused_log)
+        for log in (self.door.log, refused_log, self.web.log):
+            self.assertNotIn(EVENTS_TOKEN, log)
+            self.assertNotIn(quote(EVENTS_TOKEN), log)
 
     def test_each_process_serves_its_role_only(self) -> None:
         with self.assertRaises(InvalidStatus) as refused:

@@ -156,6 +156,15 @@ class PrefixTests(unittest.TestCase):
         )
         connection.close()
 
+    def test_events_reach_their_addresses(self) -> None:
+        for name in ("callbacks", "events"):
+            connection = HTTPConnection("localhost", self.door.http, timeout=30)
+            connection.request("POST", f"{PREFIX}/webhooks/acs/{name}", body=b"[]")
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 403)
+            self.assertIn("no credentials are configured", answer.read().decode())
+            connection.close()
+
 
 class JavaScriptTests(unittest.TestCase):
     def test_no_module_names_an_address_of_its_own(self) -> None:
