@@ -207,7 +207,9 @@ class Shown(TestCase):
     def links(self, call: Call) -> tuple[str | None, str | None]:
         found = self.client.get(f"/api/v1/calls/{call.pk}/").json()
         data = dict(CallSerializer(Call.objects.for_rest(database_now()).get(pk=call.pk)).data)
-        proof = json.loads(b"".join(manifest.chunks(data, None, timezone.now())))["call"]
+        proof = json.loads(
+            b"".join(manifest.chunks(data, None, timezone.now(), lambda *_times: ""))
+        )["call"]
         listed = self.client.get("/api/v1/calls/").json()["results"]
         [in_list] = [one for one in listed if one["id"] == str(call.pk)]
         links = found["continued_from"], found["continued_in"]
