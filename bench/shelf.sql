@@ -52,4 +52,22 @@ FROM shelf, LATERAL (VALUES
     ('gap', 'not_received', n % 3), ('dtmf', '', n % 2), ('reconnect', '', n % 50)
 ) AS entries (kind, reason, remainder) WHERE remainder = 0;
 
+INSERT INTO calls_callcoverage (id, call_connection_id, correlation_id, call_id, started_at,
+    ended_at, verdict, expected_seconds, recorded_seconds, missing_seconds, participants_expected,
+    participants_recorded, facts, judged_at)
+SELECT md5('coverage' || n)::uuid, md5('connection' || n)::uuid::text,
+    md5('correlation' || n)::uuid::text, call_id, started_at,
+    started_at + segments * interval '10 seconds',
+    CASE WHEN n % 50 = 0 THEN 'partial' WHEN n % 997 = 0 THEN 'missing' ELSE 'complete' END,
+    segments * 10, segments * 10 - lost, lost, 2, 2,
+    jsonb_build_object('basis', 'events', 'recordings', 1, 'witnesses', repeat(md5(n::text), 15)),
+    started_at + segments * interval '10 seconds' + interval '2 minutes'
+FROM shelf, LATERAL (SELECT CASE WHEN n % 50 = 0 THEN 5.0 WHEN n % 997 = 0 THEN segments * 10.0
+    ELSE 0.0 END AS lost) AS missing;
+
+INSERT INTO calls_missingtime (coverage_id, reason, started_at, ended_at, seconds)
+SELECT id, CASE verdict WHEN 'missing' THEN 'never_streamed' ELSE 'not_received' END, started_at,
+    started_at + missing_seconds * interval '1 second', missing_seconds
+FROM calls_callcoverage WHERE verdict <> 'complete';
+
 DROP TABLE shelf;

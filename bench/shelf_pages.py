@@ -29,7 +29,13 @@ class Page:
 def pages() -> Iterator[Page]:
     """Requires Django to be set up."""
     shelf = _Shelf()
-    for name, path in (*_rest_lists(shelf), *_rest_searches(shelf), *_rest_calls(shelf)):
+    rest = (
+        *_rest_lists(shelf),
+        *_rest_searches(shelf),
+        *_rest_calls(shelf),
+        *_rest_coverage(shelf),
+    )
+    for name, path in rest:
         yield Page(f"REST {name}", path, REST_MS)
     for name, path in (*_console_lists(shelf), *_console_pages(shelf)):
         yield Page(f"console {name}", path, PAGE_MS)
@@ -109,6 +115,19 @@ def _rest_lists(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
         calls(participant=lambda random: random.choice(shelf.users)[-12:]),
     )
     yield "calls, participant, nobody", calls(participant="987654321987")
+
+
+def _rest_coverage(shelf: _Shelf) -> Iterator[tuple[str, Make]]:
+    def dates(days: int) -> dict[str, Any]:
+        start = (shelf.now - timedelta(days=days)).date().isoformat()
+        return {"from": start, "to": shelf.now.date().isoformat()}
+
+    for days in (1, 30, 365):
+        yield f"coverage, {days} days", _list("/api/v1/coverage/", **dates(days))
+    calls = partial(_list, "/api/v1/coverage/calls/", **dates(365))
+    yield "coverage of calls, a year", calls()
+    yield "coverage of calls, missing", calls(verdict="missing")
+    yield "coverage of calls, reason", calls(reason="never_streamed")
 
 
 def _rest_searches(shelf: _Shelf) -> Iterator[tuple[str, Make]]:

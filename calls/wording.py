@@ -163,6 +163,9 @@ _MISSING = {
     "never_streamed": "ACS never opened a media socket",
     "not_sealed": "in a journal that is not sealed yet",
 }
+MISSING_REASONS = (*_GAPS, *_MISSING)
+"""Reasons of missing time that do not come from ACS or from a refusal."""
+
 _DAMAGE = {
     "torn_tail": "Journal ends in the middle of a record",
     "damaged_record": "Damaged record in the journal",

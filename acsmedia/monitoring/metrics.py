@@ -26,7 +26,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from acsmedia.monitoring.stored_metrics import Read, StoredMetrics, canary_metrics
+from acsmedia.monitoring.stored_metrics import Read, StoredMetrics, canary_metrics, coverage_metrics
 from calls.live.sockets import open_sockets
 from calls.wording import REFUSALS
 from streams.acs.answering.counts import OUTCOMES, answer_counts
@@ -140,7 +140,7 @@ class Exposition:
         return HttpResponse(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
 
-_exposition = Exposition(canary_metrics)  # one per process, like the process metrics
+_exposition = Exposition(canary_metrics, coverage_metrics)  # one per process
 install = _exposition.install
 metrics = never_cache(require_safe(_exposition.answer))
 

@@ -15,10 +15,11 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from calls.canary import status
+from calls.coverage.figures import figures
 from streams.daemon_thread import in_daemon_thread
 
 log = structlog.get_logger(__name__)
@@ -67,6 +68,23 @@ def _read(reads: Iterable[Read]) -> list[Metric]:
         return [metric for read in reads for metric in read()]
     finally:
         connections.close_all()  # of this thread, which ends
+
+
+def coverage_metrics() -> list[Metric]:
+    """Returns how much of the expected calls was recorded."""
+    found = figures(timezone.now())
+    missing = CounterMetricFamily(
+        "acsmedia_missing_seconds",
+        "Seconds of expected calls that were not recorded, by reason.",
+        labels=["reason"],
+    )
+    for reason, seconds in sorted(found.missing_seconds.items()):
+        missing.add_metric([reason], seconds)
+    metrics: list[Metric] = [missing]
+    if found.captured_ratio is not None:
+        text = "Recorded part of the expected seconds of calls of the last 24 hours."
+        metrics.append(GaugeMetricFamily("acsmedia_captured_ratio", text, found.captured_ratio))
+    return metrics
 
 
 def canary_metrics() -> list[Metric]:

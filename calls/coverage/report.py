@@ -9,17 +9,29 @@ number of calls; the database adds up (index: coverage_sums).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from django.db.models import Count, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Sum
-from django.db.models.functions import TruncDate
+from django.db import connection
+from django.db.models import (
+    Count,
+    DateTimeField,
+    Exists,
+    F,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+)
 
 from calls.identity import CANARY_PREFIX
 from calls.models import COUNTED, CallCoverage, MissingTime, RefusedHandshake
-from calls.times import from_microseconds, midnight
+from calls.times import midnight
 
 BAR_SECONDS = 900
 """Hours and days of every time zone in use begin at a quarter of an hour in UTC."""
@@ -139,8 +151,7 @@ def _added_up(start: datetime, end: datetime, zone: tzinfo) -> tuple[Bar, list[B
     hours = _bars(start, end, zone, _hour_of) if is_short else {}
     days = _bars(start, end, zone, _day_of)
     total = Bar(start, end)
-    sums_by_time = _sums_by_quarter(start, end) if is_short else _sums_by_day(start, end, zone)
-    for at, sums in sums_by_time:
+    for at, sums in _sums_by_time(start, end, zone, is_short=is_short, days=list(days)):
         _add(total, sums)
         _add(days[_day_of(at, zone)], sums)
         if is_short:
@@ -169,18 +180,36 @@ def _in_range(start: datetime, end: datetime) -> QuerySet[CallCoverage]:
     return CallCoverage.objects.filter(COUNTED, started_at__gte=start, started_at__lt=end)
 
 
-class _Quarter(Func):
-    """The number of the quarter of an hour since the epoch, in UTC."""
+class _Bin(Func):
+    """The start of a bin of time, counted from the epoch: cheaper than a day in a time zone."""
 
-    output_field = IntegerField()
+    output_field = DateTimeField()
+
+    def __init__(self, field: str, seconds: int) -> None:
+        super().__init__(F(field))
+        self._seconds = seconds
 
     def as_postgresql(self, compiler: Any, connection: Any, **options: Any) -> Any:
-        template = f"(EXTRACT(EPOCH FROM %(expressions)s)::bigint / {BAR_SECONDS})"
+        template = f"date_bin('{self._seconds} s', %(expressions)s, 'epoch'::timestamptz)"
         return self.as_sql(compiler, connection, template=template, **options)
 
     def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
-        template = f"(CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) / {BAR_SECONDS})"
+        number = f"CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) / {self._seconds}"
+        template = f"datetime({number} * {self._seconds}, 'unixepoch')"
         return self.as_sql(compiler, connection, template=template, **options)
+
+
+class _Day(Func):
+    """The number of the day of a list that begins at these moments, counted from 1. Postgres only:
+    cheaper than its time zones, and a year has 366 sums instead of 8,760.
+    """
+
+    output_field = IntegerField()
+    template = "width_bucket(%(expressions)s::timestamptz[])"
+
+    def __init__(self, field: str, begins: Sequence[datetime]) -> None:
+        texts = ",".join(f'"{moment.isoformat()}"' for moment in begins)
+        super().__init__(F(field), Value(f"{{{texts}}}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +224,15 @@ class _Sums:
     recorded_seconds: float
 
 
-def _sums_by_quarter(start: datetime, end: datetime) -> Iterator[tuple[datetime, _Sums]]:
-    for quarter, sums in _sums(start, end, _Quarter(F("started_at"))):
-        yield from_microseconds(quarter * BAR_SECONDS * 1_000_000), sums
-
-
-def _sums_by_day(start: datetime, end: datetime, zone: tzinfo) -> Iterator[tuple[datetime, _Sums]]:
-    for day, sums in _sums(start, end, TruncDate("started_at", tzinfo=zone)):
-        yield midnight(day, zone), sums
+def _sums_by_time(
+    start: datetime, end: datetime, zone: tzinfo, *, is_short: bool, days: Sequence[datetime]
+) -> Iterator[tuple[datetime, _Sums]]:
+    """Yields sums with a moment of their hour, or of their day in a long range."""
+    if is_short or connection.vendor != "postgresql":
+        yield from _sums(start, end, _Bin("started_at", _bin_seconds(start, end, zone)))
+    else:
+        for number, sums in _sums(start, end, _Day("started_at", days)):
+            yield days[number - 1], sums
 
 
 def _sums(start: datetime, end: datetime, key: Func) -> Iterator[tuple[Any, _Sums]]:
@@ -221,6 +251,13 @@ def _sums(start: datetime, end: datetime, key: Func) -> Iterator[tuple[Any, _Sum
     )
     for at, *sums in rows:
         yield at, _Sums(*sums)
+
+
+def _bin_seconds(start: datetime, end: datetime, zone: tzinfo) -> int:
+    """Returns a length of bins of which each lies within one hour and one day of the zone."""
+    offsets = [moment.astimezone(zone).utcoffset() or timedelta() for moment in (start, end)]
+    has_whole_hours = not any(offset % timedelta(hours=1) for offset in offsets)
+    return 3600 if has_whole_hours else BAR_SECONDS
 
 
 def _add(bar: Bar, sums: _Sums) -> None:
@@ -269,7 +306,8 @@ def _bars(
 def _missing(start: datetime, end: datetime) -> Seconds:
     """Returns the missing seconds of the calls in the range by reason, the largest first."""
     spans = MissingTime.objects.filter(
-        coverage__in=_in_range(start, end).filter(verdict__in=JUDGED).order_by()
+        # said again, so that the index coverage_faults is used: others have no missing time
+        coverage__in=_in_range(start, end).filter(~Q(verdict="complete")).order_by()
     )
     return _largest_first(spans.order_by().values_list("reason").annotate(Sum("seconds")))
 

@@ -22,6 +22,8 @@ def groups() -> dict[str, list[Setting]]:
     return {
         "Recording": [
             _measure("SEGMENT_SECONDS", "s", "longest segment"),
+            _measure("COVERAGE_TARGET", "%", "part of calls and seconds that should be recorded"),
+            _measure("COVERAGE_DELAY_SECONDS", "s", "from the end of a call until it is judged"),
             _measure(
                 "RECONNECT_GRACE_SECONDS", "s", "time without a socket after which a call has ended"
             ),

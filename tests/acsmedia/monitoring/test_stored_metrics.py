@@ -14,8 +14,14 @@ from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from acsmedia.monitoring import stored_metrics
-from acsmedia.monitoring.stored_metrics import KEEP_SECONDS, StoredMetrics, canary_metrics
-from calls.models import CanaryRun
+from acsmedia.monitoring.stored_metrics import (
+    KEEP_SECONDS,
+    StoredMetrics,
+    canary_metrics,
+    coverage_metrics,
+)
+from calls.models import CanaryRun, MissingTotal
+from tests.calls.pages.coverage.examples import make_coverage
 
 
 class CanaryTests(TransactionTestCase):
@@ -53,6 +59,36 @@ class CanaryTests(TransactionTestCase):
                 "acsmedia_canary_difference_samples": "7.0",
                 "acsmedia_canary_failed": "1.0",
             },
+        )
+
+
+class CoverageTests(TransactionTestCase):
+    def samples(self) -> dict[str, float]:
+        return {
+            f"{sample.name}{sorted(sample.labels.values())}": sample.value
+            for metric in coverage_metrics()
+            for sample in metric.samples
+        }
+
+    def test_reasons_are_there_from_the_start(self) -> None:
+        found = self.samples()
+        self.assertEqual(found["acsmedia_missing_seconds_total['never_streamed']"], 0.0)
+        self.assertNotIn("acsmedia_captured_ratio[]", found)
+
+    def test_the_ratio_is_that_of_the_last_day(self) -> None:
+        now = timezone.now()
+        make_coverage(now - timedelta(hours=1), "partial", ("8603", 0.0, 25.0))
+        make_coverage(now - timedelta(hours=25), "missing", ("never_streamed", 0.0, 100.0))
+        MissingTotal.objects.create(reason="8603", seconds=25.0)
+        found = self.samples()
+        self.assertEqual(found["acsmedia_captured_ratio[]"], 0.75)
+        self.assertEqual(found["acsmedia_missing_seconds_total['8603']"], 25.0)
+
+    async def test_a_scrape_has_them(self) -> None:
+        await asyncio.sleep(KEEP_SECONDS)  # another test may just have scraped
+        response = await AsyncClient().get("/metrics")
+        self.assertIn(
+            b'acsmedia_missing_seconds_total{reason="not_received"} 0.0', response.content
         )
 
 

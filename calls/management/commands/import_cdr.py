@@ -1,0 +1,162 @@
+"""Imports calls that took place: call detail records, or Azure's log of media streaming. See
+docs/coverage.md.
+"""
+
+from __future__ import annotations
+
+import csv
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from time import monotonic
+from typing import IO, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
+
+from calls.coverage import due
+from calls.coverage.expected import MAX_SOURCE, StatedCall, state
+from calls.coverage.imports import azure_monitor, reading, records
+from calls.coverage.imports.reading import Line
+from calls.coverage.imports.records import CallRecord, Columns, Times, WrongRecord
+
+LINES_WRONG, NOT_IMPORTED = 1, 2
+BATCH = 500
+MOST_SHOWN = 50
+PROGRESS_SECONDS = 5.0
+AROUND = timedelta(hours=1)
+"""Recordings of this time, besides those of the file, may turn out to be unexpected."""
+
+EPILOG = """\
+exit codes:
+  0  all lines imported
+  1  some lines were wrong and were left out; the others are imported
+  2  nothing imported, or not everything: the file cannot be read, an option is wrong, or the
+     database is unreachable. Repeat it: a repetition changes nothing
+
+examples:
+  manage.py import_cdr calls.csv --connection-id CallConnectionId --start Answered --end Ended
+  manage.py import_cdr --format jsonl --start call.start --duration call.seconds - < calls.jsonl
+  manage.py import_cdr --format azure-monitor PT1H.json.gz
+"""
+
+
+class Command(BaseCommand):
+    help = __doc__ or ""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": EPILOG, "formatter_class": RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("file", help="The file, also packed with gzip; - for standard input.")
+        formats = ("csv", "jsonl", "azure-monitor")
+        add("--format", choices=formats, help="Default: jsonl if the name contains .json.")
+        for name, column in Columns()._asdict().items():
+            option = f"--{name.replace('_', '-')}"
+            add(option, default=column, metavar="COLUMN", help=f"Default: {column or 'none'}.")
+        add("--timezone", default="UTC", help="Of times without an offset. Default: UTC.")
+        add("--time-format", default="", help="As in strptime. Default: ISO 8601, or seconds.")
+        add("--delimiter", default=",", help="Of CSV. Default: a comma.")
+        add("--encoding", default="utf-8-sig", help="Default: utf-8.")
+        add("--source", help="Name of the source. Default: cdr, or azure_monitor.")
+        add("--dry-run", action="store_true", help="Read and check only.")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        self._wrong = 0
+        self._shown_at = monotonic()
+        try:
+            calls = self._read(options)
+        except (OSError, UnicodeError, LookupError, csv.Error, EOFError) as error:
+            raise CommandError(
+                f"The file cannot be read: {error}", returncode=NOT_IMPORTED
+            ) from error
+        source = _source(options)
+        new = 0 if options["dry_run"] else self._write(source, calls)
+        done = "found" if options["dry_run"] else f"imported, {new} of them new"
+        self.stdout.write(f"{len(calls)} calls {done}. {self._wrong} lines were wrong.")
+        if self._wrong:
+            raise SystemExit(LINES_WRONG)
+
+    def _read(self, options: dict[str, Any]) -> list[CallRecord]:
+        kind = options["format"] or ("jsonl" if ".json" in options["file"] else "csv")
+        times = Times(_zone(options["timezone"]), options["time_format"])
+        columns = Columns(**{name: options[name] for name in Columns._fields})
+        if len(options["delimiter"]) != 1:
+            raise CommandError("--delimiter: give one character.", returncode=NOT_IMPORTED)
+        with reading.opened(options["file"], options["encoding"]) as text:
+            lines = self._counted(_lines(text, kind, options["delimiter"]))
+            if kind == "azure-monitor":
+                parts = self._usable(lines, lambda line: azure_monitor.part_of(line.row))
+                return records.merged(azure_monitor.with_counts(parts))
+            found = self._usable(lines, lambda line: records.record_of(line.row, columns, times))
+            return records.merged(found)
+
+    def _counted(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """Yields the lines, and shows progress now and then."""
+        for line in lines:
+            if monotonic() - self._shown_at > PROGRESS_SECONDS:
+                self._shown_at = monotonic()
+                self.stderr.write(f"line {line.number} …")
+            yield line
+
+    def _usable(self, lines: Iterable[Line], convert: Any) -> Iterator[Any]:
+        """Yields the lines converted; shows those that are wrong."""
+        for line in lines:
+            error, converted = line.error, None
+            if not error:
+                try:
+                    converted = convert(line)
+                except WrongRecord as wrong:
+                    error = str(wrong)
+            if error:
+                self._show_wrong(line.number, error)
+            elif converted is not None:
+                yield converted
+
+    def _show_wrong(self, number: int, error: str) -> None:
+        self._wrong += 1
+        if self._wrong <= MOST_SHOWN:
+            self.stderr.write(f"line {number}: {error}")
+        elif self._wrong == MOST_SHOWN + 1:
+            self.stderr.write("further wrong lines are only counted")
+
+    def _write(self, source: str, calls: list[CallRecord]) -> int:
+        new = 0
+        try:
+            for start in range(0, len(calls), BATCH):
+                batch = calls[start : start + BATCH]
+                new += state([StatedCall(source, *one) for one in batch])
+                if monotonic() - self._shown_at > PROGRESS_SECONDS:
+                    self._shown_at = monotonic()
+                    self.stderr.write(f"{start + len(batch)} of {len(calls)} calls imported …")
+            if calls:
+                starts = [one.started_at for one in calls]
+                due.mark_range(min(starts) - AROUND, max(starts) + AROUND)
+        except DatabaseError as error:
+            message = f"The database failed after {new} new calls: {type(error).__name__}"
+            raise CommandError(message, returncode=NOT_IMPORTED) from error
+        return new
+
+
+def _lines(text: IO[str], kind: str, delimiter: str) -> Iterator[Line]:
+    return reading.csv_lines(text, delimiter) if kind == "csv" else reading.json_lines(text)
+
+
+def _source(options: dict[str, Any]) -> str:
+    default = "azure_monitor" if options["format"] == "azure-monitor" else "cdr"
+    source: str = default if options["source"] is None else options["source"]
+    if not 0 < len(source) <= MAX_SOURCE:
+        message = f"--source: give 1 to {MAX_SOURCE} characters."
+        raise CommandError(message, returncode=NOT_IMPORTED)
+    return source
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = f"--timezone: {name} is not a time zone."
+        raise CommandError(message, returncode=NOT_IMPORTED) from None
