@@ -127,32 +127,32 @@ class Posts(SimpleTestCase):
 
 
 @override_settings(WEBHOOKS_TO_PRIVATE_ADDRESSES=True)
-@patch.object(http_post, "TOTAL_SECONDS", 0.4)
+@patch.object(http_post, "TOTAL_SECONDS", 1.0)
 class Deadlines(SimpleTestCase):
     def seconds_of_failure(self, answer: Any) -> float:
         with Receiver() as receiver:
             receiver.reply(answer)
             began = time.monotonic()
-            with self.assertRaisesMessage(DeliveryError, "no answer within 0.4 s"):
+            with self.assertRaisesMessage(DeliveryError, "no answer within 1 s"):
                 post(receiver.url, b"{}", HEADERS)
             return time.monotonic() - began
 
     def test_end_a_request_that_is_not_answered(self) -> None:
-        self.assertLess(self.seconds_of_failure(hang(2)), 1.5)
+        self.assertLess(self.seconds_of_failure(hang(4)), 3)
 
     def test_end_an_answer_that_comes_byte_by_byte(self) -> None:
-        self.assertLess(self.seconds_of_failure(drip(2)), 1.5)
+        self.assertLess(self.seconds_of_failure(drip(4)), 3)
 
     def test_do_not_turn_a_status_with_a_hanging_body_into_a_failure(self) -> None:
         def answer(handler: Any, _request: Any) -> None:
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
-            time.sleep(1.5)
+            time.sleep(4)
 
         with Receiver() as receiver:
             receiver.reply(answer)
             began = time.monotonic()
             self.assertEqual(post(receiver.url, b"{}", HEADERS).body, b"abc")
-            self.assertLess(time.monotonic() - began, 1.2)
+            self.assertLess(time.monotonic() - began, 3)
 
     def test_end_connections_that_are_not_accepted(self) -> None:
         class Silent(socket.socket):
