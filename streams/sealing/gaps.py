@@ -203,7 +203,8 @@ def _open_time(stream_id: UUID, rows: Sequence[SocketRow]) -> OpenTime:
     died = all(row.close_code is None for row in rows)
     clocks = [convert(row.clock, SocketClock) for row in rows if row.clock]
     clock = max(clocks, key=lambda one: one.arrived_us, default=SocketClock())
-    return OpenTime(stream_id, min(starts_us), max(ends_us), died, rows[0].position, clock)
+    position, heard_us = rows[0].position, clock.arrived_us
+    return OpenTime(stream_id, min(starts_us), max(ends_us), died, position, clock, heard_us)
 
 
 def _voices_of(stream_ids: Collection[UUID]) -> set[str]:

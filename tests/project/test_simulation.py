@@ -24,6 +24,7 @@ from tests.simulation.report import Totals, table
 from tests.simulation.runs import simulate
 from tests.simulation.samples import Piece, pieces_of, voice_samples
 from tests.simulation.shrink import shrunk
+from tests.simulation.sockets import as_noted
 from tests.simulation.trial import tried
 from tests.simulation.truth import VoiceTruth
 from tests.simulation.world import START_US, World, world_of
@@ -269,3 +270,36 @@ class TheLawsHold(DatabaseTestCase):
         self.assertEqual([(one.seed, one.texts) for one in totals.failures], [])
         self.assertEqual(totals.calls, len(SEEDS))
         self.assertGreater(totals.with_rows, len(SEEDS) // 20)
+
+
+@tag("once")
+@override_settings(STORAGES=MEMORY)
+class TwoLives(DatabaseTestCase):
+    """Calls that leave the same journals as others with another truth: no recorder can tell them
+    apart.
+    """
+
+    def journals(self, recorded: Plan) -> dict[str, bytes]:
+        spool = Path(self.enterContext(TemporaryDirectory(prefix="acsmedia-simulation-")))
+        for _ in Recorder(world_of(recorded), spool).run():
+            pass
+        return {path.name: path.read_bytes() for path in spool.rglob("*.*")}
+
+    def test_a_process_may_have_died_before_or_after_the_older_socket_ended(self) -> None:
+        voices = (Voice("8:acs:a", 0, (Spurt(200_000, 1), Spurt(4_200_000, 1))),)
+        lingering = Fault("lingering", 2_500_000, 1_520_000)  # until 4.02 s
+        before, after = (
+            replace(plan(lingering, kill, voices=voices), with_rows=True)
+            for kill in (Fault("kill", 3 * SECOND, 1_150_000), Fault("kill", 4_100_000, 50_000))
+        )
+        self.assertEqual(self.journals(before), self.journals(after))
+        for life in (before, after):
+            self.assertEqual(tried(life).violations, [])
+
+    def test_sockets_that_overlap_by_a_moment_may_arrive_one_after_the_other(self) -> None:
+        voices = (Voice("8:acs:a", 0, (Spurt(SECOND, 50), Spurt(4 * SECOND, 50))),)
+        lingering = Fault("lingering", 3_985_000, 1_000)
+        life = replace(plan(lingering, voices=voices), seed=3, with_rows=True)
+        older, younger = as_noted(world_of(life))
+        self.assertLess(older.close_us, younger.open_us)
+        self.assertEqual(tried(life).violations, [])

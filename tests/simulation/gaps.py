@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from streams.timeline.timeline import Gap
 from tests.simulation.plan import PACKET_US, SECOND
-from tests.simulation.sockets import as_noted, last_written_us, unconnected
+from tests.simulation.sockets import as_noted, last_written_us, may_have_died_last, unconnected
 from tests.simulation.truth import TOLERANCE_US, VoiceTruth, hidden_us, unit_us
 from tests.simulation.verdict import Heard, Verdict
 from tests.simulation.world import START_US, Socket, World
@@ -123,7 +123,8 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
     unwritten_us = sum(PACKET_US for packet in missed if packet.unwritten)
     rest_us = end_us - start_us - closed_us - unwritten_us
     if not closed_us:  # sockets that touch may arrive in the other order
-        _, ended = unconnected(as_noted(voice.world), start_us, end_us)
+        noted_us = max([end_us, *voice.packets[after].arrivals[:1]])
+        _, ended = unconnected(as_noted(voice.world), start_us, noted_us)
     allowed = {"recorder_stopped" if one.dies else "not_connected" for one in ended}
     if unwritten_us or _may_be_unwritten(voice, before, after):
         allowed.add("not_written")
@@ -134,6 +135,8 @@ def _reason(voice: VoiceTruth, before: int, after: int, gap: Gap, verdict: Verdi
     lost = [one for one in sockets if one.torn_bytes or one.lost_end]
     if any(last_written_us(one, voice.world) <= end_us for one in lost):
         allowed.add("recorder_stopped")  # the end of the socket, or what was lost, is not on disk
+    if ended and may_have_died_last(voice.world, start_us, end_us):
+        allowed.add("recorder_stopped")
     if gap.reason not in allowed:
         verdict.note(
             "reason",

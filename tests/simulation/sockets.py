@@ -33,3 +33,19 @@ def last_written_us(socket: Socket, world: World) -> int:
     """Returns the end of a socket by its last packet on disk."""
     own = (one for voice in world.packets for one in voice if one.socket == socket.number)
     return max((max(one.arrivals, default=0) for one in own), default=socket.open_us)
+
+
+def may_have_died_last(world: World, start_us: float, end_us: float) -> bool:
+    """Whether a process died whose socket had replaced an older one, and between two times the
+    older one ended, without audio since the last record of the other: nobody knows which of them
+    was open longer.
+    """
+    noted = as_noted(world)
+    return any(
+        start_us <= older.close_us <= end_us
+        and older.open_us < died.open_us
+        and last_written_us(older, world) <= last_written_us(died, world) <= older.close_us
+        for died in noted
+        for older in noted
+        if died.dies
+    )

@@ -24,7 +24,8 @@ has another time.
 @dataclass(frozen=True, slots=True)
 class OpenTime:
     """When a socket was open, in µs. `end_us`: `OPEN` while it is; `died`: with its process.
-    `position`: in the order of the call's sockets, if known.
+    `position`: in the order of the call's sockets, if known. `heard_us`: when its last audio
+    arrived, 0 if it had none.
     """
 
     stream_id: UUID
@@ -33,6 +34,7 @@ class OpenTime:
     died: bool
     position: int | None = None
     clock: SocketClock = field(default_factory=SocketClock)
+    heard_us: int = 0
 
     @property
     def reason_after(self) -> str:
@@ -52,7 +54,15 @@ class OpenTime:
         """Returns its times by the clock of the other one's host."""
         behind_us = self.clock.behind_us(other.clock)
         end_us = self.end_us if self.end_us == OPEN else self.end_us + behind_us
-        return replace(self, start_us=self.start_us + behind_us, end_us=end_us)
+        start_us, heard_us = self.start_us + behind_us, self.heard_us + behind_us
+        return replace(self, start_us=start_us, end_us=end_us, heard_us=heard_us)
+
+    def may_outlast(self, other: OpenTime) -> bool:
+        """Whether it may have been open after an older one had ended: its process died at or after
+        its last record, since which the older one has brought no audio either.
+        """
+        is_younger = other.start_us <= self.start_us
+        return self.died and is_younger and other.heard_us <= self.end_us and other.end_us < OPEN
 
 
 def reason_between(before: OpenTime, after: OpenTime, sockets: Iterable[OpenTime]) -> str:
@@ -74,8 +84,8 @@ def reason_between(before: OpenTime, after: OpenTime, sockets: Iterable[OpenTime
             break
         if (closed_us := socket.start_us - reached.end_us) > longest_us:
             longest_us, last = closed_us, reached
-        if socket.end_us > reached.end_us:
-            reached = socket
+        if socket.end_us > reached.end_us or socket.may_outlast(reached):
+            reached = replace(socket, end_us=max(socket.end_us, reached.end_us))
     return last.reason_after if longest_us else "not_received"
 
 

@@ -62,6 +62,25 @@ class ReasonBetween(TestCase):
         sockets = [socket(1, 0, 10), socket(2, 13, 14, died=True), socket(3, 15, 20)]
         self.assertEqual(self.reason(*sockets), "not_connected")
 
+    def test_a_process_that_died_after_it_took_over_is_the_reason(self) -> None:
+        """Nobody spoke, so its journal does not show how long it lived."""
+        older, dead = socket(1, 0, 10), socket(2, 5, 6, died=True)
+        for heard, expected in ((6, "recorder_stopped"), (6.1, "not_connected")):
+            spoken = replace(older, heard_us=round(heard * SECOND))
+            with self.subTest(heard=heard):
+                self.assertEqual(self.reason(spoken, dead, socket(3, 12, 20)), expected)
+
+    def test_a_process_that_died_beside_a_younger_socket_is_not(self) -> None:
+        dead, younger, last = socket(1, 0, 6, died=True), socket(2, 5, 10), socket(3, 12, 20)
+        for sockets in ((dead, younger, last), (younger, dead, last)):
+            self.assertEqual(self.reason(*sockets), "not_connected")
+
+    def test_the_audio_of_a_clock_behind_is_compared_by_the_clock_of_the_other(self) -> None:
+        clock = SocketClock("b", lead_us=3 * SECOND)
+        one = replace(socket(2, 8, 12), clock=clock, heard_us=9 * SECOND)
+        moved = one.by_clock_of(replace(socket(1, 0, 10), clock=SocketClock("a", lead_us=0)))
+        self.assertEqual(moved.heard_us, 12 * SECOND)
+
 
 class AnotherClock(TestCase):
     def reason(self, ahead: float, first: int | None, second: int | None) -> str:
