@@ -28,7 +28,7 @@ from streams.journal.records import (
     Unwritten,
     Voice,
 )
-from streams.timeline.losses import Loss, are_copies
+from streams.timeline.losses import Loss, are_copies, explain
 from streams.timeline.socket_clock import SocketClock
 from streams.timeline.timeline import Decided, Gap, Jump, Packet, RateChange, Run, Timeline
 
@@ -355,7 +355,7 @@ def _take(state: StreamState, digest: Digest) -> None:
     for raw_id, track in taken.tracks.items():
         for gap in track.gaps:
             # If the disk failed during it, "not_received" would blame the sender.
-            disk_failed = any(one.raw_id == raw_id and one.explains(gap) for one in state.losses)
+            disk_failed = explain((one for one in state.losses if one.raw_id == raw_id), gap)
             explained = structs.replace(gap, reason="not_written") if disk_failed else gap
             digest.gaps.append((raw_id, explained))
         for run in track.runs:

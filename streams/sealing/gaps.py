@@ -42,7 +42,7 @@ from streams.sealing.overlaps.open_time import (
     reason_between,
 )
 from streams.sealing.overlaps.placement import Move
-from streams.timeline.losses import Loss
+from streams.timeline.losses import Loss, explain
 from streams.timeline.socket_clock import SocketClock
 from streams.timeline.track import TOLERANCE_US, Gap
 
@@ -99,7 +99,7 @@ class TrackChange:
         unwritten = [gap for gap in gaps if gap.reason == "not_written"]
         # The audio around a loss may be in later files of the socket.
         is_decided = self.is_ending or later[0].stream_id == self.stream_id
-        if is_decided and any(one.explains(missing) for one in self.losses):
+        if is_decided and explain(self.losses, missing):
             return "not_written"
         if structs.replace(missing, reason="not_written") in unwritten:
             return "not_written"

@@ -7,6 +7,8 @@ come twice, or out of order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from streams.timeline.track import Track
@@ -24,6 +26,15 @@ def are_copies(packets: int, stamps: tuple[int, int] | None, track: Track) -> bo
         return False
     is_older = stamps[1] + track.shift_us < track.newest_us - TOLERANCE_US
     return is_older and {*stamps} <= {*track.remembered.stamps.values()}
+
+
+def explain(losses: Iterable[Loss], gap: Gap) -> bool:
+    """Whether packets that could not be written are the reason of a gap of their track. Ones that
+    are too few to leave a gap (law 4) are not, if it is longer than they are by more than that.
+    """
+    lost_us = sum(loss.packets for loss in losses if loss.explains(gap)) * PACKET_US
+    gap_us = gap.sample_count * 1_000_000 // gap.sample_rate
+    return lost_us > TOLERANCE_US or (lost_us > 0 and gap_us <= lost_us + TOLERANCE_US)
 
 
 class Loss(Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unittest import TestCase
 
-from streams.timeline.losses import Loss, are_copies
+from streams.timeline.losses import Loss, are_copies, explain
 from streams.timeline.track import Track
 from streams.timeline.waiting import Gap, Timed
 from tests.streams.packets import PACKET_US, RATE, START_US, speech
@@ -200,3 +200,26 @@ class ByTimestamp(LossTest):
         loss = loss_of(300, 302, after=10)
         self.note(loss, 30)
         self.assertEqual(loss.end_us, place(30))
+
+
+class Explained(LossTest):
+    """Whether losses are the reason of a gap."""
+
+    def test_packets_that_leave_no_gap_are_not_the_reason_of_a_pause(self) -> None:
+        for packets, expected in ((1, False), (3, False), (4, True)):
+            loss = loss_of(10, 10 + packets)
+            with self.subTest(packets=packets):
+                self.assertEqual(explain([loss], gap(10, 150)), expected)
+
+    def test_they_are_with_lost_packets_beside_them(self) -> None:
+        for end, expected in ((15, True), (16, False)):
+            with self.subTest(end=end):
+                self.assertEqual(explain([loss_of(10, 12)], gap(10, end)), expected)
+
+    def test_several_losses_count_together(self) -> None:
+        losses = [loss_of(10, 12), loss_of(100, 102), loss_of(300, 310)]
+        self.assertTrue(explain(losses, gap(10, 150)))
+        self.assertFalse(explain(losses[1:], gap(10, 150)))
+
+    def test_without_a_loss_there_is_another_reason(self) -> None:
+        self.assertFalse(explain([], gap(10, 14)))
