@@ -23,6 +23,7 @@ from streams.timeline.waiting import (
     PAUSE_US,
     TOLERANCE_US,
     Timed,
+    has_hole,
 )
 
 CONFIRMATION = 5
@@ -168,11 +169,15 @@ class CallClock(Struct):
 
     def place_in_another(self, track: Track, stray: Timed, next_us: int) -> int | None:
         """Returns the place of a stray in another epoch that explains it, if that is between the
-        audio of its track and the place of the next packet.
+        audio of its track and the place of the next packet, or a hole: it was out of order.
         """
-        shift_us = self.epoch_of(track, stray) if stray.is_stamped else None
-        if shift_us is None or shift_us == track.shift_us:
+        if not stray.is_stamped:
             return None
+        shift_us = self.epoch_of(track, stray)
+        if shift_us is None or shift_us == track.shift_us:
+            places = [stray.timestamp_us + one for one in self.epochs if one != track.shift_us]
+            length_us = track.duration_us(stray.pcm)
+            return next((one for one in places if has_hole(track.waiting, one, length_us)), None)
         place_us = stray.timestamp_us + shift_us
         oldest_us = place_us if track.newest_us is None else track.newest_end_us - TOLERANCE_US
         return place_us if oldest_us <= place_us < next_us else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import zip_longest
 from operator import attrgetter
 from typing import NamedTuple
@@ -90,6 +92,15 @@ class Waiting(Struct, gc=False):
 
 
 place_of = attrgetter("place_us")
+
+
+def has_hole(queue: Sequence[Waiting], place_us: int, length_us: int) -> bool:
+    """Whether a packet of this length is missing at a place, between two queued ones."""
+    number = bisect_right(queue, place_us, key=place_of)
+    if not 0 < number < len(queue):
+        return False
+    space_us = place_us - queue[number - 1].place_us, queue[number].place_us - place_us
+    return min(space_us) > length_us - PACKET_US // 2
 
 
 UNTIMED = 0

@@ -97,6 +97,23 @@ class BesideOtherFaults(TestCase):
             with self.subTest(has_arrivals=has_arrivals):
                 self.assertLessEqual(worst_ms(taken, spoken), WITHIN_MS)
 
+    def test_packets_out_of_order_from_before_a_step_go_to_their_places(self) -> None:
+        for first_us, second_us in ((10 * SECOND, -10 * SECOND), (0, HOUR), (0, -HOUR)):
+            spoken = arrived(speech(300))
+            wrong = [
+                replace(
+                    one,
+                    timestamp_us=one.spoken_us
+                    + first_us * (one.number >= 100)
+                    + second_us * (one.number >= 200),
+                )
+                for one in spoken
+            ]
+            late = [replace(one, arrived_us=wrong[204].arrived_us) for one in wrong[150:152]]
+            taken = play([*wrong[:150], *wrong[152:205], *late, *wrong[205:]])
+            with self.subTest(first_us=first_us, second_us=second_us):
+                self.assertEqual(audio_of(taken), pcm_of(spoken))
+
     def test_a_voice_that_resumed_before_a_step_in_the_same_burst_stays(self) -> None:
         for step_us in (3 * SECOND, 10 * SECOND):
             left, right = voices(400)

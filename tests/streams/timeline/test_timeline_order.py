@@ -16,9 +16,10 @@ from streams.timeline.call_clock import MAX_EPOCHS
 from streams.timeline.late_packets import take_displaced
 from streams.timeline.timeline import Decided, Timeline
 from streams.timeline.track import Track, Waiting
-from streams.timeline.waiting import Streak
+from streams.timeline.waiting import Streak, has_hole
 from tests.streams.packets import (
     PACKET_SAMPLES,
+    PACKET_US,
     RATE,
     SILENT,
     START,
@@ -325,6 +326,21 @@ class Bounds(TestCase):
         for number in range(5_000):
             timeline.push("p", START_US, number.to_bytes(2, "little"), RATE, START_US)
         self.assertLessEqual(len(timeline.tracks["p"].remembered.stamps), 1_500)
+
+
+class Holes(TestCase):
+    """Places between queued packets."""
+
+    def test_a_hole_has_room_for_a_packet(self) -> None:
+        track, spoken = Track(RATE), speech(10)
+        for packet in spoken[:4] + spoken[5:]:
+            track.insert(packet.spoken_us, packet.pcm)
+        found = [
+            number
+            for number in range(-1, 12)
+            if has_hole(track.waiting, START_US + number * PACKET_US, PACKET_US)
+        ]
+        self.assertEqual(found, [4])
 
 
 class StoredState(TestCase):
