@@ -18,13 +18,14 @@ import msgspec
 from django.test import SimpleTestCase, TransactionTestCase, tag
 
 from calls.live.messages import Refusals
-from calls.models import RaisedAlarm, RecorderProcess, RefusedHandshake, Segment
+from calls.models import RaisedAlarm, RecorderProcess, RefusedHandshake, Segment, WebhookEndpoint
 from streams.alarm_lines import lines_of
 from streams.journal import spool
 from streams.refused import NOBODY, Origin, RefusedHandshakes, rows_in
 from streams.sealing.backlog_watch import BacklogWatch
 from streams.sealing.process import SealerProcess
 from streams.stats import Backlog
+from tests.calls.notifications.webhooks.receiver import SECRET, Receiver
 from tests.servers import database_url_of_the_test
 from tests.streams.journals import Socket
 from tests.streams.packets import speech
@@ -278,6 +279,21 @@ class RealSealer(TransactionTestCase):
         stopped = RaisedAlarm.objects.get(detail__ended="process_stopped")
         self.assertEqual(str(stopped.call_id), active[0]["call"])
         self.assertFalse(RaisedAlarm.objects.filter(cleared_at=None).exists())
+
+    def test_its_worker_delivers_events_to_other_systems(self) -> None:
+        with Receiver() as receiver, patch.dict("os.environ", WEBHOOKS_TO_PRIVATE_ADDRESSES="true"):
+            WebhookEndpoint.objects.create(url=receiver.url, secret=SECRET)
+            sealer = SealerProcess(self.spool, self.own.path)
+            active = some_alarms(1)
+            sealer.alarms = lambda: active
+            sealer.start()
+            self.addCleanup(sealer.stop, 20)
+            expect(lambda: receiver.requests)
+            event = receiver.requests[0].event
+            self.assertEqual(
+                (event["type"], event["data"]["name"]), ("alarm.raised", "odd_timestamp")
+            )
+            sealer.stop(20)
 
     def test_it_writes_the_refusals_of_the_last_moment(self) -> None:
         sealer = self.start()
