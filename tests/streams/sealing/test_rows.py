@@ -17,7 +17,15 @@ from msgspec import structs
 
 from calls import identity
 from calls.audio import codec
-from calls.models import Call, LedgerEntry, Participant, Segment, Subscription
+from calls.models import (
+    Call,
+    CallCoverage,
+    LedgerEntry,
+    Participant,
+    Segment,
+    Subscription,
+    coverage_id_of,
+)
 from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Closed, Dtmf, Handshake, Record
 from streams.sealing import participants, queries, rows
@@ -150,6 +158,28 @@ class Write(TestCase):
         self.assertEqual(
             (entry.kind, entry.started_at), ("reconnect", from_microseconds(START_US + 30_000_000))
         )
+
+
+class Coverage(TestCase):
+    def test_a_socket_that_is_over_marks_its_call_to_be_judged(self) -> None:
+        handshake = handshake_of()
+        state = write_file(records_of(speech(50)), handshake)
+        self.assertFalse(CallCoverage.objects.exists())
+        second = structs.replace(handshake, sequence=1)
+        write_file([Closed(START_US + 9_000_000, 1000)], second, state)
+        row = CallCoverage.objects.get()
+        self.assertEqual(row.call_connection_id, handshake.call_connection_id)
+        self.assertEqual(row.verdict, "unknown")
+        self.assertIsNotNone(row.due_at)
+
+    def test_audio_that_is_sealed_late_marks_a_judged_call_again(self) -> None:
+        handshake = handshake_of()
+        ids = (handshake.call_connection_id, handshake.correlation_id)
+        CallCoverage.objects.create(
+            id=coverage_id_of(*ids), call_connection_id=ids[0], started_at=NOW, judged_at=NOW
+        )
+        write_file(records_of(speech(50)), handshake)
+        self.assertIsNotNone(CallCoverage.objects.get().due_at)
 
 
 class Announce(TestCase):

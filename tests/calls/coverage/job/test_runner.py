@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
 from unittest.mock import patch
 from uuid import uuid4
 
-from django.db import OperationalError
-from django.test import TestCase
+from django.db import OperationalError, connections, transaction
+from django.test import TestCase, TransactionTestCase, skipUnlessDBFeature
 from django.utils import timezone
 
 from calls.coverage import due
-from calls.coverage.job import runner
+from calls.coverage.job import loading, runner
+from calls.coverage.job.loading import Loaded
 from calls.coverage.job.runner import LIVE_CHECK, PATIENCE, UNSEALED_CHECK
 from calls.models import (
     Call,
@@ -490,3 +493,47 @@ class Marks(TestCase):
             due.mark(keys)
         self.assertEqual(CallCoverage.objects.count(), 50)
         self.assertFalse(ExpectedCall.objects.exists())
+
+
+@skipUnlessDBFeature("has_select_for_update_skip_locked")
+class TwoProcesses(TransactionTestCase):
+    late: Future[object]
+
+    def other(self, work: Callable[[], object]) -> object:
+        """Does something in another connection while this one holds its locks."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self.closing, work).result(timeout=20)
+
+    @staticmethod
+    def closing(work: Callable[[], object]) -> object:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    def setUp(self) -> None:
+        record()
+        CallCoverage.objects.update(due_at=START)
+        self.row = CallCoverage.objects.get()
+
+    def test_a_call_that_another_process_judges_is_skipped(self) -> None:
+        with transaction.atomic():
+            CallCoverage.objects.select_for_update().get()
+            self.assertFalse(self.other(lambda: runner.judge(self.row.id, NOW)))
+        self.assertTrue(runner.judge(self.row.id, NOW))
+
+    def test_a_witness_that_is_committed_while_a_call_is_judged_is_not_lost(self) -> None:
+        waiting = ThreadPoolExecutor(1)
+        self.addCleanup(waiting.shutdown)
+        load = loading.load
+
+        def loaded_before(row: CallCoverage) -> Loaded:
+            found = load(row)
+            self.late = waiting.submit(self.closing, mark)
+            return found
+
+        with patch.object(runner, "load", loaded_before):
+            runner.judge(self.row.id, NOW)
+        self.late.result(timeout=20)
+        row = CallCoverage.objects.get()
+        self.assertEqual((row.verdict, row.due_at is None), ("complete", False))
