@@ -119,7 +119,7 @@ class CallSearchForm(forms.Form):
     def calls(self) -> CallQuerySet:
         """Returns the matching calls, newest first. Requires `is_valid()`."""
         criteria = self.cleaned_data
-        calls = Call.objects.for_rest(database_now()).with_troubles()
+        calls = Call.objects.for_rest(database_now()).with_troubles().with_verdict()
         calls = calls.showing_canaries(criteria["canaries"])
         if criteria["since"]:
             calls = calls.filter(started_at__gte=midnight(criteria["since"], self.zone))
@@ -222,6 +222,7 @@ COLUMNS = (
     "active_alarms",
     "continued_from",
     "continued_in",
+    "verdict",
 )
 
 
@@ -244,6 +245,7 @@ def _lines(calls: CallQuerySet, zone: tzinfo) -> Generator[bytes, None, None]:
                 row["active_alarm_count"],
                 row["continued_from"] or "",
                 row["continued_in"] or "",
+                row["verdict"],
             ]
             for row in _rows(shown)
         )
@@ -267,6 +269,7 @@ def _rows(calls: Sequence[Any]) -> list[dict[str, Any]]:
             "alarm_count": call.alarm_count,
             # Those of a host that was lost have no end either.
             "active_alarm_count": call.active_alarm_count if call.state == "live" else 0,
+            "verdict": call.verdict,
             "started": call.started_at,
         }
         for facts, call in zip(serialized, calls, strict=True)

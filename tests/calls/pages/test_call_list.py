@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from calls.models import Call, LedgerEntry
 from calls.permissions import TO_EXPORT_LISTS
+from tests.calls.pages.coverage.examples import make_coverage
 from tests.calls.rows import (
     ALICE,
     START,
@@ -270,6 +271,16 @@ class Csv(TransactionTestCase):
         self.assertEqual((text[0], text.count("\ufeff")), ("\ufeff", 1), "Excel needs it")
         text = text.removeprefix("\ufeff")
         return list(csv.DictReader(StringIO(text)))
+
+    async def test_it_has_the_verdict_of_each_call(self) -> None:
+        def make() -> None:
+            judged = make_call("judged", started_at=START + timedelta(hours=1))
+            make_coverage(judged.started_at, "partial", call=judged)
+            make_call("not judged", started_at=START)
+
+        await database_sync_to_async(make)()
+        verdicts = [row["verdict"] for row in await self.csv()]
+        self.assertEqual(verdicts, ["partial", "unknown"])
 
     async def test_it_has_every_matching_call_newest_first(self) -> None:
         def make() -> None:
