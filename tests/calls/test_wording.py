@@ -14,6 +14,7 @@ from calls.wording import (
     event_text,
     gap_text,
     missing_text,
+    refusal_text,
     repeated_text,
     severity_of,
 )
@@ -43,6 +44,13 @@ class Texts(TestCase):
         ):
             with self.subTest(reason):
                 self.assertEqual(missing_text(reason), text)
+
+    def test_of_missing_time_name_a_code_of_acs(self) -> None:
+        self.assertEqual(missing_text("8603"), "ACS could not stream (8603)")
+
+    def test_of_refusals_of_later_versions_are_their_names(self) -> None:
+        self.assertIn("check ACS_RESOURCE_ID", refusal_text("wrong_audience"))
+        self.assertEqual(refusal_text("of_a_later_version"), "of_a_later_version")
 
     def test_of_events_include_their_details(self) -> None:
         for kind, reason, detail, text in (
