@@ -53,6 +53,21 @@ class DerivedIds(TestCase):
             ],
         )
 
+    def test_an_event_has_the_same_id_whenever_it_is_sent(self) -> None:
+        source = "calling/callConnections/CC1"
+        self.assertEqual(
+            "3965ba2a-685d-56c0-9655-7298414b9fc0", str(identity.event_row_id(source, "e1"))
+        )
+        self.assertNotEqual(
+            identity.event_row_id(source, "e1"), identity.event_row_id(f"{source}2", "e1")
+        )
+
+    def test_a_canary_is_known_by_its_connection_id_in_either_case(self) -> None:
+        self.assertTrue(identity.is_canary("canary-1"))
+        self.assertTrue(identity.is_canary("Canary-1"))
+        self.assertFalse(identity.is_canary("a-canary-1"))
+        self.assertFalse(identity.is_canary(""))
+
     def test_all_sockets_of_a_connection_are_one_call(self) -> None:
         self.assertEqual(identity.call_id_of("one", uuid4()), identity.call_id_of("one", uuid4()))
         self.assertNotEqual(

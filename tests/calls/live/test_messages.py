@@ -32,6 +32,9 @@ class TheFormOfACall(TestCase):
             with self.subTest(data.__name__):
                 self.assertEqual(list(serializer.fields), list(data.__annotations__))
 
-    def test_alarms_are_members_in_rest_and_messages_of_their_own_here(self) -> None:
-        self.assertEqual(list(RestCallSerializer().fields), [*CallData.__annotations__, "alarms"])
+    def test_only_rest_has_the_verdict_and_alarms_which_are_messages_of_their_own_here(
+        self,
+    ) -> None:
+        added = ["verdict", "alarms"]
+        self.assertEqual(list(RestCallSerializer().fields), [*CallData.__annotations__, *added])
         self.assertEqual({"call", *ActiveAlarmSerializer().fields}, {*AlarmNews.__annotations__})
