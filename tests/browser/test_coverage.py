@@ -67,6 +67,7 @@ class Coverage(BrowserTestCase):
     def test_today_is_refreshed_and_keeps_what_is_open(self) -> None:
         row = make_recorded(timezone.now(), "unknown")
         with self.window() as page:
+            page.goto("/coverage/")  # from now on the server knows the zone of the browser
             page.clock.install()
             page.goto("/coverage/")
             expect(page.locator(".cover-sentence")).to_contain_text("1 not judged yet")
