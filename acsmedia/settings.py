@@ -289,6 +289,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1",
     "SERVERS": [{"url": FORCE_SCRIPT_NAME}] if FORCE_SCRIPT_NAME else [],
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_PATCH": False,  # a body of PATCH has all members, too
     "SERVE_PERMISSIONS": ["calls.permissions.MaySee"],
     "SERVE_AUTHENTICATION": None,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 from uuid import UUID
 
 from django.db.models import ExpressionWrapper, F, FloatField, QuerySet
@@ -239,5 +239,5 @@ class UnknownPath(Resource):
 
     schema = None  # not part of the OpenAPI schema
 
-    def get(self, _request: Request, **_kwargs: Any) -> HttpResponseBase:
+    def http_method_not_allowed(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise NotFound

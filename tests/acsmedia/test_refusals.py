@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from unittest.mock import patch
 
+from django.utils import timezone
+
 from acsmedia import refusals
 from acsmedia.asgi import Application
 from acsmedia.refusals import RefusalWriter
@@ -26,6 +28,10 @@ SECRET = "0123456789abcdef-the-wrong-secret"
 
 
 class RefusalTestCase(MediaSocketTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.began = timezone.now()  # rows of tests before may be written meanwhile
+
     async def refuse(self, headers: Headers = NAMED, query: str = f"token={SECRET}") -> None:
         socket = self.socket(headers, path=f"/ws/acs/media?{query}")
         socket.scope["client"] = ["20.51.10.7", 4711]
@@ -33,8 +39,9 @@ class RefusalTestCase(MediaSocketTestCase):
         await socket.wait(timeout=10)
 
     async def row(self, count: int = 1) -> RefusedHandshake:
-        await until(lambda: RefusedHandshake.objects.filter(count=count).aexists())
-        return await RefusedHandshake.objects.aget()
+        rows = RefusedHandshake.objects.filter(first_at__gte=self.began, count=count)
+        await until(rows.aexists)
+        return await rows.aget()
 
 
 class WithARecorder(RefusalTestCase):

@@ -104,7 +104,9 @@ class SearchTests(AdminPageTestCase):
     def test_a_whole_identifier_needs_no_search_for_parts(self) -> None:
         with CaptureQueriesContext(connection) as queries:
             self.listed("call", q="401f0b00-1111")
-        self.assertFalse([query["sql"] for query in queries if "LIKE" in query["sql"]])
+        # the condition that hides canary calls reads no other row than the one that was found
+        searched = [query["sql"].replace("LIKE 'canary-%'", "") for query in queries]
+        self.assertFalse([sql for sql in searched if "LIKE" in sql])
 
     def test_a_number_in_two_calls_finds_each_once(self) -> None:
         again = Recording(tracks=(Spoken(ALICE), Spoken(f"{ALICE}_5"))).write()

@@ -126,7 +126,8 @@ class ReportedEnds(TestCase):
     @skipUnless(connection.vendor == "postgresql", "the plan of SQLite names no costs")
     def test_are_found_by_index(self) -> None:
         for number in range(2_000):
-            make_event("ParticipantsUpdated", connection_id=f"CC{number}", correlation_id="K2")
+            for kind in ("ParticipantsUpdated", "CallDisconnected"):  # as often as in a real table
+                make_event(kind, connection_id=f"CC{number}", correlation_id="K2")
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE calls_callevent")
         plan = Call.objects.with_state(database_now()).all()[:50].explain()
