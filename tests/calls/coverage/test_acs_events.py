@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 from unittest import TestCase
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calls.coverage.acs_events import (
@@ -73,6 +73,10 @@ CALL = [
 ]
 
 
+# Measuring branches makes the generation of events slow, more so on a machine that is busy.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 class Histories(TestCase):
     def test_have_times_participants_streaming_and_notes(self) -> None:
         self.assertEqual(
@@ -90,6 +94,7 @@ class Histories(TestCase):
             ),
         )
 
+    @UNHURRIED
     @given(st.permutations(CALL), st.lists(st.sampled_from(CALL)), st.randoms())
     def test_do_not_depend_on_order_or_repetition(
         self, events: list[Event], more: list[Event], random: Random
@@ -98,6 +103,7 @@ class Histories(TestCase):
         random.shuffle(arrived)
         self.assertEqual(history_of(arrived), history_of(CALL))
 
+    @UNHURRIED
     @given(
         st.lists(
             st.builds(
