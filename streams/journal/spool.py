@@ -1,6 +1,7 @@
 """The spool: one folder of journals per process, owned by a file lock, until they are sealed.
 
-    <spool>/<process>/owner.lock                    held as long as the process lives
+    <spool>/<process>/owner.lock                    held as long as the process lives; one byte
+                                                    long once another process has taken it over
     <spool>/<process>/sealer.lock                   held by its sealer, if that is a process
     <spool>/<process>/<stream>.<nnnnnn>.open        being written
     <spool>/<process>/<stream>.<nnnnnn>.journal     finished, waiting to be sealed
@@ -106,6 +107,18 @@ def is_owned(folder: Path) -> bool:
     return False
 
 
+def is_written(folder: Path) -> bool:
+    """Whether the process that created the folder lives: only that one writes journals into it.
+
+    One that has been taken over is owned too, but its open journals are only sealed.
+    """
+    try:
+        is_taken_over = (folder / LOCK).stat().st_size > 0
+    except OSError:  # just removed, or not the folder of a process
+        return False
+    return not is_taken_over and is_owned(folder)
+
+
 def sync_files(paths: Iterable[Path]) -> None:
     """Syncs the files and their folders: on return, contents and names are on disk."""
     paths = list(paths)
@@ -194,6 +207,8 @@ def _take_over(path: Path) -> Folder | None:
     owner = _locked(path / LOCK, create=False)
     if owner is None:
         return None
+    with suppress(OSError):  # a full disk must not keep its journals from being sealed
+        os.ftruncate(owner, 1)  # before any step that may wait: see `is_written`
     try:
         sealer = _locked(path / SEALER_LOCK)
     except OSError:

@@ -248,13 +248,13 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
 
 
 def _waits_to_be_sealed(stream_id: str, spool_folder: Path) -> bool:
-    """Whether files of a socket that has ended are in the spool. If its process lives, one that is
-    being written shows that it is open.
+    """Whether files of a socket that has ended are in the spool. A file that is being written shows
+    that it is open, unless another process has taken it over from a dead one.
     """
     paths = [
         path for path in spool_folder.glob(f"*/{stream_id}.*") if path.suffix in spool.JOURNALS
     ]
-    is_open = any(path.suffix == ".open" and spool.is_owned(path.parent) for path in paths)
+    is_open = any(path.suffix == ".open" and spool.is_written(path.parent) for path in paths)
     return bool(paths) and not is_open
 
 

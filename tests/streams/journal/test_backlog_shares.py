@@ -64,6 +64,15 @@ class SharesTests(TestCase):
         self.assertEqual(taken.path, self.dead.path)
         taken.release()
 
+    def test_only_the_process_that_created_a_folder_writes_it(self) -> None:
+        self.assertTrue(spool.is_written(self.first.path))
+        self.assertFalse(spool.is_written(self.dead.path))
+        self.assertFalse(spool.is_written(self.spool / "none"))
+        (taken,) = spool.abandoned(self.spool)
+        self.addCleanup(taken.release)
+        self.assertTrue(spool.is_owned(self.dead.path))
+        self.assertFalse(spool.is_written(self.dead.path))
+
     def test_a_process_that_is_just_starting_is_not_the_first(self) -> None:
         (self.spool / ".0").mkdir()
         self.assertEqual(self.measured(self.first).own_files, 1 + 3)

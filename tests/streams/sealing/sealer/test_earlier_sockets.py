@@ -11,6 +11,7 @@ from django.test import SimpleTestCase
 from msgspec import structs
 
 from calls.times import from_microseconds
+from streams.journal import spool
 from streams.journal.records import Handshake
 from streams.sealing import queries
 from streams.sealing.queries import Socket as Row
@@ -64,6 +65,19 @@ class TwoProcesses(SpoolTest):
     def test_that_of_a_dead_process_is_sealed_first(self) -> None:
         self.first.die()
         self.process.die()
+        self.other.round()
+        self.assert_waits()
+        self.other.round(after_seconds=TAKEOVER_SECONDS)
+        self.other.round()
+        self.assert_in_place()
+
+    def test_that_of_a_dead_process_is_sealed_first_also_by_a_third_one(self) -> None:
+        self.first.die()
+        self.process.die()
+        (taken,) = spool.abandoned(self.spool)
+        self.other.round()
+        self.assert_waits()
+        taken.release()  # the third one dies too: still nobody writes the folder
         self.other.round()
         self.assert_waits()
         self.other.round(after_seconds=TAKEOVER_SECONDS)
