@@ -20,6 +20,7 @@ from calls.coverage.imports.records import (
     WrongRecord,
     number_of,
     record_of,
+    text_of,
 )
 
 _COLUMNS = Columns(
@@ -31,6 +32,7 @@ _COLUMNS = Columns(
 )
 _DURATION = "streamingdurationinms"
 _MODALITY = "streamingmodality"
+_PARTICIPANT = "participantid"
 
 
 class StreamedPart(NamedTuple):
@@ -46,13 +48,13 @@ def part_of(row: Mapping[str, Any]) -> StreamedPart | None:
     Raises `WrongRecord`.
     """
     fields = _flat(row)
-    if "audio" not in str(fields.get(_MODALITY) or "audio").lower():
+    if "audio" not in (text_of(fields.get(_MODALITY), _MODALITY) or "audio").lower():
         return None
     record = record_of(fields, _COLUMNS, Times())
     ms = number_of(fields.get(_DURATION), _DURATION, MAX_SECONDS * 1000)
     if ms is not None:
         record = record._replace(ended_at=record.started_at + timedelta(milliseconds=ms))
-    return StreamedPart(record, str(fields.get("participantid") or "").strip())
+    return StreamedPart(record, text_of(fields.get(_PARTICIPANT), _PARTICIPANT))
 
 
 def with_counts(parts: Iterable[StreamedPart]) -> list[CallRecord]:
@@ -77,7 +79,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(inner, str):
         try:
             inner = json.loads(inner)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise WrongRecord("properties: not JSON") from None
     if isinstance(inner, dict):
         fields |= {name.lower(): value for name, value in inner.items()}

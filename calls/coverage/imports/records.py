@@ -98,12 +98,11 @@ def moment_of(value: Any, name: str, times: Times) -> datetime | None:
     """Returns a time; None for an empty value. Raises `WrongRecord`."""
     if value in (None, ""):
         return None
-    text = str(value).strip()
     try:
-        moment = _parsed(text, times)
+        moment = _parsed(_text(value), times)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=times.zone)
         aware = aware.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):  # OSError: too many seconds
         raise WrongRecord(f"{name}: not a time") from None
     if not EARLIEST <= aware <= LATEST:
         raise WrongRecord(f"{name}: not between 2000 and 2100")
@@ -127,18 +126,34 @@ def number_of(value: Any, name: str, most: float) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise WrongRecord(f"{name}: not a number") from None
     if not (isfinite(number) and 0 <= number <= most):
         raise WrongRecord(f"{name}: not between 0 and {most:g}")
     return number
 
 
-def _id(row: Mapping[str, Any], name: str) -> str:
-    value = _value(row, name)
+def text_of(value: Any, name: str) -> str:
+    """Returns text, or a number as text; "" for no value. Raises `WrongRecord`."""
     if value is None:
         return ""
-    text = str(value).strip()
+    try:
+        text = _text(value)
+        text.encode()  # JSON may have halves of characters
+    except (TypeError, ValueError):
+        raise WrongRecord(f"{name}: not text") from None
+    return text
+
+
+def _text(value: Any) -> str:
+    # Nested values may be deeper than Python can write.
+    if not isinstance(value, str | int | float):
+        raise TypeError("neither text nor a number")
+    return str(value).strip()
+
+
+def _id(row: Mapping[str, Any], name: str) -> str:
+    text = text_of(_value(row, name), name)
     if len(text) > MAX_ID or "\0" in text:
         raise WrongRecord(f"{name}: longer than {MAX_ID} characters, or not text")
     return text

@@ -5,14 +5,17 @@ docs/coverage.md.
 from __future__ import annotations
 
 import csv
+import re
+import zlib
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import IO, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DataError, IntegrityError
 from django.db import Error as DatabaseError
 
 from calls.coverage import due
@@ -31,7 +34,8 @@ AROUND = timedelta(hours=1)
 EPILOG = """\
 exit codes:
   0  all lines imported
-  1  some lines were wrong and were left out; the others are imported
+  1  some lines were wrong, or calls were rejected by the database, and were left out; the others
+     are imported
   2  nothing imported, or not everything: the file cannot be read, an option is wrong, or the
      database is unreachable. Repeat it: a repetition changes nothing
 
@@ -65,27 +69,30 @@ class Command(BaseCommand):
         add("--dry-run", action="store_true", help="Read and check only.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        self._wrong = 0
+        self._wrong = self._rejected = 0
         self._shown_at = monotonic()
         try:
             calls = self._read(options)
-        except (OSError, UnicodeError, LookupError, csv.Error, EOFError) as error:
+        except (OSError, UnicodeError, LookupError, csv.Error, EOFError, zlib.error) as error:
             raise CommandError(
                 f"The file cannot be read: {error}", returncode=NOT_IMPORTED
             ) from error
         source = _source(options)
         new = 0 if options["dry_run"] else self._write(source, calls)
         done = "found" if options["dry_run"] else f"imported, {new} of them new"
-        self.stdout.write(f"{len(calls)} calls {done}. {self._wrong} lines were wrong.")
-        if self._wrong:
+        rejected = f" {self._rejected} calls were rejected." if self._rejected else ""
+        count = len(calls) - self._rejected
+        self.stdout.write(f"{count} calls {done}. {self._wrong} lines were wrong.{rejected}")
+        if self._wrong or self._rejected:
             raise SystemExit(LINES_WRONG)
 
     def _read(self, options: dict[str, Any]) -> list[CallRecord]:
         kind = options["format"] or ("jsonl" if ".json" in options["file"] else "csv")
-        times = Times(_zone(options["timezone"]), options["time_format"])
+        times = Times(_zone(options["timezone"]), _time_format(options["time_format"]))
         columns = Columns(**{name: options[name] for name in Columns._fields})
-        if len(options["delimiter"]) != 1:
-            raise CommandError("--delimiter: give one character.", returncode=NOT_IMPORTED)
+        if len(options["delimiter"]) != 1 or options["delimiter"] in '\r\n"':
+            message = "--delimiter: give one character, not a quotation mark or a line break."
+            raise CommandError(message, returncode=NOT_IMPORTED)
         with reading.opened(options["file"], options["encoding"]) as text:
             lines = self._counted(_lines(text, kind, options["delimiter"]))
             if kind == "azure-monitor":
@@ -112,23 +119,24 @@ class Command(BaseCommand):
                 except WrongRecord as wrong:
                     error = str(wrong)
             if error:
-                self._show_wrong(line.number, error)
+                self._wrong += 1
+                self._show(f"line {line.number}: {error}")
             elif converted is not None:
                 yield converted
 
-    def _show_wrong(self, number: int, error: str) -> None:
-        self._wrong += 1
-        if self._wrong <= MOST_SHOWN:
-            self.stderr.write(f"line {number}: {error}")
-        elif self._wrong == MOST_SHOWN + 1:
-            self.stderr.write("further wrong lines are only counted")
+    def _show(self, fault: str) -> None:
+        count = self._wrong + self._rejected
+        if count <= MOST_SHOWN:
+            self.stderr.write(fault)
+        elif count == MOST_SHOWN + 1:
+            self.stderr.write("further faults are only counted")
 
     def _write(self, source: str, calls: list[CallRecord]) -> int:
         new = 0
         try:
             for start in range(0, len(calls), BATCH):
                 batch = calls[start : start + BATCH]
-                new += state([StatedCall(source, *one) for one in batch])
+                new += self._state([StatedCall(source, *one) for one in batch])
                 if monotonic() - self._shown_at > PROGRESS_SECONDS:
                     self._shown_at = monotonic()
                     self.stderr.write(f"{start + len(batch)} of {len(calls)} calls imported …")
@@ -140,6 +148,18 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=NOT_IMPORTED) from error
         return new
 
+    def _state(self, batch: Sequence[StatedCall]) -> int:
+        """Writes statements; one that the database rejects is shown, and left out."""
+        try:
+            return state(batch)
+        except (DataError, IntegrityError) as error:
+            if len(batch) > 1:
+                return sum(self._state([one]) for one in batch)
+            name = batch[0].call_connection_id or batch[0].correlation_id
+            self._rejected += 1
+            self._show(f"call {name}: rejected by the database ({type(error).__name__})")
+            return 0
+
 
 def _lines(text: IO[str], kind: str, delimiter: str) -> Iterator[Line]:
     return reading.csv_lines(text, delimiter) if kind == "csv" else reading.json_lines(text)
@@ -148,8 +168,8 @@ def _lines(text: IO[str], kind: str, delimiter: str) -> Iterator[Line]:
 def _source(options: dict[str, Any]) -> str:
     default = "azure_monitor" if options["format"] == "azure-monitor" else "cdr"
     source: str = default if options["source"] is None else options["source"]
-    if not 0 < len(source) <= MAX_SOURCE:
-        message = f"--source: give 1 to {MAX_SOURCE} characters."
+    if not (0 < len(source) <= MAX_SOURCE and source.isprintable()):
+        message = f"--source: give 1 to {MAX_SOURCE} printable characters."
         raise CommandError(message, returncode=NOT_IMPORTED)
     return source
 
@@ -160,3 +180,14 @@ def _zone(name: str) -> ZoneInfo:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         message = f"--timezone: {name} is not a time zone."
         raise CommandError(message, returncode=NOT_IMPORTED) from None
+
+
+def _time_format(text: str) -> str:
+    try:
+        datetime.strptime("", text)  # noqa: DTZ007 - only whether it is a format
+    except re.error:
+        message = "--time-format: a directive occurs twice."
+        raise CommandError(message, returncode=NOT_IMPORTED) from None
+    except ValueError:
+        pass  # no time, as expected
+    return text

@@ -52,6 +52,10 @@ class Records(TestCase):
             (FIELDS | {"StreamingStartTime": "?"}, "streamingstarttime: not a time"),
             (FIELDS | {"StreamingDurationInMs": "?"}, "streamingdurationinms: not a number"),
             ({"properties": "{"}, "properties: not JSON"),
+            ({"properties": "[" * 100_000}, "properties: not JSON"),
+            (FIELDS | {"StreamingModality": ["Audio"]}, "streamingmodality: not text"),
+            (FIELDS | {"ParticipantId": "\ud800"}, "participantid: not text"),
+            (FIELDS | {"StreamingDurationInMs": 10**400}, "streamingdurationinms: not a number"),
             ({"properties": "[]"}, "no id of the call"),
         ):
             with self.subTest(message), self.assertRaisesRegex(WrongRecord, message):

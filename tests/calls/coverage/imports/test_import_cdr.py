@@ -13,9 +13,10 @@ from typing import Any
 from unittest.mock import patch
 
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.test import TestCase
 
+from calls.coverage.expected import state
 from calls.management.commands import import_cdr
 from calls.models import CallCoverage, ExpectedCall
 from tests.calls.coverage.rows import judged, record
@@ -139,11 +140,14 @@ class Imports(TestCase):
 
     def test_files_that_cannot_be_read_are_not_imported(self) -> None:
         truncated = gzip.compress(CSV.encode() * 1000)[:-20]
+        packed = gzip.compress(CSV.encode() * 1000)
+        damaged = packed[:20] + b"\xff" * 20 + packed[40:]
         for file, options in (
             (str(self.folder / "nothing.csv"), {}),
             (self.write(b"\xff\xfe\xfa", "other.csv"), {}),
             (self.write(CSV), {"encoding": "klingon"}),
             (self.write(truncated, "calls.csv.gz"), {}),
+            (self.write(damaged, "damaged.csv.gz"), {}),
         ):
             with self.subTest(file):
                 code, _out, err = self.run_with(file, **options)
@@ -153,15 +157,53 @@ class Imports(TestCase):
 
     def test_wrong_options_are_named(self) -> None:
         file = self.write(CSV)
-        for option, value in (("delimiter", ";;"), ("timezone", "Mars/Olympus"), ("source", "")):
+        for option, value in (
+            ("delimiter", ";;"),
+            ("delimiter", '"'),
+            ("timezone", "Mars/Olympus"),
+            ("source", ""),
+            ("source", "\ud800"),
+            ("time_format", "%d %d"),
+        ):
             with self.subTest(option):
                 code, _out, err = self.run_with(file, **{option: value})
-                self.assertEqual((code, f"--{option}" in err), (2, True))
+                self.assertEqual((code, f"--{option.replace('_', '-')}" in err), (2, True))
 
     def test_a_database_that_fails_is_named(self) -> None:
         with patch.object(import_cdr, "state", side_effect=OperationalError("away")):
             code, _out, err = self.run_with(self.write(CSV))
         self.assertEqual((code, "The database failed" in err), (2, True))
+
+    def test_a_call_that_the_database_rejects_is_left_out(self) -> None:
+        def rejecting(batch: Any) -> int:
+            if any(one.call_connection_id == "c-1" for one in batch):
+                raise DataError("odd")
+            return state(batch)
+
+        with patch.object(import_cdr, "state", rejecting):
+            code, out, err = self.run_with(self.write(CSV))
+        self.assertEqual(code, 1)
+        self.assertIn("call c-1: rejected by the database (DataError)", err)
+        self.assertIn("1 calls imported, 1 of them new. 0 lines were wrong. 1 calls were", out)
+        self.assertEqual(ExpectedCall.objects.get().call_connection_id, "c-2")
+
+    def test_odd_values_of_json_are_faults_of_their_line(self) -> None:
+        deep = "[" * 900 + "]" * 900
+        lines = [
+            '{"call_connection_id": "c-1", "started_at": 1772443800}',
+            '{"call_connection_id": "c-2", "started_at": 20260302093000000}',
+            f'{{"call_connection_id": "c-3", "started_at": {"9" * 400}}}',
+            f'{{"call_connection_id": "c-4", "started_at": 0, "participants": {"9" * 400}}}',
+            '{"call_connection_id": "\\ud800", "started_at": 1772443800}',
+            f'{{"call_connection_id": {deep}, "started_at": 1772443800}}',
+            f'{{"call_connection_id": "c-5", "started_at": {deep}}}',
+            "[" * 100_000,
+        ]
+        code, out, err = self.run_with(self.write("\n".join(lines), "calls.jsonl"))
+        self.assertEqual(code, 1, err)
+        self.assertIn("line 2: started_at: not a time", err)
+        self.assertIn("line 5: call_connection_id: not text", err)
+        self.assertIn("1 calls imported, 1 of them new. 7 lines were wrong.", out)
 
     def test_recordings_of_these_hours_are_judged_again(self) -> None:
         record("unknown-to-the-file")

@@ -86,6 +86,12 @@ class Lines(TestCase):
             ({"started_at": "9" * 30}, "started_at: not a time"),
             ({"started_at": "1999-01-01"}, "started_at: not between 2000 and 2100"),
             ({"ended_at": "2026-03-02T09:29:00Z"}, "ended_at: before started_at"),
+            ({"call_connection_id": "\ud800"}, "call_connection_id: not text"),
+            ({"call_connection_id": ["c-1"]}, "call_connection_id: not text"),
+            ({"started_at": {}}, "started_at: not a time"),
+            ({"started_at": "20260302093000000"}, "started_at: not a time"),
+            ({"started_at": "1" * 19}, "started_at: not a time"),
+            ({"participants": 10**400}, "participants: not a number"),
             ({"participants": "two"}, "participants: not a number"),
             ({"participants": []}, "participants: not a number"),
             ({"participants": "-1"}, "participants: not between 0 and 10000"),
@@ -96,7 +102,13 @@ class Lines(TestCase):
         self.assertIn("id: no id", self.wrong({}, connection_id="", correlation_id=""))
 
     @given(
-        st.dictionaries(st.sampled_from([*Columns()._asdict().values()]), st.text() | st.floats())
+        st.dictionaries(
+            st.sampled_from([*Columns()._asdict().values()]),
+            st.text(st.characters(codec=None))
+            | st.from_regex(r"\A[0-9]{1,20}\Z")
+            | st.floats()
+            | st.sampled_from([10**18, 10**400, [], {}, True]),
+        )
     )
     def test_any_line_is_a_call_or_a_wrong_record(self, row: dict[str, Any]) -> None:
         try:
