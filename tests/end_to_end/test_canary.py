@@ -13,6 +13,7 @@ from typing import ClassVar
 from django.test import SimpleTestCase, tag
 
 from tests.end_to_end.installation import Rest, running
+from tests.front_door import FrontDoor
 from tests.servers import ROOT, Server
 from tests.waiting import wait_until
 
@@ -25,6 +26,9 @@ IS_OF_ONE_TRACK = """NEW.participant_id = (
     )
 )"""
 
+SHIFT = "UPDATE calls_segment SET start_sample = start_sample + 1 WHERE id = NEW.id"
+SHIFTED = f"AFTER INSERT ON calls_segment WHEN {IS_OF_ONE_TRACK} BEGIN {SHIFT}; END"
+
 
 class _Canary:
     @tag("once")
@@ -32,17 +36,20 @@ class _Canary:
         kind: ClassVar[str]
         server: ClassVar[Server]
         rest: ClassVar[Rest]
+        url: ClassVar[str]
+        environment: ClassVar[dict[str, str]] = {}
 
         @classmethod
         def setUpClass(cls) -> None:
             super().setUpClass()
-            cls.server, cls.rest = cls.enterClassContext(running(cls.kind))
+            cls.server, cls.rest = cls.enterClassContext(running(cls.kind, cls.environment))
+            cls.url = cls.server.url
 
         def canary(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
             """Runs one canary call in the environment of the server."""
             return subprocess.run(
                 [
-                    *(sys.executable, "manage.py", "canary", "--once", "--url", self.server.url),
+                    *(sys.executable, "manage.py", "canary", "--once", "--url", self.url),
                     *("--seconds", SECONDS, *options),
                 ],
                 cwd=ROOT,
@@ -64,7 +71,8 @@ class _Canary:
                 "SELECT outcome, reason, detail FROM calls_canaryrun ORDER BY started_at DESC"
             )[0]
             self.assertEqual((outcome, found), ("failed", reason), done.stderr)
-            self.assertEqual(self.active_alarms(), ["canary_failed"])
+            # a busy machine may raise others, such as sealing_behind
+            self.assertIn("canary_failed", self.active_alarms())
             return str(detail)
 
         def assert_passes(self) -> None:
@@ -95,6 +103,17 @@ class _Canary:
             finally:
                 self.query("DROP TRIGGER fault")
 
+        @contextmanager
+        def store_that_cannot_be_written(self) -> Iterator[None]:
+            folder = self.server.data_dir / "audio"
+            aside = folder.rename(folder.with_name("audio.aside"))
+            folder.write_text("no folder")  # wrong permissions would not stop root
+            try:
+                yield
+            finally:
+                folder.unlink()
+                aside.rename(folder)
+
 
 class OnDaphne(_Canary.Tests):
     kind = "daphne"
@@ -113,14 +132,6 @@ class OnDaphne(_Canary.Tests):
         self.assertLess(float(found["acsmedia_canary_delay_seconds"]), 30)
         self.assertEqual(self.rest.packets(), 0, "they are not counted")
 
-    def test_the_door_and_its_tokens(self) -> None:
-        for variable in ("SECRET_KEY", "ACS_STREAM_TOKEN"):
-            with self.subTest(variable):
-                wrong = {variable: "another-secret-" + "0" * 50}
-                detail = self.assert_fails("refused", environment=wrong)
-                self.assertEqual(detail, "refused with HTTP 403")
-        self.assert_passes()
-
     def test_rest_that_is_closed(self) -> None:
         self.server.manage("shell", "-c", "from calls.canary.account import *; key_of_account()")
         self.query("UPDATE auth_user SET is_active = 0 WHERE username = 'acsmedia-canary'")
@@ -130,30 +141,10 @@ class OnDaphne(_Canary.Tests):
             self.query("UPDATE auth_user SET is_active = 1")
         self.assert_passes()
 
-    def test_a_store_that_cannot_be_written(self) -> None:
-        self.assert_passes()
-        folder = self.server.data_dir / "audio"
-        aside = folder.rename(folder.with_name("audio.aside"))
-        folder.write_text("no folder")  # wrong permissions would not stop root
-        try:
-            self.assert_fails("not_in_rest", "--wait", "5")
-        finally:
-            folder.unlink()
-            aside.rename(folder)
-        self.assert_passes()
-
     def test_a_store_that_has_lost_an_object(self) -> None:
         lost = "UPDATE calls_segment SET audio_name = audio_name || '.lost' WHERE id = NEW.id"
         with self.trigger(f"AFTER INSERT ON calls_segment BEGIN {lost}; END"):
             self.assertRegex(self.assert_fails("audio_unreadable"), "^HTTP 5|Incomplete|Remote")
-        self.assert_passes()
-
-    def test_a_track_that_is_shifted_by_one_sample(self) -> None:
-        shift = "UPDATE calls_segment SET start_sample = start_sample + 1 WHERE id = NEW.id"
-        with self.trigger(
-            f"AFTER INSERT ON calls_segment WHEN {IS_OF_ONE_TRACK} BEGIN {shift}; END"
-        ):
-            self.assertEqual(self.assert_fails("shifted"), "1 samples late")
         self.assert_passes()
 
     def test_a_call_that_lies_elsewhere_on_the_axis(self) -> None:
@@ -175,4 +166,46 @@ class OnUvicorn(_Canary.Tests):
         self.server.kill()
         self.assertIn("cannot connect", self.assert_fails("unreachable"))
         self.server.start()
+        self.assert_passes()
+
+
+class ThroughNginx(_Canary.Tests):
+    """As the canary of an installation: through the public address, with TLS."""
+
+    kind = "daphne"
+    environment: ClassVar = {"INSECURE_HTTP": "false"}
+    trust: ClassVar[dict[str, str]]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        port = cls.server.port
+        door = cls.enterClassContext(FrontDoor("tls", web=port, ingest=port))
+        cls.url = f"https://localhost:{door.https}"
+        cls.trust = {"SSL_CERT_FILE": str(door.certificate)}
+
+    def canary(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return super().canary(*options, **{**self.trust, **environment})
+
+    def test_the_door_and_its_tokens(self) -> None:
+        for variable in ("SECRET_KEY", "ACS_STREAM_TOKEN"):
+            with self.subTest(variable):
+                wrong = {variable: "another-secret-" + "0" * 50}
+                detail = self.assert_fails("refused", environment=wrong)
+                self.assertEqual(detail, "refused with HTTP 403")
+        self.assert_passes()
+
+    def test_a_store_that_cannot_be_written(self) -> None:
+        with self.store_that_cannot_be_written():
+            self.assert_fails("not_in_rest", "--wait", "5")
+        self.assert_passes()
+
+    def test_a_track_that_is_shifted_by_one_sample(self) -> None:
+        with self.trigger(SHIFTED):
+            self.assertEqual(self.assert_fails("shifted"), "1 samples late")
+        self.assert_passes()
+
+    def test_a_certificate_that_is_not_trusted(self) -> None:
+        detail = self.assert_fails("unreachable", environment={"SSL_CERT_FILE": ""})
+        self.assertIn("certificate verify failed", detail)
         self.assert_passes()
