@@ -6,7 +6,7 @@ and the job that judges waits for the lock before it reads the witnesses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -42,31 +42,37 @@ class CallKey(NamedTuple):
         return any(names) and not is_canary(self.call_connection_id)
 
 
-def mark(keys: Iterable[CallKey]) -> None:
+def mark(
+    keys: Iterable[CallKey] = (), *, known: Iterable[CallKey] = (), judged: Iterable[CallKey] = ()
+) -> None:
     """Marks calls to be judged: `COVERAGE_DELAY_SECONDS` from now, or at once if they have been
-    judged before. Creates the rows that are missing. Two or three statements for any number.
+    judged before. Creates the rows that are missing of `keys`, none of `known` (another witness has
+    to name them) and of `judged` (only calls that have a verdict: something of them came late).
+
+    Few statements for any number. Call it once in a transaction: it locks all rows together, in the
+    order of their ids, as every other place does.
     """
-    wanted = {key.coverage_id: key for key in keys if key.is_counted}
-    if not wanted:
-        return
-    rows = [_new_row(wanted[coverage_id]) for coverage_id in sorted(wanted)]
-    CallCoverage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-    if len(wanted) > 1:  # locked in the same order everywhere
-        locked = CallCoverage.objects.select_for_update(no_key=True).filter(id__in=wanted)
-        list(locked.order_by("id").values_list("id"))
-    _set_due(Q(id__in=wanted))
+    wanted, others, late = _by_id(keys), _by_id(known), _by_id(judged)
+    if wanted:
+        rows = [_new_row(wanted[coverage_id]) for coverage_id in sorted(wanted)]
+        CallCoverage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    now, only_late = wanted.keys() | others.keys(), late.keys() - wanted.keys() - others.keys()
+    if len(now | only_late) > 1:
+        lock(now | only_late)
+    if now:
+        _set_due(Q(id__in=now))
+    if only_late:
+        _set_due(Q(id__in=only_late, judged_at__isnull=False))
 
 
-def mark_known(keys: Iterable[CallKey]) -> None:
-    """Marks the calls that another witness has named, and creates no row."""
-    if ids := {key.coverage_id for key in keys if key.is_counted}:
-        _set_due(Q(id__in=ids))
+def lock(ids: Collection[UUID]) -> list[CallCoverage]:
+    """Locks the rows with these ids in the order that all transactions keep, and returns them."""
+    rows = CallCoverage.objects.select_for_update(no_key=True).filter(id__in=ids)
+    return list(rows.order_by("id"))
 
 
-def mark_judged(keys: Iterable[CallKey]) -> None:
-    """Marks the calls that have been judged before: something of them has come late."""
-    if ids := {key.coverage_id for key in keys if key.is_counted}:
-        _set_due(Q(id__in=ids, judged_at__isnull=False))
+def _by_id(keys: Iterable[CallKey]) -> dict[UUID, CallKey]:
+    return {key.coverage_id: key for key in keys if key.is_counted}
 
 
 def mark_range(start: datetime, end: datetime) -> None:

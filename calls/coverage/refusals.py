@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from threading import Event
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Min, Q
 
 from calls.coverage import due
 from calls.models import RefusedHandshake, database_now
@@ -21,6 +21,16 @@ REMOVED_AT_ONCE = 5_000
 SIGNED = ("expired", "not_yet_valid", "missing_claim", "wrong_issuer", "wrong_audience")
 """Refusals of a token that Microsoft has signed: they prove a call. Anybody can cause the others,
 with the id of a call that never was.
+"""
+
+CALLS_PER_MINUTE = 20
+"""Calls of one minute that refusals alone may prove. Every customer of ACS has tokens signed by
+Microsoft, for a resource of their own: a flood must not invent thousands of missing calls.
+"""
+
+MOST_MINUTES = 240
+"""Minutes of refusals that are written at once and may prove calls: after an outage of the
+database, those of the last hours.
 """
 
 REMOVING_SECONDS = 15.0
@@ -36,8 +46,29 @@ def store(rows: Sequence[RefusedHandshake]) -> None:
             unique_fields=["id"],
             update_fields=["last_at", "count"],
         )
-        due.mark(_key_of(row) for row in rows if row.reason in SIGNED)
-        due.mark_known(_key_of(row) for row in rows if row.reason not in SIGNED)
+        proven = _first_calls([row for row in rows if row.reason in SIGNED])
+        due.mark(
+            [_key_of(row) for row in rows if row.call_connection_id in proven],
+            known=[_key_of(row) for row in rows if row.call_connection_id not in proven],
+        )
+
+
+def _first_calls(signed: Iterable[RefusedHandshake]) -> set[str]:
+    """Returns the connection ids that are among the first calls of their minute, in which all
+    processes together may prove `CALLS_PER_MINUTE` of them. Index: refusal_newest_first.
+    """
+    minutes = {
+        row.first_at.replace(second=0, microsecond=0) for row in signed if row.call_connection_id
+    }
+    found: set[str] = set()
+    for minute in sorted(minutes)[-MOST_MINUTES:]:
+        named = RefusedHandshake.objects.filter(
+            first_at__gte=minute, first_at__lt=minute + timedelta(minutes=1), reason__in=SIGNED
+        ).exclude(call_connection_id="")
+        calls = named.order_by().values("call_connection_id").annotate(first=Min("first_at"))
+        ordered = calls.order_by("first", "call_connection_id")
+        found |= set(ordered.values_list("call_connection_id", flat=True)[:CALLS_PER_MINUTE])
+    return found
 
 
 def _key_of(row: RefusedHandshake) -> due.CallKey:

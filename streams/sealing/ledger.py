@@ -118,8 +118,8 @@ def mark_calls(digests: Sequence[Digest]) -> None:
     """Marks the calls of sockets that are over, to be judged. Other files concern only calls that
     were judged before: then audio has come late. Call it in the transaction of the rows.
     """
-    due.mark(_key_of(one) for one in digests if one.ending)
-    due.mark_judged(_key_of(one) for one in digests if not one.ending)
+    over = [_key_of(one) for one in digests if one.ending]
+    due.mark(over, judged=[_key_of(one) for one in digests if not one.ending])
 
 
 def _key_of(digest: Digest) -> due.CallKey:

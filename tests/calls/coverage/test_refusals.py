@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from calls.coverage import refusals
-from calls.coverage.refusals import remove_old, store
-from calls.models import RefusedHandshake
+from calls.coverage.refusals import CALLS_PER_MINUTE, remove_old, store
+from calls.models import CallCoverage, RefusedHandshake
 from calls.worker.jobs import JOBS
+from tests.calls.coverage.rows import state
 
 
 def refused(*, days_ago: float = 0.0, **values: Any) -> RefusedHandshake:
@@ -42,6 +43,41 @@ class Stored(TestCase):
         with CaptureQueriesContext(connection) as queries:
             store(rows)
         self.assertLessEqual(len(queries), 60)
+
+
+class ProvenCalls(TestCase):
+    at = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=5)
+
+    def refused(self, number: int, seconds: float = 0, **values: Any) -> RefusedHandshake:
+        at = self.at + timedelta(seconds=seconds)
+        row = refused(call_connection_id=f"c-{number}", reason="wrong_audience", **values)
+        row.first_at = row.last_at = at
+        return row
+
+    def test_a_flood_proves_the_first_calls_of_each_minute(self) -> None:
+        store([self.refused(number, number / 10) for number in range(100)])
+        self.assertEqual(
+            set(CallCoverage.objects.values_list("call_connection_id", flat=True)),
+            {f"c-{number}" for number in range(CALLS_PER_MINUTE)},
+        )
+        store([self.refused(number, 30) for number in range(100, 200)])  # of another process
+        self.assertEqual(CallCoverage.objects.count(), CALLS_PER_MINUTE)
+        self.assertEqual(RefusedHandshake.objects.count(), 200)
+        store([self.refused(number, 90) for number in range(200, 210)])
+        self.assertEqual(CallCoverage.objects.count(), CALLS_PER_MINUTE + 10)
+
+    def test_a_call_that_another_witness_names_is_marked_in_a_flood_too(self) -> None:
+        state("c-99")
+        CallCoverage.objects.update(due_at=None, judged_at=self.at)
+        store([self.refused(number, number / 10) for number in range(100)])
+        self.assertIsNotNone(CallCoverage.objects.get(call_connection_id="c-99").due_at)
+
+    def test_after_a_long_outage_the_last_hours_prove_calls(self) -> None:
+        with patch.object(refusals, "MOST_MINUTES", 2):
+            store([self.refused(number, -60 * number) for number in range(5)])
+        self.assertEqual(
+            set(CallCoverage.objects.values_list("call_connection_id", flat=True)), {"c-0", "c-1"}
+        )
 
 
 class Removal(TestCase):

@@ -473,10 +473,10 @@ class Marks(TestCase):
         record()
         key = due.CallKey(CONNECTION, "", START)
         CallCoverage.objects.update(due_at=None)
-        due.mark_judged([key])
+        due.mark(judged=[key])
         self.assertIsNone(CallCoverage.objects.get().due_at)
         CallCoverage.objects.update(judged_at=NOW)
-        due.mark_judged([key])
+        due.mark(judged=[key])
         self.assertIsNotNone(CallCoverage.objects.get().due_at)
 
     def test_a_range_marks_its_judged_calls(self) -> None:
