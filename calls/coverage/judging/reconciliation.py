@@ -65,7 +65,8 @@ class Judgement(NamedTuple):
     """The verdict about a call, and the figures behind it.
 
     `expected_us` is `recorded_us` and the missing time together, except for an `unexpected` call:
-    nothing is expected of it. `longer_us`: by how much the recording is longer than the call
+    nothing is expected of it. Nothing of a `missing` call is recorded: the time in which nobody
+    could be heard is not expected either. `longer_us`: by how much the recording is longer than the call
     (negative: shorter), 0 within the tolerance. `shift_us`: by how much the times of the best
     witness were moved onto the recording.
     """
@@ -207,10 +208,8 @@ def _judgement(
     found = missing_time(recording)
     verdict = _verdict(witnesses, recording, found, basis)
     start_us, end_us = recording.expected
-    whole_us = end_us - start_us
     lost_us = sum(one.end_us - one.start_us for one in found.missing)
-    if verdict == "complete" and not found.has_audio:
-        whole_us = lost_us = 0  # too short to be streamed, or nobody could be heard
+    whole_us = _whole(verdict, end_us - start_us, lost_us, found)
     longer_us = own[1] - own[0] - whole_us if own and found.has_audio else 0
     return Judgement(
         verdict=verdict,
@@ -218,7 +217,7 @@ def _judgement(
         end_us=end_us,
         basis=basis,
         expected_us=0 if verdict == "unexpected" else whole_us,
-        recorded_us=whole_us - lost_us,
+        recorded_us=max(0, whole_us - lost_us),
         missing=found.missing if verdict in ("partial", "missing") else (),
         by_design_us=found.by_design_us,
         participants=_participants(witnesses, recording),
@@ -227,6 +226,14 @@ def _judgement(
         ahead_us=clocks[0],
         shift_us=clocks[1],
     )
+
+
+def _whole(verdict: str, length_us: int, lost_us: int, found: Found) -> int:
+    """Returns the recorded and the missing time together."""
+    if verdict == "missing":
+        return lost_us
+    is_silent = verdict == "complete" and not found.has_audio
+    return 0 if is_silent else length_us  # too short to be streamed, or nobody could be heard
 
 
 def _verdict(witnesses: Witnesses, recording: Recording, found: Found, basis: Basis) -> str:

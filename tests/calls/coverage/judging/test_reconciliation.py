@@ -97,6 +97,13 @@ class Verdicts(TestCase):
         found = judged(call(events=events(0, 2, failure="8603")))
         self.assertEqual((found.verdict, missing(found)), ("missing", [(0, 2, "8603")]))
 
+    def test_muted_time_of_a_missing_call_is_neither_recorded_nor_expected(self) -> None:
+        muted = present(ALICE, 0, 60, (20, 40))
+        found = judged(call(events=events(presences=(muted,))))
+        self.assertEqual(found.verdict, "missing")
+        self.assertEqual(missing(found), [(0, 18, "never_streamed"), (42, 60, "never_streamed")])
+        self.assertEqual((found.expected_us, found.recorded_us), (us(36), 0))
+
     def test_refusals_alone_are_a_missing_call(self) -> None:
         found = judged(call(refusals=(refusal(3, 3), refusal(5, 8, "wrong_audience"))))
         self.assertEqual((found.verdict, found.basis), ("missing", Basis.REFUSALS))
@@ -322,6 +329,8 @@ class Laws(TestCase):
             return
         if found.verdict in ("complete", "unexpected"):
             self.assertEqual(found.missing, ())
+        elif found.verdict == "missing":
+            self.assertEqual((found.recorded_us, found.longer_us), (0, 0))
         elif found.verdict == "partial":
             self.assertGreater(found.missing_us, 0)
             self.assertTrue(witnesses.tracks)
