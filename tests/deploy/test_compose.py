@@ -16,11 +16,12 @@ from unittest import TestCase
 import yaml
 from django.test import tag
 
+from streams.management.commands.canary import Command
 from tests import machine
 from tests.servers import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
-SERVED = ("web", "ingest", "migrate")
+SERVED = ("web", "ingest", "migrate", "canary")
 NOT_PASSED_ON = {
     "DATA_DIR": "the volume is mounted at /data",
     "HOST": "of the container",
@@ -40,6 +41,17 @@ def variables_of_the_readme() -> set[str]:
     table = readme.split("## Environment variables", 1)[1].split("\n## ", 1)[0]
     cells = re.findall(r"^\|([^|]+)\|", table, re.MULTILINE)
     return set(re.findall(r"`([A-Z][A-Z0-9_]+)`", "".join(cells)))
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, as docker compose does; PyYAML takes the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _value in node.value]
+        if repeated := {key for key in keys if keys.count(key) > 1}:
+            raise yaml.MarkedYAMLError(problem=f"twice: {repeated}", problem_mark=node.start_mark)
+        return node
 
 
 @tag("once")
@@ -78,6 +90,37 @@ class ComposeTests(TestCase):
         for role in ("web", "ingest"):
             self.assertEqual(services[role]["command"][:3], ["serve", "--role", role])
 
+    def test_no_key_is_given_twice(self) -> None:
+        """`docker compose` of today refuses such a file; docker-compose 1 does not."""
+        with self.assertRaisesRegex(yaml.YAMLError, "twice: {'b'}"):
+            yaml.load("a: {b: 1, c: {d: 2}, b: 3}", UniqueKeys)  # noqa: S506 - a safe loader
+        for name in ("docker-compose.yml", ".pre-commit-config.yaml"):
+            with self.subTest(name):
+                parts = yaml.load((ROOT / name).read_text(), UniqueKeys)  # noqa: S506
+                self.assertTrue(parts)
+
+    def test_canary_calls_are_placed_only_if_their_profile_is_on(self) -> None:
+        self.assertNotIn("COMPOSE_PROFILES=canary", self.lines_of_the_example())
+        self.assertIn("# COMPOSE_PROFILES=canary", self.lines_of_the_example())
+        values = {"DOMAIN": "calls.example.com", "SSL_CERT_FILE": "/run/secrets/authorities.pem"}
+        services = self.services(COMPOSE_PROFILES="canary", ACS_STREAM_TOKEN="secret", **values)
+        canary = services["canary"]
+        self.assertEqual(canary["profiles"], ["canary"])
+        for name in ("DOMAIN", "SSL_CERT_FILE", "ACS_STREAM_TOKEN", "DATABASE_URL"):
+            given = self.environment_of(canary)[name]
+            self.assertEqual(given, self.environment_of(services["ingest"])[name])
+        self.assertEqual(canary["command"], ["canary", "--every", "5m"])
+        parser = Command().create_parser("manage.py", "canary")
+        options = parser.parse_args(canary["command"][1:])
+        longest = options.seconds + options.wait
+        stopped_after = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", canary["stop_grace_period"])
+        assert stopped_after
+        minutes, seconds = (int(one or 0) for one in stopped_after.groups())
+        self.assertGreater(minutes * 60 + seconds, longest + 20, "a run is finished")
+
+    def lines_of_the_example(self) -> list[str]:
+        return (ROOT / ".env.example").read_text().splitlines()
+
     def test_it_is_valid_without_its_object_storage(self) -> None:
         parts = yaml.safe_load(COMPOSE.read_text())
         for name in ("objects", "bucket"):
@@ -95,18 +138,11 @@ class ComposeTests(TestCase):
 
     def test_the_example_names_every_required_variable_and_no_secret(self) -> None:
         example = dict(
-            line.split("=", 1)
-            for line in (ROOT / ".env.example").read_text().splitlines()
-            if re.match(r"\w+=", line)
+            line.split("=", 1) for line in self.lines_of_the_example() if re.match(r"\w+=", line)
         )
         self.assertLessEqual(set(self.required), set(example))
         self.assertEqual(
-            {
-                "SITE": "tls",
-                "MINIO": "1",
-                "S3_ACCESS_KEY_ID": "acsmedia",
-                "COMPOSE_PROFILES": "canary",
-            },
+            {"SITE": "tls", "MINIO": "1", "S3_ACCESS_KEY_ID": "acsmedia"},
             {name: value for name, value in example.items() if value},
         )
 
