@@ -66,9 +66,9 @@ class Judgement(NamedTuple):
 
     `expected_us` is `recorded_us` and the missing time together, except for an `unexpected` call:
     nothing is expected of it. Nothing of a `missing` call is recorded: the time in which nobody
-    could be heard is not expected either. `longer_us`: by how much the recording is longer than the call
-    (negative: shorter), 0 within the tolerance. `shift_us`: by how much the times of the best
-    witness were moved onto the recording.
+    could be heard is not expected either. `longer_us`: by how much the recording is longer than
+    the call (negative: shorter), 0 within the tolerance. `shift_us`: by how much the times of the
+    best witness were moved onto the recording.
     """
 
     verdict: str
