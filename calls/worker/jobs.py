@@ -20,12 +20,14 @@ from calls.notifications.webhooks.threads import Deliverer
 class Job:
     """A job that runs every so often. `run` gets an event that is set when the process stops; it
     returns within `MAX_SECONDS`, and leaves the rest to its next run. It may raise the errors of
-    database, store and network: they are logged, and it runs again.
+    database, store and network: they are logged, and it runs again. `has_work` asks the database;
+    without work the job is not run, and no row is written. It may raise `django.db.Error`.
     """
 
     name: str
     every_seconds: float
     run: Callable[[Event], None]
+    has_work: Callable[[], object] = lambda: True
 
 
 MAX_SECONDS = 30.0
@@ -37,7 +39,7 @@ JOBS: tuple[Job, ...] = (
     Job("remove_old_events", 3600.0, retention.remove_old),
     Job("report_canary_alarm", 30.0, canary.report_alarm),
     Job("delete_old_canaries", 600.0, canary.delete_old),
-    Job("webhooks", 1.0, Deliverer().run),
+    Job("webhooks", 1.0, Deliverer().run, has_work=delivery.due_endpoints),
     Job("mail", 10.0, Mailer().run),
     Job("tell_ends", 5.0, call_events.add_ended),
     Job("remove_old_notifications", 3600.0, delivery.remove_old),

@@ -28,7 +28,9 @@ from calls.models import HEARTBEAT_TIMEOUT, CallCoverage, FormerVerdict, databas
 
 log = structlog.get_logger(__name__)
 
-RUN_SECONDS = 15.0
+RUN_SECONDS = 3.0
+"""Longest run: meanwhile other jobs wait, such as webhooks, which are due each second."""
+
 BATCH = 50
 OLDER_PAUSE_SECONDS = 0.05
 """Between two calls from before the coverage: at most 20 a second."""

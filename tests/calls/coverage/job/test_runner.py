@@ -44,6 +44,7 @@ from tests.calls.coverage.rows import (
     state,
 )
 from tests.calls.rows import BOB, START, make_failed, make_gap, make_participant, make_refusal
+from tests.streams.spools import Clock
 
 
 class Verdicts(TestCase):
@@ -260,6 +261,21 @@ class When(TestCase):
         stopping.set()
         runner.run(stopping)
         self.assertEqual(self.row().verdict, "unknown")
+
+    def test_a_run_delays_other_jobs_by_a_few_seconds_and_leaves_the_rest(self) -> None:
+        clock, judged_ids = Clock(), set()
+
+        def judge(coverage_id: object, _now: object) -> bool:
+            judged_ids.add(coverage_id)
+            clock.forward(1)
+            return True
+
+        for number in range(10):
+            mark(f"connection-{number}")
+        CallCoverage.objects.update(due_at=START)
+        with patch.object(runner, "judge", judge), patch("time.monotonic", clock):
+            runner.run(Event())
+        self.assertEqual(len(judged_ids), 4)
 
     def test_a_fault_of_one_call_keeps_no_other_from_being_judged(self) -> None:
         record("first")
