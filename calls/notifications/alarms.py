@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from calls import identity
 from calls.identity import CANARY_PREFIX
-from calls.models import Call, RaisedAlarm
+from calls.models import Call, RaisedAlarm, database_now
 from calls.notifications import outbox
 from calls.search import uuid_in
 from calls.wording import ALARMS, severity_of
@@ -57,7 +57,8 @@ def report(origin: str, alarms: Sequence[ActiveAlarm]) -> None:
                 _raise(alarm_id, origin, alarm, now)
             elif before[alarm_id].detail != alarm.detail:
                 RaisedAlarm.objects.filter(id=alarm_id).update(detail=dict(alarm.detail))
-        RaisedAlarm.objects.filter(id__in=before.keys() & wanted.keys()).update(seen_at=now)
+        still = RaisedAlarm.objects.filter(id__in=before.keys() & wanted.keys())
+        still.update(seen_at=database_now())
         for alarm_id in before.keys() - wanted.keys():
             _clear(before[alarm_id], now)
 
@@ -73,11 +74,11 @@ def clear_all(origin: str, ended: str) -> None:
             _clear(row, timezone.now())
 
 
-def clear_lost(now: datetime) -> None:
-    """Clears the alarms of processes that have not reported for `LOST_AFTER`. Raises
-    `django.db.Error`.
+def clear_lost() -> None:
+    """Clears the alarms of processes that have not reported for `LOST_AFTER`, by the clock of the
+    database: those of hosts may differ. Raises `django.db.Error`.
     """
-    silent = RaisedAlarm.objects.filter(cleared_at=None, seen_at__lt=now - LOST_AFTER)
+    silent = RaisedAlarm.objects.filter(cleared_at=None, seen_at__lt=database_now() - LOST_AFTER)
     for origin in set(silent.order_by().values_list("origin", flat=True)):
         if uuid_in(origin):  # not a job, which reports when it runs
             clear_all(origin, "process_lost")
@@ -122,10 +123,11 @@ def _raise(alarm_id: UUID, origin: str, alarm: ActiveAlarm, now: datetime) -> No
         call_id=alarm.call_id,
         participant_id=alarm.participant_id,
         raised_at=alarm.since,
-        seen_at=now,
+        seen_at=database_now(),
         detail=dict(alarm.detail),
     )
-    again = RaisedAlarm.objects.filter(id=alarm_id).update(cleared_at=None, seen_at=now)
+    same = RaisedAlarm.objects.filter(id=alarm_id)
+    again = same.update(cleared_at=None, seen_at=database_now())
     if not again:
         RaisedAlarm.objects.bulk_create([row], ignore_conflicts=True)
     key = f"{alarm_id}:{now.isoformat()}" if again else str(alarm_id)

@@ -136,7 +136,7 @@ class FailureLog:
             self._steady_since = now
         self._reported_at = now
         if abs(now - self._steady_since) >= alarms.LOST_AFTER:
-            alarms.clear_lost(now)
+            alarms.clear_lost()
 
     def _write_process(self, status: ProcessStatus, now: datetime) -> None:
         row = RecorderProcess(

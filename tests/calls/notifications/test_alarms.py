@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import skipUnless
 from unittest.mock import patch
 from uuid import UUID
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.models import F
 from django.test import TestCase
+from django.utils import timezone
 
 from calls.models import OutgoingEvent, RaisedAlarm
 from calls.notifications import outbox
-from calls.notifications.alarms import ActiveAlarm, clear_all, report
+from calls.notifications.alarms import LOST_AFTER, ActiveAlarm, clear_all, clear_lost, report
 from tests.calls.rows import make_call
 
 SINCE = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -123,3 +126,50 @@ class Endings(TestCase):
         event = OutgoingEvent.objects.filter(type="alarm.cleared").first()
         assert event, "it is told"
         self.assertEqual(event.data["detail"]["ended"], "process_stopped")
+
+
+class LostProcesses(TestCase):
+    LOST, OTHER = (str(UUID(int=number)) for number in (1, 2))
+
+    def active(self) -> set[str]:
+        return set(RaisedAlarm.objects.filter(cleared_at=None).values_list("origin", flat=True))
+
+    def pass_time(self, time: timedelta) -> None:
+        RaisedAlarm.objects.update(seen_at=F("seen_at") - time)
+
+    def test_leave_no_alarm_and_the_reason_is_told(self) -> None:
+        report(self.LOST, [DISK])
+        self.pass_time(LOST_AFTER + timedelta(seconds=1))
+        report(self.OTHER, [DISK])
+        clear_lost()
+        self.assertEqual(self.active(), {self.OTHER})
+        event = OutgoingEvent.objects.get(type="alarm.cleared")
+        self.assertEqual(event.data["detail"], {"free_bytes": 1, "ended": "process_lost"})
+
+    def test_are_those_that_have_not_repeated_their_alarms(self) -> None:
+        for origin in (self.LOST, self.OTHER, "coverage"):
+            report(origin, [DISK])
+        self.pass_time(LOST_AFTER - timedelta(seconds=5))
+        clear_lost()
+        self.assertEqual(self.active(), {self.LOST, self.OTHER, "coverage"})
+        report(self.OTHER, [DISK])
+        self.pass_time(timedelta(seconds=6))
+        clear_lost()
+        self.assertEqual(self.active(), {self.OTHER, "coverage"}, "a job reports when it runs")
+
+    @skipUnless(connection.vendor == "postgresql", "SQLite has the clock of its host")
+    def test_are_told_by_the_clock_of_the_database(self) -> None:
+        now, hour = timezone.now(), timedelta(hours=1)
+        for step in (-hour, hour):
+            with self.subTest(step), patch("django.utils.timezone.now", return_value=now + step):
+                for alarms in ([DISK], [DISK], [], [DISK]):  # new, repeated, cleared, again
+                    report(self.LOST, alarms)
+                    if alarms:
+                        clear_lost()
+                        self.assertEqual(self.active(), {self.LOST})
+            clear_lost()
+            self.assertEqual(self.active(), {self.LOST})
+            self.pass_time(LOST_AFTER + timedelta(seconds=1))
+            with patch("django.utils.timezone.now", return_value=now + step):
+                clear_lost()
+            self.assertEqual(self.active(), set())

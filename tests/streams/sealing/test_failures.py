@@ -279,7 +279,7 @@ class ActiveAlarms(SpoolTest):
         for seconds in range(0, 301, 5):
             self.report(seconds, [])
         other = str(uuid4())
-        make_alarm(origin=other, seen_at=self.began + timedelta(seconds=300))
+        make_alarm(origin=other, seen_at=self.began - timedelta(seconds=600))
         for seconds in range(900, 1016, 5):  # ten minutes later the database is back
             self.report(seconds, [])
         self.assertEqual(self.active(), {other})
