@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db import connections
 from django.db.models import Count, Q
 from django.urls import get_script_prefix
 from django.utils import timezone
@@ -26,7 +27,7 @@ CLAIM = timedelta(minutes=10)
 def send_if_due(now: datetime) -> bool:
     """Sends the digest of the day from `DIGEST_HOUR` on, once; says whether it did.
 
-    Raises `OSError`: it is sent later.
+    Call it in a thread of its own and outside of a transaction. Raises `OSError`: it is sent later.
     """
     local = now.astimezone(ZoneInfo(settings.DIGEST_ZONE))
     if local.hour < settings.DIGEST_HOUR or not _claim(local):
@@ -34,6 +35,7 @@ def send_if_due(now: datetime) -> bool:
     end = local.replace(hour=settings.DIGEST_HOUR, minute=0, second=0, microsecond=0)
     subject = f"acsmedia: digest of {local:%Y-%m-%d}"
     text = digest_text(end - timedelta(days=1), end)
+    connections.close_all()  # not kept from others while the mail server takes its time
     EmailMessage(subject, text, to=settings.DIGEST_MAIL).send()
     SentDigest.objects.filter(day=local.date()).update(sent_at=timezone.now())
     log.info("digest mailed", day=str(local.date()))

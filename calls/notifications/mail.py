@@ -123,7 +123,9 @@ def _send_about(name: str, recipients: Sequence[str]) -> None:
     ids = [row.pk for row in rows]
     if not ids or _unmailed().filter(pk__in=ids).update(mail_claimed_at=now) < len(ids):
         return  # another process has been faster
-    _message(name, rows, recipients).send()
+    message = _message(name, rows, recipients)
+    connections.close_all()  # not kept from others while the mail server takes its time
+    message.send()
     RaisedAlarm.objects.filter(pk__in=ids).update(mailed_at=timezone.now())
     log.info("alarm mailed", name=name, alarms=len(rows))
 

@@ -23,7 +23,7 @@ from threading import Event
 from uuid import uuid4
 
 import structlog
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
@@ -107,13 +107,15 @@ def release(endpoint_id: int) -> None:
 def deliver_next(endpoint_id: int) -> bool:
     """Makes one attempt at the oldest due delivery of a claimed endpoint; False if there is none.
 
-    Raises `django.db.Error`.
+    Call it in a thread of its own and outside of a transaction: it gives the connection back to the
+    pool while it waits for the answer. Raises `django.db.Error`.
     """
     endpoint = WebhookEndpoint.objects.filter(_is_awake(), pk=endpoint_id, is_enabled=True).first()
     delivery = _due(endpoint_id).select_related("event").first()
     if endpoint is None or delivery is None:
         return False
     WebhookEndpoint.objects.filter(pk=endpoint_id).update(claimed_until=database_now() + CLAIM)
+    connections.close_all()  # 16 slow receivers would take all connections of the pool
     attempt = send(endpoint, delivery.event)
     with transaction.atomic():
         _note(delivery, attempt)

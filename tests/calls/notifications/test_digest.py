@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 from django.core import mail as outgoing
 from django.core.mail import EmailMessage
+from django.db import connections
 from django.db.models import F
-from django.test import TestCase, TransactionTestCase, override_settings
+from django.test import TransactionTestCase, override_settings
 from django.utils import timezone
 
 from calls.models import CallCoverage, SentDigest
@@ -31,7 +32,9 @@ def make_coverage(verdict: str, started_at: datetime, connection: str = "connect
 
 
 @override_settings(DIGEST_MAIL=["boss@example.com"], DIGEST_HOUR=7, DIGEST_ZONE="Europe/Berlin")
-class Digests(TestCase):
+class Digests(TransactionTestCase):
+    """Not in a transaction: the connection is given back before the mail is sent."""
+
     def test_are_sent_once_a_day_from_their_hour_on(self) -> None:
         self.assertFalse(send_if_due(SEVEN - timedelta(seconds=1)))
         self.assertTrue(send_if_due(SEVEN.astimezone(UTC)))
@@ -42,6 +45,13 @@ class Digests(TestCase):
         )
         self.assertFalse(send_if_due(SEVEN + timedelta(hours=20)))
         self.assertTrue(send_if_due(SEVEN + timedelta(days=1)))
+
+    def test_keep_no_connection_of_the_database_meanwhile(self) -> None:
+        steps: list[str] = []
+        closing = patch.object(connections, "close_all", lambda: steps.append("closed"))
+        with closing, patch.object(EmailMessage, "send", lambda _self: steps.append("sent")):
+            send_if_due(SEVEN)
+        self.assertEqual(steps, ["closed", "sent"])
 
     def test_that_fail_are_sent_again_later(self) -> None:
         with patch.object(EmailMessage, "send", side_effect=OSError), self.assertRaises(OSError):

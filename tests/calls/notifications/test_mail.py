@@ -13,6 +13,7 @@ from uuid import uuid4
 from django.contrib.auth.models import User
 from django.core import mail as outgoing
 from django.core.mail import EmailMessage
+from django.db import connections
 from django.db.models import F
 from django.test import TransactionTestCase, override_settings
 from django.utils import timezone
@@ -127,6 +128,14 @@ class AlarmMails(TransactionTestCase):
         self.assertEqual(self.run_job(), [], "not at once")
         pass_time(minutes=3)
         self.assertEqual(len(self.run_job()), 1)
+
+    def test_keep_no_connection_of_the_database_meanwhile(self) -> None:
+        make_alarm()
+        steps: list[str] = []
+        closing = patch.object(connections, "close_all", lambda: steps.append("closed"))
+        with closing, patch.object(EmailMessage, "send", lambda _self: steps.append("sent")):
+            self.run_job()
+        self.assertEqual(steps, ["closed", "sent", "closed"])
 
     def test_do_not_delay_the_worker_when_the_server_hangs(self) -> None:
         make_alarm()
