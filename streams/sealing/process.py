@@ -44,6 +44,7 @@ from streams.sealing.backlog_watch import BacklogWatch
 from streams.stats import Backlog, SealStage
 
 if TYPE_CHECKING:
+    from calls.worker.worker import Worker
     from streams.sealing.sealer import Sealer
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,10 @@ STOP_SECONDS = 3.0
 NICE = 5
 GOODBYE = b"!"
 """Its row is deleted: a row without reports would mean that the process has died."""
+TAKES_ROWS = b'"refused_written"'
+"""A member of reports. A sealer of the version before, which lacks it, would end at a line with
+rows of refusals or alarms: while an installation is upgraded or set back, one may run here.
+"""
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -119,6 +124,7 @@ class SealerProcess:
         self.refusals: Callable[[], Refusals] = no_refusals
         self.refused: RefusedSource = ReceivedRows()
         self.alarms: AlarmSource = lambda: None
+        self._takes_rows = False  # whether the present child has said so
         self._refused_sent = 0  # revision of the last row that the present child was sent
 
     @property
@@ -168,6 +174,8 @@ class SealerProcess:
         """Sends rows of refused handshakes that the child has not been sent, until its pipe is
         full.
         """
+        if not self._takes_rows:
+            return
         for line, revision in lines_of(self.refused.unwritten(self._refused_sent)):
             if not self._write(line):
                 return
@@ -217,12 +225,14 @@ class SealerProcess:
         assert child.stdout, "it was asked for"
         told = no_refusals()
         active: list[AlarmNews] | None = None
-        self._refused_sent = 0
+        self._takes_rows, self._refused_sent = False, 0
         for line in child.stdout:
+            self._takes_rows |= TAKES_ROWS in line
             if (refusals := self.refusals()) != told:
                 told = refusals if self._write(msgspec.json.encode(refusals) + b"\n") else told
             self._send_refused()
-            if (alarms := self.alarms()) != active and alarms is not None:
+            alarms = self.alarms() if self._takes_rows else None
+            if alarms is not None and alarms != active:
                 active = alarms if self._send_alarms(alarms) else active
             try:
                 self._report = msgspec.json.decode(line, type=SealerReport)
@@ -249,8 +259,10 @@ def main(spool_folder: Path, own: Path) -> int:
     import django
 
     django.setup()
+    # models, which need the app registry
+    from calls.worker.worker import Worker
     from streams.journal import spool
-    from streams.sealing.sealer import Sealer  # models, which need the app registry
+    from streams.sealing.sealer import Sealer
 
     for number in (signal.SIGINT, signal.SIGTERM):
         # A terminal or a service sends them to the whole group; the recorder decides when to end.
@@ -261,24 +273,24 @@ def main(spool_folder: Path, own: Path) -> int:
     gc.collect()
     # imported modules are never garbage, and a full collection would visit all of them: 90 ms
     gc.freeze()
-    return _seal(Sealer(spool_folder, own), spool_folder, own)
+    return _seal(Sealer(spool_folder, own), Worker(), spool_folder, own)
 
 
-def _seal(sealer: Sealer, spool_folder: Path, own: Path) -> int:
-    from calls.worker.worker import Worker  # models, as above
-    from streams.sealing.failures import forget_process, write_last_refused
+def _seal(sealer: Sealer, worker: Worker, spool_folder: Path, own: Path) -> int:
+    from streams.sealing.failures import forget_process, write_last_refused  # models, as above
 
     sealer.start()
-    worker = Worker()
     worker.start()
     # Measured beside the sealer, which may hang in a query of a database that does not answer.
     watch = BacklogWatch(spool_folder, own, sealer.held)
     inbox = Inbox(sealer)
     with suppress(BrokenPipeError):  # the recorder has gone
-        while inbox.wait():
+        is_running = True  # the first report at once: the recorder then sends what waits
+        while is_running:
             written = inbox.refused.written
             report = SealerReport(sealer.segments_sealed, sealer.failures, watch.backlog(), written)
             os.write(sys.stdout.fileno(), msgspec.json.encode(report) + b"\n")
+            is_running = inbox.wait()
     worker.stop()
     is_done = sealer.stop(STOP_SECONDS)
     write_last_refused(own, inbox.refused)

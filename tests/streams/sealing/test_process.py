@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import DEFAULT, patch
@@ -34,18 +35,20 @@ from tests.waiting import wait_until
 
 REPORT = (
     r'{"segments_sealed":%d,"failures":{"store":1,"database":0,"journal":2},'
-    r'"backlog":{"files":3,"size_bytes":4,"lag_seconds":5.5}}'
+    r'"backlog":{"files":3,"size_bytes":4,"lag_seconds":5.5},"refused_written":0}'
 )
 """A sealer's report, printed by the child process of the test."""
+OLD_REPORT = REPORT.replace(',"refused_written":0', "")
+"""That of a sealer from before rows of refusals and alarms were sent."""
 
 
-def child(body: str) -> list[str]:
+def child(body: str, report: str = REPORT) -> list[str]:
     """Returns the command of a fake sealer: `report(n)` reports n segments, `woken()` waits to be
     woken and is False at the end of the pipe.
     """
     head = (
         "import os, sys, time\n"
-        f"def report(n): print('''{REPORT}''' % n, flush=True)\n"
+        f"def report(n): print('''{report}''' % n, flush=True)\n"
         "def woken(): return bool(os.read(0, 100))\n"
     )
     return [sys.executable, "-c", head + body]
@@ -119,7 +122,7 @@ class Supervised(SimpleTestCase):
         self.assertEqual(rows_in(one), handshakes.unwritten())
 
     def test_rows_that_are_written_are_confirmed(self) -> None:
-        told = REPORT.replace("}}", '},"refused_written":1}') % 1
+        told = REPORT.replace('written":0', 'written":1') % 1
         sealer = SealerProcess(
             *(self.folder, self.folder / "own"),
             child(f"while True:\n print({told!r}, flush=True)\n if not woken(): break"),
@@ -147,6 +150,25 @@ class Supervised(SimpleTestCase):
         active = some_alarms(30)
         sealer.wake()  # the child reports after it has read
         expect(lambda: heard.read_bytes().endswith(b"".join(lines_of(active))))
+
+    def test_one_of_the_version_before_is_sent_only_lines_that_it_knows(self) -> None:
+        heard = self.folder / "heard"
+        body = f"file = open({str(heard)!r}, 'ab', 0)\nwhile True:\n report(1)\n{HEAR}"
+        sealer = SealerProcess(self.folder, self.folder / "own", child(body, OLD_REPORT))
+        handshakes = RefusedHandshakes(uuid4())
+        handshakes.add("expired", from_acs=True, origin=NOBODY, now=1e9)
+        refused = Refusals(from_acs={"expired": 1}, others={})
+        sealer.refusals, sealer.refused = lambda: refused, handshakes
+        sealer.alarms = lambda: some_alarms(1)
+        sealer.start()
+        self.addCleanup(sealer.stop, 5)
+        expect(lambda: heard.exists() and heard.read_bytes())
+        for dots in (b"\n.", b"\n..", b"\n..."):
+            sealer.wake()
+            expect(partial(lambda end: heard.read_bytes().endswith(end), dots))
+        sealer.stop(20)
+        self.assertEqual(heard.read_bytes(), msgspec.json.encode(refused) + b"\n...!")
+        self.assertEqual(len(handshakes.unwritten()), 1, "they wait for a sealer that takes them")
 
     def test_waking_a_child_that_does_not_read_does_not_block(self) -> None:
         sealer = self.start("time.sleep(60)")
@@ -298,6 +320,7 @@ class RealSealer(TransactionTestCase):
     def test_it_writes_the_refusals_of_the_last_moment(self) -> None:
         sealer = self.start()
         expect(RecorderProcess.objects.exists)  # the next report of refusals is 5 s away
+        expect(lambda: sealer._takes_rows)
         handshakes = RefusedHandshakes(uuid4())
         for number in range(200):
             origin = Origin("10.0.0.1", f"connection.{number}!")
@@ -307,6 +330,19 @@ class RealSealer(TransactionTestCase):
         self.assertEqual(RefusedHandshake.objects.count(), 200)
         row = RefusedHandshake.objects.get(call_connection_id="connection.7!")
         self.assertEqual((row.reason, row.count), ("expired", 1))
+
+    def test_all_its_modules_are_imported_before_collections_leave_them_out(self) -> None:
+        names = ["calls.worker.worker", "calls.worker.jobs", "streams.sealing.failures"]
+        script = (
+            "import gc, os, sys\nfrom pathlib import Path\n"
+            "from streams.sealing.process import main\n"
+            f"def freeze(): os._exit(0 if sys.modules.keys() >= set({names}) else 3)\n"
+            "gc.freeze = freeze\nmain(*map(Path, sys.argv[1:]))"
+        )
+        command = [sys.executable, "-c", script, str(self.spool), str(self.own.path)]
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "acsmedia.settings"}
+        ended = subprocess.run(command, env=environment, timeout=60, check=False)
+        self.assertEqual(ended.returncode, 0)
 
     def test_a_recorder_that_dies_leaves_its_row(self) -> None:
         sealer = self.start()
