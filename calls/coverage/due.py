@@ -6,12 +6,13 @@ and the job that judges waits for the lock before it reads the witnesses.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 
 from calls.identity import is_canary
@@ -19,6 +20,8 @@ from calls.models import CallCoverage, coverage_id_of, database_now
 
 AGAIN = timedelta(seconds=5)
 """From something late until the call is judged again: what comes with it is read with it."""
+
+RANGE_BATCH = 500
 
 
 class CallKey(NamedTuple):
@@ -53,22 +56,21 @@ def mark(
     order of their ids, as every other place does.
     """
     wanted, others, late = _by_id(keys), _by_id(known), _by_id(judged)
-    if wanted:
-        rows = [_new_row(wanted[coverage_id]) for coverage_id in sorted(wanted)]
-        CallCoverage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-    now, only_late = wanted.keys() | others.keys(), late.keys() - wanted.keys() - others.keys()
-    if len(now | only_late) > 1:
-        lock(now | only_late)
-    if now:
-        _set_due(Q(id__in=now))
-    if only_late:
-        _set_due(Q(id__in=only_late, judged_at__isnull=False))
+    _create(wanted)
+    if len(ids := {*wanted, *others, *late}) > 1:
+        lock(ids)
+    if wanted and _set_due(Q(id__in=wanted)) < len(wanted):
+        _create(wanted)  # meanwhile the job has deleted a row: it knew of no call yet
+    if others:
+        _set_due(Q(id__in=others))
+    if late:
+        _set_due(Q(id__in=late, judged_at__isnull=False))
 
 
-def lock(ids: Collection[UUID]) -> list[CallCoverage]:
-    """Locks the rows with these ids in the order that all transactions keep, and returns them."""
+def lock(ids: Collection[UUID]) -> None:
+    """Locks the rows with these ids, in the order that all transactions keep."""
     rows = CallCoverage.objects.select_for_update(no_key=True).filter(id__in=ids)
-    return list(rows.order_by("id"))
+    list(rows.order_by("id").values_list("id"))
 
 
 def _by_id(keys: Iterable[CallKey]) -> dict[UUID, CallKey]:
@@ -76,22 +78,43 @@ def _by_id(keys: Iterable[CallKey]) -> dict[UUID, CallKey]:
 
 
 def mark_range(start: datetime, end: datetime) -> None:
-    """Marks the judged calls that started in a range of time: there are witnesses of others now.
+    """Marks the recordings of a range of time that no other witness knew when they were judged:
+    they are unexpected if calls of about that time have witnesses. Others change nothing by it.
+    Call it outside of a transaction: it marks a few at a time, so that others never wait for long.
     Index: coverage_newest_first.
     """
-    _set_due(Q(started_at__gte=start, started_at__lte=end, judged_at__isnull=False))
+    alone = CallCoverage.objects.filter(
+        started_at__gte=start,
+        started_at__lte=end,
+        judged_at__isnull=False,
+        verdict__in=("complete", "partial"),
+        facts__basis="journal",
+    )
+    ids = sorted(alone.order_by().values_list("id", flat=True))
+    for first in range(0, len(ids), RANGE_BATCH):
+        batch = ids[first : first + RANGE_BATCH]
+        with transaction.atomic():
+            lock(batch)
+            _set_due(Q(id__in=batch))
 
 
-def _set_due(condition: Q) -> None:
+def _set_due(condition: Q) -> int:
+    """Sets when to judge rows, and returns their number."""
     # Unconditional in what the job writes: an update that skipped a locked row by its former
     # `due_at` would be lost.
     first = database_now() + timedelta(seconds=settings.COVERAGE_DELAY_SECONDS)
     again = database_now() + min(AGAIN, timedelta(seconds=settings.COVERAGE_DELAY_SECONDS))
     due_at = Case(When(judged_at=None, then=first), default=again)
-    CallCoverage.objects.filter(condition).update(
+    return CallCoverage.objects.filter(condition).update(
         due_at=Case(When(Q(due_at=None) | Q(due_at__gt=due_at), then=due_at), default=F("due_at")),
         notify=Case(When(judged_at=None, then=Value(value=True)), default=F("notify")),
     )
+
+
+def _create(wanted: Mapping[UUID, CallKey]) -> None:
+    """Creates the rows that are missing, in the order of their ids."""
+    rows = [_new_row(wanted[coverage_id]) for coverage_id in sorted(wanted)]
+    CallCoverage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
 
 
 def _new_row(key: CallKey) -> CallCoverage:

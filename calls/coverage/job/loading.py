@@ -61,7 +61,9 @@ class SocketRow:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The rows of a call. `call_ids`: of the chain of its recordings, the first one first."""
+    """The rows of a call. `call_ids`: of the chain of its recordings, the first one first.
+    `event_count`: rows of events, also of those that prove no call.
+    """
 
     call_ids: tuple[UUID, ...]
     started_at: datetime | None
@@ -73,6 +75,17 @@ class Loaded:
     tracks: tuple[Track, ...]
     correlation_id: str
     last_received_at: datetime | None
+    event_count: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of rows by kind of witness; they grow until rows are deleted."""
+        return {
+            "recordings": len(self.call_ids),
+            "events": self.event_count,
+            "statements": len(self.statements),
+            "refusals": len(self.refusals),
+        }
 
     def witnesses(self, *, until: datetime) -> Witnesses:
         """Returns the witnesses; a state without an end lasts until the moment `until`."""
@@ -105,6 +118,8 @@ def load(row: CallCoverage) -> Loaded:
     """Reads all witnesses of a call."""
     calls = _calls_of(row)
     correlations = _correlations(row, calls)
+    if row.call_connection_id:
+        calls += _calls(Q(call_connection_id="", correlation_id__in=correlations))
     statements = tuple(_named(ExpectedCall.objects, row, correlations).order_by("started_at", "id"))
     rows = list(_events_of(row, correlations))
     history = history_of(_event(one) for one in rows) if rows else None
@@ -123,6 +138,7 @@ def load(row: CallCoverage) -> Loaded:
         tracks=_tracks(ids),
         correlation_id=row.correlation_id or next(iter(sorted(correlations)), ""),
         last_received_at=max((one.received_at for one in rows), default=None),
+        event_count=len(rows),
     )
 
 
@@ -147,6 +163,10 @@ def _calls_of(row: CallCoverage) -> list[Call]:
         wanted = Q(call_connection_id="", correlation_id=row.correlation_id)
     else:
         wanted = Q(id=row.call_id)
+    return _calls(wanted)
+
+
+def _calls(wanted: Q) -> list[Call]:
     found = Call.objects.filter(wanted).order_by("continuation", "started_at", "id")
     return list(found.only("id", "started_at", "correlation_id"))
 

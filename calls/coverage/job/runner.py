@@ -19,12 +19,12 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from calls.coverage import due
 from calls.coverage.job import alarm, verdicts
-from calls.coverage.job.loading import Loaded, connection_of, load
+from calls.coverage.job.joining import join
+from calls.coverage.job.loading import Loaded, load
 from calls.coverage.job.older_calls import add_older_calls
 from calls.coverage.judging.reconciliation import reconcile
-from calls.models import HEARTBEAT_TIMEOUT, CallCoverage, FormerVerdict, database_now
+from calls.models import HEARTBEAT_TIMEOUT, CallCoverage, database_now
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +48,7 @@ LONGEST_CHECK = timedelta(days=1)
 GIVEN_UP = timedelta(days=60)
 """Age of a call whose journals are not looked for any more: its host is lost."""
 
+TODAY = timedelta(days=1)
 FAULT_PAUSE = timedelta(hours=1)
 
 
@@ -71,14 +72,16 @@ def run(stopping: Event) -> None:
 def judge(coverage_id: UUID, now: datetime) -> bool:
     """Judges one call if it is due and can be judged; says whether its verdict is a new one."""
     with transaction.atomic():
+        if join(coverage_id, now):
+            return False
         rows = CallCoverage.objects.filter(id=coverage_id, due_at__lte=database_now())
         # One that another process judges is skipped.
         has_skip = connection.features.has_select_for_update_skip_locked
         row = rows.select_for_update(skip_locked=has_skip, no_key=True).first()
-        if row is None or _is_joined(row):
+        if row is None:
             return False
         loaded = load(row)
-        if _is_deleted(row, loaded):
+        if _has_lost_witnesses(row, loaded):
             CallCoverage.objects.filter(id=row.id).update(due_at=None)
             return False
         if (later := check_again_at(loaded, now)) is not None:
@@ -118,9 +121,16 @@ def _last_sign(loaded: Loaded) -> datetime:
 
 
 def _due_rows() -> list[tuple[UUID, bool]]:
-    """Returns ids of calls that are due, those of now first, and whether others are notified."""
-    rows = CallCoverage.objects.filter(due_at__lte=database_now())
-    return list(rows.order_by("-notify", "due_at").values_list("id", "notify")[:BATCH])
+    """Returns ids of calls that are due, and whether others are notified: those of today first,
+    because an import may mark the calls of a year.
+    """
+    due_now = CallCoverage.objects.filter(due_at__lte=database_now())
+    rows = due_now.order_by("-notify", "due_at").values_list("id", "notify")
+    since = timezone.now() - TODAY
+    found = list(rows.filter(started_at__gt=since)[:BATCH])
+    if len(found) < BATCH:
+        found += rows.filter(started_at__lte=since)[: BATCH - len(found)]
+    return found
 
 
 def _judge_safely(coverage_id: UUID) -> None:
@@ -135,33 +145,21 @@ def _judge_safely(coverage_id: UUID) -> None:
         CallCoverage.objects.filter(id=coverage_id).update(due_at=later)
 
 
-def _is_joined(row: CallCoverage) -> bool:
-    """Joins a call that is known by its correlation id to the call connection, once a witness
-    names both. Its row is deleted; its former verdicts go with it.
+def _has_lost_witnesses(row: CallCoverage, loaded: Loaded) -> bool:
+    """Whether rows have been deleted that a verdict was based on, such as recordings, or events
+    that are kept for a month: the verdict stays, because the rest would lead to another one.
     """
-    if row.call_connection_id or not row.correlation_id:
-        return False
-    connection_id = connection_of(row.correlation_id)
-    key = due.CallKey(connection_id, row.correlation_id, row.started_at)
-    if not connection_id or not key.is_counted:
-        return False
-    due.mark([key])
-    if row.judged_at:
-        verdicts.keep_former(row, timezone.now())
-    FormerVerdict.objects.filter(coverage=row).update(coverage=key.coverage_id)
-    row.delete()
-    return True
-
-
-def _is_deleted(row: CallCoverage, loaded: Loaded) -> bool:
-    """Whether recordings of the call have been deleted: then its figures stay as they are."""
-    known = row.facts.get("recordings", 1 if row.call_id else 0)
-    return len(loaded.call_ids) < int(known)
+    known = {"recordings": 1 if row.call_id else 0, **row.facts.get("rows", {})}
+    known["recordings"] = row.facts.get("recordings", known["recordings"])
+    return any(loaded.counts[kind] < count for kind, count in known.items())
 
 
 def _write(row: CallCoverage, loaded: Loaded, now: datetime) -> bool:
     ends = [one.ended_at or one.seen_at for one in loaded.sockets]
     judgement = reconcile(loaded.witnesses(until=max([row.started_at, *ends])))
+    if judgement is None and row.judged_at:
+        CallCoverage.objects.filter(id=row.id).update(due_at=None)  # a verdict is never deleted
+        return False
     if judgement is None:
         row.delete()  # no call: it rang, and nobody answered
         return False

@@ -31,11 +31,12 @@ _EVENTS = {"missing": outbox.RECORDING_MISSING, "partial": outbox.RECORDING_INCO
 MOST_SPANS = 1_000
 """Spans of one call that are kept one by one; the rest is one span per reason."""
 
-_JUDGED = [
+JUDGED = [
     *("call_id", "correlation_id", "started_at", "ended_at", "verdict", "facts", "judged_at"),
     *("expected_seconds", "recorded_seconds", "missing_seconds", "is_refused", "more_than_four"),
-    *("participants_expected", "participants_recorded", "due_at"),
+    *("participants_expected", "participants_recorded"),
 ]
+"""Fields of a verdict."""
 
 
 def write(row: CallCoverage, judgement: Judgement, loaded: Loaded, now: datetime) -> bool:
@@ -56,7 +57,7 @@ def write(row: CallCoverage, judgement: Judgement, loaded: Loaded, now: datetime
         _replace_missing(row, spans)
     facts["told"] = _notify(row, spans, is_new=is_new, is_sealed=facts["is_sealed"])
     row.facts = facts
-    row.save(update_fields=_JUDGED)
+    row.save(update_fields=[*JUDGED, "due_at"])
     return is_new
 
 
@@ -65,6 +66,7 @@ def facts_of(judgement: Judgement, loaded: Loaded) -> dict[str, Any]:
     return {
         "basis": judgement.basis.value,
         "recordings": len(loaded.call_ids),
+        "rows": loaded.counts,
         "is_sealed": all(one.ended_at and one.is_whole for one in loaded.sockets),
         "witnesses": {
             "events": _events(loaded),

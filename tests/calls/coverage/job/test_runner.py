@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
 from unittest.mock import patch
 from uuid import uuid4
 
-from django.db import OperationalError, connections, transaction
-from django.test import TestCase, TransactionTestCase, skipUnlessDBFeature
+from django.db import OperationalError
+from django.test import TestCase
 from django.utils import timezone
 
-from calls.coverage import due
-from calls.coverage.job import loading, runner
-from calls.coverage.job.loading import Loaded
+from calls.coverage.job import runner
 from calls.coverage.job.runner import LIVE_CHECK, PATIENCE, UNSEALED_CHECK
 from calls.models import (
     Call,
     CallCoverage,
     CallEvent,
-    ExpectedCall,
     FormerVerdict,
     LedgerEntry,
     MissingTotal,
     OutgoingEvent,
     Participant,
+    RefusedHandshake,
     Subscription,
     coverage_id_of,
 )
@@ -254,6 +250,17 @@ class When(TestCase):
         runner.run(Event())
         self.assertEqual(self.row().verdict, "complete")
 
+    def test_calls_of_today_are_judged_before_those_of_an_import(self) -> None:
+        for number in range(5):
+            state(f"old-{number}")
+        state("of-today")
+        CallCoverage.objects.update(due_at=START)
+        today = CallCoverage.objects.filter(call_connection_id="of-today")
+        today.update(started_at=timezone.now() - timedelta(hours=1), due_at=NOW)
+        with patch.object(runner, "BATCH", 3):
+            first = [pk for pk, _ in runner._due_rows()]
+        self.assertEqual((first[0], len(first)), (coverage_id_of("of-today", ""), 3))
+
     def test_the_job_stops_when_it_is_told(self) -> None:
         record()
         CallCoverage.objects.update(due_at=START)
@@ -336,20 +343,6 @@ class Again(TestCase):
         self.assertEqual(row.missing_seconds, 7.0)
         self.assertEqual([one.missing_seconds for one in row.former.all()], [5.0])
 
-    def test_a_call_named_by_correlation_id_is_joined_to_its_connection(self) -> None:
-        state("", correlation_id="correlation-1")
-        alone = judged("", "correlation-1")
-        self.assertEqual(alone.verdict, "missing")
-        record(correlation_id="correlation-1")
-        mark("", "correlation-1")
-        CallCoverage.objects.update(due_at=START)
-        runner.judge(alone.id, NOW)
-        self.assertFalse(CallCoverage.objects.filter(id=alone.id).exists())
-        row = judged()
-        self.assertEqual((row.verdict, row.facts["basis"]), ("complete", "statements"))
-        self.assertEqual([one.verdict for one in row.former.all()], ["missing"])
-        self.assertEqual(CallCoverage.objects.count(), 1)
-
 
 class Deleted(TestCase):
     def test_figures_of_a_deleted_call_stay_as_they_were(self) -> None:
@@ -386,6 +379,37 @@ class Deleted(TestCase):
         connected()
         delete_call(call.id, timezone.now())
         self.assertEqual(CallEvent.objects.count(), 2)
+
+
+class LostWitnesses(TestCase):
+    """Rows of witnesses are deleted after a month; verdicts stay."""
+
+    def test_a_verdict_stays_if_events_behind_it_have_been_deleted(self) -> None:
+        connected()
+        self.assertEqual(missing(judged()), [(0, 60, "never_streamed")])
+        CallEvent.objects.all().delete()
+        state(ended_at=at(20))
+        row = judged(now=NOW + timedelta(days=31))
+        self.assertEqual((row.verdict, row.due_at), ("missing", None))
+        self.assertEqual(missing(row), [(0, 60, "never_streamed")])
+        self.assertFalse(row.former.exists())
+
+    def test_a_verdict_stays_if_refusals_behind_it_have_been_deleted(self) -> None:
+        state()
+        make_refusal(call_connection_id=CONNECTION, first_at=at(1), last_at=at(2), reason="no_keys")
+        judged()
+        RefusedHandshake.objects.all().delete()
+        mark()
+        self.assertEqual(missing(judged()), [(0, 60, "refused_no_keys")])
+
+    def test_a_verdict_is_never_deleted(self) -> None:
+        connected()
+        judged()
+        CallEvent.objects.all().delete()
+        CallCoverage.objects.update(facts={})  # as if it had been read again meanwhile
+        mark()
+        row = judged()
+        self.assertEqual((row.verdict, row.due_at), ("missing", None))
 
 
 class Told(TestCase):
@@ -460,96 +484,3 @@ class Totals(TestCase):
         mark()
         judged()
         self.assertEqual(self.total(), 8.0)
-
-
-class Marks(TestCase):
-    def test_a_witness_marks_its_call_for_later(self) -> None:
-        before = timezone.now()
-        mark()
-        due_at = CallCoverage.objects.get().due_at
-        assert due_at, "it is marked"
-        self.assertGreaterEqual(due_at, before + timedelta(seconds=120))
-        self.assertLessEqual(due_at, timezone.now() + timedelta(seconds=120))
-
-    def test_something_late_marks_it_for_at_once(self) -> None:
-        record()
-        judged()
-        mark()
-        due_at = CallCoverage.objects.get().due_at
-        assert due_at, "it is marked"
-        self.assertLessEqual(due_at, timezone.now() + timedelta(seconds=5))
-
-    def test_an_earlier_time_stays(self) -> None:
-        mark()
-        CallCoverage.objects.update(due_at=START)
-        mark()
-        self.assertEqual(CallCoverage.objects.get().due_at, START)
-
-    def test_the_sealer_marks_again_only_what_was_judged(self) -> None:
-        record()
-        key = due.CallKey(CONNECTION, "", START)
-        CallCoverage.objects.update(due_at=None)
-        due.mark(judged=[key])
-        self.assertIsNone(CallCoverage.objects.get().due_at)
-        CallCoverage.objects.update(judged_at=NOW)
-        due.mark(judged=[key])
-        self.assertIsNotNone(CallCoverage.objects.get().due_at)
-
-    def test_a_range_marks_its_judged_calls(self) -> None:
-        for name, seconds in (("first", 0), ("second", 100), ("third", 200)):
-            record(name, seconds, seconds + 60)
-            judged(name)
-        due.mark_range(at(50), at(150))
-        marked = CallCoverage.objects.filter(due_at__isnull=False)
-        self.assertEqual([row.call_connection_id for row in marked], ["second"])
-
-    def test_many_calls_take_three_statements(self) -> None:
-        keys = [due.CallKey(f"connection-{n}", "", START) for n in range(50)]
-        with self.assertNumQueries(3):
-            due.mark(keys)
-        self.assertEqual(CallCoverage.objects.count(), 50)
-        self.assertFalse(ExpectedCall.objects.exists())
-
-
-@skipUnlessDBFeature("has_select_for_update_skip_locked")
-class TwoProcesses(TransactionTestCase):
-    late: Future[object]
-
-    def other(self, work: Callable[[], object]) -> object:
-        """Does something in another connection while this one holds its locks."""
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(self.closing, work).result(timeout=20)
-
-    @staticmethod
-    def closing(work: Callable[[], object]) -> object:
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    def setUp(self) -> None:
-        record()
-        CallCoverage.objects.update(due_at=START)
-        self.row = CallCoverage.objects.get()
-
-    def test_a_call_that_another_process_judges_is_skipped(self) -> None:
-        with transaction.atomic():
-            CallCoverage.objects.select_for_update().get()
-            self.assertFalse(self.other(lambda: runner.judge(self.row.id, NOW)))
-        self.assertTrue(runner.judge(self.row.id, NOW))
-
-    def test_a_witness_that_is_committed_while_a_call_is_judged_is_not_lost(self) -> None:
-        waiting = ThreadPoolExecutor(1)
-        self.addCleanup(waiting.shutdown)
-        load = loading.load
-
-        def loaded_before(row: CallCoverage) -> Loaded:
-            found = load(row)
-            self.late = waiting.submit(self.closing, mark)
-            return found
-
-        with patch.object(runner, "load", loaded_before):
-            runner.judge(self.row.id, NOW)
-        self.late.result(timeout=20)
-        row = CallCoverage.objects.get()
-        self.assertEqual((row.verdict, row.due_at is None), ("complete", False))
