@@ -73,6 +73,7 @@ ANSWER_FAILURES = {
     "service_error": "Call Automation had an error, or too many requests",
     "credentials": "Call Automation refused the key: check ACS_CONNECTION_STRING",
     "rejected": "Call Automation refused the request: the call may ring no more",
+    "too_late": "The event of the call came when it did not ring any more",
 }
 """Reason of an incoming call that was not answered -> text."""
 

@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from calls.identity import is_canary
 from calls.models import (
+    AnsweredCall,
     AwaitedEnd,
     Call,
     CallCoverage,
@@ -128,13 +129,19 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
 
 
 def _delete_events(call: Call) -> None:
-    """Deletes the events of ACS that are about no other call: they contain names and numbers."""
+    """Deletes the events of ACS that are about no other call: they contain names and numbers. And
+    the row of a call that acsmedia has answered.
+    """
     others = Call.objects.exclude(pk=call.pk)
     connection_id, correlation_id = call.call_connection_id, call.correlation_id
     if connection_id and others.filter(call_connection_id=connection_id).exists():
         return
     if correlation_id and others.filter(correlation_id=correlation_id).exists():
         correlation_id = ""  # the events that name it alone are of both calls
+    if connection_id:
+        AnsweredCall.objects.filter(call_connection_id=connection_id).delete()
+    if correlation_id:
+        AnsweredCall.objects.filter(call_connection_id="", correlation_id=correlation_id).delete()
     found = CallEvent.objects.of_call(connection_id, correlation_id).order_by()
     # The rows first: SQLite would look for the ids of a call among rows that are deleted already.
     ids = list(found.values_list("pk", flat=True))

@@ -37,6 +37,7 @@ JOBS: tuple[Job, ...] = (
     # Every ten minutes, so that a flood cannot fill the disk meanwhile.
     Job("refusals", 600.0, refusals.remove_old),
     Job("remove_old_events", 3600.0, retention.remove_old),
+    Job("remove_old_answered_calls", 3600.0, retention.remove_answered),
     Job("report_canary_alarm", 30.0, canary.report_alarm),
     Job("delete_old_canaries", 600.0, canary.delete_old),
     Job("webhooks", 1.0, Deliverer().run, has_work=delivery.due_endpoints),

@@ -1,4 +1,6 @@
-"""Deletion of events of ACS about calls that were never recorded. Others go with their call."""
+"""Deletion of old events of ACS about calls that were never recorded, and of old rows of answered
+calls. Others go with their call.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from threading import Event as StopEvent
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
-from calls.models import Call, CallEvent, database_now
+from calls.models import AnsweredCall, Call, CallEvent, database_now
 
 ROWS_PER_BATCH = 500
 REMOVING_SECONDS = 15.0
@@ -30,6 +32,18 @@ def remove_old(stopping: StopEvent) -> None:
         recorded = list(asked.filter(_is_recorded()).order_by().values_list("pk", flat=True))
         CallEvent.objects.filter(pk__in=recorded).update(has_call=True)
         CallEvent.objects.filter(pk__in=set(batch) - set(recorded)).delete()
+
+
+def remove_answered(stopping: StopEvent) -> None:
+    """Deletes the rows of calls that were to be answered `EVENTS_WITHOUT_CALL_DAYS` ago. A job."""
+    limit = database_now() - timedelta(days=settings.EVENTS_WITHOUT_CALL_DAYS)
+    until = time.monotonic() + REMOVING_SECONDS
+    old = AnsweredCall.objects.filter(began_at__lt=limit).order_by("began_at")
+    while time.monotonic() < until and not stopping.is_set():
+        batch = list(old.values_list("pk", flat=True)[:ROWS_PER_BATCH])
+        if not batch:
+            return
+        AnsweredCall.objects.filter(pk__in=batch).delete()
 
 
 def _is_recorded() -> Q:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
 
 
 class AnsweredCall(models.Model):
     """One incoming call that a rule of ACS_ANSWER wants answered.
 
     The id is derived from the call's context, so an event that is repeated, or that two processes
-    get, is one row. The process that inserts it answers.
+    get, is one row. The process that claims it answers.
     """
 
     class State(models.TextChoices):
@@ -22,9 +21,9 @@ class AnsweredCall(models.Model):
     event_id = models.UUIDField(help_text="The `CallEvent` that reported it.")
     correlation_id = models.CharField(max_length=256, blank=True)
     call_connection_id = models.CharField(max_length=256, blank=True)
-    received_at = models.DateTimeField()
+    began_at = models.DateTimeField(help_text="When it began to ring.")
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveIntegerField(default=0)
+    claim_id = models.UUIDField(null=True, help_text="The process that attempts it, this time.")
     claimed_until = models.DateTimeField(
         help_text="Until then, one process attempts it; afterwards another one may."
     )
@@ -34,14 +33,14 @@ class AnsweredCall(models.Model):
     )
 
     class Meta:
-        ordering = ["-received_at", "-id"]
-        default_permissions = ()
+        ordering = ["-began_at", "-id"]
+        default_permissions = ()  # `view_call` shows them, like calls
         indexes = [
-            models.Index(fields=["-received_at", "-id"], name="answered_newest_first"),
-            # The job that goes on where a process died.
-            models.Index(
-                fields=["claimed_until"], name="answered_waiting", condition=Q(state="waiting")
-            ),
+            # Admin list; the job that deletes old ones.
+            models.Index(fields=["-began_at", "-id"], name="answered_newest_first"),
+            # Deletion of a call.
+            models.Index(fields=["call_connection_id"], name="answered_of_connection"),
+            models.Index(fields=["correlation_id"], name="answered_of_correlation"),
         ]
 
     def __str__(self) -> str:

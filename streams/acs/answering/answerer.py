@@ -1,61 +1,52 @@
 """Incoming calls from events to answers, each once, in however many processes.
 
-    IncomingCall ──▶ rules ──▶ row claimed ──▶ Call Automation ──▶ row finished
+    IncomingCall ──▶ rules ──▶ a turn ──▶ row claimed ──▶ Call Automation ──▶ row finished
 
 A call is answered before its event is: if this process dies, or Call Automation does not answer,
-Event Grid sends the event again, and any process goes on when the claim has run out. The row's id
-is derived from the call's context, so a repeated event never answers twice.
+Event Grid sends the event again, and any process goes on when the claim has run out (`claims.py`).
+
+Rows are read and written by the thread of the request, which gives its connection of the database
+back before it waits. The threads of the pool only talk to Call Automation.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from datetime import datetime
+from threading import BoundedSemaphore
+from typing import Any
+from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import connections
-from django.utils import timezone
 
-from calls.identity import NAMESPACE
 from calls.models import AnsweredCall
+from streams.acs.answering import claims
 from streams.acs.answering.call_automation import Answers, CallAutomation, NotAnswered, TryAgain
+from streams.acs.answering.claims import Claim, Incoming
 from streams.acs.answering.counts import ANSWERED, AnswerCounts, answer_counts
 from streams.acs.answering.rules import called_ids, is_wanted
 
 log = structlog.get_logger(__name__)
 
 INCOMING_CALL = "IncomingCall"
-RINGS_FOR = timedelta(seconds=60)
-"""Older calls are not answered: their context has expired, and nobody waits any more."""
-
 PAUSES = (0.0, 0.5, 1.5)
 """Seconds before each attempt."""
 
-CLAIM = timedelta(seconds=30)
-"""Longer than all attempts take. Event Grid waits as long for an answer."""
-
 AT_ONCE = 16
+"""Calls that this process answers at the same time; others wait for their turn."""
 
-
-class Incoming(NamedTuple):
-    """An incoming call that a rule wants answered."""
-
-    event_id: UUID
-    context: str
-    correlation_id: str
-
-    @property
-    def id(self) -> UUID:
-        return uuid5(NAMESPACE, f"answered:{self.context}")
+TURN_SECONDS = 20.0
+"""Longest time to wait for a turn. Event Grid waits 30 s for an answer, and sends it again."""
 
 
 class Answerer:
-    """`answer_all` blocks: call it in a thread. `answers` builds the client at the first call."""
+    """`answer_all` blocks: call it in a thread, outside of a transaction. `answers` builds the
+    client at the first call.
+    """
 
     def __init__(
         self,
@@ -63,10 +54,12 @@ class Answerer:
         *,
         counts: AnswerCounts = answer_counts,
         sleep: Callable[[float], None] = time.sleep,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._build, self._counts, self._sleep = answers, counts, sleep
         self._answers: Answers | None = None
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="answer")
+        self._turns = BoundedSemaphore(at_once)
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="answer")
 
     def answer_all(self, incoming: Sequence[Incoming]) -> bool:
         """Answers the calls that no other process answers; returns whether all are decided, also
@@ -74,100 +67,91 @@ class Answerer:
 
         If not, the sender should send the event again. Raises `django.db.Error`.
         """
-        claimed = [call for call in incoming if claim(call)]
-        others = {call.id for call in incoming} - {call.id for call in claimed}
-        decided = [*self._pool.map(self._answer_in_thread, claimed)]
-        waiting = AnsweredCall.objects.filter(pk__in=others, state=AnsweredCall.State.WAITING)
-        return all(decided) and not waiting.exists()
+        left, until = list(incoming), time.monotonic() + TURN_SECONDS
+        while left:
+            turns = self._take_turns(len(left), until)
+            if not turns:
+                return False
+            try:
+                self._answer(left[:turns])
+            finally:
+                self._turns.release(turns)
+            left = left[turns:]
+        return not claims.are_waiting(incoming)
 
-    def _answer_in_thread(self, call: Incoming) -> bool:
-        try:
-            return self._answer(call)
-        finally:
-            connections.close_all()
+    def _take_turns(self, wanted: int, until: float) -> int:
+        """Waits for a turn, and takes as many as are free; 0: there was none in time."""
+        connections.close_all()
+        if not self._turns.acquire(timeout=max(0.0, until - time.monotonic())):
+            return 0
+        taken = 1
+        while taken < wanted and self._turns.acquire(blocking=False):
+            taken += 1
+        return taken
 
-    def _answer(self, call: Incoming) -> bool:
-        """Answers one claimed call; returns False if it may be answered later."""
+    def _answer(self, incoming: Iterable[Incoming]) -> None:
+        """Claims calls, attempts them side by side, and writes the outcomes."""
+        claimed = []
+        for call in incoming:
+            if claim := claims.take(call):
+                claimed.append(claim)
+            elif claims.expire(call):
+                self._note_failure(call, NotAnswered("too_late", "it rang too long ago"))
+        connections.close_all()  # not kept from others while Call Automation takes its time
+        outcomes = [*self._pool.map(self._attempt, claimed)]
+        for claim, outcome in zip(claimed, outcomes, strict=True):
+            self._conclude(claim, outcome)
+
+    def _attempt(self, claim: Claim) -> str | NotAnswered:
+        """Asks Call Automation to answer, some times; returns the call connection id, or why not.
+        Runs in a thread of the pool, which has no connection of the database.
+        """
         if self._answers is None:
             self._answers = self._build()
         failed: NotAnswered = TryAgain("unreachable", "")
         for pause in PAUSES:
             self._sleep(pause)
             try:
-                connection_id = self._answers.answer(call.context)
+                return self._answers.answer(claim.call.context)
             except TryAgain as error:
                 failed = error
             except NotAnswered as error:
-                self._give_up(call, error)
-                return True
-            else:
-                finish(call, AnsweredCall.State.ANSWERED, connection_id=connection_id)
-                self._counts.note(ANSWERED)
-                log.info("call answered", answer=str(call.id))
-                return True
-        if release(call):
-            log.warning("call not answered yet", answer=str(call.id), reason=failed.reason)
-            return False
-        self._give_up(call, failed)
-        return True
+                return error
+        return failed
 
-    def _give_up(self, call: Incoming, error: NotAnswered) -> None:
-        finish(call, AnsweredCall.State.FAILED, reason=error.reason)
+    def _conclude(self, claim: Claim, outcome: str | NotAnswered) -> None:
+        """Writes the outcome of an attempt, unless another process has taken the call over."""
+        call = claim.call
+        if isinstance(outcome, str):
+            self._counts.note(ANSWERED)
+            log.info("call answered", answer=str(call.id))
+            claims.finish(claim, AnsweredCall.State.ANSWERED, connection_id=outcome)
+        elif isinstance(outcome, TryAgain) and claims.release(claim):
+            log.warning("call not answered yet", answer=str(call.id), reason=outcome.reason)
+        elif claims.finish(claim, AnsweredCall.State.FAILED, reason=outcome.reason):
+            self._note_failure(call, outcome)
+
+    def _note_failure(self, call: Incoming, error: NotAnswered) -> None:
         self._counts.note(error.reason)
         log.error(
             "call not answered", answer=str(call.id), reason=error.reason, detail=str(error)[:100]
         )
 
 
-def wanted(events: Sequence[tuple[UUID, str, dict[str, Any]]]) -> list[Incoming]:
+def wanted(events: Iterable[tuple[UUID, str, dict[str, Any], datetime]]) -> list[Incoming]:
     """Returns the incoming calls that the settings want answered. Each event: id of its row, type,
-    data.
+    data, time.
     """
     if not (settings.ACS_CONNECTION_STRING and settings.ACS_ANSWER):
         return []
     return [
-        Incoming(event_id, context, str(data.get("correlationId") or "")[:256])
-        for event_id, name, data in events
+        Incoming(event_id, context, str(data.get("correlationId") or "")[:256], occurred_at)
+        for event_id, name, data, occurred_at in events
         if name == INCOMING_CALL
         and isinstance(context := data.get("incomingCallContext"), str)
         and context
         and is_wanted(settings.ACS_ANSWER, called_ids(data))
     ]
-
-
-def claim(call: Incoming) -> bool:
-    """Takes the call for this process; False if it is decided, or another process attempts it."""
-    now = timezone.now()
-    until = now + CLAIM
-    row = AnsweredCall(
-        id=call.id,
-        event_id=call.event_id,
-        correlation_id=call.correlation_id,
-        received_at=now,
-        claimed_until=now,
-    )
-    AnsweredCall.objects.bulk_create([row], ignore_conflicts=True)
-    free = AnsweredCall.objects.filter(
-        pk=call.id, state=AnsweredCall.State.WAITING, claimed_until__lte=now
-    )
-    return bool(free.update(claimed_until=until))
-
-
-def release(call: Incoming) -> bool:
-    """Gives the call back, for the next time that its event is sent; False if it rings no more."""
-    row = AnsweredCall.objects.filter(pk=call.id, received_at__gt=timezone.now() - RINGS_FOR)
-    return bool(row.update(claimed_until=timezone.now()))
-
-
-def finish(
-    call: Incoming, state: AnsweredCall.State, *, connection_id: str = "", reason: str = ""
-) -> None:
-    AnsweredCall.objects.filter(pk=call.id).update(
-        state=state,
-        call_connection_id=connection_id[:256],
-        reason=reason,
-        finished_at=timezone.now(),
-    )
 
 
 answerer = Answerer()

@@ -32,7 +32,7 @@ from streams.acs.webhooks.authentication import Authentication, Closed, callback
 from streams.acs.webhooks.counts import counts
 from streams.acs.webhooks.effects import apply_names, report, reported_ends
 from streams.acs.webhooks.parsing import Batch, Malformed, parse
-from streams.acs.webhooks.storage import store
+from streams.acs.webhooks.storage import plausible, store
 from streams.log_limiter import LogLimiter
 
 log = structlog.get_logger(__name__)
@@ -98,14 +98,19 @@ class Webhook:
         store(self._source, batch.events, received_at)
         apply_names(batch.events, received_at)
         counts.note_received(self._source.value, [event.type for event in batch.events])
-        return batch, self._answer(batch)
+        return batch, self._answer(batch, received_at)
 
-    def _answer(self, batch: Batch) -> bool:
+    def _answer(self, batch: Batch, received_at: datetime) -> bool:
         if self._source is not Source.EVENT_GRID:
             return True
         incoming = wanted(
             [
-                (event_row_id(event.source, event.event_id), event.type, event.data)
+                (
+                    event_row_id(event.source, event.event_id),
+                    event.type,
+                    event.data,
+                    plausible(event.occurred_at, received_at),
+                )
                 for event in batch.events
             ]
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from threading import Event
 from unittest.mock import patch
+from uuid import uuid4
 
 from django.test import TestCase
 from django.utils import timezone
 
 from calls.coverage.stored_events import retention
-from calls.coverage.stored_events.retention import remove_old
-from calls.models import Call, CallEvent, database_now
+from calls.coverage.stored_events.retention import remove_answered, remove_old
+from calls.models import AnsweredCall, Call, CallEvent, database_now
 from calls.storage.deletion import delete_call
 from calls.worker.jobs import JOBS
 from tests.calls.coverage.events import make_event
@@ -95,3 +96,44 @@ class WithCall(TestCase):
         make("nameless")
         delete_call(nameless.pk, database_now())
         self.assertIn("nameless", kept())
+
+
+class AnsweredCalls(TestCase):
+    def make(self, days: float, **values: str) -> AnsweredCall:
+        began = timezone.now() - timedelta(days=days)
+        return AnsweredCall.objects.create(
+            id=uuid4(), event_id=uuid4(), began_at=began, claimed_until=began, **values
+        )
+
+    def kept(self) -> set[AnsweredCall]:
+        return set(AnsweredCall.objects.all())
+
+    def test_are_deleted_after_thirty_days(self) -> None:
+        self.make(31)
+        make_call("CC1")
+        self.make(31, call_connection_id="CC1")
+        young = self.make(29)
+        with patch.object(retention, "ROWS_PER_BATCH", 1):
+            remove_answered(Event())
+        self.assertEqual(self.kept(), {young})
+        self.assertIn(remove_answered, [job.run for job in JOBS])
+
+    def test_are_deleted_with_their_call(self) -> None:
+        call = make_call("CC1", correlation_id="K1")
+        self.make(1, call_connection_id="CC1", correlation_id="K1")
+        self.make(1, correlation_id="K1", state="failed")
+        others = {
+            self.make(1, call_connection_id="CC2", correlation_id="K1"),
+            self.make(1, correlation_id="K2"),
+            self.make(1),
+        }
+        delete_call(call.pk, database_now())
+        self.assertEqual(self.kept(), others)
+
+    def test_of_a_connection_that_another_call_has_are_kept(self) -> None:
+        first = make_call("CC1", correlation_id="K1")
+        ids = {"call_connection_id": "CC1", "correlation_id": "K1"}
+        Call.objects.create(id=uuid4(), started_at=first.started_at, **ids)
+        own = self.make(1, call_connection_id="CC1", correlation_id="K1")
+        delete_call(first.pk, database_now())
+        self.assertEqual(self.kept(), {own})

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock, current_thread
 from typing import Any
 from unittest import mock
 from uuid import uuid4
 
 from channels.db import database_sync_to_async
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
 from django.test import AsyncClient, TransactionTestCase, override_settings
 from django.utils import timezone
 
 from calls.models import AnsweredCall, CallEvent
-from streams.acs.answering.answerer import CLAIM, RINGS_FOR, Answerer, Incoming, wanted
+from streams.acs.answering import answerer as module
+from streams.acs.answering import claims
+from streams.acs.answering.answerer import Answerer, wanted
 from streams.acs.answering.call_automation import TryAgain, Unanswerable
+from streams.acs.answering.claims import CLAIM, RINGS_FOR, Incoming
 from streams.acs.answering.counts import AnswerCounts
 from streams.acs.webhooks import views
 from streams.acs.webhooks.authentication import GridAuth
@@ -50,17 +55,24 @@ class FakeAnswers:
 
 
 class AnswererTestCase(TransactionTestCase):
-    def answerer(self, answers: FakeAnswers) -> Answerer:
+    def answerer(self, answers: FakeAnswers, at_once: int = 4) -> Answerer:
         """Returns an answerer as another process would have it."""
         self.counts = AnswerCounts()
         self.slept: list[float] = []
-        return Answerer(lambda: answers, counts=self.counts, sleep=self.slept.append)
+        return Answerer(
+            lambda: answers, counts=self.counts, sleep=self.slept.append, at_once=at_once
+        )
 
-    def call(self, context: str = "context") -> Incoming:
-        return Incoming(uuid4(), context, "correlation")
+    def call(self, context: str = "context", seconds_ago: float = 1) -> Incoming:
+        began = timezone.now() - timedelta(seconds=seconds_ago)
+        return Incoming(uuid4(), context, "correlation", began)
 
     def counted(self) -> dict[str, int]:
         return {name: count for name, count in self.counts.outcomes.items() if count}
+
+
+def rings_no_more() -> None:
+    AnsweredCall.objects.update(began_at=timezone.now() - RINGS_FOR)
 
 
 class AnswererTests(AnswererTestCase):
@@ -131,7 +143,7 @@ class AnswererTests(AnswererTestCase):
         answerer = self.answerer(answers)
         self.assertFalse(answerer.answer_all([self.call()]))
         self.assertEqual(AnsweredCall.objects.get().state, "waiting")
-        AnsweredCall.objects.update(received_at=timezone.now() - RINGS_FOR)
+        answers.before = rings_no_more
         with self.assertLogs("streams.acs.answering.answerer", "ERROR"):
             self.assertTrue(answerer.answer_all([self.call()]))
         row = AnsweredCall.objects.get()
@@ -154,10 +166,120 @@ class AnswererTests(AnswererTestCase):
         self.assertCountEqual(answers.contexts, [call.context for call in calls])
 
 
+class ClaimTests(AnswererTestCase):
+    """Rows change hands when a claim has run out: then only the new owner writes."""
+
+    def lose(self) -> None:
+        AnsweredCall.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+
+    def test_a_call_that_began_to_ring_long_ago_is_not_answered(self) -> None:
+        answers = FakeAnswers()
+        answerer = self.answerer(answers)
+        call = self.call(seconds_ago=RINGS_FOR.total_seconds() + 1)
+        with self.assertLogs("streams.acs.answering.answerer", "ERROR") as logged:
+            self.assertTrue(answerer.answer_all([call]))
+        self.assertTrue(answerer.answer_all([call]))
+        row = AnsweredCall.objects.get()
+        self.assertEqual((row.state, row.reason), ("failed", "too_late"))
+        self.assertEqual((answers.contexts, len(logged.output)), ([], 1))
+        self.assertEqual(self.counted(), {"too_late": 1})
+
+    def test_a_time_in_the_future_does_not_let_a_call_ring_for_longer(self) -> None:
+        self.answerer(FakeAnswers()).answer_all([self.call(seconds_ago=-3600)])
+        self.assertLess(AnsweredCall.objects.get().began_at, timezone.now() + timedelta(seconds=9))
+
+    def test_the_outcome_of_a_lost_claim_changes_nothing(self) -> None:
+        for outcome in (TryAgain("unreachable", ""), Unanswerable("rejected", "HTTP 404")):
+            with self.subTest(outcome.reason):
+                call = self.call(outcome.reason)
+                owner: list[claims.Claim | None] = []
+
+                def take_over(call: Incoming = call, owner: list[Any] = owner) -> None:
+                    self.lose()
+                    owner.append(claims.take(call))
+
+                answers = FakeAnswers(*[outcome] * 3, before=take_over)
+                self.assertFalse(self.answerer(answers).answer_all([call]))
+                row = AnsweredCall.objects.get(pk=call.id)
+                self.assertEqual(row.state, "waiting")
+                last = owner[-1]
+                assert last
+                self.assertEqual(row.claim_id, last.id)
+                self.assertGreater(row.claimed_until, timezone.now(), "not given back")
+                self.assertEqual(self.counted(), {})
+                self.assertTrue(claims.finish(last, AnsweredCall.State.ANSWERED))
+
+    def test_a_decided_call_is_not_decided_again(self) -> None:
+        claim = claims.take(self.call())
+        assert claim
+        self.assertTrue(claims.finish(claim, AnsweredCall.State.ANSWERED, connection_id="C"))
+        self.assertFalse(claims.finish(claim, AnsweredCall.State.FAILED, reason="rejected"))
+        self.assertFalse(claims.release(claim))
+        row = AnsweredCall.objects.get()
+        self.assertEqual((row.state, row.call_connection_id, row.reason), ("answered", "C", ""))
+
+
+class TurnTests(AnswererTestCase):
+    def test_a_call_is_claimed_when_it_is_its_turn(self) -> None:
+        """Otherwise its claim could run out while it waits, and another process answer it too."""
+        claimed: list[int] = []
+
+        def count() -> None:
+            claimed.append(AnsweredCall.objects.filter(claimed_until__gt=timezone.now()).count())
+
+        answers = FakeAnswers(before=count)
+        calls = [self.call(f"context {number}") for number in range(4)]
+        self.assertTrue(self.answerer(answers, at_once=1).answer_all(calls))
+        waiting = AnsweredCall.objects.filter(state="waiting").count()
+        self.assertEqual((claimed, waiting), ([1, 2, 3, 4], 0))
+        self.assertEqual(len(answers.contexts), 4)
+
+    def test_a_call_that_gets_no_turn_is_to_be_sent_again(self) -> None:
+        answering, released = Event(), Event()
+
+        def hold() -> None:
+            answering.set()
+            released.wait(20)
+
+        answerer = self.answerer(FakeAnswers(before=hold), at_once=1)
+        with ThreadPoolExecutor(1) as threads, mock.patch.object(module, "TURN_SECONDS", 0.05):
+            first = threads.submit(answerer.answer_all, [self.call("first")])
+            self.assertTrue(answering.wait(10))
+            self.assertFalse(answerer.answer_all([self.call("second")]))
+            self.assertEqual(AnsweredCall.objects.count(), 1)
+            released.set()
+            self.assertTrue(first.result(20))
+            self.assertTrue(answerer.answer_all([self.call("second")]))
+
+    def test_no_connection_is_kept_while_call_automation_takes_its_time(self) -> None:
+        steps: list[str] = []
+        closing = mock.patch.object(
+            connections, "close_all", side_effect=lambda: steps.append("closed")
+        )
+        asked = FakeAnswers(before=lambda: steps.append("asked"))
+        with closing:
+            self.assertTrue(self.answerer(asked).answer_all([self.call()]))
+        self.assertEqual(steps, ["closed", "closed", "asked"], "before the turn, and in it")
+
+    def test_threads_of_the_pool_do_not_use_the_database(self) -> None:
+        users: set[str] = set()
+        execute = CursorWrapper.execute
+
+        def note(cursor: Any, *arguments: Any, **names: Any) -> Any:
+            users.add(current_thread().name)
+            return execute(cursor, *arguments, **names)
+
+        for outcome in ((), [TryAgain("unreachable", "")] * 3):
+            answerer = self.answerer(FakeAnswers(*outcome))
+            with mock.patch.object(CursorWrapper, "execute", note):
+                answerer.answer_all([self.call(str(outcome))])
+        self.assertEqual(users, {current_thread().name})
+
+
 class WantedTests(TransactionTestCase):
     def found(self, *, name: str = "IncomingCall", **data: Any) -> int:
         whole = {"incomingCallContext": "context", "to": {"rawId": ACCOUNT}, **data}
-        return len(wanted([(uuid4(), name, whole)]))
+        return len(wanted([(uuid4(), name, whole, timezone.now())]))
 
     def test_only_observed_by_default(self) -> None:
         self.assertEqual(self.found(), 0)
@@ -184,6 +306,7 @@ class WebhookTests(AnswererTestCase):
 
     async def send(self, answers: FakeAnswers, to: str = ACCOUNT) -> int:
         event = incoming_call()
+        event["eventTime"] = timezone.now().isoformat()
         event["data"]["to"] = {"kind": "unknown", "rawId": to}
         with mock.patch.object(views, "answerer", self.answerer(answers)):
             response = await AsyncClient().post(
