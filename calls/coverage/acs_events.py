@@ -51,6 +51,14 @@ _STREAMING = ("MediaStreamingStarted", _STOPPED, "MediaStreamingFailed")
 _JOINED = ("AddParticipantSucceeded", "CallParticipantAdded", "MoveParticipantSucceeded")
 _LEFT = ("RemoveParticipantSucceeded", "CallParticipantRemoved")
 
+PROVING = (
+    *("CallConnected", "CallDisconnected", "CallStarted", "CallEnded", "ParticipantsUpdated"),
+    *_STREAMING,
+    *_JOINED,
+    *_LEFT,
+)
+"""Types that prove a call. Others may be about one that only rang."""
+
 
 class Event(NamedTuple):
     """One event. `type` with or without `PREFIX`, in any case; times are aware."""

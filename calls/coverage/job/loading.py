@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import Max, Min, Q
 
 from calls.coverage import acs_events
-from calls.coverage.acs_events import CallHistory, Event, Span, history_of
+from calls.coverage.acs_events import PROVING, CallHistory, Event, Span, history_of
 from calls.coverage.judging.witnesses import (
     Events,
     Gap,
@@ -104,7 +104,7 @@ class Loaded:
             sockets=tuple(spans),
             tracks=self.tracks,
         )
-        is_alone = not (found.events or found.statements)
+        is_alone = not (self.event_count or found.statements)
         if is_alone and self.started_at and self.tracks:
             found = found._replace(has_neighbours=_has_neighbours(self.started_at, until))
         return found
@@ -338,9 +338,11 @@ def _track(raw_id: str, extents: list[tuple[int, int]], gaps: list[Gap]) -> Trac
 
 
 def _has_neighbours(start: datetime, until: datetime) -> bool:
-    """Whether other calls of about this time have witnesses besides our sockets."""
+    """Whether other calls of about this time have witnesses besides our sockets. Indexes:
+    event_of_type, expected_newest_first.
+    """
     begin, end = start - NEIGHBOURHOOD, until + NEIGHBOURHOOD
     return (
-        CallEvent.objects.filter(received_at__range=(begin, end)).exists()
+        CallEvent.objects.filter(type__in=PROVING, received_at__range=(begin, end)).exists()
         or ExpectedCall.objects.filter(started_at__range=(begin, end)).exists()
     )

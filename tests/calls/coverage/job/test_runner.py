@@ -110,6 +110,18 @@ class Verdicts(TestCase):
         self.assertEqual((row.verdict, row.expected_seconds), ("unexpected", 0.0))
         self.assertEqual([one.verdict for one in row.former.all()], ["complete"])
 
+    def test_a_call_that_only_rang_makes_no_other_unexpected(self) -> None:
+        event("IncomingCall", 0, "rings")
+        event("RecordingFileStatusUpdated", 0, "recorded elsewhere")
+        record()
+        self.assertEqual(judged().verdict, "complete")
+
+    def test_a_call_that_any_event_names_is_not_unexpected(self) -> None:
+        connected(connection="another")
+        record()
+        event("IncomingCall", 0)
+        self.assertEqual(judged().verdict, "complete")
+
     def test_witnesses_of_another_day_make_no_call_unexpected(self) -> None:
         record()
         connected(90_000, 90_060, connection="another")
