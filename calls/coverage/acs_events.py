@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from calls.coverage.limits import LONGEST_CALL
 from calls.identity import label_of
 from calls.wording import ACS_EVENTS, STREAMING_DETAILS
 
@@ -21,11 +22,12 @@ PREFIX = "Microsoft.Communication."
 MAX_TEXT = 500
 """Longest text of a note, in characters."""
 
+UNSPECIFIED = "unspecifiedError"
+"""ACS's reason where it gives none."""
+
 MAX_REASON = 64
 MAX_NAME = 256
 EARLIEST = datetime.min.replace(tzinfo=UTC)
-MAX_SECONDS = 365 * 86_400.0
-"""Longest call. A larger number is no duration, and a date that it leads to may not exist."""
 
 TYPES = frozenset(
     {
@@ -44,6 +46,7 @@ TYPES = frozenset(
 )
 """Types of Call Automation 1.6 and of Event Grid, without `PREFIX`. Others are kept as they are."""
 
+_LONGEST_SECONDS = LONGEST_CALL.total_seconds()
 _TYPES = {name.casefold(): name for name in TYPES}
 _DETAILS = {name.casefold(): name for name in STREAMING_DETAILS}
 _STOPPED = "MediaStreamingStopped"
@@ -191,11 +194,19 @@ def _connected_at(events: Sequence[Event]) -> datetime | None:
             if event.type == name:
                 return event.occurred_at
     for event in events:
-        seconds = event.data.get("durationOfCall")
-        if event.type == "CallEnded" and isinstance(seconds, int | float) and seconds >= 0:
+        seconds = _duration(event) if event.type == "CallEnded" else None
+        if seconds is not None:
             since_year_1 = (event.occurred_at - EARLIEST).total_seconds()
-            return event.occurred_at - timedelta(seconds=min(seconds, MAX_SECONDS, since_year_1))
+            return event.occurred_at - timedelta(seconds=min(seconds, since_year_1))
     return None
+
+
+def _duration(event: Event) -> float | None:
+    """Returns `durationOfCall` in seconds; None if it cannot be one."""
+    seconds = event.data.get("durationOfCall")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    return seconds if 0 <= seconds <= _LONGEST_SECONDS else None
 
 
 def _disconnected_at(events: Sequence[Event]) -> datetime | None:
@@ -267,7 +278,7 @@ def _streaming_detail(event: Event) -> str:
     update = _mapping(event.data.get("mediaStreamingUpdate"))
     detail = _text(update.get("mediaStreamingStatusDetails")).strip()[:MAX_REASON]
     if not detail:
-        return "subscriptionStopped" if event.type == _STOPPED else "unspecifiedError"
+        return "subscriptionStopped" if event.type == _STOPPED else UNSPECIFIED
     return _DETAILS.get(detail.casefold(), detail)
 
 

@@ -13,9 +13,7 @@ from calls import identity
 from calls.coverage import due
 from calls.models import ExpectedCall, database_now
 
-MAX_ID = 256
 MAX_SOURCE = 64
-MAX_PARTICIPANTS = 10_000
 
 
 class StatedCall(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
@@ -15,12 +15,10 @@ from rest_framework.response import Response
 from calls.api.parameters import NoParameters, validated
 from calls.api.schema import ERRORS
 from calls.api.views import Resource
-from calls.coverage.expected import MAX_ID, MAX_PARTICIPANTS, MAX_SOURCE, StatedCall, state
+from calls.coverage.expected import MAX_SOURCE, StatedCall, state
+from calls.coverage.limits import AHEAD, EARLIEST, LONGEST_CALL, MAX_ID, MAX_PARTICIPANTS
 from calls.identity import is_canary
 from calls.permissions import MayState
-
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(days=1)
 
 
 class MomentField(serializers.DateTimeField):
@@ -72,6 +70,9 @@ class ExpectedCallSerializer(serializers.Serializer[Any]):
             raise ValidationError({"call_connection_id": [message]})
         if attrs["ended_at"] and attrs["ended_at"] < attrs["started_at"]:
             raise ValidationError({"ended_at": ["Must not be before started_at."]})
+        if attrs["ended_at"] and attrs["ended_at"] - attrs["started_at"] > LONGEST_CALL:
+            message = f"Must be at most {LONGEST_CALL.days} days after started_at."
+            raise ValidationError({"ended_at": [message]})
         return attrs
 
 

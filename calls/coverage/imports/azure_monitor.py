@@ -31,6 +31,7 @@ _COLUMNS = Columns(
     participants="",
 )
 _DURATION = "streamingdurationinms"
+UTC_TIMES = Times()
 _MODALITY = "streamingmodality"
 _PARTICIPANT = "participantid"
 
@@ -42,7 +43,7 @@ class StreamedPart(NamedTuple):
     participant_id: str
 
 
-def part_of(row: Mapping[str, Any]) -> StreamedPart | None:
+def part_of(row: Mapping[str, Any], times: Times = UTC_TIMES) -> StreamedPart | None:
     """Returns the part of a record; None for a record about something other than audio.
 
     Raises `WrongRecord`.
@@ -50,7 +51,7 @@ def part_of(row: Mapping[str, Any]) -> StreamedPart | None:
     fields = _flat(row)
     if "audio" not in (text_of(fields.get(_MODALITY), _MODALITY) or "audio").lower():
         return None
-    record = record_of(fields, _COLUMNS, Times())
+    record = record_of(fields, _COLUMNS, times)
     ms = number_of(fields.get(_DURATION), _DURATION, MAX_SECONDS * 1000)
     if ms is not None:
         record = record._replace(ended_at=record.started_at + timedelta(milliseconds=ms))

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from math import isfinite
 from typing import Any, NamedTuple
 
-MAX_ID = 256
-MAX_SECONDS = 366 * 86_400.0
-MAX_PARTICIPANTS = 10_000
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+from calls.coverage.limits import EARLIEST, LONGEST_CALL, MAX_ID, MAX_PARTICIPANTS
+
+MAX_SECONDS = LONGEST_CALL.total_seconds()
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class WrongRecord(ValueError):
@@ -44,11 +44,12 @@ class Columns(NamedTuple):
 
 class Times(NamedTuple):
     """How times are written: in `zone` unless they have an offset; `format` as in `strptime`, ""
-    for ISO 8601 or seconds since 1970.
+    for ISO 8601 or seconds since 1970. Later ones than `latest` are wrong.
     """
 
     zone: tzinfo = UTC
     format: str = ""
+    latest: datetime = LATEST
 
 
 def record_of(row: Mapping[str, Any], columns: Columns, times: Times) -> CallRecord:
@@ -65,8 +66,13 @@ def record_of(row: Mapping[str, Any], columns: Columns, times: Times) -> CallRec
     seconds = number_of(_value(row, columns.duration), columns.duration, MAX_SECONDS)
     if seconds is not None:
         end = start + timedelta(seconds=seconds)
+    name = columns.end if seconds is None else columns.duration
     if end is not None and end < start:
-        raise WrongRecord(f"{columns.end}: before {columns.start}")
+        raise WrongRecord(f"{name}: before {columns.start}")
+    if end is not None and end - start > LONGEST_CALL:
+        raise WrongRecord(f"{name}: more than {LONGEST_CALL.days} days after {columns.start}")
+    if end is not None and end > times.latest:
+        raise WrongRecord(f"{name}: in the future")
     people = number_of(_value(row, columns.participants), columns.participants, MAX_PARTICIPANTS)
     count = None if people is None else int(people)
     return CallRecord(connection_id, correlation_id, start, end, count)
@@ -104,8 +110,8 @@ def moment_of(value: Any, name: str, times: Times) -> datetime | None:
         aware = aware.astimezone(UTC)
     except (TypeError, ValueError, OverflowError, OSError):  # OSError: too many seconds
         raise WrongRecord(f"{name}: not a time") from None
-    if not EARLIEST <= aware <= LATEST:
-        raise WrongRecord(f"{name}: not between 2000 and 2100")
+    if not EARLIEST <= aware <= times.latest:
+        raise WrongRecord(f"{name}: before 2000 or in the future")
     return aware
 
 

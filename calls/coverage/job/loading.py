@@ -27,6 +27,7 @@ from calls.coverage.judging.witnesses import (
     Track,
     Witnesses,
 )
+from calls.coverage.limits import AHEAD, LONGEST_CALL
 from calls.coverage.refusals import SIGNED
 from calls.models import (
     Call,
@@ -262,8 +263,18 @@ def _failure(rows: Iterable[CallEvent], history: CallHistory) -> str:
 
 
 def _statement(row: ExpectedCall) -> Statement:
-    end_us = _microseconds(row.ended_at)
+    end_us = _microseconds(stated_end(row))
     return Statement(row.source, to_microseconds(row.started_at), end_us, row.participants)
+
+
+def stated_end(row: ExpectedCall) -> datetime | None:
+    """Returns the end of a call by a statement, within its limits: legs of calls with the same id
+    may add up to more.
+    """
+    if row.ended_at is None:
+        return None
+    latest = min(row.started_at + LONGEST_CALL, max(row.received_at + AHEAD, row.started_at))
+    return min(row.ended_at, latest)
 
 
 def _microseconds(moment: datetime | None) -> int | None:

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from calls.coverage.job import alarm, verdicts
 from calls.coverage.job.joining import join
-from calls.coverage.job.loading import Loaded, load
+from calls.coverage.job.loading import Loaded, load, stated_end
 from calls.coverage.job.older_calls import add_older_calls
 from calls.coverage.judging.reconciliation import reconcile
 from calls.models import HEARTBEAT_TIMEOUT, CallCoverage, database_now
@@ -103,7 +103,7 @@ def check_again_at(loaded: Loaded, now: datetime) -> datetime | None:
         sign = _last_sign(loaded)
         if now - sign < PATIENCE:
             return min(sign + PATIENCE, now + PATIENCE)
-    ends = [one.ended_at for one in loaded.sockets] + [one.ended_at for one in loaded.statements]
+    ends = [one.ended_at for one in loaded.sockets] + [stated_end(one) for one in loaded.statements]
     if history and loaded.last_received_at and history.disconnected_at:
         # not after it was received: the clock of ACS may be ahead
         ends.append(min(history.disconnected_at, loaded.last_received_at))

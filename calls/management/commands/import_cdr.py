@@ -17,12 +17,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DataError, IntegrityError
 from django.db import Error as DatabaseError
+from django.utils import timezone
 
 from calls.coverage import due
 from calls.coverage.expected import MAX_SOURCE, StatedCall, state
 from calls.coverage.imports import azure_monitor, reading, records
 from calls.coverage.imports.reading import Line
 from calls.coverage.imports.records import CallRecord, Columns, Times, WrongRecord
+from calls.coverage.limits import AHEAD
 
 LINES_WRONG, NOT_IMPORTED = 1, 2
 BATCH = 500
@@ -88,7 +90,11 @@ class Command(BaseCommand):
 
     def _read(self, options: dict[str, Any]) -> list[CallRecord]:
         kind = options["format"] or ("jsonl" if ".json" in options["file"] else "csv")
-        times = Times(_zone(options["timezone"]), _time_format(options["time_format"]))
+        times = Times(
+            _zone(options["timezone"]),
+            _time_format(options["time_format"]),
+            latest=timezone.now() + AHEAD,
+        )
         columns = Columns(**{name: options[name] for name in Columns._fields})
         if len(options["delimiter"]) != 1 or options["delimiter"] in '\r\n"':
             message = "--delimiter: give one character, not a quotation mark or a line break."
@@ -96,7 +102,8 @@ class Command(BaseCommand):
         with reading.opened(options["file"], options["encoding"]) as text:
             lines = self._counted(_lines(text, kind, options["delimiter"]))
             if kind == "azure-monitor":
-                parts = self._usable(lines, lambda line: azure_monitor.part_of(line.row))
+                azure = Times(latest=times.latest)
+                parts = self._usable(lines, lambda line: azure_monitor.part_of(line.row, azure))
                 return records.merged(azure_monitor.with_counts(parts))
             found = self._usable(lines, lambda line: records.record_of(line.row, columns, times))
             return records.merged(found)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
 from calls.coverage import due
+from calls.coverage.limits import AHEAD, EARLIEST
 from calls.identity import event_row_id
 from calls.models import CallEvent
 from streams.acs.webhooks.parsing import ReceivedEvent
 
 ROWS_PER_STATEMENT = 500
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(days=1)
 """How far the clock of a sender may be ahead."""
 
 

@@ -67,6 +67,7 @@ class Statements(TestCase):
             ("started_at", {"started_at": "0001-01-01T00:00:00+14:00"}),
             ("ended_at", {"ended_at": "2026-03-02T09:29:59Z"}),
             ("ended_at", {"ended_at": "9999-12-31T23:59:59-14:00"}),
+            ("ended_at", {"ended_at": "2026-03-09T09:30:01Z"}),
             ("participants", {"participants": -1}),
             ("participants", {"participants": "many"}),
             ("source", {"source": ""}),

@@ -73,6 +73,17 @@ class Lines(TestCase):
     def test_a_day_is_a_time(self) -> None:
         self.assertEqual(record(ROW | {"started_at": "20260302"}).started_at.hour, 0)
 
+    def test_times_in_the_future_are_wrong(self) -> None:
+        times = Times(latest=START + timedelta(minutes=1))
+        for changes, message in (
+            ({"started_at": "2026-03-02T09:31:01Z"}, "started_at: before 2000 or in the future"),
+            ({"ended_at": "2026-03-02T09:31:01Z"}, "ended_at: before 2000 or in the future"),
+            ({"seconds": 61}, "seconds: in the future"),
+        ):
+            with self.subTest(changes), self.assertRaisesRegex(WrongRecord, message):
+                record(ROW | changes, Columns(duration="seconds"), times)
+        self.assertTrue(record(ROW | {"seconds": 60}, Columns(duration="seconds"), times).ended_at)
+
     def test_errors_name_the_column(self) -> None:
         for changes, message in (
             (
@@ -84,7 +95,7 @@ class Lines(TestCase):
             ({"started_at": ""}, "started_at: no time"),
             ({"started_at": "soon"}, "started_at: not a time"),
             ({"started_at": "9" * 30}, "started_at: not a time"),
-            ({"started_at": "1999-01-01"}, "started_at: not between 2000 and 2100"),
+            ({"started_at": "1999-01-01"}, "started_at: before 2000 or in the future"),
             ({"ended_at": "2026-03-02T09:29:00Z"}, "ended_at: before started_at"),
             ({"call_connection_id": "\ud800"}, "call_connection_id: not text"),
             ({"call_connection_id": ["c-1"]}, "call_connection_id: not text"),
@@ -94,6 +105,7 @@ class Lines(TestCase):
             ({"participants": 10**400}, "participants: not a number"),
             ({"participants": "two"}, "participants: not a number"),
             ({"participants": []}, "participants: not a number"),
+            ({"ended_at": "2026-03-09T09:30:01Z"}, "ended_at: more than 7 days after started_at"),
             ({"participants": "-1"}, "participants: not between 0 and 10000"),
             ({"participants": "nan"}, "participants: not between 0 and 10000"),
         ):

@@ -249,6 +249,17 @@ class When(TestCase):
         row = judged()
         self.assertEqual((row.verdict, row.due_at), ("unknown", end + timedelta(seconds=120)))
 
+    def test_a_statement_about_the_far_future_is_judged_in_a_day(self) -> None:
+        state(ended_at=NOW + timedelta(days=4), received_at=NOW)
+        row = judged()
+        self.assertEqual(row.due_at, NOW + timedelta(days=1, seconds=120))
+        later = judged(now=NOW + timedelta(days=2))
+        self.assertEqual((later.verdict, later.ended_at), ("missing", NOW + timedelta(days=1)))
+
+    def test_a_stated_call_lasts_seven_days_at_most(self) -> None:
+        state(started_at=at(-(10**7)), ended_at=at(60))
+        self.assertEqual(judged().expected_seconds, 7 * 86_400)
+
     def test_an_event_from_the_future_delays_nothing(self) -> None:
         event("CallConnected", 0)
         event("CallDisconnected", 10**9, delay=60 - 10**9)
