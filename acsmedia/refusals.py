@@ -73,21 +73,23 @@ class RefusalWriter:
             self._refused_at = now
 
     def start(self) -> None:
-        """Starts the thread; does nothing if it runs."""
+        """Starts the thread, also again if it has died; does nothing if it runs."""
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = Thread(target=self._run, name="refusal-writer", daemon=True)
                 self._thread.start()
 
     def write(self, now: float) -> None:
-        """Writes the waiting rows. An error of the database is logged, and they wait on. `now`: by
-        the steady clock.
+        """Writes the waiting rows. An error is logged, and they wait on. `now`: by the steady
+        clock.
         """
         try:
             write_refused(self._rows, self._process)
             self._report_alarm(now)
         except DatabaseError as error:
             log.warning("refusals delayed", error=type(error).__name__)
+        except Exception:  # a fault of the program must be seen, and not end the thread
+            log.exception("refusals delayed")
         finally:
             connections.close_all()
 

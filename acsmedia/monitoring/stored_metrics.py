@@ -45,15 +45,23 @@ class StoredMetrics(Collector):
         now = asyncio.get_running_loop().time()
         if now - self._read_at < KEEP_SECONDS:
             return
+        try:
+            self._metrics, self._read_at = await self._read(), now
+        except (DatabaseError, TimeoutError) as error:
+            self._forget()
+            log.warning("metrics not read", error=type(error).__name__)
+        except Exception:  # a fault of the program: it must not hide the metrics of the process
+            self._forget()
+            log.exception("metrics not read")
+
+    def _forget(self) -> None:
+        self._metrics, self._read_at = [], float("-inf")
+
+    async def _read(self) -> list[Metric]:
         if self._reading is None or self._reading.done():  # one that hangs costs one thread
             self._reading = in_daemon_thread(partial(_read, self._reads), name="stored-metrics")
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                self._metrics = await asyncio.shield(asyncio.wrap_future(self._reading))
-            self._read_at = now
-        except (DatabaseError, TimeoutError) as error:
-            self._metrics, self._read_at = [], float("-inf")
-            log.warning("metrics not read", error=type(error).__name__)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await asyncio.shield(asyncio.wrap_future(self._reading))
 
     def collect(self) -> Iterator[Metric]:
         yield from self._metrics

@@ -1,3 +1,11 @@
+"""Adds the permissions of coverage, refusals, alarms and webhooks to the groups of migration 0008.
+
+Viewers, Listeners and Exporters may see coverage, events, statements, refusals and alarms; Listeners
+may also acknowledge alarms; Administrators may do all of that and manage webhooks. Makes no group: a
+site that has deleted or renamed one keeps to that. A group of one of these names that a site has
+made itself gets the permissions too, since nothing tells them apart.
+"""
+
 from __future__ import annotations
 
 from typing import Any
@@ -20,7 +28,7 @@ OF_ADMINISTRATORS = (
 
 
 def allow(apps: Any, schema_editor: Any) -> None:
-    """The groups of migration 0008 get what has been added since; a site without them keeps to that."""
+    """Adds the permissions to groups of these names."""
     database = schema_editor.connection.alias
     config = apps.get_app_config("calls")
     config.models_module = True  # historical apps have none, and nothing would be made

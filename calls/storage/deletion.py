@@ -19,7 +19,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -143,10 +143,24 @@ def _delete_events(call: Call) -> None:
     if correlation_id:
         AnsweredCall.objects.filter(call_connection_id="", correlation_id=correlation_id).delete()
     found = CallEvent.objects.of_call(connection_id, correlation_id).order_by()
+    found = found.exclude(call_connection_id="", server_call_id__in=_shared_servers(connection_id))
     # The rows first: SQLite would look for the ids of a call among rows that are deleted already.
     ids = list(found.values_list("pk", flat=True))
     for start in range(0, len(ids), ROWS_PER_BATCH):
         CallEvent.objects.filter(pk__in=ids[start : start + ROWS_PER_BATCH]).delete()
+
+
+def _shared_servers(connection_id: str) -> list[str]:
+    """Returns the server's ids of the call that another recorded call has too, such as the other
+    leg of a transfer: events that name only such an id are about both. Index: event_of_server_call.
+    """
+    named = CallEvent.objects.exclude(server_call_id="").order_by()
+    own = named.filter(call_connection_id=connection_id).values("server_call_id")
+    others = named.exclude(call_connection_id__in=("", connection_id)).filter(
+        Exists(Call.objects.filter(call_connection_id=OuterRef("call_connection_id"))),
+        server_call_id__in=own,
+    )
+    return list(others.values_list("server_call_id", flat=True).distinct()) if connection_id else []
 
 
 def _tell(call: Call) -> None:

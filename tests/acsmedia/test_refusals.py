@@ -104,6 +104,25 @@ class WithoutARecorder(RefusalTestCase):
         writer.write(now)
         self.assertEqual(RefusedHandshake.objects.get().count, 1)
 
+    def test_a_fault_is_logged_and_refusals_wait(self) -> None:
+        writer, now = RefusalWriter(), time.monotonic()
+        writer.add("wrong_process", from_acs=True, origin=NOBODY)
+        fault = patch.object(refusals, "write_refused", side_effect=ValueError("a fault"))
+        with fault, self.assertLogs("acsmedia.refusals", "ERROR") as logs:
+            writer.write(now)
+        self.assertIn("refusals delayed", logs.output[0])
+        writer.write(now)
+        self.assertEqual(RefusedHandshake.objects.get().count, 1)
+
+    def test_a_thread_that_died_is_started_again(self) -> None:
+        writer, runs = RefusalWriter(), list[str]()
+        with patch.object(writer, "_run", lambda: runs.append("ran")):
+            for count in (1, 2):
+                writer.start()
+                assert writer._thread
+                writer._thread.join(10)
+                self.assertEqual(len(runs), count)
+
     def test_the_alarm_lasts_until_a_minute_after_the_last_one_of_acs(self) -> None:
         writer, now = RefusalWriter(), time.monotonic()
         writer.add("wrong_path", from_acs=False, origin=NOBODY)

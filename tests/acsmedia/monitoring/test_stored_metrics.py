@@ -127,6 +127,14 @@ class RefreshTests(SimpleTestCase):
             self.error = None
             self.assertEqual(await self.scrape(), [3])
 
+    async def test_a_fault_is_logged_and_leaves_the_figures_out(self) -> None:
+        self.error = ZeroDivisionError("division by zero")
+        with self.assertLogs("acsmedia.monitoring.stored_metrics", "ERROR") as logs:
+            self.assertEqual(await self.scrape(), [])
+        self.assertIn("metrics not read", logs.output[0])
+        self.error = None
+        self.assertEqual(await self.scrape(), [2])
+
     async def test_a_database_that_hangs_delays_a_scrape_by_a_second_and_takes_one_thread(
         self,
     ) -> None:

@@ -388,6 +388,25 @@ class Deleted(TestCase):
             set(CallEvent.objects.values_list("call_connection_id", flat=True)), {"another"}
         )
 
+    def test_events_of_a_server_call_stay_while_another_recording_has_it(self) -> None:
+        first, second = record("first"), record("second")
+        record("third")
+        for connection in ("first", "second", "unrecorded"):
+            event("CallConnected", 0, connection, server_call_id="shared")
+        event("CallConnected", 0, "third", server_call_id="own")
+        for server, correlation in (("shared", ""), ("shared", first.correlation_id), ("own", "")):
+            event("CallEnded", 60, "", server_call_id=server, correlation_id=correlation)
+
+        def ended() -> list[str]:
+            rows = CallEvent.objects.filter(call_connection_id="").order_by("server_call_id")
+            return list(rows.values_list("server_call_id", flat=True))
+
+        delete_call(first.id, timezone.now())
+        self.assertFalse(CallEvent.objects.filter(call_connection_id="first").exists())
+        self.assertEqual(ended(), ["own", "shared", "shared"])
+        delete_call(second.id, timezone.now())
+        self.assertEqual(ended(), ["own"], "the last recording of it is deleted")
+
     def test_a_call_deleted_before_it_was_judged_is_not_missing(self) -> None:
         call = record()
         state()
