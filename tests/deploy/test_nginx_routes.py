@@ -21,6 +21,7 @@ from tests.servers import free_port
 from tests.waiting import until
 
 MEDIA = "/ws/acs/media"
+EVENTS = ("/webhooks/acs/callbacks", "/webhooks/acs/events")
 
 
 class Names(asyncio.DatagramProtocol):
@@ -147,6 +148,24 @@ class RouteTests(IsolatedAsyncioTestCase):
                         self.assertEqual((await asyncio.to_thread(get, door, path))[0], status)
                         for writer in held:
                             writer.close()
+
+    async def test_events_of_acs_are_limited_apart_from_its_calls_and_from_browsers(self) -> None:
+        """Limits of 3, 4 and 2 instead of 500, 4000 and 1000."""
+        port = free_port()
+        process = Process(holds=True)
+        replace = {"browsers 500;": "browsers 3;", "calls 4000;": "calls 4;"}
+        replace["events 1000;"] = "events 2;"
+        async with process.listening(port):
+            with FrontDoor("behind-proxy", web=port, ingest=port, replace=replace) as door:
+                held = [await opened(door, path) for path in (MEDIA,) * 4 + ("/calls/",) * 3]
+                await until(partial(process.has_requests, 7))
+                for count, path in enumerate(EVENTS, start=8):
+                    held.append(await opened(door, path))
+                    await until(partial(process.has_requests, count))
+                for path in (*EVENTS, MEDIA):
+                    self.assertEqual((await asyncio.to_thread(get, door, path))[0], 503, path)
+                for writer in held:
+                    writer.close()
 
     async def test_tls_is_new_and_its_ciphers_have_forward_secrecy(self) -> None:
         port = free_port()
