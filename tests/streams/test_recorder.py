@@ -23,6 +23,7 @@ from streams.journal.records import Closed
 from streams.journal.spool import abandoned
 from streams.live import publisher
 from streams.recorder import Recorder
+from tests.descriptors import path_of
 from tests.streams.streams import ALICE, PACKET, START_US, audio, metadata, pcm_in, records_in
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -45,12 +46,6 @@ class Dashboards:
         if self.failure is not None:
             raise self.failure
         self.news.append(news)
-
-
-def name_of(descriptor: int) -> str:
-    """Returns the name of the file open under this number, "" if there is none."""
-    link = Path(f"/proc/self/fd/{descriptor}")
-    return link.readlink().name if link.is_symlink() else ""
 
 
 class RecorderTestCase(TransactionTestCase):
@@ -199,10 +194,10 @@ class Rotating(RecorderTestCase):
     async def test_closes_the_finished_file(self) -> None:
         self.open().receive(audio())
         number = self.stream.journal.descriptor
-        self.assertIn(".000000.", name_of(number))
+        self.assertIn(".000000.", path_of(number))
         self.tick(SEGMENT_SECONDS)
         # The number may be reused by then. A file that is deleted while open keeps its name.
-        await until(lambda: ".000000." not in name_of(number))
+        await until(lambda: ".000000." not in path_of(number))
 
     async def test_failing_for_one_stream_does_not_affect_others(self) -> None:
         other = self.recorder.open("other", "", ACS)

@@ -21,6 +21,7 @@ from rest_framework.authtoken.models import Token
 from calls import identity
 from calls.models import Call, Segment
 from tests.calls.rows import BOB, make_call, make_participant, make_segment, noise, url_of
+from tests.descriptors import open_paths
 from tests.people import person
 from tests.servers import Server, database_url_of_the_test
 
@@ -232,7 +233,4 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _temporary_files(pid: int) -> list[str]:
-    links = [
-        str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()
-    ]
-    return [link for link in links if "acsmedia-export" in link]
+    return [path for path in open_paths(pid) if "acsmedia-export" in path]

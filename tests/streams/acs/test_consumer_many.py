@@ -10,6 +10,7 @@ from django.test import tag
 
 from calls.models import Segment
 from streams.acs import consumer as consumers
+from tests.descriptors import open_paths
 from tests.streams.media_sockets import MediaSocketTestCase
 from tests.streams.streams import audio, metadata
 from tests.waiting import until
@@ -77,8 +78,7 @@ class ManySockets(MediaSocketTestCase):
         Descriptors of the database are excluded: SQLite keeps some open as long as another
         connection holds a lock.
         """
-        names = [
-            entry.readlink().name for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()
+        descriptors = [
+            path for path in open_paths() if not Path(path).name.startswith("test.sqlite3")
         ]
-        descriptors = [name for name in names if not name.startswith("test.sqlite3")]
         return len(descriptors), threading.active_count(), len(asyncio.all_tasks())
