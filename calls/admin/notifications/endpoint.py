@@ -102,17 +102,23 @@ class WebhookEndpointAdmin(_ModelAdmin):
         return [str(one) for one in endpoints], counts, set(), []
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Writes the columns that the user has changed, and no others: a delivery may change the
+        state of the endpoint at the same time.
+        """
         wanted = form.cleaned_data
+        columns = {name for name in form.changed_data if name in EndpointForm.Meta.fields}
         makes_secret = not obj.secret or wanted["new_secret"]
         if wanted["remove_previous"]:
             obj.previous_secret = ""
+            columns.add("previous_secret")
         if makes_secret:
             obj.previous_secret, obj.secret = obj.secret, signing.new_secret()
+            columns |= {"previous_secret", "secret"}
         if obj.is_enabled and "is_enabled" in form.changed_data:
-            delivery.enable(obj)
+            columns |= delivery.enable(obj)
         elif "url" in form.changed_data:
-            delivery.end_pause(obj)
-        super().save_model(request, obj, form, change)
+            columns |= delivery.end_pause(obj)
+        obj.save(update_fields=columns if change else None)
         if makes_secret:
             text = f"The secret is {obj.secret} - copy it now: it is not shown again."
             self.message_user(request, text, messages.WARNING)

@@ -154,15 +154,16 @@ def send_again(delivery_ids: Sequence[int]) -> int:
     )
 
 
-def enable(endpoint: WebhookEndpoint) -> None:
-    """Clears the reason and the pause of an endpoint; the caller saves it."""
+def enable(endpoint: WebhookEndpoint) -> set[str]:
+    """Clears the reason and the pause of an endpoint; the caller saves the columns returned."""
     endpoint.is_enabled, endpoint.disabled_reason = True, ""
-    end_pause(endpoint)
+    return {"is_enabled", "disabled_reason", *end_pause(endpoint)}
 
 
-def end_pause(endpoint: WebhookEndpoint) -> None:
-    """Lets it be tried at once; the caller saves it."""
+def end_pause(endpoint: WebhookEndpoint) -> set[str]:
+    """Lets it be tried at once; the caller saves the columns returned."""
     endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
+    return {"failures", "failing_since", "paused_until"}
 
 
 def remove_old(stopping: Event) -> None:

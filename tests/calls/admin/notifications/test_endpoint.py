@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from django.test import TestCase, override_settings
 from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
+from calls.admin.notifications.endpoint import EndpointForm
 from calls.models import DeliveryAttempt, WebhookDelivery, WebhookEndpoint
 from calls.notifications import outbox
 from tests.calls.notifications.webhooks.receiver import SECRET, Receiver, free_port, status
@@ -88,6 +90,29 @@ class EndpointPages(TestCase):
         self.save(endpoint, url="https://other.example/")
         endpoint.refresh_from_db()
         self.assertEqual((endpoint.failures, endpoint.paused_until), (0, None))
+
+    def test_saving_overwrites_nothing_that_a_delivery_writes_at_the_same_time(self) -> None:
+        now = timezone.now()
+        state = {"failures": 4, "failing_since": now, "paused_until": now, "claimed_until": now}
+        gone = {"is_enabled": False, "disabled_reason": "It answered 410 (gone)."}
+        for fields in (
+            {"description": "CRM"},
+            {"new_secret": "on"},
+            {"event_types": ["call.ended"]},
+            {},
+        ):
+            with self.subTest(fields):
+                endpoint = self.make()
+
+                def fail(_form: Any, pk: int = endpoint.pk) -> str:
+                    WebhookEndpoint.objects.filter(pk=pk).update(**state, **gone)
+                    return URL
+
+                with mock.patch.object(EndpointForm, "clean_url", fail):
+                    self.save(endpoint, **fields)
+                endpoint.refresh_from_db()
+                found = {name: getattr(endpoint, name) for name in (*state, *gone)}
+                self.assertEqual(found, {**state, **gone})
 
     def test_its_page_shows_state_waiting_deliveries_and_attempts(self) -> None:
         endpoint = self.make(failures=2, failing_since=timezone.now())

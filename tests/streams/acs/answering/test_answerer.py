@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import wraps
 from threading import Barrier, Event, Lock, current_thread
 from typing import Any
 from unittest import mock
@@ -35,6 +36,19 @@ ANSWERING = {
 }
 SECRET = "a secret of 16+/= characters"
 EVENTS = "/webhooks/acs/events?token=a%20secret%20of%2016%2B%2F%3D%20characters"
+
+
+def in_another_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives the connection of the database back at the end, as a request does."""
+
+    @wraps(function)
+    def run(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        finally:
+            connections.close_all()
+
+    return run
 
 
 class FakeAnswers:
@@ -71,6 +85,7 @@ class AnswererTestCase(TransactionTestCase):
         return {name: count for name, count in self.counts.outcomes.items() if count}
 
 
+@in_another_thread
 def rings_no_more() -> None:
     AnsweredCall.objects.update(began_at=timezone.now() - RINGS_FOR)
 
@@ -99,6 +114,7 @@ class AnswererTests(AnswererTestCase):
         together = Barrier(4)
         answerers = [self.answerer(answers) for _ in range(4)]
 
+        @in_another_thread
         def answer(one: Answerer) -> bool:
             together.wait(10)
             return one.answer_all([self.call()])
@@ -109,6 +125,7 @@ class AnswererTests(AnswererTestCase):
         self.assertIn(True, decided)
 
     def test_a_call_that_another_process_attempts_is_not_decided(self) -> None:
+        @in_another_thread
         def meanwhile() -> None:
             self.assertFalse(other.answer_all([self.call()]))
 
@@ -194,6 +211,7 @@ class ClaimTests(AnswererTestCase):
                 call = self.call(outcome.reason)
                 owner: list[claims.Claim | None] = []
 
+                @in_another_thread
                 def take_over(call: Incoming = call, owner: list[Any] = owner) -> None:
                     self.lose()
                     owner.append(claims.take(call))
@@ -224,6 +242,7 @@ class TurnTests(AnswererTestCase):
         """Otherwise its claim could run out while it waits, and another process answer it too."""
         claimed: list[int] = []
 
+        @in_another_thread
         def count() -> None:
             claimed.append(AnsweredCall.objects.filter(claimed_until__gt=timezone.now()).count())
 
@@ -243,7 +262,7 @@ class TurnTests(AnswererTestCase):
 
         answerer = self.answerer(FakeAnswers(before=hold), at_once=1)
         with ThreadPoolExecutor(1) as threads, mock.patch.object(module, "TURN_SECONDS", 0.05):
-            first = threads.submit(answerer.answer_all, [self.call("first")])
+            first = threads.submit(in_another_thread(answerer.answer_all), [self.call("first")])
             self.assertTrue(answering.wait(10))
             self.assertFalse(answerer.answer_all([self.call("second")]))
             self.assertEqual(AnsweredCall.objects.count(), 1)
