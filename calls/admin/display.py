@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +67,12 @@ def identifier(text: str) -> str:
 def sentence(text: str, *values: object) -> str:
     """Puts values, which may be HTML of this module, into a text."""
     return format_html(text, *values)
+
+
+def json_text(content: object) -> str:
+    """Shows untrusted JSON: escaped, isolated, and with a line for each member."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    return format_html('<pre class="calls-identifier"><bdi>{}</bdi></pre>', text)
 
 
 def lines(rows: Iterable[tuple[object, object]]) -> str:

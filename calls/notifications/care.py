@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 from django.contrib.auth.models import User
@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from calls.models import Call, LedgerEntry, RaisedAlarm
+from calls.search import uuid_in
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ def release(alarm: RaisedAlarm, user: User) -> RaisedAlarm:
 
 def active() -> list[dict[str, Any]]:
     """Returns the active alarms as JSON for pages, the newest first: as on the live socket, with
-    `state_of`. `is_of_job`: a job has raised it, so the live socket does not have it.
+    `state_of`. `is_of_job`: a job has raised it, not a recorder: the live socket does not have it.
     """
     rows = RaisedAlarm.objects.filter(cleared_at=None).select_related("acknowledged_by")
     return [
@@ -57,7 +58,7 @@ def active() -> list[dict[str, Any]]:
             "call": row.call_id and str(row.call_id),
             "participant": row.participant_id and str(row.participant_id),
             "since": row.raised_at.isoformat(),
-            "is_of_job": not _is_process(row.origin),
+            "is_of_job": uuid_in(row.origin) is None,
             **state_of(row),
         }
         for row in rows[:MAX_ACTIVE]
@@ -73,15 +74,6 @@ def state_of(alarm: RaisedAlarm) -> dict[str, Any]:
         "acknowledged_by": user and user.get_username(),
         "snoozed_until": alarm.snoozed_until and alarm.snoozed_until.isoformat(),
     }
-
-
-def _is_process(origin: str) -> bool:
-    """Whether an origin of alarms is the id of a recording process."""
-    try:
-        UUID(origin)
-    except ValueError:
-        return False
-    return True
 
 
 def _apply(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 
 from calls.admin import display
 from calls.admin.filters import SpanFilter
@@ -81,5 +79,4 @@ class CallEventAdmin(RecordAdmin):
 
     @admin.display(description="Data")
     def contents(self, event: CallEvent) -> str:
-        text = json.dumps(event.data, indent=2, sort_keys=True, ensure_ascii=False)
-        return format_html('<pre class="calls-identifier"><bdi>{}</bdi></pre>', text)
+        return display.json_text(event.data)

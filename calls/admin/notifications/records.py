@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 
 from calls.admin import display
 from calls.admin.filters import SpanFilter
@@ -59,8 +57,7 @@ class OutgoingEventAdmin(RecordAdmin):
 
     @admin.display(description="Data")
     def content(self, event: OutgoingEvent) -> str:
-        text = json.dumps(event.data, indent=2, ensure_ascii=False)
-        return format_html("<pre>{}</pre>", text)
+        return display.json_text(event.data)
 
 
 @admin.register(WebhookDelivery)

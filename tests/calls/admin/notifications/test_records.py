@@ -38,6 +38,7 @@ class Records(TestCase):
     def test_events_show_their_data_and_their_deliveries(self) -> None:
         page = self.client.get(page_of(self.event))
         self.assertContains(page, "&quot;id&quot;: &quot;&lt;b&gt;1&lt;/b&gt;&quot;")
+        self.assertContains(page, '<pre class="calls-identifier"><bdi>{')
         self.assertContains(page, page_of(self.row))
         self.assertContains(self.client.get(list_of(OutgoingEvent)), "Waiting: https://receiver")
 
