@@ -19,28 +19,24 @@ from calls.pages.coverage.period import (
 from calls.pages.coverage.rows import FILTERS, Wanted
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
-"""Days outside these are typing errors, and `date.max` has no following day."""
+"""Days outside these are typing errors; the first and the last day of the calendar have no day
+before and after them.
+"""
 FIRST_HOUR, LAST_HOUR = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+WITHIN_DAYS = validators.MinValueValidator(FIRST_DAY), validators.MaxValueValidator(LAST_DAY)
+WITHIN_HOURS = validators.MinValueValidator(FIRST_HOUR), validators.MaxValueValidator(LAST_HOUR)
 
 
 class CoverageForm(forms.Form):
     """Period and filters, all optional; days are those of the viewer's zone."""
 
-    since = forms.DateField(
-        required=False, label="From", validators=[validators.MinValueValidator(FIRST_DAY)]
-    )
-    until = forms.DateField(
-        required=False, label="To", validators=[validators.MaxValueValidator(LAST_DAY)]
-    )
+    since = forms.DateField(required=False, label="From", validators=WITHIN_DAYS)
+    until = forms.DateField(required=False, label="To", validators=WITHIN_DAYS)
     show = forms.ChoiceField(required=False, label="Calls", choices=list(FILTERS.items()))
     reason = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
     hour = forms.DateTimeField(
-        required=False,
-        widget=forms.HiddenInput,
-        validators=[
-            validators.MinValueValidator(FIRST_HOUR),
-            validators.MaxValueValidator(LAST_HOUR),
-        ],
+        required=False, widget=forms.HiddenInput, validators=WITHIN_HOURS
     )
     period = forms.ChoiceField(
         required=False, choices=[("", ""), *PERIODS.items()], widget=forms.HiddenInput

@@ -107,6 +107,8 @@ class Page(CoverageTestCase):
             ({"since": "2026-03-03"}, "“To” must not be before “From”."),
             ({"since": "2024-01-01"}, "Choose at most 366 days."),
             ({"until": "9999-12-31"}, "Ensure this value is less than or equal to 9000-01-01."),
+            ({"since": "9999-12-31", "until": ""}, "less than or equal to 9000-01-01."),
+            ({"since": "", "until": "0001-01-01"}, "greater than or equal to 1970-01-01."),
             ({"hour": "9999-12-31T23:30:00Z"}, "less than or equal to"),
             ({"show": "everything"}, "Select a valid choice."),
         ):
