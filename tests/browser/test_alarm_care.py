@@ -32,7 +32,7 @@ class AlarmCare(DashboardTestCase):
         """Opens the drawer; returns the row of the alarm."""
         self.opened(page)
         self.publish(alarms=[self.news])
-        expect(page.locator("#alarm-list, #alarm-count").first).to_be_attached()
+        expect(page.locator("#alarm-count")).to_have_text("1")
         if page.get_by_role("region", name="Alarms").is_hidden():
             page.locator("#alarms-toggle").click()
         row = page.get_by_role("region", name="Alarms").get_by_role("listitem")
@@ -58,7 +58,10 @@ class AlarmCare(DashboardTestCase):
         with self.window() as page:
             row = self.shown(page)
             expect(page).to_have_title(re.compile("^⚠ 1"))
-            row.get_by_label("Snooze this alarm").select_option("15 min")
+            row.get_by_label("How long to snooze").select_option("1 h")
+            row.get_by_label("How long to snooze").select_option("15 min")
+            self.assertIsNone(RaisedAlarm.objects.get().snoozed_until)  # not before the button
+            row.get_by_role("button", name="Snooze this alarm").click()
             expect(row).to_contain_text(re.compile(r"snoozed until \d\d:\d\d"))
             expect(page.locator("#alarm-figure")).to_have_text(re.compile(r"0\s+alarms\s+\+ 1 sn"))
             expect(page).to_have_title(re.compile(r"^\(1\)"))
@@ -77,6 +80,16 @@ class AlarmCare(DashboardTestCase):
             row.get_by_role("button", name="Acknowledge").click()
             expect(row).to_contain_text("That was not saved")
         self.assertIsNone(RaisedAlarm.objects.get().acknowledged_by)
+
+    def test_an_alarm_that_was_cleared_meanwhile_is_not_saved_for_ever(self) -> None:
+        with self.window() as page:
+            row = self.shown(page)
+            expect(row.get_by_role("button", name="Acknowledge")).to_be_visible()
+            RaisedAlarm.objects.update(cleared_at=timezone.now())
+            with page.expect_response("**/acknowledge") as answer:
+                row.get_by_role("button", name="Acknowledge").click()
+            self.assertEqual(answer.value.status, 409)
+            expect(row.locator("[data-part=care]")).to_have_text("")
 
     def test_alarms_of_jobs_are_shown_as_well(self) -> None:
         self.alarm.delete()

@@ -10,15 +10,18 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.server import NO_STORAGE
 from tests.browser.test_dashboard import DashboardTestCase, begun
-from tests.calls.live.examples import CUSTOMER, a_call, an_alarm
+from tests.calls.live.examples import CUSTOMER, a_call, an_alarm, ended
 
 RECORDED = """(answer) => {
   window.asked = 0; window.told = []; window.tones = [];
+  const kept = { permission: "default" };
+  try { kept.permission = sessionStorage.permission ?? "default"; } catch {}
   window.Notification = class {
-    static permission = "default";
+    static get permission() { return kept.permission; }
     static async requestPermission() {
       window.asked += 1;
-      return (window.Notification.permission = answer);
+      try { sessionStorage.permission = answer; } catch {}
+      return (kept.permission = answer);
     }
     constructor(title, { body, tag }) { window.told.push([title, body, tag]); window.last = this; }
     close() {}
@@ -71,8 +74,13 @@ class Alerts(DashboardTestCase):
             page.evaluate("last.onclick()")
             expect(page.get_by_role("region", name="Alarms")).to_be_visible()
             page.reload()  # the choice is kept; what is active was told
-            expect(bell).to_have_attribute("aria-pressed", "false")  # a new page: not granted
-            self.assertEqual(page.evaluate("told"), [])
+            expect(bell).to_have_attribute("aria-pressed", "true")
+            self.publish(calls=[a_call(1, CUSTOMER)], alarms=[old, new, an_alarm("disk_low")])
+            expect(page.locator("#alarm-count")).to_have_text("3")
+            self.settled(page)
+            self.publish(alarms=[old, new, an_alarm("disk_low"), self.alarm(name="one_way")])
+            page.wait_for_function("() => told.length > 0")
+            self.assertIn("One-way audio", page.evaluate("told[0][0]"))
         self.assertEqual(self.console, [])
 
     def test_a_blocked_notification_says_what_to_do(self) -> None:
@@ -118,6 +126,24 @@ class Alerts(DashboardTestCase):
             expect(page).to_have_title(re.compile(r"^\(1\) Live calls"))
             self.assertEqual(page.evaluate(icon), plain)
         self.assertEqual(self.console, [])
+
+    def test_canary_calls_and_their_alarms_are_not_counted(self) -> None:
+        canary = a_call(2, CUSTOMER, canary=True)
+        with self.window() as page:
+            self.recorded(page)
+            page.get_by_role("button", name="Sound for new alarms").click()
+            page.wait_for_function("() => tones.length === 1")
+            self.settled(page)
+            alarms = [self.alarm(), an_alarm("dead_air", canary, since=begun(1))]
+            self.publish(calls=[a_call(1, CUSTOMER), canary], alarms=alarms)
+            expect(page).to_have_title(re.compile(r"^⚠ 1 · \(1\) Live calls"))
+            expect(page.locator("#alarm-count")).to_have_text("1")
+            page.wait_for_function("() => tones.length === 5")  # of the call of people
+            self.publish(ended=[ended(a_call(1, CUSTOMER))], alarms=alarms[1:])
+            expect(page).to_have_title("Live calls · acsmedia")
+            page.get_by_label("Canary calls").select_option("Shown")
+            expect(page.locator("#alarm-count")).to_have_text("1")
+            self.assertEqual(page.evaluate("tones.length"), 5)
 
     def test_they_work_without_storage(self) -> None:
         with self.window() as page:

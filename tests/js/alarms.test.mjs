@@ -7,6 +7,7 @@ import {
   described,
   ranked,
   severityOf,
+  withoutCanaries,
 } from "../../calls/static/calls/js/dashboard/alarms.js";
 import { place } from "../../calls/static/calls/js/dashboard/placing.js";
 
@@ -27,6 +28,14 @@ const alarm = (facts = {}) => ({
   alarm: "stalled",
   since: "2026-11-23T10:00:05Z",
   ...facts,
+});
+
+test("alarms of canary calls are left out, those of calls that are unknown are not", () => {
+  const [own, unknown] = [alarm(), alarm({ call: "b" })];
+  const recorder = alarm({ call: null, alarm: "disk_low" });
+  const all = [own, unknown, recorder];
+  assert.deepEqual(withoutCanaries(all, [call]), all);
+  assert.deepEqual(withoutCanaries(all, [{ ...call, canary: true }]), [unknown, recorder]);
 });
 
 test("an alarm has a text, a call and a participant", () => {

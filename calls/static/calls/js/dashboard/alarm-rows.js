@@ -11,6 +11,7 @@ const SEVERITY_WORDS = { critical: "Critical", major: "Major", minor: "Minor" };
 export class AlarmRows {
   #rows = new Map(); // by the key of the alarm
   #cared = new WeakMap(); // row -> alarm
+  #now = 0;
 
   /** @param list parent of the rows @param names texts, severities and `callUrl` */
   constructor(list, template, names) {
@@ -18,11 +19,6 @@ export class AlarmRows {
     list.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-do]");
       if (button && button.dataset.do !== "listen") void this.#act(button, button.dataset.do);
-    });
-    list.addEventListener("change", (event) => {
-      const minutes = event.target.value;
-      event.target.value = "";
-      if (minutes) void this.#act(event.target, "snooze", { minutes });
     });
   }
 
@@ -50,6 +46,7 @@ export class AlarmRows {
 
   /** Updates how long each alarm has lasted. @param now the time of the server, in ms */
   tick(now) {
+    this.#now = now;
     for (const row of this.#rows.values()) {
       if (row.hasAttribute("data-over")) continue;
       this.#showCare(row, now);
@@ -64,14 +61,20 @@ export class AlarmRows {
     return row;
   }
 
-  async #act(control, action, fields) {
+  async #act(control, action) {
     const row = control.closest("[data-alarm]");
     const { care } = this.#cared.get(row);
     if (!care) return;
+    const fields = action === "snooze" ? { minutes: part(row, "minutes").value } : {};
     part(row, "care").textContent = "saving…";
     const problem = await this.names.act(action, care.ids, fields);
-    if (problem) part(row, "care").textContent = problem;
-    else if (control.hidden) row.querySelector("[data-do]:not([hidden])")?.focus();
+    if (problem) {
+      part(row, "care").textContent = problem;
+      return;
+    }
+    delete row.dataset.care; // nothing may have changed: the alarm was cleared meanwhile
+    this.#showCare(row, this.#now);
+    if (control.hidden) row.querySelector("[data-do]:not([hidden])")?.focus();
   }
 
   /** Shows who looks after the alarm. @param now the time of the server, in ms */

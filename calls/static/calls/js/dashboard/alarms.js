@@ -26,6 +26,12 @@ export function described(alarm, calls, { kinds, words }) {
   };
 }
 
+/** Returns the alarms without those of canary calls, which nobody has to look after. */
+export function withoutCanaries(alarms, calls) {
+  const canaries = new Set(calls.filter((call) => call.canary).map((call) => call.id));
+  return alarms.filter((alarm) => !canaries.has(alarm.call));
+}
+
 /** Returns "critical", "major" or "minor". @param severities names of alarms by severity */
 export function severityOf({ alarm }, severities) {
   return SEVERITIES.find((severity) => severities[severity]?.includes(alarm)) ?? UNKNOWN_SEVERITY;

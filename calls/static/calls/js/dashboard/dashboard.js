@@ -2,6 +2,7 @@
 // drawn by painter.js, for visible rows only.
 
 import { AlarmDrawer } from "./alarm-drawer.js";
+import { withoutCanaries } from "./alarms.js";
 import { Alerts } from "./alerts/alerts.js";
 import { Care } from "./care/care.js";
 import { CallCards } from "./rows/call-card.js";
@@ -69,7 +70,7 @@ function receive(message) {
   if (message.type === "totals") return totals.update(message);
   if (message.type === "recorders") {
     recorders.show(message);
-    return alarms.show(care.of(state.alarms), state.calls);
+    return showAlarms();
   }
   if (message.type === "minutes") {
     const now = performance.now();
@@ -120,9 +121,7 @@ function show() {
   const { ids, waiting } = arrange(cards.shown, wanted, isHeld || isUnmatched);
   isRequested = false;
   cards.show(ids, calls, state);
-  const cared = care.of(state.alarms);
-  alarms.show(cared, state.calls);
-  alerts.show(cared, state.calls);
+  showAlarms();
   listening.show(calls);
   totals.show(state);
   showWaiting(waiting);
@@ -130,6 +129,14 @@ function show() {
   page.toggleAttribute("data-empty", isEmpty);
   at("none-chosen").hidden = isEmpty || wanted.length > 0;
   list.toggleAttribute("data-unmatched", wanted.length === 0);
+}
+
+/** Shows the alarms; an alarm of a canary call only together with the call. */
+function showAlarms() {
+  const cared = care.of(state.alarms);
+  const areHidden = form.choice.canaries === "";
+  alarms.show(areHidden ? withoutCanaries(cared, state.calls) : cared, state.calls);
+  alerts.show(cared, state.calls);
 }
 
 function endTyping() {

@@ -1,8 +1,9 @@
 // Alerts about new alarms, for operators who want them: a notification of the browser, a sound, and
 // the number of alarms in the tab. The two buttons are in the bar at the bottom of the dashboard.
 
-import { alarmKey } from "../alarms.js";
+import { alarmKey, withoutCanaries } from "../alarms.js";
 import { isSnoozed } from "../care/cared.js";
+import { withCanaries } from "../choice.js";
 import { Sound } from "./sound.js";
 import { TONES, iconWith, mayRing, notificationOf, titleWith, untold, worst } from "./telling.js";
 
@@ -56,9 +57,9 @@ export class Alerts {
    */
   show(all, calls) {
     const now = this.serverNow();
-    const alarms = all.filter((alarm) => !isSnoozed(alarm, now));
+    const alarms = withoutCanaries(all, calls).filter((alarm) => !isSnoozed(alarm, now));
     this.#alarms = alarms;
-    this.#calls = calls;
+    this.#calls = withCanaries(calls, "");
     this.#showTab();
     const { fresh, told } = untold(this.#told, alarms);
     this.#told = told;

@@ -4,7 +4,7 @@
 import { alarmKey, described, ranked, severityOf } from "../alarms.js";
 import { counted } from "../../format.js";
 
-const MAX_KEPT = 1_000;
+const MAX_KEPT = 1_000; // of those that are not active any more: all others must stay told
 const RING_MS = 5_000;
 const MAX_LINES = 3;
 const MAX_FIGURE = 9; // the icon has no room for a second digit
@@ -36,7 +36,9 @@ export const TONES = Object.freeze({
 export function untold(told, alarms) {
   const known = new Set(told);
   const fresh = alarms.filter((alarm) => !known.has(occurrence(alarm)));
-  return { fresh, told: [...told, ...fresh.map(occurrence)].slice(-MAX_KEPT) };
+  const active = new Set(alarms.map(occurrence));
+  const past = told.filter((each) => !active.has(each)).slice(-MAX_KEPT);
+  return { fresh, told: [...past, ...active] };
 }
 
 /** Returns the most severe of the severities of `alarms`, which are not empty. */

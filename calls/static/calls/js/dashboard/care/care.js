@@ -1,6 +1,7 @@
 // Who looks after the alarms: asks the server while there are alarms, and sends what the operator
 // decides. The answer of the server is shown at once, to others within seconds.
 
+import { alarmKey } from "../alarms.js";
 import { withCare } from "./cared.js";
 
 const POLL_MS = 10_000;
@@ -11,6 +12,7 @@ export class Care {
   #alarms = [];
   #rows = [];
   #timer = null;
+  #dueAt = Infinity; // on the clock of `performance`
 
   /** @param address of the active alarms @param changed called when something has changed */
   constructor(address, changed) {
@@ -21,8 +23,8 @@ export class Care {
   /** Returns these alarms of the live socket with who looks after them, and those of jobs. */
   of(alarms) {
     if (alarms !== this.#alarms) {
+      if (hasNew(this.#alarms, alarms)) this.#schedule(SOON_MS);
       this.#alarms = alarms;
-      if (alarms.length > 0) this.#schedule(SOON_MS);
     }
     return withCare(alarms, this.#rows);
   }
@@ -32,8 +34,8 @@ export class Care {
    * @param ids of the rows of one alarm @param fields such as `{minutes: 15}`
    */
   async act(action, ids, fields = {}) {
-    const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
     try {
+      const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
       for (const id of ids) {
         const answer = await fetch(`${this.address}${id}/${action}`, {
           method: "POST",
@@ -53,12 +55,17 @@ export class Care {
     return "";
   }
 
+  /** A later wish never delays an earlier one: on a busy page there is always a later one. */
   #schedule(wait) {
+    const dueAt = performance.now() + wait;
+    if (dueAt >= this.#dueAt) return;
     clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
     this.#timer = setTimeout(() => void this.#fetch(), wait);
   }
 
   async #fetch() {
+    this.#dueAt = Infinity;
     try {
       const answer = await fetch(this.address, { redirect: "error" });
       if (answer.ok) this.#show((await answer.json()).alarms);
@@ -73,4 +80,10 @@ export class Care {
     this.#rows = rows;
     this.changed();
   }
+}
+
+/** Recorders repeat their alarms every second: only an alarm that was not there is new. */
+function hasNew(before, after) {
+  const known = new Set(before.map(alarmKey));
+  return after.some((alarm) => !known.has(alarmKey(alarm)));
 }
