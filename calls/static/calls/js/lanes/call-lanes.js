@@ -13,6 +13,7 @@ import { fragmentOf, nextPlace, placeIn, rangeOf } from "./place.js";
 import { Player } from "./player.js";
 import { trackPointer } from "./pointer.js";
 import { showRange } from "./range-bar.js";
+import { complete } from "./states.js";
 import { WitnessLanes } from "./witnesses.js";
 
 const REST_MS = 120; // tiles are fetched after the view has not moved for this long
@@ -72,7 +73,7 @@ class CallLanes extends HTMLElement {
     try {
       const answer = await fetch(this.dataset.timeline);
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      this.#show(await answer.json());
+      this.#show(complete(await answer.json()));
       this.dataset.state = "shown";
     } catch (error) {
       this.dataset.state = this.#timeline ? "shown" : "failed";

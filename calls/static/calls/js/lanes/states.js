@@ -3,6 +3,15 @@
 
 import { offset, pixelsAt } from "./axis.js";
 
+/**
+ * Returns the timeline with `witnesses`, and `states` in its tracks: during an upgrade, a process of
+ * the version before sends neither.
+ */
+export function complete(timeline) {
+  const tracks = timeline.tracks.map((track) => ({ ...track, states: track.states ?? [] }));
+  return { ...timeline, tracks, witnesses: timeline.witnesses ?? [] };
+}
+
 /** Returns "0:02 to 1:10", "from 0:02" without an end; before the audio "−0:02". */
 export function facts({ start, end }) {
   return end === null ? `from ${signed(start)}` : `${signed(start)} to ${signed(end)}`;
