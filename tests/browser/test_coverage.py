@@ -71,11 +71,13 @@ class Coverage(BrowserTestCase):
             page.clock.install()
             page.goto("/coverage/")
             expect(page.locator(".cover-sentence")).to_contain_text("1 not judged yet")
-            page.locator("summary").click()
+            page.locator("summary").focus()
+            page.keyboard.press("Enter")
             CallCoverage.objects.filter(pk=row.pk).update(verdict="complete")
             page.clock.fast_forward(61_000)
             expect(page.locator(".cover-sentence")).to_contain_text("1 complete")
             expect(page.locator("details")).to_have_attribute("open", "")
+            expect(page.locator("summary")).to_be_focused()
         self.assertEqual(self.console, [])
 
     def test_it_works_without_scripts(self) -> None:

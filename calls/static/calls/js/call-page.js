@@ -3,6 +3,7 @@
 import "./copying.js";
 import { placeIn } from "./lanes/place.js";
 import { localiseTimes } from "./local-time.js";
+import { fetchHtml, partOf, replaceContent } from "./part.js";
 
 const REFRESH_MS = 5_000;
 
@@ -16,9 +17,7 @@ let shownHtml = ""; // as the server sent it: the page itself has local times
 async function refresh() {
   clearTimeout(timer);
   try {
-    const answer = await fetch(page.dataset.facts, { redirect: "error" });
-    if (!answer.ok) throw new Error(String(answer.status));
-    show(await answer.text());
+    show(await fetchHtml(page.dataset.facts));
     stale.hidden = true;
   } catch {
     stale.hidden = false; // offline, logged out, or the server is unreachable; tried again
@@ -27,38 +26,17 @@ async function refresh() {
 }
 
 function show(html) {
-  const fresh = new DOMParser()
-    .parseFromString(html, "text/html")
-    .querySelector("[data-part='facts']");
+  const fresh = partOf(html, "facts");
   if (!fresh || html === shownHtml) return;
   shownHtml = html;
-  const focused = facts.contains(document.activeElement) ? selectorOf(document.activeElement) : "";
   localiseTimes(fresh);
-  openFolds(fresh);
   const open = "details[open] .folded";
   const scrolled = [...facts.querySelectorAll(open)].map((each) => each.scrollTop);
-  facts.replaceChildren(fresh);
+  replaceContent(facts, fresh);
   facts
     .querySelectorAll(open)
     .forEach((each, index) => (each.scrollTop = scrolled[index] ?? 0));
   page.dataset.state = fresh.dataset.state;
-  if (focused) facts.querySelector(focused)?.focus({ preventScroll: true });
-}
-
-/** Opens the folded events of `fresh` that are open on the page. */
-function openFolds(fresh) {
-  for (const { dataset } of facts.querySelectorAll("details[open][data-fold]"))
-    fresh.querySelector(`[data-fold="${CSS.escape(dataset.fold)}"]`)?.setAttribute("open", "");
-}
-
-/** Returns a selector that finds the same element after a refresh; "" if nothing names it. */
-function selectorOf(element) {
-  for (const name of ["aria-label", "href"]) {
-    const value = element.getAttribute(name);
-    if (value) return `[${name}="${CSS.escape(value)}"]`;
-  }
-  const fold = element.closest("details")?.dataset.fold;
-  return fold ? `[data-fold="${CSS.escape(fold)}"] summary` : "";
 }
 
 function scheduleRefresh() {

@@ -2,6 +2,7 @@
 // today. Without JavaScript, links and form work as usual.
 
 import { localiseTimes } from "./local-time.js";
+import { fetchHtml, partOf, replaceContent } from "./part.js";
 
 const REFRESH_MS = 60_000;
 
@@ -16,9 +17,7 @@ async function refresh() {
   try {
     const part = new URL(window.location.href);
     part.searchParams.set("part", "report");
-    const answer = await fetch(part, { redirect: "error" });
-    if (!answer.ok) throw new Error(String(answer.status));
-    show(await answer.text());
+    show(await fetchHtml(part));
     stale.hidden = true;
   } catch {
     stale.hidden = false; // offline, logged out, or the server is unreachable; tried again
@@ -29,18 +28,9 @@ async function refresh() {
 function show(html) {
   if (html === shownHtml) return;
   shownHtml = html;
-  const fresh = new DOMParser()
-    .parseFromString(html, "text/html")
-    .querySelector("[data-part=report]");
+  const fresh = partOf(html, "report");
   localiseTimes(fresh);
-  const isOpen = report.querySelector("details")?.open ?? false;
-  const address = report.contains(document.activeElement)
-    ? document.activeElement.getAttribute("href")
-    : null;
-  report.replaceChildren(fresh);
-  if (isOpen) report.querySelector("details")?.setAttribute("open", "");
-  if (address)
-    report.querySelector(`a[href="${CSS.escape(address)}"]`)?.focus({ preventScroll: true });
+  replaceContent(report, fresh);
 }
 
 function schedule() {

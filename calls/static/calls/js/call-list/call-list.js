@@ -4,6 +4,7 @@
 import { ColumnMenu } from "./column-menu.js";
 import "../copying.js";
 import { adoptZone, currentZone, localiseTimes } from "../local-time.js";
+import { fetchHtml, partOf } from "../part.js";
 import { RowSelection } from "./row-selection.js";
 
 const TYPED_MS = 250; // a pause in typing
@@ -33,11 +34,7 @@ async function show(url) {
   try {
     const part = new URL(url, window.location.href);
     part.searchParams.set("part", "rows");
-    const answer = await fetch(part, { signal, redirect: "error" });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const rows = new DOMParser()
-      .parseFromString(await answer.text(), "text/html")
-      .querySelector("[data-part=rows]");
+    const rows = partOf(await fetchHtml(part, { signal }), "rows");
     adoptZone(rows.dataset.zone); // the one whose days the server has searched
     localiseTimes(rows);
     selection?.carryTo(rows);

@@ -1,6 +1,8 @@
 // The sentence about the coverage of today, as HTML from the server: fetched once a minute while
 // the page is visible.
 
+import { fetchHtml, partOf, replaceContent } from "../part.js";
+
 const REFRESH_MS = 60_000;
 
 export class CoverageLine {
@@ -21,8 +23,7 @@ export class CoverageLine {
     this.#isDue = document.hidden;
     if (document.hidden) return;
     try {
-      const answer = await fetch(this.element.dataset.line, { redirect: "error" });
-      if (answer.ok) this.#show(await answer.text());
+      this.#show(await fetchHtml(this.element.dataset.line));
     } catch {
       // The banner of the live socket says that the page is out of date; asked again.
     }
@@ -31,15 +32,7 @@ export class CoverageLine {
   #show(html) {
     if (html === this.#html) return;
     this.#html = html;
-    const line = new DOMParser()
-      .parseFromString(html, "text/html")
-      .querySelector("[data-part=line]");
-    if (!line) return;
-    const address = this.element.contains(document.activeElement)
-      ? document.activeElement.getAttribute("href")
-      : null;
-    this.element.replaceChildren(line);
-    if (address)
-      line.querySelector(`a[href="${CSS.escape(address)}"]`)?.focus({ preventScroll: true });
+    const line = partOf(html, "line");
+    if (line) replaceContent(this.element, line);
   }
 }
