@@ -19,15 +19,13 @@ from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from calls.http.responses import as_file, asynchronous
-from calls.http.streaming import Body
+from calls.http.responses import asynchronous
 from calls.http.zones import viewer_zone
 from calls.lookups import SHORTEST, TOO_SHORT
 from calls.models import Call, CallQuerySet, LedgerEntry, database_now
-from calls.pages.csv_text import BYTE_ORDER_MARK, csv_text
+from calls.pages.csv_text import csv_download, csv_refused
 from calls.pages.decorators import page, permitted
 from calls.pages.zip_download import Selection
 from calls.permissions import TO_EXPORT, TO_EXPORT_LISTS, TO_SEE, missing
@@ -196,12 +194,8 @@ def _call_csv(request: HttpRequest) -> HttpResponseBase:
     zone = viewer_zone(request).info
     form = CallSearchForm(request.GET, zone)
     if not form.is_valid():
-        return HttpResponse(
-            form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
-        )
-    name = f"calls-{timezone.now().astimezone(zone):%Y%m%d-%H%M%S}.csv"
-    lines = Body(_lines(form.calls(), zone))
-    return as_file(lines, TO_EXPORT_LISTS, name, "text/csv; charset=utf-8")
+        return csv_refused(form.errors.as_text())
+    return csv_download("calls", COLUMNS, _pages(form.calls(), zone), zone)
 
 
 call_csv = asynchronous(_call_csv)
@@ -226,30 +220,28 @@ COLUMNS = (
 )
 
 
-def _lines(calls: CallQuerySet, zone: tzinfo) -> Generator[bytes, None, None]:
-    """CSV (RFC 4180). Each piece is a page of rows from a query of its own, since sending may take
-    minutes.
-    """
-    yield BYTE_ORDER_MARK + csv_text([COLUMNS])
+def _pages(calls: CallQuerySet, zone: tzinfo) -> Generator[list[Sequence[Any]], None, None]:
+    """Yields pages of `COLUMNS`, each from a query of its own, since sending may take minutes."""
     position: Position | None = None
     while shown := list((_before(calls, position) if position else calls)[:CSV_PAGE]):
-        yield csv_text(
-            [
-                *(row[name] for name in COLUMNS[:4]),
-                *(_local(row[name], zone) for name in COLUMNS[4:7]),
-                row["duration_seconds"],
-                "; ".join(participant["label"] for participant in row["participants"]),
-                row["gap_count"],
-                round(row["gap_seconds"], 3),
-                row["alarm_count"],
-                row["active_alarm_count"],
-                row["continued_from"] or "",
-                row["continued_in"] or "",
-                row["verdict"],
-            ]
-            for row in _rows(shown)
-        )
+        yield [_cells(row, zone) for row in _rows(shown)]
         position = Position(shown[-1].started_at, shown[-1].pk)
+
+
+def _cells(row: dict[str, Any], zone: tzinfo) -> list[Any]:
+    return [
+        *(row[name] for name in COLUMNS[:4]),
+        *(_local(row[name], zone) for name in COLUMNS[4:7]),
+        row["duration_seconds"],
+        "; ".join(participant["label"] for participant in row["participants"]),
+        row["gap_count"],
+        round(row["gap_seconds"], 3),
+        row["alarm_count"],
+        row["active_alarm_count"],
+        row["continued_from"] or "",
+        row["continued_in"] or "",
+        row["verdict"],
+    ]
 
 
 def _local(text: str | None, zone: tzinfo) -> str:

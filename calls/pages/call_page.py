@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from calls.coverage.acs_events import CallHistory
 from calls.coverage.causes import cause_of
+from calls.coverage.history import history
 from calls.export.formats import FORMATS, Format
 from calls.models import Call, LedgerEntry, Segment, database_now
 from calls.pages.coverage.axis import events_of, with_witnesses
@@ -43,16 +45,16 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     call = dict(CallSerializer(row).data)
     is_live = call["state"] == "live"
     participants = _with_sizes(row, call["participants"])
-    covered = coverage_context(row)
+    told = history(row.call_connection_id, row.correlation_id)
     context = {
-        **covered,
+        **coverage_context(row, told),
         "call": call,
         "row": row,
         "participants": participants,
         "subscriptions": [
             {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],
-        **_events(row, participants, covered["told"], request),
+        **_events(row, participants, told, request),
         "active_alarms": _active_alarms(row) if is_live else [],
         "listeners": _listeners(row, now) if is_live else [],
         "formats": list(FORMATS.values()),
@@ -68,7 +70,9 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
 @page(TO_SEE)
 def call_timeline(_request: HttpRequest, pk: UUID) -> HttpResponse:
     call = _call_of(Call.objects.with_state(database_now()), pk)
-    return JsonResponse(with_witnesses(timeline_of(call), call))
+    told = history(call.call_connection_id, call.correlation_id)
+    timeline = timeline_of(call, partial(cause_of, told.interruptions))
+    return JsonResponse(with_witnesses(timeline, call, told))
 
 
 def _ids(call: dict[str, Any]) -> list[tuple[str, str]]:

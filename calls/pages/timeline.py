@@ -6,12 +6,11 @@ without audio, have negative positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from calls.coverage.history import causes
 from calls.export.axis import Axis
 from calls.export.queries import axis_if_any
 from calls.models import Call, LedgerEntry, Participant, Segment
@@ -25,15 +24,17 @@ JOINT_SECONDS = 0.001
 """Segments of a track that are cut follow each other without a gap: closer ones become one span."""
 
 
-def timeline_of(call: Any) -> dict[str, Any]:
-    """Returns `call, state, audio_started_at, duration_seconds, tracks, marks` of a call from
-    `Call.objects.with_state`.
+Cause = Callable[[datetime, datetime | None], str]
+"""Returns the cause of a gap by its start and end, as `calls.coverage.causes.cause_of`."""
 
-    Six queries: extent, participants, segments, gaps, marks; with gaps, the events of ACS.
+
+def timeline_of(call: Any, cause: Cause) -> dict[str, Any]:
+    """Returns `call, state, audio_started_at, duration_seconds, tracks, marks` of a call from
+    `Call.objects.with_state`. Five queries: extent, participants, segments, gaps, marks.
     """
     axis = axis_if_any(call.pk)
     participants = list(Participant.objects.filter(call=call))
-    recorded, gaps = (_recorded(call, axis), _gaps(call, axis)) if axis else ({}, {})
+    recorded, gaps = (_recorded(call, axis), _gaps(call, axis, cause)) if axis else ({}, {})
     marks = list(
         LedgerEntry.objects.filter(call=call).exclude(kind=LedgerEntry.Kind.GAP)[: MAX_MARKS + 1]
     )
@@ -79,13 +80,12 @@ def _recorded(call: Call, axis: Axis) -> dict[UUID, list[tuple[float, float]]]:
     return spans
 
 
-def _gaps(call: Call, axis: Axis) -> dict[UUID | None, list[dict[str, Any]]]:
+def _gaps(call: Call, axis: Axis, cause: Cause) -> dict[UUID | None, list[dict[str, Any]]]:
     """Returns the gaps by participant, in order.
 
     Positions come from the samples of a gap (`streams.sealing.ledger.gap_entry`).
     """
     gaps: dict[UUID | None, list[dict[str, Any]]] = {}
-    cause = causes(call.call_connection_id, call.correlation_id)
     for entry in LedgerEntry.objects.filter(call=call, kind=LedgerEntry.Kind.GAP):
         start, count, rate = entry.start_sample, entry.sample_count, entry.sample_rate
         assert start is not None, "a gap has a place"

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from calls.coverage.acs_events import CallHistory, Presence
 from calls.coverage.call_events import STOPPED
-from calls.coverage.history import history
 from calls.identity import label_of
 from calls.models import Call
 from calls.pages.coverage.witnesses import Witness, witnesses_of
@@ -30,11 +29,11 @@ class Mark(NamedTuple):
     name: str = ""
 
 
-def with_witnesses(timeline: dict[str, Any], call: Call) -> dict[str, Any]:
+def with_witnesses(timeline: dict[str, Any], call: Call, told: CallHistory) -> dict[str, Any]:
     """Returns the timeline of a call (`calls.pages.timeline`) with `witnesses`, further marks, and
-    `states` in its tracks: times in which the participant was muted or on hold.
+    `states` in its tracks: times in which the participant was muted or on hold. `told`: the
+    `history` of the call.
     """
-    told = history(call.call_connection_id, call.correlation_id)
     found = witnesses_of(call.call_connection_id, call.correlation_id, told, call)
     zero = datetime.fromisoformat(timeline["audio_started_at"] or timeline["started_at"])
     end = timeline["duration_seconds"]

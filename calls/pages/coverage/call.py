@@ -10,9 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from calls.coverage.acs_events import CallHistory
 from calls.coverage.history import history
-from calls.identity import label_of
-from calls.models import Call, CallCoverage
+from calls.identity import is_canary, label_of
+from calls.models import COUNTED, Call, CallCoverage
 from calls.pages.coverage.rows import VERDICTS, reasons_of, recordings_of
 from calls.pages.coverage.witnesses import (
     Witness,
@@ -30,14 +31,14 @@ WIDTH = 1000
 @page(TO_SEE)
 def coverage_call(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page; a call that has a recording has its own."""
-    found = CallCoverage.objects.prefetch_related("missing", "former").filter(pk=pk).first()
+    calls = CallCoverage.objects.filter(COUNTED).prefetch_related("missing", "former")
+    found = calls.filter(pk=pk).first()
     if found is None:
         raise Http404("No call has this id.")
     if call := recordings_of([found]).get(found.pk):
         return redirect(reverse("call", args=[call.pk]) + "#coverage-title")
     told = history(found.call_connection_id, found.correlation_id)
     context = {
-        "told": told,
         "notes": told.notes,
         "people": [each.display_name or label_of(each.raw_id) for each in told.participants],
         "ids": [
@@ -50,13 +51,15 @@ def coverage_call(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "calls/coverage/call.html", context)
 
 
-def coverage_context(call: Call) -> dict[str, Any]:
-    """Returns the context of the panel "Coverage" on the page of a recorded call."""
+def coverage_context(call: Call, told: CallHistory) -> dict[str, Any]:
+    """Returns the context of the panel "Coverage" on the page of a recorded call; nothing for a
+    canary call, which is never judged. `told`: the `history` of the call.
+    """
+    if is_canary(call.call_connection_id):
+        return {}
     found = coverage_of(call).prefetch_related("missing", "former").first()
-    told = history(call.call_connection_id, call.correlation_id)
     witnesses = witnesses_of(call.call_connection_id, call.correlation_id, told, call)
-    context = {"told": told, "witnesses": witnesses}
-    return context | (_verdict(found) if found else {})
+    return {"witnesses": witnesses} | (_verdict(found) if found else {})
 
 
 def _verdict(found: CallCoverage) -> dict[str, Any]:
@@ -83,7 +86,6 @@ def _drawn(found: CallCoverage, witnesses: list[Witness]) -> dict[str, Any]:
         return round(WIDTH * (moment - first).total_seconds() / seconds, 1)
 
     return {
-        "axis": (first, last),
         "witnesses": [
             {
                 "witness": witness,

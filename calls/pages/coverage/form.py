@@ -35,9 +35,7 @@ class CoverageForm(forms.Form):
     until = forms.DateField(required=False, label="To", validators=WITHIN_DAYS)
     show = forms.ChoiceField(required=False, label="Calls", choices=list(FILTERS.items()))
     reason = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
-    hour = forms.DateTimeField(
-        required=False, widget=forms.HiddenInput, validators=WITHIN_HOURS
-    )
+    hour = forms.DateTimeField(required=False, widget=forms.HiddenInput, validators=WITHIN_HOURS)
     period = forms.ChoiceField(
         required=False, choices=[("", ""), *PERIODS.items()], widget=forms.HiddenInput
     )

@@ -17,17 +17,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from calls.coverage.report import Bar, Report, report
-from calls.http.responses import as_file, asynchronous
-from calls.http.streaming import Body
+from calls.http.responses import asynchronous
 from calls.http.zones import ViewerZone, viewer_zone
 from calls.models import CallEvent, ExpectedCall
 from calls.pages.coverage.chart import VERDICTS as IN_BARS
 from calls.pages.coverage.chart import highest, labels_of, pieces_of
 from calls.pages.coverage.form import CoverageForm
 from calls.pages.coverage.period import PERIODS, Period, period_named
-from calls.pages.coverage.rows import VERDICTS, Position, Wanted, all_rows, faults_of, page_of
+from calls.pages.coverage.rows import VERDICTS, Position, Row, Wanted, all_rows, faults_of, page_of
 from calls.pages.coverage.sentence import Fault, percent_text, sentence
-from calls.pages.csv_text import BYTE_ORDER_MARK, csv_text
+from calls.pages.csv_text import csv_download, csv_refused
 from calls.pages.decorators import page, permitted
 from calls.permissions import TO_EXPORT_LISTS, TO_SEE, missing
 from calls.times import iso_text
@@ -62,8 +61,8 @@ def coverage_line(request: HttpRequest) -> HttpResponse:
     zone = viewer_zone(request).info
     today = period_named("today", timezone.now().astimezone(zone).date())
     found, faults = _found(today, zone)
-    context = {"parts": sentence(found.calls, faults), "report": found}
-    return render(request, "calls/coverage/_line.html", context)
+    parts = sentence(found.calls, faults)
+    return render(request, "calls/coverage/_line.html", {"parts": parts})
 
 
 @require_safe
@@ -72,12 +71,8 @@ def _coverage_csv(request: HttpRequest) -> HttpResponseBase:
     zone = viewer_zone(request).info
     form = CoverageForm(request.GET, zone)
     if not form.is_valid():
-        return HttpResponse(
-            form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8"
-        )
-    name = f"coverage-{timezone.now().astimezone(zone):%Y%m%d-%H%M%S}.csv"
-    lines = Body(_lines(form.wanted(), zone))
-    return as_file(lines, TO_EXPORT_LISTS, name, "text/csv; charset=utf-8")
+        return csv_refused(form.errors.as_text())
+    return csv_download("coverage", COLUMNS, _pages(form.wanted(), zone), zone)
 
 
 coverage_csv = asynchronous(_coverage_csv)
@@ -89,29 +84,30 @@ COLUMNS = (
 )
 
 
-def _lines(wanted: Wanted, zone: tzinfo) -> Generator[bytes, None, None]:
-    """CSV (RFC 4180): each piece is a page of rows."""
-    yield BYTE_ORDER_MARK + csv_text([COLUMNS])
+def _pages(wanted: Wanted, zone: tzinfo) -> Generator[list[list[Any]], None, None]:
+    """Yields pages of `COLUMNS`."""
     for rows in all_rows(wanted, CSV_PAGE):
-        yield csv_text(
-            [
-                row.recording.pk if row.recording else "",
-                row.coverage.call_connection_id,
-                row.coverage.correlation_id,
-                row.coverage.verdict,
-                iso_text(row.coverage.started_at, zone),
-                iso_text(row.coverage.ended_at, zone) if row.coverage.ended_at else "",
-                round(row.coverage.expected_seconds, 3),
-                round(row.coverage.recorded_seconds, 3),
-                round(row.coverage.missing_seconds, 3),
-                "; ".join(f"{text}: {seconds:.3f} s" for text, seconds in row.reasons),
-                "" if (count := row.coverage.participants_expected) is None else count,
-                row.coverage.participants_recorded,
-                "yes" if row.coverage.is_refused else "no",
-                "yes" if row.coverage.more_than_four else "no",
-            ]
-            for row in rows
-        )
+        yield [_cells(row, zone) for row in rows]
+
+
+def _cells(row: Row, zone: tzinfo) -> list[Any]:
+    found = row.coverage
+    return [
+        row.recording.pk if row.recording else "",
+        found.call_connection_id,
+        found.correlation_id,
+        found.verdict,
+        iso_text(found.started_at, zone),
+        iso_text(found.ended_at, zone) if found.ended_at else "",
+        round(found.expected_seconds, 3),
+        round(found.recorded_seconds, 3),
+        round(found.missing_seconds, 3),
+        "; ".join(f"{text}: {seconds:.3f} s" for text, seconds in row.reasons),
+        "" if found.participants_expected is None else found.participants_expected,
+        found.participants_recorded,
+        "yes" if found.is_refused else "no",
+        "yes" if found.more_than_four else "no",
+    ]
 
 
 def _found(period: Period, zone: tzinfo) -> tuple[Report, list[Fault]]:
@@ -139,7 +135,7 @@ def _report(form: CoverageForm, zone: ViewerZone) -> dict[str, Any]:
             (REFUSALS.get(reason, reason), count)
             for reason, count in found.refused_handshakes.items()
         ],
-        "bars": _bars(found, form, hours=period.days == 1),
+        "bars": _bars(found, hours=period.days == 1),
         "is_now": period.last >= form.today,
         "same_period": f"{urlencode(form.given_period)}&" if form.given_period else "",
     }
@@ -179,7 +175,7 @@ def _reasons(faults: list[Fault]) -> list[dict[str, Any]]:
     ]
 
 
-def _bars(found: Report, form: CoverageForm, *, hours: bool) -> dict[str, Any]:
+def _bars(found: Report, *, hours: bool) -> dict[str, Any]:
     """Returns the drawing: a bar per hour of one day, else per day, with its texts and its link."""
     bars = found.hours if hours else found.days
     counts = [{name: getattr(bar.calls, name) for name in IN_BARS} for bar in bars]
@@ -201,21 +197,19 @@ def _bars(found: Report, form: CoverageForm, *, hours: bool) -> dict[str, Any]:
                 else f"{bar.start:%Y-%m-%d}",
                 "calls": sum(count.values()),
                 "pieces": pieces_of(count, most),
-                "href": _link(bar, form, hours=hours),
+                "href": _link(bar, hours=hours),
             }
             for index, (bar, count) in enumerate(zip(bars, counts, strict=True))
         ],
     }
 
 
-def _name(bar: Bar, *, hours: bool) -> str:
-    return f"{bar.start:%H:%M} to {bar.end:%H:%M}" if hours else f"{bar.start:%Y-%m-%d}"
-
-
-def _link(bar: Bar, form: CoverageForm, *, hours: bool) -> str:
+def _link(bar: Bar, *, hours: bool) -> str:
+    """Returns the address of a bar: with its day, so that the link is right on other days too."""
+    day = {"since": bar.start.date(), "until": bar.start.date()}
     if hours:
-        return f"?{urlencode({**form.given_period, 'hour': iso_text(bar.start)})}#rows"
-    return f"?{urlencode({'since': bar.start.date(), 'until': bar.start.date()})}"
+        return f"?{urlencode({**day, 'hour': iso_text(bar.start)})}#rows"
+    return f"?{urlencode(day)}"
 
 
 def _days(period: Period) -> str:
@@ -228,6 +222,6 @@ def _witnesses(request: HttpRequest) -> dict[str, Any]:
     """
     return {
         "are_configured": CallEvent.objects.exists() or ExpectedCall.objects.exists(),
-        "callbacks": request.build_absolute_uri(reverse("dashboard") + "webhooks/acs/callbacks"),
-        "events": request.build_absolute_uri(reverse("dashboard") + "webhooks/acs/events"),
+        "callbacks": request.build_absolute_uri(reverse("acs-callbacks")),
+        "events": request.build_absolute_uri(reverse("acs-events")),
     }

@@ -163,7 +163,9 @@ def recordings_of(found: Sequence[CallCoverage]) -> dict[UUID, Call]:
     calls = Call.objects.filter(own).with_audio_extent().prefetch_related("participants")
     known: dict[UUID | str, Call] = {}
     for call in calls:
-        known |= {call.pk: call, call.call_connection_id: call}
+        known[call.pk] = call
+        if call.call_connection_id:  # recordings without one have no name in common
+            known[call.call_connection_id] = call
     recordings = {each.pk: known.get(each.call_id or each.call_connection_id) for each in found}
     return {pk: call for pk, call in recordings.items() if call}
 

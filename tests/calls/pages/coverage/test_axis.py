@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import patch
 
+from django.db import connection
 from django.test import TestCase
+from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
 from calls.models import Call, FormerVerdict
@@ -17,6 +19,7 @@ from tests.calls.rows import (
     BOB,
     START,
     make_call,
+    make_gap,
     make_participant,
     make_segment,
     make_subscription,
@@ -96,6 +99,14 @@ class OnTheAxis(TestCase):
         self.assertEqual(first["label"], "Joined · Ada")
         tracks = {track["raw_id"]: track["participant"] for track in self.timeline()["tracks"]}
         self.assertEqual(first["participant"], tracks[ALICE])
+
+    def test_the_events_of_acs_are_read_once_for_each_address(self) -> None:
+        make_gap(self.call.participants.get(raw_id=ALICE), at=2.0, seconds=3.0)
+        for address in ("", "timeline"):
+            with self.subTest(address), CaptureQueriesContext(connection) as found:
+                self.client.get(f"/calls/{self.call.pk}/{address}")
+            reads = [each["sql"].startswith('SELECT "calls_callevent"') for each in found]
+            self.assertEqual(sum(reads), 1)
 
     def test_marks_are_bounded(self) -> None:
         with patch.object(axis, "MAX_MARKS", 3):

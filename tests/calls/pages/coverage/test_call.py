@@ -132,6 +132,15 @@ class NeverRecorded(TestCase):
         CallCoverage.objects.filter(pk=self.row.pk).update(call_id=uuid4())
         self.assertIn("Its recording has been deleted.", self.words())
 
+    def test_canary_calls_have_no_verdict(self) -> None:
+        call = make_call(call_connection_id=f"canary-{uuid4()}")
+        make_subscription(call)
+        row = make_coverage(START, "partial", ("not_received", 0.0, 5.0), call=call)
+        page = self.client.get(f"/calls/{call.pk}/").content.decode()
+        self.assertNotIn("data-verdict", page)
+        self.assertNotIn("coverage-title", page)
+        self.assertEqual(self.client.get(f"/coverage/{row.pk}/").status_code, 404)
+
     def test_another_id_is_not_found(self) -> None:
         self.assertEqual(self.client.get(f"/coverage/{uuid4()}/").status_code, 404)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 from django.test import TestCase, override_settings
@@ -14,7 +15,9 @@ from django.utils.html import strip_tags
 from calls.models import CallCoverage, CallEvent, RefusedHandshake
 from calls.pages.coverage import page as module
 from calls.pages.coverage.rows import Wanted
+from calls.pages.csv_text import csv_pieces
 from tests.calls.pages.coverage.examples import make_coverage, make_recorded
+from tests.calls.rows import make_call
 from tests.people import person
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -72,8 +75,18 @@ class Page(CoverageTestCase):
         )
         self.assertIn("Partly recorded", rows.partition("Calls of the hour")[2])
         self.assertNotIn("nothing missing", rows)
+        self.assertIn("since=2026-03-02&amp;until=2026-03-02&amp;hour=", link)
         week = self.get(since="2026-03-01", until="2026-03-03")
         self.assertIn('href="?since=2026-03-02&amp;until=2026-03-02" tabindex', week)
+
+    def test_bars_of_today_lead_to_their_hour_on_later_days_as_well(self) -> None:
+        make_recorded(DAY + 2 * HOUR)
+        with patch("django.utils.timezone.now", return_value=DAY + 9 * HOUR):
+            page = self.client.get("/coverage/").content.decode()
+        (link,) = re.findall(r'href="(\?[^"]*hour=[^"]*)#rows" tabindex', page)
+        with patch("django.utils.timezone.now", return_value=DAY + 40 * HOUR):
+            later = self.client.get("/coverage/" + link.replace("&amp;", "&")).content.decode()
+        self.assertEqual(later.count("<li data-row>"), 1)
 
     def test_days_are_those_of_the_viewer(self) -> None:
         make_recorded(DAY - timedelta(minutes=30))
@@ -191,6 +204,16 @@ class Rows(CoverageTestCase):
         self.assertEqual(len(set(found)), 8)
         self.assertEqual([("#t=" in link) for link in found], [True] * 4 + [False] * 4)
 
+    def test_a_call_known_by_its_correlation_only_is_not_taken_for_a_recording_without_ids(
+        self,
+    ) -> None:
+        call = make_call(call_connection_id="", correlation_id="")
+        for call_id, correlation_id in ((call.pk, ""), (None, "of an event")):
+            CallCoverage.objects.create(
+                id=uuid4(), call_id=call_id, correlation_id=correlation_id, started_at=DAY
+            )
+        self.assertEqual(self.get().count(f"/calls/{call.pk}/"), 1)
+
     def test_an_odd_position_begins_with_the_first_row(self) -> None:
         make_recorded(DAY)
         for position in ("x", "complete~x~y", "complete~0001-01-01T00:00:00~x"):
@@ -209,11 +232,15 @@ class Csv(TestCase):
     def setUp(self) -> None:
         self.client.force_login(person("operator"))
 
+    def lines(self, wanted: Wanted) -> list[str]:
+        pieces = csv_pieces(module.COLUMNS, module._pages(wanted, UTC))
+        return b"".join(pieces).decode().splitlines()
+
     def test_it_has_the_rows_of_the_page(self) -> None:
         bad = make_recorded(DAY, "partial", ("not_received", 61.5, 1.25), participants_expected=3)
         make_coverage(DAY, "missing", ("never_streamed", 0.0, 100.0))
         wanted = Wanted(DAY, DAY + HOUR, "partial")
-        header, row = b"".join(module._lines(wanted, UTC)).decode().splitlines()
+        header, row = self.lines(wanted)
         self.assertTrue(header.endswith("participants_recorded,refused,more_than_four"))
         self.assertEqual(
             row,
@@ -234,5 +261,5 @@ class Csv(TestCase):
     def test_coverage_of_a_deleted_call_names_no_recording(self) -> None:
         row = make_coverage(DAY, "complete")
         CallCoverage.objects.filter(pk=row.pk).update(call_id=uuid4())
-        lines = b"".join(module._lines(Wanted(DAY, DAY + HOUR), UTC)).decode().splitlines()
+        lines = self.lines(Wanted(DAY, DAY + HOUR))
         self.assertTrue(lines[1].startswith(f",{row.call_connection_id},"))
