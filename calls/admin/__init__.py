@@ -12,7 +12,7 @@ deleted.
     accounts/         users, groups and tokens
     overview/         health of the installation, failed jobs, storage and settings
     coverage/         refused handshakes, events of ACS
-    notifications/    webhook endpoints, events, deliveries, alarms
+    notifications/    webhook endpoints, events, deliveries, alarms, periodic jobs
     call.py           calls, with call_deletion.py; likewise participant.py, subscription.py,
                       segment.py and ledger.py
 """
@@ -25,12 +25,13 @@ from django.urls import reverse_lazy
 from calls.admin import call, ledger, participant, segment, subscription
 from calls.admin.accounts import tokens, users
 from calls.admin.coverage import event, refusal
-from calls.admin.notifications import endpoint, records
+from calls.admin.notifications import endpoint, jobs, records
 
 __all__ = [
     "call",
     "endpoint",
     "event",
+    "jobs",
     "ledger",
     "participant",
     "records",

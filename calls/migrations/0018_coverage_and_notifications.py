@@ -68,13 +68,14 @@ class Migration(migrations.Migration):
                 ('holder', models.UUIDField(null=True)),
                 ('expires_at', models.DateTimeField(null=True)),
                 ('due_at', models.DateTimeField(help_text='When it runs next.', null=True)),
-                ('ran_at', models.DateTimeField(null=True)),
-                ('last_error', models.CharField(blank=True, max_length=200)),
+                ('ran_at', models.DateTimeField(help_text='When it ended last.', null=True)),
+                ('last_error', models.CharField(blank=True, help_text='Of that run; empty if it had none.', max_length=200)),
                 ('position', models.JSONField(default=dict, help_text='Where a long job goes on.')),
             ],
             options={
+                'verbose_name': 'periodic job',
                 'ordering': ['name'],
-                'default_permissions': (),
+                'default_permissions': ('view',),
             },
         ),
         migrations.CreateModel(

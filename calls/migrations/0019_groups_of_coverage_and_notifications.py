@@ -22,7 +22,7 @@ GROUPS = {
 ADMINISTRATORS = "Administrators"
 OF_ADMINISTRATORS = (
     *("callcoverage", "callevent", "expectedcall", "refusedhandshake", "raisedalarm"),
-    *("webhookendpoint", "outgoingevent", "webhookdelivery", "deliveryattempt"),
+    *("webhookendpoint", "outgoingevent", "webhookdelivery", "deliveryattempt", "joblease"),
 )
 """All permissions of these models."""
 

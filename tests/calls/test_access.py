@@ -27,6 +27,7 @@ from rest_framework.authtoken.models import Token
 from calls.models import (
     Call,
     CallCoverage,
+    JobLease,
     NewEvent,
     OutgoingEvent,
     RaisedAlarm,
@@ -228,6 +229,7 @@ def make_notifications() -> dict[str, Any]:
         "calls.outgoingevent": OutgoingEvent.objects.get().pk,
         "calls.webhookdelivery": endpoint.deliveries.get().pk,
         "calls.raisedalarm": make_alarm().pk,
+        "calls.joblease": JobLease.objects.create(name="mail").pk,
     }
 
 

@@ -12,13 +12,16 @@ class JobLease(models.Model):
     holder = models.UUIDField(null=True)
     expires_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True, help_text="When it runs next.")
-    ran_at = models.DateTimeField(null=True)
-    last_error = models.CharField(max_length=200, blank=True)
+    ran_at = models.DateTimeField(null=True, help_text="When it ended last.")
+    last_error = models.CharField(
+        max_length=200, blank=True, help_text="Of that run; empty if it had none."
+    )
     position = models.JSONField(default=dict, help_text="Where a long job goes on.")
 
     class Meta:
         ordering = ["name"]
-        default_permissions = ()
+        verbose_name = "periodic job"
+        default_permissions = ("view",)
 
     def __str__(self) -> str:
         return self.name
