@@ -30,10 +30,10 @@ class Interruption(NamedTuple):
 class Events(NamedTuple):
     """The history of the call by events of ACS.
 
-    `connected_us`, `disconnected_us`: None if no event says it; `first_us`, `last_us`: of the
-    events that prove the call. `failure`: why streaming failed last, "" if it did not.
-    `earliest_us`: the shortest time from an event's own time until it was received; negative if
-    the clock of this host is behind.
+    `connected_us`, `disconnected_us`: None if no event says it. `first_us`, `last_us`: the times of
+    the first and the last event that prove the call. `failure`: why streaming failed last, "" if it
+    did not. `earliest_us`: the shortest time from an event's own time until it was received;
+    negative if the clock of this host is behind.
     """
 
     connected_us: int | None
