@@ -6,6 +6,7 @@ ACS are few, and are read each time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from uuid import UUID, uuid5
 
 from django.db.models import Q
 
-from calls.coverage.acs_events import CallHistory, Presence, Span
+from calls.coverage.acs_events import CallHistory, Note, Presence, Span
 from calls.coverage.causes import cause_of
 from calls.coverage.history import history
 from calls.identity import participant_id_of
@@ -116,9 +117,12 @@ class CallEvents:
         for span in self._history.interruptions:
             kind = "pause" if span.reason == STOPPED else "not_streamed"
             yield _line(self._call, kind, span, STREAMING_DETAILS.get(span.reason, span.reason))
-        for number, note in enumerate(self._history.notes):
+        alike: Counter[Note] = Counter()  # not their place: an earlier event may come later
+        for note in self._history.notes:
+            alike[note] += 1
+            key = f"{note.text}:{alike[note]}"
             span = Span(note.at, None, note.type)
-            yield _line(self._call, "acs_event", span, note.text, key=str(number))
+            yield _line(self._call, "acs_event", span, note.text, key=key)
 
     def _line(self, entry: LedgerEntry) -> CallEventLine:
         detail = entry.detail

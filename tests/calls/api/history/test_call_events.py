@@ -104,6 +104,15 @@ class Events(CallEventsTestCase):
         )
         self.assertEqual(self.lines(kind="joined"), [("joined", "", 1.0)] * 2)
 
+    def test_keep_their_ids_when_an_earlier_one_comes_late(self) -> None:
+        make_event("CallTransferFailed", 9, resultInformation={"code": 500, "subCode": 1})
+        make_event("CallTransferFailed", 9, resultInformation={"code": 500, "subCode": 1, "x": 1})
+        before = {one["id"] for one in self.events(kind="acs_event")}
+        make_event("CallTransferFailed", 3, resultInformation={"code": 500, "subCode": 1})
+        after = [one["id"] for one in self.events(kind="acs_event")]
+        self.assertEqual((len(before), len(set(after))), (2, 3))
+        self.assertEqual(before, set(after[1:]))
+
     def test_have_the_members_that_the_documentation_names(self) -> None:
         make_event("ParticipantsUpdated", 1, 1, participants=[listed(ALICE, isMuted=True)])
         make_event("ParticipantsUpdated", 5, 2, participants=[listed(ALICE), listed(BOB)])
