@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = {
     "calls/coverage/judging/witnesses.py": ("tests.calls.coverage.judging.test_missing_time",),
     "calls/coverage/limits.py": ("tests.calls.coverage.imports.test_records",),
+    "calls/coverage/members.py": ("tests.calls.coverage.test_acs_events",),
     "calls/export/rendering.py": ("tests.calls.export.test_plan",),
     "streams/ingest/packets.py": ("tests.streams.acs.test_messages",),
     "streams/journal/records.py": (

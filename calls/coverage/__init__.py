@@ -1,6 +1,7 @@
 """Coverage: whether every call was recorded, by witnesses besides our own journals.
 
 limits.py        limits of what other systems may state
+members.py       members of the JSON of an event
 acs_events.py    the history of a call by the events of ACS
 stored_events/   names of participants from events, and how long events are kept
 history.py       the same from their rows

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from calls.coverage.limits import LONGEST_CALL
+from calls.coverage.members import is_true, mapping_in, raw_id_in, text_in
 from calls.identity import label_of
 from calls.wording import ACS_EVENTS, STREAMING_DETAILS
 
@@ -145,15 +146,15 @@ def names_of(event: Event) -> Iterator[tuple[str, str]]:
     data = event.data
     match canonical_type(event.type):
         case "IncomingCall":
-            found = [(_raw_id(data.get("from")), data.get("callerDisplayName"))]
+            found = [(raw_id_in(data.get("from")), data.get("callerDisplayName"))]
         case "ParticipantsUpdated":
             found = [(raw_id, one.get("displayName")) for raw_id, one in _listed(data)]
         case "CallParticipantAdded" | "CallParticipantRemoved":
-            found = [(_raw_id(data.get("user")), data.get("displayName"))]
+            found = [(raw_id_in(data.get("user")), data.get("displayName"))]
         case _:
             found = []
     for raw_id, name in found:
-        cleaned = " ".join(_text(name).split())[:MAX_NAME]
+        cleaned = " ".join(text_in(name).split())[:MAX_NAME]
         if raw_id and cleaned:
             yield raw_id, cleaned
 
@@ -275,8 +276,8 @@ def _is_running(event: Event) -> bool:
 
 def _streaming_detail(event: Event) -> str:
     """Returns `mediaStreamingStatusDetails` in its usual case, an unknown value as it came."""
-    update = _mapping(event.data.get("mediaStreamingUpdate"))
-    detail = _text(update.get("mediaStreamingStatusDetails")).strip()[:MAX_REASON]
+    update = mapping_in(event.data.get("mediaStreamingUpdate"))
+    detail = text_in(update.get("mediaStreamingStatusDetails")).strip()[:MAX_REASON]
     if not detail:
         return "subscriptionStopped" if event.type == _STOPPED else UNSPECIFIED
     return _DETAILS.get(detail.casefold(), detail)
@@ -301,7 +302,7 @@ class _Roster:
         """Records a complete list of participants: the others have left."""
         for raw_id in [*listed, *(one for one in self._states if one not in listed)]:
             one = listed.get(raw_id, {})
-            muted, held = _is_true(one.get("isMuted")), _is_true(one.get("isOnHold"))
+            muted, held = is_true(one.get("isMuted")), is_true(one.get("isOnHold"))
             self.set(raw_id, moment, here=raw_id in listed, muted=muted, held=held)
 
     def until(self, end: datetime | None) -> tuple[Presence, ...]:
@@ -327,7 +328,7 @@ def _participants(events: Sequence[Event], end: datetime | None) -> tuple[Presen
         roster.update(moment, dict(_listed(event.data)))
     for event in () if updates else events:
         joined = event.type in _JOINED
-        raw_id = _raw_id(event.data.get("user")) or _raw_id(event.data.get("participant"))
+        raw_id = raw_id_in(event.data.get("user")) or raw_id_in(event.data.get("participant"))
         if raw_id and (joined or event.type in _LEFT):
             roster.set(raw_id, event.occurred_at, here=joined, muted=False, held=False)
     for event in events:
@@ -353,7 +354,7 @@ def _listed(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yields the participants of `ParticipantsUpdated`, each with its raw id."""
     participants = data.get("participants")
     for one in participants if isinstance(participants, list) else ():
-        if raw_id := _raw_id(_mapping(one).get("identifier")):
+        if raw_id := raw_id_in(mapping_in(one).get("identifier")):
             yield raw_id, one
 
 
@@ -361,49 +362,29 @@ def _note_details(event: Event) -> Iterator[str]:
     """Yields the details of an event: participant, state, error, address of a recording."""
     data = event.data
     if event.type == "IncomingCall":
-        caller, called = _raw_id(data.get("from")), _raw_id(data.get("to"))
+        caller, called = raw_id_in(data.get("from")), raw_id_in(data.get("to"))
         yield f"from {label_of(caller) if caller else '?'} to {label_of(called) if called else '?'}"
-        yield from _custom_headers(_mapping(data.get("customContext")))
+        yield from _custom_headers(mapping_in(data.get("customContext")))
     for name in ("participant", "transferTarget"):
-        if raw_id := _raw_id(data.get(name)):
+        if raw_id := raw_id_in(data.get(name)):
             yield label_of(raw_id)
-    if state := _text(data.get("state")) or _text(data.get("recordingState")):
+    if state := text_in(data.get("state")) or text_in(data.get("recordingState")):
         yield state
     if event.type.endswith("Failed"):
-        yield from _result(_mapping(data.get("resultInformation")))
-    chunks = _mapping(data.get("recordingStorageInfo")).get("recordingChunks")
+        yield from _result(mapping_in(data.get("resultInformation")))
+    chunks = mapping_in(data.get("recordingStorageInfo")).get("recordingChunks")
     for chunk in chunks if isinstance(chunks, list) else ():
-        if location := _text(_mapping(chunk).get("contentLocation")):
+        if location := text_in(mapping_in(chunk).get("contentLocation")):
             yield location
 
 
 def _custom_headers(context: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("sipHeaders", "voipHeaders"):
-        for name, value in sorted(_mapping(context.get(kind)).items()):
+        for name, value in sorted(mapping_in(context.get(kind)).items()):
             yield f"{name} = {value}"
 
 
 def _result(result: Mapping[str, Any]) -> Iterator[str]:
     codes = [str(result[name]) for name in ("code", "subCode") if isinstance(result.get(name), int)]
-    if text := " ".join(("/".join(codes), _text(result.get("message")))).strip():
+    if text := " ".join(("/".join(codes), text_in(result.get("message")))).strip():
         yield text
-
-
-def _raw_id(value: Any) -> str:
-    """Returns the raw id of an identifier, also of one inside `communicationIdentifier`."""
-    one = _mapping(value)
-    return _text(one.get("rawId")) or _text(
-        _mapping(one.get("communicationIdentifier")).get("rawId")
-    )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _is_true(value: Any) -> bool:
-    return value is True or _text(value).casefold() == "true"

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from calls.coverage.acs_events import Span
+from calls.coverage.acs_events import UNSPECIFIED, Span
+from calls.coverage.judging.missing_time import MARGIN_US
 
-MARGIN = timedelta(seconds=2)
-"""The clock of events and that of the audio differ by this much at most."""
-
-UNSPECIFIED = "unspecifiedError"
+MARGIN = timedelta(microseconds=MARGIN_US)
 
 
 def cause_of(interruptions: Iterable[Span], started_at: datetime, ended_at: datetime | None) -> str:

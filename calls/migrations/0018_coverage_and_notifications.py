@@ -120,7 +120,6 @@ class Migration(migrations.Migration):
                 ('due_at', models.DateTimeField(help_text='When to judge it next; null: not needed.', null=True)),
                 ('judged_at', models.DateTimeField(help_text='When this verdict was reached.', null=True)),
                 ('notify', models.BooleanField(db_default=True, default=True, help_text='Tell other systems of its verdicts: not of calls older than the coverage.')),
-                ('told_end_at', models.DateTimeField(help_text='When call.ended was sent out.', null=True)),
             ],
             options={
                 'verbose_name': 'coverage of a call',

@@ -23,7 +23,7 @@ from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Least, Now
 from django.utils import timezone
 
-from calls.close_codes import GOOD_CLOSE_CODES
+from calls.close_codes import END_TOLERANCE, GOOD_CLOSE_CODES
 from calls.models.aggregates import total_of
 from calls.models.coverage.event import CallEvent
 from calls.models.segment import Segment
@@ -41,11 +41,6 @@ sealer renews `seen_at` every 5 s while the database answers.
 
 LOST = timedelta(days=1)
 """A socket that nobody has ended, and nobody has vouched for this long: its host is lost."""
-
-END_TOLERANCE = timedelta(seconds=5)
-"""A socket that breaks so shortly before ACS reports the end of the call was closed by it: the two
-moments are of different clocks.
-"""
 
 CLOCK_TOLERANCE = timedelta(seconds=30)
 """How far the clocks of two hosts may differ. A moment that is further in the future was written

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from calls import identity
 from calls.audio.levels import levels_of
-from calls.close_codes import GOOD_CLOSE_CODES
+from calls.close_codes import END_TOLERANCE, GOOD_CLOSE_CODES
 from calls.live.messages import (
     REPEAT_SECONDS,
     SILENCE_DBFS,
@@ -34,9 +34,7 @@ from streams.live.alarm_rules import FULL_SCALE_DBFS
 QUIET_TICKS = 4
 """Ticks without a packet after which a voice is shown as silent: shorter stalls are not shown."""
 
-
-END_TOLERANCE_US = 5_000_000
-"""As `calls.models.subscription.END_TOLERANCE`."""
+END_TOLERANCE_US = END_TOLERANCE // timedelta(microseconds=1)
 
 
 @dataclass(slots=True)

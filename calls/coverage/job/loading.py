@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min, Q, QuerySet
+from django.db.models.functions import Left
 
 from calls.coverage import acs_events
-from calls.coverage.acs_events import PROVING, CallHistory, Event, Span, history_of
+from calls.coverage.acs_events import PROVING, UNSPECIFIED, CallHistory, Event, Span, history_of
+from calls.coverage.history import MAX_EVENTS
 from calls.coverage.judging.witnesses import (
     Events,
     Gap,
@@ -45,6 +46,12 @@ from calls.times import to_microseconds
 NEIGHBOURHOOD = timedelta(hours=1)
 """A call without witnesses is odd if others of this time have some."""
 
+MOST_STATEMENTS = 1_000
+MOST_REFUSALS = 5_000
+MOST_SERVERS = 100
+"""Rows of a call that are read: it has some."""
+
+UUID_CHARACTERS = 36
 _FAILED = "MediaStreamingFailed"
 
 
@@ -121,8 +128,9 @@ def load(row: CallCoverage) -> Loaded:
     correlations = _correlations(row, calls)
     if row.call_connection_id:
         calls += _calls(Q(call_connection_id="", correlation_id__in=correlations))
-    statements = tuple(_named(ExpectedCall.objects, row, correlations).order_by("started_at", "id"))
-    rows = list(_events_of(row, correlations))
+    statements = ExpectedCall.objects.filter(_names(row, correlations)).order_by("started_at", "id")
+    events = _events_of(row, correlations)
+    rows = list(events.filter(type__in=PROVING)[:MAX_EVENTS])
     history = history_of(_event(one) for one in rows) if rows else None
     ids = [call.id for call in calls]
     refusals = RefusedHandshake.objects.none()
@@ -133,13 +141,13 @@ def load(row: CallCoverage) -> Loaded:
         started_at=min((call.started_at for call in calls), default=None),
         history=history,
         events=_proven(history, rows) if history else None,
-        statements=statements,
-        refusals=tuple(refusals.order_by("first_at", "id")),
+        statements=tuple(statements[:MOST_STATEMENTS]),
+        refusals=tuple(refusals.order_by("first_at", "id")[:MOST_REFUSALS]),
         sockets=_sockets(ids),
         tracks=_tracks(ids),
         correlation_id=row.correlation_id or next(iter(sorted(correlations)), ""),
         last_received_at=max((one.received_at for one in rows), default=None),
-        event_count=len(rows),
+        event_count=events.order_by()[:MAX_EVENTS].count(),
     )
 
 
@@ -182,21 +190,24 @@ def _correlations(row: CallCoverage, calls: Iterable[Call]) -> set[str]:
     return found - {""}
 
 
-def _named(rows: Any, row: CallCoverage, correlations: set[str]) -> Any:
+def _names(row: CallCoverage, correlations: set[str]) -> Q:
+    """Returns the condition that a row names the call."""
     wanted = Q(call_connection_id="", correlation_id__in=correlations)
     if row.call_connection_id:
         wanted |= Q(call_connection_id=row.call_connection_id)
-    return rows.filter(wanted)
+    return wanted
 
 
-def _events_of(row: CallCoverage, correlations: set[str]) -> Iterable[CallEvent]:
-    events = _named(CallEvent.objects, row, correlations)
-    if not row.call_connection_id:
-        return list(events)
-    named = CallEvent.objects.filter(call_connection_id=row.call_connection_id)
-    servers = named.exclude(server_call_id="").order_by().values("server_call_id")
-    by_server = CallEvent.objects.filter(call_connection_id="", server_call_id__in=servers)
-    return list({one.id: one for one in (*events, *by_server)}.values())
+def _events_of(row: CallCoverage, correlations: set[str]) -> QuerySet[CallEvent]:
+    """Returns the events of the call, in the order of `Meta.ordering`."""
+    wanted = _names(row, correlations)
+    if row.call_connection_id:
+        named = CallEvent.objects.filter(call_connection_id=row.call_connection_id)
+        servers = named.exclude(server_call_id="").order_by().values_list("server_call_id")
+        # as values, not as a query: only then the database joins indexes
+        ids = [one for (one,) in servers.distinct()[:MOST_SERVERS]]
+        wanted |= Q(call_connection_id="", server_call_id__in=ids)
+    return CallEvent.objects.filter(wanted)
 
 
 def _event(row: CallEvent) -> Event:
@@ -259,7 +270,7 @@ def _failure(rows: Iterable[CallEvent], history: CallHistory) -> str:
     code = result.get("subCode") if isinstance(result, dict) else None
     if isinstance(code, int) and not isinstance(code, bool) and code > 0:
         return str(code)[:16]
-    return history.interruptions[-1].reason if history.interruptions else "unspecifiedError"
+    return history.interruptions[-1].reason if history.interruptions else UNSPECIFIED
 
 
 def _statement(row: ExpectedCall) -> Statement:
@@ -287,15 +298,16 @@ def _refusal(row: RefusedHandshake) -> Refusal:
 
 def _sockets(call_ids: Sequence[UUID]) -> tuple[SocketRow, ...]:
     """Returns the media sockets of the recordings, each once."""
-    rows = (
+    found = (
         Subscription.objects.filter(call__in=call_ids)
         .order_by()
         .values_list("stream_id")
         .annotate(began=Min("connected_at"), ended=Max("disconnected_at"), seen=Max("seen_at"))
         .order_by("began", "stream_id")
     )
+    rows = list(found)
     unfinished = _unfinished(call_ids)
-    set_aside = _set_aside() if call_ids else set()
+    set_aside = _set_aside(row[0] for row in rows)
     return tuple(
         SocketRow(
             started_at,
@@ -312,9 +324,13 @@ def _unfinished(call_ids: Sequence[UUID]) -> set[UUID]:
     return set(rows.order_by().values_list("stream_id", flat=True))
 
 
-def _set_aside() -> set[str]:
-    """Returns the ids of sockets with a journal that could not be sealed. Few rows, mostly none."""
-    return {name.partition(".")[0] for name in FailedJournal.objects.values_list("name", flat=True)}
+def _set_aside(stream_ids: Iterable[UUID]) -> set[str]:
+    """Returns the ids of those sockets that have a journal which could not be sealed. Few rows,
+    mostly none: no index.
+    """
+    failed = FailedJournal.objects.annotate(stream=Left("name", UUID_CHARACTERS))
+    ids = [str(one) for one in stream_ids]
+    return set(failed.filter(stream__in=ids).values_list("stream", flat=True))
 
 
 def _tracks(call_ids: Sequence[UUID]) -> tuple[Track, ...]:

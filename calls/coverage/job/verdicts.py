@@ -6,6 +6,7 @@ recording.missing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,9 @@ _EVENTS = {"missing": outbox.RECORDING_MISSING, "partial": outbox.RECORDING_INCO
 
 MOST_SPANS = 1_000
 """Spans of one call that are kept one by one; the rest is one span per reason."""
+
+MOST_STATED = 100
+"""Statements that the facts repeat."""
 
 JUDGED = [
     *("call_id", "correlation_id", "started_at", "ended_at", "verdict", "facts", "judged_at"),
@@ -70,9 +74,9 @@ def facts_of(judgement: Judgement, loaded: Loaded) -> dict[str, Any]:
         "is_sealed": all(one.ended_at and one.is_whole for one in loaded.sockets),
         "witnesses": {
             "events": _events(loaded),
-            "statements": [_statement(one) for one in loaded.statements],
+            "statements": [_statement(one) for one in loaded.statements[:MOST_STATED]],
             "journal": _journal(loaded),
-            "refusals": [_refusal(one) for one in loaded.refusals],
+            "refusals": _refusals(loaded.refusals),
         },
         "longer_seconds": _seconds(judgement.longer_us),
         "fewer_participants": judgement.participants.fewer,
@@ -102,13 +106,20 @@ def _statement(row: ExpectedCall) -> dict[str, Any]:
     }
 
 
-def _refusal(row: RefusedHandshake) -> dict[str, Any]:
-    return {
-        "reason": row.reason,
-        "first_at": iso_text(row.first_at),
-        "last_at": iso_text(row.last_at),
-        "count": row.count,
-    }
+def _refusals(rows: Sequence[RefusedHandshake]) -> list[dict[str, Any]]:
+    """Returns the refusals by reason: there may be thousands, and reasons are few."""
+    by_reason: dict[str, list[RefusedHandshake]] = {}
+    for row in rows:
+        by_reason.setdefault(row.reason, []).append(row)
+    return [
+        {
+            "reason": reason,
+            "first_at": iso_text(min(one.first_at for one in found)),
+            "last_at": iso_text(max(one.last_at for one in found)),
+            "count": sum(one.count for one in found),
+        }
+        for reason, found in by_reason.items()
+    ]
 
 
 def payload_of(row: CallCoverage, reasons: dict[str, float]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from calls.coverage.acs_events import UNSPECIFIED
 from calls.coverage.judging.spans import (
     Span,
     difference,
@@ -43,7 +44,6 @@ MOST_VOICES = 4
 REFUSED = "refused_"
 """Prefix of the reasons of refused handshakes."""
 
-UNSPECIFIED = "unspecifiedError"
 NEVER_STREAMED = "never_streamed"
 NOT_SEALED = "not_sealed"
 

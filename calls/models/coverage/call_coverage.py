@@ -72,7 +72,6 @@ class CallCoverage(models.Model):
         db_default=True,
         help_text="Tell other systems of its verdicts: not of calls older than the coverage.",
     )
-    told_end_at = models.DateTimeField(null=True, help_text="When call.ended was sent out.")
 
     class Meta:
         ordering = ["-started_at", "-id"]

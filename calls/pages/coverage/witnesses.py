@@ -28,6 +28,9 @@ _DIFFERENCES = (
 )
 """Name in `CallCoverage.facts`, text, and words for more and less than 0."""
 
+MOST_OBSERVATIONS = 1_000
+"""Rows of one kind of witness that a page shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -87,7 +90,8 @@ def refusals_of(call_connection_id: str, correlation_id: str) -> list[RefusedHan
         own |= Q(call_connection_id=call_connection_id)
     if correlation_id:
         own |= Q(call_connection_id="", correlation_id=correlation_id)
-    return list(RefusedHandshake.objects.filter(own).order_by("first_at", "id"))
+    rows = RefusedHandshake.objects.filter(own).order_by("first_at", "id")
+    return list(rows[:MOST_OBSERVATIONS])
 
 
 def _acs(told: CallHistory) -> Witness:
@@ -111,6 +115,7 @@ def _statements(call_connection_id: str, correlation_id: str) -> list[Witness]:
         own |= Q(call_connection_id=call_connection_id)
     if correlation_id:
         own |= Q(call_connection_id="", correlation_id=correlation_id)
+    rows = ExpectedCall.objects.filter(own)
     return [
         Witness(
             "statement",
@@ -118,7 +123,7 @@ def _statements(call_connection_id: str, correlation_id: str) -> list[Witness]:
             [Observation(each.started_at, each.ended_at, f"The call, by {each.source}")],
             each.participants,
         )
-        for each in ExpectedCall.objects.filter(own).order_by("started_at", "id")
+        for each in rows.order_by("started_at", "id")[:MOST_OBSERVATIONS]
     ]
 
 
