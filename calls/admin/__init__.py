@@ -11,7 +11,7 @@ deleted.
     recording.py      players and links to the export
     accounts/         users, groups and tokens
     overview/         health of the installation, failed jobs, storage and settings
-    coverage/         refused handshakes, events of ACS
+    coverage/         refused handshakes, events of ACS, answered calls, canary runs
     notifications/    webhook endpoints, events, deliveries, alarms, periodic jobs
     call.py           calls, with call_deletion.py; likewise participant.py, subscription.py,
                       segment.py and ledger.py
@@ -24,11 +24,13 @@ from django.urls import reverse_lazy
 
 from calls.admin import call, ledger, participant, segment, subscription
 from calls.admin.accounts import tokens, users
-from calls.admin.coverage import event, refusal
+from calls.admin.coverage import answered, canary, event, refusal
 from calls.admin.notifications import endpoint, jobs, records
 
 __all__ = [
+    "answered",
     "call",
+    "canary",
     "endpoint",
     "event",
     "jobs",

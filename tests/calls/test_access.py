@@ -36,7 +36,8 @@ from calls.models import (
     WebhookEndpoint,
 )
 from calls.routing import listen_socket, live_socket
-from tests.calls.coverage.events import make_event
+from tests.calls.canary.rows import make_run
+from tests.calls.coverage.events import make_answered_call, make_event
 from tests.calls.pages.coverage.examples import make_coverage
 from tests.calls.rows import (
     make_alarm,
@@ -210,6 +211,8 @@ def make_site() -> Site:
             "calls.refusedhandshake": make_refusal().pk,
             **make_notifications(),
             "calls.callevent": make_event().pk,
+            "calls.answeredcall": make_answered_call().pk,
+            "calls.canaryrun": make_run().pk,
             "auth.user": boss.pk,
             "auth.group": Group.objects.get(name="Viewers").pk,
             "authtoken.tokenproxy": Token.objects.create(user=boss).user_id,

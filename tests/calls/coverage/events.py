@@ -1,4 +1,4 @@
-"""Events of ACS as rows."""
+"""Events of ACS, and calls that were to be answered, as rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from calls.models import CallEvent
+from calls.models import AnsweredCall, CallEvent
 
 
 def make_event(
@@ -34,4 +34,12 @@ def make_event(
         occurred_at=at or now,
         received_at=received_at or max(at or now, now),
         data=data,
+    )
+
+
+def make_answered_call(began_at: datetime | None = None, **values: str) -> AnsweredCall:
+    """Creates the row of an incoming call that rang at that time; by default now, undecided."""
+    began = began_at or timezone.now()
+    return AnsweredCall.objects.create(
+        id=uuid4(), event_id=uuid4(), began_at=began, claimed_until=began, **values
     )

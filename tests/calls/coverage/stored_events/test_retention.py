@@ -15,7 +15,7 @@ from calls.coverage.stored_events.retention import remove_answered, remove_old
 from calls.models import AnsweredCall, Call, CallEvent, database_now
 from calls.storage.deletion import delete_call
 from calls.worker.jobs import JOBS
-from tests.calls.coverage.events import make_event
+from tests.calls.coverage.events import make_answered_call, make_event
 from tests.calls.rows import make_call
 
 
@@ -100,10 +100,7 @@ class WithCall(TestCase):
 
 class AnsweredCalls(TestCase):
     def make(self, days: float, **values: str) -> AnsweredCall:
-        began = timezone.now() - timedelta(days=days)
-        return AnsweredCall.objects.create(
-            id=uuid4(), event_id=uuid4(), began_at=began, claimed_until=began, **values
-        )
+        return make_answered_call(timezone.now() - timedelta(days=days), **values)
 
     def kept(self) -> set[AnsweredCall]:
         return set(AnsweredCall.objects.all())
