@@ -36,7 +36,7 @@ class Deliverer:
 
     def __init__(self) -> None:
         self._threads: dict[int, threading.Thread] = {}  # by endpoint
-        self._turns: dict[int, float] = {}  # by endpoint: when its last thread was started
+        self._last_started: dict[int, float] = {}  # by endpoint: when its last thread was started
 
     def run(self, stopping: Event) -> None:
         """Starts a thread for each endpoint with due deliveries; does not wait for them. A job;
@@ -44,7 +44,9 @@ class Deliverer:
         """
         self._threads = {pk: one for pk, one in self._threads.items() if one.is_alive()}
         # The last turn decides, not the oldest delivery: a slow endpoint always has the oldest.
-        for endpoint_id in sorted(delivery.due_endpoints(), key=lambda pk: self._turns.get(pk, 0)):
+        for endpoint_id in sorted(
+            delivery.due_endpoints(), key=lambda pk: self._last_started.get(pk, 0)
+        ):
             if len(self._threads) >= MAX_THREADS or stopping.is_set():
                 return
             if endpoint_id not in self._threads and delivery.claim(endpoint_id):
@@ -54,7 +56,7 @@ class Deliverer:
                     name=f"webhook-{endpoint_id}",
                     daemon=True,  # an attempt that is cut off is repeated
                 )
-                self._turns[endpoint_id] = time.monotonic()
+                self._last_started[endpoint_id] = time.monotonic()
                 self._threads[endpoint_id].start()
 
     def wait(self, seconds: float) -> bool:

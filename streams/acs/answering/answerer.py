@@ -1,6 +1,6 @@
 """Incoming calls from events to answers, each once, in however many processes.
 
-    IncomingCall ──▶ rules ──▶ a turn ──▶ row claimed ──▶ Call Automation ──▶ row finished
+    IncomingCall ──▶ rules ──▶ a thread ──▶ row claimed ──▶ Call Automation ──▶ row finished
 
 A call is answered before its event is: if this process dies, or Call Automation does not answer,
 Event Grid sends the event again, and any process goes on when the claim has run out (`claims.py`).
@@ -37,10 +37,10 @@ PAUSES = (0.0, 0.5, 1.5)
 """Seconds before each attempt."""
 
 AT_ONCE = 16
-"""Calls that this process answers at the same time; others wait for their turn."""
+"""Calls that this process answers at the same time; others wait for a free thread."""
 
-TURN_SECONDS = 20.0
-"""Longest time to wait for a turn. Event Grid waits 30 s for an answer, and sends it again."""
+WAIT_SECONDS = 20.0
+"""Longest time to wait for a free thread. Event Grid waits 30 s for an answer, and then repeats."""
 
 
 class Answerer:
@@ -58,7 +58,7 @@ class Answerer:
     ) -> None:
         self._build, self._counts, self._sleep = answers, counts, sleep
         self._answers: Answers | None = None
-        self._turns = BoundedSemaphore(at_once)
+        self._free_threads = BoundedSemaphore(at_once)
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="answer")
 
     def answer_all(self, incoming: Sequence[Incoming]) -> bool:
@@ -67,25 +67,27 @@ class Answerer:
 
         If not, the sender should send the event again. Raises `django.db.Error`.
         """
-        left, until = list(incoming), time.monotonic() + TURN_SECONDS
+        left, until = list(incoming), time.monotonic() + WAIT_SECONDS
         while left:
-            turns = self._take_turns(len(left), until)
-            if not turns:
+            count = self._wait_for_threads(len(left), until)
+            if not count:
                 return False
             try:
-                self._answer(left[:turns])
+                self._answer(left[:count])
             finally:
-                self._turns.release(turns)
-            left = left[turns:]
+                self._free_threads.release(count)
+            left = left[count:]
         return not claims.are_waiting(incoming)
 
-    def _take_turns(self, wanted: int, until: float) -> int:
-        """Waits for a turn, and takes as many as are free; 0: there was none in time."""
+    def _wait_for_threads(self, wanted: int, until: float) -> int:
+        """Waits for a free thread of the pool, and reserves up to `wanted` of them; returns their
+        number, 0 if none was free in time.
+        """
         connections.close_all()
-        if not self._turns.acquire(timeout=max(0.0, until - time.monotonic())):
+        if not self._free_threads.acquire(timeout=max(0.0, until - time.monotonic())):
             return 0
         taken = 1
-        while taken < wanted and self._turns.acquire(blocking=False):
+        while taken < wanted and self._free_threads.acquire(blocking=False):
             taken += 1
         return taken
 

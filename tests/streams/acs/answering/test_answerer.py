@@ -237,8 +237,8 @@ class ClaimTests(AnswererTestCase):
         self.assertEqual((row.state, row.call_connection_id, row.reason), ("answered", "C", ""))
 
 
-class TurnTests(AnswererTestCase):
-    def test_a_call_is_claimed_when_it_is_its_turn(self) -> None:
+class ThreadTests(AnswererTestCase):
+    def test_a_call_is_claimed_when_it_has_a_thread(self) -> None:
         """Otherwise its claim could run out while it waits, and another process answer it too."""
         claimed: list[int] = []
 
@@ -253,7 +253,7 @@ class TurnTests(AnswererTestCase):
         self.assertEqual((claimed, waiting), ([1, 2, 3, 4], 0))
         self.assertEqual(len(answers.contexts), 4)
 
-    def test_a_call_that_gets_no_turn_is_to_be_sent_again(self) -> None:
+    def test_a_call_that_gets_no_thread_is_to_be_sent_again(self) -> None:
         answering, released = Event(), Event()
 
         def hold() -> None:
@@ -261,7 +261,7 @@ class TurnTests(AnswererTestCase):
             released.wait(20)
 
         answerer = self.answerer(FakeAnswers(before=hold), at_once=1)
-        with ThreadPoolExecutor(1) as threads, mock.patch.object(module, "TURN_SECONDS", 0.05):
+        with ThreadPoolExecutor(1) as threads, mock.patch.object(module, "WAIT_SECONDS", 0.05):
             first = threads.submit(in_another_thread(answerer.answer_all), [self.call("first")])
             self.assertTrue(answering.wait(10))
             self.assertFalse(answerer.answer_all([self.call("second")]))
@@ -278,7 +278,9 @@ class TurnTests(AnswererTestCase):
         asked = FakeAnswers(before=lambda: steps.append("asked"))
         with closing:
             self.assertTrue(self.answerer(asked).answer_all([self.call()]))
-        self.assertEqual(steps, ["closed", "closed", "asked"], "before the turn, and in it")
+        self.assertEqual(
+            steps, ["closed", "closed", "asked"], "before it waits for a thread, and for the answer"
+        )
 
     def test_threads_of_the_pool_do_not_use_the_database(self) -> None:
         users: set[str] = set()
