@@ -38,7 +38,7 @@ from streams.live.audio_tap import AudioTap
 from streams.live.board import Board, is_worth_publishing
 from streams.live.publisher import Publisher
 from streams.live.refusals import RefusalCounts
-from streams.live.requests import serve_requests
+from streams.live.requests import RequestListener
 from streams.log_limiter import LogLimiter
 from streams.refused import NOBODY, Origin, RefusedHandshakes
 from streams.sealing.process import SealerHandle
@@ -124,6 +124,7 @@ class Recorder:
         self._has_new_refusal = False  # from ACS, which the alarms have not seen yet
         self._streams: dict[Stream, float] = {}  # open streams -> start of their current file
         self._ticker: asyncio.Task[None] | None = None
+        self._requests = RequestListener(self.accept_request)
         self._running: Running | None = None
 
     def start(self) -> None:
@@ -270,6 +271,7 @@ class Recorder:
         if self._ticker:
             self._ticker.cancel()
             await asyncio.wait([self._ticker])
+            await self._requests.wait()
         self._close_streams()  # here, because the loop may be closing some of them itself
         await asyncio.to_thread(self.stop)
 
@@ -382,9 +384,7 @@ class Recorder:
 
     async def _run_ticker(self) -> None:
         due = time.monotonic()
-        requests = asyncio.get_running_loop().create_task(
-            serve_requests(self.accept_request), name="recorder-requests"
-        )
+        self._requests.start()
         try:
             while self._has_work:
                 self._read_coalescing.adjust(len(self._streams))
@@ -396,5 +396,5 @@ class Recorder:
                 due = max(due + TICK_SECONDS, time.monotonic())
                 await asyncio.sleep(due - time.monotonic())
         finally:
-            requests.cancel()
+            self._requests.stop()
             self._read_coalescing.adjust(0)

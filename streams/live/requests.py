@@ -19,6 +19,31 @@ REJOIN_SECONDS = 1.0
 TYPES = (channel.ASKED, channel.ENDS, messages.REQUEST)
 
 
+class RequestListener:
+    """Listens for requests while there are calls: `start` and `stop` it; `wait` until it has left
+    the channel layer.
+    """
+
+    def __init__(self, accept: Callable[[dict[str, Any]], None]) -> None:
+        self._accept = accept
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(serve_requests(self._accept), name="recorder-requests")
+
+    def stop(self) -> None:
+        """Lets it leave. Once only: a second cancellation would interrupt its leaving, and leave a
+        subscription in the channel layer. An event loop that ends cancels all tasks, too.
+        """
+        if self._task and not self._task.cancelling():
+            self._task.cancel()
+
+    async def wait(self) -> None:
+        if self._task:
+            await asyncio.wait([self._task], timeout=channel.LEAVE_SECONDS)
+
+
 async def serve_requests(accept: Callable[[dict[str, Any]], None]) -> None:
     """Passes requests to `accept` until cancelled; rejoins the channel layer after each error."""
     last_error = ""
