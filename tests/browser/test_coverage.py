@@ -19,6 +19,12 @@ from tests.calls.rows import ALICE, START, make_call, make_participant, make_seg
 
 DAY = "/coverage/?since=2026-03-02&until=2026-03-02"
 
+CUT = """Array.from(document.querySelectorAll(".panel table"))
+  .filter(table => table.getBoundingClientRect().right
+    > table.closest(".panel").getBoundingClientRect().right)
+  .map(table => table.className)"""
+"""Classes of tables that are wider than their panel."""
+
 
 @tag("browser")
 class Coverage(BrowserTestCase):
@@ -92,10 +98,15 @@ class Coverage(BrowserTestCase):
         row = make_coverage(START, "missing", ("initialWebSocketConnectionFailed", 0.0, 100.0))
         make_event(row.call_connection_id, "CallConnected", 0)
         with self.window(viewport={"width": 390, "height": 844}) as page:
-            for address in (DAY, "/coverage/", f"/coverage/{row.pk}/"):
+            recorded = make_recorded(START + timedelta(hours=1), "missing", ("not_sealed", 0, 100))
+            make_event(recorded.call_connection_id, "CallConnected", 3600)
+            pages = (DAY, "/coverage/", f"/coverage/{row.pk}/", f"/calls/{recorded.call_id}/")
+            for address in pages:
                 with self.subTest(address):
                     page.goto(address)
-                    self.assertEqual(page.evaluate("document.body.scrollWidth"), 390)
+                    page.evaluate("document.querySelector('details')?.setAttribute('open', '')")
+                    self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 390)
+                    self.assertEqual(page.evaluate(CUT), [])
 
 
 @tag("browser")

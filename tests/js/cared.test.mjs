@@ -51,6 +51,7 @@ test("alarms of jobs are added, those of processes that are gone are not", () =>
   const [live, ofJob, ...others] = withCare([alarm()], [canary, row({ alarm: "dead_air" })]);
   assert.equal(live.alarm, "stalled");
   assert.equal(ofJob.alarm, "canary");
+  assert.ok(ofJob.isOfJob && !live.isOfJob);
   assert.deepEqual(ofJob.care.ids, ["1"]);
   assert.deepEqual(others, []);
   assert.equal(withCare([alarm({ call: null, alarm: "canary" })], [canary]).length, 1);

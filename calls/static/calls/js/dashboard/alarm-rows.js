@@ -104,8 +104,9 @@ export class AlarmRows {
     part(row, "call").textContent = call;
     part(row, "call").hidden = !call;
     part(row, "call").href = this.names.callUrl.replace("CALL", encodeURIComponent(alarm.call));
-    const ofRecorder = call ? "" : this.names.detailOf(alarm) || "Recorder";
-    part(row, "participant").textContent = participant || ofRecorder;
+    const owner = alarm.isOfJob ? "Installation" : "Recorder";
+    const ofOwner = call ? "" : this.names.detailOf(alarm) || owner;
+    part(row, "participant").textContent = participant || ofOwner;
     part(row, "since").dateTime = alarm.since;
     const listen = row.querySelector("[data-do=listen]"); // null without the permission
     if (listen) {

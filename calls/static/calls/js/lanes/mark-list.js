@@ -3,6 +3,7 @@
 import { offset, pixelsAt } from "./axis.js";
 
 const APART_PIXELS = 12; // closer marks would overlap: only the first is shown
+const HALF_PIXELS = 10; // of a mark: at both ends of the row it is not cut
 
 export class Marks {
   #row;
@@ -30,7 +31,8 @@ export class Marks {
       element.hidden = !isSeen;
       if (!isSeen) continue;
       last = place;
-      element.style.transform = `translateX(${place.toFixed(1)}px)`;
+      const shown = Math.max(HALF_PIXELS, Math.min(place, width - HALF_PIXELS));
+      element.style.transform = `translateX(${shown.toFixed(1)}px)`;
     }
   }
 

@@ -17,7 +17,10 @@ export function withCare(alarms, rows) {
   const keys = new Set(alarms.map(alarmKey));
   const ofJobs = rows
     .filter((row) => row.is_of_job && !keys.has(alarmKey(row)))
-    .map(({ call, participant, alarm, since }) => ({ call, participant, alarm, since }));
+    .map(({ call, participant, alarm, since }) => ({
+      ...{ call, participant, alarm, since },
+      isOfJob: true,
+    }));
   return [...alarms, ...ofJobs].map((alarm) => ({
     ...alarm,
     care: careOf(found.get(alarmKey(alarm)) ?? []),
