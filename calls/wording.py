@@ -26,6 +26,7 @@ ALARMS = {
     "acs_refused": "ACS is being refused: calls are not recorded",
     "canary_failed": "Canary call failed: recording may be broken",
     "calls_missing": "Calls were not recorded",
+    "webhook_failing": "A webhook endpoint does not answer",
 }
 """Alarm name -> text, true while the alarm is active and afterwards."""
 
@@ -38,7 +39,7 @@ ALARM_SEVERITIES = {
         *("one_way", "dead_air", "wrong_rate", "odd_timestamp"),
         *("not_synced", "store_away", "database_away"),
     ),
-    "minor": ("clipping", "too_low", "malformed", "sealing_behind"),
+    "minor": ("clipping", "too_low", "malformed", "sealing_behind", "webhook_failing"),
 }
 """Severity -> alarms. Critical: audio is being lost, or soon will be. Major: people do not hear
 each other, times are wrong, or a part of the installation is unreachable. Minor: worth a look.
@@ -51,7 +52,7 @@ def severity_of(alarm: str) -> str:
     return next(ranked, "major")
 
 
-INSTALLATION_ALARMS = ("canary_failed", "calls_missing")
+INSTALLATION_ALARMS = ("canary_failed", "calls_missing", "webhook_failing")
 """Alarms of the whole installation: a job reports them, not a recording process."""
 
 CANARY_FAILURES = {

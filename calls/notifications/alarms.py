@@ -131,11 +131,18 @@ def _raise(alarm_id: UUID, origin: str, alarm: ActiveAlarm, now: datetime) -> No
     if not again:
         RaisedAlarm.objects.bulk_create([row], ignore_conflicts=True)
     key = f"{alarm_id}:{now.isoformat()}" if again else str(alarm_id)
-    outbox.add(outbox.ALARM_RAISED, alarm.since, payload_of(row), key=key)
+    _tell(outbox.ALARM_RAISED, alarm.since, row, key)
 
 
 def _clear(row: RaisedAlarm, now: datetime) -> None:
     row.cleared_at = max(now, row.raised_at)
     row.save(update_fields=["cleared_at", "detail"])
     key = f"{row.id}:{now.isoformat()}"
-    outbox.add(outbox.ALARM_CLEARED, row.cleared_at, payload_of(row), key=key)
+    _tell(outbox.ALARM_CLEARED, row.cleared_at, row, key)
+
+
+def _tell(event_type: str, at: datetime, row: RaisedAlarm, key: str) -> None:
+    """Adds an event, but not for the endpoints that the alarm is about: each failure would give
+    them one more event to fail at.
+    """
+    outbox.add(event_type, at, payload_of(row), key=key, not_to=row.detail.get("endpoints", ()))

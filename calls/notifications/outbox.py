@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,10 +27,13 @@ def add(
     *,
     key: str,
     call_id: UUID | None = None,
+    not_to: Collection[int] = (),
 ) -> None:
     """Writes an event for other systems. Call it in the transaction of the fact.
 
     `data` is JSON; `key` names the fact: the same type and key are the same event, so repeating it
     is harmless. `call_id`: the call that `data` describes; deleting the call deletes the event.
+    `not_to`: endpoints that do not get it.
     """
-    OutgoingEvent.objects.add(NewEvent(event_type, occurred_at, data, key, call_id))
+    event = NewEvent(event_type, occurred_at, data, key, call_id, frozenset(not_to))
+    OutgoingEvent.objects.add(event)

@@ -35,7 +35,8 @@ class EventType(models.TextChoices):
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to write. `key` names the fact: the same type and key are the same event. `data` is
-    JSON; `call_id`: the call that it describes, with which the event is deleted.
+    JSON; `call_id`: the call that it describes, with which the event is deleted; `not_to`:
+    endpoints that do not get it.
     """
 
     type: str
@@ -43,6 +44,7 @@ class NewEvent:
     data: dict[str, Any]
     key: str
     call_id: UUID | None = None
+    not_to: frozenset[int] = frozenset()
 
     @property
     def id(self) -> UUID:
@@ -81,7 +83,7 @@ class OutgoingEventQuerySet(models.QuerySet["OutgoingEvent"]):
             )
             for endpoint in WebhookEndpoint.objects.filter(is_enabled=True)
             for event in missing
-            if endpoint.wants(event.type)
+            if endpoint.wants(event.type) and endpoint.pk not in event.not_to
         ]
         WebhookDelivery.objects.bulk_create(deliveries, ignore_conflicts=True)
 
