@@ -146,8 +146,8 @@ class Sealer:
         if self._is_due("axes", AXES_SECONDS):
             self._guarded("journal", partial(steps.remove_axes, self._spool, AXIS_SECONDS))
         self._guarded("journal", self._measure_backlog)
-        if self._failed_this_round:
-            self._waits_until.clear()  # others cannot seal either
+        waiting = {} if self._failed_this_round else self._waits_until  # others cannot seal either
+        self._waits_until = {path: until for path, until in waiting.items() if path.exists()}
         return not self._failed_this_round
 
     def _run(self) -> None:

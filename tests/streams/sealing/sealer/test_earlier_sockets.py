@@ -96,6 +96,14 @@ class TwoProcesses(SpoolTest):
         self.other.round(after_seconds=1)
         self.assert_recorded(self.packets[200:])
 
+    def test_what_has_waited_is_forgotten_once_it_is_sealed(self) -> None:
+        self.first.close()
+        self.other.round()
+        self.assertEqual(len(self.other.sealer._waits_until), 1)
+        self.other.round(after_seconds=WAIT_SECONDS)
+        self.assert_recorded(self.packets[200:])
+        self.assertEqual(self.other.sealer._waits_until, {})
+
     def test_the_minute_begins_when_an_outage_ends(self) -> None:
         self.first.close()
         Socket(self.other.folder, "another").say(speech(50)).close()
