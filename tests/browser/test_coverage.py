@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from unittest.mock import patch
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,6 +19,14 @@ from tests.calls.pages.coverage.test_call import make_event
 from tests.calls.rows import ALICE, START, make_call, make_participant, make_segment
 
 DAY = "/coverage/?since=2026-03-02&until=2026-03-02"
+
+
+def at_noon(test: BrowserTestCase) -> datetime:
+    """Stops the clock of the server at noon: around midnight, "today" would end within a test."""
+    noon = timezone.now().replace(hour=12, minute=0)
+    test.enterContext(patch("django.utils.timezone.now", return_value=noon))
+    return noon
+
 
 CUT = """Array.from(document.querySelectorAll(".panel table"))
   .filter(table => table.getBoundingClientRect().right
@@ -63,7 +72,7 @@ class Coverage(BrowserTestCase):
         self.assertEqual(self.console, [])
 
     def test_the_first_visit_shows_the_days_of_the_browser(self) -> None:
-        make_recorded(timezone.now())
+        make_recorded(at_noon(self))
         with self.window(timezone_id="Asia/Tokyo") as page:
             page.goto("/coverage/")
             expect(page.locator("[data-part=report] .cover-sentence")).to_contain_text("1 call")
@@ -71,7 +80,7 @@ class Coverage(BrowserTestCase):
         self.assertEqual(self.console, [])
 
     def test_today_is_refreshed_and_keeps_what_is_open(self) -> None:
-        row = make_recorded(timezone.now(), "unknown")
+        row = make_recorded(at_noon(self), "unknown")
         with self.window() as page:
             page.goto("/coverage/")  # from now on the server knows the zone of the browser
             page.clock.install()
@@ -116,7 +125,7 @@ class Line(BrowserTestCase):
         expect(page.locator("#coverage-line")).to_contain_text("1 call, 1 with 5 s missing")
 
     def test_the_dashboard_says_how_today_is_and_refreshes_it(self) -> None:
-        row = make_recorded(timezone.now(), "partial", ("not_received", 1.0, 5.0))
+        row = make_recorded(at_noon(self), "partial", ("not_received", 1.0, 5.0))
         with self.window() as page:
             page.clock.install()
             self.line(page)
@@ -125,7 +134,7 @@ class Line(BrowserTestCase):
             expect(page.locator("#coverage-line")).to_contain_text("1 complete")
 
     def test_each_part_leads_to_its_calls(self) -> None:
-        make_recorded(timezone.now(), "partial", ("not_received", 1.0, 5.0))
+        make_recorded(at_noon(self), "partial", ("not_received", 1.0, 5.0))
         with self.window() as page:
             self.line(page)
             page.get_by_role("link", name="1 with 5 s missing").click()

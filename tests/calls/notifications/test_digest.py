@@ -90,8 +90,9 @@ class Digests(TransactionTestCase):
 class DigestJob(TransactionTestCase):
     @override_settings(DIGEST_MAIL=["boss@example.com"], DIGEST_HOUR=0, DIGEST_ZONE="UTC")
     def test_is_part_of_the_job_of_mails(self) -> None:
-        mailer = Mailer()
+        before, mailer = timezone.now(), Mailer()
         mailer.run(threading.Event())
         self.assertTrue(mailer.wait(20))
         self.assertEqual(len(outgoing.outbox), 1)
-        self.assertEqual(SentDigest.objects.get().day, timezone.now().date())
+        days = {before.date(), timezone.now().date()}  # others around midnight
+        self.assertIn(SentDigest.objects.get().day, days)

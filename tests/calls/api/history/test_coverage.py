@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from asgiref.sync import sync_to_async
 from django.test import override_settings
-from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from calls.models import CallCoverage
@@ -73,11 +73,10 @@ class CoverageTests(RestTests):
         self.assertEqual((await self.json(SUMS, {**DAY, **kiritimati}))["calls"]["expected"], 1)
 
     async def test_the_default_is_today(self) -> None:
-        self.assertEqual((await self.json(SUMS))["calls"]["expected"], 0)
-        await CallCoverage.objects.aupdate(started_at=timezone.now())
-        now = datetime.now(UTC)
-        if now.astimezone(UTC).date() == timezone.now().date():
-            self.assertEqual((await self.json(SUMS))["calls"]["expected"], 2)
+        midnight = datetime(2026, 3, 3, tzinfo=UTC)
+        for now, expected in ((midnight - timedelta(seconds=1), 2), (midnight, 0)):
+            with self.subTest(now), patch("django.utils.timezone.now", return_value=now):
+                self.assertEqual((await self.json(SUMS))["calls"]["expected"], expected)
 
     async def test_times_are_exclusive_at_the_end(self) -> None:
         start = "2026-03-02T09:30:00Z"

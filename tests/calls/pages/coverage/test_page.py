@@ -9,7 +9,6 @@ from unittest.mock import patch
 from uuid import uuid4
 
 from django.test import TestCase, override_settings
-from django.utils import timezone
 from django.utils.html import strip_tags
 
 from calls.models import CallCoverage, CallEvent, RefusedHandshake
@@ -223,8 +222,9 @@ class Rows(CoverageTestCase):
 
 class Line(CoverageTestCase):
     def test_it_says_how_today_is(self) -> None:
-        make_recorded(timezone.now(), "partial", ("not_received", 1.0, 5.0))
-        words = " ".join(strip_tags(self.get("/coverage/line")).split())
+        make_recorded(DAY + 9 * HOUR, "partial", ("not_received", 1.0, 5.0))
+        with patch("django.utils.timezone.now", return_value=DAY + 10 * HOUR):
+            words = " ".join(strip_tags(self.get("/coverage/line")).split())
         self.assertEqual(words, "Today: 1 call, 1 with 5 s missing")
 
 
