@@ -6,8 +6,11 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 WORKDIR /app
-COPY requirements.txt ./
+COPY requirements.txt requirements-answer.txt ./
 RUN pip install --requirement requirements.txt
+# true: with the SDK of Call Automation, for installations that answer calls (docs/answering.md).
+ARG ANSWERING=false
+RUN if [ "$ANSWERING" = true ]; then pip install --requirement requirements-answer.txt; fi
 
 COPY . .
 # Static files are hashed and compressed at build time, so that containers start quickly. The key is

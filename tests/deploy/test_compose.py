@@ -295,6 +295,26 @@ FAKES = {
 
 @tag("once")
 class ImageTests(TestCase):
+    def test_the_sdk_that_answers_calls_is_installed_if_it_is_asked_for(self) -> None:
+        dockerfile = (ROOT / "Dockerfile").read_text()
+        default = re.search(r"^ARG ANSWERING=(.*)$", dockerfile, re.MULTILINE)
+        step = re.search(r"^RUN (.*ANSWERING.*)$", dockerfile, re.MULTILINE)
+        assert default, dockerfile
+        assert step, dockerfile
+        for value, installs in ((default[1], False), ("true", True), ("", False)):
+            done = subprocess.run(
+                ["sh", "-ec", f"pip() {{ echo $*; }}; {step[1]}"],
+                env={"PATH": os.environ["PATH"], "ANSWERING": value},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            expected = "install --requirement requirements-answer.txt\n" if installs else ""
+            self.assertEqual(done.stdout, expected)
+        self.assertIn("!requirements-answer.txt\n", (ROOT / ".dockerignore").read_text())
+        build = yaml.safe_load(COMPOSE.read_text())["services"]["web"]["build"]
+        self.assertEqual(build["args"], {"ANSWERING": "${ANSWERING:-false}"})
+
     def test_the_copied_files_are_enough_to_start(self) -> None:
         """Collects static files and checks the settings with only the files of the image."""
         app, data = (self.enterContext(TemporaryDirectory()) for _ in range(2))

@@ -43,13 +43,14 @@ class RecordedSocket:
 @dataclass
 class FakeRecorder:
     """`close_after` n closes each socket after n messages with `close_code`; `refuse` refuses the
-    next handshakes.
+    next handshakes; `moved_to` redirects all of them to this address.
 
     `heard` is awaited after every message with the number received so far.
     """
 
     sockets: list[RecordedSocket] = field(default_factory=list)
     refuse: list[HTTPStatus] = field(default_factory=list)
+    moved_to: str = ""
     close_after: int | None = None
     close_code: int = 1000
     heard: Callable[[int], Awaitable[None]] | None = None
@@ -77,6 +78,10 @@ class FakeRecorder:
     async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         if self.refuse:
             return connection.respond(self.refuse.pop(0), "no\n")
+        if self.moved_to:
+            response = connection.respond(HTTPStatus.TEMPORARY_REDIRECT, "moved\n")
+            response.headers["Location"] = self.moved_to
+            return response
         return None
 
 

@@ -176,6 +176,15 @@ class HandshakeTests(IsolatedAsyncioTestCase):
         self.assertEqual([call.problem for call in report.failed], ["refused with HTTP 403"])
         self.assertEqual(report.packets, 10)
 
+    async def test_a_redirect_is_not_followed(self) -> None:
+        """Neither the tokens nor the audio may go to another address."""
+        async with recording() as elsewhere:
+            moved = FakeRecorder(moved_to=elsewhere.url)
+            report = await played(moved, conversation(seconds=0.1), token="secret")
+            self.assertEqual(elsewhere.sockets, [])
+        self.assertEqual(report.refused, 1)
+        self.assertEqual(report.calls[0].problem, "refused with HTTP 307")
+
     async def test_an_address_that_nobody_answers_is_a_problem_and_no_refusal(self) -> None:
         async with recording() as recorder:
             url = recorder.url
