@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from django.db import DatabaseError, connection, connections, transaction
-from django.test import TestCase, TransactionTestCase, skipUnlessDBFeature
+from django.db import connection, transaction
+from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from msgspec import structs
@@ -19,19 +16,16 @@ from calls import identity
 from calls.audio import codec
 from calls.models import (
     Call,
-    CallCoverage,
     LedgerEntry,
     Participant,
     Segment,
     Subscription,
-    coverage_id_of,
 )
 from calls.times import EPOCH, from_microseconds
 from streams.journal.records import Closed, Dtmf, Handshake, Record
-from streams.sealing import participants, queries, rows
+from streams.sealing import rows
 from streams.sealing.digest import StreamState, digest_of
-from streams.sealing.queries import Socket
-from streams.sealing.rows import Addition, Announcement, OverlapFound
+from streams.sealing.rows import Addition, Announcement
 from tests.streams.journals import handshake_of, metadata_of, records_of
 from tests.streams.packets import PACKET_SAMPLES, RATE, START_US, Sent, speech
 from tests.streams.written import (
@@ -47,7 +41,6 @@ from tests.streams.written import (
     stored,
     write,
 )
-from tests.waiting import wait_until
 
 
 def write_file(
@@ -160,28 +153,6 @@ class Write(TestCase):
         )
 
 
-class Coverage(TestCase):
-    def test_a_socket_that_is_over_marks_its_call_to_be_judged(self) -> None:
-        handshake = handshake_of()
-        state = write_file(records_of(speech(50)), handshake)
-        self.assertFalse(CallCoverage.objects.exists())
-        second = structs.replace(handshake, sequence=1)
-        write_file([Closed(START_US + 9_000_000, 1000)], second, state)
-        row = CallCoverage.objects.get()
-        self.assertEqual(row.call_connection_id, handshake.call_connection_id)
-        self.assertEqual(row.verdict, "unknown")
-        self.assertIsNotNone(row.due_at)
-
-    def test_audio_that_is_sealed_late_marks_a_judged_call_again(self) -> None:
-        handshake = handshake_of()
-        ids = (handshake.call_connection_id, handshake.correlation_id)
-        CallCoverage.objects.create(
-            id=coverage_id_of(*ids), call_connection_id=ids[0], started_at=NOW, judged_at=NOW
-        )
-        write_file(records_of(speech(50)), handshake)
-        self.assertIsNotNone(CallCoverage.objects.get().due_at)
-
-
 class Announce(TestCase):
     def test_an_open_socket_has_rows_and_is_live(self) -> None:
         handshake = handshake_of(connected_us=(timezone.now() - EPOCH) // timedelta(microseconds=1))
@@ -283,111 +254,6 @@ class Batches(TestCase):
         rows.announce(Announcement(one, [open_facts(one)], ["p"]) for one in sockets)
         self.assertEqual(Call.objects.get().started_at, from_microseconds(START_US))
         self.assertEqual((Subscription.objects.count(), Participant.objects.count()), (3, 1))
-
-
-class Overlaps(TransactionTestCase):
-    def test_with_overlapping_audio_nothing_is_written(self) -> None:
-        first = handshake_of()
-        write(first, [segment(0, 100)])
-        before = everything()
-        for start in (-50, 0, 50, 99):
-            with self.assertRaises(OverlapFound):
-                write(later(first, 1), [segment(start, 100, fill=2)])
-            self.assertEqual(everything(), before)
-
-    def test_adjacent_audio_and_audio_of_another_voice_is_written(self) -> None:
-        first = handshake_of()
-        write(first, [segment(0, 100)])
-        write(
-            later(first, 1),
-            [segment(-100, 100, 2), segment(100, 100, 3), segment(0, 100, 4, raw_id="q")],
-        )
-        self.assertEqual(Segment.objects.count(), 4)
-
-    def test_of_two_simultaneous_writers_the_second_sees_the_first(self) -> None:
-        """The first has inserted but not committed when the second begins."""
-        first = handshake_of()
-        second = SecondWriter(later(first, 1))
-        for handshake in (first, second.handshake):
-            announce(handshake, [open_facts(handshake)], [])
-        write_participants = participants.write
-
-        def start_second(heard: Any) -> None:
-            write_participants(heard)
-            if threading.current_thread() is not second:
-                second.start()
-                self.assertFalse(second.queried.wait(0.3), "it must wait for our commit")
-
-        with (
-            patch.object(participants, "write", start_second),
-            patch.object(queries, "sockets_of", second.sockets_of),
-        ):
-            write(first, [segment(0, 100)])
-            second.join(30)
-        self.assertEqual((len(second.errors), Segment.objects.count()), (1, 1))
-
-
-class SecondWriter(threading.Thread):
-    """Writes overlapping audio of another socket; `queried` is set once it has seen the rows."""
-
-    def __init__(self, handshake: Handshake) -> None:
-        super().__init__()
-        self.handshake = handshake
-        self.queried = threading.Event()
-        self.errors: list[OverlapFound] = []
-        self._sockets_of = queries.sockets_of
-
-    def run(self) -> None:
-        try:
-            write(self.handshake, [segment(50, 100, fill=2)])
-        except OverlapFound as error:
-            self.errors.append(error)
-        finally:
-            self.queried.set()
-            connections.close_all()
-
-    def sockets_of(self, call_ids: Collection[str]) -> list[Socket]:
-        found = self._sockets_of(call_ids)
-        if threading.current_thread() is self:
-            self.queried.set()
-        return found
-
-
-@skipUnlessDBFeature("has_select_for_no_key_update")  # SQLite has one writer at a time
-class Deadlocks(TransactionTestCase):
-    def test_two_that_create_the_same_calls_in_opposite_order_do_not_deadlock(self) -> None:
-        """A third transaction creates the middle call: both have begun, and neither can end."""
-        ours = sorted(
-            (handshake_of(f"call-{number}") for number in range(3)), key=lambda one: one.call_id
-        )
-        theirs = [later(handshake, 1) for handshake in reversed(ours)]
-        errors: list[DatabaseError] = []
-
-        def write_all(handshakes: list[Handshake]) -> None:
-            try:
-                rows.write([addition(one, voices=["p"]) for one in handshakes], NOW)
-            except DatabaseError as error:
-                errors.append(error)
-            finally:
-                connections.close_all()
-
-        threads = [
-            threading.Thread(target=write_all, args=(handshakes,)) for handshakes in (ours, theirs)
-        ]
-        with transaction.atomic():
-            Call.objects.create(id=ours[1].call_id, started_at=NOW)
-            for thread in threads:
-                thread.start()
-            wait_until(self.both_wait, what=lambda: "two waiting processes")
-            transaction.set_rollback(True)
-        for thread in threads:
-            thread.join()
-        self.assertEqual((errors, Subscription.objects.count()), ([], 6))
-
-    def both_wait(self) -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
-            return bool(cursor.fetchone() == (2,))
 
 
 class Ids(TestCase):
