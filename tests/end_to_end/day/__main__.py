@@ -25,7 +25,7 @@ def main() -> int:
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
-    from tests.end_to_end.day import day
+    from tests.end_to_end.day import comparison, day
     from tests.end_to_end.day.plan import planned
 
     plan = planned(options.calls, options.minutes * 60, options.seed)
@@ -38,7 +38,7 @@ def main() -> int:
     ):
         outcomes = day.play(site, plan, print)
         day.wait_until_judged(site, outcomes)
-        problems = day.compare(site, outcomes)
+        problems = comparison.compare(site, outcomes)
         print("\n".join(day.summary(site, outcomes)))
     for problem in problems:
         print("WRONG", problem)

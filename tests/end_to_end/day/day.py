@@ -1,4 +1,4 @@
-"""Plays a day against servers behind nginx, and compares what coverage says with what was planted.
+"""Plays a day against servers behind nginx; `comparison` compares what coverage says with the plan.
 
 with installation() as site:
     outcomes = play(site, planned(...))
@@ -12,7 +12,6 @@ import json
 import re
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -35,9 +34,6 @@ DELAY_SECONDS = 4.0
 
 JUDGED_SECONDS = 90.0
 """Longest time until everything is judged."""
-
-TOLERANCE_SECONDS = 0.25
-"""Of missing time per call: the clocks are the same, but a socket is noticed some packets later."""
 
 
 @dataclass(frozen=True)
@@ -168,68 +164,6 @@ def wait_until_judged(site: Site, outcomes: Sequence[Outcome]) -> None:
         if all(found.get(name) == verdict for name, verdict in wanted.items()):
             return
         time.sleep(1.0)
-
-
-def compare(site: Site, outcomes: Sequence[Outcome]) -> list[str]:
-    """Returns a line for each difference between what was planted and what REST, the page and the
-    metrics say.
-    """
-    begin, end = range_of(outcomes)
-    rows = {row["call_connection_id"]: row for row in site.rows(begin, end)}
-    problems = [
-        problem
-        for outcome in outcomes
-        for problem in differences(outcome, rows.get(outcome.call.connection_id))
-    ]
-    problems += _totals(site, outcomes, begin, end)
-    unknown = set(rows) - {outcome.call.connection_id for outcome in outcomes}
-    return problems + [f"{name} was not planted" for name in sorted(unknown)]
-
-
-def differences(outcome: Outcome, row: Mapping[str, Any] | None) -> Iterator[str]:
-    """Yields what is wrong with the coverage of one call."""
-    call = outcome.call
-    name = f"{call.connection_id} ({call.kind})"
-    if row is None:
-        yield f"{name}: unknown"
-        return
-    if row["verdict"] != call.verdict:
-        yield f"{name}: {row['verdict']} instead of {call.verdict}"
-    if abs(row["missing_seconds"] - outcome.missing_seconds) > TOLERANCE_SECONDS:
-        yield f"{name}: {row['missing_seconds']} s missing, not {outcome.missing_seconds:.2f}"
-    expected = outcome.disconnected_at - outcome.connected_at
-    if call.kind is not Kind.UNREPORTED and abs(row["expected_seconds"] - expected) > 0.1:
-        yield f"{name}: {row['expected_seconds']} s expected, not {expected:.2f}"
-    reasons = {one["reason"] for one in row["missing"]}
-    if reasons != {reason for _, _, reason in outcome.missing}:
-        yield f"{name}: missing because of {sorted(reasons)}"
-    for one, (began, ended, _) in zip(row["missing"], outcome.missing, strict=False):
-        for text, moment in ((one["started_at"], began), (one["ended_at"], ended)):
-            if abs(datetime.fromisoformat(text).timestamp() - moment) > TOLERANCE_SECONDS:
-                yield f"{name}: missing at {text}, not at {moment}"
-
-
-def _totals(
-    site: Site, outcomes: Sequence[Outcome], begin: datetime, end: datetime
-) -> Iterator[str]:
-    verdicts = Counter(outcome.call.verdict for outcome in outcomes)
-    report = site.json("/api/v1/coverage/", **{"from": begin.isoformat(), "to": end.isoformat()})
-    for verdict in ("complete", "partial", "missing", "unexpected"):
-        if report["calls"][verdict] != verdicts[verdict]:
-            yield f"REST: {report['calls'][verdict]} {verdict}, not {verdicts[verdict]}"
-    missing: Counter[str] = Counter()
-    for outcome in outcomes:
-        for began, ended, reason in outcome.missing:
-            missing[reason] += ended - began  # type: ignore[assignment]  # seconds
-    found = report["seconds"]["missing"]
-    for reason in {*missing, *found}:
-        count = sum(reason in {one[2] for one in outcome.missing} for outcome in outcomes)
-        if abs(found.get(reason, 0) - missing[reason]) > TOLERANCE_SECONDS * max(1, count):
-            yield f"REST: {found.get(reason, 0)} s {reason}, not {missing[reason]:.2f}"
-    page = re.sub(r"<[^>]+>", " ", site.get("/coverage/").decode())
-    for number in (len(outcomes), verdicts["complete"], verdicts["missing"]):
-        if str(number) not in page:
-            yield f"the page does not say {number}"
 
 
 def summary(site: Site, outcomes: Sequence[Outcome]) -> Iterator[str]:
