@@ -11,11 +11,15 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from calls.live.messages import CallData, RecorderState
-from calls.models import Call, Participant, RecorderProcess, database_now
+from calls.models import Call, Participant, RecorderProcess, RefusedHandshake, database_now
 from calls.serializers import CallSerializer
 from calls.times import iso_text
 
 MAX_PROCESSES = 100
+HOUR = timedelta(hours=1)
+MAX_REFUSALS = 2_000
+"""Rows of refusals that are added up: in a flood there are more, and the number is too low."""
+
 NAMED_WITHIN = timedelta(seconds=20)
 """Several times the interval at which dashboards ask: a transaction may commit late."""
 MAX_NAMES = 1_000
@@ -40,25 +44,45 @@ def recent_names() -> list[tuple[str, str, str]]:
     return [(str(call), str(participant), name) for call, participant, name in rows]
 
 
-def recorder_state(now: datetime) -> RecorderState:
-    """Returns the state of all recorders. `now`: the time of this host. Raises `django.db.Error`
-    if the database is unreachable.
+def recorder_rows() -> list[RecorderProcess]:
+    """Returns all recorders. Raises `django.db.Error` if the database is unreachable."""
+    return list(RecorderProcess.objects.all()[:MAX_PROCESSES])
+
+
+def recorder_state(now: datetime, rows: Sequence[RecorderProcess] | None = None) -> RecorderState:
+    """Returns the state of all recorders. `now`: the time of this host; `rows`: those of
+    `recorder_rows`, if they have been read. Raises `django.db.Error` if the database is
+    unreachable.
     """
-    rows = list(RecorderProcess.objects.all()[:MAX_PROCESSES])
+    rows = recorder_rows() if rows is None else rows
     silent = [row for row in rows if row.is_silent(now)]
     # The row of an older version stays when its process is stopped, so it proves nothing.
     says_goodbye = [row for row in silent if row.refusals is not None]
     missing = [row.seen_at for row in says_goodbye if not _is_replaced(row, rows)]
     refused = {
-        side: dict(sum((Counter((row.refusals or {}).get(side, {})) for row in rows), Counter()))
+        side: sum((Counter((row.refusals or {}).get(side, {})) for row in rows), Counter())
         for side in ("from_acs", "others")
     }
+    for reason, from_acs, count in _refused_elsewhere(rows, now):
+        refused["from_acs" if from_acs else "others"][reason] += count
     return {
         "reporting": len(rows) - len(silent),
         "silent_since": iso_text(min(missing)) if missing else None,
         "unseen": _unseen(rows, now),
-        "refused": {"from_acs": refused["from_acs"], "others": refused["others"]},
+        "refused": {"from_acs": dict(refused["from_acs"]), "others": dict(refused["others"])},
     }
+
+
+def _refused_elsewhere(
+    recorders: Sequence[RecorderProcess], now: datetime
+) -> list[tuple[str, bool, int]]:
+    """Returns the refusals of the last hour by processes without a recorder, which have rows only:
+    reason, whether from ACS, count. A recorder that was stopped is one of them. Index:
+    refusal_last_at.
+    """
+    rows = RefusedHandshake.objects.filter(last_at__gt=now - HOUR)
+    others = rows.exclude(process__in=[row.pk for row in recorders]).order_by("-last_at")
+    return list(others.values_list("reason", "from_acs", "count")[:MAX_REFUSALS])
 
 
 def _unseen(rows: Sequence[RecorderProcess], now: datetime) -> int:

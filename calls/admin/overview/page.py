@@ -5,7 +5,7 @@ constant number of queries.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 from calls.admin.overview import sizes
 from calls.admin.overview.configuration import groups
 from calls.live.messages import RecorderState
-from calls.live.stored import recorder_state
+from calls.live.stored import recorder_rows, recorder_state
 from calls.models import DiscardedAudio, FailedJournal, RecorderProcess
 from calls.search import uuid_in
 from calls.storage import deletion
@@ -34,7 +34,6 @@ BEHIND_SEGMENTS = 6
 agree.
 """
 MAX_FAILED = 20
-MAX_PROCESSES = 100
 MAX_COUNTED = 10_000
 
 
@@ -53,13 +52,13 @@ class Disk:
 @permission_required(SEE, raise_exception=True)
 def overview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    tables = sizes.tables()
+    tables, recorders = sizes.tables(), recorder_rows()
     failed = list(FailedJournal.objects.all()[: MAX_FAILED + 1])
     context = {
         **admin.site.each_context(request),
         "title": "Overview",
-        "processes": list(_processes(now)),
-        "unseen": (state := recorder_state(now))["unseen"],
+        "processes": list(_processes(recorders, now)),
+        "unseen": (state := recorder_state(now, recorders))["unseen"],
         "refused": _refused(state),
         "failed": failed[:MAX_FAILED],
         "has_more_failed": len(failed) > MAX_FAILED,
@@ -109,8 +108,8 @@ def sweep(request: HttpRequest) -> HttpResponse:
     return redirect("admin-overview")
 
 
-def _processes(now: datetime) -> Iterator[dict[str, Any]]:
-    for row in RecorderProcess.objects.all()[:MAX_PROCESSES]:
+def _processes(rows: Iterable[RecorderProcess], now: datetime) -> Iterator[dict[str, Any]]:
+    for row in rows:
         yield {
             "row": row,
             "is_silent": row.is_silent(now),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import patch
 
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
+from calls.live import stored
 from calls.live.messages import NO_RECORDERS
 from calls.live.stored import recorder_state
 from calls.models import SILENT_AFTER
 from calls.times import iso_text
-from tests.calls.rows import make_process
+from tests.calls.rows import make_process, make_refusal
 
 
 class Recorders(TestCase):
@@ -73,3 +75,22 @@ class Recorders(TestCase):
             recorder_state(self.now)["refused"],
             {"from_acs": {"expired": 3, "no_keys": 1}, "others": {"no_header": 7}},
         )
+
+    def test_refusals_of_processes_without_a_recorder_are_counted_by_their_rows(self) -> None:
+        recorder = make_process(refusals={"from_acs": {"expired": 1}, "others": {}})
+        own = {"first_at": self.now, "last_at": self.now}
+        make_refusal(process=recorder.pk, reason="expired", **own)  # counted already
+        make_refusal(reason="wrong_role", count=3, **own)
+        make_refusal(reason="wrong_role", from_acs=False, **own)
+        old = self.now - timedelta(minutes=61)
+        make_refusal(reason="wrong_role", first_at=old, last_at=old)
+        self.assertEqual(
+            recorder_state(self.now)["refused"],
+            {"from_acs": {"expired": 1, "wrong_role": 3}, "others": {"wrong_role": 1}},
+        )
+
+    def test_few_rows_of_a_flood_are_added_up(self) -> None:
+        for _ in range(3):
+            make_refusal(reason="wrong_role", first_at=self.now, last_at=self.now)
+        with patch.object(stored, "MAX_REFUSALS", 2):
+            self.assertEqual(recorder_state(self.now)["refused"]["from_acs"], {"wrong_role": 2})
