@@ -33,7 +33,7 @@ def make_coverage(verdict: str, started_at: datetime, connection: str = "connect
 
 @override_settings(DIGEST_MAIL=["boss@example.com"], DIGEST_HOUR=7, DIGEST_ZONE="Europe/Berlin")
 class Digests(TransactionTestCase):
-    """Not in a transaction: the connection is given back before the mail is sent."""
+    """Transactions are real: the connection is given back before the mail is sent."""
 
     def test_are_sent_once_a_day_from_their_hour_on(self) -> None:
         self.assertFalse(send_if_due(SEVEN - timedelta(seconds=1)))

@@ -1,4 +1,4 @@
-"""How long events of ACS are kept: with their call, or for a month without one."""
+"""Retention of events of ACS: with their call, or for a month without one."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Receiver:
-    """`with Receiver() as receiver:`; `answer` may be replaced at any time."""
+    """A server in `with Receiver() as receiver:`; `answer` may be replaced at any time."""
 
     def __init__(self, certificate: Path | None = None) -> None:
         self._server = Server(("127.0.0.1", 0), Handler)
