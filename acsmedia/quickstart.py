@@ -84,6 +84,7 @@ def prepare_environment() -> None:
     _set_secret("SECRET_KEY", data_dir / "secret_key")
     if os.environ["ACS_AUTH"] == "token":
         _set_secret("ACS_STREAM_TOKEN", data_dir / "stream_token")
+    _set_secret("ACS_EVENTS_TOKEN", data_dir / "events_token")
     try:
         import_module(os.environ["DJANGO_SETTINGS_MODULE"])
     except (EnvError, ValueError) as error:
@@ -144,7 +145,8 @@ def demo_command(host: str, port: int) -> list[str]:
     """Plays three spoken calls in a loop; the simulator reads the token from the settings."""
     simulate = [sys.executable, str(ROOT / "manage.py"), "simulate"]
     url = f"ws://{address(host, port)}/ws/acs/media"
-    return [*simulate, "--url", url, "--voices", "--loop", "--stagger", "3"]
+    events = f"http://{address(host, port)}/webhooks/acs/events"
+    return [*simulate, "--url", url, "--events", events, "--voices", "--loop", "--stagger", "3"]
 
 
 def check_port_is_free(host: str, port: int) -> None:
@@ -220,8 +222,7 @@ def greeting(host: str, port: int, password: str, *, demo: bool) -> str:
     from django.conf import settings
 
     url = f"http://{address(host, port)}"
-    token = settings.ACS_STREAM_TOKEN
-    query = f"?token={quote(token, safe='')}" if token else ""
+    media = f"ws://{address(host, port)}/ws/acs/media"
     password = password or f"unchanged since the first start; to set a new one: {NEW_PASSWORD}"
     lines = [
         "",
@@ -233,11 +234,16 @@ def greeting(host: str, port: int, password: str, *, demo: bool) -> str:
         f"  password      {password}",
         f"  admin         {url}/admin/",
         f"  REST          {url}/api/docs/   (create a token: {NEW_REST_TOKEN})",
-        f"  ACS endpoint  ws://{address(host, port)}/ws/acs/media{query}",
+        f"  ACS endpoint  {media}{_query(settings.ACS_STREAM_TOKEN)}",
+        f"  ACS events    {url}/webhooks/acs/events{_query(settings.ACS_EVENTS_TOKEN)}",
     ]
     if demo:
         lines += ["", "Three spoken calls play in a loop; the first is ready within a minute."]
     return "\n".join([*lines, "", "Press Ctrl-C to stop.", "", ""])
+
+
+def _query(token: str) -> str:
+    return f"?token={quote(token, safe='')}" if token else ""
 
 
 def reachable(host: str) -> str:

@@ -16,6 +16,7 @@ In reading order:
     plan.py          everything a run needs, as one value
     report.py        the packets sent, and the end of each call
     pacing.py        absolute deadlines on the monotonic clock
+    events.py        EDGE  events about a call: its beginning and its end
     call.py          EDGE  one call: its sockets from the first handshake to the close
     play.py          EDGE  all calls of a plan; used by the command and the end-to-end tests
     options.py       options of the command line

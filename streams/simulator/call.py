@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from streams.simulator import wire
+from streams.simulator.events import Reporter
 from streams.simulator.pacing import Pace
 from streams.simulator.plan import Plan, PlannedCall
 from streams.simulator.report import GOOD_CLOSE, CallReport, VoiceReport
@@ -54,6 +55,7 @@ class CallPlayer:
             self.metadata.sample_rate,
             [VoiceReport(voice) for voice in call.script.voices],
         )
+        self._events = Reporter(plan, call)
         self._socket: ClientConnection | None = None
         self._away_until_us = 0  # of the call: packets before that were lost in a restart
 
@@ -82,6 +84,8 @@ class CallPlayer:
         finally:
             self.report.seconds = asyncio.get_running_loop().time() - began
             self.report.playing = False
+            await self._events.ended()
+            self.report.problem = self.report.problem or self._events.problem
             await asyncio.to_thread(self.report.finalize, hashed=self.plan.hashes)
 
     async def _play(self, run: Pace) -> None:
@@ -188,6 +192,7 @@ class CallPlayer:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
         self.report.sockets += 1
+        self._events.started()
         await self._announce()
 
     async def _connect(self) -> ClientConnection:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from streams.simulator.errors import BadPlan
 from streams.simulator.plan import Plan, PlannedCall, new_id
@@ -41,11 +42,20 @@ class _Cast:
     seconds: float | None
 
 
-def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str = "") -> Plan:
+def plan_of(
+    options: dict[str, Any],
+    *,
+    stream_token: str = "",
+    events_token: str = "",
+    resource_id: str = "",
+) -> Plan:
     """Returns the plan for the parsed options. Raises `BadPlan`.
 
-    `stream_token` and `resource_id` are the defaults of `--token` and `--jwt-audience`.
+    `stream_token`, `events_token` and `resource_id` are the defaults of `--token`, `--events-token`
+    and `--jwt-audience`.
     """
+    if options["events"] and urlsplit(options["events"]).scheme not in ("http", "https"):
+        raise BadPlan(f"--events: {options['events']} is not an address with http:// or https://")
     signer = None
     if options["jwt_key"] is not None:
         audience = options["jwt_audience"] or resource_id
@@ -61,6 +71,8 @@ def plan_of(options: dict[str, Any], *, stream_token: str = "", resource_id: str
         headers=tuple(options["header"]),
         name_calls=not options["no_headers"],
         token=stream_token if options["token"] is None else options["token"],
+        events_url=options["events"],
+        events_token=events_token if options["events_token"] is None else options["events_token"],
         signer=signer,
         drop=options["drop"],
         loop=options["loop"],

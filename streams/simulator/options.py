@@ -168,6 +168,12 @@ GROUPS: dict[str, dict[str, Settings]] = {
         "--no-headers": _flag("send neither of the two x-ms- headers"),
         "--header": _repeatable(type=_header, metavar="NAME=VALUE", help="an additional header"),
         "--token": _option(help="?token= of the address (default: ACS_STREAM_TOKEN; '' for none)"),
+        "--events": _option(
+            default="", metavar="URL", help="report the calls to this address, as Event Grid does"
+        ),
+        "--events-token": _option(
+            help="?token= of --events (default: ACS_EVENTS_TOKEN; '' for none)"
+        ),
         "--jwt-key": _option(
             type=Path, metavar="FILE", help="RSA private key (PEM): send a JWT signed with it"
         ),

@@ -41,7 +41,7 @@ class Plan:
     `wait_seconds` limits the retries of an address that does not answer; `restart_seconds` those of
     a server that has closed a socket with 1012 to restart: as ACS does, a new socket continues the
     call. `hashes` adds the hashes
-    of the PCM sent to the report.
+    of the PCM sent to the report. Events about the calls go to `events_url`, "" for none.
     """
 
     url: str
@@ -50,6 +50,8 @@ class Plan:
     headers: tuple[tuple[str, str], ...] = ()
     name_calls: bool = True
     token: str = ""
+    events_url: str = ""
+    events_token: str = ""
     signer: Signer | None = None
     drop: bool = False
     loop: bool = False
@@ -63,6 +65,13 @@ class Plan:
     @property
     def address(self) -> str:
         """`url`, with the stream token in its query string if there is one."""
-        if not self.token:
-            return self.url
-        return f"{self.url}{'&' if '?' in self.url else '?'}token={quote(self.token, safe='')}"
+        return _with_token(self.url, self.token)
+
+    @property
+    def events_address(self) -> str:
+        """`events_url`, with the secret of events in its query string if there is one."""
+        return _with_token(self.events_url, self.events_token) if self.events_url else ""
+
+
+def _with_token(url: str, token: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}token={quote(token, safe='')}" if token else url

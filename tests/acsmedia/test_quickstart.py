@@ -136,14 +136,16 @@ class StartAndStopTests(TestCase):
         files = [
             self.site.data_dir / "secret_key",
             self.site.data_dir / "stream_token",
+            self.site.data_dir / "events_token",
         ]
         with self.site.started(OPERATOR_PASSWORD="the-first-one") as (_, printed):
             self.assertEqual("the-first-one", password_in(printed))
             before = [file.read_text() for file in files]
-            self.assertEqual([0o600, 0o600], [file.stat().st_mode & 0o777 for file in files])
+            self.assertEqual([0o600] * 3, [file.stat().st_mode & 0o777 for file in files])
         with self.site.started(OPERATOR_PASSWORD="another-one") as (_, printed):
             self.assertIn("unchanged since the first start", password_in(printed))
             self.assertIn(f"/ws/acs/media?token={before[1]}", printed)
+            self.assertIn(f"/webhooks/acs/events?token={before[2]}", printed)
             self.assertEqual(before, [file.read_text() for file in files])
             logged_in(self.site.url, "the-first-one")
 
@@ -155,6 +157,9 @@ class StartAndStopTests(TestCase):
                 printed = log.read_text() if log.exists() else "not started"
                 self.assertLess(time.monotonic(), deadline, printed)
                 time.sleep(0.2)
+            while self.reported_calls() < 3:
+                self.assertLess(time.monotonic(), deadline, self.site.data_dir)
+                time.sleep(0.2)
         self.assertIn("3 calls", log.read_text())
 
     def test_sigterm_stops_the_server(self) -> None:
@@ -164,11 +169,15 @@ class StartAndStopTests(TestCase):
         self.assertFalse(answers(self.site.port))
 
     def open_streams(self) -> int:
+        return self.metric(r'handshakes_total\{outcome="accepted"\}')
+
+    def reported_calls(self) -> int:
+        return self.metric(r'events_received_total\{source="event_grid",type="CallStarted"\}')
+
+    def metric(self, pattern: str) -> int:
         with build_opener().open(f"{self.site.url}/metrics") as answer:
-            accepted = re.search(
-                r'handshakes_total\{outcome="accepted"\} (\d+)', answer.read().decode()
-            )
-        return int(accepted[1]) if accepted else 0
+            found = re.search(rf"{pattern} (\d+)", answer.read().decode())
+        return int(found[1]) if found else 0
 
     def test_a_port_in_use_is_reported_before_anything_is_created(self) -> None:
         with socket.create_server(("127.0.0.1", self.site.port)):

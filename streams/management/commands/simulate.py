@@ -43,6 +43,7 @@ class Command(BaseCommand):
             plan = plan_of(
                 options,
                 stream_token=settings.ACS_STREAM_TOKEN,
+                events_token=settings.ACS_EVENTS_TOKEN,
                 resource_id=settings.ACS_RESOURCE_ID,
             )
         except BadPlan as error:

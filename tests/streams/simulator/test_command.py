@@ -32,10 +32,10 @@ from streams.simulator.scenario.schedule import Absence, Conversation
 from tests.streams.fake_recorder import FakeRecorder, recording
 
 
-def plan(*arguments: str, stream_token: str = "") -> Plan:
+def plan(*arguments: str, **tokens: str) -> Plan:
     parser = ArgumentParser()
     add_arguments(parser)
-    return plan_of(vars(parser.parse_args(arguments)), stream_token=stream_token)
+    return plan_of(vars(parser.parse_args(arguments)), **tokens)
 
 
 def script(*arguments: str, call: int = 0) -> Conversation:
@@ -142,6 +142,14 @@ class OptionsTests(Folder):
         url = "ws://host/ws?a=b"
         self.assertEqual(plan("--url", url, "--token", "x").address, f"{url}&token=x")
 
+    def test_events_have_the_secret_of_the_settings_unless_an_option_is_given(
+        self,
+    ) -> None:
+        url = ("--events", "http://host/events")
+        self.assertEqual(plan(events_token="s").events_address, "", "they are not sent unasked")
+        self.assertEqual(plan(*url, events_token="s").events_address, f"{url[1]}?token=s")
+        self.assertEqual(plan(*url, "--events-token", "", events_token="s").events_address, url[1])
+
     def test_the_demo_calls_are_two_people_each_of_the_same_length(self) -> None:
         found = plan("--voices").calls
         self.assertEqual(len(found), 3)
@@ -160,6 +168,7 @@ class OptionsTests(Folder):
             (["--reconnect", "2:5", "--reconnect", "4"], "--reconnect"),
             (["--jwt-key", "key.pem"], "--jwt-audience"),
             (["--jwt-key", "missing.pem", "--jwt-audience", "a"], "missing.pem"),
+            (["--events", "recorder/webhooks"], "--events"),
             (["missing.wav"], "missing.wav"),
             (["--replay", "missing", "--jitter", "5"], "jitter"),
             (["--replay", "missing"], "missing"),
