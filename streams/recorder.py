@@ -95,6 +95,9 @@ class Recorder:
     `SealerProcess`.
     """
 
+    _ticker: asyncio.Task[None] | None = None
+    _running: Running | None = None
+
     def __init__(
         self,
         spool_folder: Path,
@@ -123,9 +126,7 @@ class Recorder:
         self._totals, self._refusals = _Totals(), RefusalCounts()
         self._has_new_refusal = False  # from ACS, which the alarms have not seen yet
         self._streams: dict[Stream, float] = {}  # open streams -> start of their current file
-        self._ticker: asyncio.Task[None] | None = None
         self._requests = RequestListener(self.accept_request)
-        self._running: Running | None = None
 
     def start(self) -> None:
         """Claims a folder of the spool and starts the threads; does nothing if started. Raises

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from calls.identity import is_canary
 from calls.models import CallCoverage, coverage_id_of, database_now
@@ -22,6 +22,8 @@ AGAIN = timedelta(seconds=5)
 """From something late until the call is judged again: what comes with it is read with it."""
 
 RANGE_BATCH = 500
+
+EVERY = Q()
 
 
 class CallKey(NamedTuple):
@@ -57,20 +59,26 @@ def mark(
     """
     wanted, others, late = _by_id(keys), _by_id(known), _by_id(judged)
     _create(wanted)
-    if len(ids := {*wanted, *others, *late}) > 1:
-        lock(ids)
-    if wanted and _set_due(Q(id__in=wanted)) < len(wanted):
+    if sum(map(bool, (wanted, others, late))) > 1:  # one statement locks what it marks itself
+        lock({*wanted, *others, *late})
+    if wanted and _set_due(wanted) < len(wanted):
         _create(wanted)  # meanwhile the job has deleted a row: it knew of no call yet
     if others:
-        _set_due(Q(id__in=others))
+        _set_due(others)
     if late:
-        _set_due(Q(id__in=late, judged_at__isnull=False))
+        _set_due(late, Q(judged_at__isnull=False))
 
 
 def lock(ids: Collection[UUID]) -> None:
     """Locks the rows with these ids, in the order that all transactions keep."""
     rows = CallCoverage.objects.select_for_update(no_key=True).filter(id__in=ids)
     list(rows.order_by("id").values_list("id"))
+
+
+def _in_order(ids: Collection[UUID], condition: Q) -> QuerySet[CallCoverage, Any]:
+    """Returns a subquery that locks the rows in the order of `lock`: the limit keeps the order."""
+    rows = CallCoverage.objects.select_for_update(no_key=True).filter(condition, id__in=ids)
+    return rows.order_by("id").values("id")[: len(ids)]
 
 
 def _by_id(keys: Iterable[CallKey]) -> dict[UUID, CallKey]:
@@ -94,18 +102,17 @@ def mark_range(start: datetime, end: datetime) -> None:
     for first in range(0, len(ids), RANGE_BATCH):
         batch = ids[first : first + RANGE_BATCH]
         with transaction.atomic():
-            lock(batch)
-            _set_due(Q(id__in=batch))
+            _set_due(batch)
 
 
-def _set_due(condition: Q) -> int:
-    """Sets when to judge rows, and returns their number."""
+def _set_due(ids: Collection[UUID], condition: Q = EVERY) -> int:
+    """Sets when to judge the rows that meet the condition, and returns their number."""
     # Unconditional in what the job writes: an update that skipped a locked row by its former
     # `due_at` would be lost.
     first = database_now() + timedelta(seconds=settings.COVERAGE_DELAY_SECONDS)
     again = database_now() + min(AGAIN, timedelta(seconds=settings.COVERAGE_DELAY_SECONDS))
     due_at = Case(When(judged_at=None, then=first), default=again)
-    return CallCoverage.objects.filter(condition).update(
+    return CallCoverage.objects.filter(id__in=_in_order(ids, condition)).update(
         due_at=Case(When(Q(due_at=None) | Q(due_at__gt=due_at), then=due_at), default=F("due_at")),
         notify=Case(When(judged_at=None, then=Value(value=True)), default=F("notify")),
     )

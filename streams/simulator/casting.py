@@ -56,14 +56,6 @@ def plan_of(
     """
     if options["events"] and urlsplit(options["events"]).scheme not in ("http", "https"):
         raise BadPlan(f"--events: {options['events']} is not an address with http:// or https://")
-    signer = None
-    if options["jwt_key"] is not None:
-        audience = options["jwt_audience"] or resource_id
-        if not audience:
-            raise BadPlan(
-                "--jwt-key needs --jwt-audience (or ACS_RESOURCE_ID): the token is for one resource"
-            )
-        signer = Signer(read_key(options["jwt_key"]), options["jwt_kid"], audience)
     return Plan(
         url=options["url"],
         calls=_calls(options),
@@ -73,7 +65,7 @@ def plan_of(
         token=stream_token if options["token"] is None else options["token"],
         events_url=options["events"],
         events_token=events_token if options["events_token"] is None else options["events_token"],
-        signer=signer,
+        signer=_signer(options, resource_id),
         drop=options["drop"],
         loop=options["loop"],
         pause_seconds=options["pause"],
@@ -83,6 +75,17 @@ def plan_of(
         started_us=options["start_timestamp"],
         hashes=options["ledger"] is not None,
     )
+
+
+def _signer(options: dict[str, Any], resource_id: str) -> Signer | None:
+    if options["jwt_key"] is None:
+        return None
+    audience = options["jwt_audience"] or resource_id
+    if not audience:
+        raise BadPlan(
+            "--jwt-key needs --jwt-audience (or ACS_RESOURCE_ID): the token is for one resource"
+        )
+    return Signer(read_key(options["jwt_key"]), options["jwt_kid"], audience)
 
 
 def _calls(options: dict[str, Any]) -> tuple[PlannedCall, ...]:

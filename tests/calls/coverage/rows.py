@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.db import transaction
+
 from calls.coverage import due
 from calls.coverage.job.runner import judge
 from calls.models import Call, CallCoverage, CallEvent, ExpectedCall, coverage_id_of
@@ -32,7 +34,8 @@ def record(connection: str = CONNECTION, start: float = 0, end: float = 60, **va
 
 
 def mark(connection: str = CONNECTION, correlation: str = "", *, call: Call | None = None) -> None:
-    due.mark([due.CallKey(connection, correlation, START, call.id if call else None)])
+    with transaction.atomic():
+        due.mark([due.CallKey(connection, correlation, START, call.id if call else None)])
 
 
 def event(kind: str, seconds: float, connection: str = CONNECTION, **values: Any) -> CallEvent:
