@@ -26,7 +26,7 @@ ALARMS = {
     "acs_refused": "ACS is being refused: calls are not recorded",
     "canary_failed": "Canary call failed: recording may be broken",
     "calls_missing": "Calls were not recorded",
-    "webhook_failing": "A webhook endpoint does not answer",
+    "webhook_failing": "A webhook endpoint accepts no events",
 }
 """Alarm name -> text, true while the alarm is active and afterwards."""
 

@@ -1,4 +1,4 @@
-"""The alarm that endpoints have not answered for long. It is not sent to these endpoints."""
+"""The alarm that endpoints have accepted nothing for long. It is not sent to these endpoints."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FAILS_FOR = timedelta(minutes=15)
 
 
 def report_alarm(_stopping: Event) -> None:
-    """Raises the alarm while an enabled endpoint fails for `FAILS_FOR`, and clears it after its
-    next answer. A job; raises `django.db.Error`.
+    """Raises the alarm while an enabled endpoint fails for `FAILS_FOR`, and clears it after the
+    next event that it accepts. A job; raises `django.db.Error`.
     """
     alarm = active_alarm(timezone.now())
     alarms.report(ORIGIN, [alarm] if alarm else [])

@@ -142,8 +142,11 @@ class WebhookEndpointAdmin(_ModelAdmin):
     def state(self, endpoint: WebhookEndpoint) -> str:
         if not endpoint.is_enabled:
             return f"Disabled. {endpoint.disabled_reason}".strip()
-        if not endpoint.failures:
+        if not endpoint.failing_since:
             return "Enabled"
+        if not endpoint.failures:
+            since = display.moment(endpoint.failing_since)
+            return display.sentence("Answers, but has accepted no event since {}", since)
         paused = endpoint.paused_until and endpoint.paused_until > timezone.now()
         tried = display.moment(endpoint.paused_until) if paused else "soon"
         since = display.moment(endpoint.failing_since)

@@ -234,9 +234,7 @@ def _conclude(endpoint: WebhookEndpoint, delivery: WebhookDelivery, attempt: Att
         waiting = WebhookDelivery.objects.filter(endpoint=endpoint, status=WAITING)
         waiting.update(status=GIVEN_UP, finished_at=now, next_attempt_at=None)
     elif attempt.status is None or attempt.status in OF_THE_ENDPOINT:
-        if not endpoint.failures:
-            status, error = attempt.status, attempt.error
-            log.warning("webhook endpoint fails", endpoint=endpoint.pk, status=status, error=error)
+        _log_first_failure(endpoint, attempt)
         endpoint.failures += 1
         pause = _pause(endpoint.failures, attempt)
         row.update(
@@ -245,15 +243,23 @@ def _conclude(endpoint: WebhookEndpoint, delivery: WebhookDelivery, attempt: Att
             paused_until=database_now() + pause,
         )
         _postpone(delivery, pause)
-    else:
-        if endpoint.failures:
+    elif attempt.is_delivered:
+        if endpoint.failing_since:
             row.update(failures=0, failing_since=None, paused_until=None)
             failures = endpoint.failures
-            log.info("webhook endpoint answers again", endpoint=endpoint.pk, failures=failures)
-        if attempt.is_delivered:
-            _finish(delivery, DELIVERED)
-        else:
-            _postpone(delivery, _pause(delivery.attempts, attempt))
+            log.info("webhook endpoint accepts again", endpoint=endpoint.pk, failures=failures)
+        _finish(delivery, DELIVERED)
+    else:
+        _log_first_failure(endpoint, attempt)
+        since = endpoint.failing_since or now
+        row.update(failures=0, failing_since=since, paused_until=None)
+        _postpone(delivery, _pause(delivery.attempts, attempt))
+
+
+def _log_first_failure(endpoint: WebhookEndpoint, attempt: Attempt) -> None:
+    if endpoint.failing_since is None:
+        status, error = attempt.status, attempt.error
+        log.warning("webhook endpoint fails", endpoint=endpoint.pk, status=status, error=error)
 
 
 def _pause(failures: int, attempt: Attempt) -> timedelta:

@@ -13,7 +13,7 @@ from calls.models import OutgoingEvent, RaisedAlarm, WebhookDelivery, WebhookEnd
 from calls.notifications import care
 from calls.notifications.failing_webhooks import FAILS_FOR, report_alarm
 from calls.worker.jobs import JOBS
-from tests.calls.notifications.webhooks.receiver import Receiver, status
+from tests.calls.notifications.webhooks.receiver import Handler, Receiver, Request, status
 from tests.calls.notifications.webhooks.test_delivery import (
     DeliveryTests,
     add,
@@ -63,6 +63,27 @@ class FailingEndpoints(DeliveryTests):
             self.assertEqual(self.active(), [])
             self.assertEqual(RaisedAlarm.objects.count(), 1)
         self.assertIn(report_alarm, [job.run for job in JOBS])
+
+    def test_that_refuse_every_event_raise_it_too_and_one_refused_event_does_not(self) -> None:
+        with Receiver() as receiver:
+            make_endpoint(receiver.url)
+            for code in (400, 500):
+                receiver.reply(status(code))
+                add(str(code))
+                self.deliver()
+            fail_for(FAILS_FOR)
+            self.assertEqual(self.active(), ["webhook_failing"])
+            old = set(map(str, OutgoingEvent.objects.values_list("pk", flat=True)))
+            add("new")
+
+            def refuse_old(handler: Handler, request: Request) -> None:
+                handler.answer(400 if request.headers["webhook-id"] in old else 200)
+
+            receiver.reply(refuse_old)
+            self.deliver()
+            waiting = WebhookDelivery.objects.filter(status="waiting")
+            self.assertEqual(waiting.count(), 2)
+            self.assertEqual(self.active(), [])
 
     def test_are_not_told_of_their_own_failure_and_others_are(self) -> None:
         long_ago = timezone.now() - timedelta(hours=1)
