@@ -1,4 +1,4 @@
-"""The summary line counts every test by its result."""
+"""The summary line, the second pass, tests that hang, and tables after a test."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import sys
 import unittest
 from io import StringIO
 from unittest import SkipTest, TestCase
+
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.test import TransactionTestCase
 
 from tests.runner import Runner, closing_line
 
@@ -111,3 +116,18 @@ class HangTests(TestCase):
         )
         self.assertEqual(ended.returncode, 1)
         self.assertIn("hangs", ended.stderr)
+
+
+class EmptyTables(TransactionTestCase):
+    def test_after_a_test_are_all_but_those_that_migrate_fills(self) -> None:
+        known = {
+            model: set(model.objects.values_list("pk", flat=True))
+            for model in (ContentType, Permission)
+        }
+        Group.objects.create(name="of this test").permissions.set(Permission.objects.all())
+        call_command("flush", interactive=False, verbosity=0)  # as after each test
+        self.assertFalse(Group.objects.exists())
+        self.assertFalse(Group.permissions.through.objects.exists())
+        for model, ids in known.items():
+            self.assertTrue(ids)
+            self.assertEqual(set(model.objects.values_list("pk", flat=True)), ids)
