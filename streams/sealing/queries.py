@@ -25,7 +25,7 @@ from calls.models.continuations import going_on, latest_calls
 from calls.times import from_microseconds, to_microseconds
 from streams.journal.records import Handshake
 from streams.sealing.digest import SealedSegment
-from streams.sealing.overlaps.open_time import STEP_US
+from streams.sealing.overlaps.open_time import STEP_US, TOUCH_US
 from streams.sealing.overlaps.other_clock import OtherRow
 from streams.sealing.overlaps.placement import FAR_US, Move, Stored
 from streams.timeline.arrival import ArrivalClock
@@ -287,15 +287,15 @@ def _stored(segment_id: UUID, stream_id: UUID, stamps: Any, *values: Any) -> Sto
 
 
 def open_beside(handshake: Handshake, until_us: int | None) -> dict[str, int | None]:
-    """Returns the other sockets of the call that were open while a socket was: from its handshake
-    to `until_us`; None: it still is. And when they ended, if they have.
+    """Returns the other sockets of the call that were open while a socket was, or touch it: from
+    its handshake to `until_us`; None: it still is. And when they ended, if they have.
     """
     sockets = Subscription.objects.filter(call_id=handshake.call_id).order_by()
     sockets = sockets.exclude(stream_id=handshake.stream_id).exclude(
-        disconnected_at__lte=from_microseconds(handshake.connected_at_us)
+        disconnected_at__lt=from_microseconds(handshake.connected_at_us - TOUCH_US)
     )
     if until_us is not None:
-        sockets = sockets.filter(connected_at__lt=from_microseconds(until_us))
+        sockets = sockets.filter(connected_at__lte=from_microseconds(until_us + TOUCH_US))
     return {
         str(stream_id): None if ended_at is None else to_microseconds(ended_at)
         for stream_id, ended_at in sockets.values_list("stream_id", "disconnected_at")
@@ -306,8 +306,8 @@ def axes_of(handshakes: Collection[Handshake]) -> list[Timeline]:
     """Returns the axis of each call before this file, as the database has it; empty without audio.
 
     It contains the end of each track, so that time without a socket is a gap and no audio overlaps.
-    Only sockets that were closed before this one opened count: `overlaps` handles those open at the
-    same time.
+    Only sockets that were closed before this one opened count: `overlaps` handles those that were
+    open at the same time, or touch it.
     """
     if not handshakes:
         return []
@@ -373,7 +373,7 @@ def _before(handshake: Handshake, position: int | None) -> Q:
     connected_at = from_microseconds(handshake.connected_at_us)
     earlier = Q(
         subscription__connected_at__lt=connected_at,
-        subscription__disconnected_at__lte=connected_at,
+        subscription__disconnected_at__lt=from_microseconds(handshake.connected_at_us - TOUCH_US),
     )
     if position is not None:  # as in `connected_before`
         earlier |= Q(

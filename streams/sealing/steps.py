@@ -52,6 +52,7 @@ from streams.sealing.digest import (
     load_state,
 )
 from streams.sealing.overlaps.changes import read_pcm
+from streams.sealing.overlaps.open_time import TOUCH_US
 from streams.sealing.overlaps.other_clock import place_again, rows_off
 from streams.sealing.overlaps.placement import Move, Placement, Stored, without_overlaps
 from streams.sealing.overlaps.rates import separate_rates
@@ -228,8 +229,8 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
     """Continues the call's axis from the file that its previous socket left; False without one.
 
     Ignores an axis that this socket left itself: the crash came before the journal was deleted. Of
-    a socket that was still open, only the clocks are continued: packets of this one may belong
-    before its end.
+    a socket that was still open, or touches this one, only the clocks are continued: packets of
+    this one may belong before its end.
     """
     assert file.handshake, "the caller has checked it"
     left = _read_state(spool_folder / spool.AXES / file.handshake.call_id)
@@ -239,7 +240,7 @@ def _continue_axis(file: SealJob, spool_folder: Path) -> bool:
     if not queries.connected_before(left.handshake, file.handshake):
         return False
     continue_axis(file.state, left)
-    if (left.ended_us or 0) > file.handshake.connected_at_us:
+    if (left.ended_us or 0) >= file.handshake.connected_at_us - TOUCH_US:
         left.timeline.tracks = {
             raw_id: Track(track.sample_rate, shift_us=track.shift_us)
             for raw_id, track in left.timeline.tracks.items()

@@ -18,7 +18,7 @@ from streams.timeline.timeline import Gap
 from tests.settings import STORAGES
 from tests.simulation import mutations
 from tests.simulation.judge import judged
-from tests.simulation.plan import HOUR, KINDS, SECOND, Fault, Plan, Spurt, Voice, plan_of
+from tests.simulation.plan import HOUR, KINDS, PACKET_US, SECOND, Fault, Plan, Spurt, Voice, plan_of
 from tests.simulation.recorder import Recorder, Stored, digested
 from tests.simulation.report import Totals, table
 from tests.simulation.runs import simulate
@@ -270,6 +270,33 @@ class TheLawsHold(DatabaseTestCase):
         self.assertEqual([(one.seed, one.texts) for one in totals.failures], [])
         self.assertEqual(totals.calls, len(SEEDS))
         self.assertGreater(totals.with_rows, len(SEEDS) // 20)
+
+
+@tag("once")
+@override_settings(STORAGES=MEMORY)
+class TwoSockets(DatabaseTestCase):
+    """Calls that once broke a law, as small as possible: seed, speech of one voice, faults."""
+
+    def assert_laws(self, seed: int, spurts: tuple[Spurt, ...], *faults: Fault) -> None:
+        call = replace(plan(*faults, voices=(Voice("8:acs:a", 0, spurts),)), seed=seed)
+        length_us = max(one.start_us + one.packets * PACKET_US for one in spurts)
+        outcome = tried(replace(call, length_us=length_us, with_rows=True))
+        self.assertEqual(outcome.violations, [])
+
+    def test_that_touch_after_a_stall_of_the_network(self) -> None:
+        faults = Fault("network", 6_144_260, 4_788_691), Fault("split", 7_506_194, 4_605_556)
+        split = replace(faults[1], seed=320_557_589)
+        self.assert_laws(8106057, (Spurt(7_521_957, 11),), faults[0], split)
+
+    def test_of_which_one_goes_on_between_equal_packets_in_its_next_file(self) -> None:
+        twin = Fault("twin", 623_422, 4_124_655, seed=523_303_363)
+        self.assert_laws(67000498, (Spurt(200_000, 371),), twin)
+
+    def test_of_which_one_follows_where_late_audio_was_pushed(self) -> None:
+        jitter = Fault("jitter", us=400_000, seed=1_787_671_376)
+        twin = Fault("twin", 1_237_739, 94_202, seed=2_964_432_232)
+        lingering = Fault("lingering", 3_656_637, 735, seed=3_977_028_111)
+        self.assert_laws(8103366, (Spurt(200_000, 214),), jitter, lingering, twin)
 
 
 @tag("once")

@@ -101,6 +101,17 @@ class Layout:
         self.blocks = before
         return False
 
+    def overlaps_the_end(self, block: Block) -> bool:
+        """Whether a block begins in contiguous audio, ends behind it, and overlaps no other."""
+        number = bisect_right(self.blocks, block.start, key=end_of)
+        around = self.blocks[number : bisect_left(self.blocks, block.end, key=start_of)]
+        return (
+            bool(around)
+            and around[0].start < block.start
+            and around[-1].end < block.end
+            and all(one.end == after.start for one, after in pairwise(around))
+        )
+
     def boundary_near(
         self,
         wanted: int,
@@ -112,19 +123,33 @@ class Layout:
         """Returns the position nearest to `wanted` between packets of the audio that adjoins the
         position `at`: within the `space`, and without passing other blocks.
         """
-        first = last = at
-        number = bisect_right(self.blocks, at, key=end_of)
-        for block in self.blocks[number:]:
-            if block.start > last or not is_passable(block):
-                break
-            first, last = min(first, block.start), block.end
-        for block in reversed(self.blocks[:number]):
-            if block.end < first or not is_passable(block):
-                break
-            first = block.start
+        adjoining = self._adjoining(at, is_passable)
+        first = min([at, *(block.start for block in adjoining)])
+        last = max([at, *(block.end for block in adjoining)])
         first, last = max(first, space[0]), min(last, space[1])
         steps = round((min(max(wanted, first), last) - at) / packet)
         return min(max(at + steps * packet, first), last)
+
+    def in_order(
+        self,
+        wanted: int,
+        stamp: int,
+        at: int,
+        packet: int,
+        is_passable: Callable[[Block], bool],
+        stamp_of: Callable[[Block], int],
+    ) -> int:
+        """Returns the position nearest to `wanted` that is in the order of timestamps, behind the
+        packets with an earlier one than `stamp` and before those with a later one, of the audio
+        that adjoins the position `at`.
+        """
+        first, last = wanted, wanted
+        for block in self._adjoining(at, is_passable):
+            for part in _packets(block, packet):
+                other = stamp_of(part)
+                first = max(first, part.end) if other < stamp else first
+                last = min(last, part.start) if other > stamp else last
+        return first if first > wanted else last
 
     def interleave(
         self,
@@ -239,6 +264,23 @@ class Layout:
             if number < len(self.blocks):
                 overlap = max(0, start + block.count - self.blocks[number].start)
             yield _Option(max(start - block.start, overlap), number, start)
+
+    def _adjoining(self, at: int, is_passable: Callable[[Block], bool]) -> list[Block]:
+        """Returns the blocks around a position that follow each other without a space."""
+        number = bisect_right(self.blocks, at, key=end_of)
+        first = last = at
+        adjoining: list[Block] = []
+        for block in self.blocks[number:]:
+            if block.start > last or not is_passable(block):
+                break
+            first, last = min(first, block.start), block.end
+            adjoining.append(block)
+        for block in reversed(self.blocks[:number]):
+            if block.end < first or not is_passable(block):
+                break
+            first = block.start
+            adjoining.append(block)
+        return adjoining
 
     def _cut(
         self, at: int, packet: int = 1, is_cuttable: Callable[[Block], bool] = lambda _: True

@@ -20,6 +20,11 @@ STEP_US = 600_000_000
 has another time.
 """
 
+TOUCH_US = 20_000
+"""Sockets that are no further apart may have been open at the same time: after a stall of the
+network, the news of the end of one and of the beginning of the next arrive at once.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenTime:

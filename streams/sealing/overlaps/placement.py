@@ -198,7 +198,7 @@ class _Track:
         if (
             self._insert_whole(block, at, limit)
             or self._interleave(block, space, most)
-            or (self._beside and self._insert_whole(block, at, self._far))
+            or (self._is_tied(block) and self._insert_whole(block, at, self._far))
         ):
             return []
         return self._layout.fill(block, self._packet)
@@ -207,13 +207,19 @@ class _Track:
         """Inserts the packets of a block in the order of timestamps, if some of them, or of the
         audio beside it, do not follow from the places.
         """
+        if not self._has_stamps(block):
+            return False
+        return self._layout.merge(block, self._packet, self._stamp_of, self._is_cuttable, self._far)
+
+    def _has_stamps(self, block: Block) -> bool:
+        """Whether timestamps of a block, or of the audio beside it that another socket has brought
+        at the same time, do not follow from the places.
+        """
         near = [
             row for row in self._near(block.start, block.end, self._far) if self._is_beside(row)
         ]
         is_new = self._is_new(block) and self._runs[block.source - len(self._rows)].has_stamps
-        if not near or not (is_new or any(row.stamps is not None for row in near)):
-            return False
-        return self._layout.merge(block, self._packet, self._stamp_of, self._is_cuttable, self._far)
+        return bool(near) and (is_new or any(row.stamps is not None for row in near))
 
     def _stamp_of(self, block: Block) -> int:
         """Returns the timestamp of the first sample of a block, or its place."""
@@ -226,6 +232,12 @@ class _Track:
         if at is None:
             return self._layout.insert(block, limit)
         return self._layout.insert_at(block, at, limit)
+
+    def _is_tied(self, block: Block) -> bool:
+        """Whether a block stays whole where more overlaps: its socket was open at the same time as
+        another one, or begins where pushed audio of an earlier one has not ended yet.
+        """
+        return bool(self._beside) or self._layout.overlaps_the_end(block)
 
     def _interleave(self, block: Block, space: tuple[int, int], most: int) -> bool:
         """Interleaves packets with new ones, else also with stored ones, if none moves further."""
@@ -251,6 +263,13 @@ class _Track:
         behind = self._boundary(EVERYWHERE[1], adjoins, space)
         if not is_before and not is_between and behind < block.end:
             at = behind  # pushing what is there behind the block would move more
+        if self._has_stamps(block):
+            edge = block.part(block.count - 1, 1) if is_before else block
+            stamp = self._stamp_of(edge)
+            at = self._layout.in_order(
+                at, stamp, adjoins, self._packet, self._is_of_another, self._stamp_of
+            )
+            at = min(max(at, space[0]), space[1])
         start = at - block.count if is_before else at
         if is_between or block.start - start <= self._packet:
             block.start = start

@@ -217,9 +217,9 @@ class Beside(TestCase):
 
     def test_are_those_that_were_not_closed_before_it_or_opened_after_it(self) -> None:
         announce(self.first, [open_facts(self.first)])
-        self.add(-50, closed_after=50)
+        self.add(-50, closed_after=49)
         lingering, still = self.add(-40, closed_after=41), self.add(-30)
-        twin, after = self.add(10, closed_after=5), self.add(20)
+        twin, after = self.add(10, closed_after=5), self.add(21)
         announce(handshake_of("another"), [open_facts(handshake_of("another"))])
         with self.assertNumQueries(1):
             found = queries.open_beside(self.first, self.at_us + 20_000_000)
@@ -228,6 +228,13 @@ class Beside(TestCase):
         self.assertEqual(
             queries.open_beside(self.first, None).keys(), {lingering, still, twin, after}
         )
+
+    def test_those_that_touch_it_are_among_them(self) -> None:
+        """A burst of the network brings the end of one and the beginning of the other at once."""
+        announce(self.first, [open_facts(self.first)])
+        touching = {self.add(-50, closed_after=50), self.add(20)}
+        found = queries.open_beside(self.first, self.at_us + 20_000_000)
+        self.assertEqual(found.keys(), touching)
 
 
 class Near(TestCase):

@@ -197,6 +197,44 @@ class BoundaryNear(TestCase):
         self.assertEqual(self.near(400, 220, (200, 232)), 232)
 
 
+class InOrder(TestCase):
+    """Where a packet with a timestamp belongs among others that follow each other."""
+
+    def near(self, wanted: int, stamp: int, at: int = 60) -> int:
+        track = layout((0, 60), (60, 100), (200, 220))
+        stamps = {0: 0, 20: 20, 40: 50, 60: 50, 80: 90, 200: 10}
+        return track.in_order(
+            wanted, stamp, at, PACKET, lambda _: True, lambda one: stamps[one.start]
+        )
+
+    def test_it_lies_behind_earlier_and_before_later_timestamps(self) -> None:
+        for wanted, stamp, expected in ((100, 30, 40), (0, 95, 100), (0, 60, 80), (40, 60, 80)):
+            self.assertEqual(self.near(wanted, stamp), expected)
+
+    def test_beside_equal_timestamps_it_stays(self) -> None:
+        for wanted in (40, 60, 80):
+            self.assertEqual(self.near(wanted, 50), wanted)
+
+    def test_audio_behind_a_space_does_not_count(self) -> None:
+        self.assertEqual(self.near(500, 5, 200), 200)
+        self.assertEqual(self.near(500, 5, 150), 500)
+
+
+class OverlapsTheEnd(TestCase):
+    def test_of_contiguous_audio_only(self) -> None:
+        track = layout((0, 60), (60, 100), (140, 200))
+        for start, end, expected in (
+            (40, 120, True),
+            (80, 140, True),
+            (80, 150, False),
+            (40, 100, False),
+            (100, 140, False),
+            (140, 220, False),
+            (220, 240, False),
+        ):
+            self.assertEqual(track.overlaps_the_end(block(start, end)), expected, (start, end))
+
+
 class Interleave(TestCase):
     """Two sockets carry the packets of a voice in turn; each lies at most 60 ms early."""
 

@@ -359,6 +359,13 @@ class LargeOverlaps(Placements):
         self.assertEqual(segment.start_sample - START, 100 * PACKET)
         self.assertEqual(segment.packets, 50)
 
+    def test_a_run_that_begins_where_an_earlier_socket_has_not_ended_stays_whole(self) -> None:
+        """Others have pushed the end of that socket, and the axis of the next one does not know."""
+        self.track.store(0, voice(0, 100))
+        self.assert_joined(
+            [new(80 * PACKET, voice(200, 300))], (0, voice(0, 100) + voice(200, 300))
+        )
+
     def test_of_a_socket_that_was_open_at_the_same_time_a_run_stays_whole(self) -> None:
         """Late and coarse timestamps are off by up to 2.5 s: then it moves into its order."""
         self.track.store(0, voice(0, 100))

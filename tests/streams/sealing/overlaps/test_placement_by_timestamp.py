@@ -34,3 +34,14 @@ class ByTimestamp(Placements):
         self.track.store(0, voice(0, 5))
         self.track.store(5 * PACKET, voice(7, 9), stamps=stamps_of(7, 8))
         self.assert_joined([new(5 * PACKET, voice(5, 7))], (0, voice(0, 9)), beside=[OLD])
+
+    def test_behind_equal_packets_timestamps_tell_the_order(self) -> None:
+        """The other socket has not carried packets 4 and 5, so its next one lies 40 ms early."""
+        self.track.store(0, voice(0, 4) + voice(6, 7), stamps=stamps_of(0, 1, 2, 3, 6))
+        self.assert_joined([new(0, voice(0, 6))], (0, voice(0, 7)), beside=[OLD])
+
+    def test_before_equal_packets_timestamps_tell_the_order(self) -> None:
+        """The other socket has not carried packets 1 and 2, so the one before lies 40 ms late."""
+        self.track.store(2 * PACKET, voice(0, 1) + voice(3, 6), stamps=stamps_of(0, 3, 4, 5))
+        segments = [new(0, voice(1, 6), stamps=stamps_of(1, 2, 3, 4, 5))]
+        self.assert_joined(segments, (2 * PACKET, voice(0, 6)), beside=[OLD])
