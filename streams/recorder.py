@@ -376,9 +376,7 @@ class Recorder:
         return bool(self._streams or self.board or alarms)
 
     def _ticker_ended(self, ticker: asyncio.Task[None]) -> None:
-        """Logs a failed ticker and starts another: without it rotation and levels would stop
-        unnoticed.
-        """
+        """Logs a failed ticker and starts another, else rotation and levels stop unnoticed."""
         if not ticker.cancelled() and (error := ticker.exception()) is not None:
             log.error("ticker failed", exc_info=error)
             asyncio.get_running_loop().call_later(TICK_SECONDS, self._ensure_ticking)

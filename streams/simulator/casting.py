@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from streams.simulator.errors import BadPlan
 from streams.simulator.plan import Plan, PlannedCall, new_id
@@ -49,13 +48,9 @@ def plan_of(
     events_token: str = "",
     resource_id: str = "",
 ) -> Plan:
-    """Returns the plan for the parsed options. Raises `BadPlan`.
-
-    `stream_token`, `events_token` and `resource_id` are the defaults of `--token`, `--events-token`
-    and `--jwt-audience`.
+    """Returns the plan for the parsed options; the other arguments are defaults of options. Raises
+    `BadPlan`.
     """
-    if options["events"] and urlsplit(options["events"]).scheme not in ("http", "https"):
-        raise BadPlan(f"--events: {options['events']} is not an address with http:// or https://")
     return Plan(
         url=options["url"],
         calls=_calls(options),
@@ -63,7 +58,7 @@ def plan_of(
         headers=tuple(options["header"]),
         name_calls=not options["no_headers"],
         token=stream_token if options["token"] is None else options["token"],
-        events_url=options["events"],
+        events_url=options["events"] or "",
         events_token=events_token if options["events_token"] is None else options["events_token"],
         signer=_signer(options, resource_id),
         drop=options["drop"],

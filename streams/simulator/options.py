@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from streams.simulator.scenario.packets import PACKET_MS, SAMPLE_RATES
 from streams.simulator.scenario.schedule import Press, presses
@@ -65,6 +66,12 @@ def _header(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError("a header is NAME=VALUE")
     return name, value
+
+
+def _web_address(text: str) -> str:
+    if urlsplit(text).scheme not in ("http", "https"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not begin with http:// or https://")
+    return text
 
 
 def _moment(text: str) -> int:
@@ -169,7 +176,9 @@ GROUPS: dict[str, dict[str, Settings]] = {
         "--header": _repeatable(type=_header, metavar="NAME=VALUE", help="an additional header"),
         "--token": _option(help="?token= of the address (default: ACS_STREAM_TOKEN; '' for none)"),
         "--events": _option(
-            default="", metavar="URL", help="report the calls to this address, as Event Grid does"
+            type=_web_address,
+            metavar="URL",
+            help="report the calls to this address, as Event Grid does",
         ),
         "--events-token": _option(
             help="?token= of --events (default: ACS_EVENTS_TOKEN; '' for none)"

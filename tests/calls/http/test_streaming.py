@@ -140,19 +140,20 @@ class BodyTests(IsolatedAsyncioTestCase):
 
     async def test_a_seek_ends_when_its_client_leaves_before_the_first_byte(self) -> None:
         """Bodies of abandoned seeks, more than there are threads, delay no other export."""
-        ended = [threading.Event() for _ in range(2 * THREADS)]
+        begun, ended = ([threading.Event() for _ in range(2 * THREADS)] for _ in range(2))
 
-        def seek(end: threading.Event) -> Generator[bytes, None, None]:
+        def seek(begin: threading.Event, end: threading.Event) -> Generator[bytes, None, None]:
+            begin.set()
             try:
                 while True:
                     yield b""
             finally:
                 end.set()
 
-        for end in ended:
-            body = Body(seek(end))
+        for begin, end in zip(begun, ended, strict=True):
+            body = Body(seek(begin, end))
             beginning = asyncio.create_task(body.begin())
-            await asyncio.sleep(0.01)
+            self.assertTrue(await is_set(begin))
             beginning.cancel()
             body.close()
         for end in ended:

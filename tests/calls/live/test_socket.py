@@ -290,9 +290,7 @@ class Messages(LiveSocketTestCase):
 class Outages(LiveSocketTestCase):
     def setUp(self) -> None:
         super().setUp()
-        patch = mock.patch.multiple(
-            consumer, CHECK_SECONDS=0.05, JOIN_SECONDS=0.05, REJOIN_SECONDS=(0.01,)
-        )
+        patch = mock.patch.multiple(consumer, CHECK_SECONDS=0.05, REJOIN_SECONDS=(0.01,))
         patch.start()
         self.addCleanup(patch.stop)
 
