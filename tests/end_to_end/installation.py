@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.journal.spool import is_written
 from streams.simulator.casting import VOICES
 from streams.simulator.scenario.audio import Clip, read_file
 from streams.simulator.scenario.schedule import Conversation, ScriptedVoice
@@ -131,7 +132,12 @@ class Rest:
 
     def _over(self, connection_id: str) -> dict[str, Any] | None:
         call = self.call(connection_id)
-        waiting = [*(self.server.data_dir / "spool").glob("*/*.journal")]
+        spool_folder = self.server.data_dir / "spool"
+        waiting = [
+            *spool_folder.glob("*/*.journal"),
+            # of a process that was killed
+            *(path for path in spool_folder.glob("*/*.open") if not is_written(path.parent)),
+        ]
         return None if call["state"] == "live" or waiting else call
 
     def audio(self, call: dict[str, Any], **query: str) -> tuple[NDArray[np.int16], int]:
