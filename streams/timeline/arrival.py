@@ -13,7 +13,7 @@ a test or a fast replay, they prove nothing against a timestamp.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import sub
 
 from msgspec import Struct, field
@@ -182,6 +182,14 @@ class ArrivalClock(Struct):
         """
         return 0 if self.lead_us is None else self.lead_us - lead_of(place_us, arrived_us)
 
+    def is_too_late(self, place_us: int, arrived_us: int | None) -> bool:
+        """Whether a packet is later than disorder: it arrives too late for its place, which is as
+        far before the youngest place of this socket. A network that stands still delays all alike.
+        """
+        if arrived_us is None or self.is_slow or self.latest_place_us - place_us <= LOOK_AHEAD_US:
+            return False
+        return self.lateness_us(place_us, arrived_us) > LOOK_AHEAD_US
+
     def passed_us(self, arrived_us: int | None) -> int:
         """Returns how long after the youngest packet a packet of this socket arrives; 0 if that is
         unknown.
@@ -272,3 +280,20 @@ def seeming_us(packet: Timed, stamps: Sequence[int] = ()) -> int:
     a clock without fractions, make the shortest delay too short.
     """
     return min(LOOK_AHEAD_US, 2 * reliable_us(packet, stamps) - RELIABLE_US + 2 * STALL_US)
+
+
+def start_by(
+    place_of: Callable[[int | None], int | None], packets: Sequence[Timed], start_us: int
+) -> int | None:
+    """Returns the place of audio that begins with the timestamp `start_us`, if no packet of it is
+    younger than its arrival shows by `place_of`; None if arrival shows nothing.
+
+    Timestamps do not decrease, so one greater than the next may be wrong, and does not count.
+    """
+    following = [*(one.timestamp_us for one in packets[1:]), packets[-1].timestamp_us]
+    shifts = [
+        place_us - one.timestamp_us
+        for one, next_us in zip(packets, following, strict=True)
+        if one.timestamp_us <= next_us and (place_us := place_of(one.arrived_us)) is not None
+    ]
+    return start_us + min(shifts) if shifts else None

@@ -17,6 +17,8 @@ from streams.timeline.arrival import (
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
     LOOK_AHEAD_US,
+    MAX_STRAYS,
+    MOST_FIRST,
     TOLERANCE_US,
     UNTIMED,
     Streak,
@@ -28,8 +30,16 @@ from streams.timeline.waiting import (
 
 def is_unsettled(tracks: Collection[Track]) -> bool:
     """Whether the call's clock is known from a few packets only, which still wait."""
-    timed = sum(packet.timed for track in tracks for packet in track.waiting)
-    return timed < SHOWN and all(track.end is None for track in tracks)
+    if any(track.end is not None for track in tracks):
+        return False
+    return sum(packet.timed for track in tracks for packet in track.waiting) < SHOWN
+
+
+def are_too_many(strays: int, tracks: Collection[Track]) -> bool:
+    """Whether a track holds back so many packets that no more may join them. While the call's clock
+    is not settled, most of them may have no timestamp, and belong to a clock that follows.
+    """
+    return strays >= MAX_STRAYS and (strays >= MOST_FIRST or not is_unsettled(tracks))
 
 
 def majority(
@@ -92,12 +102,16 @@ def latest_us(tracks: Collection[Track], known_us: int | None, otherwise_us: int
 def filled(track: Track, packets: Sequence[Timed]) -> list[Timed]:
     """Returns packets that follow one clock, those without timestamp with that of their place."""
     stamped: list[Timed] = []
-    for packet in packets:
+    stamps = [one.timestamp_us if one.is_stamped else None for one in packets]
+    for number, packet in enumerate(packets):
         if packet.is_stamped:
             stamped.append(packet)
             continue
         before = stamped[-1]
         next_us = before.timestamp_us + track.duration_us(before.pcm)
+        # in a burst, the next packet may have the timestamp of the one before
+        youngest_us = next((one for one in stamps[number:] if one is not None), next_us)
+        next_us = max(before.timestamp_us, min(next_us, youngest_us))
         stamped.append(packet._replace(timestamp_us=next_us))
     return stamped
 

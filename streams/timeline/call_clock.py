@@ -10,15 +10,22 @@ acts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from streams.timeline.arrival import ArrivalClock, reliable_us, seeming_us
+from streams.timeline.arrival import (
+    RELIABLE_US,
+    ArrivalClock,
+    reliable_us,
+    seeming_us,
+    start_by,
+)
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
     JUMP_US,
     LOOK_AHEAD_US,
+    MAX_STRAYS,
     PACKET_US,
     PAUSE_US,
     TOLERANCE_US,
@@ -30,9 +37,6 @@ CONFIRMATION = 5
 """Packets in a row (100 ms) that must agree before a jump is accepted; fewer are strays, kept in
 order of arrival.
 """
-
-MAX_STRAYS = 2 * CONFIRMATION
-"""Packets held back at most, while no `CONFIRMATION` of them agree."""
 
 MANY_LATE = 2 * CONFIRMATION
 """Late packets in a row, at the pace of speech, that are no disorder even within the look-ahead."""
@@ -174,13 +178,16 @@ class CallClock(Struct):
         if not stray.is_stamped:
             return None
         shift_us = self.epoch_of(track, stray)
+        places = [stray.timestamp_us + (shift_us or 0)]
         if shift_us is None or shift_us == track.shift_us:
-            places = [stray.timestamp_us + one for one in self.epochs if one != track.shift_us]
+            others = [stray.timestamp_us + one for one in self.epochs if one != track.shift_us]
             length_us = track.duration_us(stray.pcm)
-            return next((one for one in places if has_hole(track.waiting, one, length_us)), None)
-        place_us = stray.timestamp_us + shift_us
-        oldest_us = place_us if track.newest_us is None else track.newest_end_us - TOLERANCE_US
-        return place_us if oldest_us <= place_us < next_us else None
+            if holes := [one for one in others if has_hole(track.waiting, one, length_us)]:
+                return holes[0]
+            places = [one for one in others if self._is_on_time(stray, one)]
+        begun = track.newest_us is not None
+        oldest_us = track.newest_end_us - TOLERANCE_US if begun else min(places, default=0)
+        return next((one for one in places if oldest_us <= one < next_us), None)
 
     def may_follow_pause(self, track: Track, arrived_us: int | None) -> bool:
         """Whether a packet without timestamp arrives so late that its track may have paused."""
@@ -245,6 +252,8 @@ class CallClock(Struct):
         own_us, oldest_us = packet.timestamp_us + track.shift_us, track.newest_us - LOOK_AHEAD_US
         if own_us >= track.newest_us - TOLERANCE_US:
             return oldest_us
+        if self.arrival.is_too_late(own_us, packet.arrived_us):
+            return own_us
         passed_us = self.arrival.passed_us(packet.arrived_us)
         return oldest_us + max(0, passed_us - LONGEST_STALL_US)
 
@@ -333,6 +342,11 @@ class CallClock(Struct):
         most_us += 0 if self.arrival.has_begun else EARLY_STRAY_US
         return self.arrival.lateness_us(place_us, packet.arrived_us) > most_us
 
+    def _is_on_time(self, packet: Timed, place_us: int) -> bool:
+        """Whether the packet arrives when one that was spoken there would."""
+        expected_us = self._nominal_us(packet.arrived_us)
+        return expected_us is not None and abs(place_us - expected_us) <= RELIABLE_US
+
     def _lateness(self, shift_us: int, packet: Timed) -> int:
         """Returns the distance in µs between the place and that by arrival, else the youngest."""
         expected_us = self._by_arrival_us(packet.arrived_us)
@@ -361,10 +375,9 @@ class CallClock(Struct):
         by_arrival_us = youngest_us = None
         is_live = track.arrive_live(packets)
         if self.arrival.is_paced or is_live:
-            is_unsure = is_live and not self.arrival.is_shown
-            place_of = self._nominal_us if is_unsure else self._by_arrival_us
-            by_arrival_us = _start_by(place_of, packets, start_us)
-            youngest_us = _start_by(self._limit_us, packets, start_us)
+            place_of = self._nominal_us if is_live else self._by_arrival_us
+            by_arrival_us = start_by(place_of, packets, start_us)
+            youngest_us = start_by(self._limit_us, packets, start_us)
         assert latest_us is not None, "the call has audio"
         if tail_us is None:
             return (latest_us if by_arrival_us is None else by_arrival_us), False
@@ -383,17 +396,3 @@ class CallClock(Struct):
 def _latest(track: Track) -> Sequence[int]:
     """Returns the latest timestamps of a track, which show its clock."""
     return track.remembered.latest(MAX_STRAYS)
-
-
-def _start_by(
-    place_of: Callable[[int | None], int | None], packets: Sequence[Timed], start_us: int
-) -> int | None:
-    """Returns the place of audio that begins with the timestamp `start_us`, if no packet of it is
-    younger than its arrival shows by `place_of`.
-    """
-    shifts = [
-        place_us - one.timestamp_us
-        for one in packets
-        if (place_us := place_of(one.arrived_us)) is not None
-    ]
-    return start_us + min(shifts) if shifts else None

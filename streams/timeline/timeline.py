@@ -16,7 +16,7 @@ from msgspec import field
 
 from streams.timeline import beginning, fast_path, late_packets
 from streams.timeline.arrival import ArrivalClock, lead_of
-from streams.timeline.call_clock import CONFIRMATION, MAX_STRAYS, CallClock
+from streams.timeline.call_clock import CONFIRMATION, CallClock
 from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio
 from streams.timeline.fast_path import Batch, Packet
 from streams.timeline.track import Track
@@ -159,7 +159,7 @@ class Timeline(CallClock):
         self, participant: str, track: Track, pcm: bytes, connected_us: int, arrived_us: int | None
     ) -> None:
         """Queues a packet without timestamp; holds it back beside strays, and after a pause."""
-        if len(track.strays) >= MAX_STRAYS:
+        if beginning.are_too_many(len(track.strays), self.tracks.values()):
             self._end_strays(participant, track)
         if track.strays or self.may_follow_pause(track, arrived_us):
             track.hold([*track.take_strays(), Timed.without_timestamp(pcm, arrived_us)])
@@ -240,7 +240,7 @@ class Timeline(CallClock):
         number = beginning.number_of_wrong(track, strays, self.arrival, self.left_us)
         wrong, agreeing = strays[:number], beginning.filled(track, strays[number:])
         if sum(one.is_stamped for one in strays[number:]) < CONFIRMATION:
-            if len(strays) > MAX_STRAYS:
+            if beginning.are_too_many(len(strays) - 1, self.tracks.values()):
                 self._keep(track, wrong)
                 strays = strays[number:]
             track.hold(strays)

@@ -46,6 +46,12 @@ MAX_WAITING = 8_192
 in order of arrival.
 """
 
+MAX_STRAYS = 10
+"""Packets held back at most, while no five of them agree."""
+
+MOST_FIRST = LOOK_AHEAD_US // PACKET_US
+"""The same while fewer than five packets show the clock of the call."""
+
 SHORTCUT_PACKETS = 16
 """Packets checked one by one before the envelope of the whole queue is computed."""
 

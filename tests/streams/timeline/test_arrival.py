@@ -15,6 +15,7 @@ from streams.timeline.arrival import (
     lead_of,
     reliable_us,
     seeming_us,
+    start_by,
 )
 from streams.timeline.waiting import LOOK_AHEAD_US, Timed
 from tests.streams.packets import HOST_US, START_US
@@ -222,6 +223,15 @@ class Doubts(TestCase):
         late_us = clock.lateness_us(START_US + SECOND, START_US + 4 * SECOND)
         self.assertAlmostEqual(late_us, 3 * SECOND, delta=2_000)
 
+    def test_a_packet_is_too_late_for_disorder_by_its_arrival_and_by_younger_audio(self) -> None:
+        clock = clock_after(10)
+        now_us = START_US + HOST_US + 9 * SECOND
+        self.assertTrue(clock.is_too_late(START_US + 6 * SECOND, now_us))
+        self.assertFalse(clock.is_too_late(START_US + 6 * SECOND, None))
+        self.assertFalse(clock.is_too_late(START_US + 7 * SECOND, now_us))
+        # the audio of 9 s was stamped too early: its arrival does not show that it is so young
+        self.assertFalse(clock.is_too_late(START_US + 6 * SECOND, now_us - 2 * SECOND))
+
     def test_a_replay_at_a_third_of_the_speed_is_slow(self) -> None:
         clock = ArrivalClock()
         self.assertFalse(clock.is_slow)
@@ -236,6 +246,21 @@ class Doubts(TestCase):
             clock.assume(START_US, START_US + delay_us)
         self.assertEqual(clock.limit_us(START_US + 3 * SECOND), START_US + 2 * SECOND)
         self.assertFalse(clock.is_shown or clock.has_begun)
+
+
+class Starts(TestCase):
+    """Where audio begins by the arrival of its packets."""
+
+    def test_no_packet_is_younger_than_its_arrival_shows(self) -> None:
+        packets = [Timed(10, b"", 130), Timed(30, b"", 140), Timed(50, b"", 170)]
+        self.assertEqual(start_by(lambda at_us: at_us, packets, 10), 120)
+
+    def test_a_timestamp_greater_than_the_next_does_not_count(self) -> None:
+        packets = [Timed(10, b"", 130), Timed(90, b"", 150), Timed(50, b"", 170)]
+        self.assertEqual(start_by(lambda at_us: at_us, packets, 10), 130)
+
+    def test_nothing_is_known_without_arrivals(self) -> None:
+        self.assertIsNone(start_by(lambda at_us: at_us, [Timed(10, b"")], 10))
 
 
 class WholeSeconds(TestCase):

@@ -12,7 +12,9 @@ from tests.streams.packets import (
     START_US,
     arrived,
     audio_of,
+    errors_ms,
     pcm_of,
+    places_of,
     play,
     reloaded,
     speech,
@@ -227,3 +229,54 @@ class BesideOtherFaults(TestCase):
         left, right = voices(250)
         taken = play(stamped([left[0], *right[200:203]], lambda one: HOUR * 2 * (one.number > 999)))
         self.assertLessEqual(worst_ms(taken, left, right), WITHIN_MS)
+
+    def test_an_untimed_packet_in_the_burst_that_shows_a_step_keeps_its_place(self) -> None:
+        spoken = arrived(speech(150))
+        burst_us = spoken[74].spoken_us - 5 * SECOND
+        wrong = stepped(spoken, -5 * SECOND, 60)
+        for number in range(60, 74):
+            wrong[number] = replace(spoken[number], timestamp_us=burst_us)
+        wrong[63] = replace(spoken[63], timestamp_us=None)
+        self.assertEqual(audio_of(play(wrong)), pcm_of(spoken))
+
+    def test_a_packet_of_an_epoch_that_has_ended_goes_to_its_place(self) -> None:
+        left, right = voices(60)
+        left, right = left[:28], [right[6], right[21], right[50]]
+        stepped_us = range(START_US + 20 * PACKET_US, START_US + 30 * PACKET_US)
+        wrong = [
+            replace(one, timestamp_us=one.spoken_us - 24 * HOUR * (one.spoken_us in stepped_us))
+            for one in together(left, right)
+        ]
+        self.assertLessEqual(worst_ms(play(wrong), left, right), WITHIN_MS)
+
+    def test_a_stray_before_a_step_shows_does_not_look_like_a_stall_of_the_network(self) -> None:
+        before, after = arrived(speech(9)), later(arrived(speech(30)), 6 * SECOND)
+        wrong = [
+            replace(one, timestamp_us=one.spoken_us + SECOND - 2 * SECOND * (number == 0))
+            for number, one in enumerate(after)
+        ]
+        taken = play([*before, *wrong])
+        errors = errors_ms(taken, [*before, *after])
+        self.assertLessEqual(max(map(abs, errors[10:])), WITHIN_MS)
+
+    def test_a_stray_among_the_packets_that_show_a_step_moves_no_other(self) -> None:
+        spoken = arrived(speech(200))
+        wrong = stepped(spoken, -MINUTE, 100)
+        wrong[101] = replace(wrong[101], timestamp_us=(wrong[101].timestamp_us or 0) + 200_000)
+        taken = play(wrong)
+        errors = dict(
+            zip([pcm for _, pcm in places_of(taken)], errors_ms(taken, spoken), strict=True)
+        )
+        del errors[spoken[101].pcm]
+        self.assertLessEqual(max(map(abs, errors.values())), WITHIN_MS)
+
+    def test_a_stray_before_a_packet_too_late_for_disorder_stays_beside_it(self) -> None:
+        left, right = voices(400)
+        right = right[80:96] + right[320:328]
+        wrong = stamped(together(left, right), lambda one: -5 * SECOND * (one.number % 1000 >= 310))
+        wrong = [
+            replace(one, timestamp_us=START_US - 10 * MINUTE) if one is first else one
+            for first in [next(one for one in wrong if one.number == 1320)]
+            for one in wrong
+        ]
+        self.assertLessEqual(worst_ms(play(wrong), left, right), WITHIN_MS)

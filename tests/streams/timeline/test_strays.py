@@ -138,6 +138,17 @@ class FirstPackets(TestCase):
         self.assertEqual(set(errors_ms(taken, spoken)), {0.0})
         self.assertEqual(audio_of(taken), pcm_of(spoken))
 
+    def test_many_untimed_packets_after_a_pause_do_not_make_a_wrong_first_one_right(self) -> None:
+        for count in (9, 11, 30):
+            spoken = [*arrived(speech(1)), *later(arrived(speech(60)), 4 * SECOND)]
+            wrong = untimed_at(wrong_at(spoken, {0: HOUR // 2}), range(1, count + 1))
+            with self.subTest(count=count):
+                taken = play(wrong)
+                self.assertEqual((audio_of(taken), taken.jumps), (pcm_of(spoken), []))
+                self.assertLessEqual(
+                    max(map(abs, errors_ms(taken, spoken[1:] + spoken[:1])[1:])), 20
+                )
+
     def test_an_untimed_packet_after_a_wrong_first_one_keeps_its_place(self) -> None:
         spoken = arrived(speech(12))
         taken = play(untimed_at(wrong_at(spoken, {0: -10 * MINUTE}), range(3, 4)))
