@@ -297,3 +297,12 @@ def start_by(
         if one.timestamp_us <= next_us and (place_us := place_of(one.arrived_us)) is not None
     ]
     return start_us + min(shifts) if shifts else None
+
+
+def start_of(packets: Sequence[Timed], sample_rate: int) -> int:
+    """Returns the timestamp at which contiguous audio of these packets begins, by the envelope."""
+    before_us, start_us = 0, packets[0].timestamp_us
+    for packet in packets:
+        start_us = min(start_us, packet.timestamp_us - before_us)
+        before_us += len(packet.pcm) * 500_000 // sample_rate
+    return start_us

@@ -20,6 +20,7 @@ from streams.timeline.arrival import (
     reliable_us,
     seeming_us,
     start_by,
+    start_of,
 )
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
@@ -230,7 +231,7 @@ class CallClock(Struct):
         """Returns the shift of the epoch that these packets of a track begin: a known one if it
         explains them, else a new one.
         """
-        start_us = track.start_of(packets)
+        start_us = start_of(packets, track.sample_rate)
         expected_us, is_contiguous = self._expected_us(track, packets, start_us)
         reach_us = TOLERANCE_US if is_contiguous else LOOK_AHEAD_US
         return self.nearest_us(track, expected_us - start_us - track.shift_us, reach_us)

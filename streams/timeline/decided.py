@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgspec import Struct
 
+from streams.timeline.track import Track
 from streams.timeline.waiting import Gap, Run
 
 
@@ -44,3 +46,25 @@ class Decided:
     rate_changes: list[RateChange]
     duplicate: int
     late: int
+
+
+def taken_from(
+    tracks: Mapping[str, Track], jumps: list[Jump], rate_changes: list[RateChange]
+) -> Decided:
+    """Removes and returns what the tracks have decided, with these jumps and changes."""
+    taken = Decided(
+        {
+            participant: TrackAudio(track.runs, track.gaps)
+            for participant, track in tracks.items()
+            if track.runs or track.gaps
+        },
+        jumps,
+        rate_changes,
+        sum(track.duplicate for track in tracks.values()),
+        sum(track.late for track in tracks.values()),
+    )
+    for track in tracks.values():
+        track.runs, track.gaps, track.duplicate, track.late = [], [], 0, 0
+        track.invalidate_envelope()
+        track.remembered.drop_cache()
+    return taken

@@ -18,6 +18,7 @@ from streams.timeline.arrival import STALL_US, ArrivalClock, greatest_lead
 from streams.timeline.duplicates import fingerprints
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
+    LAG_US,
     LONGEST_WAIT_SECONDS,
     LOOK_AHEAD_US,
     MAX_WAITING,
@@ -58,8 +59,8 @@ class Batch:
     held: int
     youngest: Waiting
     late_streak: Streak
-    late: int
     resumed: list[tuple[Waiting, int | None]]  # packets after a pause, and when they arrived
+    behind: list[tuple[Waiting, int | None]]  # packets out of order, and when they arrived
     arrivals: list[int] = field(default_factory=list)  # those that are known
     lead_us: int | None = None  # the greatest lead of its packets; None: arrival is unknown
     fingerprints: list[int] = field(default_factory=list)
@@ -127,9 +128,14 @@ def plan(
     `arrival`: the call's, which may refute a packet after a pause; `furthest_us`: the longest pause
     that needs no decision.
     """
-    batch = None if track.strays or track.late_us else _queued(track, arrived, furthest_us)
+    is_held = track.strays or track.late_us or track.lag.first
+    batch = None if is_held else _queued(track, arrived, furthest_us)
     if batch is None or (
-        arrival and any(_is_suspect(arrival, one.place_us, at_us) for one, at_us in batch.resumed)
+        arrival
+        and (
+            any(_is_suspect(arrival, one.place_us, at_us) for one, at_us in batch.resumed)
+            or any(_may_lag(arrival, one.place_us, at_us) for one, at_us in batch.behind)
+        )
     ):
         return None
     _add_lead(batch)
@@ -151,6 +157,13 @@ def _is_suspect(arrival: ArrivalClock, place_us: int, arrived_us: int | None) ->
     return arrival.lateness_us(place_us, arrived_us) > LOOK_AHEAD_US - 2 * STALL_US
 
 
+def _may_lag(arrival: ArrivalClock, place_us: int, arrived_us: int | None) -> bool:
+    """Whether a packet out of order may be the first after a step back, also if this batch shows a
+    greater lead.
+    """
+    return arrived_us is not None and arrival.lateness_us(place_us, arrived_us) > LAG_US - STALL_US
+
+
 def apply(batch: Batch) -> None:
     """Applies the batch to its track."""
     track = batch.track
@@ -164,7 +177,7 @@ def apply(batch: Batch) -> None:
     track.arrivals += len(batch.arrived.stamps)
     track.newest_us = batch.youngest.place_us
     track.newest_end_us = track.newest_us + track.duration_us(batch.youngest.pcm)
-    track.late += batch.late
+    track.late += len(batch.behind)
     track.late_streak = batch.late_streak
     for packet, arrived_us in batch.resumed[-1:]:
         track.resumed_us, track.resumed_arrival = arrived_us, packet.arrival
@@ -210,7 +223,8 @@ def _queued(track: Track, arrived: Arrived, furthest_us: int) -> Batch | None:
         return None
     waiting, held = track.waiting.copy(), track.held
     newest_us, shift_us = track.newest_us, track.shift_us
-    youngest, resumed, streak, late = None, list[tuple[Waiting, int | None]](), Streak(), 0
+    youngest, streak = None, Streak()
+    resumed, behind = list[tuple[Waiting, int | None]](), list[tuple[Waiting, int | None]]()
     for number, (stamp_us, pcm, at_us) in enumerate(arrived.packets, track.arrivals + 1):
         packet = Waiting(stamp_us + shift_us, pcm, number)
         behind_us = newest_us - packet.place_us
@@ -222,16 +236,16 @@ def _queued(track: Track, arrived: Arrived, furthest_us: int) -> Batch | None:
                 streak = Streak()
         elif (youngest or not track.late_streak.arrivals) and 0 < behind_us <= TOLERANCE_US:
             streak.add(packet, at_us)
-            late += 1
+            behind.append((packet, at_us))
         else:
             return None
         waiting.append(packet)
         held += len(pcm) // 2
-    if late:
+    if behind:
         waiting.sort(key=place_of)
     if youngest is None:
         return None
-    return Batch(track, arrived, waiting, held, youngest, streak, late, resumed)
+    return Batch(track, arrived, waiting, held, youngest, streak, resumed, behind)
 
 
 def _is_contiguous(batch: Batch) -> bool:

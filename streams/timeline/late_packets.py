@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from streams.timeline.arrival import LIVE_US, SHOWN, ArrivalClock
 from streams.timeline.track import Track
 from streams.timeline.waiting import (
+    LAG_US,
     LONG_PAUSE_US,
     LONGEST_STREAK,
     LOOK_AHEAD_US,
@@ -17,11 +18,18 @@ from streams.timeline.waiting import (
     PAUSE_US,
     SPEECH_PACKETS,
     TOLERANCE_US,
+    Lag,
     Streak,
     Timed,
     Waiting,
+    arrival_of,
     place_of,
 )
+
+NEVER_US = 1 << 62
+
+MOST_SEARCHED = 512
+"""Packets of a queue that is searched for a step: a longer one is a flood."""
 
 ORDERLY = 8
 """Speech has at most one packet out of order among this many."""
@@ -219,3 +227,75 @@ def _speech_before(track: Track, place_us: int) -> tuple[int | None, int]:
     if _length_us(track, speech) - span_us > PACKET_US:
         return None, 0
     return packet.place_us, sum([len(one.pcm) // 2 for one in track.waiting[number:]])
+
+
+def may_lag(track: Track) -> bool:
+    """Whether the newest packets lag, or the last one is out of order."""
+    return bool(track.lag.first or track.late_streak.arrivals)
+
+
+def lag_alike(track: Track, arrival: ArrivalClock, packet: Timed, latest_us: int) -> bool:
+    """Notes a packet that has just been queued, and returns whether the packets that lag, of which
+    this is the last, have arrived as they were spoken, and late by the same, for long enough. One
+    on time ends the lag. The latest epoch of the call is `latest_us`.
+    """
+    late_us, lag = 0, track.lag
+    if not may_lag(track) and track.shift_us == latest_us:
+        return False
+    if packet.arrived_us is not None and arrival.is_shown and not arrival.is_slow:
+        late_us = arrival.lateness_us(packet.timestamp_us + track.shift_us, packet.arrived_us)
+    if packet.arrived_us is None or late_us <= LAG_US or len(lag.arrived) >= LONGEST_STREAK:
+        track.lag = Lag()
+        return False
+    lag.first = lag.first or track.arrivals
+    lag.arrived.append(packet.arrived_us)
+    lag.late_us.append(late_us)
+    fewest = SHOWN if track.shift_us != latest_us else 2 * SHOWN
+    if len(lag.arrived) < fewest or len(lag.arrived) % SHOWN:
+        return False
+    passed_us = packet.arrived_us - lag.arrived[-SHOWN]
+    is_live = passed_us >= LIVE_US
+    return is_live and max(lag.late_us[-SHOWN:]) - min(lag.late_us) <= TOLERANCE_US
+
+
+def lag_us(track: Track, latest_us: int) -> int:
+    """Returns by how much the clock has stepped back before the packets that lag; else 0.
+
+    Packets that the network delays continue the audio. After a step back, they continue it only if
+    they are moved by as much as they are late; or others have shown the same step, to the epoch
+    `latest_us`.
+    """
+    by_us, first = min(track.lag.late_us), track.lag.first
+    after = sorted([one for one in track.waiting if one.arrival >= first], key=arrival_of)
+    if not after or after[0].arrival != first or len(track.waiting) > MOST_SEARCHED:
+        track.lag = Lag()  # its first packets are placed already
+        return 0
+    if max(one.place_us for one in after) < (track.newest_us or 0):
+        return 0
+    step_us = latest_us - track.shift_us
+    if step_us and abs(step_us - by_us) <= TOLERANCE_US:
+        return step_us
+    if len(after) <= SHOWN:
+        return 0
+    before = [one for one in track.waiting if one.arrival < first]
+    offsets = _offsets(track, [*before, *after])
+    moved = [one + by_us for one in offsets[len(before) :]]
+    end_us = None if track.end is None else track.end * 1_000_000 // track.sample_rate
+    lowest = [*accumulate([*moved[::-1], *offsets[: len(before)][::-1]], min)]
+    for lowest_us in lowest[: len(after) - 1 : -1]:
+        if end_us is None or lowest_us - end_us > TOLERANCE_US:
+            end_us = lowest_us  # time is missing before this packet
+    # the first ones alone may be out of order
+    is_next = end_us is not None and abs(min(moved[SHOWN:]) - end_us) <= TOLERANCE_US
+    return by_us if is_next else 0
+
+
+def _offsets(track: Track, packets: Sequence[Waiting]) -> list[int]:
+    """Returns where audio of all packets begins if each of them lies at its place; those without
+    timestamp have none of their own.
+    """
+    offsets, before_us = [], 0
+    for packet in packets:
+        offsets.append(packet.place_us - before_us if packet.timed else NEVER_US)
+        before_us += track.duration_us(packet.pcm)
+    return offsets

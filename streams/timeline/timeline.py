@@ -17,7 +17,7 @@ from msgspec import field
 from streams.timeline import beginning, fast_path, late_packets
 from streams.timeline.arrival import ArrivalClock, lead_of
 from streams.timeline.call_clock import CONFIRMATION, CallClock
-from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio
+from streams.timeline.decided import Decided, Jump, RateChange, TrackAudio, taken_from
 from streams.timeline.fast_path import Batch, Packet
 from streams.timeline.track import Track
 from streams.timeline.waiting import LOOK_AHEAD_US, PAUSE_US, TOLERANCE_US, Gap, Run, Timed
@@ -69,10 +69,9 @@ class Timeline(CallClock):
         connected_us: int,
         arrivals: Sequence[int | None] = (),
     ) -> None:
-        """Adds packets with the same result as `push` for each of them. `arrivals`: when each of
-        them arrived, or nothing.
-
-        Uses the fast path if all packets allow it: tracks share nothing but the clock of the call.
+        """Adds packets with the same result as `push` for each of them, on the fast path if all of
+        them allow it: tracks share nothing but the clock of the call. `arrivals`: when each of them
+        arrived, or nothing.
         """
         times = arrivals or [None] * len(packets)
         batches = self._plan(packets, sample_rate, times)
@@ -96,22 +95,7 @@ class Timeline(CallClock):
 
     def take(self) -> Decided:
         """Removes and returns the decisions since the last call."""
-        tracks = {
-            participant: TrackAudio(track.runs, track.gaps)
-            for participant, track in self.tracks.items()
-            if track.runs or track.gaps
-        }
-        taken = Decided(
-            tracks,
-            self.jumps,
-            self.rate_changes,
-            sum(track.duplicate for track in self.tracks.values()),
-            sum(track.late for track in self.tracks.values()),
-        )
-        for track in self.tracks.values():
-            track.runs, track.gaps, track.duplicate, track.late = [], [], 0, 0
-            track.invalidate_envelope()
-            track.remembered.drop_cache()
+        taken = taken_from(self.tracks, self.jumps, self.rate_changes)
         self.jumps, self.rate_changes = [], []
         return taken
 
@@ -149,9 +133,8 @@ class Timeline(CallClock):
             self._decide(participant, track, Timed(timestamp_us, pcm, arrived_us))
             return
         self._queue(track, place_us, pcm, arrived_us)
-        if track.late_streak.arrivals:
-            if late_packets.are_enough(track):
-                self._end_streak(participant, track, Timed(timestamp_us, pcm, arrived_us))
+        if late_packets.may_lag(track):
+            self._follow_lag(participant, track, Timed(timestamp_us, pcm, arrived_us))
         elif track.late_us:
             self._follow_late(participant, track, Timed(timestamp_us, pcm, arrived_us))
 
@@ -188,8 +171,7 @@ class Timeline(CallClock):
         late_us = late_packets.late_after_pause(track, self.arrival, packet)
         self._accept(track, packet)
         track.resumed_late_us = track.late_us = late_us
-        if late_packets.are_enough(track):
-            self._end_streak(participant, track, packet)
+        self._follow_lag(participant, track, packet)
 
     def _end_streak(self, participant: str, track: Track, packet: Timed) -> None:
         """Moves late packets, of which this is the last, if they show a step back of the clock."""
@@ -202,13 +184,31 @@ class Timeline(CallClock):
         """Moves the packets since a pause, of which this is the last, if they show that the clock
         has stepped back in it.
         """
-        before_us, since_us = track.shift_us, track.resumed_us
-        late_us = late_packets.stepped_us(track, self.arrival, packet)
-        if not late_us or not track.move_resumed(self.nearest_us(track, late_us) - before_us):
-            return
-        self.begin_epoch(track.shift_us)
-        self._note_jump(participant, track, before_us, packet.timestamp_us)
-        self._move_resumed(track, before_us, since_us, packet.arrived_us)
+        first = track.resumed_arrival, track.resumed_us
+        if late_us := late_packets.stepped_us(track, self.arrival, packet):
+            self._move_since(participant, track, packet, first, self.nearest_us(track, late_us))
+
+    def _follow_lag(self, participant: str, track: Track, packet: Timed) -> None:
+        """Moves packets out of order, or that lag, of which this is the last, if they show that the
+        clock has stepped back by less than a network delays packets.
+        """
+        if late_packets.are_enough(track):
+            self._end_streak(participant, track, packet)
+        if late_packets.lag_alike(track, self.arrival, packet, self.epochs[-1]):
+            first = track.lag.first, track.lag.arrived[0]
+            if lag_us := late_packets.lag_us(track, self.epochs[-1]):
+                shift_us = self.nearest_us(track, lag_us, TOLERANCE_US)
+                self._move_since(participant, track, packet, first, shift_us)
+
+    def _move_since(
+        self, name: str, track: Track, last: Timed, first: tuple[int, int | None], shift_us: int
+    ) -> None:
+        """Moves packets of a track to another epoch, from the one of a number and arrival on."""
+        before_us = track.shift_us
+        if track.move_since(first[0], shift_us - before_us):
+            self.begin_epoch(shift_us)
+            self._note_jump(name, track, before_us, last.timestamp_us)
+            self._move_resumed(track, before_us, first[1], last.arrived_us)
 
     def _accept(self, track: Track, packet: Timed, lowest_us: int | None = None) -> None:
         """Queues a packet at its place in the track's epoch, or at `lowest_us` if that is later."""
@@ -287,7 +287,7 @@ class Timeline(CallClock):
                 and other.shift_us == before_us
                 and (other.resumed_us or 0) >= since_us
                 and not self.arrival.may_refute((other.newest_us or 0) + by_us, until_us)
-                and other.move_resumed(by_us)
+                and other.move_since(other.resumed_arrival, by_us)
             ):
                 self._note_jump(name, other, before_us, (other.newest_us or 0) - track.shift_us)
                 self._update_latest(other)

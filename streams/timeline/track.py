@@ -24,10 +24,12 @@ from streams.timeline.waiting import (
     TAIL_PACKETS,
     TOLERANCE_US,
     Gap,
+    Lag,
     Run,
     Streak,
     Timed,
     Waiting,
+    arrival_of,
     place_of,
 )
 
@@ -61,6 +63,7 @@ class Track(Struct):
     # how late it has arrived, and the least of the packets since, if no network delays it so; or 0
     resumed_late_us: int = 0
     late_us: int = 0
+    lag: Lag = field(default_factory=Lag)
     gap_reason: str = "not_received"
     duplicate: int = 0
     late: int = 0
@@ -184,17 +187,22 @@ class Track(Struct):
         self.newest_us, self.newest_end_us, self.late_streak = None, 0, Streak()
         return packets
 
-    def move_resumed(self, by_us: int) -> bool:
-        """Moves the queued packets after the last pause, and all later ones, by `by_us`."""
-        moved = [one for one in self.waiting if one.arrival >= self.resumed_arrival]
+    def move_since(self, number: int, by_us: int) -> bool:
+        """Moves the queued packets from the one with this number on, and later ones, by `by_us`."""
+        moved = sorted([one for one in self.waiting if one.arrival >= number], key=arrival_of)
         if not moved or self.newest_us is None:
             return False
+        youngest_us = self.newest_us + by_us
         for packet in moved:
             packet.place_us += by_us
+            if not packet.timed:  # it lies behind one that arrived later or is not moved
+                packet.place_us = min(packet.place_us, youngest_us)
+            youngest_us = packet.place_us
+        self.waiting = [one for one in self.waiting if one.arrival < number] + moved
         self.waiting.sort(key=place_of)
         self.newest_us, self.newest_end_us = self.newest_us + by_us, self.newest_end_us + by_us
         self.shift_us += by_us
-        self.late_us = 0
+        self.late_us, self.lag = 0, Lag()
         self.counted = False
         return True
 
@@ -234,7 +242,7 @@ class Track(Struct):
         and the late packets of the next socket are others.
         """
         self.place_all()
-        self.gap_reason, self.late_streak, self.late_us = next_gap, Streak(), 0
+        self.gap_reason, self.late_streak, self.late_us, self.lag = next_gap, Streak(), 0, Lag()
 
     def place_all(self) -> None:
         """Places the whole queue: nothing more will arrive."""
@@ -244,7 +252,7 @@ class Track(Struct):
     def change_rate(self, sample_rate: int) -> None:
         """Continues the axis at another rate (law 7)."""
         self.place_all()
-        self.late_streak = Streak()
+        self.late_streak, self.lag = Streak(), Lag()
         if self.end is not None:
             self.end = -(-self.end * sample_rate // self.sample_rate)  # the next whole sample
         self.sample_rate = sample_rate
@@ -282,16 +290,6 @@ class Track(Struct):
             return False
         length_us = sum(self.duration_us(packet.pcm) for packet in packets[:-1])
         return 2 * (last_us - first_us) > length_us > 0
-
-    def start_of(self, packets: Sequence[Timed]) -> int:
-        """Returns the timestamp at which contiguous audio of these packets begins, by the
-        envelope.
-        """
-        before_us, start_us = 0, packets[0].timestamp_us
-        for packet in packets:
-            start_us = min(start_us, packet.timestamp_us - before_us)
-            before_us += self.duration_us(packet.pcm)
-        return start_us
 
     def duration_us(self, pcm: bytes) -> int:
         return len(pcm) * 500_000 // self.sample_rate

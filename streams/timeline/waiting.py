@@ -34,6 +34,9 @@ more than this, all together, are a clock that jumped, not silence.
 PAUSE_US = 100_000
 """A packet that is this much younger than the one before it shows a pause in its track."""
 
+LAG_US = 150_000
+"""A smaller step back looks like packets out of order, or like a delay."""
+
 LONG_PAUSE_US = 250_000
 """A pause this long is real: single late timestamps leave shorter ones."""
 
@@ -98,6 +101,7 @@ class Waiting(Struct, gc=False):
 
 
 place_of = attrgetter("place_us")
+arrival_of = attrgetter("arrival")
 
 
 def has_hole(queue: Sequence[Waiting], place_us: int, length_us: int) -> bool:
@@ -155,3 +159,14 @@ class Streak(Struct):
     def arrived_us(self) -> dict[int, int | None]:
         """When each of its packets arrived, if known, by `Waiting.arrival`."""
         return dict(zip_longest(self.arrivals, self.arrived[: len(self.arrivals)]))
+
+
+class Lag(Struct):
+    """Packets of a track that arrive in a row, each of them late: a network delays them, or the
+    clock has stepped back by less than that. `first`: `Waiting.arrival` of the first; 0: none. When
+    each arrived, and how late, in µs.
+    """
+
+    first: int = 0
+    arrived: list[int] = field(default_factory=list)
+    late_us: list[int] = field(default_factory=list)

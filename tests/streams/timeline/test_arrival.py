@@ -16,6 +16,7 @@ from streams.timeline.arrival import (
     reliable_us,
     seeming_us,
     start_by,
+    start_of,
 )
 from streams.timeline.waiting import LOOK_AHEAD_US, Timed
 from tests.streams.packets import HOST_US, START_US
@@ -258,6 +259,10 @@ class Starts(TestCase):
     def test_a_timestamp_greater_than_the_next_does_not_count(self) -> None:
         packets = [Timed(10, b"", 130), Timed(90, b"", 150), Timed(50, b"", 170)]
         self.assertEqual(start_by(lambda at_us: at_us, packets, 10), 130)
+
+    def test_audio_begins_where_its_least_delayed_packet_shows(self) -> None:
+        packets = [Timed(90, b"1234"), Timed(100, b"1234"), Timed(500, b"1234")]
+        self.assertEqual(start_of(packets, 50_000), 60)
 
     def test_nothing_is_known_without_arrivals(self) -> None:
         self.assertIsNone(start_by(lambda at_us: at_us, [Timed(10, b"")], 10))

@@ -200,7 +200,7 @@ class Evidence(TestCase):
         self.assertEqual(timeline.epoch_after_jump(timeline.tracks["p"], back), 3 * HOUR)
 
     def test_a_track_without_waiting_packets_is_not_moved(self) -> None:
-        self.assertFalse(Track(RATE).move_resumed(SECOND))
+        self.assertFalse(Track(RATE).move_since(0, SECOND))
 
     def test_a_track_of_one_packet_with_a_wrong_timestamp_is_kept_at_the_end(self) -> None:
         left, right = voices(200)
