@@ -323,6 +323,27 @@ class TwoLives(DatabaseTestCase):
         for life in (before, after):
             self.assertEqual(tried(life).violations, [])
 
+    def test_of_two_equal_timestamps_one_of_them_delayed_either_may_be_the_first(self) -> None:
+        unit_us = SECOND // 10
+        lives = [
+            {"delayed": 100_000, "untimed": 120_000, "prompt": 140_000},
+            {"prompt": 100_000, "untimed": 120_000, "delayed": 140_000},
+        ]
+        arrivals = {"untimed": 150_000, "prompt": 175_000, "delayed": 400_000}
+        journals = []
+        for life in lives:
+            self.assertTrue(all(arrivals[name] > spoken_us for name, spoken_us in life.items()))
+            stamps = {name: spoken_us // unit_us for name, spoken_us in life.items()}
+            journals.append([(at_us, name, stamps[name]) for name, at_us in arrivals.items()])
+        self.assertEqual(journals[0], journals[1])
+        faults = (
+            Fault("coarse", 0, unit_us),
+            Fault("reorder", 3_090_000, 250_900, 1, 0),
+            Fault("untimed", 3_115_000, 0, 1, 0),
+        )
+        voices = (Voice("8:acs:c", 0, (Spurt(3_020_000, 7),)),)
+        self.assertEqual(tried(plan(*faults, voices=voices)).violations, [])
+
     def test_sockets_that_overlap_by_a_moment_may_arrive_one_after_the_other(self) -> None:
         voices = (Voice("8:acs:a", 0, (Spurt(SECOND, 50), Spurt(4 * SECOND, 50))),)
         lingering = Fault("lingering", 3_985_000, 1_000)

@@ -146,6 +146,8 @@ def _order(
         pair = voice.packets[before], voice.packets[after]
         if any(one.wandering for one in pair) and not all(map(voice.is_timed, (before, after))):
             continue  # of a packet without a usable stamp, only the order of arrival is known
+        if any(one.wandering for one in pair) and pair[0].stamp_us == pair[1].stamp_us:
+            continue  # of equal stamps, too
         is_known = offsets[voice.region[after]] == offsets[voice.region[before]]
         if voice.region[after] != voice.region[before]:  # a jump is known to the unit of the stamps
             apart_us = voice.true_us[before] - voice.true_us[after]
