@@ -66,6 +66,7 @@ SHARED = {
         "tests.streams.timeline.test_call_clock_faults",
         "tests.streams.timeline.test_call_clock_steps",
         "tests.streams.timeline.test_fast_path",
+        "tests.streams.timeline.test_late_packets",
         "tests.streams.timeline.test_strays",
     ),
     "streams/timeline/track.py": (
@@ -73,6 +74,7 @@ SHARED = {
         "tests.streams.timeline.test_call_clock_edges",
         "tests.streams.timeline.test_call_clock_faults",
         "tests.streams.timeline.test_call_clock_steps",
+        "tests.streams.timeline.test_late_packets",
         "tests.streams.timeline.test_strays",
         "tests.streams.timeline.test_timeline",
         "tests.streams.timeline.test_timeline_order",

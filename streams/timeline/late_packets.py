@@ -239,13 +239,14 @@ def lag_alike(track: Track, arrival: ArrivalClock, packet: Timed, latest_us: int
     this is the last, have arrived as they were spoken, and late by the same, for long enough. One
     on time ends the lag. The latest epoch of the call is `latest_us`.
     """
-    late_us, lag = 0, track.lag
-    if not may_lag(track) and track.shift_us == latest_us:
+    lag = track.lag
+    if packet.arrived_us is None or (not may_lag(track) and track.shift_us == latest_us):
         return False
-    if packet.arrived_us is not None and arrival.is_shown and not arrival.is_slow:
-        late_us = arrival.lateness_us(packet.timestamp_us + track.shift_us, packet.arrived_us)
-    if packet.arrived_us is None or late_us <= LAG_US or len(lag.arrived) >= LONGEST_STREAK:
-        track.lag = Lag()
+    late_us = arrival.lateness_us(packet.timestamp_us + track.shift_us, packet.arrived_us)
+    is_known = late_us > LAG_US and arrival.is_shown and not arrival.is_slow
+    if not is_known or len(lag.arrived) >= LONGEST_STREAK:
+        if lag.first:
+            track.lag = Lag()
         return False
     lag.first = lag.first or track.arrivals
     lag.arrived.append(packet.arrived_us)

@@ -133,7 +133,7 @@ class Timeline(CallClock):
             self._decide(participant, track, Timed(timestamp_us, pcm, arrived_us))
             return
         self._queue(track, place_us, pcm, arrived_us)
-        if late_packets.may_lag(track):
+        if track.lag.first or track.late_streak.arrivals:
             self._follow_lag(participant, track, Timed(timestamp_us, pcm, arrived_us))
         elif track.late_us:
             self._follow_late(participant, track, Timed(timestamp_us, pcm, arrived_us))
@@ -205,10 +205,10 @@ class Timeline(CallClock):
     ) -> None:
         """Moves packets of a track to another epoch, from the one of a number and arrival on."""
         before_us = track.shift_us
-        if track.move_since(first[0], shift_us - before_us):
-            self.begin_epoch(shift_us)
-            self._note_jump(name, track, before_us, last.timestamp_us)
-            self._move_resumed(track, before_us, first[1], last.arrived_us)
+        track.move_since(first[0], shift_us - before_us)
+        self.begin_epoch(shift_us)
+        self._note_jump(name, track, before_us, last.timestamp_us)
+        self._move_resumed(track, before_us, first[1], last.arrived_us)
 
     def _accept(self, track: Track, packet: Timed, lowest_us: int | None = None) -> None:
         """Queues a packet at its place in the track's epoch, or at `lowest_us` if that is later."""

@@ -7,7 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 from unittest import TestCase
 
+from streams.timeline.late_packets import lag_us
 from streams.timeline.timeline import Timeline
+from streams.timeline.track import Track
+from streams.timeline.waiting import Lag
 from tests.streams.packets import (
     HOST_US,
     PACKET_US,
@@ -126,3 +129,27 @@ class Networks(TestCase):
         wandering = replace(spoken[140], arrived_us=late[0].arrived_us)
         taken = play([*spoken[:140], *spoken[141:150], wandering, *late])
         self.assertEqual((audio_of(taken), taken.jumps), (pcm_of(spoken), []))
+
+    def test_packets_show_no_step_while_they_are_older_than_the_audio_before_them(self) -> None:
+        self.assertEqual(lag_us(self.lagging(20, late_us=600_000), 0), 0)
+        self.assertEqual(lag_us(self.lagging(40, late_us=600_000), 0), 600_000)
+
+    def test_a_few_packets_in_a_queue_show_no_step_alone(self) -> None:
+        track = self.lagging(5, late_us=60_000)
+        self.assertEqual(lag_us(track, 0), 0)
+        self.assertEqual(lag_us(track, 60_000), 60_000)
+
+    def test_packets_that_are_placed_already_are_forgotten(self) -> None:
+        track = self.lagging(40, late_us=600_000)
+        track.place_all()
+        self.assertEqual((lag_us(track, 0), track.lag), (0, Lag()))
+
+    def lagging(self, count: int, *, late_us: int) -> Track:
+        """Returns a track after a step back, of which so many packets lag."""
+        track, spoken = Track(RATE), speech(50 + count)
+        for one in spoken[:50]:
+            track.insert(one.spoken_us, one.pcm)
+        for one in spoken[50:]:
+            track.insert(one.spoken_us - late_us, one.pcm)
+        track.lag = Lag(51, [0] * count, [late_us] * count)
+        return track
