@@ -313,10 +313,10 @@ def _change_rows(additions: Collection[Addition], used: Collection[UUID], now: d
 
 def _leave(addition: Addition) -> None:
     """Corrects what was derived from segments at places where they are no longer."""
-    ids = {
-        one.raw_id: identity.participant_id_of(addition.call_id, one.raw_id)
-        for one in addition.vacated
-    }
+    back = [one for one in addition.moves if one.start_sample < one.stored.start_sample]
+    raw_ids = {one.raw_id for one in (*addition.vacated, *back)}
+    raw_ids |= {piece.segment.raw_id for cut in addition.cuts for piece in cut.pieces}
+    ids = {one: identity.participant_id_of(addition.call_id, one) for one in raw_ids}
     for one in addition.vacated:
         gaps.delete_beside(ids[one.raw_id], one)
     participants.correct(ids.values())

@@ -316,6 +316,8 @@ class Track(Struct):
         for packet in reversed(self.waiting):
             place_us -= self.duration_us(packet.pcm)
             packet.place_us, packet.timed = place_us, True
+            if packet.by_arrival_us is None:  # which says that it has no timestamp
+                packet.by_arrival_us = place_us
         self.counted = False
 
     def _append(self, packet: Waiting) -> None:

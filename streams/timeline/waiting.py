@@ -95,8 +95,8 @@ class Waiting(Struct, gc=False):
     maybe_duplicate: bool = field(default=False, name="doubtful")
     """Equal to another packet: a duplicate, unless there is time for it."""
     by_arrival_us: int | None = None
-    """The place by arrival of a packet without timestamp: it shows the order beside packets of
-    another socket.
+    """The place by arrival of a packet without timestamp, or before the first one that has one: it
+    shows the order beside packets of another socket.
     """
 
 

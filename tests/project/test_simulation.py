@@ -298,6 +298,14 @@ class TwoSockets(DatabaseTestCase):
         lingering = Fault("lingering", 3_656_637, 735, seed=3_977_028_111)
         self.assert_laws(8103366, (Spurt(200_000, 214),), jitter, lingering, twin)
 
+    def test_of_which_one_has_not_carried_all_packets_without_timestamp(self) -> None:
+        twin = Fault("twin", 4_388_181, 3_759_325, seed=2_614_256_508)
+        untimed = Fault("untimed", 667_854, count=18, voice=0)
+        self.assert_laws(8003172, (Spurt(7_481_153, 37),), twin, untimed)
+        split = Fault("split", 1_195_260, 4_433_715, seed=4_273_340_428)
+        untimed = Fault("untimed", 3_419_993, count=24, voice=0)
+        self.assert_laws(67000416, (Spurt(1_546_647, 207),), split, untimed)
+
 
 @tag("once")
 @override_settings(STORAGES=MEMORY)

@@ -145,7 +145,7 @@ class Layout:
         """
         first, last = wanted, wanted
         for block in self._adjoining(at, is_passable):
-            for part in _packets(block, packet):
+            for part in packets_of(block, packet):
                 other = stamp_of(part)
                 first = max(first, part.end) if other < stamp else first
                 last = min(last, part.start) if other > stamp else last
@@ -171,7 +171,7 @@ class Layout:
         last = self._cut(min(block.end, space[1]), packet, is_cuttable)
         packets: list[Block] = []
         for part in [*self.blocks[first:last], block]:
-            packets += _packets(part, packet) if is_cuttable(part) else [part]
+            packets += packets_of(part, packet) if is_cuttable(part) else [part]
         self.blocks[first:last] = sorted(packets, key=start_of)
         last = first + len(packets)
         if self._push_from(max(first, 1), last) > limit:
@@ -197,9 +197,9 @@ class Layout:
         last = bisect_left(self.blocks, block.end + reach, key=start_of)
         theirs: list[Block] = []
         for part in self.blocks[first:last]:
-            theirs += _packets(part, packet) if is_cuttable(part) else [part]
+            theirs += packets_of(part, packet) if is_cuttable(part) else [part]
         merged = merge(
-            *(_in_order(blocks, stamp_of) for blocks in (theirs, _packets(block, packet))),
+            *(_in_order(blocks, stamp_of) for blocks in (theirs, packets_of(block, packet))),
             key=itemgetter(0, 1),
         )
         self.blocks[first:last] = [one for _, _, one in merged]
@@ -209,6 +209,11 @@ class Layout:
             return False
         self._join(max(first - 1, 0), last + 1)
         return True
+
+    def replace(self, blocks: Iterable[Block]) -> None:
+        """Replaces all blocks by others, or by parts of them, which are in order."""
+        self.blocks = list(blocks)
+        self._join(0, len(self.blocks))
 
     def fill(self, block: Block, packet: int) -> list[Block]:
         """Inserts the packets of a block whose place is free; returns the others, in order."""
@@ -360,5 +365,5 @@ def _in_order(
         yield latest, block.start, block
 
 
-def _packets(block: Block, packet: int) -> list[Block]:
+def packets_of(block: Block, packet: int) -> list[Block]:
     return [block.part(at, min(packet, block.count - at)) for at in range(0, block.count, packet)]

@@ -10,18 +10,24 @@ move into the next free space (law 5: the order of arrival stands).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from uuid import UUID
 
 from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
 from streams.sealing.overlaps.equal_audio import BYTES, Audio, Distances, Match, matches_of
+from streams.sealing.overlaps.late_audio import LateAudio
 from streams.sealing.overlaps.layout import Block, Layout
-from streams.sealing.overlaps.runs import Run, runs_of
+from streams.sealing.overlaps.runs import Run, runs_of, tracks_of
 from streams.sealing.overlaps.stamps import part_of
-from streams.sealing.overlaps.stored import Cut, Move, Reader, Stored
+from streams.sealing.overlaps.stored import (
+    Cut,
+    Move,
+    Placement,
+    Reader,
+    Stored,
+    without_copies,
+)
 from streams.timeline.track import LOOK_AHEAD_US, TOLERANCE_US
 
 __all__ = ["Cut", "Move", "Placement", "Reader", "Stored", "without_overlaps"]
@@ -36,21 +42,6 @@ EVERYWHERE = (-(1 << 62), 1 << 62)
 """Positions between which audio lies that adjoins no equal audio."""
 
 
-@dataclass(slots=True)
-class Placement:
-    """The positions of a file's audio, and the changes of stored audio that they need.
-
-    `duplicate`: packets dropped because they are stored already; `vacated`: stored segments, where
-    they were, that another clock had put there.
-    """
-
-    segments: list[SealedSegment] = field(default_factory=list)
-    duplicate: int = 0
-    moves: list[Move] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
-    vacated: list[Move] = field(default_factory=list)
-
-
 def without_overlaps(
     segments: Sequence[SealedSegment],
     stored: Mapping[str, Sequence[Stored]],
@@ -63,37 +54,15 @@ def without_overlaps(
     it and was open at the same time; `beside`: those that were.
     """
     placement = Placement()
-    for (raw_id, rate), of_track in _tracks(segments).items():
+    for (raw_id, rate), of_track in tracks_of(segments).items():
         rows = [row for row in stored.get(raw_id, ()) if row.sample_rate == rate]
-        new = _without_copies(of_track, rows, placement)
+        new = without_copies(of_track, rows, placement)
         track = _Track(raw_id, rate, rows, (stream_id, frozenset(beside)), read)
         if any(track.concerns(segment) for segment in new):
             track.place(new, placement)
         else:
             placement.segments += new
     return placement
-
-
-def _tracks(segments: Iterable[SealedSegment]) -> dict[tuple[str, int], list[SealedSegment]]:
-    tracks: dict[tuple[str, int], list[SealedSegment]] = {}
-    for segment in segments:
-        tracks.setdefault((segment.raw_id, segment.sample_rate), []).append(segment)
-    return tracks
-
-
-def _without_copies(
-    segments: Iterable[SealedSegment], rows: Iterable[Stored], placement: Placement
-) -> list[SealedSegment]:
-    """Drops segments whose audio is stored at exactly their position: nothing has to be read."""
-    by_place = {(row.start_sample, row.end_sample): row.sha256 for row in rows}
-    new = []
-    for segment in segments:
-        digest = by_place.get((segment.start_sample, segment.end_sample))
-        if digest is not None and digest == sha256(segment.pcm).hexdigest():
-            placement.duplicate += segment.packets
-        else:
-            new.append(segment)
-    return new
 
 
 class _Track:
@@ -141,6 +110,18 @@ class _Track:
         for block in rest:
             self._layout.insert_behind(block, lowest)
             lowest = block.end
+        if self._beside:
+            lowest = min(segment.start_sample for segment in segments) - self._far
+            late = LateAudio(
+                self._packet,
+                self._tolerance,
+                self._stamp_of,
+                self._place_of,
+                self._is_untimed,
+                self._is_loose,
+                self._is_cuttable,
+            )
+            self._layout.replace(list(late.moved_back(self._layout.blocks, lowest)))
         parts = [
             part
             for block in self._layout.blocks
@@ -228,6 +209,19 @@ class _Track:
             return run.stamp_of(block.first, self._packet)
         return self._rows[block.source].stamp_of(block.first, self._packet)
 
+    def _place_of(self, block: Block) -> int:
+        """Returns the place of a block before anything was moved."""
+        if self._is_new(block):
+            return self._runs[block.source - len(self._rows)].segments[0].start_sample + block.first
+        return self._rows[block.source].start_sample + block.first
+
+    def _is_untimed(self, block: Block) -> bool:
+        """Whether the first packet of a block has no timestamp."""
+        if self._is_new(block):
+            run = self._runs[block.source - len(self._rows)]
+            return run.is_untimed(block.first, self._packet)
+        return self._rows[block.source].is_untimed(block.first, self._packet)
+
     def _insert_whole(self, block: Block, at: int | None, limit: int) -> bool:
         if at is None:
             return self._layout.insert(block, limit)
@@ -285,6 +279,10 @@ class _Track:
             and self._is_other(self._rows[block.source])
             and self._is_cuttable(block)
         )
+
+    def _is_loose(self, block: Block) -> bool:
+        """Whether it is audio of sockets that were open at the same time."""
+        return self._is_new(block) or self._is_beside(self._rows[block.source])
 
     def _is_new(self, block: Block) -> bool:
         return block.source >= len(self._rows)

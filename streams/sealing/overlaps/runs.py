@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from streams.sealing.digest import PACKETS_PER_SECOND, SealedSegment
 from streams.sealing.overlaps.equal_audio import BYTES, Audio
 from streams.sealing.overlaps.layout import Block
-from streams.sealing.overlaps.stamps import part_of, stamp_at
+from streams.sealing.overlaps.stamps import is_untimed, part_of, stamp_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,23 @@ class Run:
 
     def stamp_of(self, sample: int, packet: int) -> int:
         """Returns the timestamp of one of its samples, or its place."""
+        segment, sample = self._at(sample)
+        if segment.stamps is not None:
+            return stamp_at(segment.stamps, sample, packet)
+        return segment.start_sample + sample
+
+    def is_untimed(self, sample: int, packet: int) -> bool:
+        """Whether the packet of a sample has no timestamp."""
+        segment, sample = self._at(sample)
+        return segment.stamps is not None and is_untimed(segment.stamps, sample, packet)
+
+    def _at(self, sample: int) -> tuple[SealedSegment, int]:
+        """Returns the segment of a sample, and its number in it."""
         number = 0
         while sample >= self.segments[number].sample_count:
             sample -= self.segments[number].sample_count
             number += 1
-        segment = self.segments[number]
-        if segment.stamps is not None:
-            return stamp_at(segment.stamps, sample, packet)
-        return segment.start_sample + sample
+        return self.segments[number], sample
 
     def parts(self, block: Block) -> list[SealedSegment]:
         """Returns the segments, or parts of them, that a block of this run consists of."""
@@ -76,3 +85,11 @@ def runs_of(segments: Iterable[SealedSegment]) -> list[Run]:
         else:
             runs.append([segment])
     return [Run(run) for run in runs]
+
+
+def tracks_of(segments: Iterable[SealedSegment]) -> dict[tuple[str, int], list[SealedSegment]]:
+    """Returns segments by raw id and rate."""
+    tracks: dict[tuple[str, int], list[SealedSegment]] = {}
+    for segment in segments:
+        tracks.setdefault((segment.raw_id, segment.sample_rate), []).append(segment)
+    return tracks

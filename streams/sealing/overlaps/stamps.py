@@ -6,7 +6,9 @@ contiguous, its places do not tell which packets of the other socket belong betw
 in the order spoken, they never decrease.
 
 A segment has one timestamp for each 20 ms from its first sample on: the sample on the axis at which
-its packet was stamped, eight bytes each. It has none if all packets are where they were stamped.
+its packet was stamped, eight bytes each. It has none if all packets are where they were stamped. A
+packet without one has the negative sample at which it seems to have been stamped: by its arrival,
+else as the one before it.
 """
 
 from __future__ import annotations
@@ -39,12 +41,16 @@ class Stamps:
     def __init__(self, records: Iterable[Record]) -> None:
         self._records = records
         self._places: dict[str, dict[bytes, set[int]]] = {}  # by raw id
+        self._timed: set[tuple[str, bytes]] = set()
+        self._untimed: set[tuple[str, bytes]] = set()
 
     def note_waiting(self, state: StreamState) -> None:
         """Notes the undecided packets. `state`: before the file."""
         for raw_id, track in state.timeline.tracks.items():
             for packet in track.waiting:
-                place_us = packet.place_us if packet.timed else packet.by_arrival_us
+                has_stamp = packet.timed and packet.by_arrival_us is None
+                (self._timed if has_stamp else self._untimed).add((raw_id, packet.pcm))
+                place_us = packet.place_us if has_stamp else packet.by_arrival_us
                 if place_us is not None:
                     self._note(raw_id, packet.pcm, place_us)
 
@@ -64,18 +70,21 @@ class Stamps:
         for record in self._records:
             if not isinstance(record, Audio) or (until_us and record.arrived_us > until_us):
                 continue
-            stamp_us = record.timestamp_us
+            stamp_us, raw_id = record.timestamp_us, state.voices.get(record.voice, "")
+            of_kind = self._untimed if stamp_us is None else self._timed
+            of_kind.add((raw_id, record.pcm))
             if stamp_us is not None:
                 delay_us = record.arrived_us - stamp_us
             elif delay_us is not None:
                 stamp_us = record.arrived_us - delay_us
             if stamp_us is not None:
                 for shift_us in state.timeline.epochs:
-                    raw_id = state.voices.get(record.voice, "")
                     self._note(raw_id, record.pcm, stamp_us + shift_us)
         stamped: list[SealedSegment] = []
         for run in _contiguous(segments):
-            stamped += _with_stamps(run, self._places.get(run[0].raw_id, {}))
+            raw_id = run[0].raw_id
+            untimed = {pcm for of, pcm in self._untimed - self._timed if of == raw_id}
+            stamped += _with_stamps(run, self._places.get(raw_id, {}), untimed)
         return stamped
 
     def _note(self, raw_id: str, pcm: bytes, place_us: int) -> None:
@@ -106,11 +115,22 @@ def part_of(stamps: bytes | None, first: int, last: int, packet: int) -> bytes |
 
 def stamp_at(stamps: bytes, sample: int, packet: int) -> int:
     """Returns the timestamp of a sample of a segment."""
+    return abs(_signed_at(stamps, sample, packet))
+
+
+def is_untimed(stamps: bytes, sample: int, packet: int) -> bool:
+    """Whether the packet of a sample of a segment has no timestamp."""
+    return _signed_at(stamps, sample, packet) < 0
+
+
+def _signed_at(stamps: bytes, sample: int, packet: int) -> int:
     at: int = unpack_from("<q", stamps, min(sample // packet * SIZE, len(stamps) - SIZE))[0]
     return at
 
 
-def _with_stamps(run: Sequence[SealedSegment], known: Places) -> list[SealedSegment]:
+def _with_stamps(
+    run: Sequence[SealedSegment], known: Places, untimed: Collection[bytes]
+) -> list[SealedSegment]:
     rate, start = run[0].sample_rate, run[0].start_sample
     packet = max(1, rate // PACKETS_PER_SECOND)
     pcm, size = b"".join(segment.pcm for segment in run), packet * BYTES
@@ -119,6 +139,11 @@ def _with_stamps(run: Sequence[SealedSegment], known: Places) -> list[SealedSegm
         for at in range(0, len(pcm), size)
     ]
     stamps = _in_order(found)
+    pcms = (pcm[at : at + size] for at in range(0, len(pcm), size))
+    stamps = [
+        -stamp if packet_pcm in untimed else stamp
+        for stamp, packet_pcm in zip(stamps, pcms, strict=False)
+    ]
     if all(stamp == start + number * packet for number, stamp in enumerate(stamps)):
         return list(run)
     packed = pack(f"<{len(stamps)}q", *stamps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
 from uuid import UUID
 
 from streams.sealing.digest import SealedSegment
-from streams.sealing.overlaps.stamps import stamp_at
+from streams.sealing.overlaps.stamps import is_untimed, stamp_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Stored:
         if self.stamps is None:
             return self.start_sample + sample
         return stamp_at(self.stamps, sample, packet)
+
+    def is_untimed(self, sample: int, packet: int) -> bool:
+        """Whether the packet of a sample has no timestamp."""
+        return self.stamps is not None and is_untimed(self.stamps, sample, packet)
 
 
 Reader = Callable[[Stored], bytes | None]
@@ -61,3 +66,33 @@ class Cut:
 
     stored: Stored
     pieces: tuple[SealedSegment, ...]
+
+
+@dataclass(slots=True)
+class Placement:
+    """The positions of a file's audio, and the changes of stored audio that they need.
+
+    `duplicate`: packets dropped because they are stored already; `vacated`: stored segments, where
+    they were, that another clock had put there.
+    """
+
+    segments: list[SealedSegment] = field(default_factory=list)
+    duplicate: int = 0
+    moves: list[Move] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    vacated: list[Move] = field(default_factory=list)
+
+
+def without_copies(
+    segments: Iterable[SealedSegment], rows: Iterable[Stored], placement: Placement
+) -> list[SealedSegment]:
+    """Drops segments whose audio is stored at exactly their position: nothing has to be read."""
+    by_place = {(row.start_sample, row.end_sample): row.sha256 for row in rows}
+    new = []
+    for segment in segments:
+        digest = by_place.get((segment.start_sample, segment.end_sample))
+        if digest is not None and digest == sha256(segment.pcm).hexdigest():
+            placement.duplicate += segment.packets
+        else:
+            new.append(segment)
+    return new

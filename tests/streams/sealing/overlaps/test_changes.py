@@ -101,6 +101,12 @@ class Moves(SpoolTest):
         self.write_old(*self.moves())
         self.assertEqual(Participant.objects.get().heard_until, from_sample(START + 32_000, RATE))
 
+    def test_that_move_back_change_the_end_of_the_participant(self) -> None:
+        row = self.near()[2]
+        self.write_old(*self.moves(), Move("p", row, row.start_sample - 1_600))
+        until = from_sample(row.end_sample - 1_600, RATE)
+        self.assertEqual(Participant.objects.get().heard_until, until)
+
     def test_the_gap_behind_them_becomes_shorter(self) -> None:
         write(later(self.old, 50), [segment(80_000, 100, 5)])
         gaps = LedgerEntry.objects.filter(kind="gap").order_by("start_sample")

@@ -220,6 +220,14 @@ class InOrder(TestCase):
         self.assertEqual(self.near(500, 5, 150), 500)
 
 
+class Replace(TestCase):
+    def test_parts_that_follow_each_other_are_one_block_again(self) -> None:
+        track = layout((0, 100))
+        (whole,) = track.blocks
+        track.replace([whole.part(0, 40), whole.part(40, 60), block(200, 240)])
+        self.assertEqual(places(track), [(0, 100, 0), (200, 240, NEW)])
+
+
 class OverlapsTheEnd(TestCase):
     def test_of_contiguous_audio_only(self) -> None:
         track = layout((0, 60), (60, 100), (140, 200))

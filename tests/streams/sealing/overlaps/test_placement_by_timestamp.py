@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from struct import pack
+
 from tests.streams.sealing.overlaps.test_placement import Placements
 from tests.streams.sealing.overlaps.tracks import (
     OLD,
     PACKET,
+    START,
     new,
     stamps_of,
     voice,
 )
+
+
+def negative(*packets: int) -> bytes:
+    """Returns the values that packets without a timestamp have instead."""
+    return pack(f"<{len(packets)}q", *(-START - packet * PACKET for packet in packets))
 
 
 class ByTimestamp(Placements):
@@ -45,3 +53,10 @@ class ByTimestamp(Placements):
         self.track.store(2 * PACKET, voice(0, 1) + voice(3, 6), stamps=stamps_of(0, 3, 4, 5))
         segments = [new(0, voice(1, 6), stamps=stamps_of(1, 2, 3, 4, 5))]
         self.assert_joined(segments, (2 * PACKET, voice(0, 6)), beside=[OLD])
+
+    def test_packets_without_one_move_back_if_there_were_more_of_them(self) -> None:
+        """The other socket has not carried 0 to 3 of those before packet 8, which has one."""
+        stamps = negative(4, 5, 6, 7) + stamps_of(8, 9)
+        self.track.store(4 * PACKET, voice(4, 10), stamps=stamps)
+        segments = [new(4 * PACKET, voice(0, 5), stamps=negative(4, 4, 4, 4, 4))]
+        self.assert_joined(segments, (0, voice(0, 10)), beside=[OLD])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from struct import pack
 from unittest import TestCase
 
 from streams.sealing.overlaps.layout import Block
-from streams.sealing.overlaps.runs import Run, runs_of
+from streams.sealing.overlaps.runs import Run, runs_of, tracks_of
 from tests.streams.sealing.overlaps.tracks import PACKET, START, new, pcm_of, stamps_of
 
 
@@ -42,6 +44,12 @@ class Stamps(TestCase):
         self.assertTrue(run.has_stamps)
         self.assertFalse(Run(run.segments[1:]).has_stamps)
 
+    def test_packets_without_timestamp_are_known(self) -> None:
+        stamps = pack("<2q", START, -START - PACKET)
+        run = Run([new(0, voice(0, 2), stamps=stamps), new(2 * PACKET, voice(2, 3))])
+        found = [run.is_untimed(at * PACKET, PACKET) for at in range(3)]
+        self.assertEqual(found, [False, True, False])
+
     def test_a_part_keeps_the_timestamps_of_its_packets(self) -> None:
         run = Run([new(0, voice(0, 3), stamps=stamps_of(3, 4, 9))])
         (part,) = run.parts(Block(START, 2 * PACKET, 0, PACKET))
@@ -68,3 +76,11 @@ class Parts(TestCase):
         parts = Run(self.segments).parts(Block(START + 7, 7 * PACKET, 0))
         self.assertEqual([part.start_sample - START for part in parts], [7, 5 * PACKET + 7])
         self.assertEqual([part.packets for part in parts], [5, 2])
+
+
+class Tracks(TestCase):
+    def test_segments_belong_to_the_track_of_their_voice_and_rate(self) -> None:
+        one, other = new(0, voice(0, 2)), new(2 * PACKET, voice(2, 4))
+        faster = replace(one, sample_rate=24_000)
+        found = tracks_of([one, faster, other])
+        self.assertEqual(found, {("p", 16_000): [one, other], ("p", 24_000): [faster]})

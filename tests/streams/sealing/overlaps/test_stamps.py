@@ -7,7 +7,7 @@ from unittest import TestCase
 
 from streams.journal.records import Audio, Record, Voice
 from streams.sealing.digest import SealedSegment, StreamState
-from streams.sealing.overlaps.stamps import MARGIN_US, Stamps, part_of, stamp_at
+from streams.sealing.overlaps.stamps import MARGIN_US, Stamps, is_untimed, part_of, stamp_at
 from streams.timeline.track import Track, Waiting
 from tests.streams.sealing.overlaps.tracks import PACKET, RATE, START, new, voice
 
@@ -33,12 +33,17 @@ def stamped(
     state: StreamState | None = None,
     ends_us: tuple[int | None, ...] = (None,),
 ) -> list[list[float] | None]:
-    """Returns the timestamps of each segment, in packets since the start."""
+    """Returns the timestamps of each segment, in packets since the start; negative ones are of
+    packets without timestamp.
+    """
     found = Stamps(records).added_to(segments, state or state_of(), ends_us)
     return [
         None
         if one.stamps is None
-        else [(stamp - START) / PACKET for stamp in unpack(f"<{len(one.stamps) // 8}q", one.stamps)]
+        else [
+            (abs(stamp) - START) / PACKET * (1 if stamp > 0 else -1)
+            for stamp in unpack(f"<{len(one.stamps) // 8}q", one.stamps)
+        ]
         for one in found
     ]
 
@@ -74,7 +79,7 @@ class Added(TestCase):
         stamps = Stamps([])
         stamps.note_waiting(state)
         (one,) = stamps.added_to([new(0, voice(0, 2))], state, [None])
-        self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, START + 2 * PACKET))
+        self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, -START - 2 * PACKET))
 
     def test_undecided_packets_without_one_keep_that_of_their_arrival(self) -> None:
         """The file before this one has received both; the timeline still holds them."""
@@ -85,15 +90,29 @@ class Added(TestCase):
         stamps = Stamps([])
         stamps.note_waiting(state)
         (one,) = stamps.added_to([new(0, voice(0, 2))], state, [None])
-        self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, START + 6 * PACKET))
+        self.assertEqual(one.stamps, pack("<2q", START + 2 * PACKET, -START - 6 * PACKET))
 
     def test_a_packet_without_one_has_that_of_its_arrival(self) -> None:
         records: list[Record] = [record(0, 0, 7), record(1, None, 11)]
-        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[0, 4]])
+        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[0, -4]])
+
+    def test_before_the_first_of_a_track_it_is_its_place(self) -> None:
+        """The file before this one has received both; the timeline still holds them."""
+        state = state_of()
+        packets = [("p", None, voice(0, 1)), ("p", START_US + PACKET_US, voice(1, 2))]
+        state.timeline.push_all(packets, RATE, START_US, [START_US, START_US])
+        stamps = Stamps([])
+        stamps.note_waiting(state)
+        (one,) = stamps.added_to([new(0, voice(0, 2))], state, [None])
+        self.assertEqual(one.stamps, pack("<2q", -START, START + PACKET))
+
+    def test_silence_that_also_has_one_does_not_move(self) -> None:
+        records: list[Record] = [record(0, None, 11), record(0, 1), record(1, 4)]
+        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[1, 4]])
 
     def test_before_the_first_with_one_it_is_unknown(self) -> None:
         records: list[Record] = [record(0, None, 11), record(1, 4)]
-        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[4, 4]])
+        self.assertEqual(stamped(records, [new(0, voice(0, 2))]), [[-4, 4]])
 
     def test_of_two_that_a_packet_may_have_none_is_known(self) -> None:
         records: list[Record] = [record(0, 4), record(1, 5), record(1, 6), record(2, 9)]
@@ -126,6 +145,11 @@ class Values(TestCase):
     def test_a_sample_has_that_of_its_packet(self) -> None:
         found = [stamp_at(self.stamps, sample, PACKET) for sample in (0, PACKET, 3 * PACKET)]
         self.assertEqual(found, [5, 6, 9])
+
+    def test_that_of_a_packet_without_one_is_negative(self) -> None:
+        stamps = pack("<2q", -5, 6)
+        self.assertEqual(stamp_at(stamps, 0, PACKET), 5)
+        self.assertEqual([is_untimed(stamps, at, PACKET) for at in (0, PACKET)], [True, False])
 
     def test_a_part_has_those_of_its_samples(self) -> None:
         part = part_of(self.stamps, PACKET, 2 * PACKET + 1, PACKET)
