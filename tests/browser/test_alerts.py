@@ -74,6 +74,7 @@ class Alerts(DashboardTestCase):
             page.evaluate("last.onclick()")
             expect(page.get_by_role("region", name="Alarms")).to_be_visible()
             page.reload()  # the choice is kept; what is active was told
+            expect(page.locator("#live")).to_have_attribute("data-connection", "live")
             expect(bell).to_have_attribute("aria-pressed", "true")
             self.publish(calls=[a_call(1, CUSTOMER)], alarms=[old, new, an_alarm("disk_low")])
             expect(page.locator("#alarm-count")).to_have_text("3")
