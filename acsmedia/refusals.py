@@ -54,7 +54,8 @@ class Refusals:
 
 class RefusalWriter:
     """Writes rows of refused handshakes, and the alarm while ACS is being refused, in a thread of
-    its own. While the database is away they wait, within the bounds of `RefusedHandshakes`.
+    its own, which ends when nothing is left to write. While the database is away they wait, within
+    the bounds of `RefusedHandshakes`.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class RefusalWriter:
             self._refused_at = now
 
     def start(self) -> None:
-        """Starts the thread, also again if it has died; does nothing if it runs."""
+        """Starts the thread, also again if it has ended or died; does nothing if it runs."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = Thread(target=self._run, name="refusal-writer", daemon=True)
@@ -108,3 +109,7 @@ class RefusalWriter:
         while True:
             time.sleep(WRITE_SECONDS)
             self.write(time.monotonic())
+            with self._lock:  # who adds one now starts another thread afterwards
+                if self._alarm_since is None and not self._rows.unwritten():
+                    self._thread = None
+                    return

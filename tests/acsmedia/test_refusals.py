@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from unittest.mock import patch
 
@@ -25,6 +26,10 @@ from tests.streams.spools import database_away
 from tests.waiting import until
 
 SECRET = "0123456789abcdef-the-wrong-secret"
+
+
+def writers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "refusal-writer"]
 
 
 class RefusalTestCase(MediaSocketTestCase):
@@ -88,11 +93,14 @@ class WithoutARecorder(RefusalTestCase):
 
     async def test_a_refusal_becomes_a_row_although_there_is_no_sealer(self) -> None:
         self.application = Application(None, None)
-        with patch.object(refusals, "WRITE_SECONDS", 0.05):
+        with patch.multiple(refusals, WRITE_SECONDS=0.05, REFUSED_SECONDS=0.2):
             await self.refuse()
             row = await self.row()
+            await until(lambda: not writers())  # else one writes into the tests to come
         self.assertEqual((row.reason, row.from_acs), ("wrong_process", True))
         self.assertEqual((row.call_connection_id, row.address), (CONNECTION, "20.51.10.7"))
+        alarm = await RaisedAlarm.objects.aget()
+        self.assertIsNotNone(alarm.cleared_at, "its thread ends with the alarm")
 
     def test_refusals_wait_while_the_database_is_away(self) -> None:
         writer, now = RefusalWriter(), time.monotonic()
