@@ -7,7 +7,7 @@ VENV := .venv
 # and all variables in the README. Make exports the variables of its command line to its commands.
 
 .PHONY: help run demo manage test test-once test-pages test-sqlite test-real lint coverage torture \
-  test-servers simulate-laws bench clean
+  test-servers test-end-to-end simulate-laws bench clean
 
 help:
 	@echo "make run        the real server on this host:   http://127.0.0.1:8000/"
@@ -29,25 +29,29 @@ demo: $(VENV)/installed
 manage: $(VENV)/installed
 	@exec $(VENV)/bin/python -m acsmedia.quickstart manage $(do)
 
-# The longest parts first, four in parallel: they wait for clocks, processes and pages half of the
-# time.
+# All parts at once: they wait for clocks, processes and pages half of the time.
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory -j4 test-real test-servers test-sqlite test-pages test-once
+	@$(MAKE) --no-print-directory -j6 test-real test-servers test-sqlite test-pages test-once \
+	  test-end-to-end
 
 # Tags of tests that run once: the build, and servers with a database of their own; pages in a
 # browser, and JavaScript.
 PAGES = browser javascript
 ONCE = once $(PAGES)
 ONCE_TESTS = $(VENV)/bin/python manage.py test --tag once $(PAGES:%=--exclude-tag %)
-# Packages whose tests that run once mostly wait for servers; those of the others compute.
-SERVERS = tests.acsmedia tests.deploy tests.end_to_end tests.project
+# Packages whose tests that run once mostly wait: for servers, and for calls in real time.
+END_TO_END = tests.end_to_end
+SERVERS = tests.acsmedia tests.deploy tests.project
 PACKAGES = $(patsubst tests/%/__init__.py,tests.%,$(wildcard tests/*/__init__.py))
 
 test-servers: $(VENV)/installed-dev
 	$(ONCE_TESTS) $(SERVERS)
 
+test-end-to-end: $(VENV)/installed-dev
+	$(ONCE_TESTS) $(END_TO_END)
+
 test-once: $(VENV)/installed-dev
-	$(ONCE_TESTS) $(filter-out $(SERVERS),$(PACKAGES))
+	$(ONCE_TESTS) $(filter-out $(END_TO_END) $(SERVERS),$(PACKAGES))
 
 test-pages: $(VENV)/installed-dev
 	$(VENV)/bin/python manage.py test $(PAGES:%=--tag %)

@@ -111,17 +111,7 @@ class _Track:
             self._layout.insert_behind(block, lowest)
             lowest = block.end
         if self._beside:
-            lowest = min(segment.start_sample for segment in segments) - self._far
-            late = LateAudio(
-                self._packet,
-                self._tolerance,
-                self._stamp_of,
-                self._place_of,
-                self._is_untimed,
-                self._is_loose,
-                self._is_cuttable,
-            )
-            self._layout.replace(list(late.moved_back(self._layout.blocks, lowest)))
+            self._move_late_back(min(segment.start_sample for segment in segments) - self._far)
         parts = [
             part
             for block in self._layout.blocks
@@ -132,6 +122,19 @@ class _Track:
         packets = sum(segment.packets for segment in segments)
         placement.duplicate += packets - sum(part.packets for part in parts)
         self._change_rows(placement)
+
+    def _move_late_back(self, lowest: int) -> None:
+        """Moves audio back that lies later than it was spoken, down to the sample `lowest`."""
+        late = LateAudio(
+            self._packet,
+            self._tolerance,
+            self._stamp_of,
+            self._place_of,
+            self._is_untimed,
+            self._is_loose,
+            self._is_cuttable,
+        )
+        self._layout.replace(list(late.moved_back(self._layout.blocks, lowest)))
 
     def _insert_runs(self, runs: Sequence[Run]) -> list[Block]:
         """Inserts runs without what is stored already; returns the parts of them that have no space

@@ -65,7 +65,16 @@ class Stamps:
         later packets need none.
         """
         known = [end_us for end_us in ends_us if end_us is not None]
-        until_us = max(known) + MARGIN_US if len(known) == len(ends_us) else None
+        self._read(state, max(known) + MARGIN_US if len(known) == len(ends_us) else None)
+        stamped: list[SealedSegment] = []
+        for run in _contiguous(segments):
+            raw_id = run[0].raw_id
+            untimed = {pcm for of, pcm in self._untimed - self._timed if of == raw_id}
+            stamped += _with_stamps(run, self._places.get(raw_id, {}), untimed)
+        return stamped
+
+    def _read(self, state: StreamState, until_us: int | None) -> None:
+        """Notes the places of the packets that arrived until then, or of all."""
         delay_us: int | None = None  # of the last packet with a timestamp: it places those without
         for record in self._records:
             if not isinstance(record, Audio) or (until_us and record.arrived_us > until_us):
@@ -80,12 +89,6 @@ class Stamps:
             if stamp_us is not None:
                 for shift_us in state.timeline.epochs:
                     self._note(raw_id, record.pcm, stamp_us + shift_us)
-        stamped: list[SealedSegment] = []
-        for run in _contiguous(segments):
-            raw_id = run[0].raw_id
-            untimed = {pcm for of, pcm in self._untimed - self._timed if of == raw_id}
-            stamped += _with_stamps(run, self._places.get(raw_id, {}), untimed)
-        return stamped
 
     def _note(self, raw_id: str, pcm: bytes, place_us: int) -> None:
         self._places.setdefault(raw_id, {}).setdefault(pcm, set()).add(place_us)
