@@ -72,12 +72,13 @@ class CallQuerySet(models.QuerySet["Call"]):
         others. An event of ACS ends a call at once; a socket that was open then was not broken.
         """
         of_call = Subscription.objects.filter(call=OuterRef("pk"))
-        last = of_call.latest_first().with_call_end()
-        described = self.annotate(
+        last = of_call.latest_first()
+        # Aliases: each column of the result would be one more copy of these subqueries.
+        described = self.alias(
             _live=Exists(of_call.live(now)),
-            _last_end=_moment(last, "call_end"),
+            _last_end=_moment(last.with_call_end(), "call_end"),
             _last_code=Subquery(last.values("close_code")[:1]),
-            _reported_end=_moment(last, "reported_end"),
+            _reported_end=_moment(last.with_reported_end(), "reported_end"),
         )
         state = Case(
             When(_live=True, then=Value("live")),

@@ -69,29 +69,25 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         recent = self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, _grace())) | closed)
         return recent.exclude(Exists(_reported_ends()))
 
-    def with_call_end(self) -> Self:
-        """Annotates `reported_end`, when ACS says that the call has ended while this socket was
-        open, None otherwise; and `call_end`, that moment or the end of the socket, whichever was
-        earlier. Needs `latest_first`.
+    def with_reported_end(self) -> Self:
+        """Annotates `reported_end`: when ACS says that the call has ended while this socket was
+        open, None otherwise.
         """
-        ends = _reported_ends().filter(
-            Q(occurred_at__lte=OuterRef("disconnected_at") + END_TOLERANCE)
-            | Q(occurred_at__lte=OuterRef("open_until"))
+        return self._ending_at(reported_end=_first_reported_end())
+
+    def with_call_end(self) -> Self:
+        """Annotates `call_end`: `reported_end` or the end of the socket, whichever was earlier.
+        Needs `latest_first`.
+        """
+        return self._ending_at(call_end=Coalesce(_first_reported_end(), "end"))
+
+    def _ending_at(self, **end: Subquery | Coalesce) -> Self:
+        open_until = Case(
+            When(disconnected_at=None, then=F("seen_at") + HEARTBEAT_TIMEOUT),
+            default=F("disconnected_at") + END_TOLERANCE,
+            output_field=DateTimeField(),
         )
-        reported = Subquery(ends.order_by("occurred_at").values("occurred_at")[:1])
-        still_open = When(disconnected_at=None, then=F("seen_at") + HEARTBEAT_TIMEOUT)
-        known = Coalesce("reported_end", "end")
-        return (
-            self.annotate(open_until=Case(still_open, default=None, output_field=DateTimeField()))
-            .annotate(reported_end=reported)
-            .annotate(
-                call_end=Case(
-                    When(disconnected_at=None, then=known),
-                    default=Least("end", known),
-                    output_field=DateTimeField(),
-                )
-            )
-        )
+        return self.alias(open_until=open_until).annotate(**end)
 
     def unfinished(self, now: datetime | Now) -> Self:
         """Selects sockets that no recorder has ended: one may still write rows, however late its
@@ -139,6 +135,16 @@ def _reported_ends() -> QuerySet[CallEvent]:
     named = OuterRef("call__call_connection_id"), OuterRef("call__correlation_id")
     since = OuterRef("connected_at")
     return CallEvent.objects.ends_of(*named).filter(occurred_at__gte=since, received_at__gte=since)
+
+
+def _first_reported_end() -> Subquery:
+    """Returns the first of `_reported_ends` until `open_until`, not later than the socket's own end:
+    a subquery for `SubscriptionQuerySet._ending_at`.
+    """
+    ends = _reported_ends().filter(occurred_at__lte=OuterRef("open_until")).order_by("occurred_at")
+    # SQLite's least of a time and NULL is NULL.
+    at = Coalesce(Least("occurred_at", OuterRef("disconnected_at")), "occurred_at")
+    return Subquery(ends.values(at=at)[:1], output_field=DateTimeField())
 
 
 def _grace() -> timedelta:

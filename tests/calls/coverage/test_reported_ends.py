@@ -133,3 +133,10 @@ class ReportedEnds(TestCase):
         plan = Call.objects.with_state(database_now()).all()[:50].explain()
         self.assertNotIn("Seq Scan on calls_callevent", plan)
         self.assertIn("event_of_connection", plan)
+
+    def test_are_asked_for_once_for_each_part_of_the_answer(self) -> None:
+        """Django writes a subquery out again for each column that uses it, and a list of 50 calls
+        took 30 ms longer in Django than in the database.
+        """
+        sql = str(Call.objects.with_state(database_now()).query)
+        self.assertEqual(sql.count('FROM "calls_callevent"'), 4, "live, twice the end, state")
