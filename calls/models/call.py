@@ -41,6 +41,7 @@ from calls.models.ledger import LedgerEntry
 from calls.models.participant import Participant
 from calls.models.segment import Segment
 from calls.models.subscription import BROKEN, Subscription
+from calls.wording import CALL_STATES
 
 Parts = dict[str, tuple[str, ...]]
 """Column -> texts, of which it contains one."""
@@ -99,13 +100,16 @@ class CallQuerySet(models.QuerySet["Call"]):
 
         The two rare states, live and interrupted, are found through their sockets.
         """
-        calls = self
         if state == "live":
-            calls = self.live(now)
-        elif state == "interrupted":
+            return self.live(now).filter(state=state)
+        calls = self
+        if state == "interrupted":
             broken = Subscription.objects.filter(BROKEN)
             calls = self.filter(pk__in=broken.order_by().values("call"))
-        return calls.filter(state=state)
+        # Not `state=state`: Postgres expects few rows of an equality with an expression. It would
+        # derive the state of all of them before it sorts, not of the newest until a page is full.
+        others = [other for other in CALL_STATES if other != state]
+        return calls.exclude(state__in=others)
 
     def live(self, now: datetime | Now) -> Self:
         """Selects calls with an open socket, or one closed within the grace time."""

@@ -67,17 +67,18 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """
         closed = Q(disconnected_at__gt=now - _grace(), disconnected_at__lt=now + CLOCK_TOLERANCE)
         recent = self.filter(_open_since(now, max(HEARTBEAT_TIMEOUT, _grace())) | closed)
-        return recent.exclude(Exists(_reported_ends()))
+        named = OuterRef("call__call_connection_id"), OuterRef("call__correlation_id")
+        return recent.exclude(Exists(_reported_ends(*named)))
 
     def with_reported_end(self) -> Self:
         """Annotates `reported_end`: when ACS says that the call has ended while this socket was
-        open, None otherwise.
+        open, None otherwise. For a subquery of a query of calls.
         """
         return self._ending_at(reported_end=_first_reported_end())
 
     def with_call_end(self) -> Self:
         """Annotates `call_end`: `reported_end` or the end of the socket, whichever was earlier.
-        Needs `latest_first`.
+        Needs `latest_first`. For a subquery of a query of calls.
         """
         return self._ending_at(call_end=Coalesce(_first_reported_end(), "end"))
 
@@ -127,24 +128,27 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.annotate(segment_count=Coalesce(count, 0))
 
 
-def _reported_ends() -> QuerySet[CallEvent]:
+def _reported_ends(call_connection_id: OuterRef, correlation_id: OuterRef) -> QuerySet[CallEvent]:
     """Returns the ends that ACS has reported of a socket's call since it connected: a subquery.
 
     An event cannot have happened after it was received, whatever the sender's clock says.
     """
-    named = OuterRef("call__call_connection_id"), OuterRef("call__correlation_id")
     since = OuterRef("connected_at")
-    return CallEvent.objects.ends_of(*named).filter(occurred_at__gte=since, received_at__gte=since)
+    ends = CallEvent.objects.ends_of(call_connection_id, correlation_id)
+    return ends.filter(occurred_at__gte=since, received_at__gte=since)
 
 
 def _first_reported_end() -> Subquery:
-    """Returns the first of `_reported_ends` until `open_until`, not later than the socket's own end:
-    a subquery for `SubscriptionQuerySet._ending_at`.
+    """Returns the first of `_reported_ends` until `open_until`, not later than the socket's own
+    end: a subquery for `SubscriptionQuerySet._ending_at`.
     """
-    ends = _reported_ends().filter(occurred_at__lte=OuterRef("open_until")).order_by("occurred_at")
+    # The ids come from the query of calls: a join for each call took a third of the time.
+    named = OuterRef(OuterRef("call_connection_id")), OuterRef(OuterRef("correlation_id"))
+    ends = _reported_ends(*named).filter(occurred_at__lte=OuterRef("open_until"))
     # SQLite's least of a time and NULL is NULL.
     at = Coalesce(Least("occurred_at", OuterRef("disconnected_at")), "occurred_at")
-    return Subquery(ends.values(at=at)[:1], output_field=DateTimeField())
+    first = ends.order_by("occurred_at").values(at=at)[:1]
+    return Subquery(first, output_field=DateTimeField())
 
 
 def _grace() -> timedelta:
