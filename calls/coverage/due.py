@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from calls.identity import is_canary
-from calls.models import CallCoverage, coverage_id_of, database_now
+from calls.models import Call, CallCoverage, CallEvent, coverage_id_of, database_now
 
 AGAIN = timedelta(seconds=5)
 """From something late until the call is judged again: what comes with it is read with it."""
@@ -54,13 +54,20 @@ def mark(
     judged before. Creates the rows that are missing of `keys`, none of `known` (another witness has
     to name them) and of `judged` (only calls that have a verdict: something of them came late).
 
+    A call of `keys` may have a row by its correlation id alone although a witness names its
+    connection: that row is due soon, so that the job joins both. Until then it is counted twice.
+
     Few statements for any number. Call it once in a transaction: it locks all rows together, in the
     order of their ids, as every other place does.
     """
     wanted, others, late = _by_id(keys), _by_id(known), _by_id(judged)
     _create(wanted)
-    if sum(map(bool, (wanted, others, late))) > 1:  # one statement locks what it marks itself
-        lock({*wanted, *others, *late})
+    joinable = _joinable(list(wanted.values()))
+    # one statement locks what it marks itself
+    if sum(map(bool, (wanted, others, late, joinable))) > 1:
+        lock({*wanted, *others, *late, *joinable})
+    if joinable:
+        _set_due(joinable, soon=True)
     if wanted and _set_due(wanted) < len(wanted):
         _create(wanted)  # meanwhile the job has deleted a row: it knew of no call yet
     if others:
@@ -105,12 +112,33 @@ def mark_range(start: datetime, end: datetime) -> None:
             _set_due(batch)
 
 
-def _set_due(ids: Collection[UUID], condition: Q = EVERY) -> int:
-    """Sets when to judge the rows that meet the condition, and returns their number."""
+def _joinable(keys: Collection[CallKey]) -> set[UUID]:
+    """Returns the rows by the correlation id alone of calls whose other id is known: from one of
+    the keys, an event, or a recording. Indexes: event_of_correlation, call_correlation_id.
+    """
+    both = {key.correlation_id for key in keys if key.call_connection_id and key.correlation_id}
+    named = {coverage_id_of("", one) for one in both}
+    found = set(_ids(CallCoverage.objects.filter(id__in=named), "id")) if named else set()
+    if alone := {key.correlation_id for key in keys if not key.call_connection_id} - {""}:
+        for model in (CallEvent, Call):
+            others = model.objects.filter(correlation_id__in=alone).exclude(call_connection_id="")
+            found |= {coverage_id_of("", one) for one in _ids(others, "correlation_id")}
+    return found
+
+
+def _ids(rows: QuerySet[Any, Any], name: str) -> QuerySet[Any, Any]:
+    return rows.order_by().values_list(name, flat=True).distinct()
+
+
+def _set_due(ids: Collection[UUID], condition: Q = EVERY, *, soon: bool = False) -> int:
+    """Sets when to judge the rows that meet the condition, and returns their number. `soon`: also
+    those that have not been judged.
+    """
     # Unconditional in what the job writes: an update that skipped a locked row by its former
     # `due_at` would be lost.
-    first = database_now() + timedelta(seconds=settings.COVERAGE_DELAY_SECONDS)
-    again = database_now() + min(AGAIN, timedelta(seconds=settings.COVERAGE_DELAY_SECONDS))
+    delay = timedelta(seconds=settings.COVERAGE_DELAY_SECONDS)
+    again = database_now() + min(AGAIN, delay)
+    first = again if soon else database_now() + delay
     due_at = Case(When(judged_at=None, then=first), default=again)
     return CallCoverage.objects.filter(id__in=_in_order(ids, condition)).update(
         due_at=Case(When(Q(due_at=None) | Q(due_at__gt=due_at), then=due_at), default=F("due_at")),
