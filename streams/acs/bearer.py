@@ -96,12 +96,14 @@ _REASONS: tuple[tuple[type[Exception], type[Refused], Reason], ...] = (
 )
 
 
-def check_claims(token: str, key: RSAPublicKey, *, audience: str, issuers: Sequence[str]) -> None:
-    """Raises `Refused` unless `key` signed the token, for `audience`, by one of `issuers`, and it
-    is valid now.
+def check_claims(
+    token: str, key: RSAPublicKey, *, audience: str, issuers: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the claims of a token. Raises `Refused` unless `key` signed it, for `audience`, by
+    one of `issuers`, and it is valid now.
     """
     try:
-        jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=[ALGORITHM],
@@ -116,3 +118,4 @@ def check_claims(token: str, key: RSAPublicKey, *, audience: str, issuers: Seque
             (refused, reason) for kind, refused, reason in _REASONS if isinstance(error, kind)
         )
         raise refused(reason) from None
+    return claims

@@ -52,6 +52,7 @@ class WebhookReason(StrEnum):
     CLOSED = "no credentials are configured"
     NO_EVENTS_TOKEN = "no credentials of Event Grid"  # noqa: S105
     WRONG_EVENTS_TOKEN = "wrong token of Event Grid"  # noqa: S105
+    WRONG_SENDER = "token of another application than Event Grid"
     TOO_LARGE = "body too large"
     MALFORMED_BODY = "malformed body"
     DATABASE_UNREACHABLE = "database unreachable"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 
@@ -33,6 +33,13 @@ ENTRA_ISSUERS = (
     "https://sts.windows.net/{tenant}/",  # and of version 1
 )
 ENTRA_KEYS_FILE = "entra_keys.json"
+EVENT_GRID = "4962773b-9cdb-44cf-a8bf-237846a00ab7"
+"""Application id of Event Grid in every tenant of the public cloud."""
+
+EVENT_GRID_ROLE = "AzureEventGridSecureWebhookSubscriber"
+"""Role of an application for webhooks that Microsoft's guide assigns to Event Grid:
+https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery
+"""
 
 
 class Closed(Forbidden):
@@ -58,8 +65,8 @@ class Signer:
     audience: str
     issuers: Sequence[str]
 
-    async def check(self, headers: Mapping[str, str]) -> None:
-        """Raises `Refused` unless the bearer token is valid."""
+    async def check(self, headers: Mapping[str, str]) -> Mapping[str, Any]:
+        """Returns the claims of the bearer token; raises `Refused` unless it is valid."""
         sent = headers.get("Authorization")
         token = bearer_token(
             [(b"authorization", sent.encode("latin-1", "replace"))] if sent else []
@@ -70,7 +77,7 @@ class Signer:
             raise Forbidden(Reason.UNKNOWN_KEY) from None
         except KeysUnavailable:
             raise Undecided(Reason.NO_KEYS) from None
-        check_claims(token, key, audience=self.audience, issuers=self.issuers)
+        return check_claims(token, key, audience=self.audience, issuers=self.issuers)
 
 
 class CallbackAuth:
@@ -101,11 +108,21 @@ class GridAuth:
         if is_right:
             return
         if self._signer is not None and "Authorization" in headers:
-            await self._signer.check(headers)
+            if not _is_event_grid(await self._signer.check(headers)):
+                raise Forbidden(WebhookReason.WRONG_SENDER)
             return
         if is_right is None:
             raise Unauthenticated(WebhookReason.NO_EVENTS_TOKEN)
         raise Forbidden(WebhookReason.WRONG_EVENTS_TOKEN)
+
+
+def _is_event_grid(claims: Mapping[str, Any]) -> bool:
+    """Whether a token of Entra ID was issued to Event Grid: every application of the tenant gets
+    one with our audience unless an administrator forbids it.
+    """
+    # tokens of version 1 have `appid`, those of version 2 `azp`
+    senders, roles = (claims.get("appid"), claims.get("azp")), claims.get("roles")
+    return EVENT_GRID in senders or (isinstance(roles, list) and EVENT_GRID_ROLE in roles)
 
 
 def callback_auth(keys: KeySet | None = None) -> CallbackAuth:

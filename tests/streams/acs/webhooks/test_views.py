@@ -21,6 +21,8 @@ from streams.acs.bearer import ISSUER
 from streams.acs.jwks import KeySet
 from streams.acs.webhooks import views
 from streams.acs.webhooks.authentication import (
+    EVENT_GRID,
+    EVENT_GRID_ROLE,
     CallbackAuth,
     GridAuth,
     Signer,
@@ -66,6 +68,11 @@ def installed(callbacks: Any, events: Any) -> Iterator[EventCounts]:
         finally:
             callback_webhook.install(None)
             grid_webhook.install(None)
+
+
+def grid_token(**claims: Any) -> str:
+    """Returns a token of Entra ID as Event Grid sends it."""
+    return token(appid=EVENT_GRID, **claims)
 
 
 class WebhookCase(TransactionTestCase):
@@ -220,9 +227,28 @@ class GridEvents(WebhookCase):
     async def test_with_a_token_of_entra_id_are_stored(self) -> None:
         for number, issuer in enumerate((ENTRA, ENTRA_1)):
             event = grid_event("CallStarted", number)
-            response = await self.post(EVENTS, body_of(event), bearer=token(iss=issuer))
+            response = await self.post(EVENTS, body_of(event), bearer=grid_token(iss=issuer))
             self.assertEqual(response.status_code, 200)
         self.assertEqual(await CallEvent.objects.acount(), 2)
+
+    async def test_of_other_applications_of_the_tenant_are_refused(self) -> None:
+        """Entra ID gives every application a token for us, unless assignment is required."""
+        cases: list[tuple[int, dict[str, Any]]] = [
+            (403, {}),
+            (403, {"appid": "00000000-0000-0000-0000-000000000000"}),
+            (403, {"appid": [EVENT_GRID], "azp": None, "roles": EVENT_GRID_ROLE}),
+            (403, {"roles": [{}, "Another"]}),
+            (200, {"appid": EVENT_GRID}),
+            (200, {"azp": EVENT_GRID, "roles": []}),
+            (200, {"appid": "of another cloud", "roles": ["Another", EVENT_GRID_ROLE]}),
+        ]
+        for number, (status, claims) in enumerate(cases):
+            with self.subTest(claims=claims):
+                body = body_of(grid_event("CallStarted", number))
+                response = await self.post(EVENTS, body, bearer=token(iss=ENTRA, **claims))
+                self.assertEqual(response.status_code, status)
+        self.assertEqual(self.counts.refused["wrong_sender"], 4)
+        self.assertEqual(await CallEvent.objects.acount(), 3)
 
     async def test_with_wrong_credentials_are_refused(self) -> None:
         for status, query, bearer in (
@@ -232,8 +258,8 @@ class GridEvents(WebhookCase):
             (403, f"token={SECRET}&token={SECRET}", None),
             (403, "token=" + "x" * 9000, None),
             (403, "", token()),
-            (403, "", token(iss=ENTRA.replace("7", "8"))),
-            (403, "token=wrong", token(iss=ENTRA, aud="another")),
+            (403, "", grid_token(iss=ENTRA.replace("7", "8"))),
+            (403, "token=wrong", grid_token(iss=ENTRA, aud="another")),
         ):
             with self.subTest(query[:20], bearer=bearer):
                 body = body_of(grid_event("CallStarted"))
