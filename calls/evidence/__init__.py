@@ -1,0 +1,5 @@
+"""Evidence: proof that nothing of a call was altered, removed, reordered or shortened.
+
+tree.py     Merkle tree of RFC 6962: root, inclusion proofs
+leaves.py   canonical bytes of the leaves: the call, its segments, its gaps and pauses
+"""
