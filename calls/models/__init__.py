@@ -9,6 +9,7 @@
     recorder.py       RecorderProcess, FailedJournal: rows for the administrator's overview
     aggregates.py     subqueries that the query sets share
     coverage/         events of ACS, expected calls, refusals, and what was recorded of them
+    audit/            who did what with which call; append-only
     notifications/    webhooks to other systems, alarms as rows, leases of periodic jobs
 
 The sealer writes all rows of a call, from journals; nobody edits them. Ids are derived
@@ -21,6 +22,7 @@ read.
 """
 
 from calls.models.audio_objects import AudioBlob, DiscardedAudio
+from calls.models.audit.entry import Action, ActorKind, AuditEntry
 from calls.models.call import Call, CallQuerySet
 from calls.models.coverage.answered import AnsweredCall
 from calls.models.coverage.call_coverage import (
@@ -69,8 +71,11 @@ __all__ = [
     "COUNTS",
     "HEARTBEAT_TIMEOUT",
     "SILENT_AFTER",
+    "Action",
+    "ActorKind",
     "AnsweredCall",
     "AudioBlob",
+    "AuditEntry",
     "AwaitedEnd",
     "Call",
     "CallCoverage",
