@@ -6,6 +6,8 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from environs import FileAwareEnv, ValidationError, validate
 
 env = FileAwareEnv(strip_whitespace=True)
@@ -38,3 +40,15 @@ def zone_name(name: str) -> None:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValidationError("use a time zone such as Europe/Berlin.") from None
+
+
+def signing_key(pem: str) -> None:
+    """Validates an Ed25519 private key in PEM, "" for none; raises `ValidationError`."""
+    if not pem:
+        return
+    try:
+        key = load_pem_private_key(pem.replace("\\n", "\n").encode(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValidationError("use an Ed25519 key in PEM: manage.py evidence_key prints one.")

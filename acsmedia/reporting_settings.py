@@ -8,7 +8,7 @@ from typing import Any
 
 from environs import validate
 
-from acsmedia.environment import each, env, zone_name
+from acsmedia.environment import each, env, signing_key, zone_name
 
 # --- events of ACS (streams/acs/webhooks/) --------------------------------------------------------
 # Event Grid does not sign its requests. It sends one of these, or its address is closed.
@@ -37,6 +37,16 @@ COVERAGE_TARGET = env.float("COVERAGE_TARGET", 99.9, validate=validate.Range(0, 
 # from the end of a call until it is judged: events and the last segments come meanwhile
 COVERAGE_DELAY_SECONDS = env.float(
     "COVERAGE_DELAY_SECONDS", 120.0, validate=validate.Range(0, 86_400)
+)
+
+# --- evidence (calls/evidence/) -------------------------------------------------------------------
+# private Ed25519 key (PEM) that signs evidence; without it evidence is not signed
+EVIDENCE_KEY = env.str("EVIDENCE_KEY", "", validate=signing_key)
+# public keys that were used before, as `manage.py evidence_key --show` prints them
+EVIDENCE_FORMER_KEYS: list[str] = env.list(
+    "EVIDENCE_FORMER_KEYS",
+    default=[],
+    validate=each(r"[0-9a-f]{64}\Z", error="use public keys of 64 hexadecimal digits."),
 )
 
 # --- webhooks to other systems (calls/notifications/) ---------------------------------------------

@@ -12,6 +12,7 @@ from django.views.generic import RedirectView
 
 from acsmedia.monitoring.health import healthz, readyz
 from acsmedia.monitoring.metrics import metrics
+from calls.api.evidence_keys import evidence_keys
 
 urlpatterns = [
     path("", include("calls.pages.urls")),
@@ -20,6 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     # Pages that are not ours (admin, API) name no icon, and browsers then ask for this one.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("calls/icon.svg"))),
+    path(".well-known/acsmedia-keys.json", evidence_keys),
     path("webhooks/acs/", include("streams.acs.webhooks.urls")),
     path("healthz", healthz),
     path("readyz", readyz),

@@ -2,4 +2,5 @@
 
 tree.py     Merkle tree of RFC 6962: root, inclusion proofs
 leaves.py   canonical bytes of the leaves: the call, its segments, its gaps and pauses
+keys.py     the installation's key: signing, and the public keys
 """

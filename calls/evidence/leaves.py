@@ -117,7 +117,7 @@ class CallLeaves:
     open_sockets: int
     tracks: Sequence[TrackLeaves]
     gaps: Sequence[GapLeaf] = ()
-    """Of the whole call."""
+    """Gaps and pauses that concern all tracks."""
 
     @property
     def count(self) -> int:

@@ -92,6 +92,9 @@ class Site:
         for name in ("healthz", "readyz", "metrics", "favicon.ico"):
             # `metrics` is open to this host, whoever asks.
             yield Door(f"/{name}", name, f"/{name}", is_data=False)
+        # Public keys, for everybody who checks evidence.
+        published = ".well-known/acsmedia-keys.json"
+        yield Door("keys of evidence", published, f"/{published}", is_data=False)
         for name in ("callbacks", "events"):
             # Tokens of ACS and of Event Grid open them, and no account.
             address = f"webhooks/acs/{name}"

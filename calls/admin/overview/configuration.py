@@ -56,6 +56,12 @@ def _acs() -> list[Setting]:
         Setting("ACS_ANSWER", ", ".join(settings.ACS_ANSWER) or "none", "calls that are answered"),
         _text("ACS_EVENTS_TENANT", "tenant that issues tokens for Event Grid"),
         _text("ACS_EVENTS_AUDIENCE", "audience of these tokens"),
+        _secret("EVIDENCE_KEY", "signs evidence; without it evidence is not signed"),
+        Setting(
+            "EVIDENCE_FORMER_KEYS",
+            ", ".join(settings.EVIDENCE_FORMER_KEYS) or "none",
+            "public keys that were used before",
+        ),
         _secret("METRICS_TOKEN", "token for /metrics; without one only this host can read it"),
     ]
 
