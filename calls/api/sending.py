@@ -11,15 +11,25 @@ from rest_framework.request import Request
 
 from calls.export.export import Export
 from calls.http.byte_ranges import ByteRange, RangeSpec, Unsatisfiable, parse
+from calls.http.heard import AudioNote
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Body, file_chunks, file_size, render_to_file
 from calls.permissions import Needed
 
 
 def send(
-    request: Request, export: Export, needed: Needed, *, file_name: str, download: bool
+    request: Request,
+    export: Export,
+    needed: Needed,
+    note: AudioNote,
+    *,
+    file_name: str,
+    download: bool,
 ) -> HttpResponseBase:
-    """Returns the response to a GET or HEAD for `export`, which needs the permissions `needed`."""
+    """Returns the response to a GET or HEAD for `export`, which needs the permissions `needed`.
+
+    The audit has its entry, `note`, before the response is made.
+    """
     headers = {
         "ETag": export.etag,
         "Cache-Control": "no-store",  # recordings stay out of every cache, on disk or not
@@ -32,13 +42,15 @@ def send(
         return _head(export, headers)
     spec = _range(request, export)
     if spec is None:
+        note.write(export)
         return _streamed(Body(export.chunks()), export, needed, headers)
     if export.size is None:
-        return Deferred(lambda stop: _range_of_rendered(export, spec, needed, headers, stop))
+        return Deferred(lambda stop: _range_of_rendered(export, spec, needed, note, headers, stop))
     try:
         part = spec.resolve(export.size)
     except Unsatisfiable:
         return _unsatisfiable(export.size)
+    note.write(export, part)
     body = Body(export.chunks_between(part.first, part.last))
     return _streamed(body, export, needed, headers, part)
 
@@ -75,7 +87,12 @@ def _range(request: Request, export: Export) -> RangeSpec | None:
 
 
 def _range_of_rendered(
-    export: Export, spec: RangeSpec, needed: Needed, headers: dict[str, str], stop: Event
+    export: Export,
+    spec: RangeSpec,
+    needed: Needed,
+    note: AudioNote,
+    headers: dict[str, str],
+    stop: Event,
 ) -> HttpResponseBase:
     """Encodes the whole export into a temporary file, because its size is unknown until then."""
     file = render_to_file(export.chunks(), stop)
@@ -85,6 +102,11 @@ def _range_of_rendered(
     except Unsatisfiable:
         file.close()
         return _unsatisfiable(size)
+    try:
+        note.write(export, part)
+    except BaseException:
+        file.close()
+        raise
     body = Body(file_chunks(file, part.first, part.last))
     return _streamed(body, export, needed, {**headers, "Accept-Ranges": "bytes"}, part)
 

@@ -29,16 +29,18 @@ from calls.api.parameters import (
     validated,
 )
 from calls.api.sending import not_modified, send
+from calls.audit.actors import actor_of
 from calls.coverage.history import causes
 from calls.export import manifest
 from calls.export.export import Export
 from calls.export.file_names import call_file_name, segment_file_name
 from calls.export.plan import ExportRequest, etag_of, plan_of
 from calls.export.queries import axis_if_any, recording_of, recording_of_segment
+from calls.http.heard import AudioNote
 from calls.http.responses import Deferred, Streamed
 from calls.http.streaming import Abandoned, Body
 from calls.http.zones import viewer_zone
-from calls.models import Call, CallQuerySet, Segment, Subscription, database_now
+from calls.models import Action, Call, CallQuerySet, Segment, Subscription, database_now
 from calls.models.listening import note_playback
 from calls.peaks import peaks
 from calls.permissions import (
@@ -121,7 +123,8 @@ class CallAudio(Resource):
         plan = plan_of(recording_of(call), export_request(values))
         name = call_file_name(plan, call.pk, values, viewer_zone(request).info)
         export, download = Export.of(plan), values["download"]
-        return send(request, export, needed, file_name=name, download=download)
+        note = _note(request, call.pk, download=download)
+        return send(request, export, needed, note, file_name=name, download=download)
 
 
 @schema.SEGMENTS
@@ -156,7 +159,8 @@ class SegmentAudio(Resource):
         needed = _admit(request, call_id, download=values["download"])
         export = Export.of(plan_of(recording_of_segment(segment), ExportRequest()))
         name = segment_file_name(segment, viewer_zone(request).info)
-        return send(request, export, needed, file_name=name, download=values["download"])
+        note = _note(request, call_id, download=values["download"], segment=pk)
+        return send(request, export, needed, note, file_name=name, download=values["download"])
 
 
 @schema.MANIFEST
@@ -232,6 +236,13 @@ def _admit(request: Request, call_id: UUID, *, download: bool) -> Needed:
     if is_live and request.method != "HEAD":
         note_playback(call_id, request.user.get_username())
     return needed
+
+
+def _note(
+    request: Request, call_id: UUID, *, download: bool, segment: UUID | None = None
+) -> AudioNote:
+    action = Action.DOWNLOADED if download else Action.HEARD
+    return AudioNote(actor_of(request), call_id, action=action, segment=segment)
 
 
 class UnknownPath(Resource):

@@ -5,7 +5,8 @@ ExportError
  ├── NoAudio               404  the call has no sealed audio
  ├── UnknownParticipant    404  the call has no participant with this id
  ├── SegmentDamaged        500  the stored audio is missing or altered; it is never sent
- └── StoreUnavailable      503  the audio store is unreachable
+ ├── StoreUnavailable      503  the audio store is unreachable
+ └── AuditUnavailable      503  the audit could not be written: without an entry no audio
 """
 
 from __future__ import annotations
@@ -59,3 +60,10 @@ class StoreUnavailable(ExportError):
 
     def __init__(self) -> None:
         super().__init__("The audio store is unreachable. Try again.")
+
+
+class AuditUnavailable(ExportError):
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The audit cannot be written, so no audio is sent. Try again.")

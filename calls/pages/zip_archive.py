@@ -28,15 +28,17 @@ from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 from zipstream import ZipStream
 
+from calls.audit.actors import Actor
 from calls.coverage.history import causes
 from calls.export import manifest
-from calls.export.errors import ExportError, StoreUnavailable
+from calls.export.errors import AuditUnavailable, ExportError, StoreUnavailable
 from calls.export.export import Export
 from calls.export.file_names import call_file_name, call_folder_name
 from calls.export.plan import ExportRequest, Plan, plan_of
 from calls.export.queries import axis_if_any, recording_of
 from calls.export.segments import read_segment
-from calls.models import Call, LedgerEntry, database_now
+from calls.http.heard import AudioNote
+from calls.models import Action, Call, LedgerEntry, database_now
 from calls.models.listening import note_playback
 from calls.pages.csv_text import csv_text
 from calls.permissions import missing, to_get_audio
@@ -70,21 +72,29 @@ class Line:
     """Why there is no audio."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Client:
+    user: Any
+    actor: Actor
+    zone: tzinfo
+
+
 COLUMNS = tuple(field.name for field in fields(Line))
 
 
 def pieces(
-    call_ids: Sequence[UUID], request: ExportRequest, user: Any, zone: tzinfo = UTC
+    call_ids: Sequence[UUID], request: ExportRequest, user: Any, actor: Actor, zone: tzinfo = UTC
 ) -> Generator[bytes, None, None]:
-    """Yields the zip for a user who may export; names of files have times in `zone`.
+    """Yields the zip for a user who may export; names of files have times in `zone`. Each call has
+    its entry in the audit, of `actor`, before its audio.
 
-    Raises `StoreUnavailable`, and after the first piece any `ExportError`.
+    Raises `AuditUnavailable`, `StoreUnavailable`, and after the first piece any `ExportError`.
     """
     archive, lines = ZipStream(), []
     for call_id in call_ids:
         line = Line(call_id)
         try:
-            yield from _call(archive, line, request, user, zone)
+            yield from _call(archive, line, request, _Client(user, actor, zone))
         except ExportError as fault:
             log.error("zip aborted", call=str(call_id), reason=type(fault).__name__)
             raise
@@ -110,27 +120,29 @@ def _contents(request: ExportRequest, lines: list[Line]) -> dict[str, Any]:
 
 
 def _call(
-    archive: ZipStream, line: Line, request: ExportRequest, user: Any, zone: tzinfo
+    archive: ZipStream, line: Line, request: ExportRequest, client: _Client
 ) -> Generator[bytes, None, None]:
     call = Call.objects.for_rest(database_now()).filter(pk=line.call).first()
     if call is None:
         line.left_out = NOT_FOUND
         return
-    folder = call_folder_name(call, zone)
+    folder = call_folder_name(call, client.zone)
     try:
         if call.state == "live":
-            _admit_to_live(call, user)
+            _admit_to_live(call, client.user)
         plan = plan_of(recording_of(call), request)
         _read_damaged(call, plan)
-        audio = Export.of(plan).chunks()
+        export = Export.of(plan)
+        AudioNote(client.actor, call.pk, action=Action.EXPORTED).write(export)
+        audio = export.chunks()
         first = next(filter(None, audio))  # reports an error before the entry is created
-    except StoreUnavailable:  # affects all calls, not this one only
+    except (AuditUnavailable, StoreUnavailable):  # affects all calls, not this one only
         raise
     except (ExportError, NotListening) as fault:
         line.left_out = str(fault)
     else:
         with closing(audio):
-            line.audio = f"{folder}/{call_file_name(plan, call.pk, {}, zone)}"
+            line.audio = f"{folder}/{call_file_name(plan, call.pk, {}, client.zone)}"
             archive.add(_hashed(chain([first], audio), line), line.audio)
             yield from archive.all_files()
     # After the audio: for a live call it then covers everything in the file, perhaps a little more.

@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from calls.audit.actors import actor_of
 from calls.export.formats import FORMATS, Layout
 from calls.export.plan import ExportRequest
 from calls.http.responses import as_file, asynchronous
@@ -83,7 +84,7 @@ def _call_zip(request: HttpRequest) -> HttpResponseBase:
     zone = viewer_zone(request).info
     name = f"calls-{timezone.now().astimezone(zone):%Y%m%d-%H%M%S}.zip"
     ids, export = form.cleaned_data["call"], form.export_request()
-    pieces = zip_archive.pieces(ids, export, request.user, zone)
+    pieces = zip_archive.pieces(ids, export, request.user, actor_of(request), zone)
     return as_file(Body(pieces), TO_EXPORT, name, "application/zip")
 
 

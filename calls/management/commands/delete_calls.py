@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 from rich.console import Console
 from rich.progress import track
 
-from calls.models import database_now
+from calls.audit.actors import command_actor
+from calls.audit.trail import record
+from calls.models import Action, Call, database_now
 from calls.storage import deletion
 from calls.times import midnight
 
@@ -59,8 +63,17 @@ class Command(BaseCommand):
         console = Console(stderr=True, quiet=not self.stderr.isatty())
         for pk in track(ids, "Deleting", console=console):
             try:
-                deletion.delete_call(pk, database_now())
+                _delete(pk)
             except deletion.StillLive:  # it has reconnected since the list was read
                 self.stderr.write(f"{pk} is live again: kept")
         deletion.sweep()
         self.stdout.write(f"Deleted {summary}.")
+
+
+def _delete(pk: UUID) -> None:
+    """Deletes a call, with its entry in the audit or not at all."""
+    with transaction.atomic():
+        call = Call.objects.filter(pk=pk).first()
+        deletion.delete_call(pk, database_now())
+        if call:  # otherwise somebody else has deleted it
+            record(Action.DELETED, actor=command_actor("delete_calls"), call=call)

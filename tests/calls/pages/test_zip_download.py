@@ -13,13 +13,15 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Permission, User
+from django.db import OperationalError
 from django.test import AsyncClient, Client, TestCase
 from django.utils import timezone
 
+from calls.audit.actors import Actor
 from calls.export.errors import SegmentDamaged, StoreUnavailable
 from calls.export.formats import FORMATS
 from calls.export.plan import ExportRequest
-from calls.models import Call, LedgerEntry, Segment
+from calls.models import AuditEntry, Call, LedgerEntry, Segment
 from calls.pages import zip_archive
 from calls.permissions import TO_EXPORT
 from calls.storage import audio_store
@@ -37,6 +39,7 @@ from tests.calls.rows import (
 from tests.people import person
 
 ADDRESS = "/calls.zip"
+ANN = Actor("user", "ann")
 
 
 def folder_of(call: Call) -> str:
@@ -93,7 +96,7 @@ class LiveCalls(ZipTests):
         user = person("late", *("view_call", "hear_recording", "export_recording", "listen_live"))
         user.get_all_permissions()  # the request has asked
         user.user_permissions.remove(Permission.objects.get(codename="listen_live"))
-        made = b"".join(zip_archive.pieces([self.call.pk], ExportRequest(), user))
+        made = b"".join(zip_archive.pieces([self.call.pk], ExportRequest(), user, ANN))
         (line,) = json.loads(ZipFile(BytesIO(made)).read("manifest.json"))["calls"]
         self.assertEqual((line["audio"], line["left_out"]), ("", zip_archive.STILL_LIVE))
         self.assertFalse(LedgerEntry.objects.filter(kind="listening").exists())
@@ -105,6 +108,18 @@ class LiveCalls(ZipTests):
         self.assertTrue(line["audio"])
         entry = await LedgerEntry.objects.aget(kind="listening")
         self.assertEqual(entry.detail, {"user": "other", "through": "recording"})
+
+
+class Audit(ZipTests):
+    async def test_has_an_entry_for_each_call(self) -> None:
+        other, _alice, _bob = await sync_to_async(make_conversation)()
+        await self.zip(self.call, other, uuid4(), format="opus")
+        found = [one async for one in AuditEntry.objects.order_by("number")]
+        self.assertEqual([one.call for one in found], [self.call.pk, other.pk])
+        for one in found:
+            self.assertEqual((one.action, one.actor_name), ("exported", "exporter"))
+            facts = [one.detail[name] for name in ("from", "to", "format", "layout")]
+            self.assertEqual(facts, [0, 3, "opus", "mix"])
 
 
 class Contents(ZipTests):
@@ -227,6 +242,11 @@ class Failing(ZipTests):
         with self.assertRaises(BadZipFile):
             ZipFile(BytesIO(received))
 
+    async def test_without_an_entry_in_the_audit_it_is_503(self) -> None:
+        with mock.patch("calls.http.heard.record", side_effect=OperationalError):
+            response = await self.post(self.call)
+        self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
+
     async def test_an_unreachable_store_is_503(self) -> None:
         with mock.patch("calls.export.export.read_segment", side_effect=StoreUnavailable):
             response = await self.post(self.call)
@@ -244,7 +264,7 @@ class Failing(ZipTests):
 
         with mock.patch("calls.pages.zip_archive.Export.chunks", endless):
             made = zip_archive.pieces(
-                [self.call.pk], ExportRequest(format=FORMATS["flac"]), self.exporter
+                [self.call.pk], ExportRequest(format=FORMATS["flac"]), self.exporter, ANN
             )
             for _ in range(5):
                 next(made)

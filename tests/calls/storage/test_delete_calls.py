@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import TestCase
 from django.utils import timezone
 
-from calls.models import Call, DiscardedAudio, Segment
+from calls.models import AuditEntry, Call, DiscardedAudio, Segment
 from calls.storage import audio_store, deletion
 from tests.calls.admin.recordings import STARTED, Recording
 
@@ -41,6 +41,10 @@ class DeleteCallsTests(TestCase):
         self.assertFalse(any(audio_store().exists(name) for name in self.names))
         self.assertFalse(DiscardedAudio.objects.exists())
         self.assertIn("Deleted 1 calls with 2 segments", output)
+        entry = AuditEntry.objects.get()
+        self.assertEqual((entry.action, entry.call), ("deleted", self.old.pk))
+        self.assertEqual(entry.call_connection_id, self.old.call_connection_id)
+        self.assertIn("manage.py delete_calls", entry.actor_name)
 
     def test_a_dry_run_deletes_nothing(self) -> None:
         output = run(ended_before="2026-11-04", dry_run=True)
