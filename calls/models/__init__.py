@@ -10,6 +10,7 @@
     aggregates.py     subqueries that the query sets share
     coverage/         events of ACS, expected calls, refusals, and what was recorded of them
     audit/            who did what with which call; append-only
+    evidence/         signed roots of calls
     notifications/    webhooks to other systems, alarms as rows, leases of periodic jobs
 
 The sealer writes all rows of a call, from journals; nobody edits them. Ids are derived
@@ -37,6 +38,7 @@ from calls.models.coverage.canary import CanaryRun
 from calls.models.coverage.event import CallEvent
 from calls.models.coverage.expected import ExpectedCall
 from calls.models.coverage.refusal import RefusedHandshake
+from calls.models.evidence.seal import CallSeal, CallSealDue
 from calls.models.ledger import LedgerEntry
 from calls.models.notifications.alarm import RaisedAlarm
 from calls.models.notifications.digest import SentDigest
@@ -81,6 +83,8 @@ __all__ = [
     "CallCoverage",
     "CallEvent",
     "CallQuerySet",
+    "CallSeal",
+    "CallSealDue",
     "CanaryRun",
     "DeliveryAttempt",
     "DiscardedAudio",

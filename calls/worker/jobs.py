@@ -10,6 +10,7 @@ from calls.canary import jobs as canary
 from calls.coverage import refusals
 from calls.coverage.job import runner
 from calls.coverage.stored_events import retention
+from calls.evidence import seals
 from calls.notifications import call_events, failing_webhooks
 from calls.notifications.mail import Mailer
 from calls.notifications.webhooks import delivery
@@ -43,6 +44,7 @@ JOBS: tuple[Job, ...] = (
     Job("webhooks", 1.0, Deliverer().run, has_work=delivery.due_endpoints),
     Job("report_failing_webhooks", 30.0, failing_webhooks.report_alarm),
     Job("mail", 10.0, Mailer().run),
+    Job("evidence", 5.0, seals.run, has_work=seals.is_due),
     Job("tell_ends", 5.0, call_events.add_ended),
     Job("remove_old_notifications", 3600.0, delivery.remove_old),
 )

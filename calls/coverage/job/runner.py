@@ -24,7 +24,7 @@ from calls.coverage.job.joining import join
 from calls.coverage.job.loading import Loaded, load, stated_end
 from calls.coverage.job.older_calls import add_older_calls
 from calls.coverage.judging.reconciliation import reconcile
-from calls.models import HEARTBEAT_TIMEOUT, CallCoverage, database_now
+from calls.models import HEARTBEAT_TIMEOUT, CallCoverage, CallSealDue, database_now
 
 log = structlog.get_logger(__name__)
 
@@ -164,7 +164,10 @@ def _write(row: CallCoverage, loaded: Loaded, now: datetime) -> bool:
         row.delete()  # no call: it rang, and nobody answered
         return False
     row.due_at = _unsealed_check(loaded, now)
-    return verdicts.write(row, judgement, loaded, now)
+    is_new = verdicts.write(row, judgement, loaded, now)
+    if row.facts["is_sealed"] and loaded.call_ids:
+        CallSealDue.objects.mark(loaded.call_ids)  # its evidence, or a new version of it
+    return is_new
 
 
 def _unsealed_check(loaded: Loaded, now: datetime) -> datetime | None:
