@@ -9,7 +9,7 @@ Four tasks per socket besides the one that reads, owned by one TaskGroup:
     _check_access    every 5 s: heartbeat, permission, is the call still live; extends the ledger
                      entry
 
-No audio is sent before the ledger has an entry.
+No audio is sent before the ledger and the audit have an entry.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ import msgspec
 import structlog
 from channels.consumer import AsyncConsumer
 from django.db import Error as DatabaseError
+from django.db import transaction
 
+from calls.audit.actors import Actor, actor_of_scope
+from calls.audit.trail import record
 from calls.http.access import user_of
 from calls.identity import label_of
 from calls.listen import messages
@@ -42,7 +45,7 @@ from calls.live.sockets import (
     SocketClosed,
     Work,
 )
-from calls.models import Call, database_now, listening
+from calls.models import Action, Call, database_now, listening
 from calls.permissions import TO_LISTEN, missing
 
 log = structlog.get_logger(__name__)
@@ -114,7 +117,7 @@ class ListenConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels is untype
             return
         try:
             key = scope["session"].session_key if scope["user"].is_authenticated else ""
-            entry_id = await _database.run(_begin_entry, key, call_id)
+            entry_id = await _database.run(_begin_entry, key, call_id, actor_of_scope(scope))
             await send({"type": "websocket.accept"})
             await ListenSocket(call_id, entry_id, key, receive, send).run()
         except SocketClosed as refused:
@@ -204,10 +207,17 @@ class ListenSocket(BrowserSocket):
                 raise TooManyListeners from None
 
 
-def _begin_entry(session_key: str, call_id: UUID) -> UUID:
-    """Writes the ledger entry. Raises `LoggedOut`, `NotAllowed`, `NotLive`."""
+def _begin_entry(session_key: str, call_id: UUID, actor: Actor) -> UUID:
+    """Writes the entries of ledger and audit, both or none; returns the id of the first.
+
+    Raises `LoggedOut`, `NotAllowed`, `NotLive`.
+    """
     user = _check(session_key, call_id)
-    return listening.begin(call_id, user.get_username())
+    with transaction.atomic():
+        entry_id = listening.begin(call_id, user.get_username())
+        detail = {"entry": str(entry_id)}
+        record(Action.LISTENED_LIVE, actor=actor, call=call_id, detail=detail)
+    return entry_id
 
 
 def _check_and_extend_entry(session_key: str, call_id: UUID, entry_id: UUID) -> None:

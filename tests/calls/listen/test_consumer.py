@@ -20,6 +20,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.test import Client, SimpleTestCase, TransactionTestCase
 from django.urls import path, reverse
 from django.utils import timezone
@@ -31,7 +32,7 @@ from calls.listen.messages import AudioChunk, ListenRequest
 from calls.live import channel
 from calls.live.origin import SameOrigin
 from calls.live.sockets import MAX_CLIENT_MESSAGES
-from calls.models import Call, LedgerEntry
+from calls.models import AuditEntry, Call, LedgerEntry
 from streams.acs.messages import ACS
 from streams.live.audio_tap import MAX_PACKETS, AudioTap
 from streams.recorder import Recorder
@@ -153,6 +154,11 @@ class Access(ListeningTestCase):
         async with self.listening():
             pass
 
+    async def test_is_refused_without_an_entry_in_the_audit(self) -> None:
+        with mock.patch("calls.listen.consumer.record", side_effect=OperationalError):
+            self.assertEqual(await self.refusal(self.socket()), 4503)
+        self.assertEqual(await self.entries(), [], "the ledger has none either")
+
     async def test_is_offered_by_the_page_to_users_who_may_listen(self) -> None:
         async def offers() -> bool:
             page = await sync_to_async(self.browser.get)(reverse("call", args=[self.call.pk]))
@@ -239,6 +245,9 @@ class TheEnd(ListeningTestCase):
         async with self.listening():
             [entry] = await self.entries()
             self.assertEqual((entry.call_id, entry.detail), (self.call.pk, {"user": "olga"}))
+            audit = await AuditEntry.objects.aget()
+            self.assertEqual((audit.action, audit.call), ("listened_live", self.call.pk))
+            self.assertEqual((audit.actor_name, audit.detail), ("olga", {"entry": str(entry.pk)}))
 
             async def has_grown() -> bool:
                 [now] = await self.entries()
