@@ -13,6 +13,7 @@ from uuid import uuid4
 from django.core.management import CommandError, call_command
 from django.test import TestCase, override_settings
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from calls.coverage.due import CallKey, mark
 from calls.coverage.job.runner import judge
@@ -170,11 +171,12 @@ class Job(TestCase):
         self.assertTrue(seals.is_due())
 
     def test_incomplete_and_faulty_calls_are_tried_later(self) -> None:
-        for error, log in ((seals.Incomplete, None), (ValueError, "evidence not signed")):
+        for error, events in ((seals.Incomplete, []), (ValueError, ["evidence not signed"])):
             CallSealDue.objects.mark([self.call.pk])
-            with patch.object(seals, "seal", side_effect=error):
+            with patch.object(seals, "seal", side_effect=error), capture_logs() as logs:
                 seals.run(Event())
-            self.assertFalse(seals.is_due(), log)
+            self.assertEqual([one["event"] for one in logs], events)
+            self.assertFalse(seals.is_due())
             self.assertGreater(CallSealDue.objects.get().due_at, timezone.now())  # type: ignore[arg-type]
 
     def test_a_stopping_process_begins_nothing(self) -> None:
