@@ -29,6 +29,7 @@ STATE = "calls.add_expectedcall"
 SEE_REFUSALS = "calls.view_refusedhandshake"
 
 NAME = "calls.change_participant"
+SET_HOLDS, LIFT_HOLDS = "calls.set_legalhold", "calls.lift_legalhold"
 
 Needed = tuple[str, ...]
 """Permissions, of which a user needs all."""
@@ -42,8 +43,10 @@ _GROUPS = {
     SEE_REFUSALS: "Viewers",
     STATE: "Administrators",
     NAME: "Administrators",
+    SET_HOLDS: "Administrators",
+    LIFT_HOLDS: "Administrators",
 }
-"""The smallest group with the permission (calls/migrations/0008_groups.py and 0019)."""
+"""The smallest group with the permission (calls/migrations/0008_groups.py, 0019 and 0025)."""
 
 TO_SEE: Needed = (SEE,)
 TO_HEAR: Needed = (SEE, HEAR)
@@ -53,6 +56,8 @@ TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
 TO_SEE_REFUSALS: Needed = (SEE, SEE_REFUSALS)
 TO_STATE: Needed = (STATE,)
 TO_NAME: Needed = (SEE, NAME)
+TO_SET_HOLDS: Needed = (SEE, SET_HOLDS)
+TO_LIFT_HOLDS: Needed = (SEE, LIFT_HOLDS)
 TO_HANDLE_ALARMS: Needed = (SEE, HANDLE_ALARMS)
 TO_READ_CANARIES: Needed = (READ_CANARIES,)
 
@@ -132,6 +137,18 @@ class MayName(_Requires):
     """Required for naming participants."""
 
     needed = TO_NAME
+
+
+class MaySetHolds(_Requires):
+    """Required for setting legal holds."""
+
+    needed = TO_SET_HOLDS
+
+
+class MayLiftHolds(_Requires):
+    """Required for lifting legal holds."""
+
+    needed = TO_LIFT_HOLDS
 
 
 class MayHear(_Requires):

@@ -11,7 +11,15 @@ from rest_framework import serializers
 
 from calls.export.axis import Axis
 from calls.identity import is_canary
-from calls.models import Call, CallCoverage, LedgerEntry, Participant, Segment, Subscription
+from calls.models import (
+    Call,
+    CallCoverage,
+    LedgerEntry,
+    LegalHold,
+    Participant,
+    Segment,
+    Subscription,
+)
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -187,6 +195,41 @@ class RestCallSerializer(CallSerializer):
         }
         oldest_first = sorted(earliest.values(), key=lambda alarm: alarm.started_at)
         return ActiveAlarmSerializer(oldest_first, many=True).data
+
+
+class LegalHoldSerializer(serializers.ModelSerializer[LegalHold]):
+    class Meta:
+        model = LegalHold
+        fields = [
+            *("id", "name", "reason", "number", "set_by", "set_at"),
+            *("lifted_by", "lifted_at", "lift_reason"),
+        ]
+        read_only_fields = fields
+
+
+class HeldBySerializer(serializers.ModelSerializer[LegalHold]):
+    class Meta:
+        model = LegalHold
+        fields = ["id", "name", "set_at"]
+        read_only_fields = fields
+
+
+class RetentionSerializer(serializers.Serializer[Any]):
+    held_by = HeldBySerializer(many=True, help_text="Legal holds in force, the oldest first.")
+
+
+class OneCallSerializer(RestCallSerializer):
+    """A call alone, with `holds`: those of a list would need queries for each call."""
+
+    retention = serializers.SerializerMethodField(help_text="What keeps it: docs/retention.md.")
+
+    class Meta(RestCallSerializer.Meta):
+        fields = [*RestCallSerializer.Meta.fields, "retention"]
+        read_only_fields = fields
+
+    @extend_schema_field(RetentionSerializer)
+    def get_retention(self, call: Any) -> Any:
+        return RetentionSerializer({"held_by": call.holds}).data
 
 
 class SegmentSerializer(serializers.ModelSerializer[Segment]):

@@ -26,6 +26,7 @@ from calls.admin import call, ledger, participant, segment, subscription
 from calls.admin.accounts import tokens, users
 from calls.admin.coverage import answered, canary, event, refusal
 from calls.admin.notifications import endpoint, jobs, records
+from calls.admin.retention import hold
 
 __all__ = [
     "answered",
@@ -33,6 +34,7 @@ __all__ = [
     "canary",
     "endpoint",
     "event",
+    "hold",
     "jobs",
     "ledger",
     "participant",

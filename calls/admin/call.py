@@ -15,14 +15,17 @@ from calls.admin.filters import CanaryFilter, KindFilter, SpanFilter, StateFilte
 from calls.admin.ledger import LedgerInline
 from calls.admin.participant import ParticipantInline
 from calls.admin.records import RecordAdmin, link_to_list
+from calls.admin.retention.call_holds import HoldMixin
 from calls.admin.search import CallSearch
 from calls.admin.subscription import SubscriptionInline
 from calls.identity import is_canary
 from calls.models import Call, Segment, database_now
 
+IDS = ("connection", "correlation", "id")
+
 
 @admin.register(Call)
-class CallAdmin(DeletionMixin, RecordAdmin):
+class CallAdmin(DeletionMixin, HoldMixin, RecordAdmin):
     search = CallSearch(
         ids=(
             "pk",
@@ -40,9 +43,10 @@ class CallAdmin(DeletionMixin, RecordAdmin):
     ordering = ("-started_at", "-id")  # index call_newest_first
     list_display = ("started", "state_shown", "voices", "duration", "segments", "size", "gaps")
     list_filter = (StateFilter, ("started_at", SpanFilter), KindFilter, CanaryFilter)
+    actions = ("delete_selected", "hold_selected")
     inlines = (ParticipantInline, SubscriptionInline, LedgerInline)
     fieldsets = (
-        (None, {"fields": ("state_shown", "started", "ended", "connection", "correlation", "id")}),
+        (None, {"fields": ("state_shown", "started", "ended", *IDS, "held_by")}),
         (
             "Recording",
             {"fields": ("listen", "audio_started", "duration", "segments", "size", "gaps")},

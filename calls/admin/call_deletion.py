@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from calls.admin import display
 from calls.models import Call, database_now
 from calls.storage import deletion
+from calls.storage.holds import Held, holds_by_call
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -36,7 +37,7 @@ REFUSAL = (
 class DeletionMixin(_ModelAdmin):
     """Django's delete view and action without its collector, which would load every segment."""
 
-    actions = ("delete_selected",)
+    actions: tuple[str, ...] = ("delete_selected",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("calls.delete_call")
@@ -47,17 +48,23 @@ class DeletionMixin(_ModelAdmin):
         except deletion.StillLive:  # ACS reconnected since the confirmation
             self.message_user(request, REFUSAL, messages.ERROR)
             return redirect("admin:calls_call_change", object_id)
+        except Held as held:
+            self.message_user(request, str(held), messages.ERROR)
+            return redirect("admin:calls_call_change", object_id)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Lists no rows (`Extent` gives totals instead); only live calls are protected."""
+        """Lists no rows (`Extent` gives totals instead); live and held calls are protected."""
         missing = set() if self.has_delete_permission(request) else {"call"}
         live = deletion.live_among([call.pk for call in objs], database_now())
-        return [], {}, missing, [str(call) for call in live]
+        held = holds_by_call(objs)
+        return [], {}, missing, [str(call) for call in {*live, *held}]
 
     def render_delete_form(self, request: HttpRequest, context: Any) -> HttpResponse:
         extent = deletion.extent_of([context["object"].pk])
-        described = {"described": display.call(context["object"])}
-        return super().render_delete_form(request, {**context, **described, **_summary(extent)})
+        described = {"described": display.call(context["object"]), **_summary(extent)}
+        if context["protected"] and (held := holds_by_call([context["object"]])):
+            described["refusal"] = str(Held(held[context["object"]]))
+        return super().render_delete_form(request, {**context, **described})
 
     def delete_model(self, request: HttpRequest, obj: Call) -> None:
         described = display.call(obj)  # while it has participants
@@ -92,6 +99,9 @@ class DeletionMixin(_ModelAdmin):
             except deletion.StillLive:
                 message = format_html("{}: {}", display.call(call), REFUSAL)
                 self.message_user(request, message, messages.ERROR)
+            except Held as held:
+                message = format_html("{}: {}", display.call(call), held)
+                self.message_user(request, message, messages.ERROR)
         deletion.sweep_after_commit()
         if deleted:
             text = "1 call and its audio" if deleted == 1 else f"{deleted} calls and their audio"
@@ -100,7 +110,9 @@ class DeletionMixin(_ModelAdmin):
 
     def _confirmation(self, request: HttpRequest, calls: list[Call]) -> HttpResponse:
         live = set(deletion.live_among([call.pk for call in calls], database_now()))
-        deletable = [call for call in calls if call not in live]
+        held = holds_by_call(calls)
+        kept = {*live, *held}
+        deletable = [call for call in calls if call not in kept]
         context = {
             **self.admin_site.each_context(request),
             **_summary(deletion.extent_of([call.pk for call in deletable])),
@@ -111,6 +123,7 @@ class DeletionMixin(_ModelAdmin):
             "action_checkbox_name": ACTION_CHECKBOX_NAME,
             "calls": [(call.pk, display.call(call)) for call in deletable],
             "live": [(call.pk, display.call(call)) for call in calls if call in live],
+            "held": [(call.pk, display.call(call), Held(holds)) for call, holds in held.items()],
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(

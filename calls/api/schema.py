@@ -15,6 +15,7 @@ from drf_spectacular.utils import (
 from calls.api.parameters import AudioParameters, PeaksParameters, SegmentAudioParameters
 from calls.serializers import (
     ManifestSerializer,
+    OneCallSerializer,
     PeaksSerializer,
     RestCallSerializer,
     SegmentSerializer,
@@ -125,7 +126,7 @@ ERRORS = _ERRORS
 CALLS = _get(
     "calls", {200: RestCallSerializer(many=True), **_ERRORS}, summary="Calls, newest first"
 )
-CALL = _get("call", {200: RestCallSerializer, **_ERRORS, **_NOT_FOUND}, summary="One call")
+CALL = _get("call", {200: OneCallSerializer, **_ERRORS, **_NOT_FOUND}, summary="One call")
 AUDIO = _get(
     "call_audio",
     _audio("audio/wav", "audio/flac", "audio/mpeg", "audio/ogg"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from calls.api import docs, naming, views
+from calls.api import docs, holds, naming, views
 from calls.api.history import call_events, coverage, expected_calls, refusals
 from calls.http.responses import asynchronous
 
@@ -38,12 +38,15 @@ urlpatterns = [
     path("v1/coverage/calls/", coverage.CoverageCalls.as_view(), name="coverage-calls"),
     path("v1/expected-calls/", expected_calls.ExpectedCalls.as_view(), name="expected-calls"),
     path("v1/refusals/", refusals.RefusalList.as_view(), name="refusal-list"),
+    path("v1/holds/", holds.Holds.as_view(), name="holds"),
+    path("v1/holds/<uuid:pk>/", holds.Hold.as_view(), name="hold"),
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
     # All other paths, except the above without their slash: CommonMiddleware redirects those only
     # if they match nothing.
     re_path(
         r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/(?:segments|events)\Z"
+        r"|holds\Z|holds/[^/]+\Z"
         r"|calls/[^/]+/participants/[^/]+\Z|coverage\Z|coverage/calls\Z|expected-calls\Z|refusals\Z)",
         views.UnknownPath.as_view(),
     ),

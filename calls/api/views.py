@@ -55,7 +55,13 @@ from calls.permissions import (
     require,
     to_get_audio,
 )
-from calls.serializers import CallSerializer, RestCallSerializer, SegmentSerializer
+from calls.serializers import (
+    CallSerializer,
+    OneCallSerializer,
+    RestCallSerializer,
+    SegmentSerializer,
+)
+from calls.storage.holds import holds_on
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -102,11 +108,16 @@ class CallList(Resource, ListAPIView[Call]):
 @schema.CALL
 class CallDetail(Resource, RetrieveAPIView[Call]):
     permission_classes = (MaySeeOrReadCanaries,)
-    serializer_class = RestCallSerializer
+    serializer_class = OneCallSerializer
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         validated(request, NoParameters)
         return super().get(request, *args, **kwargs)
+
+    def get_object(self) -> Any:
+        call: Any = super().get_object()
+        call.holds = holds_on(call)
+        return call
 
     def get_queryset(self) -> QuerySet[Call]:
         return _calls(self.request)

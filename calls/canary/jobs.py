@@ -10,6 +10,7 @@ from django.utils import timezone
 from calls.canary import status
 from calls.models import Call, CanaryRun, database_now
 from calls.storage import deletion
+from calls.storage.holds import Held
 
 KEPT_FOR = timedelta(days=1)
 """Calls and their audio."""
@@ -41,6 +42,6 @@ def _delete_calls_of(run: CanaryRun, now: datetime) -> None:
     for call_id in calls.order_by().values_list("pk", flat=True):
         try:
             deletion.delete_call(call_id, database_now())
-        except deletion.StillLive:  # a recorder has not ended its socket: the next run of the job
+        except (deletion.StillLive, Held):  # its socket is not ended: the next run of the job
             return
     CanaryRun.objects.filter(pk=run.pk).update(deleted_at=now)

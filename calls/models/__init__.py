@@ -12,6 +12,7 @@
     audit/            who did what with which call; append-only
     evidence/         signed roots of calls
     notifications/    webhooks to other systems, alarms as rows, leases of periodic jobs
+    retention/        legal holds
 
 The sealer writes all rows of a call, from journals; nobody edits them. Ids are derived
 (`calls.identity`), so writing a row twice is harmless. Audio is in the audio store before its
@@ -54,6 +55,7 @@ from calls.models.notifications.outbox import (
 )
 from calls.models.participant import Participant, ParticipantQuerySet
 from calls.models.recorder import SILENT_AFTER, FailedJournal, RecorderProcess
+from calls.models.retention.hold import HeldCall, LegalHold
 from calls.models.segment import BYTES_PER_SAMPLE, Segment, SegmentQuerySet
 from calls.models.subscription import (
     BROKEN,
@@ -92,8 +94,10 @@ __all__ = [
     "ExpectedCall",
     "FailedJournal",
     "FormerVerdict",
+    "HeldCall",
     "JobLease",
     "LedgerEntry",
+    "LegalHold",
     "MissingTime",
     "MissingTotal",
     "NewEvent",

@@ -24,6 +24,7 @@ from calls.pages.events import Event, folded
 from calls.pages.timeline import seconds_after, timeline_of
 from calls.permissions import LISTEN, TO_LISTEN, TO_SEE, missing, to_get_audio
 from calls.serializers import CallSerializer
+from calls.storage.holds import holds_on
 from calls.wording import close_text, event_text, gap_text
 
 LINES = 100
@@ -51,6 +52,7 @@ def call_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "call": call,
         "row": row,
         "participants": participants,
+        "holds": holds_on(row),
         "subscriptions": [
             {**each, "close_text": close_text(each["close_code"])} for each in call["subscriptions"]
         ],

@@ -41,6 +41,7 @@ from calls.models import (
     coverage_id_of,
 )
 from calls.storage import audio_store
+from calls.storage.holds import raise_if_held
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +110,8 @@ def live_among(call_ids: Collection[UUID], now: datetime | Now) -> QuerySet[Call
 def delete_call(call_id: UUID, now: datetime | Now) -> None:
     """Deletes all rows of the call in one transaction, and leaves its objects to `sweep`.
 
-    Does nothing if the call does not exist. Raises `StillLive`, with nothing deleted.
+    Does nothing if the call does not exist. Raises `StillLive` or `holds.Held`, with nothing
+    deleted.
     """
     with transaction.atomic():
         # The lock stops a late sealer from adding rows to a call that is being deleted.
@@ -118,6 +120,7 @@ def delete_call(call_id: UUID, now: datetime | Now) -> None:
             return
         if live_among([call_id], now):
             raise StillLive("the call is live: it can be deleted once a recorder has ended it")
+        raise_if_held(call)
         for children in (Participant.objects.all(), Subscription.objects.all()):
             list(children.select_for_update().filter(call=call_id).order_by("pk").values_list("pk"))
         segments = _discard_segments(call_id)

@@ -24,6 +24,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, path
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
+from calls.audit.actors import Actor
 from calls.models import (
     Call,
     CallCoverage,
@@ -36,6 +37,7 @@ from calls.models import (
     WebhookEndpoint,
 )
 from calls.routing import listen_socket, live_socket
+from calls.storage.holds import set_hold
 from tests.calls.canary.rows import make_run
 from tests.calls.coverage.events import make_answered_call, make_event
 from tests.calls.pages.coverage.examples import make_coverage
@@ -146,6 +148,10 @@ class Site:
         expected = "api/v1/expected-calls/"
         yield Door("REST: expected call", expected, f"/{expected}", "POST", is_data=False)
         yield Door("REST: refusals", "api/v1/refusals/", "/api/v1/refusals/")
+        yield Door("REST: set a hold", "api/v1/holds/", "/api/v1/holds/", "POST", is_data=False)
+        hold, pattern = self.rows["calls.legalhold"], "api/v1/holds/<uuid:pk>/"
+        address = f"/api/v1/holds/{hold}/"
+        yield Door("REST: lift a hold", pattern, address, "DELETE", is_data=False)
         yield Door("schema", "api/schema/", "/api/schema/", is_data=False)
         yield Door("documentation of REST", "api/docs/", "/api/docs/", is_data=False)
 
@@ -216,6 +222,9 @@ def make_site() -> Site:
             "calls.callevent": make_event().pk,
             "calls.answeredcall": make_answered_call().pk,
             "calls.canaryrun": make_run().pk,
+            "calls.legalhold": set_hold(
+                name="Case", reason="r", by=Actor("user", "boss"), number="1"
+            ).pk,
             "auth.user": boss.pk,
             "auth.group": Group.objects.get(name="Viewers").pk,
             "authtoken.tokenproxy": Token.objects.create(user=boss).user_id,
@@ -266,6 +275,8 @@ def answer_of(client: Client, door: Door) -> str:
     if door.method == "PATCH":
         body = {"display_name": "Alice"}
         response = client.patch(address, body, content_type="application/json")
+    elif door.method == "DELETE":
+        response = client.delete(address, {}, content_type="application/json")
     elif door.method == "POST":
         response = client.post(address, values)
     else:
@@ -298,6 +309,7 @@ class AccessTests(TransactionTestCase):
             "0008_groups",
             "0010_administrators_see_failures",
             "0019_groups_of_coverage_and_notifications",
+            "0025_groups_of_retention",
         ):
             state = loader.project_state(("calls", name))
             for operation in loader.get_migration("calls", name).operations:

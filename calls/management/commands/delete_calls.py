@@ -16,6 +16,7 @@ from calls.audit.actors import command_actor
 from calls.audit.trail import record
 from calls.models import Action, Call, database_now
 from calls.storage import deletion
+from calls.storage.holds import Held, held_among
 from calls.times import midnight
 
 CALLS_PER_BATCH = 500
@@ -24,7 +25,7 @@ CALLS_PER_BATCH = 500
 class Command(BaseCommand):
     help = (
         "Deletes calls that ended before a date (UTC), with their audio. Live calls are never "
-        "deleted."
+        "deleted, and neither are calls under legal hold."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -58,16 +59,26 @@ class Command(BaseCommand):
         summary = f"{len(ids)} calls with {segments} segments, {filesizeformat(stored)} of audio"
         if dry_run:
             self.stdout.write(f"Would delete {summary}.")
+            batches = range(0, len(ids), CALLS_PER_BATCH)
+            if held := sum(held_among(ids[at : at + CALLS_PER_BATCH]) for at in batches):
+                self.stdout.write(f"{held} of them under legal hold would be kept.")
             return
         # On standard error, and only on a terminal.
         console = Console(stderr=True, quiet=not self.stderr.isatty())
+        kept = 0
         for pk in track(ids, "Deleting", console=console):
             try:
                 _delete(pk)
             except deletion.StillLive:  # it has reconnected since the list was read
                 self.stderr.write(f"{pk} is live again: kept")
+                kept += 1
+            except Held as held:
+                self.stderr.write(f"{pk}: {held}")
+                kept += 1
         deletion.sweep()
         self.stdout.write(f"Deleted {summary}.")
+        if kept:
+            self.stdout.write(f"Of these, {kept} calls were kept; see above.")
 
 
 def _delete(pk: UUID) -> None:

@@ -102,8 +102,8 @@ class OneCallTests(Deleting):
     def test_the_confirmation_has_no_query_per_segment(self) -> None:
         call = Recording(tracks=(Spoken(ALICE, segments=50),)).write()
         with self.assertNumQueries(
-            9
-        ):  # session, user, call, its participants, live, and four counts
+            10
+        ):  # session, user, call, its participants, live, holds, and four counts
             self.ask(call)
 
     def test_a_live_call_is_refused_with_the_reason(self) -> None:
