@@ -45,7 +45,8 @@ class NewHoldSerializer(_Body):
         default="",
         allow_blank=True,
         max_length=RAW_ID_MAX_LENGTH,
-        help_text="A phone number or raw id: all calls with it, also future ones.",
+        help_text="A phone number in international form, or a raw id: all calls with it, also "
+        "future ones.",
     )
     calls = serializers.ListField(
         child=serializers.UUIDField(), required=False, default=list, max_length=MAX_CALLS
@@ -91,6 +92,8 @@ class Holds(Resource):
             hold = holds.set_hold(by=actor_of(request), **values)
         except holds.UnknownCalls as error:
             raise ValidationError({"calls": [str(error)]}) from None
+        except holds.UnusableNumber as error:
+            raise ValidationError({"number": [str(error)]}) from None
         return Response(LegalHoldSerializer(hold).data, status=status.HTTP_201_CREATED)
 
 

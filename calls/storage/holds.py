@@ -21,6 +21,7 @@ from calls.audit.actors import Actor
 from calls.audit.trail import record
 from calls.models import Call, CallEvent, HeldCall, LegalHold, Participant
 from calls.models.audit.entry import Action
+from calls.search import number_parts
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +45,29 @@ class UnknownCalls(Exception):
         super().__init__(f"No such call: {', '.join(map(str, self.call_ids))}.")
 
 
+class UnusableNumber(ValueError):
+    """A text that names no participant for certain: a hold by it might cover nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Give the phone number in international form, such as +1 555 200 0002, or a raw id."
+        )
+
+
 def raw_id_of(number: str) -> str:
-    """Returns the raw id of a phone number; a raw id as it is."""
+    """Returns the raw id of a phone number as people write it, or of a raw id.
+
+    Raises `UnusableNumber` for a national number, which means another one in each country, and for
+    other texts.
+    """
     text = number.strip()
-    if not text or ":" in text:
-        return text
-    digits = "".join(one for one in text if one.isdigit())
-    return f"4:+{digits}" if digits else text
+    international = next((one for one in number_parts(text) if one.startswith("+")), "")
+    if international:
+        return f"4:{international}"
+    kind, colon, rest = text.partition(":")
+    if not (kind.isdigit() and colon and rest):
+        raise UnusableNumber
+    return _with_plus(text)
 
 
 def set_hold(
@@ -58,8 +75,10 @@ def set_hold(
 ) -> LegalHold:
     """Sets a hold on calls, on a number, or on both.
 
-    Waits for deletions that are running. Raises `UnknownCalls` if one of the calls is gone.
+    Waits for deletions that are running. Raises `UnknownCalls` if one of the calls is gone, and
+    `UnusableNumber`.
     """
+    raw_id = raw_id_of(number) if number.strip() else ""
     with transaction.atomic():
         _lock(shared=False)
         wanted = set(calls)
@@ -68,7 +87,7 @@ def set_hold(
         hold: LegalHold = LegalHold.objects.create(
             name=name,
             reason=reason,
-            number=raw_id_of(number),
+            number=raw_id,
             set_by=by.name,
             set_at=timezone.now(),
         )
@@ -123,14 +142,21 @@ def raise_if_held(call: Call) -> None:
 
 def _numbers_of(call: Call) -> set[str]:
     """Returns the raw ids of all who took part: tracks, and people that only events name, since a
-    mixed recording has no track of them. A raw id of a phone may end with `_` and a suffix.
+    mixed recording has no track of them. A raw id of a phone may lack its `+`, and may end with `_`
+    and a suffix.
     """
     raw_ids = set(Participant.objects.filter(call=call).values_list("raw_id", flat=True))
     events = CallEvent.objects.of_call(call.call_connection_id, call.correlation_id).order_by()
     for data in events.values_list("data", flat=True).iterator():
         raw_ids.update(_raw_ids_in(data))
-    phones = {one.partition("_")[0] for one in raw_ids if one.startswith("4:")}
+    phones = {_with_plus(one.partition("_")[0]) for one in raw_ids if one.startswith("4:")}
     return (raw_ids | phones) - {""}
+
+
+def _with_plus(raw_id: str) -> str:
+    """Returns the raw id of a phone in the form that has a `+`; any other as it is."""
+    is_short = raw_id.startswith("4:") and raw_id[2:].isdigit()
+    return f"4:+{raw_id[2:]}" if is_short else raw_id
 
 
 def _raw_ids_in(data: Any) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -16,9 +16,31 @@ from calls.admin.filters import SpanFilter
 from calls.admin.records import RecordAdmin
 from calls.admin.search import TermSearch
 from calls.audit.actors import actor_of
+from calls.identity import RAW_ID_MAX_LENGTH
 from calls.models import LegalHold
 from calls.permissions import LIFT_HOLDS, SET_HOLDS
 from calls.storage import holds
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[LegalHold]
+else:
+    _ModelForm = forms.ModelForm
+
+
+class NumberHoldForm(_ModelForm):
+    """A hold by number; one by call is set in the list of calls."""
+
+    number = forms.CharField(
+        max_length=RAW_ID_MAX_LENGTH,
+        help_text="Phone number in international form, or raw id: all its calls are held, also "
+        "future ones.",
+    )
+
+    def clean_number(self) -> str:
+        try:
+            return holds.raw_id_of(self.cleaned_data["number"])
+        except holds.UnusableNumber as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 class LiftForm(forms.Form):
@@ -49,13 +71,9 @@ class LegalHoldAdmin(RecordAdmin):
         return self.fields if obj else ("name", "reason", "number")
 
     def get_form(self, request: HttpRequest, obj: Any = None, *args: Any, **options: Any) -> Any:
-        form: Any = super().get_form(request, obj, *args, **options)
-        if obj is None and "number" in form.base_fields:
-            form.base_fields["number"].required = True  # a hold by call is set in the list of calls
-            form.base_fields[
-                "number"
-            ].help_text = "Phone number or raw id: all its calls are held, also future ones."
-        return form
+        if obj is None:
+            options["form"] = NumberHoldForm
+        return super().get_form(request, obj, *args, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         values = {name: form.cleaned_data[name] for name in ("name", "reason", "number")}

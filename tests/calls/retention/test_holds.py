@@ -73,12 +73,28 @@ class GuardTests(TestCase):
         self.assert_held(self.call)
 
     def test_a_number_is_held_in_every_spelling(self) -> None:
-        for number in (PHONE, "+15552000002", "+1 555 200-0002", "1 (555) 200 0002"):
+        for number in (
+            *(PHONE, "4:15552000002", "+15552000002", "tel:+15552000002"),
+            *("+1 555 200-0002", "001 (555) 200 0002", "011 1 555 200 0002"),
+        ):
             with self.subTest(number), transaction.atomic():
                 hold(number=number)
                 self.assert_held(self.call)
                 self.assertEqual(holds.holds_on(self.other), [])
                 transaction.set_rollback(True)
+
+    def test_a_raw_id_without_plus_is_the_same_number(self) -> None:
+        hold(number=PHONE)
+        later = make_call("c-3")
+        make_participant(later, "4:15552000002")
+        self.assert_held(later)
+
+    def test_a_number_that_may_be_another_one_is_refused(self) -> None:
+        """The hold would be in force and cover nothing."""
+        for number in ("1 555 200 0002", "0555 2000002", "Ada", "tel:555", "4:", "acs:x", "+1"):
+            with self.subTest(number), self.assertRaises(holds.UnusableNumber):
+                hold(number=number)
+        self.assertFalse(LegalHold.objects.exists())
 
     def test_a_number_is_held_for_future_calls_and_with_a_suffix(self) -> None:
         hold(number=PHONE)
@@ -274,6 +290,8 @@ class AdminTests(AdminPageTestCase):
         self.assertContains(self.client.get(address), "also future ones")
         values = {"name": "Case 7", "reason": "Court order", "number": ""}
         self.assertContains(self.client.post(address, values), "required")
+        refused = self.client.post(address, {**values, "number": "0555 2000002"})
+        self.assertContains(refused, "in international form")
         self.client.post(address, {**values, "number": "+15552000002"})
         self.assertEqual(LegalHold.objects.get().number, PHONE)
 
