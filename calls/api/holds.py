@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from calls.api.parameters import NoParameters, validated
-from calls.api.schema import ERRORS
+from calls.api.schema import ERRORS, NOT_FOUND
 from calls.api.views import Resource
 from calls.audit.actors import actor_of
 from calls.identity import RAW_ID_MAX_LENGTH
@@ -101,7 +101,7 @@ class Holds(Resource):
     delete=extend_schema(
         operation_id="lift_hold",
         request=LiftSerializer,
-        responses={200: LegalHoldSerializer, **ERRORS},
+        responses={200: LegalHoldSerializer, **ERRORS, **NOT_FOUND},
         summary="Lift a legal hold; its row stays",
     )
 )

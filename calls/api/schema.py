@@ -121,7 +121,7 @@ def described(operation: str, row: Any, parameters: list[Any], summary: str) -> 
     return _get(operation, {200: row, **_ERRORS}, parameters, summary)
 
 
-ERRORS = _ERRORS
+ERRORS, NOT_FOUND = _ERRORS, _NOT_FOUND
 
 CALLS = _get(
     "calls", {200: RestCallSerializer(many=True), **_ERRORS}, summary="Calls, newest first"

@@ -46,13 +46,7 @@ def send(
         return _streamed(Body(export.chunks()), export, needed, headers)
     if export.size is None:
         return Deferred(lambda stop: _range_of_rendered(export, spec, needed, note, headers, stop))
-    try:
-        part = spec.resolve(export.size)
-    except Unsatisfiable:
-        return _unsatisfiable(export.size)
-    note.write(export, part)
-    body = Body(export.chunks_between(part.first, part.last))
-    return _streamed(body, export, needed, headers, part)
+    return _range_of_stored(export, spec, needed, note, headers)
 
 
 def _head(export: Export, headers: dict[str, str]) -> HttpResponseBase:
@@ -84,6 +78,20 @@ def _range(request: Request, export: Export) -> RangeSpec | None:
     # Browsers first request "all, as a range": encoding everything before the first byte would make
     # them wait.
     return None if spec.is_whole and export.size is None else spec
+
+
+def _range_of_stored(
+    export: Export, spec: RangeSpec, needed: Needed, note: AudioNote, headers: dict[str, str]
+) -> HttpResponseBase:
+    """Sends bytes of an export of known size."""
+    assert export.size is not None, "the caller knows"
+    try:
+        part = spec.resolve(export.size)
+    except Unsatisfiable:
+        return _unsatisfiable(export.size)
+    note.write(export, part)
+    body = Body(export.chunks_between(part.first, part.last))
+    return _streamed(body, export, needed, headers, part)
 
 
 def _range_of_rendered(

@@ -26,14 +26,14 @@ class Actor:
 
 
 def actor_of(request: Any) -> Actor:
-    """Returns who sends a request of Django or DRF: a user, by session or by a key of REST."""
+    """Returns the sender of a request of Django or DRF: a user, by session or by a key of REST."""
     django_request: HttpRequest = getattr(request, "_request", request)
     kind: Kind = "key" if isinstance(getattr(request, "auth", None), Token) else "user"
     return _of_user(kind, request.user, client_address(django_request))
 
 
 def actor_of_scope(scope: Mapping[str, Any]) -> Actor:
-    """Returns who has opened a WebSocket of ours."""
+    """Returns the user of a WebSocket of ours."""
     return _of_user("user", scope.get("user"), client_of_socket(scope))
 
 

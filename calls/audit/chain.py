@@ -111,7 +111,7 @@ def text_of(value: str) -> str:
 
 
 def verdict_of(links: Iterable[Link]) -> Verdict:
-    """Reads a whole chain in order of its numbers, and returns what was found."""
+    """Reads a whole chain in order of its numbers, and returns its faults."""
     reading = _Reading()
     for link in links:
         reading.add(link)

@@ -1,4 +1,4 @@
-"""The installation's key, which signs what has to be proved to others: Ed25519 (RFC 8032).
+"""The installation's key, which signs evidence for others: Ed25519 (RFC 8032).
 
 The private key comes from the environment only (`EVIDENCE_KEY`); without it nothing is signed.
 Public keys, the former ones too, are published at `/.well-known/acsmedia-keys.json`.

@@ -141,7 +141,7 @@ def raise_if_held(call: Call) -> None:
 
 
 def _numbers_of(call: Call) -> set[str]:
-    """Returns the raw ids of all who took part: tracks, and people that only events name, since a
+    """Returns the raw ids of all participants: tracks, and people that only events name, since a
     mixed recording has no track of them. A raw id of a phone may lack its `+`, and may end with `_`
     and a suffix.
     """

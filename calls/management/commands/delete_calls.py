@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -63,6 +64,14 @@ class Command(BaseCommand):
             if held := sum(held_among(ids[at : at + CALLS_PER_BATCH]) for at in batches):
                 self.stdout.write(f"{held} of them under legal hold would be kept.")
             return
+        kept = self._delete_all(ids)
+        deletion.sweep()
+        self.stdout.write(f"Deleted {summary}.")
+        if kept:
+            self.stdout.write(f"Of these, {kept} calls were kept; see above.")
+
+    def _delete_all(self, ids: Sequence[UUID]) -> int:
+        """Deletes the calls, and returns how many were kept."""
         # On standard error, and only on a terminal.
         console = Console(stderr=True, quiet=not self.stderr.isatty())
         kept = 0
@@ -75,10 +84,7 @@ class Command(BaseCommand):
             except Held as held:
                 self.stderr.write(f"{pk}: {held}")
                 kept += 1
-        deletion.sweep()
-        self.stdout.write(f"Deleted {summary}.")
-        if kept:
-            self.stdout.write(f"Of these, {kept} calls were kept; see above.")
+        return kept
 
 
 def _delete(pk: UUID) -> None:

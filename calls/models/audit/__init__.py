@@ -1,1 +1,1 @@
-"""The audit: who did what with which call. Append-only, and without foreign keys to calls."""
+"""The audit of all actions with calls. Append-only, and without foreign keys to calls."""

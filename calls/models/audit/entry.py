@@ -1,4 +1,4 @@
-"""The audit entry: who did what, with which call, when and why."""
+"""The audit entry: an actor, an action, a call, the time and the reason."""
 
 from __future__ import annotations
 

@@ -216,6 +216,7 @@ class CallTests(SignedIn):
     def test_one_call_looks_like_its_entry_in_the_list(self) -> None:
         call, *_ = make_conversation()
         one = self.client.get(url_of(call)).json()
+        self.assertEqual(one.pop("retention"), {"held_by": []}, "only a call alone has it")
         self.assertEqual(self.client.get(CALLS).json()["results"], [one])
 
     def test_a_path_without_its_slash_is_redirected(self) -> None:

@@ -32,7 +32,8 @@ class SchemaTests(TestCase):
         ]
         below.append(call + "/participants/{participant}/")
         others = ("segments/{id}/audio", "refusals/", "coverage/", "coverage/calls/")
-        beside = [f"/api/v1/{rest}" for rest in (*others, "expected-calls/")]
+        written = ("expected-calls/", "holds/", "holds/{id}/")
+        beside = [f"/api/v1/{rest}" for rest in (*others, *written)]
         self.assertCountEqual(self.schema()["paths"], ["/api/v1/calls/", *below, *beside])
 
     def test_every_parameter_has_a_description(self) -> None:

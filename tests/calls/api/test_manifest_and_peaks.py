@@ -67,7 +67,7 @@ class ManifestTests(RestTests):
     async def test_the_call_is_the_same_as_in_rest(self) -> None:
         """But for what may change after its end, or be judged anew."""
         call = (await self.document())["call"]
-        added = {"verdict": "unknown", "alarms": []}
+        added = {"verdict": "unknown", "alarms": [], "retention": {"held_by": []}}
         self.assertEqual({**call, **added}, await self.json(url_of(self.call)))
 
     async def test_its_hashes_match_the_exported_segments(self) -> None:

@@ -14,7 +14,9 @@ from schemathesis.checks import CHECKS
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 
+from calls.audit.actors import system_actor
 from calls.models import Segment
+from calls.storage.holds import set_hold
 from tests.browser.server import ServerThread
 from tests.calls.rows import make_conversation, make_gap
 from tests.people import person
@@ -45,6 +47,8 @@ class FuzzTests(TransactionTestCase):
         self.call, alice, _ = make_conversation()
         make_gap(alice, at=2.0, seconds=1.0)
         self.segment = Segment.objects.filter(participant=alice)[0]
+        actor = system_actor("test")
+        self.hold = set_hold(name="Case 7", reason="Court", by=actor, calls=[self.call.id])
         url = f"{self.server.url}/api/schema/?format=json"
         self.schema = schemathesis.openapi.from_url(url, headers=self.headers)
 
@@ -52,10 +56,13 @@ class FuzzTests(TransactionTestCase):
         # Not "positive_data_acceptance": a schema cannot express that start is before the end of
         # the recording.
         seen = self.request_all(GenerationMode.POSITIVE, ALWAYS)
-        self.assertEqual(len(seen), 13)
-        # No schema can say that a call ends after its start: random bodies are all refused. That
-        # right ones are taken is tested by tests.calls.api.history.test_expected_calls.
-        self.assertEqual(seen.pop("POST /api/v1/expected-calls/"), {400})
+        self.assertEqual(len(seen), 15)
+        # No schema can say that a call ends after its start, which calls exist, or that there are
+        # no other members: random bodies are all refused. That right ones are taken is tested by
+        # tests.calls.api.history.test_expected_calls and tests.calls.retention.test_holds.
+        for label in ("POST /api/v1/expected-calls/", "POST /api/v1/holds/"):
+            self.assertEqual(seen.pop(label), {400})
+        self.assertEqual(seen.pop("DELETE /api/v1/holds/{id}/"), {400})
         for label, statuses in seen.items():
             self.assertTrue(statuses & {200, 201, 206}, f"{label} never succeeded: {statuses}")
 
@@ -103,4 +110,6 @@ class FuzzTests(TransactionTestCase):
             return None
         if "{participant}" in operation.path:
             return {"id": str(self.call.id), "participant": str(self.segment.participant_id)}
+        if "holds/{id}" in operation.path:
+            return {"id": str(self.hold.id)}
         return {"id": str(self.segment.id if "segments/{id}" in operation.path else self.call.id)}
