@@ -223,7 +223,7 @@ def make_site() -> Site:
             "calls.answeredcall": make_answered_call().pk,
             "calls.canaryrun": make_run().pk,
             "calls.legalhold": set_hold(
-                name="Case", reason="r", by=Actor("user", "boss"), number="1"
+                name="Case", reason="r", by=Actor("user", "boss"), number="4:+15552000009"
             ).pk,
             "auth.user": boss.pk,
             "auth.group": Group.objects.get(name="Viewers").pk,

@@ -227,13 +227,14 @@ class Details(CallPageTestCase):
     def test_the_number_of_queries_is_constant(self) -> None:
         call, alice, _bob = make_conversation()
         # session, user, permissions of user and groups, call, two lists, ledger, segments,
-        # coverage, events of ACS, statements, sockets, number of participants, refusals
-        with self.assertNumQueries(15):
+        # coverage, events of ACS, statements, sockets, number of participants, refusals,
+        # whether a number is held, legal holds
+        with self.assertNumQueries(17):
             self.page(call)
         for number in range(20):
             make_gap(alice, at=10 + number, seconds=0.5)
             make_segment(make_participant(call, f"4:+1555000{number:04}"), at=10 + number)
-        with self.assertNumQueries(15):
+        with self.assertNumQueries(17):
             self.page(call)
 
 
