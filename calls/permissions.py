@@ -27,6 +27,8 @@ STATE = "calls.add_expectedcall"
 """For the account of another system, which needs no other permission."""
 
 SEE_REFUSALS = "calls.view_refusedhandshake"
+SEE_AUDIT = "calls.view_auditentry"
+"""For auditors, who need not see calls."""
 
 NAME = "calls.change_participant"
 SET_HOLDS, LIFT_HOLDS = "calls.set_legalhold", "calls.lift_legalhold"
@@ -41,12 +43,13 @@ _GROUPS = {
     EXPORT: "Exporters",
     HANDLE_ALARMS: "Listeners",
     SEE_REFUSALS: "Viewers",
+    SEE_AUDIT: "Auditors",
     STATE: "Administrators",
     NAME: "Administrators",
     SET_HOLDS: "Administrators",
     LIFT_HOLDS: "Administrators",
 }
-"""The smallest group with the permission (calls/migrations/0008_groups.py, 0019 and 0025)."""
+"""The smallest group with the permission (calls/migrations/0008_groups.py, 0019, 0022 and 0025)."""
 
 TO_SEE: Needed = (SEE,)
 TO_HEAR: Needed = (SEE, HEAR)
@@ -54,6 +57,7 @@ TO_LISTEN: Needed = (SEE, LISTEN)
 TO_EXPORT: Needed = (SEE, HEAR, EXPORT)
 TO_EXPORT_LISTS: Needed = (SEE, EXPORT)
 TO_SEE_REFUSALS: Needed = (SEE, SEE_REFUSALS)
+TO_SEE_AUDIT: Needed = (SEE_AUDIT,)
 TO_STATE: Needed = (STATE,)
 TO_NAME: Needed = (SEE, NAME)
 TO_SET_HOLDS: Needed = (SEE, SET_HOLDS)
@@ -125,6 +129,12 @@ class MaySeeRefusals(_Requires):
     """Required for refused handshakes: they have addresses of clients."""
 
     needed = TO_SEE_REFUSALS
+
+
+class MaySeeAudit(_Requires):
+    """Required for the audit, which names calls and people but has no audio."""
+
+    needed = TO_SEE_AUDIT
 
 
 class MayState(_Requires):

@@ -63,6 +63,14 @@ class RefusalPages(Pages):
     max_page_size = 1000
 
 
+class AuditPages(Pages):
+    """Newest first, in the order of the chain."""
+
+    ordering = ("-number",)
+    page_size = 100
+    max_page_size = 1000
+
+
 class SegmentPages(Pages):
     """In order of time, all tracks of the call together. The view annotates `begins`."""
 

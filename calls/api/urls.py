@@ -7,7 +7,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from calls.api import docs, holds, naming, views
-from calls.api.history import call_events, coverage, expected_calls, refusals
+from calls.api.history import audit, call_events, coverage, expected_calls, refusals
 from calls.http.responses import asynchronous
 
 app_name = "api"
@@ -38,6 +38,7 @@ urlpatterns = [
     path("v1/coverage/calls/", coverage.CoverageCalls.as_view(), name="coverage-calls"),
     path("v1/expected-calls/", expected_calls.ExpectedCalls.as_view(), name="expected-calls"),
     path("v1/refusals/", refusals.RefusalList.as_view(), name="refusal-list"),
+    path("v1/audit/", audit.AuditList.as_view(), name="audit"),
     path("v1/holds/", holds.Holds.as_view(), name="holds"),
     path("v1/holds/<uuid:pk>/", holds.Hold.as_view(), name="hold"),
     path("schema/", docs.Schema.as_view(), name="schema"),
@@ -46,7 +47,7 @@ urlpatterns = [
     # if they match nothing.
     re_path(
         r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/(?:segments|events)\Z"
-        r"|holds\Z|holds/[^/]+\Z"
+        r"|audit\Z|holds\Z|holds/[^/]+\Z"
         r"|calls/[^/]+/participants/[^/]+\Z|coverage\Z|coverage/calls\Z|expected-calls\Z|refusals\Z)",
         views.UnknownPath.as_view(),
     ),

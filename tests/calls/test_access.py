@@ -148,6 +148,7 @@ class Site:
         expected = "api/v1/expected-calls/"
         yield Door("REST: expected call", expected, f"/{expected}", "POST", is_data=False)
         yield Door("REST: refusals", "api/v1/refusals/", "/api/v1/refusals/")
+        yield Door("REST: audit", "api/v1/audit/", "/api/v1/audit/")
         yield Door("REST: set a hold", "api/v1/holds/", "/api/v1/holds/", "POST", is_data=False)
         hold, pattern = self.rows["calls.legalhold"], "api/v1/holds/<uuid:pk>/"
         address = f"/api/v1/holds/{hold}/"

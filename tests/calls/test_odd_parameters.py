@@ -59,6 +59,7 @@ class OddParameterTests(TransactionTestCase):
             "/api/v1/calls/": ["started_after", "started_before", "search", "state", "cursor"],
             "/api/v1/coverage/": ["from", "to", "timezone"],
             "/api/v1/coverage/calls/": ["from", "to", "timezone", "verdict", "reason", "cursor"],
+            "/api/v1/audit/": ["call", "actor", "action", "from", "to", "cursor", "page_size"],
             "/api/v1/refusals/": ["from", "to", "reason", "from_acs", "cursor", "page_size"],
             url_of(call, "audio"): ["start", "end", "participant", "layout", "format"],
             url_of(call, "peaks"): ["points", "start", "end", "participant"],

@@ -31,7 +31,7 @@ class SchemaTests(TestCase):
             call + rest for rest in ("/", "/audio", "/manifest", "/peaks", "/segments/", "/events/")
         ]
         below.append(call + "/participants/{participant}/")
-        others = ("segments/{id}/audio", "refusals/", "coverage/", "coverage/calls/")
+        others = ("segments/{id}/audio", "refusals/", "audit/", "coverage/", "coverage/calls/")
         written = ("expected-calls/", "holds/", "holds/{id}/")
         beside = [f"/api/v1/{rest}" for rest in (*others, *written)]
         self.assertCountEqual(self.schema()["paths"], ["/api/v1/calls/", *below, *beside])
