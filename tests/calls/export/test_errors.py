@@ -6,6 +6,7 @@ from unittest import TestCase
 from uuid import uuid4
 
 from calls.export.errors import (
+    AuditUnavailable,
     ExportError,
     NoAudio,
     SegmentDamaged,
@@ -25,6 +26,7 @@ class ErrorTests(TestCase):
             UnknownParticipant(): (404, "participant"),
             SegmentDamaged(SEGMENT): (500, "detail"),
             StoreUnavailable(): (503, "detail"),
+            AuditUnavailable(): (503, "detail"),
         }
         self.assertEqual({type(error) for error in expected}, set(ExportError.__subclasses__()))
         for error, (status, key) in expected.items():
