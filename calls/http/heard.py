@@ -14,14 +14,13 @@ from uuid import UUID
 
 import structlog
 from django.db import Error as DatabaseError
-from django.utils import timezone
 
 from calls.audit.actors import Actor
 from calls.audit.trail import record
 from calls.export.errors import AuditUnavailable
 from calls.export.export import Export
 from calls.http.byte_ranges import ByteRange
-from calls.models import Action, AuditEntry
+from calls.models import Action, AuditEntry, database_now
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +60,7 @@ class AudioNote:
             actor_kind=self._actor.kind,
             actor_id=self._actor.id,
             address=self._actor.address,
-            at__gt=timezone.now() - SAME_LISTENING,
+            at__gt=database_now() - SAME_LISTENING,
         )
         return any(
             all(one.get(name) == detail.get(name) for name in SAME)

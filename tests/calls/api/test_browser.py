@@ -46,7 +46,7 @@ class DocsPageTests(BrowserTestCase):
             ):
                 page.goto("/api/docs/")
                 page.wait_for_selector(".opblock")
-                self.assertEqual(page.locator(".opblock").count(), 15)
+                self.assertEqual(page.locator(".opblock").count(), 16)
                 self.assertIn("acsmedia", page.locator(".info .title").inner_text())
                 self.assertLessEqual(page.evaluate("document.documentElement.scrollWidth"), width)
                 self.assertEqual(self.console, [])
