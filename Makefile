@@ -35,7 +35,7 @@ manage: $(VENV)/installed
 test: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory -j5 test-real test-servers test-sqlite test-end-to-end \
 	  test-pages test-once
-COMPUTING = nice -n 5
+COMPUTING = nice -n 10
 
 # Tags of tests that run once: the build, and servers with a database of their own; pages in a
 # browser, and JavaScript.
