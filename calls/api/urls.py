@@ -48,7 +48,8 @@ urlpatterns = [
     re_path(
         r"^v1/(?!calls\Z|calls/[^/]+\Z|calls/[^/]+/(?:segments|events)\Z"
         r"|audit\Z|holds\Z|holds/[^/]+\Z"
-        r"|calls/[^/]+/participants/[^/]+\Z|coverage\Z|coverage/calls\Z|expected-calls\Z|refusals\Z)",
+        r"|calls/[^/]+/participants/[^/]+\Z|coverage\Z|coverage/calls\Z|expected-calls\Z"
+        r"|refusals\Z)",
         views.UnknownPath.as_view(),
     ),
 ]

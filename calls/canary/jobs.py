@@ -42,6 +42,6 @@ def _delete_calls_of(run: CanaryRun, now: datetime) -> None:
     for call_id in calls.order_by().values_list("pk", flat=True):
         try:
             deletion.delete_call(call_id, database_now())
-        except (deletion.StillLive, Held):  # its socket is not ended: the next run of the job
+        except (deletion.StillLive, Held):  # its socket is not ended, or a hold: the next run
             return
     CanaryRun.objects.filter(pk=run.pk).update(deleted_at=now)

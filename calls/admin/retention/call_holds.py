@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
+from calls.admin.retention.asking import ask
 from calls.audit.actors import actor_of
 from calls.models import Call
 from calls.permissions import SET_HOLDS
@@ -56,21 +55,9 @@ class HoldMixin(_ModelAdmin):
         return None
 
     def _ask(self, request: HttpRequest, form: forms.Form, ids: list[Any]) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Put calls under legal hold?",
-            "subtitle": None,
-            "opts": self.opts,
-            "media": self.media,
-            "text": f"Selected calls: {len(ids)}. Nothing deletes them until the hold is lifted.",
-            "form": form,
-            "ids": ids,
-            "action": "hold_selected",
-            "action_checkbox_name": ACTION_CHECKBOX_NAME,
-            "button": "Set the hold",
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/calls/retention/reason.html", context)
+        text = f"Selected calls: {len(ids)}. Nothing deletes them until the hold is lifted."
+        words = {"title": "Put calls under legal hold?", "text": text, "button": "Set the hold"}
+        return ask(self, request, form, ids, action="hold_selected", **words)
 
     @admin.display(description="Legal holds")
     def held_by(self, call: Call) -> str:

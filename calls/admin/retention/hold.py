@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
 from calls.admin import display
 from calls.admin.filters import SpanFilter
 from calls.admin.records import RecordAdmin
+from calls.admin.retention.asking import ask
 from calls.admin.search import TermSearch
 from calls.audit.actors import actor_of
 from calls.identity import RAW_ID_MAX_LENGTH
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[LegalHold]
 else:
     _ModelForm = forms.ModelForm
+
+
+MAX_AT_ONCE = 200
+"""Most holds that are lifted at once: each is a transaction with an entry in the audit."""
 
 
 class NumberHoldForm(_ModelForm):
@@ -83,7 +86,12 @@ class LegalHoldAdmin(RecordAdmin):
 
     @admin.action(permissions=["lift"], description="Lift selected holds")
     def lift_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        ids = list(queryset.filter(lifted_at=None).values_list("pk", flat=True)[:200])
+        in_force = queryset.filter(lifted_at=None).values_list("pk", flat=True)
+        ids = list(in_force[: MAX_AT_ONCE + 1])
+        if len(ids) > MAX_AT_ONCE:
+            text = f"Select at most {MAX_AT_ONCE} holds in force to lift at once."
+            self.message_user(request, text, messages.ERROR)
+            return None
         form = LiftForm(request.POST if request.POST.get("post") else None)
         if not form.is_valid():
             return self._ask(request, form, ids)
@@ -93,22 +101,12 @@ class LegalHoldAdmin(RecordAdmin):
         return None
 
     def _ask(self, request: HttpRequest, form: forms.Form, ids: list[Any]) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Lift legal holds?",
-            "subtitle": None,
-            "opts": self.opts,
-            "media": self.media,
-            "text": f"Holds in force among the selected: {len(ids)}. "
-            "Calls that no other hold covers can then be deleted.",
-            "form": form,
-            "ids": ids,
-            "action": "lift_selected",
-            "action_checkbox_name": ACTION_CHECKBOX_NAME,
-            "button": "Lift the holds",
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/calls/retention/reason.html", context)
+        text = (
+            f"Holds in force among the selected: {len(ids)}. "
+            "Calls that no other hold covers can then be deleted."
+        )
+        words = {"title": "Lift legal holds?", "text": text, "button": "Lift the holds"}
+        return ask(self, request, form, ids, action="lift_selected", **words)
 
     @admin.display(description="State")
     def state(self, hold: LegalHold) -> str:

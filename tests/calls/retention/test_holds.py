@@ -295,6 +295,15 @@ class AdminTests(AdminPageTestCase):
         self.client.post(address, {**values, "number": "+15552000002"})
         self.assertEqual(LegalHold.objects.get().number, PHONE)
 
+    def test_too_many_holds_are_not_lifted_in_part(self) -> None:
+        for _ in range(3):
+            hold(self.call)
+        ids = [one.pk for one in LegalHold.objects.all()]
+        with mock.patch("calls.admin.retention.hold.MAX_AT_ONCE", 2):
+            answer = self.act("legalhold", "lift_selected", *ids, post="yes", reason="r")
+        self.assertContains(answer, "Select at most 2 holds")
+        self.assertEqual(LegalHold.objects.in_force().count(), 3)
+
     def test_setting_needs_its_permission(self) -> None:
         viewer = person("vic", "view_call", "view_legalhold", is_staff=True)
         client = Client()
